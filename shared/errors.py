@@ -1,0 +1,209 @@
+"""The one tree of errors. Every failure a caller can meet is a class here, with a stable code.
+
+    Fault                          anything we answer for; `status`, `code`, `retryable`
+    ├── RequestFault               the request as a whole cannot be used (4xx)
+    │   ├── InvalidJson            400 invalid_json
+    │   ├── InvalidRequest         400 invalid_request, or a more exact code
+    │   ├── InvalidCursor          400 invalid_cursor
+    │   ├── PageExpired            410 page_expired
+    │   ├── RequestTooLarge        413 request_too_large
+    │   ├── UnsupportedEncoding    415 unsupported_encoding
+    │   ├── AppTooOld              426 app_too_old
+    │   ├── NotFound               404 not_found
+    │   └── MethodNotAllowed       405 method_not_allowed
+    ├── AccessFault                who is asking
+    │   ├── Unauthenticated        401 token_missing, token_invalid, token_expired
+    │   └── Forbidden              403 forbidden
+    ├── StoreFault                 the record store
+    │   ├── Contended              503 busy: a precondition failed; read again and decide anew
+    │   ├── CommitTooBig           500 the caller must split its commit
+    │   └── StoreUnavailable       503 store_unavailable
+    ├── QueueUnavailable           503 a doorbell could not be rung; the sweeper rings later
+    ├── ModelFault                 the language model
+    │   ├── ModelBusy              try again later (408, 429, 5xx, timeout, network)
+    │   └── ModelRefused           trying again cannot help (400, 404, contract broken)
+    └── ConfigurationFault         a setting is missing or absurd; named at start
+
+Messages say what to do next and never carry patient data, so they may be logged and shown.
+"""
+
+from __future__ import annotations
+
+
+class Fault(Exception):
+    """Something went wrong that we know how to answer.
+
+    `code` is stable and part of the API; `message` is for people and may change.
+    `field` names the offending part of the request; `retry_after_s` is in seconds.
+    """
+
+    code = "internal"
+    status = 500
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.field = field
+        self.retry_after_s = retry_after_s
+
+    def body(self, request_id: str) -> dict[str, object]:
+        """Every error's JSON: `{"error": {code, message, field?, retry_after_s?, request_id}}`."""
+        error: dict[str, object] = {"code": self.code, "message": self.message}
+        if self.field is not None:
+            error["field"] = self.field
+        if self.retry_after_s is not None:
+            error["retry_after_s"] = self.retry_after_s
+        error["request_id"] = request_id
+        return {"error": error}
+
+
+class RequestFault(Fault):
+    """The request cannot be used as it stands; sending it again unchanged cannot help."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class InvalidJson(RequestFault):
+    """The body is not JSON that every phone and server reads alike."""
+
+    code = "invalid_json"
+
+
+class InvalidRequest(RequestFault):
+    """The body is JSON, but not of the documented shape."""
+
+
+class InvalidCursor(RequestFault):
+    """A cursor or page token that this server did not give out."""
+
+    code = "invalid_cursor"
+
+
+class PageExpired(RequestFault):
+    """A page of a sync that began too long ago: start the sync again."""
+
+    code = "page_expired"
+    status = 410
+
+
+class RequestTooLarge(RequestFault):
+    """The body is over the stated cap, before or after inflating."""
+
+    code = "request_too_large"
+    status = 413
+
+
+class UnsupportedEncoding(RequestFault):
+    """A Content-Encoding other than gzip or identity."""
+
+    code = "unsupported_encoding"
+    status = 415
+
+
+class AppTooOld(RequestFault):
+    """The app's version is below the minimum that this deployment serves."""
+
+    code = "app_too_old"
+    status = 426
+
+
+class NotFound(RequestFault):
+    """No such path or thing, or none that the caller may see."""
+
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(RequestFault):
+    """The path exists, the method does not."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class AccessFault(Fault):
+    """The caller is not known, or may not do this."""
+
+
+class Unauthenticated(AccessFault):
+    """No usable token: log in or refresh, then send the same request again."""
+
+    code = "token_invalid"
+    status = 401
+
+
+class Forbidden(AccessFault):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class StoreFault(Fault):
+    """The record store could not do its part; nothing of the commit was applied unless said."""
+
+
+class Contended(StoreFault):
+    """A document changed between the read and the commit. Read again and decide anew."""
+
+    code = "busy"
+    status = 503
+    retryable = True
+
+
+class CommitTooBig(StoreFault):
+    """One commit was over the store's limit. The caller splits it; phones never see this."""
+
+    code = "commit_too_big"
+
+
+class StoreUnavailable(StoreFault):
+    """The store did not answer in time. The commit may or may not have been applied."""
+
+    code = "store_unavailable"
+    status = 503
+    retryable = True
+
+
+class QueueUnavailable(Fault):
+    """The doorbell could not be rung. The job is stored; the sweeper rings within a minute."""
+
+    code = "queue_unavailable"
+    status = 503
+    retryable = True
+
+
+class ModelFault(Fault):
+    """The language model did not give an analysis."""
+
+    code = "model_failed"
+    status = 502
+
+
+class ModelBusy(ModelFault):
+    """A passing fault: overload, timeout, network. The job tries again later."""
+
+    code = "model_busy"
+    retryable = True
+
+
+class ModelRefused(ModelFault):
+    """A lasting fault: the request is refused, or the answer breaks the contract after a repair."""
+
+    code = "model_refused"
+
+
+class ConfigurationFault(Fault):
+    """A setting is missing or absurd. Raised at start, with the variable's name."""
+
+    code = "configuration"

@@ -1,0 +1,245 @@
+"""The settings of a deployment. This module alone reads the environment, once, into a frozen value.
+
+Defaults run the whole system on one machine. A value that makes no sense stops the start with the
+variable's name; secrets have no default. `.env.example` is generated from the table below:
+`python -m shared.settings > .env.example`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ConfigurationFault
+
+
+def _setting(
+    default: Any,
+    doc: str,
+    *,
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    secret: bool = False,
+) -> Any:
+    return field(
+        default=default,
+        metadata={"doc": doc, "choices": choices, "low": low, "high": high, "secret": secret},
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field per environment variable; the variable's name is the field's in capitals."""
+
+    product: str = _setting(
+        "dermadetect", "Which product this deployment serves.", choices=("dermadetect",)
+    )
+    data_folder: str = _setting(".data", "Where the embedded profile keeps its database and keys.")
+
+    record_store: str = _setting(
+        "sqlite", "Where records are kept.", choices=("sqlite", "firestore")
+    )
+    job_queue: str = _setting(
+        "sqlite", "Who carries doorbells to subscribers.", choices=("sqlite", "pubsub")
+    )
+    model: str = _setting(
+        "scripted",
+        "Who analyses red cases. The scripted model has no clinical value and says so.",
+        choices=("scripted", "vertex"),
+    )
+    key_store: str = _setting("files", "Where keys are kept.", choices=("files",))
+
+    google_cloud_project: str = _setting("", "Project of Firestore, Pub/Sub and Vertex AI.")
+    firestore_database: str = _setting("(default)", "Firestore database id.")
+    topic_prefix: str = _setting("", "Put before the names of Pub/Sub topics.")
+    service_version: str = _setting("dev", "The release, as `/version` and the logs name it.")
+
+    token_issuer: str = _setting("dermadetect", "The `iss` that access tokens must carry.")
+    token_audience: str = _setting("dermadetect-api", "The `aud` that access tokens must carry.")
+    token_leeway_seconds: int = _setting(
+        30, "Clock difference between servers that a token may show, seconds.", low=0, high=300
+    )
+    token_jwks: str = _setting("", "Public keys as JWKS text; empty: read from the key store.")
+    page_secret: str = _setting(
+        "",
+        "Signs page tokens, at least 32 characters; empty: the key store makes and keeps one.",
+        secret=True,
+    )
+
+    max_body_bytes: int = _setting(
+        16 * 2**20, "Largest request body as sent, bytes.", low=1024, high=32 * 2**20
+    )
+    max_inflated_bytes: int = _setting(
+        32 * 2**20, "Largest request body after gzip, bytes.", low=1024, high=128 * 2**20
+    )
+    min_app_version: str = _setting(
+        "", "Oldest app version served (`X-App-Version`, like 1.4.0); empty: all."
+    )
+    page_rows: int = _setting(
+        2000, "Rows of one sync answer unless the phone asks for fewer.", low=1, high=50_000
+    )
+    page_bytes: int = _setting(
+        2 * 2**20, "Bytes of rows of one sync answer, about.", low=10_000, high=24 * 2**20
+    )
+    overlap_seconds: int = _setting(
+        300,
+        "How far behind the cursor changes are read again; longer than a commit can live.",
+        low=60,
+        high=3600,
+    )
+    clock_tolerance_seconds: int = _setting(
+        120,
+        "A phone's clock may be ahead this much before its times are shifted.",
+        low=0,
+        high=3600,
+    )
+    push_attempts: int = _setting(
+        8, "How often a contended push decides anew before it answers 503.", low=1, high=50
+    )
+    receipt_days: int = _setting(7, "How long a push's receipt is kept, days.", low=1, high=365)
+
+    lease_seconds: int = _setting(
+        600,
+        "How long a job belongs to its worker; longer than the function lives.",
+        low=5,
+        high=3600,
+    )
+    job_budget_seconds: int = _setting(
+        480, "How long one subscriber call may go on taking jobs, seconds.", low=1, high=540
+    )
+    job_attempts: int = _setting(8, "Attempts before a job is parked.", low=1, high=100)
+    retry_base_seconds: float = _setting(
+        20.0, "First wait before a job is tried again; doubles, with jitter.", low=0.05, high=3600
+    )
+    retry_cap_seconds: float = _setting(
+        3600.0, "Longest wait before a job is tried again.", low=1, high=86_400
+    )
+    model_timeout_seconds: float = _setting(
+        110.0, "Longest wait for one model answer, seconds.", low=0.5, high=240
+    )
+    model_max_tokens: int = _setting(1024, "Longest model answer, tokens.", low=128, high=8192)
+
+    vertex_location: str = _setting("europe-west4", "Region of the Vertex AI endpoint.")
+    vertex_endpoint: str = _setting(
+        "", "MedGemma's endpoint: its number, or projects/…/locations/…/endpoints/…."
+    )
+    vertex_dedicated: bool = _setting(True, "Whether the endpoint has its own DNS name.")
+    vertex_api_endpoint: str = _setting(
+        "", "Another address of the Vertex AI API (tests, private access); empty: Google's."
+    )
+    vertex_credentials: str = _setting(
+        "default",
+        "Who calls Vertex AI: the function's own account, or nobody (a local test server).",
+        choices=("default", "anonymous"),
+    )
+
+    log_level: str = _setting(
+        "INFO", "Least severe log line written.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+    )
+
+    def __post_init__(self) -> None:
+        google = [
+            name
+            for name, chosen in (
+                ("RECORD_STORE=firestore", self.record_store == "firestore"),
+                ("JOB_QUEUE=pubsub", self.job_queue == "pubsub"),
+                ("MODEL=vertex", self.model == "vertex"),
+            )
+            if chosen
+        ]
+        if google and not self.google_cloud_project:
+            raise _absurd("GOOGLE_CLOUD_PROJECT", f"is needed with {google[0]}")
+        if self.model == "vertex" and not self.vertex_endpoint:
+            raise _absurd("VERTEX_ENDPOINT", "is needed with MODEL=vertex")
+        if self.page_secret and len(self.page_secret) < 32:
+            raise _absurd("PAGE_SECRET", "needs at least 32 characters")
+        if self.lease_seconds <= self.model_timeout_seconds:
+            raise _absurd("LEASE_SECONDS", "must be longer than MODEL_TIMEOUT_SECONDS")
+        if self.max_inflated_bytes < self.max_body_bytes:
+            raise _absurd("MAX_INFLATED_BYTES", "must not be smaller than MAX_BODY_BYTES")
+
+    @property
+    def data_path(self) -> Path:
+        """The data folder, made on first use."""
+        path = Path(self.data_folder)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def _absurd(variable: str, problem: str) -> ConfigurationFault:
+    return ConfigurationFault(f"{variable} {problem}", field=variable)
+
+
+def _parse(name: str, kind: str, text: str, meta: Mapping[str, Any]) -> Any:
+    variable = name.upper()
+    try:
+        value: Any = _PARSERS[kind](text)
+    except ValueError:
+        raise _absurd(variable, f"must be of type {kind}") from None
+    if meta["choices"] and value not in meta["choices"]:
+        raise _absurd(variable, f"must be one of {', '.join(meta['choices'])}")
+    low, high = meta["low"], meta["high"]
+    # `not >=` rather than `<`, so that NaN is refused too.
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise _absurd(variable, f"must be from {low} to {high}")
+    return value
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() in ("true", "1", "yes"):
+        return True
+    if text.lower() in ("false", "0", "no"):
+        return False
+    raise ValueError(text)
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": _parse_bool,
+}
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings from a mapping like `os.environ`; an empty value counts as absent.
+
+    Raises `ConfigurationFault` naming the variable that is missing or absurd.
+    """
+    given: dict[str, Any] = {}
+    for spec in fields(Settings):
+        text = environ.get(spec.name.upper(), "").strip()
+        if text:
+            given[spec.name] = _parse(spec.name, str(spec.type), text, spec.metadata)
+    return Settings(**given)
+
+
+@cache
+def current() -> Settings:
+    """The settings of this process, read once."""
+    return load(os.environ)
+
+
+def example() -> str:
+    """The text of `.env.example`: every variable with its sentence, range and default."""
+    lines = ["# Generated by: python -m shared.settings > .env.example", ""]
+    for spec in fields(Settings):
+        meta = spec.metadata
+        notes = [meta["doc"]]
+        if meta["choices"]:
+            notes.append(f"One of: {', '.join(meta['choices'])}.")
+        elif meta["low"] is not None:
+            notes.append(f"From {meta['low']} to {meta['high']}.")
+        lines.append("# " + " ".join(notes))
+        value = "" if meta["secret"] else str(spec.default)
+        lines += [f"#{spec.name.upper()}={value}", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(example(), end="")

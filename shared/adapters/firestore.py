@@ -1,0 +1,551 @@
+"""The record store in Firestore: the `emulator` and `gcp` profiles.
+
+Promises of the port (`shared/sync/store.py`), kept like this:
+
+- A commit is one Commit RPC: all or nothing, a precondition on every write that expects something.
+  It is sent once. Whether a commit whose answer was lost has happened, only a new read can tell.
+- `version` is `update_time`, the commit time in whole microseconds, and goes back unchanged as
+  `current_document.update_time`. `updated_at` is the server's timestamp of the request in whole
+  milliseconds: earlier than the commit, not in the order of commits, and equal for its writes.
+- `read_at` is the `read_time` of the answer, which is there for missing documents too.
+- `changes` asks the index for `updated_at` later than `after` minus an overlap longer than a commit
+  can live, and keeps exactly the documents whose `update_time` is later than `after`. Every page
+  is read at `read_at`, so it does not matter what is committed meanwhile.
+
+Writes, reads and queries are built as plain protocol buffers, and sent through the client library's
+own generated API. The library's batch, snapshot and query classes would need the stored fields for
+a replacement under a precondition, know no verify, and take XX times as long over 500 documents.
+
+FIRESTORE_EMULATOR_HOST is honoured by the client library. Against the emulator, and only there, every
+commit also deletes a document that never exists, and a reading first commits just that. The
+emulator gives a commit its time, then applies it document by document, while reads without a
+transaction, at a `read_time` or not, take no lock: they see half of a commit whose time is before
+theirs (seen: up to 45 of 133 queries beside 400-document commits; more than 40 ms late). So a reader
+could pass a document for ever. Locks are per document and held from before the time is taken
+until all is applied; as every commit takes the lock of that one document, commits follow each
+other, and at the time of the reader's own commit all earlier ones are complete. (Read from the
+emulator's class files: `FlatLocalEntityStore`, Cloud SDK 528.) Firestore itself promises that.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any, TypeVar
+
+from google.api_core import exceptions as api
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import firestore
+from google.cloud.firestore_v1.field_path import render_field_path
+from google.cloud.firestore_v1.types import document, query, write
+from google.cloud.firestore_v1.types import firestore as rpc
+
+from shared.adapters.store_rules import (
+    check_commit_bytes,
+    check_fields,
+    check_keys,
+    check_query,
+    check_scopes,
+    check_writes,
+)
+from shared.errors import CommitTooBig, Contended, Fault, StoreFault, StoreUnavailable
+from shared.sync.store import (
+    ABSENT,
+    STAMP,
+    Change,
+    Document,
+    Key,
+    Kind,
+    Position,
+    Query,
+    Reading,
+    RecordStore,
+    Write,
+)
+
+#: How long one operation may take, seconds; a reading is tried again within it.
+TIMEOUT_SECONDS = 10.0
+
+#: How far behind the cursor `changes` asks the index, seconds. Longer than a commit can live (a
+#: transaction ends after 270 s): a stamp set before that cannot belong to a commit after the cursor.
+OVERLAP_SECONDS = 300
+
+#: A page of a listing ends at whichever comes first: so many documents, so many bytes (8 MiB).
+PAGE = 1000
+PAGE_BYTES = 8_388_608
+
+#: The document that never exists, whose lock the emulator's commits take; see above.
+TURNSTILE = Key("emulator", "turnstile")
+
+#: Keys in one BatchGetDocuments request: at 300-character ids still a tenth of the emulator's
+#: 4 MiB. Answers need no splitting: each document is a gRPC message of its own.
+KEYS_PER_REQUEST = 1000
+
+# The bare protocol buffers behind the library's proto-plus wrappers, which cost several times more.
+_Commit: Any = type(rpc.CommitRequest.pb(rpc.CommitRequest()))
+_BatchGet: Any = type(rpc.BatchGetDocumentsRequest.pb(rpc.BatchGetDocumentsRequest()))
+_RunQuery: Any = type(rpc.RunQueryRequest.pb(rpc.RunQueryRequest()))
+_Value: Any = type(document.Value.pb(document.Value()))
+
+_SERVER_TIME = write.DocumentTransform.FieldTransform.ServerValue.REQUEST_TIME
+_FIELD_OPERATORS = {
+    "==": query.StructuredQuery.FieldFilter.Operator.EQUAL,
+    "in": query.StructuredQuery.FieldFilter.Operator.IN,
+    "<": query.StructuredQuery.FieldFilter.Operator.LESS_THAN,
+    "<=": query.StructuredQuery.FieldFilter.Operator.LESS_THAN_OR_EQUAL,
+    ">": query.StructuredQuery.FieldFilter.Operator.GREATER_THAN,
+    ">=": query.StructuredQuery.FieldFilter.Operator.GREATER_THAN_OR_EQUAL,
+}
+_DIRECTIONS = {
+    "asc": query.StructuredQuery.Direction.ASCENDING,
+    "desc": query.StructuredQuery.Direction.DESCENDING,
+}
+_AND = query.StructuredQuery.CompositeFilter.Operator.AND
+
+_NO_ANSWER = "the record store did not answer; try again"
+
+#: What an error of the library means, by class and a part of its message; the first that fits.
+_COMMIT_FAULTS: tuple[tuple[type[Exception], str, type[Fault], str], ...] = (
+    (api.NotFound, "The database", StoreUnavailable, "the Firestore database does not exist"),
+    (api.NotFound, "", Contended, "a document to be changed is gone"),
+    (api.FailedPrecondition, "", Contended, "a document changed since it was read"),
+    (api.AlreadyExists, "", Contended, "a document that was to be new exists"),
+    (api.Aborted, "", Contended, "another commit was in the way"),
+    (api.InvalidArgument, "too big", CommitTooBig, "the commit is too big for Firestore"),
+    (api.InvalidArgument, "entity size", CommitTooBig, "a document is over Firestore's 1 MiB"),
+    (api.InvalidArgument, "exceeds the max", CommitTooBig, "the commit is too big for Firestore"),
+    (api.InvalidArgument, "is longer than", CommitTooBig, "a value is over Firestore's 1 MiB"),
+    (api.InvalidArgument, "", StoreFault, "Firestore refused a value of the commit"),
+    (api.ResourceExhausted, "message exceeds", CommitTooBig, "the commit is over 4 MiB"),
+    (api.ResourceExhausted, "message larger", CommitTooBig, "the commit is too big to send"),
+    (api.PermissionDenied, "", StoreUnavailable, "Firestore refused this service's identity"),
+    (api.Unauthenticated, "", StoreUnavailable, "Firestore refused this service's identity"),
+    (api.GoogleAPICallError, "", StoreUnavailable, _NO_ANSWER),
+    (GoogleAuthError, "", StoreUnavailable, "this service could not prove its identity"),
+)
+_READ_FAULTS: tuple[tuple[type[Exception], str, type[Fault], str], ...] = (
+    (
+        api.FailedPrecondition,
+        "",
+        StoreFault,
+        "its index is missing, or the snapshot too old",
+    ),
+    (
+        api.InvalidArgument,
+        "",
+        StoreFault,
+        "Firestore cannot read this, or not at this time",
+    ),
+    (api.NotFound, "", StoreUnavailable, "the Firestore database does not exist"),
+    (api.PermissionDenied, "", StoreUnavailable, "Firestore refused this service's identity"),
+    (api.Unauthenticated, "", StoreUnavailable, "Firestore refused this service's identity"),
+    (api.GoogleAPICallError, "", StoreUnavailable, _NO_ANSWER),
+    (GoogleAuthError, "", StoreUnavailable, "this service could not prove its identity"),
+)
+
+#: Faults of a reading that pass by themselves.
+_PASSING = (
+    api.Aborted,
+    api.DeadlineExceeded,
+    api.InternalServerError,
+    api.ResourceExhausted,
+    api.ServiceUnavailable,
+)
+
+T = TypeVar("T")
+
+
+class FirestoreStore(RecordStore):
+    """Documents in a Firestore database; credentials are the environment's. Threads may share it."""
+
+    def __init__(
+        self,
+        project: str,
+        database: str = "(default)",
+        *,
+        overlap_seconds: float = OVERLAP_SECONDS,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._overlap = int(overlap_seconds * 1_000_000)
+        self._timeout = timeout_seconds
+        self._client: Any = firestore.Client(project=project, database=database)
+        # Made here, not on first use: the library makes it without a lock.
+        self._api: Any = self._client._firestore_api
+        self._metadata: Any = self._client._rpc_metadata
+        self._database: str = self._client._database_string
+        self._parent = f"{self._database}/documents"
+        emulated = "FIRESTORE_EMULATOR_HOST" in os.environ
+        self._turnstile = self._name(TURNSTILE) if emulated else None
+        self._closed = False
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def read(
+        self,
+        keys: Sequence[Key],
+        fields: Sequence[str] | None = None,
+        read_at: int | None = None,
+    ) -> Reading:
+        check_keys(keys)
+        check_fields(fields or ())
+        wanted = list(dict.fromkeys(keys))
+        if read_at is None and self._turnstile is not None:
+            read_at = self._reading(self._pass_turnstile)
+        if not wanted:
+            if read_at is not None:
+                return Reading(read_at, {})
+            # Only an answer says what time it is; one about a document that never exists will do.
+            return Reading(self.read([Key("nothing", "now")]).read_at, {})
+        documents: dict[Key, Document] = {}
+        for start in range(0, len(wanted), KEYS_PER_REQUEST):
+            part = wanted[start : start + KEYS_PER_REQUEST]
+            read_at, found = self._reading(partial(self._get, part, fields, read_at))
+            documents.update(found)
+        assert read_at is not None  # noqa: S101  for the type checker: there was a part
+        return Reading(read_at, documents)
+
+    def changes(
+        self,
+        collection: str,
+        scopes: Sequence[str],
+        after: int,
+        read_at: int,
+        *,
+        behind: Position | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[Change]:
+        scopes = check_scopes(scopes)
+        check_fields(fields or ())
+        if not scopes:
+            return
+        where: list[tuple[str, str, Any]] = [
+            ("scope_id", "in", scopes) if len(scopes) > 1 else ("scope_id", "==", scopes[0])
+        ]
+        if after > self._overlap:
+            where.append((STAMP, ">", after - self._overlap))
+        listing = Query(
+            collection,
+            where=tuple(where),
+            # Also when everything is asked for: the index (scope_id, updated_at) serves it.
+            order=((STAMP, "asc"),),
+            fields=None if fields is None else tuple(fields),
+            start_after=behind,
+            read_at=read_at,
+        )
+        for found, stamp in self._listing(listing):
+            if found.version > after:
+                yield Change(found, Position(stamp[0], found.key.id))
+
+    def query(self, query: Query) -> Iterator[Document]:
+        check_query(query)
+        for found, _ in self._listing(query):
+            yield found
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def commit(self, writes: Sequence[Write]) -> int:
+        check_writes(writes)
+        if not writes:
+            return self.read(()).read_at
+        request = _Commit(database=self._database)
+        for each in writes:
+            self._add(request.writes.add(), each)
+        check_commit_bytes(request.ByteSize())
+        if self._turnstile is not None:
+            request.writes.add(delete=self._turnstile)
+        self._refuse_if_closed()
+        try:
+            return self._send(request, self._timeout)
+        except (api.GoogleAPICallError, GoogleAuthError) as error:
+            raise _fault(_COMMIT_FAULTS, error) from error
+
+    def close(self) -> None:
+        self._closed = True
+        self._client.close()
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the record store was closed")
+
+    def _send(self, request: Any, timeout: float) -> int:
+        answer = self._api.commit(
+            request=rpc.CommitRequest.wrap(request),
+            retry=None,
+            timeout=timeout,
+            metadata=self._metadata,
+        )
+        return _micros(rpc.CommitResponse.pb(answer).commit_time)
+
+    def _pass_turnstile(self, timeout: float) -> int:
+        """A time before which every commit of the emulator is applied; see the module's docstring."""
+        request = _Commit(database=self._database)
+        request.writes.add(delete=self._turnstile)
+        return self._send(request, timeout)
+
+    def _reading(self, attempt: Callable[[float], T]) -> T:
+        """Run `attempt(timeout)` until it answers, within the timeout of one operation.
+
+        An attempt takes in a whole stream, so one that breaks in the middle is repeated, too.
+        """
+        self._refuse_if_closed()
+        until = time.monotonic() + self._timeout
+        pause = 0.05
+        while True:
+            left = until - time.monotonic()
+            try:
+                return attempt(max(left, 0.1))
+            except (api.GoogleAPICallError, GoogleAuthError) as error:
+                if not isinstance(error, _PASSING) or left <= pause:
+                    raise _fault(_READ_FAULTS, error) from error
+            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  spreads retries, no secret
+            pause *= 2
+
+    def _name(self, key: Key) -> str:
+        return f"{self._parent}/{key.collection}/{key.id}"
+
+    def _get(
+        self,
+        keys: Sequence[Key],
+        fields: Sequence[str] | None,
+        read_at: int | None,
+        timeout: float,
+    ) -> tuple[int, dict[Key, Document]]:
+        request = _BatchGet(database=self._database, documents=[self._name(key) for key in keys])
+        if fields is not None:
+            request.mask.field_paths.extend(_mask(fields))
+        if read_at is not None:
+            _set_time(request.read_time, read_at)
+        answers = self._api.batch_get_documents(
+            request=rpc.BatchGetDocumentsRequest.wrap(request),
+            retry=None,
+            timeout=timeout,
+            metadata=self._metadata,
+        )
+        newest = 0
+        documents: dict[Key, Document] = {}
+        for wrapped in answers:
+            answer = rpc.BatchGetDocumentsResponse.pb(wrapped)
+            # Documents may be read one after the other; all of them are valid at the last time.
+            newest = max(newest, _micros(answer.read_time))
+            if answer.WhichOneof("result") == "found":
+                found = _document(answer.found)
+                documents[found.key] = found
+        return newest, documents
+
+    def _listing(self, wanted: Query) -> Iterator[tuple[Document, tuple[Any, ...]]]:
+        """Documents of a query with the values of its order fields, read page by page.
+
+        No stream stays open between two pages, so a listing may be abandoned or take its time.
+        All pages are read at one snapshot.
+        """
+        mask = wanted.fields
+        order = [field for field, _ in wanted.order]
+        extra: set[str] = set()
+        if mask is not None:
+            extra = set(order) - set(mask)
+            wanted = replace(wanted, fields=(*mask, *extra))
+        left = wanted.limit
+        behind = wanted.start_after
+        read_at = wanted.read_at
+        full = True
+        while full and (left is None or left > 0):
+            size = PAGE if left is None else min(PAGE, left)
+            request = self._run_query(wanted, size, behind, read_at)
+            read_at, found, full = self._reading(partial(self._page, request, size))
+            left = None if left is None else left - len(found)
+            for each in found:
+                behind = (*(each.fields[field] for field in order), each.key.id)
+                for field in extra:
+                    del each.fields[field]
+                yield each, behind
+
+    def _page(self, request: Any, size: int, timeout: float) -> tuple[int, list[Document], bool]:
+        """One page, its snapshot, and whether more may follow."""
+        stream = self._api.run_query(
+            request=rpc.RunQueryRequest.wrap(request),
+            retry=None,
+            timeout=timeout,
+            metadata=self._metadata,
+        )
+        read_at, bytes_left = 0, PAGE_BYTES
+        found: list[Document] = []
+        for wrapped in stream:
+            answer = rpc.RunQueryResponse.pb(wrapped)
+            read_at = max(read_at, _micros(answer.read_time))
+            if not answer.document.name:
+                continue
+            found.append(_document(answer.document))
+            bytes_left -= answer.ByteSize()
+            if bytes_left <= 0:
+                stream.cancel()
+                return read_at, found, True
+        return read_at, found, len(found) == size
+
+    def _run_query(
+        self, wanted: Query, limit: int, behind: Sequence[Any] | None, read_at: int | None
+    ) -> Any:
+        request = _RunQuery(parent=self._parent)
+        asked = request.structured_query
+        asked.limit.value = limit
+        asked.from_.add(collection_id=wanted.collection)
+        if wanted.where:
+            asked.where.composite_filter.op = _AND
+        for field, operator, value in wanted.where:
+            condition = asked.where.composite_filter.filters.add().field_filter
+            condition.field.field_path = _path(field)
+            condition.op = _FIELD_OPERATORS[operator]
+            _set_operand(condition.value, field, list(value) if operator == "in" else value)
+        for field, direction in wanted.order:
+            asked.order_by.add(direction=_DIRECTIONS[direction]).field.field_path = _path(field)
+        asked.order_by.add(direction=_DIRECTIONS["asc"]).field.field_path = "__name__"
+        if wanted.fields is not None:
+            for path in _mask(wanted.fields):
+                asked.select.fields.add(field_path=path)
+        if behind is not None:
+            for (field, _), value in zip(wanted.order, behind[:-1], strict=True):
+                _set_operand(asked.start_at.values.add(), field, value)
+            last = self._name(Key(wanted.collection, behind[-1]))
+            asked.start_at.values.add(reference_value=last)
+            asked.start_at.before = False
+        if read_at is not None:
+            _set_time(request.read_time, read_at)
+        return request
+
+    def _add(self, to: Any, each: Write) -> None:
+        """Fill the empty write `to`."""
+        kind, key, fields, expect = each
+        name = self._name(key)
+        if expect == ABSENT:
+            to.current_document.exists = False
+        elif expect is not None:
+            _set_time(to.current_document.update_time, expect)
+        elif kind is Kind.PATCH:
+            to.current_document.exists = True
+        if kind is Kind.DELETE or (kind is Kind.VERIFY and expect == ABSENT):
+            # Deleting what must not exist: refused if it does, else nothing is done or made.
+            to.delete = name
+            return
+        to.update.name = name
+        if kind is Kind.VERIFY:
+            # An update of no field (what the libraries send for `set({}, merge=True)`). A write
+            # that changes nothing keeps the update_time (WriteResult.update_time).
+            to.update_mask.SetInParent()
+            return
+        if kind is Kind.PATCH:
+            # A field that is in the mask and not in the document is removed.
+            paths = [_path(field) for field in fields if field != STAMP]
+            to.update_mask.field_paths.extend(paths)
+            to.update_mask.SetInParent()
+        # Without a mask the whole document is replaced, also under a precondition.
+        stored = to.update.fields
+        for field, value in fields.items():
+            if value is not None and field != STAMP:
+                _set(stored[field], value)
+        to.update_transforms.add(field_path=STAMP, set_to_server_value=_SERVER_TIME)
+
+
+# -- values --------------------------------------------------------------------------------------
+
+
+def _micros(time: Any) -> int:
+    """A protocol buffer's time in microseconds, rounded down."""
+    return int(time.seconds) * 1_000_000 + int(time.nanos) // 1000
+
+
+def _set_time(time: Any, micros: int) -> None:
+    time.seconds, fraction = divmod(micros, 1_000_000)
+    time.nanos = fraction * 1000
+
+
+def _set(value: Any, content: Any) -> None:
+    """Fill the empty `value` with a JSON value."""
+    if isinstance(content, str):
+        value.string_value = content
+    elif isinstance(content, bool):
+        value.boolean_value = content
+    elif isinstance(content, int):
+        value.integer_value = content
+    elif isinstance(content, float):
+        value.double_value = content
+    elif content is None:
+        value.null_value = 0
+    elif isinstance(content, Mapping):
+        value.map_value.SetInParent()
+        fields = value.map_value.fields
+        for name, each in content.items():
+            if not isinstance(name, str):
+                raise ValueError(f"not a JSON value: a map with the key {name!r}")
+            _set(fields[name], each)
+    elif isinstance(content, (list, tuple)):
+        value.array_value.SetInParent()
+        values = value.array_value.values
+        for each in content:
+            _set(values.add(), each)
+    else:
+        raise ValueError(f"not a JSON value: {type(content).__name__}")
+
+
+def _set_operand(value: Any, field: str, content: Any) -> None:
+    """Fill `value` with what `field` is compared with; `updated_at` is a time in Firestore."""
+    if field != STAMP:
+        _set(value, content)
+    elif isinstance(content, list):
+        for each in content:
+            _set_operand(value.array_value.values.add(), field, each)
+    else:
+        _set_time(value.timestamp_value, content)
+
+
+def _get_map(value: Any) -> dict[str, Any]:
+    return {name: _get_value(each) for name, each in value.map_value.fields.items()}
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "string_value": lambda value: value.string_value,
+    "integer_value": lambda value: value.integer_value,
+    "boolean_value": lambda value: value.boolean_value,
+    "double_value": lambda value: value.double_value,
+    "null_value": lambda _: None,
+    "timestamp_value": lambda value: _micros(value.timestamp_value),
+    "map_value": _get_map,
+    "array_value": lambda value: [_get_value(each) for each in value.array_value.values],
+}
+
+
+def _get_value(value: Any) -> Any:
+    return _READERS[value.WhichOneof("value_type")](value)
+
+
+def _document(stored: Any) -> Document:
+    _, collection, id = stored.name.rsplit("/", 2)
+    return Document(
+        Key(collection, id),
+        {name: _get_value(value) for name, value in stored.fields.items()},
+        _micros(stored.update_time),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _path(field: str) -> str:
+    """A top-level field's path, quoted where it must be."""
+    return str(render_field_path([field]))
+
+
+def _mask(fields: Sequence[str]) -> list[str]:
+    """Paths of a mask. The document's name stands for no field: an empty mask would ask for all."""
+    return [_path(field) for field in dict.fromkeys(fields)] or ["__name__"]
+
+
+def _fault(
+    table: Iterable[tuple[type[Exception], str, type[Fault], str]], error: Exception
+) -> Fault:
+    for kind, part, fault, message in table:
+        if isinstance(error, kind) and part in str(error):
+            return fault(message)
+    raise error

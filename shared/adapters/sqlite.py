@@ -1,0 +1,543 @@
+"""The record store in one SQLite file: the `local` profile, and single-clinic servers.
+
+Promises of the port (`shared/sync/store.py`), kept like this:
+
+- One table of documents, the fields as JSON text. `version` and `updated_at` are the same number.
+- A commit takes SQLite's write lock (BEGIN IMMEDIATE), checks every precondition, writes, and is on
+  disk (WAL, synchronous=FULL) before it returns. Its version is the wall clock rounded up to whole
+  milliseconds, at least one more than the last one: versions rise strictly, in the order of the
+  commits, even if the clock is set back.
+- `read_at` is the version of the newest commit in the snapshot, never the wall clock: a commit that
+  comes later has a later version, so nothing slips in behind a cursor.
+- There is no history: `read_at` in `read` and `query` is ignored, the newest state is read. A
+  document that is written again while a listing runs leaves that listing and stands in the next.
+
+Any number of threads and processes may share the file. Nothing is opened before the first use, and
+a forked process opens its own connections.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from shared.adapters.store_rules import (
+    check_commit_bytes,
+    check_fields,
+    check_keys,
+    check_query,
+    check_scopes,
+    check_writes,
+)
+from shared.errors import CommitTooBig, Contended, Fault, StoreUnavailable
+from shared.sync.store import (
+    ABSENT,
+    STAMP,
+    Change,
+    Document,
+    Key,
+    Kind,
+    Position,
+    Query,
+    Reading,
+    RecordStore,
+    Write,
+)
+
+#: The one list of composite indexes, shared with Firestore and Terraform.
+INDEXES = Path(__file__).resolve().parents[2] / "infra" / "firestore.indexes.json"
+
+#: How long a commit waits for other writers before it gives up, seconds.
+TIMEOUT_SECONDS = 10.0
+
+#: Documents fetched at a time: a listing holds no lock and no snapshot between two pages, so that a
+#: phone on a slow line cannot keep the write-ahead log from being emptied.
+PAGE = 500
+
+#: Connections kept open while idle. More threads open more and give them back at once.
+IDLE_CONNECTIONS = 16
+
+#: Pages of 4 KiB after which a commit empties the log (16 MiB): fewer syncs of the main file.
+CHECKPOINT_PAGES = 4096
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+    collection TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    scope      TEXT,              -- the field scope_id
+    version    INTEGER NOT NULL,  -- commit time, microseconds; also the field updated_at
+    data       TEXT NOT NULL,     -- the fields as JSON, without updated_at
+    PRIMARY KEY (collection, id)
+);
+CREATE INDEX IF NOT EXISTS changes ON documents (collection, scope, version, id)
+    WHERE scope IS NOT NULL;
+CREATE TABLE IF NOT EXISTS newest (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO newest VALUES (1, 0);
+"""
+
+_NEWEST = "SELECT version FROM newest"
+# CROSS JOIN fixes the order: walk the list of ids, look each one up.
+_FIND = (
+    "SELECT documents.id, version{data} FROM json_each(?) AS wanted CROSS JOIN documents"
+    " WHERE collection = ? AND documents.id = wanted.value"
+)
+_FIND_VERSIONS = _FIND.format(data="")
+_FIND_DOCUMENTS = _FIND.format(data=", data")
+_PUT = (
+    "INSERT INTO documents (scope, version, data, collection, id) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE"
+    " SET scope = excluded.scope, version = excluded.version, data = excluded.data"
+)
+
+#: What SQLite's faults mean to a caller; anything else is a fault of this module and stays itself.
+_FAULTS: dict[int, tuple[type[Fault], str]] = {
+    sqlite3.SQLITE_BUSY: (StoreUnavailable, "other writers held the database for too long"),
+    sqlite3.SQLITE_LOCKED: (StoreUnavailable, "other writers held the database for too long"),
+    sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, "the database file cannot be opened"),
+    sqlite3.SQLITE_PERM: (StoreUnavailable, "the database file may not be opened"),
+    sqlite3.SQLITE_AUTH: (StoreUnavailable, "the database file may not be opened"),
+    sqlite3.SQLITE_READONLY: (StoreUnavailable, "the database file may not be written"),
+    sqlite3.SQLITE_NOTADB: (StoreUnavailable, "the file is not a SQLite database"),
+    sqlite3.SQLITE_CORRUPT: (StoreUnavailable, "the database file is damaged: restore a backup"),
+    sqlite3.SQLITE_IOERR: (StoreUnavailable, "the disk failed"),
+    sqlite3.SQLITE_FULL: (StoreUnavailable, "the disk is full"),
+    sqlite3.SQLITE_NOMEM: (StoreUnavailable, "out of memory"),
+    sqlite3.SQLITE_PROTOCOL: (StoreUnavailable, "the database file's locks do not work"),
+    sqlite3.SQLITE_INTERRUPT: (StoreUnavailable, "the statement was interrupted"),
+    sqlite3.SQLITE_TOOBIG: (CommitTooBig, "a document is too big for SQLite"),
+}
+
+
+def wall_clock() -> int:
+    """Now, in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+class SqliteStore(RecordStore):
+    """Documents in the SQLite file at `path`, which is made on first use; its folder must exist."""
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        indexes: Path | None = None,
+        clock: Callable[[], int] = wall_clock,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._path = Path(path)
+        self._indexes = indexes or INDEXES
+        self._clock = clock
+        self._timeout = timeout_seconds
+        self._process = _Process()
+        self._closed = False
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def read(
+        self,
+        keys: Sequence[Key],
+        fields: Sequence[str] | None = None,
+        read_at: int | None = None,
+    ) -> Reading:
+        check_keys(keys)
+        check_fields(fields or ())
+        versions_suffice = fields is not None and set(fields) <= {STAMP}
+        find = _FIND_VERSIONS if versions_suffice else _FIND_DOCUMENTS
+        documents: dict[Key, Document] = {}
+        with self._connection() as db, _snapshot(db):
+            newest: int = db.execute(_NEWEST).fetchone()[0]
+            for collection, ids in _by_collection(keys).items():
+                for row in db.execute(find, (_ids(ids), collection)):
+                    document = _document(collection, row, fields)
+                    documents[document.key] = document
+        return Reading(newest, documents)
+
+    def changes(
+        self,
+        collection: str,
+        scopes: Sequence[str],
+        after: int,
+        read_at: int,
+        *,
+        behind: Position | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[Change]:
+        scopes = check_scopes(scopes)
+        check_fields(fields or ())
+        # One branch a scope: each walks the index in order and SQLite merges them as they run. A
+        # plain `scope IN (…) ORDER BY version` would sort everything before its first row.
+        branch = (
+            "SELECT id, version, data FROM documents WHERE collection = ? AND scope = ?"
+            " AND (version, id) > (?, ?) AND version <= ?"
+        )
+        statement = " UNION ALL ".join([branch] * len(scopes)) + " ORDER BY version, id LIMIT ?"
+        # No id is as long as "~" * 301: the first page starts behind all of version `after`.
+        position = max(behind or Position(after, ""), Position(after, "~" * 301))
+        full = bool(scopes)
+        while full:
+            bounds = (*position, read_at)
+            values = [value for scope in scopes for value in (collection, scope, *bounds)]
+            with self._connection() as db:
+                rows = db.execute(statement, (*values, PAGE)).fetchall()
+            full = len(rows) == PAGE
+            for row in rows:
+                position = Position(row[1], row[0])
+                yield Change(_document(collection, row, fields), position)
+
+    def query(self, query: Query) -> Iterator[Document]:
+        check_query(query)
+        columns = [_column(field) for field, _ in query.order]
+        left = query.limit
+        behind = query.start_after
+        full = True
+        while full and (left is None or left > 0):
+            size = PAGE if left is None else min(PAGE, left)
+            statement, values = _select(query, behind)
+            with self._connection() as db:
+                rows = db.execute(statement, (*values, size)).fetchall()
+            full = len(rows) == size
+            left = None if left is None else left - len(rows)
+            for row in rows:
+                behind = (*row[3 : 3 + len(columns)], row[0])
+                yield _document(query.collection, row[:3], query.fields)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def commit(self, writes: Sequence[Write]) -> int:
+        check_writes(writes)
+        # Whatever needs no lock is done before it is taken: above all the JSON.
+        puts = {write.key: _stored(write.fields) for write in writes if write.kind is Kind.PUT}
+        patches = [write for write in writes if write.kind is Kind.PATCH]
+        deletes = [write.key for write in writes if write.kind is Kind.DELETE]
+        check_commit_bytes(
+            sum(len(data) for _, data in puts.values())
+            + sum(len(_json(dict(write.fields))) for write in patches)
+            + sum(len(write.key.id) for write in writes)
+        )
+        with self._connection() as db, self._process_here().writing(self._timeout), _write_lock(db):
+            newest: int = db.execute(_NEWEST).fetchone()[0]
+            _check_preconditions(db, writes)
+            if not puts and not patches and not deletes:
+                return newest
+            version = max(-(-self._clock() // 1000) * 1000, newest + 1000)
+            puts |= _patched(db, patches)
+            db.executemany(
+                _PUT, [(scope, version, data.decode(), *key) for key, (scope, data) in puts.items()]
+            )
+            db.executemany("DELETE FROM documents WHERE collection = ? AND id = ?", deletes)
+            db.execute("UPDATE newest SET version = ?", (version,))
+        return version
+
+    def close(self) -> None:
+        self._closed = True
+        self._process_here().close()
+
+    # -- connections -----------------------------------------------------------------------------
+
+    def _process_here(self) -> _Process:
+        if self._process.pid != os.getpid():
+            # SQLite's connections must not cross a fork, not even to be closed: leave them alone.
+            self._process = _Process(left_behind=self._process)
+        return self._process
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection of the pool for one operation; SQLite's faults become ours."""
+        if self._closed:
+            raise StoreUnavailable("the record store was closed")
+        process = self._process_here()
+        try:
+            db = process.take() or self._open(process)
+            try:
+                yield db
+            finally:
+                process.give_back(db, keep=not self._closed)
+        except sqlite3.Error as error:
+            meaning = _FAULTS.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF)
+            if meaning is None:
+                raise
+            kind, message = meaning
+            raise kind(f"{message} ({error})") from error
+
+    def _open(self, process: _Process) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self._path,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,  # the pool hands a connection to one thread at a time
+        )
+        try:
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            db.execute("PRAGMA cache_size = -16384")
+            with process.opening:
+                if not process.prepared:
+                    _turn_on_wal(db, self._timeout)
+                    _prepare(db, composite_indexes(self._indexes))
+                    process.prepared = True
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+class _Process:
+    """One process's idle connections, and the queue of its writers.
+
+    Threads queue for SQLite's write lock here, because SQLite itself would let them sleep and try
+    again (up to 100 ms a time). Between processes it still does.
+    """
+
+    def __init__(self, left_behind: _Process | None = None) -> None:
+        self.pid = os.getpid()
+        self.opening = threading.Lock()
+        self.prepared = False
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._turn = threading.Lock()
+        self._left_behind = left_behind
+
+    def take(self) -> sqlite3.Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def give_back(self, db: sqlite3.Connection, *, keep: bool) -> None:
+        if keep and not db.in_transaction and len(self._idle) < IDLE_CONNECTIONS:
+            self._idle.append(db)
+        else:
+            db.close()
+
+    @contextmanager
+    def writing(self, timeout: float) -> Iterator[None]:
+        if not self._turn.acquire(timeout=timeout):
+            raise StoreUnavailable("other writers held the database for too long")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        while db := self.take():
+            db.close()
+
+
+# -- statements ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
+
+
+@contextmanager
+def _write_lock(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:  # something was raised, perhaps by COMMIT itself
+            db.execute("ROLLBACK")
+
+
+def _by_collection(keys: Sequence[Key]) -> dict[str, list[str]]:
+    ids: dict[str, list[str]] = {}
+    for collection, id in dict.fromkeys(keys):
+        ids.setdefault(collection, []).append(id)
+    return ids
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return orjson.dumps(ids).decode()
+
+
+def _document(collection: str, row: Sequence[Any], fields: Sequence[str] | None) -> Document:
+    """A document from (id, version, data), or (id, version) if the mask names nothing else."""
+    stored: dict[str, Any] = orjson.loads(row[2]) if len(row) > 2 else {}
+    stored[STAMP] = row[1]
+    if fields is not None:
+        stored = {name: stored[name] for name in fields if name in stored}
+    return Document(Key(collection, row[0]), stored, row[1])
+
+
+def _json(fields: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(
+            fields, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+        )
+    except TypeError as error:
+        raise ValueError(f"not a JSON value: {error}") from error
+
+
+def _stored(fields: Mapping[str, Any]) -> tuple[str | None, bytes]:
+    """What the columns `scope` and `data` hold: no nulls, no stamp of the caller's own."""
+    kept = {name: value for name, value in fields.items() if value is not None and name != STAMP}
+    scope = kept.get("scope_id")
+    return scope if isinstance(scope, str) else None, _json(kept)
+
+
+def _check_preconditions(db: sqlite3.Connection, writes: Sequence[Write]) -> None:
+    guarded = [w for w in writes if w.expect is not None or w.kind is Kind.PATCH]
+    versions: dict[Key, int] = {}
+    for collection, ids in _by_collection([write.key for write in guarded]).items():
+        for id, version in db.execute(_FIND_VERSIONS, (_ids(ids), collection)):
+            versions[Key(collection, id)] = version
+    for kind, key, _, expect in guarded:
+        found = versions.get(key, ABSENT)
+        if found != expect and not (kind is Kind.PATCH and expect is None and found):
+            raise Contended(f"{key.collection}/{key.id} changed since it was read")
+
+
+def _patched(
+    db: sqlite3.Connection, patches: Sequence[Write]
+) -> dict[Key, tuple[str | None, bytes]]:
+    data: dict[Key, str] = {}
+    for collection, ids in _by_collection([write.key for write in patches]).items():
+        for id, _, stored in db.execute(_FIND_DOCUMENTS, (_ids(ids), collection)):
+            data[Key(collection, id)] = stored
+    return {key: _stored(orjson.loads(data[key]) | fields) for _, key, fields, _ in patches}
+
+
+# -- queries and their indexes -------------------------------------------------------------------
+
+
+def _column(field: str) -> str:
+    """The SQL of a field. Queries and indexes must spell it alike, or an index is not used."""
+    known = {"scope_id": "scope", STAMP: "version", "__name__": "id"}
+    return known.get(field) or f"json_extract(data, '$.{field}')"
+
+
+def _select(query: Query, behind: tuple[Any, ...] | None) -> tuple[str, list[Any]]:
+    """The SQL of one page; its last parameter is the page's size."""
+    # The collection is spelt out, not bound: SQLite must see that a partial index covers it.
+    where, values = [f"collection = '{query.collection}'"], []
+    for field, operator, value in query.where:
+        condition, bound = _condition(field, operator, value)
+        where.append(condition)
+        values += bound
+    order = [(_column(field), direction) for field, direction in query.order]
+    # Like Firestore: a document without the field that orders is not in the order.
+    where += [f"{column} IS NOT NULL" for column, _ in order]
+    order.append(("id", "asc"))
+    if behind is not None:
+        condition, bound = _behind(order, behind)
+        where.append(condition)
+        values += bound
+    columns = ", ".join(["id", "version", "data", *(column for column, _ in order[:-1])])
+    return (
+        f"SELECT {columns} FROM documents WHERE {' AND '.join(where)}"  # noqa: S608  names are checked
+        f" ORDER BY {', '.join(f'{column} {direction}' for column, direction in order)} LIMIT ?",
+        values,
+    )
+
+
+def _condition(field: str, operator: str, value: Any) -> tuple[str, list[Any]]:
+    """A comparison that, like Firestore's, holds between values of one kind only."""
+    column = _column(field)
+    if operator == "in":
+        parts = [_condition(field, "==", each) for each in dict.fromkeys(value)]
+        if len({condition for condition, _ in parts}) == 1:  # values of one kind: one range scan
+            kinds = parts[0][0].removeprefix(f"{column} = ?")
+            marks = ", ".join("?" * len(parts))
+            return f"{column} IN ({marks}){kinds}", [bound[0] for _, bound in parts]
+        return (
+            f"({' OR '.join(f'({condition})' for condition, _ in parts)})",
+            [bound[0] for _, bound in parts],
+        )
+    comparison = "=" if operator == "==" else operator
+    if not column.startswith("json_extract"):
+        return f"{column} {comparison} ?", [value]
+    # json_extract makes 1 of true and a string of a map.
+    if isinstance(value, bool):
+        kinds = "'true', 'false'"
+    elif isinstance(value, str):
+        kinds = "'text'"
+    else:
+        kinds = "'integer', 'real'"
+    return f"{column} {comparison} ? AND json_type(data, '$.{field}') IN ({kinds})", [value]
+
+
+def _behind(order: Sequence[tuple[str, str]], last: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Behind `last`: later in the first field, or equal there and later in the next, and so on."""
+    cases: list[str] = []
+    values: list[Any] = []
+    for n, (column, direction) in enumerate(order):
+        equal = [f"{before} = ?" for before, _ in order[:n]]
+        cases.append(" AND ".join([*equal, f"{column} {'<' if direction == 'desc' else '>'} ?"]))
+        values += [*last[:n], last[n]]
+    # Implied by the cases, but the index can only start at a bound that stands by itself.
+    column, direction = order[0]
+    start = f"{column} {'<=' if direction == 'desc' else '>='} ?"
+    return f"{start} AND ({' OR '.join(f'({case})' for case in cases)})", [last[0], *values]
+
+
+def composite_indexes(path: Path) -> dict[str, str]:
+    """Name and SQL of an index for each composite index in a Firebase CLI file."""
+    wanted: dict[str, str] = {}
+    for index in json.loads(path.read_text("utf-8"))["indexes"]:
+        fields = [(field["fieldPath"], field.get("order")) for field in index["fields"]]
+        if fields == [("scope_id", "ASCENDING"), (STAMP, "ASCENDING")]:
+            continue  # the index `changes` serves it
+        if any(order is None for _, order in fields):
+            continue  # array and vector indexes: the port has no such query
+        if fields[-1][0] != "__name__":
+            # Firestore's rule. Our queries break ties by rising ids, so an index that ends in a
+            # descending field must name __name__ itself to serve them, there and here.
+            fields.append(("__name__", fields[-1][1]))
+        short = {"ASCENDING": "asc", "DESCENDING": "desc"}
+        columns = ", ".join(f"{_column(field)} {short[order]}" for field, order in fields)
+        collection = index["collectionGroup"]
+        parts = [f"{field.strip('_')}_{short[order]}" for field, order in fields]
+        name = "__".join(["q", collection, *parts])
+        wanted[name] = (
+            f'CREATE INDEX IF NOT EXISTS "{name}" ON documents ({columns})'
+            f" WHERE collection = '{collection}'"
+        )
+    return wanted
+
+
+def _prepare(db: sqlite3.Connection, wanted: Mapping[str, str]) -> None:
+    """Make the tables and exactly the wanted indexes; take no lock when all is there."""
+    made = "SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB 'q__*'"
+    tables = db.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+    if tables >= 2 and {name for (name,) in db.execute(made)} == set(wanted):
+        return
+    with _write_lock(db):
+        for statement in _SCHEMA.split(";\n"):
+            db.execute(statement)
+        for (name,) in db.execute(made).fetchall():
+            if name not in wanted:
+                db.execute(f'DROP INDEX "{name}"')
+        for statement in wanted.values():
+            db.execute(statement)
+
+
+def _turn_on_wal(db: sqlite3.Connection, timeout: float) -> None:
+    """Write-ahead logging is a property of the file; switching it on fails while others use it."""
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)

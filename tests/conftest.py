@@ -1,0 +1,59 @@
+"""Real parts for every test: the emulators, started once a session and ended with it.
+
+An emulator that is not installed skips its tests visibly at a desk and fails them in CI
+(`CI=true`), where a skipped test would be a promise nobody keeps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+from infra.local import emulators
+
+
+def in_ci() -> bool:
+    """Whether this is a build machine: `CI` set to anything but no."""
+    return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no")
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip at a desk, fail in CI."""
+    if in_ci():
+        pytest.fail(f"{reason} (needed in CI)", pytrace=False)
+    pytest.skip(reason)
+
+
+def _emulator(kind: emulators.Kind, variable: str) -> Iterator[str]:
+    missing = ""
+    try:
+        emulator = emulators.start(kind)
+    except emulators.EmulatorMissing as error:
+        missing = str(error)
+    if missing:
+        absent(missing)
+    before = os.environ.get(variable)
+    os.environ[variable] = emulator.address
+    try:
+        yield emulator.address
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
+        emulator.stop()
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator() -> Iterator[str]:
+    """ "127.0.0.1:port" of a Firestore emulator; `FIRESTORE_EMULATOR_HOST` says so too."""
+    yield from _emulator(emulators.FIRESTORE, "FIRESTORE_EMULATOR_HOST")
+
+
+@pytest.fixture(scope="session")
+def pubsub_emulator() -> Iterator[str]:
+    """ "127.0.0.1:port" of a Pub/Sub emulator; `PUBSUB_EMULATOR_HOST` says so too."""
+    yield from _emulator(emulators.PUBSUB, "PUBSUB_EMULATOR_HOST")

@@ -1,0 +1,315 @@
+"""What the SQLite store promises beyond the contract: its clock, its file, its processes and indexes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.adapters.sqlite import INDEXES, SqliteStore, composite_indexes, wall_clock
+from shared.errors import Contended, StoreUnavailable
+from shared.sync.store import ABSENT, Key, Query, patch, put
+
+A = Key("cases", "a")
+NOW = 1_795_000_000_000_000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "records.db"
+
+
+def ticking(*times: int) -> Callable[[], int]:
+    left = iter(times)
+    return lambda: next(left)
+
+
+# -- the clock -----------------------------------------------------------------------------------
+
+
+def test_a_version_is_the_clock_rounded_up_to_whole_milliseconds(path: Path) -> None:
+    store = SqliteStore(path, clock=ticking(NOW, NOW + 1_001, NOW + 2_999))
+    versions = [store.commit([put(A, {"n": n}, None)]) for n in range(3)]
+    assert versions == [NOW, NOW + 2_000, NOW + 3_000]
+
+
+def test_versions_rise_by_a_millisecond_while_the_clock_stands_or_goes_back(path: Path) -> None:
+    hour = 3_600_000_000
+    store = SqliteStore(path, clock=ticking(NOW, NOW, NOW - hour, NOW + 1, NOW + 10_000))
+    versions = [store.commit([put(A, {"n": n}, None)]) for n in range(5)]
+    assert versions == [NOW, NOW + 1_000, NOW + 2_000, NOW + 3_000, NOW + 10_000]
+
+
+def test_versions_rise_after_reopening_with_a_clock_that_was_set_back(path: Path) -> None:
+    first = SqliteStore(path, clock=lambda: NOW)
+    version = first.commit([put(A, {"n": 1}, ABSENT)])
+    first.close()
+    again = SqliteStore(path, clock=lambda: NOW - 86_400_000_000)
+    assert again.read([A]).read_at == version
+    assert again.commit([put(A, {"n": 2}, version)]) == version + 1_000
+
+
+def test_a_reading_is_at_the_newest_commit_never_at_the_wall_clock(path: Path) -> None:
+    store = SqliteStore(path, clock=lambda: NOW)
+    assert store.read([A]).read_at == 0
+    version = store.commit([put(A, {"n": 1}, ABSENT)])
+    assert store.read([]).read_at == version == NOW
+
+
+def test_the_stamp_is_the_version(path: Path) -> None:
+    store = SqliteStore(path)
+    version = store.commit([put(A, {"updated_at": 5}, ABSENT)])
+    assert store.read([A]).documents[A].fields == {"updated_at": version}
+    assert version - wall_clock() < 1_000
+
+
+def test_a_listing_gives_documents_in_the_order_of_their_commits(path: Path) -> None:
+    store = SqliteStore(path)
+    for id in "cab":
+        store.commit([put(Key("cases", f"{id}{n}"), {"scope_id": n}, None) for n in "10"])
+    store.commit([patch(Key("cases", "a1"), {"new": 1}, None)])
+    changes = store.changes("cases", ["0", "1"], 0, store.read([A]).read_at)
+    ids = [change.document.key.id for change in changes]
+    assert ids == ["c0", "c1", "a0", "b0", "b1", "a1"]
+
+
+# -- the file ------------------------------------------------------------------------------------
+
+
+def test_a_commit_is_on_disk_when_it_returns(path: Path) -> None:
+    """Write-ahead log, synced in full: the settings without which a power cut loses a commit."""
+    store = SqliteStore(path)
+    store.commit([put(A, {"n": 1}, ABSENT)])
+    with store._connection() as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database, but long enough to be read as one" * 99]
+)
+def test_a_file_that_is_no_database_is_unavailable_and_left_alone(
+    path: Path, content: bytes
+) -> None:
+    path.write_bytes(content)
+    with pytest.raises(StoreUnavailable, match="not a SQLite database"):
+        SqliteStore(path).read([A])
+    assert path.read_bytes() == content
+
+
+def test_a_store_that_another_program_keeps_locked_is_unavailable(path: Path) -> None:
+    store = SqliteStore(path, timeout_seconds=0.05)
+    version = store.commit([put(A, {"n": 1}, ABSENT)])
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="other writers"):
+        store.commit([put(A, {"n": 2}, version)])
+    assert store.read([A]).documents[A].fields["n"] == 1  # readers are never locked out
+    other.execute("ROLLBACK")
+    store.commit([put(A, {"n": 2}, version)])
+    other.close()
+
+
+def test_a_disk_that_is_full_leaves_the_commit_before_it(path: Path) -> None:
+    store = SqliteStore(path)
+    version = store.commit([put(A, {"n": 1}, ABSENT)])
+    with store._connection() as db:
+        db.execute("PRAGMA max_page_count = 20")
+    big = [put(Key("cases", f"{n}"), {"big": "x" * 10_000}, ABSENT) for n in range(50)]
+    with pytest.raises(StoreUnavailable, match="full"):
+        store.commit([patch(A, {"n": 2}, version), *big])
+    assert store.read([A]).documents[A].fields["n"] == 1
+    assert store.commit([patch(A, {"n": 3}, version)]) > version
+
+
+# -- processes -----------------------------------------------------------------------------------
+
+
+def _increment(path: Path, key: Key, times: int) -> None:
+    store = SqliteStore(path)
+    done = 0
+    while done < times:
+        document = store.read([key]).documents[key]
+        with suppress(Contended):
+            store.commit([patch(key, {"n": document.fields["n"] + 1}, document.version)])
+            done += 1
+    store.close()
+
+
+def test_processes_on_one_new_file_lose_no_increment(path: Path) -> None:
+    """They also race for making the tables and turning on the log."""
+    starters = multiprocessing.get_context("spawn")
+    keys = [Key("cases", f"{n}") for n in range(2)]
+    makers = [starters.Process(target=_make, args=(path, key)) for key in keys]
+    _run(makers)
+    workers = [starters.Process(target=_increment, args=(path, keys[n % 2], 25)) for n in range(4)]
+    _run(workers)
+    documents = SqliteStore(path).read(keys).documents
+    assert [documents[key].fields["n"] for key in keys] == [50, 50]
+
+
+def _make(path: Path, key: Key) -> None:
+    SqliteStore(path).commit([put(key, {"n": 0}, ABSENT)])
+
+
+def _run(processes: list[Any]) -> None:
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+        assert process.exitcode == 0
+
+
+def test_a_forked_worker_opens_its_own_connections(path: Path) -> None:
+    # Given a server that used its store before it forked
+    store = SqliteStore(path)
+    version = store.commit([put(A, {"n": 1}, ABSENT)])
+    # When a worker uses and closes the store it inherited
+    worker = os.fork()
+    if worker == 0:
+        try:
+            store.commit([patch(A, {"n": 2}, version)])
+            store.close()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    assert os.waitpid(worker, 0)[1] == 0
+    # Then both work on
+    reading = store.read([A])
+    assert reading.documents[A].fields["n"] == 2
+    store.commit([patch(A, {"n": 3}, reading.documents[A].version)])
+
+
+# -- indexes -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_indexes(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    def write(*fields: str) -> Path:
+        """A Firebase file with one index over `fields`: "due" ascending, "-due" descending."""
+        index = {
+            "collectionGroup": "jobs",
+            "queryScope": "COLLECTION",
+            "fields": [
+                {"fieldPath": f.lstrip("-"), "order": "DESCENDING" if f[0] == "-" else "ASCENDING"}
+                for f in fields
+            ],
+        }
+        path = tmp_path / "indexes.json"
+        path.write_text(json.dumps({"indexes": [index], "fieldOverrides": []}))
+        return path
+
+    return write
+
+
+def plan(store: SqliteStore, query: Query) -> str:
+    """SQLite's plan for the statements that a query runs."""
+    statements: list[str] = []
+    with store._connection() as db:
+        db.set_trace_callback(statements.append)
+    list(store.query(query))
+    with store._connection() as db:
+        db.set_trace_callback(None)
+        return "\n".join(
+            row[3]
+            for statement in statements
+            if statement.startswith("SELECT")
+            for row in db.execute(f"EXPLAIN QUERY PLAN {statement}")
+        )
+
+
+@pytest.mark.parametrize(
+    ("index", "query"),
+    [
+        (
+            ["state", "due"],
+            Query("jobs", (("state", "==", "queued"), ("due", "<=", 9)), (("due", "asc"),)),
+        ),
+        (
+            ["state", "-urgency", "due", "__name__"],
+            Query("jobs", (("state", "==", "queued"),), (("urgency", "desc"), ("due", "asc"))),
+        ),
+        (
+            ["scope_id", "-updated_at", "__name__"],
+            Query("jobs", (("scope_id", "==", "team-1"),), (("updated_at", "desc"),)),
+        ),
+        (
+            ["state", "due"],
+            Query(
+                "jobs",
+                (("state", "==", "queued"),),
+                (("due", "asc"),),
+                limit=10,
+                start_after=(5, "x"),
+            ),
+        ),
+    ],
+)
+def test_a_composite_index_serves_its_query_without_sorting(
+    path: Path, own_indexes: Callable[..., Path], index: list[str], query: Query
+) -> None:
+    store = SqliteStore(path, indexes=own_indexes(*index))
+    used = plan(store, query)
+    assert "USING INDEX q__jobs" in used
+    assert "TEMP B-TREE" not in used
+
+
+def test_indexes_follow_the_file(path: Path, own_indexes: Callable[..., Path]) -> None:
+    def made() -> set[str]:
+        store = SqliteStore(path, indexes=own_indexes(*fields))
+        store.commit([put(Key("jobs", "a"), {"state": "queued", "due": 1}, None)])
+        with store._connection() as db:
+            names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+        store.close()
+        return {name for name in names if name.startswith("q__")}
+
+    fields = ["state", "due"]
+    assert made() == {"q__jobs__state_asc__due_asc__name_asc"}
+    fields = ["state", "-due"]
+    assert made() == {"q__jobs__state_asc__due_desc__name_desc"}
+    # The index that every collection's changes use is always there.
+    fields = ["scope_id", "updated_at"]
+    assert made() == set()
+
+
+def test_the_changes_of_thirty_scopes_are_merged_without_sorting(path: Path) -> None:
+    store = SqliteStore(path)
+    statements: list[str] = []
+    with store._connection() as db:
+        db.set_trace_callback(statements.append)
+    list(store.changes("cases", [f"team-{n}" for n in range(30)], 0, NOW))
+    with store._connection() as db:
+        db.set_trace_callback(None)
+        rows = db.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall()
+    used = [row[3] for row in rows]
+    assert "USE TEMP B-TREE FOR ORDER BY" not in used
+    assert sum("USING INDEX changes" in line for line in used) == 30
+
+
+def test_every_index_of_the_deployment_can_be_made(path: Path) -> None:
+    wanted = composite_indexes(INDEXES)
+    store = SqliteStore(path)
+    store.read([A])
+    with store._connection() as db:
+        made = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    assert set(wanted) <= made
+
+
+def test_pages_follow_each_other_in_order(path: Path) -> None:
+    store = SqliteStore(path)
+    for start in range(0, 1500, 500):
+        store.commit(
+            [put(Key("cases", f"{n}"), {"n": n % 7}, None) for n in range(start, start + 500)]
+        )
+    listed = list(store.query(Query("cases", order=(("n", "desc"),))))
+    keys = [(-document.fields["n"], document.key.id) for document in listed]
+    assert len(keys) == 1500
+    assert all(first < second for first, second in pairwise(keys))

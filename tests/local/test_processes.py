@@ -1,0 +1,178 @@
+"""No child outlives its starter, however that one ends; ports and absent tools are said plainly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.local import emulators
+from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port
+from tests.conftest import absent
+
+REPOSITORY = Path(__file__).parents[2]
+
+#: A child that starts a grandchild which ignores SIGTERM, and writes down both ids.
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if len(sys.argv) == 2:
+    subprocess.Popen([sys.executable, __file__, sys.argv[1], "grandchild"])
+with open(sys.argv[1], "a") as f:
+    f.write(f"{os.getpid()}\\n")
+time.sleep(600)
+"""
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from infra.local.processes import Child
+Child("stubborn", [sys.executable, sys.argv[1], sys.argv[2]], log=Path(sys.argv[3]),
+      grace_seconds=0.2)
+time.sleep(600)
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def eventually(true: Callable[[], bool], seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def stubborn(tmp_path: Path) -> Path:
+    script = tmp_path / "stubborn.py"
+    script.write_text(textwrap.dedent(STUBBORN))
+    return script
+
+
+def pids(file: Path) -> list[int]:
+    assert eventually(lambda: file.exists() and len(file.read_text().split()) == 2)
+    return [int(line) for line in file.read_text().split()]
+
+
+@pytest.mark.parametrize("ending", ["stop", "kill"])
+def test_stopping_a_child_ends_its_whole_group(ending: str, stubborn: Path, tmp_path: Path) -> None:
+    child = Child(
+        "stubborn",
+        [sys.executable, str(stubborn), str(tmp_path / "pids")],
+        log=tmp_path / "log",
+        grace_seconds=0.2,
+    )
+    family = pids(tmp_path / "pids")
+    getattr(child, ending)()
+    assert eventually(lambda: not any(map(alive, family)))
+    assert child.poll() is not None
+    child.stop()  # harmless
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_children_end_with_a_killed_starter(
+    number: signal.Signals, stubborn: Path, tmp_path: Path
+) -> None:
+    arguments = [str(stubborn), str(tmp_path / "pids"), str(tmp_path / "log")]
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, *arguments], cwd=REPOSITORY)
+    family = pids(tmp_path / "pids")
+    starter.send_signal(number)
+    starter.wait()
+    assert eventually(lambda: not any(map(alive, family)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_a_child_ends_when_its_guard_is_killed(tmp_path: Path) -> None:
+    child = Child(
+        "sleep", ["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 600"], log=tmp_path / "log"
+    )
+    file = tmp_path / "pid"
+    assert eventually(lambda: file.exists() and file.read_text().strip() != "")
+    os.kill(child._guard.pid, signal.SIGKILL)
+    assert eventually(lambda: not alive(int(file.read_text())))
+    child.stop()
+
+
+def test_exit_codes_come_through(tmp_path: Path) -> None:
+    for command, code in (("exit 7", 7), ("kill -TERM $$", 143), ("exit 0", 0)):
+        child = Child("sh", ["sh", "-c", command], log=tmp_path / "log")
+        assert eventually(lambda child=child: child.poll() is not None)
+        assert child.poll() == code
+        child.stop()
+
+
+def test_a_child_that_ends_at_start_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    child = Child("speaker", ["sh", "-c", "echo no such luck; exit 3"], log=tmp_path / "log")
+    with pytest.raises(StartFailed, match="speaker ended with code 3 at start:\nno such luck"):
+        child.wait_ready(lambda: False, 30)
+    child.stop()
+
+
+def test_a_command_that_does_not_exist_is_reported(tmp_path: Path) -> None:
+    child = Child("nothing", [str(tmp_path / "nothing")], log=tmp_path / "log")
+    with pytest.raises(StartFailed, match="No such file"):
+        child.wait_ready(lambda: False, 30)
+    child.stop()
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(PortTaken, match=str(port)):
+            claim_port(port)
+    assert claim_port(port) == port
+    assert 1024 < claim_port(0) < 65536
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({"PATH": ""}, "Google Cloud SDK is not installed"),
+        ({"PATH": "", "GOOGLE_CLOUD_SDK": "/no/such/folder"}, "GOOGLE_CLOUD_SDK=/no/such/folder"),
+        ({"PATH": "", "GOOGLE_CLOUD_SDK": "{empty}"}, "components install cloud-firestore"),
+        ({"PATH": "", "CLOUDSDK_ROOT": "{installed}"}, "no java in PATH"),
+        ({"CLOUDSDK_ROOT": "{installed}", "JAVA_HOME": "/no/java"}, "JAVA_HOME=/no/java"),
+    ],
+)
+def test_what_is_missing_is_named(environ: dict[str, str], missing: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    script = tmp_path / "installed" / emulators.FIRESTORE.script
+    script.parent.mkdir(parents=True)
+    script.write_text("")
+    folders = {"empty": tmp_path / "empty", "installed": tmp_path / "installed"}
+    environ = {name: value.format(**folders) for name, value in environ.items()}
+    with pytest.raises(emulators.EmulatorMissing, match=missing):
+        emulators.start(emulators.FIRESTORE, environ=environ)
+
+
+@pytest.mark.parametrize("kind", [emulators.FIRESTORE, emulators.PUBSUB])
+def test_an_emulator_serves_at_once_and_leaves_no_java(kind: emulators.Kind) -> None:
+    try:
+        emulator = emulators.start(kind)
+    except emulators.EmulatorMissing as error:
+        absent(str(error))
+    port = int(emulator.address.rpartition(":")[2])
+    with pytest.raises(PortTaken):
+        emulators.start(kind, port=port)
+    assert emulators._answers(port, kind.probe)
+    emulator.stop()
+    assert not emulators._answers(port, kind.probe)
+    assert free_port() > 0

@@ -1,0 +1,436 @@
+"""The model port on Vertex AI: MedGemma behind an endpoint, called by google-cloud-aiplatform.
+
+The wire is `:predict` with `@requestFormat: chatCompletions`; the answer's `predictions` is an
+OpenAI chat completion, or a list that holds one. Importing the client library costs 2 s and 190 MB,
+so nothing of Google's is imported before the first question.
+
+What the library (2.7.0) does that this module works around, each seen against `infra.local.vertex`:
+- it chooses the dedicated route by what GetEndpoint says and ignores `use_dedicated_endpoint`;
+- on that route every HTTP error is a bare `ValueError` with the status and the *response's text* in
+  its message (and on the shared route a `ParseError` with the whole answer). The text may repeat
+  the patient's data, so such an error is never chained or shown;
+- GetEndpoint is retried for two minutes whatever timeout is asked for, so it is called here, once
+  and bounded, and its answer is handed to the library;
+- a timeout bounds single socket operations, and an answer has no largest size: the session given to
+  the library bounds both on the dedicated route (limit: on the shared route nothing does);
+- `timeout > 120` raises `ImportError` without requests-toolbelt, so 120 is the longest here.
+
+The library's address and credentials are set for the whole process (`aiplatform.init`): one
+endpoint host per process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared.ai.analysis import MODEL_DECLINED
+from shared.ai.model import Answer, Question
+from shared.errors import ConfigurationFault, ModelBusy, ModelFault, ModelRefused
+
+#: Longest wait for one answer, seconds; beyond it the client needs requests-toolbelt.
+MAX_TIMEOUT_SECONDS = 120.0
+#: Longest wait of a shared endpoint, seconds (Google's limit).
+SHARED_TIMEOUT_SECONDS = 60.0
+#: Largest request, bytes: Google's limits for dedicated and shared endpoints.
+MAX_REQUEST_BYTES = 10_000_000
+MAX_SHARED_REQUEST_BYTES = 1_500_000
+#: Largest answer that is read, bytes. 8192 tokens are about 32 KB.
+MAX_ANSWER_BYTES = 1_000_000
+#: Longest wait for GetEndpoint, seconds; it is asked once per process.
+ENDPOINT_TIMEOUT_SECONDS = 15.0
+#: Bytes read from an answer at a time.
+_READ_BYTES = 65_536
+#: A server's Retry-After beyond this many seconds is not believed.
+_LONGEST_RETRY_AFTER = 3600.0
+
+_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+_NUMBER = re.compile(r"[0-9A-Za-z_-]{1,128}")
+_NAME = re.compile(r"projects/([^/]+)/locations/([a-z0-9-]+)/endpoints/([0-9A-Za-z_-]{1,128})")
+_STATUS = re.compile(r"Status code:\s*(\d{3})")
+
+#: Statuses below 500 that pass: request timeout, too early, too many requests.
+_PASSING = frozenset({408, 425, 429})
+
+_importing = threading.Lock()
+
+
+class _AnswerTooLong(Exception):
+    """More than `MAX_ANSWER_BYTES` came."""
+
+
+class VertexModel:
+    """MedGemma on a Vertex AI endpoint. One cached client; safe to use from several threads.
+
+    `endpoint` is its number or full name; `dedicated` says whether it has its own DNS name;
+    `api_endpoint` another address of the API (`https://localhost:8963`); `credentials` is `default`
+    (the function's own account) or `anonymous` (a test server).
+
+    Raises `ConfigurationFault` for an endpoint that cannot be one. Opens and imports nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: str,
+        location: str,
+        endpoint: str,
+        dedicated: bool = True,
+        api_endpoint: str = "",
+        credentials: str = "default",
+    ) -> None:
+        named = _NAME.fullmatch(endpoint)
+        if named is None and _NUMBER.fullmatch(endpoint):
+            named = _NAME.fullmatch(f"projects/{project}/locations/{location}/endpoints/{endpoint}")
+        if named is None:
+            raise ConfigurationFault(
+                "VERTEX_ENDPOINT must be an endpoint's number or "
+                "projects/…/locations/…/endpoints/…, with a project and a location",
+                field="VERTEX_ENDPOINT",
+            )
+        if credentials not in ("default", "anonymous"):
+            raise ConfigurationFault(
+                "VERTEX_CREDENTIALS must be default or anonymous", field="VERTEX_CREDENTIALS"
+            )
+        self._name = named[0]
+        self._project = named[1]
+        self._location = named[2]
+        self._dedicated = dedicated
+        self._api_endpoint = api_endpoint
+        self._credentials = credentials
+        self._lock = threading.Lock()
+        self._endpoint: Any = None
+        self._call = threading.local()
+
+    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+        """See `shared.ai.model.Model.ask`. Waits at most 120 s (60 s on a shared endpoint)."""
+        began = time.monotonic()
+        seconds = min(timeout_seconds, MAX_TIMEOUT_SECONDS)
+        if not self._dedicated:
+            seconds = min(seconds, SHARED_TIMEOUT_SECONDS)
+        instance = wire_instance(question)
+        self._check_size(instance)
+        self._call.retry_after_s = None
+        self._call.ends_at = began + seconds
+        try:
+            endpoint = self._opened(seconds)
+            left = self._call.ends_at - time.monotonic()
+            if left <= 0:
+                raise ModelBusy("Vertex AI took too long to describe the endpoint.")
+            prediction = endpoint.predict(
+                instances=[instance], use_dedicated_endpoint=self._dedicated, timeout=left
+            )
+        except ModelFault:
+            raise
+        except Exception as error:
+            # The client raises errors of five libraries and bare built-in ones; the table answers
+            # all of them, what it does not know as refused.
+            fault = fault_of(error, self._call.retry_after_s)
+            raise fault from (error if _quotes_nothing(error) else None)
+        return _answer(prediction, int((time.monotonic() - began) * 1000))
+
+    def _check_size(self, instance: Mapping[str, Any]) -> None:
+        limit = MAX_REQUEST_BYTES if self._dedicated else MAX_SHARED_REQUEST_BYTES
+        if len(json.dumps({"instances": [instance]})) > limit:
+            raise ModelRefused(
+                f"The question is larger than the {limit} bytes that the endpoint takes; "
+                "send a smaller image or a link.",
+                code="model_request_too_large",
+            )
+
+    def _opened(self, seconds: float) -> Any:
+        """The client's endpoint, made and described by Google once, then cached."""
+        if self._endpoint is not None:
+            return self._endpoint
+        if not self._lock.acquire(timeout=seconds):
+            raise ModelBusy("Another question is still waiting for Vertex AI's endpoint.")
+        try:
+            if self._endpoint is None:
+                left = max(0.05, self._call.ends_at - time.monotonic())
+                self._endpoint = self._open(min(left, ENDPOINT_TIMEOUT_SECONDS))
+            return self._endpoint
+        finally:
+            self._lock.release()
+
+    def _open(self, seconds: float) -> Any:
+        with _importing:
+            import google.auth
+            from google.auth.credentials import AnonymousCredentials
+            from google.cloud import aiplatform
+
+            # At DEBUG these write request bodies, that is patient data and photos.
+            for name in ("google.auth.transport.requests", "google.cloud.aiplatform_v1"):
+                logging.getLogger(name).setLevel(logging.INFO)
+            if self._credentials == "anonymous":
+                credentials: Any = AnonymousCredentials()  # type: ignore[no-untyped-call]
+            else:
+                credentials, _ = google.auth.default(scopes=_SCOPES)
+            aiplatform.init(
+                project=self._project,
+                location=self._location,
+                credentials=credentials,
+                api_endpoint=self._api_endpoint or None,
+                api_transport="rest",  # survives gunicorn's fork, and is what the tests run
+            )
+            endpoint = aiplatform.Endpoint(
+                self._name,
+                project=self._project,
+                location=self._location,
+                credentials=credentials,
+            )
+            if not self._dedicated:
+                # made now, while the process-wide settings are ours
+                endpoint._prediction_client  # noqa: B018
+        resource = endpoint.api_client.get_endpoint(name=self._name, retry=None, timeout=seconds)
+        if self._dedicated and not resource.dedicated_endpoint_enabled:
+            raise ModelRefused(
+                "The endpoint has no DNS name of its own; set VERTEX_DEDICATED=false "
+                "or deploy the model to a dedicated endpoint."
+            )
+        if resource.dedicated_endpoint_enabled and not resource.dedicated_endpoint_dns:
+            raise ModelBusy("The endpoint has no DNS name yet; it is still being made.")
+        endpoint._gca_resource = resource
+        endpoint.authorized_session = _bounded_session(credentials, self._call)
+        return endpoint
+
+
+def wire_instance(question: Question) -> dict[str, Any]:
+    """One instance of `:predict`: a chat request in OpenAI's shape, text before images."""
+    content: list[dict[str, Any]] = [{"type": "text", "text": question.text}]
+    content += [{"type": "image_url", "image_url": {"url": image.url}} for image in question.images]
+    return {
+        "@requestFormat": "chatCompletions",
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": question.system}]},
+            {"role": "user", "content": content},
+        ],
+        "max_tokens": question.max_tokens,
+        "temperature": question.temperature,
+    }
+
+
+def _bounded_session(credentials: Any, call: threading.local) -> Any:
+    """A session for the library whose answers are bounded in size and in total time.
+
+    `call` holds the calling thread's `ends_at`, and receives its `retry_after_s`.
+    """
+    import requests
+    from google.auth.transport.requests import AuthorizedSession
+    from requests.adapters import HTTPAdapter
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+    def read(raw: Any) -> bytes:
+        left = call.ends_at - time.monotonic()
+        if left <= 0:
+            raise requests.ReadTimeout("The answer was not complete in time.")
+        # None once the server has said that it will close: then the request's own timeout holds
+        sock = getattr(raw.connection, "sock", None)
+        if sock is not None:
+            sock.settimeout(left)
+        return bytes(raw.read1(_READ_BYTES, decode_content=True))
+
+    class Bounded(HTTPAdapter):
+        def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+            response: Any = super().send(request, *args, **kwargs)
+            call.retry_after_s = _retry_after(response.headers.get("Retry-After"))
+            chunks, size = [], 0
+            try:
+                # read1 returns what one receive brought, so time is looked at between receives
+                while chunk := read(response.raw):
+                    size += len(chunk)
+                    if size > MAX_ANSWER_BYTES:
+                        raise _AnswerTooLong
+                    chunks.append(chunk)
+            except ReadTimeoutError as error:
+                raise requests.ReadTimeout("The answer stopped coming.") from error
+            except HTTPError as error:
+                raise requests.ConnectionError("The answer broke off.") from error
+            except BaseException:
+                response.close()
+                raise
+            response._content = b"".join(chunks)
+            response._content_consumed = True
+            return response
+
+    session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+    session.mount("https://", Bounded(pool_maxsize=32))
+    return session
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds of a Retry-After header; None when absent, a date, or absurd."""
+    if header is None or not re.fullmatch(r"\s*\d{1,6}(\.\d{1,3})?\s*", header):
+        return None
+    seconds = float(header)
+    return seconds if seconds <= _LONGEST_RETRY_AFTER else None
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+
+def _by_status(status: int | None, retry_after_s: float | None) -> ModelFault:
+    if status is not None and (status in _PASSING or status >= 500):
+        return ModelBusy(
+            f"Vertex AI answered {status}; the job tries again later.", retry_after_s=retry_after_s
+        )
+    return ModelRefused(
+        f"Vertex AI answered {status}; check the endpoint, its permissions and the request."
+    )
+
+
+def fault_of(error: Exception, retry_after_s: float | None = None) -> ModelFault:
+    """`ModelBusy` or `ModelRefused` for whatever the client library raised.
+
+    The message says the kind of error and a status; never the error's own text, which may quote
+    the request.
+    """
+    for kind, answer in _table():
+        if isinstance(error, kind):
+            return answer(error, retry_after_s)
+    return _unreadable(error, retry_after_s)
+
+
+_Row = tuple[type[Exception], Callable[[Any, float | None], ModelFault]]
+
+
+def _table() -> tuple[_Row, ...]:
+    """Errors of the client in the order in which they are looked up: subclasses first."""
+    import requests
+    from google.api_core import exceptions as api
+    from google.auth.exceptions import GoogleAuthError
+
+    return (
+        (_AnswerTooLong, _too_long),
+        (ImportError, _not_installed),
+        # shared endpoints and GetEndpoint
+        (api.RetryError, _passing),
+        (api.GoogleAPICallError, _api_call),
+        # no token: the metadata server may be back soon, missing credentials are not
+        (GoogleAuthError, _credentials),
+        # before ValueError: some of requests' are both
+        (requests.exceptions.InvalidURL, _unreadable),
+        (requests.exceptions.InvalidSchema, _unreadable),
+        (requests.exceptions.MissingSchema, _unreadable),
+        (requests.exceptions.InvalidJSONError, _unreadable),
+        (requests.RequestException, _passing),
+        # dedicated endpoints: a bare ValueError with the status in its text
+        (ValueError, _bare),
+        (OSError, _passing),
+    )
+
+
+def _quotes_nothing(error: Exception) -> bool:
+    """Whether an error's text comes from this side of the wire, so that it may be logged."""
+    return isinstance(error, OSError | ImportError) or type(error).__module__.startswith(
+        "google.auth."
+    )
+
+
+def _too_long(_error: Exception, _after: float | None) -> ModelFault:
+    return ModelRefused(f"Vertex AI's answer is longer than {MAX_ANSWER_BYTES} bytes.")
+
+
+def _not_installed(error: Exception, _after: float | None) -> ModelFault:
+    return ModelRefused(f"The Vertex AI client is not installed completely: {error}")
+
+
+def _passing(error: Exception, after: float | None) -> ModelFault:
+    return ModelBusy(
+        f"No answer from Vertex AI ({type(error).__name__}); the job tries again later.",
+        retry_after_s=after,
+    )
+
+
+def _api_call(error: Any, after: float | None) -> ModelFault:
+    status = None if error.code is None else int(error.code)
+    if status is None:  # gRPC's UNKNOWN has no HTTP status
+        return _passing(error, after)
+    headers = getattr(error.response, "headers", {})
+    return _by_status(status, after or _retry_after(headers.get("Retry-After")))
+
+
+def _credentials(error: Any, after: float | None) -> ModelFault:
+    from google.auth.exceptions import TransportError
+
+    if error.retryable or isinstance(error, TransportError):
+        return _passing(error, after)
+    return ModelRefused(
+        f"Vertex AI cannot be called with these credentials ({type(error).__name__})."
+    )
+
+
+def _bare(error: Exception, after: float | None) -> ModelFault:
+    # matched at the start only: the text after it is the response's
+    status = _STATUS.search(str(error)[:80])
+    return _unreadable(error, after) if status is None else _by_status(int(status[1]), after)
+
+
+def _unreadable(error: Exception, _after: float | None) -> ModelFault:
+    return ModelRefused(
+        f"Vertex AI's answer is no chat completion ({type(error).__name__}); "
+        "check that the endpoint serves MedGemma with chatCompletions."
+    )
+
+
+# --- answers -----------------------------------------------------------------------------------
+
+
+def _answer(prediction: Any, latency_ms: int) -> Answer:
+    """The answer in a prediction: an object, or a list that holds one, or a list of plain text.
+
+    Raises `ModelRefused` when it is no chat completion, with code `model_declined` when the model
+    or a filter refused to speak.
+    """
+    completion = prediction.predictions
+    if isinstance(completion, list) and len(completion) == 1:
+        completion = completion[0]
+    version = str(prediction.model_version_id or prediction.deployed_model_id or "")
+    name = str(prediction.model_resource_name or "")
+    if isinstance(completion, str):
+        return Answer(completion, name, version, latency_ms)
+    try:
+        choice = completion["choices"][0]
+        message = choice["message"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise _unreadable(error, None) from None
+    usage = completion.get("usage")
+    text = _text(message)
+    if text is None or choice.get("finish_reason") == "content_filter":
+        declined = isinstance(message, dict) and message.get("refusal")
+        if declined or choice.get("finish_reason") == "content_filter":
+            raise ModelRefused("The model declined to answer.", code=MODEL_DECLINED)
+        raise _unreadable(TypeError(), None)
+    model = completion.get("model")
+    return Answer(
+        text=text,
+        model=model if isinstance(model, str) and model else name,
+        version=version,
+        latency_ms=latency_ms,
+        prompt_tokens=_count(usage, "prompt_tokens"),
+        completion_tokens=_count(usage, "completion_tokens"),
+    )
+
+
+def _text(message: Any) -> str | None:
+    """A message's content: a string, or the text parts of a list; None when there is neither."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        texts = [part for part in parts if isinstance(part, str)]
+        return "".join(texts) if texts else None
+    return None
+
+
+def _count(usage: Any, name: str) -> int | None:
+    """A token count; shared endpoints give it as a float."""
+    value = usage.get(name) if isinstance(usage, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        return None
+    return int(value)

@@ -1,0 +1,237 @@
+"""One analysis of one case: redact, ask, check, repair once, merge, account.
+
+The core talks to a model through the port only. Identifiers never leave (see `intake`), patient
+text is data inside a fence that it cannot close, every answer is checked against the contract, and
+every question counts against a time budget, so that an analysis takes a bounded time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from shared.ai import analysis
+from shared.ai.intake import clinical_facts
+from shared.ai.model import Answer, Image, Model, Question
+from shared.errors import ModelBusy, ModelRefused
+
+PROMPT = "analyse-v1"
+
+#: Images of one case that are shown to the model; each is a call of its own.
+MAX_IMAGES = 6
+#: Characters of a broken answer that are shown to the model again for repair.
+_REPAIR_CHARS = 4000
+#: Seconds below which a further question is not begun.
+_LEAST_SECONDS = 0.05
+_IMAGE_LINE = {
+    True: "Look at the photograph and the facts, and prepare the case for the doctor.",
+    False: "There is no photograph. Prepare the case for the doctor from the facts alone.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The prompt with the vocabularies filled in; `text` still waits for the patient's data."""
+
+    system: str
+    text: Template
+    sha256: str
+
+
+@cache
+def prompt(name: str = PROMPT) -> Prompt:
+    """The named prompt. Its hash covers all that is sent but the patient's data and image line."""
+    source = (Path(__file__).parent / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
+    vocabularies = {
+        "statuses": analysis.DRAFT_STATUSES,
+        "image_verdicts": analysis.IMAGE_VERDICTS,
+        "image_issues": analysis.IMAGE_ISSUES,
+        "primary_lesions": analysis.PRIMARY_LESIONS,
+        "colours": analysis.COLOURS,
+        "borders": analysis.BORDERS,
+        "distributions": analysis.DISTRIBUTIONS,
+        "yes_no": analysis.YES_NO,
+        "likelihoods": analysis.LIKELIHOODS,
+        "urgencies": analysis.URGENCIES,
+        "red_flags": analysis.RED_FLAGS,
+        "missing_information": analysis.MISSING_INFORMATION,
+        "next_steps": analysis.NEXT_STEPS,
+        "uncertainties": analysis.UNCERTAINTIES,
+    }
+    filled = Template(source).safe_substitute(
+        {key: json.dumps(list(words)) for key, words in vocabularies.items()}
+    )
+    system, _, task = filled.partition("\n=== TASK ===\n")
+    return Prompt(system.strip(), Template(task.strip()), _sha256(filled))
+
+
+@dataclass(slots=True)
+class _Account:
+    """What one analysis has taken so far."""
+
+    calls: int = 0
+    latency_ms: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    models: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, answer: Answer) -> None:
+        self.latency_ms += max(0, answer.latency_ms)
+        self.prompt_tokens = _sum(self.prompt_tokens, answer.prompt_tokens)
+        self.completion_tokens = _sum(self.completion_tokens, answer.completion_tokens)
+        self.models.append((answer.model, answer.version))
+
+
+class Gateway:
+    """Analyses cases with a model. Keeps no state between cases; safe to use from several threads.
+
+    `timeout_seconds` bounds one answer. `budget_seconds` bounds a whole analysis (default: twice
+    the timeout): images for which no time is left are skipped and counted in the provenance.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        max_tokens: int,
+        timeout_seconds: float,
+        budget_seconds: float | None = None,
+        max_images: int = MAX_IMAGES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._model = model
+        self._max_tokens = max_tokens
+        self._timeout = timeout_seconds
+        self._budget = 2 * timeout_seconds if budget_seconds is None else budget_seconds
+        self._max_images = max_images
+        self._clock = clock
+
+    def analyse(
+        self,
+        case: Mapping[str, Any],
+        patient: Mapping[str, Any],
+        images: Sequence[Image] = (),
+        rules_triage: str | None = None,
+        attempt: int = 1,
+        *,
+        today: date | None = None,
+    ) -> dict[str, Any]:
+        """The complete contract document for a case.
+
+        `case` and `patient` hold the records' fields (`triage_data`, `demographics` parsed);
+        `case["risk_level"]` is the device's triage, `rules_triage` what the server's rules say.
+        `today` is needed for the age band (default: today in UTC).
+
+        Raises `ModelBusy` as the model did, or when the budget ends before one image was answered;
+        `ModelRefused` as the model did, or with code `contract_broken` when an answer breaks the
+        contract after one repair (`analysis.unavailable(error.code, …)` makes the document of it).
+        """
+        ends_at = self._clock() + self._budget
+        facts = clinical_facts(case, patient, today or datetime.now(UTC).date())
+        asked: list[Image | None] = [*images[: self._max_images]] or [None]
+        for image in asked:
+            if image is not None and not re.fullmatch(r"[0-9a-f]{64}", image.sha256):
+                raise ModelRefused("An image has no SHA-256 in hex.", code="invalid_image")
+        account = _Account()
+        drafts: list[analysis.Draft] = []
+        shown: list[Image] = []
+        for image in asked:
+            if drafts and not self._time_left(ends_at):
+                break
+            drafts.append(self._draft(facts, image, ends_at, account))
+            if image is not None:
+                shown.append(image)
+        return analysis.finish(
+            analysis.merge(drafts),
+            triage_device=case.get("risk_level"),
+            rules_triage=rules_triage,
+            provenance=self._provenance(account, shown, len(images) - len(shown), attempt),
+        )
+
+    def _draft(
+        self, facts: Mapping[str, Any], image: Image | None, ends_at: float, account: _Account
+    ) -> analysis.Draft:
+        """One image's draft, after at most one repair."""
+        chosen = prompt()
+        text = chosen.text.substitute(
+            image_line=_IMAGE_LINE[image is not None], patient_data=_as_data(facts)
+        )
+        images = () if image is None else (image,)
+        answer = self._ask(chosen.system, text, images, ends_at, account)
+        try:
+            return analysis.parse(answer.text)
+        except ModelRefused as broken:
+            repair = (
+                f"{text}\n\nAn earlier answer to this task could not be used: {broken.message}\n"
+                f"That answer was, as a JSON string: {_as_data(answer.text[:_REPAIR_CHARS])}\n"
+                "Write the whole JSON object again, following the rules above."
+            )
+        return analysis.parse(self._ask(chosen.system, repair, images, ends_at, account).text)
+
+    def _ask(
+        self,
+        system: str,
+        text: str,
+        images: tuple[Image, ...],
+        ends_at: float,
+        account: _Account,
+    ) -> Answer:
+        seconds = self._time_left(ends_at)
+        if not seconds:
+            raise ModelBusy("The time for this analysis is used up; the job tries again later.")
+        account.calls += 1
+        question = Question(system, text, images, max_tokens=self._max_tokens)
+        answer = self._model.ask(question, min(self._timeout, seconds))
+        account.add(answer)
+        return answer
+
+    def _time_left(self, ends_at: float) -> float:
+        """Seconds that a question may still take; 0 when none should be begun."""
+        left = ends_at - self._clock()
+        return left if left >= _LEAST_SECONDS else 0.0
+
+    def _provenance(
+        self, account: _Account, shown: Sequence[Image], skipped: int, attempt: int
+    ) -> analysis.Provenance:
+        model, version = account.models[-1]
+        return analysis.Provenance(
+            model=model,
+            version=version,
+            prompt=PROMPT,
+            prompt_sha256=prompt().sha256,
+            image_sha256=tuple(image.sha256 for image in shown),
+            images_skipped=skipped,
+            max_tokens=self._max_tokens,
+            temperature=0.0,
+            latency_ms=account.latency_ms,
+            prompt_tokens=account.prompt_tokens,
+            completion_tokens=account.completion_tokens,
+            calls=account.calls,
+            attempts=max(0, attempt),
+        )
+
+
+def _as_data(value: object) -> str:
+    """JSON that holds no angle bracket: it can neither close the fence nor be a control token."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,53 @@
+"""The model port: one question to a language model that sees text and images, one answer.
+
+The port knows nothing of skin. It carries a chat request and says in two classes what went wrong:
+`ModelBusy` (trying again can help) and `ModelRefused` (it cannot). Adapters: Vertex AI, scripted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for the model: an https link or a `data:image/…;base64,` URL, and its SHA-256 (hex)."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One chat request. Greedy decoding; `max_tokens` bounds the answer."""
+
+    system: str
+    text: str
+    images: tuple[Image, ...] = ()
+    max_tokens: int = 1024
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said, and what it took."""
+
+    text: str
+    model: str  #: the model's name as the server gave it, or as configured
+    version: str
+    latency_ms: int
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Model(Protocol):
+    """Answers one question at a time; safe to call from several threads."""
+
+    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+        """Ask and wait at most `timeout_seconds`.
+
+        Raises `ModelBusy` (408, 429, 5xx, timeout, network; `retry_after_s` when the server named
+        it) or `ModelRefused` (400, 401, 403, 404, an answer that is no chat completion).
+        """
+        ...

@@ -1,0 +1,136 @@
+"""What models may write and phones may send, from plausible to absurd."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from shared.ai import analysis
+
+#: For a busy machine: an example may take its time, drawing one too.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+#: Any JSON value; keys and words of the contract appear among the noise.
+_WORDS = st.sampled_from(
+    [
+        *analysis.STATUSES,
+        *analysis.URGENCIES,
+        *analysis.RED_FLAGS,
+        *analysis.NEXT_STEPS,
+        *analysis.TRIAGES,
+        *analysis.LIKELIHOODS,
+        *analysis.YES_NO,
+        "none",
+        "DIAGNOSED",
+        "apply hydrocortisone 1% twice daily",
+    ]
+)
+texts = st.one_of(_WORDS, st.text(max_size=40), st.characters(categories=["Cs", "Cc", "Cf"]))
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    texts,
+)
+json_values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def _near(vocabulary: tuple[str, ...]) -> st.SearchStrategy[Any]:
+    """Mostly a word of the vocabulary."""
+    return st.sampled_from(vocabulary) | st.sampled_from(vocabulary).map(str.title) | scalars
+
+
+def _list_near(vocabulary: tuple[str, ...]) -> st.SearchStrategy[Any]:
+    return st.lists(_near(vocabulary), max_size=8) | json_values
+
+
+#: Objects that look like a draft, each part right or wrong on its own.
+drafts = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": _near(analysis.DRAFT_STATUSES),
+        "urgency": _near(analysis.URGENCIES),
+        "red_flags": _list_near(analysis.RED_FLAGS),
+        "differential": st.lists(
+            st.fixed_dictionaries(
+                {"label": texts | scalars, "likelihood": _near(analysis.LIKELIHOODS)},
+                optional={"supporting": json_values, "against": json_values},
+            )
+            | json_values,
+            max_size=7,
+        )
+        | json_values,
+        "image_quality": st.fixed_dictionaries(
+            {"verdict": _near(analysis.IMAGE_VERDICTS), "issues": _list_near(analysis.IMAGE_ISSUES)}
+        )
+        | json_values,
+        "morphology": st.fixed_dictionaries(
+            {
+                "primary_lesion": _near(analysis.PRIMARY_LESIONS),
+                "colours": _list_near(analysis.COLOURS),
+                "abcde": st.dictionaries(st.sampled_from(analysis.ABCDE), scalars) | json_values,
+            }
+        )
+        | json_values,
+        "missing_information": _list_near(analysis.MISSING_INFORMATION),
+        "suggested_next_steps": _list_near(analysis.NEXT_STEPS),
+        "uncertainty": st.fixed_dictionaries(
+            {"level": _near(analysis.UNCERTAINTIES), "note": texts}
+        )
+        | json_values,
+        "confidence": scalars,
+        "triage_final": st.sampled_from(analysis.TRIAGES),
+        "requires_human_review": st.booleans(),
+    },
+)
+
+#: Drafts that `parse` accepts more often than not.
+good_drafts = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(analysis.DRAFT_STATUSES),
+        "urgency": st.sampled_from(analysis.URGENCIES),
+        "red_flags": st.lists(st.sampled_from(analysis.RED_FLAGS), max_size=3),
+        "differential": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "label": st.text("abcdefgh ", min_size=1, max_size=100).filter(str.strip),
+                    "likelihood": st.sampled_from(analysis.LIKELIHOODS),
+                    "supporting": st.lists(texts, max_size=7),
+                }
+            ),
+            min_size=1,
+            max_size=7,
+        ),
+    },
+    optional={
+        "suggested_next_steps": _list_near(analysis.NEXT_STEPS),
+        "missing_information": _list_near(analysis.MISSING_INFORMATION),
+        "morphology": json_values,
+        "image_quality": json_values,
+        "uncertainty": json_values,
+        "confidence": scalars,
+    },
+)
+
+answers = st.one_of(
+    st.text(max_size=200),
+    json_values.map(json.dumps),
+    drafts.map(json.dumps),
+    good_drafts.map(json.dumps),
+    good_drafts.map(lambda draft: f"```json\n{json.dumps(draft, indent=1)}\n```"),
+    good_drafts.map(lambda draft: f"<unused94>thought {{}}\n<unused95>{json.dumps(draft)} Done."),
+    st.tuples(good_drafts, st.integers(0, 400)).map(lambda t: json.dumps(t[0])[: t[1]]),
+)
+
+#: Triage as a phone or a rule may give it.
+triages = st.sampled_from(
+    [*analysis.TRIAGES, "high", "medium", "low", "RED", " Yellow ", "", "purple"]
+) | st.one_of(st.none(), st.integers(), st.booleans(), st.lists(st.text()))

@@ -1,0 +1,608 @@
+"""Whatever a model writes, an analysis stays inside its contract and lowers nothing."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.ai import analysis
+from shared.ai.analysis import (
+    CONTRACT_BROKEN,
+    DISCLAIMER,
+    DISCLAIMER_SCRIPTED,
+    SCHEMA,
+    TRIAGES,
+    URGENCIES,
+    VISIBLE_TO_CHW,
+    Draft,
+    ImageQuality,
+    Opinion,
+    Provenance,
+    finish,
+    merge,
+    parse,
+    unavailable,
+    visible_to_chw,
+)
+from shared.ai.schema import problems
+from shared.errors import ModelRefused
+from tests.ai import strategies
+
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+HASH = "a" * 64
+PROVENANCE = Provenance(
+    model="medgemma", version="1", prompt="p", prompt_sha256="b" * 64, image_sha256=(HASH,), calls=1
+)
+GOOD: dict[str, Any] = {
+    "status": "ok",
+    "image_quality": {"verdict": "good", "issues": ["hair"]},
+    "morphology": {
+        "primary_lesion": "nodule",
+        "colours": ["black", "brown"],
+        "border": "irregular",
+        "distribution": "single",
+        "abcde": dict.fromkeys(analysis.ABCDE, "yes"),
+    },
+    "differential": [
+        {
+            "label": "Melanoma",
+            "likelihood": "high",
+            "supporting": ["irregular border"],
+            "against": [],
+        },
+        {"label": "Seborrhoeic keratosis", "likelihood": "low"},
+    ],
+    "urgency": "soon",
+    "red_flags": [],
+    "missing_information": ["duration"],
+    "suggested_next_steps": ["add_close_up_photo"],
+    "uncertainty": {"level": "medium", "note": "Photo is small."},
+    "confidence": 0.85,
+}
+
+
+def text(**changed: Any) -> str:
+    return json.dumps({**GOOD, **changed})
+
+
+def finished(answer: str, device: object = "green", rules: object = None) -> dict[str, Any]:
+    return finish(parse(answer), triage_device=device, rules_triage=rules, provenance=PROVENANCE)
+
+
+def worst(*colours: str) -> str:
+    return max(colours, key=TRIAGES.index)
+
+
+# --- properties ----------------------------------------------------------------------------------
+
+
+@settings(strategies.unhurried, max_examples=200)
+@given(strategies.answers, strategies.triages, strategies.triages)
+def test_any_text_is_an_analysis_inside_the_contract_or_refused(
+    answer: str, device: object, rules: object
+) -> None:
+    code = ""
+    try:
+        document = finished(answer, device, rules)
+    except ModelRefused as refused:
+        code = refused.code
+        document = unavailable(code, device, rules_triage=rules)
+    assert code in ("", CONTRACT_BROKEN)
+    VALIDATOR.validate(document)
+    json.dumps(document, allow_nan=False).encode()
+    json.dumps(document, ensure_ascii=False).encode()  # no lone surrogate reaches a store
+    _never_lowered(document, device, rules)
+
+
+def _never_lowered(document: dict[str, Any], device: object, rules: object) -> None:
+    final = TRIAGES.index(document["triage_final"])
+    for source in (device, rules):
+        colour = analysis.triage_colour(source)
+        if colour is not None:
+            assert final >= TRIAGES.index(colour)
+    if analysis.triage_colour(device) is None:
+        assert document["triage_final"] == "red"
+    if document["urgency_ai"] is not None:
+        assert URGENCIES.index(document["urgency"]) >= URGENCIES.index(document["urgency_ai"])
+
+
+@strategies.unhurried
+@given(st.lists(strategies.good_drafts, min_size=1, max_size=4), strategies.triages)
+def test_merging_images_never_lowers_any_of_them(
+    found: list[dict[str, Any]], device: object
+) -> None:
+    drafts = [parse(json.dumps(draft)) for draft in found]
+    hashes = tuple(f"{i:064x}" for i in range(len(drafts)))
+    document = finish(
+        merge(drafts), triage_device=device, provenance=Provenance(image_sha256=hashes)
+    )
+    VALIDATOR.validate(document)
+    assert [entry["image_sha256"] for entry in document["image_quality"]] == list(hashes)
+    assert set(document["red_flags"]) == {flag for draft in drafts for flag in draft.red_flags}
+    for draft in drafts:
+        alone = finish(draft, triage_device=device, provenance=PROVENANCE)
+        for name, order in (("triage_final", TRIAGES), ("urgency", URGENCIES)):
+            assert order.index(document[name]) >= order.index(alone[name])
+
+
+@strategies.unhurried
+@given(strategies.answers)
+def test_what_a_chw_sees_is_words_of_closed_vocabularies(answer: str) -> None:
+    try:
+        seen = visible_to_chw(finished(answer))
+    except ModelRefused:
+        return
+    assert set(seen) == set(VISIBLE_TO_CHW)
+    assert seen["status"] in analysis.STATUSES
+    assert seen["urgency"] in URGENCIES
+    assert set(seen["red_flags"]) <= set(analysis.RED_FLAGS)
+    assert set(seen["suggested_next_steps"]) <= set(analysis.NEXT_STEPS)
+    assert set(seen["missing_information"]) <= set(analysis.MISSING_INFORMATION)
+    assert seen["disclaimer"] == DISCLAIMER
+    assert seen["requires_human_review"] is True
+    assert "await_doctor" in seen["suggested_next_steps"]
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    return [path, *(p for key, item in items for p in _paths(item, (*path, key)))]
+
+
+WHOLE = finished(text(red_flags=["fever"]), "yellow")
+
+
+@strategies.unhurried
+@given(
+    st.sampled_from([path for path in _paths(WHOLE) if path]),
+    st.sampled_from(["replace", "remove", "repeat", "add"]),
+    strategies.json_values,
+)
+def test_our_validator_and_jsonschema_agree_on_documents_that_were_tampered_with(
+    path: tuple[Any, ...], how: str, value: Any
+) -> None:
+    document = copy.deepcopy(WHOLE)
+    *way, last = path
+    parent: Any = document
+    for step in way:
+        parent = parent[step]
+    if how == "remove":
+        del parent[last]
+    elif how == "add" and isinstance(parent, dict):
+        parent["also"] = value
+    elif how == "repeat" and isinstance(parent, list):
+        parent.extend(copy.deepcopy(parent))
+    else:
+        parent[last] = value
+    assert (not problems(document, SCHEMA)) == VALIDATOR.is_valid(document)
+
+
+@strategies.unhurried
+@given(
+    st.fixed_dictionaries(
+        {
+            "triage_device": st.sampled_from([*TRIAGES, None]),
+            "triage_rules": st.sampled_from([*TRIAGES, None]),
+            "triage_ai": st.sampled_from([*TRIAGES, None]),
+            "triage_final": st.sampled_from(TRIAGES),
+            "urgency": st.sampled_from(URGENCIES),
+        }
+    )
+)
+def test_the_published_schema_says_that_triage_never_falls(changed: dict[str, Any]) -> None:
+    document = {**WHOLE, **changed}
+    known = [changed[name] for name in ("triage_device", "triage_rules", "triage_ai")]
+    least = worst("green", *(colour for colour in known if colour))
+    right = TRIAGES.index(changed["triage_final"]) >= TRIAGES.index(least) and URGENCIES.index(
+        changed["urgency"]
+    ) >= TRIAGES.index(changed["triage_final"])
+    assert VALIDATOR.is_valid(document) == right
+    assert (not problems(document, SCHEMA)) == right
+
+
+#: Where Python and JSON Schema are easily taken to differ: 1 == True, 1.0 an integer, and so on.
+LOOKALIKES = [
+    (("requires_human_review",), 1, False),
+    (("requires_human_review",), 1.0, False),
+    (("uncertainty", "calibrated"), 0, False),
+    (("provenance", "attempts"), True, False),
+    (("provenance", "attempts"), 1.0, True),
+    (("provenance", "attempts"), 1.5, False),
+    (("provenance", "attempts"), 2**53 + 1, False),
+    (("provenance", "attempts"), -0.0, True),
+    (("provenance", "confidence"), [True], False),
+    (("provenance", "confidence"), [1e6, "x", None], True),
+    (("provenance", "parameters", "temperature"), False, False),
+    (("provenance", "tokens", "prompt"), None, True),
+    (("provenance", "prompt_sha256"), "A" * 64, False),
+    (("red_flags",), ["fever", "fever"], False),
+    (("red_flags",), ("fever",), False),
+    (("red_flags",), {}, False),
+    (("reason",), "", False),
+    (("morphology",), None, True),
+    (("differential",), [], False),
+    (("schema_version",), 1, False),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "valid"), LOOKALIKES)
+def test_our_validator_and_jsonschema_agree_on_lookalikes(
+    path: tuple[str, ...], value: Any, valid: bool
+) -> None:
+    document = copy.deepcopy(WHOLE)
+    parent = document
+    for step in path[:-1]:
+        parent = parent[step]
+    parent[path[-1]] = value
+    assert VALIDATOR.is_valid(document) == valid
+    assert (not problems(document, SCHEMA)) == valid
+
+
+@strategies.unhurried
+@given(strategies.json_values)
+def test_our_validator_and_jsonschema_agree_on_anything(value: Any) -> None:
+    assert (not problems(value, SCHEMA)) == VALIDATOR.is_valid(value)
+
+
+def test_the_schema_is_a_valid_schema_and_uses_only_keywords_that_we_check() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    known = (
+        "type const enum minLength maxLength pattern minimum maximum items minItems maxItems "
+        "uniqueItems properties required additionalProperties allOf if then $schema title "
+        "description"
+    )
+
+    def keywords(schema: dict[str, Any]) -> set[str]:
+        found = set(schema)
+        inner = [*schema.get("properties", {}).values(), *schema.get("allOf", [])]
+        inner += [schema[name] for name in ("items", "if", "then") if name in schema]
+        return found.union(*(keywords(item) for item in inner))
+
+    assert keywords(SCHEMA) <= set(known.split())
+    assert json.loads(json.dumps(SCHEMA)) == SCHEMA
+
+
+# --- vicious answers -----------------------------------------------------------------------------
+
+THOUGHT = '<unused94>thought\nurgency could be {"status": "ok", "urgency": "routine"}\n<unused95>'
+
+READ = {
+    "plain": text(),
+    "thinking": THOUGHT + text(),
+    "thinking twice": THOUGHT + THOUGHT + text(),
+    "only the end of thinking": 'hm {"status":"ok","urgency":"routine"}<unused95>' + text(),
+    "fence": f"```json\n{text()}\n```",
+    "fence without end": f"```json\n{text()}",
+    "prose around": f"Here {{you}} are: {text()} Hope {{this}} helps.",
+    "other objects around": f'{{"note": 1}} {text()} {{"a": {{}}}}',
+    "bom": "\ufeff" + text(),
+    "extra keys": text(status_of_case="DIAGNOSED", triage_final="green", diagnosis="x"),
+    "pretty": json.dumps(GOOD, indent=4),
+    "upper case": text(status="OK", urgency=" Soon "),
+}
+
+
+@pytest.mark.parametrize("answer", READ.values(), ids=READ.keys())
+def test_an_answer_in_any_wrapping_is_read(answer: str) -> None:
+    assert parse(answer) == parse(text())
+
+
+BROKEN = {
+    "empty": "",
+    "refusal in prose": "I'm sorry, I cannot help with medical images.",
+    "thinking cut off": "<unused94>thought\n" + text(),
+    "answer then thinking cut off inside": text()[:80] + "<unused94>" + text()[80:],
+    "truncated": text()[:-20],
+    "a list": f"[{text()[:-1]}",
+    "two answers": text() + text(urgency="routine"),
+    "a key twice": text()[:-1] + ', "urgency": "routine"}',
+    "nan": text(confidence="@").replace('"@"', "NaN"),
+    "infinity": text(confidence="@").replace('"@"', "-Infinity"),
+    "too deep": '{"status":' + "[" * 50_000,
+    "braces": "{" * 100_000,
+    "nested braces": '{"a":' * 50_000,
+    "number too long": '{"status": "ok", "urgency": "soon", "n": ' + "9" * 5000 + "}",
+    "no status": json.dumps({k: v for k, v in GOOD.items() if k != "status"}),
+    "no urgency": json.dumps({k: v for k, v in GOOD.items() if k != "urgency"}),
+    "no red flags": json.dumps({k: v for k, v in GOOD.items() if k != "red_flags"}),
+    "invented status": text(status="DIAGNOSED"),
+    "status of failures": text(status="unavailable"),
+    "invented urgency": text(urgency="none"),
+    "urgency as a list": text(urgency=["routine"]),
+    "flags as an object": text(red_flags={"fever": False}),
+    "no differential": text(differential=[]),
+    "differential in prose": text(differential="melanoma"),
+    "entry without label": text(differential=[{"likelihood": "low"}]),
+    "label of control characters": text(
+        differential=[{"label": "\u202e\x00", "likelihood": "low"}]
+    ),
+    "percent for likelihood": text(differential=[{"label": "x", "likelihood": "85%"}]),
+    "more than is read": " " * analysis.MAX_ANSWER_CHARS + text(),
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN.keys())
+def test_an_answer_that_can_be_read_in_two_ways_or_in_none_breaks_the_contract(answer: str) -> None:
+    with pytest.raises(ModelRefused) as caught:
+        parse(answer)
+    assert caught.value.code == CONTRACT_BROKEN
+
+
+def test_what_is_wrong_is_said_without_quoting_the_answer() -> None:
+    with pytest.raises(ModelRefused) as caught:
+        parse(text(urgency="Amina Diallo", differential=[{"label": "x", "likelihood": "Amina"}]))
+    assert caught.value.message == (
+        "urgency must be one of routine, soon, urgent, emergency. "
+        "differential[0].likelihood must be low, med or high."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given_flags", "kept"),
+    [
+        (["Rapid Growth", "rapid-growth", "rapid_growth"], ("rapid_growth",)),
+        (["looks angry"], ("other",)),
+        (["fever", {"flag": "bleeding"}], ("fever", "other")),
+        (["none"], ()),
+        (["None."], ()),
+        ([None, "", False, [], "no red flags"], ()),
+        ("bleeding", ("bleeding",)),
+        ("none", ()),
+        (None, ()),
+        ([True], ("other",)),
+        (list(analysis.RED_FLAGS) * 50, analysis.RED_FLAGS),
+    ],
+)
+def test_an_unknown_red_flag_is_still_a_red_flag(given_flags: Any, kept: tuple[str, ...]) -> None:
+    assert parse(text(red_flags=given_flags)).red_flags == kept
+
+
+@pytest.mark.parametrize(
+    ("given_confidence", "kept"),
+    [
+        (0.85, 0.85),
+        (1, 1.0),
+        ("about 90 %", "about 90 %"),
+        ("x" * 100, "x" * 40),
+        (None, None),
+        (True, None),
+        ({"p": 1}, None),
+        (10**400, None),
+        (1e300, None),
+    ],
+)
+def test_confidence_is_kept_as_the_model_gave_it(given_confidence: Any, kept: Any) -> None:
+    document = finished(text(confidence=given_confidence))
+    assert document["provenance"]["confidence"] == [kept]
+    assert document["uncertainty"]["calibrated"] is False
+
+
+def test_drugs_doses_and_procedures_cannot_be_suggested() -> None:
+    steps = [
+        "apply hydrocortisone 1%",
+        "prescribe doxycycline 100 mg",
+        "excise",
+        "biopsy",
+        "reassure: benign",
+        "add_close_up_photo",
+    ]
+    document = finished(text(suggested_next_steps=steps))
+    assert document["suggested_next_steps"] == [
+        "refer_within_2_weeks",
+        "await_doctor",
+        "add_close_up_photo",
+    ]
+
+
+def test_lists_and_texts_are_bounded_and_cleaned() -> None:
+    endless = {
+        "label": "Mel\u202eano\x00ma \ud800" + "x" * 300,
+        "likelihood": "Medium",
+        "supporting": ["y" * 300] * 10,
+        "against": "one\n\nreason",
+    }
+    draft = parse(text(differential=[endless] * 20, missing_information=["age"] * 99))
+    assert len(draft.differential) == 5
+    first = draft.differential[0]
+    assert first.label.startswith("Mel ano ma x")
+    assert (len(first.label), first.likelihood) == (80, "med")
+    assert first.supporting == ("y" * 160,) * 5
+    assert first.against == ("one reason",)
+    assert draft.missing_information == ("age",)
+
+
+# --- triage: the whole space ---------------------------------------------------------------------
+
+# device × rules × the model's urgency × a red flag, expectations from the definition in DESIGN §10
+AI_COLOUR = {"routine": "green", "soon": "yellow", "urgent": "red", "emergency": "red"}
+
+
+@pytest.mark.parametrize(
+    ("device", "rules", "urgency", "flagged"),
+    list(itertools.product(TRIAGES, (None, *TRIAGES), URGENCIES, (False, True))),
+)
+def test_triage_is_the_worst_of_device_rules_and_model(
+    device: str, rules: str | None, urgency: str, flagged: bool
+) -> None:
+    answer = text(urgency=urgency, red_flags=["fever"] if flagged else [])
+    document = finished(answer, device, rules)
+    model = worst(AI_COLOUR[urgency], "red" if flagged else "green")
+    expected = worst(device, rules or "green", model)
+    assert (document["triage_device"], document["triage_rules"]) == (device, rules)
+    assert (document["triage_ai"], document["triage_final"]) == (model, expected)
+    # what the CHW reads beside the colour is no milder than the colour
+    assert AI_COLOUR[document["urgency"]] == expected
+    if urgency == "emergency":
+        assert document["urgency"] == "emergency"
+
+
+@pytest.mark.parametrize(
+    ("level", "colour"),
+    [("high", "red"), ("Medium", "yellow"), (" low ", "green"), ("RED", "red"), ("green", "green")],
+)
+def test_risk_levels_of_older_phones_are_understood(level: str, colour: str) -> None:
+    assert finished(text(urgency="routine"), level)["triage_final"] == colour
+
+
+@pytest.mark.parametrize("level", [None, "", "purple", 3, ["red"], {}, "x" * 1000])
+def test_a_triage_that_cannot_be_read_counts_as_the_worst(level: object) -> None:
+    document = finished(text(urgency="routine"), level)
+    assert (document["triage_device"], document["triage_final"]) == (None, "red")
+    assert unavailable("model_busy", level)["triage_final"] == "red"
+    if level is not None:
+        assert finished(text(urgency="routine"), "green", level)["triage_final"] == "red"
+
+
+@pytest.mark.parametrize("status", ["insufficient_image", "not_skin", "refused"])
+def test_a_model_that_saw_nothing_does_not_say_harmless(status: str) -> None:
+    document = finished(text(status=status, urgency="routine", differential=[]), "yellow")
+    assert (document["status"], document["triage_ai"]) == (status, None)
+    assert (document["triage_final"], document["urgency"]) == ("yellow", "soon")
+    urgent = finished(text(status=status, urgency="urgent", differential=[]), "yellow")
+    assert urgent["triage_final"] == "red"
+
+
+@pytest.mark.parametrize(
+    ("urgency", "suggested", "expected"),
+    [
+        ("routine", ["see_again_in_2_weeks"], ["await_doctor", "see_again_in_2_weeks"]),
+        ("routine", ["refer_now"], ["refer_now", "await_doctor"]),
+        ("soon", [], ["refer_within_2_weeks", "await_doctor"]),
+        ("urgent", ["see_again_in_2_weeks"], ["refer_within_3_days", "await_doctor"]),
+        (
+            "emergency",
+            ["refer_within_2_weeks", "see_again_in_2_weeks", "check_temperature"],
+            ["refer_now", "await_doctor", "check_temperature"],
+        ),
+        (
+            "routine",
+            list(analysis.NEXT_STEPS[3:]),
+            ["await_doctor", *analysis.NEXT_STEPS[4:8]],
+        ),
+    ],
+)
+def test_the_first_step_follows_the_urgency_and_no_step_contradicts_it(
+    urgency: str, suggested: list[str], expected: list[str]
+) -> None:
+    document = finished(text(urgency=urgency, suggested_next_steps=suggested))
+    assert document["suggested_next_steps"] == expected
+
+
+def test_an_unusable_photo_is_asked_for_again() -> None:
+    document = finished(text(status="insufficient_image"))
+    assert "retake_photo" in document["suggested_next_steps"]
+
+
+# --- several images ------------------------------------------------------------------------------
+
+
+def test_the_best_status_and_the_likeliest_condition_lead() -> None:
+    first = Draft(
+        "insufficient_image", "routine", image_quality=(ImageQuality("unusable", ("blur",)),)
+    )
+    second = Draft(
+        "ok",
+        "soon",
+        differential=(Opinion("Tinea", "low", ("ring",)), Opinion("Eczema", "med")),
+        primary_lesion="plaque",
+        confidence=(0.5,),
+    )
+    third = Draft(
+        "ok",
+        "urgent",
+        red_flags=("fever",),
+        differential=(Opinion("TINEA", "high", ("scale",)),),
+        abcde={**Draft("ok", "soon").abcde, "border": "yes"},
+        uncertainty="low",
+        confidence=("high",),
+    )
+    merged = merge([first, second, third])
+    assert (merged.status, merged.urgency, merged.red_flags) == ("ok", "urgent", ("fever",))
+    assert merged.differential == (
+        Opinion("Tinea", "high", ("ring", "scale")),
+        Opinion("Eczema", "med"),
+    )
+    assert (merged.primary_lesion, merged.abcde["border"]) == ("plaque", "yes")
+    assert merged.image_quality[0] == ImageQuality("unusable", ("blur",))
+    assert merged.uncertainty == "high"
+    assert merged.confidence == (None, 0.5, "high")
+
+
+def test_one_draft_is_itself_and_none_is_an_error() -> None:
+    draft = parse(text())
+    assert merge([draft]) is draft
+    with pytest.raises(ValueError, match="nothing"):
+        merge([])
+
+
+# --- failures and constants ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "written"),
+    [
+        ("contract_broken", "parse_failed", "contract_broken"),
+        ("model_declined", "refused", "model_declined"),
+        ("model_refused", "unavailable", "model_refused"),
+        ("attempts_used_up", "unavailable", "attempts_used_up"),
+        ("Amina Diallo said no", "unavailable", "unspecified"),
+        ("", "unavailable", "unspecified"),
+        ("x" * 65, "unavailable", "unspecified"),
+        ("code\n", "unavailable", "unspecified"),
+    ],
+)
+def test_a_failure_is_a_whole_document_that_sends_the_case_to_a_doctor(
+    reason: str, status: str, written: str
+) -> None:
+    document = unavailable(reason, "red", provenance=Provenance(attempts=8))
+    VALIDATOR.validate(document)
+    assert (document["status"], document["reason"]) == (status, written)
+    assert (document["urgency"], document["urgency_ai"]) == ("urgent", None)
+    assert document["suggested_next_steps"] == ["refer_within_3_days", "await_doctor"]
+    assert document["provenance"]["attempts"] == 8
+    assert document["requires_human_review"] is True
+
+
+def test_rules_count_when_the_model_is_unavailable() -> None:
+    assert unavailable("model_busy", "green", rules_triage="red")["triage_final"] == "red"
+    assert unavailable("model_busy", "yellow", rules_triage="green")["triage_final"] == "yellow"
+
+
+def test_an_analysis_cannot_diagnose() -> None:
+    names = {path[-1] for path in _paths(SCHEMA["properties"]) if path}
+    assert not names & {"diagnosis", "diagnosed", "final_diagnosis", "prescription", "review"}
+    assert not {"DIAGNOSED", "diagnosed"} & set(analysis.STATUSES)
+
+
+def test_a_scripted_answer_says_at_the_place_chws_read_that_it_means_nothing() -> None:
+    scripted = finish(
+        parse(text()), triage_device="red", provenance=Provenance(model=analysis.SCRIPTED)
+    )
+    assert visible_to_chw(scripted)["disclaimer"] == DISCLAIMER_SCRIPTED
+    assert finished(text())["disclaimer"] == DISCLAIMER
+
+
+def test_a_stored_analysis_of_another_shape_shows_no_more_than_the_list() -> None:
+    assert visible_to_chw({}) == {}
+    assert visible_to_chw({"differential": [], "urgency": "soon", "x": 1}) == {"urgency": "soon"}
+
+
+def test_a_provenance_out_of_bounds_is_refused_rather_than_stored() -> None:
+    for wrong in (
+        Provenance(latency_ms=-1),
+        Provenance(prompt_sha256="no hash"),
+        Provenance(image_sha256=("a" * 64,) * 17),
+        Provenance(prompt_tokens=2**60),
+    ):
+        with pytest.raises(ModelRefused):
+            finish(parse(text()), triage_device="red", provenance=wrong)

@@ -1,0 +1,145 @@
+"""A phone that speaks the batch dialect: the reference client, for the demo and the tests.
+
+What `Phone` does is what the mobile guide asks of an app: keep rows and unsent edits, send them all,
+apply the answer in this order (accepted, rejected, rows, deletions, cursor). It shares no code with
+the server.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+Json = dict[str, Any]
+Send = Callable[[Json, "Phone"], Json]
+
+
+def wall_ms() -> int:
+    """This machine's clock, Unix ms."""
+    return time.time_ns() // 1_000_000
+
+
+class Refused(Exception):
+    """The server answered with an error: its status, stable code and `Retry-After` in seconds."""
+
+    def __init__(self, status: int, error: Json, retry_after_s: float | None) -> None:
+        super().__init__(f"{status} {error.get('code')}: {error.get('message')}")
+        self.status, self.code = status, str(error.get("code"))
+        self.retry_after_s = retry_after_s
+
+
+def over_http(url: str, token: str, *, timeout_seconds: float = 60.0) -> Send:
+    """A way to send to a server at `url`. Raises `Refused` for an error, `OSError` for no answer."""
+    parts = urlsplit(url)
+
+    def send(body: Json, phone: Phone) -> Json:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        if phone.clock is not None:
+            headers["X-Client-Time"] = str(phone.clock() / 1000)
+        connection = http.client.HTTPConnection(
+            parts.hostname or "127.0.0.1", parts.port, timeout=timeout_seconds
+        )
+        try:
+            connection.request("POST", "/api/sync", json.dumps(body).encode(), headers)
+            response = connection.getresponse()
+            value: Json = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != 200:
+            after = response.headers.get("Retry-After")
+            raise Refused(response.status, value.get("error", {}), float(after) if after else None)
+        return value
+
+    return send
+
+
+class Phone:
+    """A phone with the batch dialect: rows, edits not sent yet, a cursor, a clock.
+
+    `clock` gives what the phone believes is the time in ms; None sends no `X-Client-Time`.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        user: str,
+        device: str,
+        *,
+        clock: Callable[[], int] | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self.send, self.user, self.device, self.clock, self.limit = send, user, device, clock, limit
+        self.cursor: float = 0
+        self.rows: dict[tuple[str, str], Json] = {}
+        self.dirty: dict[tuple[str, str], Json] = {}
+        self.inbox: list[Json] = []  #: rejected records and conflicts, for the user to look at
+
+    def now(self) -> float:
+        """Unix seconds by this phone's clock."""
+        return (self.clock() if self.clock else wall_ms()) / 1000
+
+    def save(self, table: str, record_id: str, at: float | None = None, **fields: Any) -> None:
+        """Create or edit a record offline. Full rows travel, as apps send them."""
+        key = (table, record_id)
+        state = "dirty" if key in self.rows and key not in self.dirty else "new"
+        row = {**self.rows.get(key, {}), **fields, "id": record_id}
+        self.rows[key] = row
+        self.dirty[key] = {
+            **row,
+            "sync_status": state,
+            "last_modified_at": self.now() if at is None else at,
+        }
+
+    def delete(self, table: str, record_id: str, at: float | None = None) -> None:
+        """Delete a record offline."""
+        key = (table, record_id)
+        self.rows.pop(key, None)
+        when = self.now() if at is None else at
+        self.dirty[key] = {"id": record_id, "sync_status": "deleted", "last_modified_at": when}
+
+    def request(self) -> Json:
+        """The body of the next sync: everything not sent yet."""
+        changes: dict[str, list[Json]] = {}
+        for (table, _), record in self.dirty.items():
+            changes.setdefault(table, []).append(record)
+        body: Json = {"last_sync_timestamp": self.cursor, "changes": changes}
+        if self.limit:
+            body["limit"] = self.limit
+        return body
+
+    def sync(self) -> Json:
+        """Push and pull, page after page; returns the first page's answer."""
+        first = answer = self.send(self.request(), self)
+        self.apply(answer)
+        while answer["has_more"]:
+            page = {"last_sync_timestamp": self.cursor, "page": answer["next_page"]}
+            if self.limit:
+                page["limit"] = self.limit
+            answer = self.send(page, self)
+            self.apply(answer)
+        return first
+
+    def apply(self, answer: Json) -> None:
+        """Take over an answer: what was accepted is clean, what the server holds is held here too."""
+        for table, ids in answer["accepted"].items():
+            for record_id in ids:
+                self.dirty.pop((table, record_id), None)
+        self.inbox += answer["rejected"] + answer["conflicts"]
+        for item in answer["rejected"]:
+            # The record stays here for its author to mend, but is not sent unchanged for ever.
+            self.dirty.pop((item["table"], item["id"]), None)
+        for table, rows in answer["server_updates"].items():
+            for row in rows:
+                self.rows[table, row["id"]] = row
+        for table, ids in answer["deleted"].items():
+            for record_id in ids:
+                self.rows.pop((table, record_id), None)
+        self.cursor = answer["new_sync_timestamp"]
+
+    def row(self, table: str, record_id: str) -> Json | None:
+        """A record as this phone holds it."""
+        return self.rows.get((table, record_id))

@@ -1,0 +1,31 @@
+"""Who may do what: the one table that every function asks.
+
+A role holds within a scope (`Memberships.roles`); somebody who is not in a scope may do nothing in
+it, and is not told that it exists.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Action(Enum):
+    """What a request wants to do with the records of a scope."""
+
+    READ = "read"
+    WRITE = "write"  #: create, change or delete client-owned fields
+    SEE_UNSIGNED_ANALYSIS = "see_unsigned_analysis"  #: the AI's whole answer before a doctor signed
+
+
+_ALLOWED: dict[Action, frozenset[str]] = {
+    Action.READ: frozenset({"chw", "doctor", "supervisor", "admin", "member"}),
+    Action.WRITE: frozenset({"chw", "supervisor", "admin", "member"}),
+    Action.SEE_UNSIGNED_ANALYSIS: frozenset({"doctor", "supervisor", "admin"}),
+}
+
+ROLES = ("chw", "doctor", "supervisor", "admin", "member")
+
+
+def may(role: str | None, action: Action) -> bool:
+    """Whether a role in a scope (None: not a member) allows an action on its records."""
+    return role is not None and role in _ALLOWED[action]

@@ -1,0 +1,365 @@
+"""Collections, declared: what a product's records are made of, who owns each field, what refers to what.
+
+A product is a frozen value (`Product`) of collections (`Collection`) of fields (`Field`).
+Validation, both wire dialects, OpenAPI and the schema of the phones' database read the same
+declaration. Behaviour that differs by product is a plain function listed beside the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import orjson
+
+from shared.sync import record
+from shared.sync.store import Write
+
+#: Longest string of a field unless it says otherwise, characters.
+DEFAULT_LENGTH = 10_000
+
+#: Largest JSON column or text, bytes; Firestore's document cap is 1 MiB for everything.
+MAX_JSON_BYTES = 500_000
+
+#: Most client-owned bytes of one record.
+MAX_RECORD_BYTES = 900_000
+
+#: Most strings in a list, longest each.
+MAX_STRINGS = 100
+MAX_STRING_OF_LIST = 1_024
+
+
+class Type(Enum):
+    """The type of a field, as stored and as phones see it."""
+
+    STRING = "string"
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    TIME = "time"  #: stored in ms; on the wire in the dialect's unit
+    JSON = "json"  #: an object or array of the phone; stored as canonical JSON text
+    MAP = "map"  #: an object of the server, stored as it is
+    STRINGS = "strings"  #: a list of strings
+
+
+class Owner(Enum):
+    """Who may write a field. What others send in it is ignored, never a conflict."""
+
+    CLIENT = "client"
+    SERVER = "server"
+    DOCTOR = "doctor"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One declared field.
+
+    `aliases` maps accepted spellings to the stored one. `references` names the parent collection.
+    `transitions` lists the steps (from, to) that exist for a status, for documentation and tests.
+    """
+
+    name: str
+    type: Type
+    doc: str
+    owner: Owner = Owner.CLIENT
+    required: bool = False
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    references: str | None = None
+    transitions: tuple[tuple[str, str], ...] = ()
+    low: float | None = None
+    high: float | None = None
+    max_length: int = DEFAULT_LENGTH
+
+
+class Turn(NamedTuple):
+    """A record about to be written by a phone, as `Collection.effects` sees it."""
+
+    table: str
+    id: str
+    scope_id: str
+    author_id: str
+    values: Mapping[str, Any]  #: client-owned fields after the write
+    before: Mapping[str, Any] | None  #: bookkeeping and `context` fields of the stored version
+    parent: Mapping[str, Any] | None  #: the same of the parent it refers to
+    now_ms: int
+
+
+class Effects(NamedTuple):
+    """What else belongs in the commit that stores a record, and what to ring after it."""
+
+    fields: Mapping[str, Any] = {}  #: server-owned fields of the record itself
+    writes: tuple[Write, ...] = ()  #: other documents
+    bells: tuple[Any, ...] = ()  #: rung after the commit, by the caller of the engine
+
+
+class RecordFault(Exception):
+    """One record cannot be stored: (field, stable code, what to do). Never the whole request's fault."""
+
+    def __init__(self, field_name: str | None, code: str, message: str) -> None:
+        super().__init__(message)
+        self.field, self.code, self.message = field_name, code, message
+
+
+class Coerced(NamedTuple):
+    """A phone's record, checked.
+
+    `values` holds the client-owned fields that were sent, at their stored types (None clears).
+    `sent` holds every declared field that was sent, as the server would store it, so that it can be
+    compared with what is stored afterwards; `altered` tells that a client-owned value was sent in
+    another spelling. `unknown` names columns that no declaration knows.
+    """
+
+    values: dict[str, Any]
+    sent: dict[str, Any]
+    altered: bool
+    unknown: tuple[str, ...]
+
+
+_NOTHING = Effects()
+
+#: Columns of the protocol itself: neither declared fields nor unknown.
+PROTOCOL_COLUMNS = frozenset(
+    ("id", "sync_status", "last_modified_at", "created_at", "updated_at", "deleted_at", "scope_id",
+     "_status", "_changed")
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One table of a product.
+
+    `pushable` says whether phones may write it at all. `effects` is called once for every record
+    that a push is about to write, and must be a pure function of the turn. `redact` hides parts of
+    a row from a role: (fields, role) → fields. `context` names stored fields that `effects`, or the
+    effects of children, want to see.
+    """
+
+    name: str
+    doc: str
+    fields: tuple[Field, ...]
+    pushable: bool = True
+    context: tuple[str, ...] = ()
+    effects: Callable[[Turn], Effects] = lambda _turn: _NOTHING
+    redact: Callable[[dict[str, Any], str], dict[str, Any]] = lambda row, _role: row
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        return {item.name: item for item in self.fields}
+
+    @cached_property
+    def client_fields(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.fields if item.owner is Owner.CLIENT)
+
+    @cached_property
+    def server_scalars(self) -> tuple[str, ...]:
+        """Small server-owned fields: read with the bookkeeping, to see whether a phone's copy is stale."""
+        return tuple(
+            item.name
+            for item in self.fields
+            if item.owner is not Owner.CLIENT and item.type not in (Type.MAP, Type.JSON)
+        )
+
+    @cached_property
+    def parent(self) -> Field | None:
+        """The field that refers to another collection, if there is one."""
+        return next((item for item in self.fields if item.references), None)
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """Client-owned values of a new record for the fields that were not sent."""
+        return self._defaults(client=True)
+
+    @cached_property
+    def server_defaults(self) -> dict[str, Any]:
+        """Server-owned values that every new record starts with."""
+        return self._defaults(client=False)
+
+    def _defaults(self, *, client: bool) -> dict[str, Any]:
+        return {
+            item.name: stored(item, item.default)
+            for item in self.fields
+            if item.default is not None and (item.owner is Owner.CLIENT) is client
+        }
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.fields if item.required)
+
+    def coerce(self, raw: Mapping[str, Any], *, json_as_text: bool = False) -> Coerced:
+        """Check a phone's record against the declaration.
+
+        `json_as_text`: JSON columns arrive as strings (WatermelonDB). Raises `RecordFault` for the
+        first field that cannot be stored.
+        """
+        values: dict[str, Any] = {}
+        sent: dict[str, Any] = {}
+        unknown: list[str] = []
+        altered = False
+        declared = self.by_name
+        for name, value in raw.items():
+            spec = declared.get(name)
+            if spec is None:
+                if name not in PROTOCOL_COLUMNS:
+                    unknown.append(name)
+                continue
+            if spec.owner is not Owner.CLIENT:
+                sent[name] = value
+                continue
+            if value is None:
+                if spec.required:
+                    raise RecordFault(name, "missing_field", f"{name} must not be null")
+                values[name] = None
+                continue
+            accepted = stored(spec, value, json_as_text=json_as_text)
+            if spec.aliases and accepted != value:
+                altered = True
+            values[name] = accepted
+        return Coerced(values, sent, altered, tuple(unknown))
+
+    def check_complete(self, values: Mapping[str, Any]) -> None:
+        """Refuse a record that lacks a required field. Raises `RecordFault`."""
+        for name in self.required:
+            if values.get(name) is None:
+                raise RecordFault(name, "missing_field", f"{name} is needed for a new record")
+
+
+def stored(spec: Field, value: Any, *, json_as_text: bool = False) -> Any:
+    """A value as it is stored. Raises `RecordFault` when it is not of the declared type."""
+    return _COERCE[spec.type](spec, value, json_as_text)
+
+
+def _wrong(spec: Field, expected: str) -> RecordFault:
+    return RecordFault(spec.name, "wrong_type", f"{spec.name} must be {expected}")
+
+
+def _string(spec: Field, value: Any, _: bool) -> str:
+    if not isinstance(value, str):
+        raise _wrong(spec, "a string")
+    if len(value) > spec.max_length:
+        raise RecordFault(
+            spec.name, "too_long", f"{spec.name} may have {spec.max_length} characters"
+        )
+    text: str = spec.aliases.get(value, value)
+    if spec.choices and text not in spec.choices:
+        raise RecordFault(
+            spec.name, "invalid_choice", f"{spec.name} must be one of {', '.join(spec.choices)}"
+        )
+    if spec.references and not record.valid_id(text):
+        raise RecordFault(spec.name, "invalid_id", f"{spec.name} must be a record id")
+    return text
+
+
+def _number(spec: Field, value: Any, _: bool) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(spec, "a number")
+    low = -record.MAX_INTEGER if spec.low is None else spec.low
+    high = record.MAX_INTEGER if spec.high is None else spec.high
+    if isinstance(value, int) or value.is_integer():
+        if not low <= value <= high:
+            raise RecordFault(
+                spec.name, "number_out_of_range", f"{spec.name} must be from {low} to {high}"
+            )
+        return int(value)
+    if not low <= value <= high:
+        raise RecordFault(
+            spec.name, "number_out_of_range", f"{spec.name} must be from {low} to {high}"
+        )
+    return value
+
+
+def _integer(spec: Field, value: Any, flag: bool) -> int:
+    number = _number(spec, value, flag)
+    if not isinstance(number, int):
+        raise _wrong(spec, "a whole number")
+    return number
+
+
+def _boolean(spec: Field, value: Any, _: bool) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(spec, "true or false")
+    return value
+
+
+def _json(spec: Field, value: Any, as_text: bool) -> str:
+    if as_text and isinstance(value, str):
+        try:
+            text = value.encode()
+            if record.too_deep(text):
+                raise RecordFault(spec.name, "too_deep", f"{spec.name} is nested too deeply")
+            value = orjson.loads(text)
+        except (ValueError, UnicodeEncodeError):
+            raise RecordFault(
+                spec.name, "invalid_json_column", f"{spec.name} must be JSON text"
+            ) from None
+    if not isinstance(value, dict | list):
+        raise _wrong(spec, "an object or an array")
+    try:
+        canonical = record.canonical(value)
+    except record.NotCanonical:
+        raise RecordFault(
+            spec.name, "number_out_of_range", f"{spec.name} holds a number beyond ±(2^53 − 1)"
+        ) from None
+    if len(canonical) > MAX_JSON_BYTES:
+        raise RecordFault(spec.name, "too_long", f"{spec.name} may have {MAX_JSON_BYTES} bytes")
+    return canonical
+
+
+def _map(spec: Field, value: Any, _: bool) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(spec, "an object")
+    return value
+
+
+def _strings(spec: Field, value: Any, _: bool) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _wrong(spec, "a list of strings")
+    if len(value) > MAX_STRINGS or any(len(item) > MAX_STRING_OF_LIST for item in value):
+        raise RecordFault(
+            spec.name,
+            "too_long",
+            f"{spec.name} may have {MAX_STRINGS} strings of {MAX_STRING_OF_LIST} characters",
+        )
+    return value
+
+
+_COERCE: dict[Type, Callable[[Field, Any, bool], Any]] = {
+    Type.STRING: _string,
+    Type.NUMBER: _number,
+    Type.INTEGER: _integer,
+    Type.BOOLEAN: _boolean,
+    Type.TIME: _integer,
+    Type.JSON: _json,
+    Type.MAP: _map,
+    Type.STRINGS: _strings,
+}
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product: its tables, parents before children, and what its words are."""
+
+    name: str
+    scope_word: str  #: what a scope is called: team, family, circle, project
+    collections: tuple[Collection, ...]
+    #: Document that makes the children of a deleted record follow: (table, id, scope, now_ms) → write.
+    cascade: Callable[[str, str, str, int], Write]
+    #: Whether a record that was refused must reach a doctor all the same: (table, raw record) → bool.
+    urgent: Callable[[str, Mapping[str, Any]], bool] = lambda _table, _raw: False
+
+    @cached_property
+    def by_name(self) -> dict[str, Collection]:
+        return {item.name: item for item in self.collections}
+
+    def children(self, table: str) -> tuple[tuple[Collection, str], ...]:
+        """Collections that refer to `table`, with the field that does."""
+        return tuple(
+            (item, spec.name)
+            for item in self.collections
+            for spec in item.fields
+            if spec.references == table
+        )

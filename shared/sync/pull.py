@@ -1,0 +1,410 @@
+"""The read path: everything that changed for a caller since a cursor, nothing missed.
+
+A cursor is a commit time in whole ms. The snapshot is the moment at which the caller's memberships
+and the epoch were read; every query reads at that snapshot, and the new cursor is that moment
+rounded down. Which documents are newer than the cursor is decided by commit time (`version`), never
+by the time stamped while a request was processed. Memberships come from the store, never from the
+token.
+
+What a pull lists, by scope:
+
+    held since before the cursor     changes after the cursor
+    granted after the cursor         the whole scope
+    lost after the cursor            ids, as deletions
+    a record moved away              its id, as a deletion, unless the new scope is the caller's too
+
+A cursor from before the epoch (the store was restored from a backup) or from the future gets
+everything, no deletions, and `resync`, so that phones offer again what the server lost.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple
+
+import orjson
+
+from shared.accounts import membership
+from shared.accounts.access import Action, may
+from shared.accounts.membership import Caller, Memberships
+from shared.errors import InvalidCursor, PageExpired
+from shared.sync import record
+from shared.sync.collection import Collection, Product
+from shared.sync.store import Change, Document, Key, Position, RecordStore
+
+#: The settings document that says when this store's history began.
+EPOCH = Key("settings", "epoch")
+
+#: Ids of records that left a scope, so that its members' phones drop them.
+REVOCATIONS = "revocations"
+
+#: Scopes in one query: Firestore allows 30 values of `in`.
+SCOPES_A_QUERY = 30
+
+#: A page must be asked for within this time, ms: snapshots are readable for an hour.
+PAGE_LIFE_MS = 50 * 60_000
+
+_MASK_IDS = (record.SCOPE, record.DELETED)
+
+
+class Segment(NamedTuple):
+    """One query of a pull: a table, up to 30 scopes, and after which version (µs).
+
+    `mode`: "rows" (and deletions), "fresh" (rows only: the phone holds nothing yet),
+    "lost" (every id as a deletion), "moved" (revocations).
+    """
+
+    mode: str
+    table: str
+    scopes: tuple[str, ...]
+    after: int
+
+
+class Row(NamedTuple):
+    """A record for the phone. `role` is the caller's in its scope: what may be shown depends on it."""
+
+    collection: Collection
+    document: Document
+    role: str
+
+
+class Gone(NamedTuple):
+    """A record that the phone must drop."""
+
+    table: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a first page is asked for. `show` are rows to send whatever the cursor."""
+
+    cursor_ms: int
+    show: Sequence[Key] = ()
+
+
+@dataclass(slots=True)
+class Pull:
+    """One answer's worth of changes: consume `items`, then read `cursor_ms` and `next_page`.
+
+    `items` yields `Row` and `Gone` lazily; after it ends, `next_page` is None or a page token, and
+    while there is one, `cursor_ms` is still the old cursor.
+    """
+
+    cursor_ms: int
+    items: Iterator[Row | Gone] = field(default_factory=lambda: iter(()))
+    next_page: str | None = None
+    resync: str | None = None
+
+
+class Puller:
+    """Reads for phones. Safe to share between threads.
+
+    `secret` signs page tokens. `overlap_ms` is how far a grant's clock may differ from commit order.
+    `side_by_side`: the store answers over a network, so queries of one pull run at once.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        product: Product,
+        *,
+        secret: bytes,
+        overlap_ms: int = 300_000,
+        side_by_side: bool = False,
+    ) -> None:
+        self.store, self.product = store, product
+        self._secret, self._overlap_ms = secret, overlap_ms
+        self._pool = ThreadPoolExecutor(16, "pull") if side_by_side else None
+
+    # --- asking
+
+    def start(
+        self,
+        caller: Caller,
+        start: Start,
+        now_ms: int,
+        *,
+        rows: int | None = None,
+        size: int | None = None,
+    ) -> Pull:
+        """Begin a pull: the first page, of at most `rows` rows or about `size` bytes.
+
+        Raises `InvalidCursor`, `StoreUnavailable`.
+        """
+        own = membership.key(caller.user_id)
+        reading = self.store.read([own, EPOCH, *start.show])
+        members = membership.parse(caller.user_id, reading.documents.get(own))
+        epoch = reading.documents.get(EPOCH)
+        snapshot, cursor_ms = reading.read_at, start.cursor_ms
+        lost_history = cursor_ms > 0 and (
+            cursor_ms * 1000 > snapshot
+            or (epoch is not None and cursor_ms < int(epoch.fields.get("started_at", 0)))
+        )
+        segments = self._plan(members, cursor_ms, lost_history)
+        shown = list(self._shown(start.show, reading.documents, members))
+        skip = {(item.document.key if isinstance(item, Row) else Key(*item)) for item in shown}
+        pull = self._page(
+            caller, members, snapshot, cursor_ms, segments, None, rows, size, shown, skip, now_ms
+        )
+        pull.resync = "upload_first" if lost_history else None
+        return pull
+
+    def resume(
+        self,
+        caller: Caller,
+        token: str,
+        now_ms: int,
+        *,
+        rows: int | None = None,
+        size: int | None = None,
+    ) -> Pull:
+        """The next page, read at the first page's snapshot, within what the caller may see now.
+
+        Raises `InvalidCursor` (not our token, or another user's) and `PageExpired`.
+        """
+        state = self._open(caller, token)
+        if now_ms - state["began"] > PAGE_LIFE_MS:
+            raise PageExpired("This sync began too long ago. Start it again from your last cursor.")
+        own = membership.key(caller.user_id)
+        documents = self.store.read([own]).documents
+        members = membership.parse(caller.user_id, documents.get(own))
+        segments = [
+            Segment(mode, table, tuple(scopes), after)
+            for mode, table, scopes, after in state["segments"]
+        ]
+        behind = Position(*state["behind"]) if state["behind"] else None
+        return self._page(
+            caller,
+            members,
+            state["snapshot"],
+            state["cursor"],
+            segments,
+            behind,
+            rows,
+            size,
+            [],
+            set(),
+            state["began"],
+        )
+
+    # --- planning
+
+    def _plan(self, members: Memberships, cursor_ms: int, lost_history: bool) -> list[Segment]:
+        held = [scope for scope in members.scopes if may(members.roles[scope], Action.READ)]
+        if cursor_ms == 0 or lost_history:
+            return self._tables("fresh", held, 0)
+        # A grant is stamped before it commits, so one stamped a little before the cursor may have
+        # been invisible at it: such a scope is sent whole once more, which is harmless.
+        recent = cursor_ms - self._overlap_ms
+        changed = members.version > cursor_ms * 1000
+        new = [scope for scope in held if changed and members.since_ms[scope] > recent]
+        old = [scope for scope in held if scope not in new]
+        lost = [scope for scope, at in members.left_ms.items() if changed and at > recent]
+        after = cursor_ms * 1000
+        return [
+            *self._groups("moved", REVOCATIONS, sorted({*held, *lost}), after),
+            *self._tables("lost", sorted(lost), 0),
+            *self._tables("rows", old, after),
+            *self._tables("rows", new, 0),
+        ]
+
+    def _tables(self, mode: str, scopes: Sequence[str], after: int) -> list[Segment]:
+        return [
+            segment
+            for item in self.product.collections
+            for segment in self._groups(mode, item.name, scopes, after)
+        ]
+
+    @staticmethod
+    def _groups(mode: str, table: str, scopes: Sequence[str], after: int) -> list[Segment]:
+        return [
+            Segment(mode, table, tuple(scopes[at : at + SCOPES_A_QUERY]), after)
+            for at in range(0, len(scopes), SCOPES_A_QUERY)
+        ]
+
+    # --- reading
+
+    def _page(
+        self,
+        caller: Caller,
+        members: Memberships,
+        snapshot: int,
+        cursor_ms: int,
+        segments: list[Segment],
+        behind: Position | None,
+        rows: int | None,
+        size: int | None,
+        shown: list[Row | Gone],
+        skip: set[Key],
+        began: int,
+    ) -> Pull:
+        pull = Pull(max(snapshot // 1000, 1))
+        # A scope lost since the first page is no longer listed, whatever the token says.
+        segments = [
+            segment
+            if segment.mode in ("lost", "moved")
+            else segment._replace(
+                scopes=tuple(
+                    scope for scope in segment.scopes if may(members.roles.get(scope), Action.READ)
+                )
+            )
+            for segment in segments
+        ]
+        listings = self._listings(segments, snapshot, behind)
+
+        def items() -> Iterator[Row | Gone]:
+            yield from shown
+            count = used = 0
+            for at, (segment, listing) in enumerate(zip(segments, listings, strict=True)):
+                for change in listing:
+                    if change.document.key in skip:
+                        continue
+                    item = self._item(segment, change.document, members, caller, cursor_ms, skip)
+                    if item is None:
+                        continue
+                    yield item
+                    count += 1
+                    used += _weight(change.document)
+                    if (rows and count >= rows) or (size and used >= size):
+                        state = {
+                            "user": caller.user_id,
+                            "began": began,
+                            "snapshot": snapshot,
+                            "cursor": cursor_ms,
+                            "segments": [list(rest) for rest in segments[at:]],
+                            "behind": list(change.position),
+                        }
+                        pull.next_page = self._seal(state)
+                        pull.cursor_ms = cursor_ms
+                        return
+
+        pull.items = items()
+        return pull
+
+    def _listings(
+        self, segments: Sequence[Segment], snapshot: int, behind: Position | None
+    ) -> list[Iterator[Change]]:
+        """One lazy listing a segment; over a network, the first document of each is fetched at once."""
+        starts: list[Callable[[], Iterator[Change]]] = []
+        for at, segment in enumerate(segments):
+            if not segment.scopes:
+                starts.append(lambda: iter(()))
+                continue
+            starts.append(
+                partial(
+                    self.store.changes,
+                    segment.table,
+                    segment.scopes,
+                    segment.after,
+                    snapshot,
+                    behind=behind if at == 0 else None,
+                    fields=_MASK_IDS if segment.mode == "lost" else None,
+                )
+            )
+        if self._pool is None:
+            return [start() for start in starts]
+        return list(self._pool.map(_primed, starts))
+
+    def _item(
+        self,
+        segment: Segment,
+        document: Document,
+        members: Memberships,
+        caller: Caller,
+        cursor_ms: int,
+        skip: set[Key],
+    ) -> Row | Gone | None:
+        if segment.mode == "lost":
+            return Gone(segment.table, document.key.id)
+        if segment.mode == "moved":
+            return self._moved(document, members, skip)
+        fields = document.fields
+        if fields.get(record.DELETED) is not None:
+            if segment.mode == "fresh" or _is_echo(fields, caller, cursor_ms):
+                return None
+            return Gone(segment.table, document.key.id)
+        if _is_echo(fields, caller, cursor_ms):
+            return None
+        role = members.roles.get(fields[record.SCOPE], "")
+        return Row(self.product.by_name[segment.table], document, role)
+
+    def _moved(self, document: Document, members: Memberships, skip: set[Key]) -> Gone | None:
+        fields = document.fields
+        key = Key(str(fields["table"]), str(fields["record_id"]))
+        back = fields.get("to_scope") == fields[record.SCOPE]
+        if back or may(members.roles.get(str(fields.get("to_scope"))), Action.READ):
+            return None
+        skip.add(key)
+        return Gone(*key)
+
+    def _shown(
+        self,
+        keys: Sequence[Key],
+        documents: Mapping[Key, Document],
+        members: Memberships,
+    ) -> Iterator[Row | Gone]:
+        for key in keys:
+            document = documents.get(key)
+            if document is None:
+                continue
+            role = members.roles.get(document.fields.get(record.SCOPE, ""))
+            if not may(role, Action.READ):
+                continue
+            if document.fields.get(record.DELETED) is not None:
+                yield Gone(*key)
+            else:
+                yield Row(self.product.by_name[key.collection], document, str(role))
+
+    # --- page tokens
+
+    def _seal(self, state: Mapping[str, Any]) -> str:
+        text = orjson.dumps(state)
+        return base64.urlsafe_b64encode(self._sign(text) + text).decode().rstrip("=")
+
+    def _open(self, caller: Caller, token: str) -> dict[str, Any]:
+        try:
+            data = base64.urlsafe_b64decode(token.encode() + b"=" * (-len(token) % 4))
+        except ValueError:
+            data = b""
+        if not hmac.compare_digest(data[:32], self._sign(data[32:])):
+            raise InvalidCursor("next_page is not one of ours. Start the sync again.", field="page")
+        state: dict[str, Any] = orjson.loads(data[32:])
+        if state["user"] != caller.user_id:
+            raise InvalidCursor("next_page is not one of yours. Start again.", field="page")
+        return state
+
+    def _sign(self, text: bytes) -> bytes:
+        return hmac.new(self._secret, b"page\n" + text, hashlib.sha256).digest()
+
+
+def _primed(start: Callable[[], Iterator[Change]]) -> Iterator[Change]:
+    listing = start()
+    first = next(listing, None)
+    return iter(()) if first is None else chain((first,), listing)
+
+
+def _is_echo(fields: Mapping[str, Any], caller: Caller, cursor_ms: int) -> bool:
+    """Whether this very row came from this device, which has asked with this cursor before."""
+    echo = fields.get(record.ECHO)
+    return (
+        echo is not None
+        and echo["device"] == caller.device
+        and echo["cursor"] == cursor_ms
+        and fields.get(record.AUTHOR) == caller.user_id
+    )
+
+
+def _weight(document: Document) -> int:
+    """About how many bytes a row will take in the answer."""
+    return 200 + sum(
+        len(value) if isinstance(value, str) else 12 if isinstance(value, int | float) else 400
+        for value in document.fields.values()
+    )

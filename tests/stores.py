@@ -1,0 +1,72 @@
+"""Stores for tests: a fresh SQLite file, or a fresh database of the real Firestore emulator."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.firestore import FirestoreStore
+from shared.adapters.sqlite import SqliteStore
+from shared.sync.store import Change, Document, Key, Position, Query, Reading, RecordStore, Write
+
+BOTH = ("sqlite", "firestore")
+
+
+def fresh(kind: str, request: pytest.FixtureRequest, folder: Path) -> RecordStore:
+    """An empty store of that kind; the emulator is started if it is needed."""
+    if kind == "sqlite":
+        return SqliteStore(folder / "records.db")
+    request.getfixturevalue("firestore_emulator")
+    return FirestoreStore(f"test-{uuid.uuid4().hex[:12]}")
+
+
+class Interrupted(RecordStore):
+    """A store in front of another, with something happening around its commits.
+
+    `before` runs just before a commit is sent on, `after` just after it got through; either may
+    raise. This is how tests put another writer, a kill or a lost answer between any two steps.
+    """
+
+    def __init__(
+        self,
+        inner: RecordStore,
+        *,
+        before: Callable[[Sequence[Write]], None] = lambda _writes: None,
+        after: Callable[[Sequence[Write]], None] = lambda _writes: None,
+    ) -> None:
+        self.inner, self.before, self.after = inner, before, after
+
+    def read(
+        self,
+        keys: Sequence[Key],
+        fields: Sequence[str] | None = None,
+        read_at: int | None = None,
+    ) -> Reading:
+        return self.inner.read(keys, fields, read_at)
+
+    def commit(self, writes: Sequence[Write]) -> int:
+        self.before(writes)
+        version = self.inner.commit(writes)
+        self.after(writes)
+        return version
+
+    def changes(
+        self,
+        collection: str,
+        scopes: Sequence[str],
+        after: int,
+        read_at: int,
+        *,
+        behind: Position | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[Change]:
+        return self.inner.changes(collection, scopes, after, read_at, behind=behind, fields=fields)
+
+    def query(self, query: Query) -> Iterator[Document]:
+        return self.inner.query(query)
+
+    def close(self) -> None:
+        self.inner.close()

@@ -1,0 +1,94 @@
+"""A clinic for tests: a store, the engine on it, and phones that speak the batch dialect.
+
+The phones are the reference client of the local stack; they share no code with the server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from infra.local.phone import Json, Phone, wall_ms
+from shared.accounts import membership
+from shared.accounts.membership import Caller
+from shared.jobs import job as jobs
+from shared.products.dermadetect import PRODUCT
+from shared.sync import batch
+from shared.sync.pull import Puller, Start
+from shared.sync.push import Outcome, Pusher
+from shared.sync.store import Document, Key, Query, RecordStore
+
+
+class Clinic:
+    """The server's side: the engine on a store, called as the function calls it."""
+
+    def __init__(self, store: RecordStore, *, attempts: int = 30) -> None:
+        self.store = store
+        self.pusher = Pusher(store, PRODUCT, attempts=attempts)
+        self.puller = Puller(store, PRODUCT, secret=b"s" * 32)
+        self.last: Outcome | None = None
+        self.now_ms: Callable[[], int] = wall_ms
+
+    def on(self, store: RecordStore) -> Clinic:
+        """The same clinic with another store in front (see `tests.stores.Interrupted`)."""
+        other = Clinic(store)
+        other.now_ms = self.now_ms
+        return other
+
+    def join(self, user: str, team: str = "team1", role: str = "chw") -> None:
+        membership.grant(self.store, user, team, role, self.now_ms())
+
+    def leave(self, user: str, team: str = "team1") -> None:
+        membership.revoke(self.store, user, team, self.now_ms())
+
+    def phone(self, user: str = "chw1", device: str | None = None, **more: Any) -> Phone:
+        return Phone(self.answer, user, device or f"{user}-phone", **more)
+
+    def answer(self, body: Json, phone: Phone) -> Json:
+        """What `POST /api/sync` does with a body, without HTTP."""
+        now = self.now_ms()
+        data = orjson.dumps(body)
+        asked = batch.parse(
+            orjson.loads(data),
+            PRODUCT,
+            fingerprint=hashlib.sha256(data).hexdigest(),
+            client_time_ms=None if phone.clock is None else phone.clock(),
+            now_ms=now,
+        )
+        caller = Caller(phone.user, "chw", phone.device)
+        if asked.device:
+            caller = replace(caller, device=asked.device)
+        rows = asked.limit or 2000
+        if asked.page is not None:
+            outcome = Outcome("")
+            pull = self.puller.resume(caller, asked.page, now, rows=rows)
+        else:
+            outcome = self.pusher.push(caller, asked.push, now)
+            start = Start(asked.push.cursor_ms, tuple(outcome.show))
+            pull = self.puller.start(caller, start, now, rows=rows)
+        self.last = outcome
+        answer = batch.render(PRODUCT, outcome, pull, asked.push.clock_offset_ms)
+        return json.loads(orjson.dumps(answer))
+
+    # --- looking inside
+
+    def get(self, table: str, record_id: str) -> Document | None:
+        key = Key(table, record_id)
+        return self.store.read([key]).documents.get(key)
+
+    def fields(self, table: str, record_id: str) -> Json:
+        document = self.get(table, record_id)
+        assert document is not None, f"{table}/{record_id} is not stored"
+        return document.fields
+
+    def all(self, collection: str) -> list[Document]:
+        return list(self.store.query(Query(collection)))
+
+    def jobs(self, kind: str = "analyse") -> list[jobs.Job]:
+        found = [jobs.Job.of(document) for document in self.all(jobs.COLLECTION)]
+        return [job for job in found if job.kind == kind]

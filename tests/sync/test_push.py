@@ -1,0 +1,680 @@
+"""The write path, on both stores: what a phone sends is stored once, or refused by name."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import orjson
+import pytest
+
+from infra.local.phone import Json
+from shared.errors import Contended, StoreUnavailable
+from shared.sync import record
+from tests.stores import Interrupted
+from tests.sync.clinic import Clinic
+
+#: The request that the product's own plan gives as its example, to the letter.
+EXAMPLE: Json = {
+    "last_sync_timestamp": 1678886400,
+    "changes": {
+        "patients": [
+            {
+                "id": "local_uuid_1",
+                "demographics": {},
+                "sync_status": "new",
+                "last_modified_at": 1678886400,
+            }
+        ],
+        "cases": [
+            {
+                "id": "local_uuid_2",
+                "patient_id": "local_uuid_1",
+                "triage_data": {},
+                "sync_status": "new",
+                "last_modified_at": 1678886400,
+            }
+        ],
+    },
+}
+
+
+def red_day(count: int = 1) -> Json:
+    """A patient and red cases, as a phone sends them."""
+    now = time.time() - 60
+    case = {"patient_id": "p1", "triage_data": {"site": "arm"}, "risk_level": "red"}
+    return {
+        "last_sync_timestamp": 0,
+        "changes": {
+            "patients": [{"id": "p1", "demographics": {"age": 30}, "last_modified_at": now}],
+            "cases": [{"id": f"c{n}", **case, "last_modified_at": now} for n in range(count)],
+        },
+    }
+
+
+def test_the_example_of_the_plan_works_as_it_stands(clinic: Clinic) -> None:
+    answer = clinic.answer(EXAMPLE, clinic.phone())
+    assert answer["accepted"] == {"patients": ["local_uuid_1"], "cases": ["local_uuid_2"]}
+    assert answer["rejected"] == answer["conflicts"] == []
+    assert answer["new_sync_timestamp"] > 1678886400
+    assert clinic.fields("cases", "local_uuid_2")["status"] == "TRIAGED"
+    assert clinic.fields("patients", "local_uuid_1")["chw_id"] == "chw1"
+
+
+def test_a_red_case_is_stored_with_its_job_and_moves_on(clinic: Clinic) -> None:
+    answer = clinic.answer(red_day(), clinic.phone())
+    (job,) = clinic.jobs()
+    assert (job.state, job.subject_id, job.scope_id) == ("queued", "c0", "team1")
+    (row,) = answer["server_updates"]["cases"]
+    assert row["status"] == "PENDING_DIAGNOSIS"
+    (queued,) = answer["server_updates"]["medgemma_queue"]
+    assert (queued["case_id"], queued["status"], queued["attempts"]) == ("c0", "queued", 0)
+    assert clinic.last is not None
+    assert [bell.job_id for bell in clinic.last.bells] == [job.id]
+
+
+def test_a_green_case_makes_no_job(clinic: Clinic) -> None:
+    phone = clinic.phone()
+    phone.save("patients", "p1", demographics={})
+    phone.save("cases", "c1", patient_id="p1", triage_data={}, risk_level="low")
+    phone.sync()
+    assert clinic.jobs() == []
+    row = phone.row("cases", "c1")
+    assert row is not None
+    assert (row["risk_level"], row["status"]) == ("green", "TRIAGED")
+
+
+def test_the_same_batch_five_times_is_stored_once_with_the_same_answer(clinic: Clinic) -> None:
+    answers = [clinic.answer(red_day_fixed, clinic.phone()) for red_day_fixed in [red_day()] * 5]
+    verdicts = [{name: answer[name] for name in VERDICTS} for answer in answers]
+    assert all(verdict == verdicts[0] for verdict in verdicts)
+    assert all(answer["server_updates"] == answers[0]["server_updates"] for answer in answers)
+    assert len(clinic.jobs()) == 1
+    assert len(clinic.all("cases")) == 1
+    assert clinic.all("conflicts") == []
+
+
+VERDICTS = ("accepted", "conflicts", "rejected", "receipt")
+
+
+def test_the_same_batch_five_times_at_once_is_stored_once(clinic: Clinic) -> None:
+    body = red_day(3)
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: clinic.answer(body, clinic.phone()), range(5)))
+    verdicts = [{name: answer[name] for name in VERDICTS} for answer in answers]
+    assert all(verdict == verdicts[0] for verdict in verdicts)
+    assert len(clinic.jobs()) == 3
+    assert len(clinic.all("medgemma_queue")) == 3
+    assert clinic.all("conflicts") == []
+
+
+def test_a_replay_repeats_the_conflict_of_the_first_answer(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=2000, demographics={"name": "A"})
+    first.sync()
+    second.save("patients", "p1", at=1000, demographics={"name": "B"})
+    body = second.request()
+    answers = [clinic.answer(body, second) for _ in range(3)]
+    assert [answer["conflicts"][0]["reason"] for answer in answers] == ["older"] * 3
+    assert answers[0]["receipt"] == answers[2]["receipt"]
+    assert len(clinic.all("conflicts")) == 1
+
+
+def test_an_edit_that_lost_leaves_the_servers_value_on_the_phone(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    winner, loser = clinic.phone("chw1"), clinic.phone("chw2")
+    winner.save("patients", "p1", at=2000, demographics={"name": "winner"})
+    winner.sync()
+    winner.cursor = loser.cursor = time.time() + 0.001  # both believe that they are up to date
+    loser.save("patients", "p1", at=1000, demographics={"name": "loser"})
+    answer = loser.sync()
+    (conflict,) = answer["conflicts"]
+    assert (conflict["winner"], conflict["reason"]) == ("server", "older")
+    assert conflict["yours"]["demographics"] == {"name": "loser"}
+    assert conflict["theirs"]["demographics"] == {"name": "winner"}
+    assert answer["accepted"] == {"patients": ["p1"]}  # it may mark the record as synced
+    row = loser.row("patients", "p1")
+    assert row is not None
+    assert row["demographics"] == {"name": "winner"}
+    (entry,) = clinic.all("conflicts")
+    assert orjson.loads(orjson.loads(entry.fields["yours"])["demographics"]) == {"name": "loser"}
+
+
+def test_equal_times_keep_the_stored_value(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=1000, demographics={"name": "first"})
+    first.sync()
+    second.save("patients", "p1", at=1000, demographics={"name": "second"})
+    answer = second.sync()
+    assert answer["conflicts"][0]["reason"] == "equal"
+    assert orjson.loads(clinic.fields("patients", "p1")["demographics"]) == {"name": "first"}
+
+
+def test_a_value_overwritten_unseen_is_kept_and_named(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=1000, demographics={"name": "unseen"})
+    first.sync()
+    second.save("patients", "p1", at=2000, demographics={"name": "later"})
+    answer = second.sync()
+    (conflict,) = answer["conflicts"]
+    assert (conflict["winner"], conflict["reason"]) == ("client", "unseen_overwrite")
+    assert conflict["theirs"]["demographics"] == {"name": "unseen"}
+    assert orjson.loads(clinic.fields("patients", "p1")["demographics"]) == {"name": "later"}
+    assert len(clinic.all("conflicts")) == 1
+
+
+def test_overwriting_what_one_has_seen_is_no_conflict(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=1000, demographics={"name": "seen"})
+    first.sync()
+    second.sync()
+    second.save("patients", "p1", at=2000, demographics={"name": "later"})
+    assert second.sync()["conflicts"] == []
+
+
+def test_the_servers_own_write_is_no_unseen_edit(clinic: Clinic) -> None:
+    # A phone that has seen the last edit, but not the analysis that came after it, overwrites nothing.
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=1000, demographics={})
+    first.save("cases", "c1", at=1000, patient_id="p1", triage_data={"a": 1}, risk_level="green")
+    first.sync()
+    second.sync()
+    stored = clinic.get("cases", "c1")
+    assert stored is not None
+    clinic.store.commit([record.server_patch(stored, {"image_urls": ["x"]})])
+    second.save("cases", "c1", at=2000, triage_data={"a": 2})
+    answer = second.sync()
+    assert answer["conflicts"] == []
+    assert clinic.fields("cases", "c1")["image_urls"] == ["x"]
+    row = second.row("cases", "c1")
+    assert row is not None
+    assert row["image_urls"] == ["x"]
+
+
+def test_server_columns_cannot_be_written_by_a_phone(clinic: Clinic) -> None:
+    phone = clinic.phone()
+    phone.save("patients", "p1", demographics={}, chw_id="somebody")
+    phone.save(
+        "cases",
+        "c1",
+        patient_id="p1",
+        status="DIAGNOSED",
+        ai_analysis={"status": "ok"},
+        image_urls=["https://evil.example"],
+        risk_level="green",
+    )
+    answer = phone.sync()
+    assert answer["rejected"] == answer["conflicts"] == []
+    row = phone.row("cases", "c1")
+    assert row is not None
+    assert (row["status"], row["ai_analysis"], row["image_urls"]) == ("TRIAGED", None, None)
+    patient = phone.row("patients", "p1")
+    assert patient is not None
+    assert patient["chw_id"] == "chw1"
+
+
+def test_a_stale_copy_of_a_server_column_brings_the_row_back(clinic: Clinic) -> None:
+    phone = clinic.phone()
+    phone.save("patients", "p1", demographics={})
+    phone.save("cases", "c1", patient_id="p1", triage_data={}, risk_level="green")
+    phone.sync()
+    phone.save("cases", "c1", at=time.time() - 10_000, ai_analysis={"made": "up"})
+    phone.sync()
+    row = phone.row("cases", "c1")
+    assert row is not None
+    assert row["ai_analysis"] is None
+
+
+BAD: list[tuple[Json, str | None, str]] = [
+    ({"id": "bad", "last_modified_at": 5}, "patient_id", "missing_field"),
+    ({"id": "bad", "last_modified_at": 5, "patient_id": None}, "patient_id", "missing_field"),
+    ({"id": "bad", "last_modified_at": 5, "patient_id": "p?"}, "patient_id", "invalid_id"),
+    ({"id": "bad", "last_modified_at": 5, "patient_id": "nobody"}, "patient_id", "unknown_parent"),
+    ({"id": "bad", "patient_id": "p1"}, "last_modified_at", "missing_field"),
+    ({"id": "bad", "patient_id": "p1", "last_modified_at": "5"}, "last_modified_at", "wrong_type"),
+    (
+        {"id": "bad", "patient_id": "p1", "last_modified_at": 1678886400000},
+        "last_modified_at",
+        "time_in_milliseconds",
+    ),
+    (
+        {"id": "bad", "patient_id": "p1", "last_modified_at": -1},
+        "last_modified_at",
+        "number_out_of_range",
+    ),
+    (
+        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "risk_level": "purple"},
+        "risk_level",
+        "invalid_choice",
+    ),
+    (
+        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "triage_data": "text"},
+        "triage_data",
+        "wrong_type",
+    ),
+    (
+        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "triage_data": {"n": 2**53}},
+        "triage_data",
+        "number_out_of_range",
+    ),
+    (
+        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "image_keys": [1]},
+        "image_keys",
+        "wrong_type",
+    ),
+    (
+        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "image_keys": ["k"] * 101},
+        "image_keys",
+        "too_long",
+    ),
+    (
+        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "sync_status": "lost"},
+        "sync_status",
+        "invalid_choice",
+    ),
+    (
+        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "scope_id": "a/b"},
+        "scope_id",
+        "invalid_id",
+    ),
+]
+
+
+@pytest.mark.parametrize(("bad", "field", "code"), BAD)
+def test_one_bad_record_among_a_hundred_is_refused_by_name(
+    clinic: Clinic, bad: Json, field: str | None, code: str
+) -> None:
+    phone = clinic.phone()
+    good = [
+        {"id": f"c{n}", "patient_id": "p1", "last_modified_at": 5, "sync_status": "new"}
+        for n in range(99)
+    ]
+    patient = {"id": "p1", "demographics": {}, "last_modified_at": 5}
+    body = {"changes": {"patients": [patient], "cases": [*good[:50], bad, *good[50:]]}}
+    answer = clinic.answer(body, phone)
+    (rejected,) = answer["rejected"]
+    assert (rejected["table"], rejected["id"]) == ("cases", "bad")
+    assert (rejected["field"], rejected["code"]) == (field, code)
+    assert len(answer["accepted"]["cases"]) == 99
+    assert clinic.get("cases", "bad") is None
+    (kept,) = clinic.all("quarantine")
+    assert orjson.loads(kept.fields["raw"]) == bad
+
+
+@pytest.mark.parametrize(
+    "record_id", ["", ".", "..", "__x__", "a/b", "x" * 129, "nul\0", "é", 7, None, ["a"], "a b"]
+)
+def test_an_id_that_no_path_can_hold_is_refused(clinic: Clinic, record_id: Any) -> None:
+    body = {"changes": {"patients": [{"id": record_id, "last_modified_at": 5}]}}
+    answer = clinic.answer(body, clinic.phone())
+    (rejected,) = answer["rejected"]
+    assert rejected["field"] == "id"
+    assert rejected["code"] in ("invalid_id", "missing_field")
+    assert answer["accepted"] == {}
+
+
+def test_tables_that_phones_cannot_write_are_refused_record_by_record(clinic: Clinic) -> None:
+    body = {
+        "changes": {
+            "patients": [{"id": "p1", "last_modified_at": 5}],
+            "medgemma_queue": [{"id": "q1", "case_id": "c1", "last_modified_at": 5}],
+            "symptoms": [{"id": "s1", "last_modified_at": 5}],
+        }
+    }
+    answer = clinic.answer(body, clinic.phone())
+    assert answer["accepted"] == {"patients": ["p1"]}
+    codes = {item["table"]: item["code"] for item in answer["rejected"]}
+    assert codes == {"medgemma_queue": "read_only_table", "symptoms": "unknown_table"}
+    assert len(clinic.all("quarantine")) == 2
+
+
+def test_a_refused_red_case_is_marked_urgent(clinic: Clinic) -> None:
+    case = {"id": "c1", "patient_id": "nobody", "risk_level": "high", "last_modified_at": 5}
+    clinic.answer({"changes": {"cases": [case]}}, clinic.phone())
+    (kept,) = clinic.all("quarantine")
+    assert kept.fields["urgent"] is True
+    assert clinic.last is not None
+    assert clinic.last.urgent == 1
+
+
+def test_unknown_columns_are_dropped_and_nothing_else(clinic: Clinic) -> None:
+    body = {"changes": {"patients": [{"id": "p1", "mood": "fine", "last_modified_at": 5}]}}
+    assert clinic.answer(body, clinic.phone())["accepted"] == {"patients": ["p1"]}
+    assert "mood" not in clinic.fields("patients", "p1")
+
+
+def test_an_absent_column_keeps_its_value_and_null_clears_it(clinic: Clinic) -> None:
+    phone = clinic.phone()
+    patient = {"id": "p1", "last_modified_at": 5}
+    case = {"id": "c1", "patient_id": "p1", "risk_level": "green", "image_keys": ["k"]}
+    first = {"patients": [patient], "cases": [{**case, "last_modified_at": 5}]}
+    clinic.answer({"changes": first}, phone)
+    edit = {"id": "c1", "triage_data": {"x": 1}, "image_keys": None, "last_modified_at": 6}
+    answer = clinic.answer({"changes": {"cases": [edit]}}, phone)
+    assert answer["accepted"] == {"cases": ["c1"]}
+    fields = clinic.fields("cases", "c1")
+    assert (fields["risk_level"], fields["patient_id"]) == ("green", "p1")
+    assert fields["triage_data"] == '{"x":1}'
+    assert fields.get("image_keys") is None
+
+
+def test_one_id_twice_in_a_push_is_folded_to_the_later_edit(clinic: Clinic) -> None:
+    rows = [
+        {"id": "p1", "demographics": {"n": 2}, "last_modified_at": 20},
+        {"id": "p1", "demographics": {"n": 1}, "last_modified_at": 10},
+        {"id": "p2", "demographics": {"n": 1}, "last_modified_at": 10},
+        {"id": "p2", "demographics": {"n": 2}, "last_modified_at": 10},
+    ]
+    answer = clinic.answer({"changes": {"patients": rows}}, clinic.phone())
+    assert sorted(answer["accepted"]["patients"]) == ["p1", "p2"]
+    for name in ("p1", "p2"):
+        assert clinic.fields("patients", name)["demographics"] == '{"n":2}'
+
+
+def test_an_id_of_another_team_is_refused_like_one_that_cannot_be_used(clinic: Clinic) -> None:
+    clinic.join("stranger", "team2")
+    clinic.phone("stranger").send(
+        {"changes": {"patients": [{"id": "p1", "last_modified_at": 5}]}}, clinic.phone("stranger")
+    )
+    phone = clinic.phone("chw1")
+    body = {
+        "changes": {
+            "patients": [{"id": "p1", "demographics": {"mine": 1}, "last_modified_at": 50}],
+            "cases": [{"id": "c1", "patient_id": "p1", "last_modified_at": 50}],
+        }
+    }
+    answer = clinic.answer(body, phone)
+    codes = {item["id"]: item["code"] for item in answer["rejected"]}
+    assert codes == {"p1": "id_unavailable", "c1": "unknown_parent"}
+    assert answer["server_updates"]["patients"] == []
+    assert clinic.fields("patients", "p1")["scope_id"] == "team2"
+    deletion = {"id": "p1", "sync_status": "deleted"}
+    answer = clinic.answer({"changes": {"patients": [deletion]}}, phone)
+    assert answer["accepted"] == {"patients": ["p1"]}  # accepted without effect
+    assert clinic.fields("patients", "p1").get("deleted_at") is None
+
+
+def test_a_member_of_two_teams_must_say_which(clinic: Clinic) -> None:
+    clinic.join("chw1", "team2")
+    phone = clinic.phone()
+    patients = [
+        {"id": "p1", "last_modified_at": 5},
+        {"id": "p2", "last_modified_at": 5, "scope_id": "team2"},
+        {"id": "p3", "last_modified_at": 5, "scope_id": "team9"},
+    ]
+    cases = [{"id": "c2", "patient_id": "p2", "last_modified_at": 5}]
+    answer = clinic.answer({"changes": {"patients": patients, "cases": cases}}, phone)
+    codes = {item["id"]: item["code"] for item in answer["rejected"]}
+    assert codes == {"p1": "scope_required", "p3": "unknown_scope"}
+    assert clinic.fields("cases", "c2")["scope_id"] == "team2"  # from its patient
+
+
+def test_a_doctor_reads_but_does_not_write(clinic: Clinic) -> None:
+    clinic.join("doc", role="doctor")
+    body = {"changes": {"patients": [{"id": "p1", "last_modified_at": 5}]}}
+    answer = clinic.answer(body, clinic.phone("doc"))
+    assert [item["code"] for item in answer["rejected"]] == ["not_allowed"]
+
+
+def test_somebody_in_no_team_stores_nothing(clinic: Clinic) -> None:
+    body = {"changes": {"patients": [{"id": "p1", "last_modified_at": 5}]}}
+    answer = clinic.answer(body, clinic.phone("nobody"))
+    assert [item["code"] for item in answer["rejected"]] == ["scope_required"]
+    assert clinic.get("patients", "p1") is None
+
+
+# --- deletions
+
+
+def family(clinic: Clinic) -> Any:
+    phone = clinic.phone()
+    phone.save("patients", "p1", demographics={})
+    phone.save("cases", "c1", patient_id="p1", triage_data={}, risk_level="green")
+    phone.sync()
+    return phone
+
+
+def test_a_deletion_is_a_tombstone_that_keeps_its_data(clinic: Clinic) -> None:
+    phone = family(clinic)
+    clinic.join("chw2")
+    other = clinic.phone("chw2")
+    other.sync()
+    phone.delete("cases", "c1")
+    assert phone.sync()["accepted"] == {"cases": ["c1"]}
+    fields = clinic.fields("cases", "c1")
+    assert fields["deleted_at"] > 0
+    assert fields["patient_id"] == "p1"
+    assert other.sync()["deleted"]["cases"] == ["c1"]
+    assert other.row("cases", "c1") is None
+
+
+def test_deleting_twice_or_an_unknown_record_is_accepted(clinic: Clinic) -> None:
+    phone = family(clinic)
+    for name in ("c1", "c1", "never"):
+        answer = clinic.answer(
+            {"changes": {"cases": [{"id": name, "sync_status": "deleted"}]}}, phone
+        )
+        assert answer["accepted"] == {"cases": [name]}
+    assert clinic.get("cases", "never") is None
+
+
+def test_editing_a_deleted_record_is_refused_and_its_values_kept(clinic: Clinic) -> None:
+    phone = family(clinic)
+    phone.delete("cases", "c1")
+    phone.sync()
+    edit = {"id": "c1", "patient_id": "p1", "triage_data": {"new": 1}}
+    body = {"changes": {"cases": [{**edit, "last_modified_at": time.time() + 60}]}}
+    answer = clinic.answer(body, phone)
+    assert [item["code"] for item in answer["rejected"]] == ["deleted"]
+    assert answer["deleted"]["cases"] == ["c1"]
+    (entry,) = clinic.all("conflicts")
+    assert entry.fields["reason"] == "deleted"
+    assert orjson.loads(orjson.loads(entry.fields["yours"])["triage_data"]) == {"new": 1}
+
+
+def test_an_older_deletion_loses_and_the_record_comes_back(clinic: Clinic) -> None:
+    family(clinic)
+    clinic.join("chw2")
+    other = clinic.phone("chw2")
+    other.sync()
+    other.delete("cases", "c1", at=1000)
+    answer = other.sync()
+    assert answer["conflicts"][0]["reason"] == "older"
+    assert other.row("cases", "c1") is not None
+
+
+def test_a_deletion_makes_the_job_that_deletes_the_children(clinic: Clinic) -> None:
+    phone = family(clinic)
+    phone.delete("patients", "p1")
+    phone.sync()
+    (job,) = clinic.jobs("cascade")
+    assert (job.table, job.subject_id) == ("patients", "p1")
+
+
+def test_a_child_of_a_deleted_parent_is_refused(clinic: Clinic) -> None:
+    phone = family(clinic)
+    phone.delete("patients", "p1")
+    phone.sync()
+    case = {"id": "c9", "patient_id": "p1", "last_modified_at": 5, "risk_level": "red"}
+    answer = clinic.answer({"changes": {"cases": [case]}}, phone)
+    assert [item["code"] for item in answer["rejected"]] == ["parent_deleted"]
+    assert clinic.get("cases", "c9") is None
+
+
+def test_a_parent_deleted_while_a_child_is_on_its_way_leaves_no_live_orphan(
+    clinic: Clinic,
+) -> None:
+    # given a child whose commit is about to be sent
+    phone = family(clinic)
+    other = clinic.phone("chw1", "second-phone")
+    other.sync()
+    deleted: list[bool] = []
+
+    def delete_the_parent(_writes: object) -> None:
+        if not deleted:
+            deleted.append(True)
+            phone.delete("patients", "p1")
+            phone.sync()
+
+    racing = clinic.on(Interrupted(clinic.store, before=delete_the_parent))
+    other.send = racing.answer
+    # when the parent is deleted at that very moment
+    other.save("cases", "c2", patient_id="p1", triage_data={}, risk_level="green")
+    answer = other.sync()
+    # then the child is refused, not stored
+    assert [item["code"] for item in answer["rejected"]] == ["parent_deleted"]
+    assert clinic.get("cases", "c2") is None
+
+
+# --- clocks
+
+
+def test_a_clock_that_is_ahead_is_shifted_back(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    now = clinic.now_ms()
+    clinic.now_ms = lambda: now
+    ahead = clinic.phone("chw1", clock=lambda: now + 3_600_000)
+    right = clinic.phone("chw2", clock=lambda: now)
+    # the clock that is ahead says an hour later; the edit was really made ten minutes ago
+    ahead.save("patients", "p1", at=(now + 3_000_000) / 1000, demographics={"by": "ahead"})
+    answer = ahead.sync()
+    assert answer["clock_offset_ms"] == 3_600_000
+    assert clinic.fields("patients", "p1")["last_modified_at"] == now - 600_000
+    right.save("patients", "p1", at=(now - 300_000) / 1000, demographics={"by": "right"})
+    right.sync()
+    assert clinic.fields("patients", "p1")["demographics"] == '{"by":"right"}'
+
+
+def test_nothing_from_the_future_sticks(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    now = clinic.now_ms()
+    clinic.now_ms = lambda: now
+    liar = clinic.phone("chw1")  # says no time of its own, so it cannot be corrected
+    liar.save("patients", "p1", at=now / 1000 + 10**6, demographics={"by": "liar"})
+    liar.sync()
+    assert clinic.fields("patients", "p1")["last_modified_at"] == now
+    row = liar.row("patients", "p1")
+    assert row is not None
+    assert row["last_modified_at"] == now / 1000  # the phone holds the corrected time
+    clinic.now_ms = lambda: now + 1000
+    later = clinic.phone("chw2")
+    later.save("patients", "p1", at=(now + 500) / 1000, demographics={"by": "later"})
+    later.sync()
+    assert clinic.fields("patients", "p1")["demographics"] == '{"by":"later"}'
+
+
+def test_a_clock_behind_is_reported_and_not_corrected(clinic: Clinic) -> None:
+    now = clinic.now_ms()
+    clinic.now_ms = lambda: now
+    phone = clinic.phone(clock=lambda: now - 7_200_000)
+    phone.save("patients", "p1", demographics={})
+    assert phone.sync()["clock_offset_ms"] == -7_200_000
+    assert clinic.fields("patients", "p1")["last_modified_at"] == now - 7_200_000
+
+
+def test_the_later_edit_of_one_device_wins_whatever_its_clock(clinic: Clinic) -> None:
+    now = clinic.now_ms()
+    clinic.now_ms = lambda: now
+    drift = [10_000_000, 9_000_000]
+    phone = clinic.phone(clock=lambda: now + drift[0])
+    phone.save("patients", "p1", at=(now + 9_999_000) / 1000, demographics={"n": 1})
+    phone.sync()
+    drift.reverse()  # the offset measured at the next sync differs, the phone's own order does not
+    phone.save("patients", "p1", at=(now + 9_999_500) / 1000, demographics={"n": 2})
+    phone.sync()
+    assert clinic.fields("patients", "p1")["demographics"] == '{"n":2}'
+
+
+# --- many records, faults of the store
+
+
+def many(count: int, stem: str = "c") -> Json:
+    cases = [
+        {
+            "id": f"{stem}{n}",
+            "patient_id": f"p{n % 40}",
+            "triage_data": {"note": "x" * 200},
+            "last_modified_at": 5,
+        }
+        for n in range(count)
+    ]
+    patients = [{"id": f"p{n}", "demographics": {}, "last_modified_at": 5} for n in range(40)]
+    return {"changes": {"cases": cases, "patients": patients}}
+
+
+def test_a_push_too_big_for_one_commit_is_stored_whole(clinic: Clinic) -> None:
+    answer = clinic.answer(many(1200), clinic.phone())
+    assert answer["rejected"] == []
+    assert len(answer["accepted"]["cases"]) == 1200
+    assert len(clinic.all("cases")) == 1200
+
+
+def test_a_push_that_fails_half_way_is_completed_by_sending_it_again(clinic: Clinic) -> None:
+    commits: list[int] = []
+
+    def fail_from_the_second(writes: object) -> None:
+        commits.append(1)
+        if len(commits) > 1:
+            raise StoreUnavailable("the line is cut")
+
+    phone = clinic.phone()
+    broken = clinic.on(Interrupted(clinic.store, before=fail_from_the_second))
+    with pytest.raises(StoreUnavailable):
+        broken.answer(many(900), phone)
+    stored = len(clinic.all("cases"))
+    assert 0 < stored < 900
+    assert len(clinic.all("patients")) == 40  # parents before children
+    answer = clinic.answer(many(900), phone)
+    assert len(answer["accepted"]["cases"]) == 900
+    assert answer["conflicts"] == answer["rejected"] == []
+    assert len(clinic.all("cases")) == 900
+
+
+def test_a_commit_whose_answer_was_lost_makes_no_conflict(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=1000, demographics={"name": "unseen"})
+    first.sync()
+    lost: list[bool] = []
+
+    def lose_one_answer(_writes: object) -> None:
+        if not lost:
+            lost.append(True)
+            raise StoreUnavailable("the answer was lost")
+
+    second.send = clinic.on(Interrupted(clinic.store, after=lose_one_answer)).answer
+    second.save("patients", "p1", at=2000, demographics={"name": "later"})
+    answer = second.sync()
+    assert lost
+    assert [item["reason"] for item in answer["conflicts"]] == ["unseen_overwrite"]
+    assert len(clinic.all("conflicts")) == 1
+    assert clinic.fields("patients", "p1")["demographics"] == '{"name":"later"}'
+
+
+def test_others_who_are_always_faster_end_in_a_clear_answer(clinic: Clinic) -> None:
+    def always_taken(_writes: object) -> None:
+        raise Contended("taken")
+
+    stubborn = clinic.on(Interrupted(clinic.store, before=always_taken))
+    stubborn.pusher.attempts = 3
+    with pytest.raises(Contended) as caught:
+        stubborn.answer(red_day(), clinic.phone())
+    assert caught.value.retry_after_s
+    assert clinic.all("cases") == []
+
+
+def test_an_idle_sync_writes_nothing(clinic: Clinic) -> None:
+    phone = family(clinic)
+    commits: list[object] = []
+    watched = clinic.on(Interrupted(clinic.store, before=commits.append))
+    phone.send = watched.answer
+    phone.sync()
+    again = {"changes": {"patients": [], "cases": []}, "last_sync_timestamp": phone.cursor}
+    watched.answer(again, phone)
+    assert commits == []

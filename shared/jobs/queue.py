@@ -1,0 +1,42 @@
+"""The queue port: a doorbell. The job table is the queue; a bell only says "look at this job now".
+
+A bell that is lost costs at most a minute (the sweeper rings what is due), a bell that comes twice
+costs one read. Nothing depends on bells arriving once, in order, or at all.
+
+Both adapters deliver a bell as a Pub/Sub push request to the subscriber of its kind:
+`{"message": {"data": base64(JSON of the bell), "attributes": {}, "messageId", "publishTime"},
+"subscription"}`; a 2xx answer acknowledges, anything else or no answer within the ack deadline is
+delivered again with backoff, and after the subscription's delivery attempts to the dead-letter
+subscriber.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+#: Longest a ring may take, seconds. A sync waits for it, so it is short; the sweeper catches up.
+RING_TIMEOUT_SECONDS = 2.0
+
+
+class Bell(NamedTuple):
+    """What a doorbell carries: ids only, never patient data."""
+
+    kind: str  #: job kind; names the topic ("analyse")
+    job_id: str
+    subject_id: str  #: the record the job is about (a case id)
+
+
+class Doorbell(Protocol):
+    """Rings for jobs. Adapters: Pub/Sub, SQLite."""
+
+    def ring(self, bell: Bell) -> None:
+        """Ask that the subscriber of `bell.kind` be called soon.
+
+        Waits for the answer at most `RING_TIMEOUT_SECONDS`, does not try again, and raises
+        `QueueUnavailable` when it is not known to have been taken.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...

@@ -1,0 +1,239 @@
+"""One attempt at a job: claim, work, finish. Nothing is done twice, nothing is stuck.
+
+    claim   compare-and-set: state running, a lease, an attempt token, the attempt counted
+    work    outside any transaction, within a bounded time
+    finish  the result and the job's end in one commit, guarded by the claim's version
+
+Killed anywhere, the lease runs out and the job is due again. A second worker that takes over makes
+the first one's finish fail its precondition. A faulty answer of the store is settled by reading
+again: a lease that carries our own token is ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.errors import Contended, Fault, StoreUnavailable
+from shared.jobs import job as jobs
+from shared.jobs.job import Job, RetryPolicy
+from shared.sync.store import Query, RecordStore, Write
+
+log = logging.getLogger(__name__)
+
+#: Builds the writes of a finish from a fresh read; None: the subject changed, the result is stale.
+Finish = Callable[[int], Sequence[Write] | None]
+
+#: How often a finish is built anew when its subject changes meanwhile.
+_FINISH_ATTEMPTS = 10
+
+#: Due jobs looked at in one go.
+_DUE_BATCH = 10
+
+
+class Task(Protocol):
+    """What one kind of job does. Functions that build writes get the time in server ms.
+
+    `longest_seconds` is the longest that `work` may take.
+    """
+
+    longest_seconds: float
+
+    def started(self, job: Job, now_ms: int) -> Sequence[Write]:
+        """Writes that belong in the commit that claims the job."""
+        ...
+
+    def work(self, job: Job) -> Finish:
+        """Do it, outside any transaction. A `Fault` that is retryable is tried again later."""
+        ...
+
+    def postponed(self, job: Job, now_ms: int) -> Sequence[Write]:
+        """Writes that belong in the commit that puts the job back in the queue."""
+        ...
+
+    def gave_up(self, job: Job, fault: Fault) -> Finish:
+        """What remains to be said when the job failed or was parked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a call of a subscriber did: job id → state reached."""
+
+    states: dict[str, str]
+
+
+class Runner:
+    """Runs jobs of the kinds in `tasks`. Safe to share between threads; `clock` gives server ms."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        tasks: Mapping[str, Task],
+        *,
+        policy: RetryPolicy,
+        lease_ms: int,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store, self._tasks = store, tasks
+        self._policy, self._lease_ms, self._clock = policy, lease_ms, clock
+
+    def answer(self, kind: str, job_id: str | None, budget_seconds: float) -> Report:
+        """Answer a doorbell: the named job first, then whatever is due while time is left.
+
+        Raises `StoreUnavailable` if a job's state cannot be written: the bell must ring again.
+        """
+        end = time.monotonic() + budget_seconds
+        report = Report({})
+        if job_id is not None:
+            report.states[job_id] = self.run(job_id)
+        longest = self._tasks[kind].longest_seconds
+        while time.monotonic() + longest < end:
+            took = False
+            for found in self.due(kind):
+                if found.id in report.states:
+                    continue
+                state = self.run(found.id)
+                report.states[found.id] = state
+                took = took or state != "held"
+                if time.monotonic() + longest >= end:
+                    break
+            if not took:
+                break
+        return report
+
+    def due(self, kind: str, limit: int = _DUE_BATCH) -> list[Job]:
+        """Jobs of a kind that somebody should look at now, the most urgent first."""
+        query = Query(
+            jobs.COLLECTION,
+            where=(("kind", "==", kind), ("due_at", "<=", self._clock())),
+            order=(("due_at", "asc"),),
+            limit=limit,
+        )
+        found = [Job.of(document) for document in self._store.query(query)]
+        # Workers that look at the same list should not all reach for the same job.
+        random.shuffle(found)
+        return sorted(found, key=lambda job: job.priority)
+
+    def redrive(self, job_id: str | None = None) -> list[str]:
+        """Queue parked and failed jobs again (all, or one); returns their ids.
+
+        Raises `Contended` if one changes at this very moment: call again.
+        """
+        query = Query(jobs.COLLECTION, where=(("state", "in", [jobs.PARKED, jobs.FAILED]),))
+        again = []
+        for document in self._store.query(query):
+            if job_id not in (None, document.key.id):
+                continue
+            job, now = Job.of(document), self._clock()
+            fresh = dataclasses.replace(job, attempts=0)
+            waiting = self._tasks[job.kind].postponed(fresh, now)
+            self._store.commit([job.move(jobs.QUEUED, now, due_at=now, attempts=0), *waiting])
+            again.append(job.id)
+        return again
+
+    def run(self, job_id: str) -> str:
+        """One attempt at one job. Returns the state it reached, or "held" or "unknown".
+
+        "held": another worker has it, or it is not due.
+        """
+        token = secrets.token_hex(8)
+        job = self._claim(job_id, token)
+        if isinstance(job, str):
+            return job
+        task = self._tasks[job.kind]
+        try:
+            finish, state, fault = task.work(job), jobs.DONE, None
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # anything a task may raise counts as one failed attempt
+            fault = error if isinstance(error, Fault) else _crash(error)
+            log.warning("job attempt failed", extra={"job": job.id, "fault": fault.code})
+            if fault.retryable and job.attempts < self._policy.attempts:
+                return self._postpone(job, fault)
+            finish = task.gave_up(job, fault)
+            state = jobs.PARKED if fault.retryable else jobs.FAILED
+        return self._finish(job, finish, state, fault)
+
+    def _claim(self, job_id: str, token: str) -> Job | str:
+        for _ in range(3):
+            document = self._store.read([jobs.key(job_id)]).documents.get(jobs.key(job_id))
+            if document is None:
+                return "unknown"
+            job = Job.of(document)
+            if job.token == token:
+                return job  # our own claim got through although its answer was lost
+            now = self._clock()
+            if job.state in jobs.FINAL:
+                return job.state
+            if job.due_at is None or job.due_at > now:
+                return "held"
+            claim = job.move(
+                jobs.RUNNING,
+                now,
+                attempts=job.attempts + 1,
+                token=token,
+                due_at=now + self._lease_ms,
+            )
+            if job.attempts >= self._policy.attempts:
+                # Every attempt was claimed and none came back: the job itself kills its workers.
+                return self._park_unfinished(job)
+            try:
+                self._store.commit([claim, *self._tasks[job.kind].started(job, now)])
+            except Contended:
+                return "held"
+            except StoreUnavailable:
+                continue
+        document = self._store.read([jobs.key(job_id)]).documents.get(jobs.key(job_id))
+        if document is not None and document.fields.get("token") == token:
+            return Job.of(document)
+        raise StoreUnavailable("A job could not be claimed.")
+
+    def _park_unfinished(self, job: Job) -> str:
+        fault = Fault("No attempt came back.", code="worker_lost")
+        return self._finish(job, self._tasks[job.kind].gave_up(job, fault), jobs.PARKED, fault)
+
+    def _postpone(self, job: Job, fault: Fault) -> str:
+        now = self._clock()
+        due = now + self._policy.wait_ms(job.attempts, fault.retry_after_s)
+        move = job.move(jobs.QUEUED, now, due_at=due, token=None, fault=fault.code)
+        try:
+            self._store.commit([move, *self._tasks[job.kind].postponed(job, now)])
+        except Contended:
+            return "held"  # the lease ran out and another worker took over
+        return jobs.QUEUED
+
+    def _finish(self, job: Job, finish: Finish, state: str, fault: Fault | None) -> str:
+        unreachable: StoreUnavailable | None = None
+        for attempt in range(_FINISH_ATTEMPTS):
+            if attempt:
+                document = self._store.read([jobs.key(job.id)]).documents.get(jobs.key(job.id))
+                if document is None or document.version != job.version:
+                    now_at = document.fields["state"] if document else "unknown"
+                    # Either our own finish got through, or the lease went to somebody else.
+                    return now_at if now_at in jobs.FINAL else "held"
+            now = self._clock()
+            writes = finish(now)
+            reached = jobs.STALE if writes is None else state
+            code = None if fault is None else fault.code
+            try:
+                self._store.commit([job.move(reached, now, fault=code), *(writes or ())])
+                return reached
+            except Contended:
+                continue
+            except StoreUnavailable as error:
+                unreachable = error
+        raise unreachable or StoreUnavailable("A job's result could not be stored in time.")
+
+
+def _crash(error: Exception) -> Fault:
+    log.error("job crashed", exc_info=error)
+    fault = Fault("The attempt ended unexpectedly.", code="crashed")
+    fault.retryable = True
+    return fault

@@ -1,0 +1,100 @@
+"""The sweeper: what runs every minute so that nothing waits for a bell that was never heard.
+
+Rings for due jobs of kinds that have a subscriber, runs the others (cascades) itself, and removes
+receipts that have expired. Everything it does may be repeated, and two sweepers at once do no harm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shared.errors import QueueUnavailable
+from shared.jobs import job as jobs
+from shared.jobs.queue import Bell, Doorbell
+from shared.jobs.runner import Runner
+from shared.sync.store import Query, RecordStore, delete
+
+#: Bells rung for one kind in one sweep; subscribers go on with what is due by themselves.
+_MOST_BELLS = 100
+
+#: Receipts removed in one sweep.
+_MOST_RECEIPTS = 400
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep did, for its log line."""
+
+    rung: int = 0
+    ran: int = 0
+    receipts: int = 0
+    queue_down: bool = False
+
+
+class Sweeper:
+    """`rung_kinds` have a subscriber behind a topic, `own_kinds` are run here."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        runner: Runner,
+        doorbell: Doorbell,
+        *,
+        rung_kinds: Sequence[str],
+        own_kinds: Sequence[str],
+        clock: Callable[[], int],
+    ) -> None:
+        self._store, self._runner, self._doorbell = store, runner, doorbell
+        self._rung_kinds, self._own_kinds, self._clock = rung_kinds, own_kinds, clock
+
+    def sweep(self, budget_seconds: float = 50.0) -> Swept:
+        """One round, within `budget_seconds`. Raises `StoreUnavailable`."""
+        end = time.monotonic() + budget_seconds
+        swept = Swept()
+        for kind in self._own_kinds:
+            report = self._runner.answer(kind, None, max(end - time.monotonic(), 0) + 60)
+            swept.ran += len(report.states)
+        for kind in self._rung_kinds:
+            self._ring(kind, swept)
+        swept.receipts = self._expire_receipts()
+        return swept
+
+    def _ring(self, kind: str, swept: Swept) -> None:
+        for job in self._runner.due(kind, _MOST_BELLS):
+            try:
+                self._doorbell.ring(Bell(kind, job.id, job.subject_id))
+            except QueueUnavailable:
+                swept.queue_down = True
+                return
+            swept.rung += 1
+
+    def _expire_receipts(self) -> int:
+        query = Query(
+            "receipts",
+            where=(("expires_at", "<=", self._clock()),),
+            order=(("expires_at", "asc"),),
+            limit=_MOST_RECEIPTS,
+            fields=("expires_at",),
+        )
+        expired = [delete(document.key) for document in self._store.query(query)]
+        if expired:
+            self._store.commit(expired)
+        return len(expired)
+
+
+def revive(store: RecordStore, job_id: str, clock: Callable[[], int]) -> str:
+    """What a dead letter asks for: make the job due again, unless somebody is working on it.
+
+    Only our own count of attempts parks a job; a bell that nobody could answer is no attempt.
+    Returns the job's state. Raises `Contended` if it changed at this very moment.
+    """
+    document = store.read([jobs.key(job_id)]).documents.get(jobs.key(job_id))
+    if document is None:
+        return "unknown"
+    job = jobs.Job.of(document)
+    now = clock()
+    if job.state == jobs.QUEUED and job.due_at is not None and job.due_at > now:
+        store.commit([job.move(jobs.QUEUED, now, due_at=now)])
+    return job.state

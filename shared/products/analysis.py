@@ -1,0 +1,105 @@
+"""The job `analyse`: a red case is read by the model, and its document patched with what it said.
+
+Whatever happens, the case ends with an `ai_analysis` that a doctor sees: the reading, or
+"unavailable" with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.ai import analysis as contract
+from shared.ai.gateway import Gateway
+from shared.ai.intake import parsed
+from shared.errors import Fault
+from shared.jobs.job import Job
+from shared.jobs.runner import Finish
+from shared.products.dermadetect import JOB, queue_row
+from shared.sync import record
+from shared.sync.store import Document, Key, RecordStore, Write
+
+
+class Analyse:
+    """The task of kind `analyse`. `clock` gives server ms."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        gateway: Callable[[], Gateway],
+        *,
+        longest_seconds: float,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store, self._gateway, self._clock = store, gateway, clock
+        self.longest_seconds = longest_seconds
+
+    def started(self, job: Job, now_ms: int) -> Sequence[Write]:
+        """The phone sees that its case is being read."""
+        return (_row(job, "processing", job.attempts + 1, now_ms),)
+
+    def postponed(self, job: Job, now_ms: int) -> Sequence[Write]:
+        """The phone sees that its case waits again."""
+        return (_row(job, "queued", job.attempts, now_ms),)
+
+    def work(self, job: Job) -> Finish:
+        """Ask the model. Raises what the gateway raises; the case itself is not touched."""
+        case = self._case(job)
+        if case is None:
+            return lambda _now: None
+        patient = self._patient(case)
+        fields = {**case.fields, "triage_data": parsed(case.fields.get("triage_data"))}
+        today = datetime.fromtimestamp(self._clock() / 1000, UTC).date()
+        reading = self._gateway().analyse(fields, patient, attempt=job.attempts, today=today)
+        return self._finish(job, reading, "done")
+
+    def gave_up(self, job: Job, fault: Fault) -> Finish:
+        """The doctor gets the case all the same, marked as not read by the model."""
+
+        def finish(now_ms: int) -> Sequence[Write] | None:
+            case = self._case(job)
+            if case is None:
+                return None
+            reading = contract.unavailable(
+                fault.code,
+                case.fields.get("risk_level"),
+                provenance=contract.Provenance(attempts=job.attempts),
+            )
+            return self._patch(job, case, reading, "failed", now_ms)
+
+        return finish
+
+    def _finish(self, job: Job, reading: Mapping[str, Any], status: str) -> Finish:
+        def finish(now_ms: int) -> Sequence[Write] | None:
+            case = self._case(job)
+            return None if case is None else self._patch(job, case, reading, status, now_ms)
+
+        return finish
+
+    @staticmethod
+    def _patch(
+        job: Job, case: Document, reading: Mapping[str, Any], status: str, now_ms: int
+    ) -> Sequence[Write]:
+        return (
+            record.server_patch(case, {"ai_analysis": dict(reading)}),
+            _row(job, status, job.attempts, now_ms),
+        )
+
+    def _case(self, job: Job) -> Document | None:
+        """The case as it is now; None if it is gone, or if another job reads its newer content."""
+        key = Key(job.table, job.subject_id)
+        case = self._store.read([key]).documents.get(key)
+        if case is None or case.fields.get(record.DELETED) is not None:
+            return None
+        return case if case.fields.get(JOB) == job.id else None
+
+    def _patient(self, case: Document) -> dict[str, Any]:
+        key = Key("patients", case.fields["patient_id"])
+        patient = self._store.read([key]).documents.get(key)
+        fields = patient.fields if patient else {}
+        return {"demographics": parsed(fields.get("demographics"))}
+
+
+def _row(job: Job, status: str, attempts: int, now_ms: int) -> Write:
+    return queue_row(job.subject_id, job.scope_id, status, attempts, job.created_at, now_ms)

@@ -1,0 +1,204 @@
+"""DermaDetect: community health workers register patients, photograph skin lesions and triage them.
+
+The scope is the team. A red case becomes a job of kind `analyse` in the commit that stores it, and
+moves to PENDING_DIAGNOSIS; a doctor moves it to DIAGNOSED.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.accounts.access import Action, may
+from shared.ai.analysis import visible_to_chw
+from shared.ai.intake import analysis_input
+from shared.jobs import job as jobs
+from shared.jobs.cascade import cascade
+from shared.jobs.queue import Bell
+from shared.sync import record
+from shared.sync.collection import Collection, Effects, Field, Owner, Product, Turn, Type
+from shared.sync.store import Key, Write, put
+
+TRIAGED = "TRIAGED"
+PENDING = "PENDING_DIAGNOSIS"
+DIAGNOSED = "DIAGNOSED"
+
+ANALYSE = "analyse"
+
+#: The job that analyses the case's present content; results of any other are stale.
+JOB = "_job"
+
+_RISKS = ("green", "yellow", "red")
+_RISK_ALIASES = {"high": "red", "medium": "yellow", "low": "green"}
+
+#: Jobs of red cases come first.
+_PRIORITY = {"red": 0, "yellow": 2}
+
+
+def _patient_effects(turn: Turn) -> Effects:
+    return Effects({"chw_id": turn.author_id} if turn.before is None else {})
+
+
+def _case_effects(turn: Turn) -> Effects:
+    before = turn.before or {}
+    fields: dict[str, Any] = {} if turn.before is not None else {"chw_id": turn.author_id}
+    status = before.get("status", TRIAGED)
+    risk = turn.values.get("risk_level")
+    if status == DIAGNOSED or (risk != "red" and status != PENDING):
+        return Effects(fields)
+    job_id = analysis_job_id(turn)
+    if before.get(JOB) == job_id:
+        return Effects(fields)
+    fields |= {JOB: job_id, "status": PENDING}
+    priority = _PRIORITY.get(str(risk), 1)
+    writes = (
+        jobs.create(
+            job_id, ANALYSE, "cases", turn.id, turn.scope_id, turn.now_ms, priority=priority
+        ),
+        queue_row(turn.id, turn.scope_id, "queued", 0, turn.now_ms, turn.now_ms),
+    )
+    return Effects(fields, writes, (Bell(ANALYSE, job_id, turn.id),))
+
+
+def analysis_job_id(turn: Turn) -> str:
+    """A job's identity: the case and what the analysis would look at."""
+    today = datetime.fromtimestamp(turn.now_ms / 1000, UTC).date()
+    text = record.canonical(analysis_input(turn.values, turn.parent or {}, today))
+    return f"{ANALYSE}~{turn.id}~{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def queue_row(
+    case_id: str, scope_id: str, status: str, attempts: int, created_ms: int, now_ms: int
+) -> Write:
+    """The row of `medgemma_queue` that tells the phones where a case stands. One a case."""
+    return put(
+        Key("medgemma_queue", case_id),
+        {
+            "case_id": case_id,
+            "status": status,
+            "attempts": attempts,
+            record.SCOPE: scope_id,
+            record.CREATED: created_ms,
+            record.MODIFIED: now_ms,
+        },
+        None,
+    )
+
+
+def _redact_case(row: dict[str, Any], role: str) -> dict[str, Any]:
+    analysis = row.get("ai_analysis")
+    signed = row.get("status") == DIAGNOSED
+    if analysis is None or signed or may(role, Action.SEE_UNSIGNED_ANALYSIS):
+        return row
+    return {**row, "ai_analysis": visible_to_chw(analysis)}
+
+
+def _urgent(table: str, raw: Mapping[str, Any]) -> bool:
+    """A red case that was refused must reach a doctor all the same."""
+    return table == "cases" and raw.get("risk_level") in ("red", "high")
+
+
+def _chw() -> Field:
+    return Field("chw_id", Type.STRING, "Who created it: from the token, for good.", Owner.SERVER)
+
+
+PRODUCT = Product(
+    name="dermadetect",
+    scope_word="team",
+    cascade=cascade,
+    urgent=_urgent,
+    collections=(
+        Collection(
+            "patients",
+            "People who were registered by a community health worker.",
+            (
+                Field(
+                    "demographics",
+                    Type.JSON,
+                    "Name, age, sex, village … as the app collects them.",
+                    default={},
+                ),
+                _chw(),
+            ),
+            context=("demographics",),
+            effects=_patient_effects,
+        ),
+        Collection(
+            "cases",
+            "One skin problem of a patient, with its triage, analysis and status.",
+            (
+                Field(
+                    "patient_id",
+                    Type.STRING,
+                    "The patient it belongs to.",
+                    required=True,
+                    references="patients",
+                ),
+                _chw(),
+                Field("triage_data", Type.JSON, "Answers of the triage questions.", default={}),
+                Field(
+                    "ai_analysis",
+                    Type.MAP,
+                    "MedGemma's reading; before a doctor signed, phones see a part of it.",
+                    Owner.SERVER,
+                ),
+                Field(
+                    "status",
+                    Type.STRING,
+                    "Only moves forward; the server and doctors move it.",
+                    Owner.SERVER,
+                    default=TRIAGED,
+                    choices=(TRIAGED, PENDING, DIAGNOSED),
+                    transitions=((TRIAGED, PENDING), (TRIAGED, DIAGNOSED), (PENDING, DIAGNOSED)),
+                ),
+                Field(
+                    "risk_level",
+                    Type.STRING,
+                    "The phone's own triage. Red is analysed at once.",
+                    choices=_RISKS,
+                    aliases=_RISK_ALIASES,
+                ),
+                Field("image_keys", Type.STRINGS, "Names of the photos on the phone."),
+                Field("image_urls", Type.STRINGS, "Where the photos are.", Owner.SERVER),
+            ),
+            context=(JOB,),
+            effects=_case_effects,
+            redact=_redact_case,
+        ),
+        Collection(
+            "diagnoses",
+            "What a doctor found.",
+            (
+                Field(
+                    "case_id",
+                    Type.STRING,
+                    "The case it is about.",
+                    Owner.DOCTOR,
+                    references="cases",
+                ),
+                Field("doctor_id", Type.STRING, "Who signed it.", Owner.SERVER),
+                Field("diagnosis_text", Type.STRING, "The finding.", Owner.DOCTOR),
+                Field("prescription", Type.STRING, "What to take or do.", Owner.DOCTOR),
+            ),
+            pushable=False,
+        ),
+        Collection(
+            "medgemma_queue",
+            "Where the analysis of a case stands.",
+            (
+                Field("case_id", Type.STRING, "The case.", Owner.SERVER, references="cases"),
+                Field(
+                    "status",
+                    Type.STRING,
+                    "Where the analysis stands.",
+                    Owner.SERVER,
+                    choices=("queued", "processing", "done", "failed"),
+                ),
+                Field("attempts", Type.INTEGER, "Attempts so far.", Owner.SERVER),
+            ),
+            pushable=False,
+        ),
+    ),
+)

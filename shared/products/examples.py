@@ -1,0 +1,189 @@
+"""Examples of requests and answers, for the API's description. Sent and compared by a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def _case(record_id: str, patient_id: str, **columns: Any) -> Json:
+    """A case's row with every column, as phones receive it."""
+    return {
+        "id": record_id,
+        "patient_id": patient_id,
+        "chw_id": "chw1",
+        "triage_data": {},
+        "ai_analysis": None,
+        "status": "TRIAGED",
+        "risk_level": None,
+        "image_keys": None,
+        "image_urls": None,
+        **_EXAMPLE_TIMES,
+        **columns,
+    }
+
+
+_EXAMPLE_TIMES: Json = {
+    "scope_id": "team1",
+    "created_at": 1678889900,
+    "last_modified_at": 1678886400,
+    "deleted_at": None,
+    "updated_at": 1678889900,
+}
+
+_NO_IDS: Json = {"patients": [], "cases": [], "diagnoses": [], "medgemma_queue": []}
+
+
+def _example_answer(**parts: Any) -> Json:
+    return {
+        "new_sync_timestamp": 1678889900,
+        "server_updates": dict(_NO_IDS),
+        "deleted": dict(_NO_IDS),
+        "accepted": {},
+        "conflicts": [],
+        "rejected": [],
+        "has_more": False,
+        "next_page": None,
+        "clock_offset_ms": None,
+        "receipt": None,
+        **parts,
+    }
+
+
+_RED_CASE: Json = {
+    "id": "local_uuid_3",
+    "patient_id": "local_uuid_1",
+    "triage_data": {"duration_days": 21, "bleeding": True},
+    "risk_level": "high",
+    "image_keys": ["photo_1.jpg"],
+    "sync_status": "new",
+    "last_modified_at": 1678890000,
+}
+
+#: Per product and operation. The first request is the one of DermaDetect's own plan; a test sends
+#: these requests, in this order, and compares the answers.
+EXAMPLES: dict[str, dict[str, Json]] = {
+    "dermadetect": {
+        "sync": {
+            "request": {
+                "registration": {
+                    "summary": "A new patient with a case",
+                    "value": {
+                        "last_sync_timestamp": 1678886400,
+                        "changes": {
+                            "patients": [
+                                {
+                                    "id": "local_uuid_1",
+                                    "demographics": {},
+                                    "sync_status": "new",
+                                    "last_modified_at": 1678886400,
+                                }
+                            ],
+                            "cases": [
+                                {
+                                    "id": "local_uuid_2",
+                                    "patient_id": "local_uuid_1",
+                                    "triage_data": {},
+                                    "sync_status": "new",
+                                    "last_modified_at": 1678886400,
+                                }
+                            ],
+                        },
+                    },
+                },
+                "red_case": {
+                    "summary": "A red case, a forgotten patient_id and a deletion",
+                    "value": {
+                        "last_sync_timestamp": 1678889900,
+                        "device_id": "phone-1",
+                        "changes": {
+                            "cases": [
+                                _RED_CASE,
+                                {"id": "local_uuid_4", "last_modified_at": 1678890000},
+                                {"id": "local_uuid_2", "sync_status": "deleted"},
+                            ]
+                        },
+                    },
+                },
+            },
+            "answer": {
+                "registration": {
+                    "summary": "Both stored; the rows come back because the server filled columns",
+                    "value": _example_answer(
+                        server_updates={
+                            **_NO_IDS,
+                            "patients": [
+                                {
+                                    "id": "local_uuid_1",
+                                    "demographics": {},
+                                    "chw_id": "chw1",
+                                    **_EXAMPLE_TIMES,
+                                }
+                            ],
+                            "cases": [_case("local_uuid_2", "local_uuid_1")],
+                        },
+                        accepted={"patients": ["local_uuid_1"], "cases": ["local_uuid_2"]},
+                        receipt={
+                            "id": "b5575576736941209c468f4a3379b971615f464453106d9e45e0997d25c062e8",
+                            "accepted": 2,
+                            "conflicts": 0,
+                            "rejected": 0,
+                        },
+                    ),
+                },
+                "red_case": {
+                    "summary": "The red case waits for its analysis; one record is refused",
+                    "value": _example_answer(
+                        new_sync_timestamp=1678890060,
+                        server_updates={
+                            **_NO_IDS,
+                            "cases": [
+                                _case(
+                                    "local_uuid_3",
+                                    "local_uuid_1",
+                                    triage_data=_RED_CASE["triage_data"],
+                                    status="PENDING_DIAGNOSIS",
+                                    risk_level="red",
+                                    image_keys=_RED_CASE["image_keys"],
+                                    created_at=1678890060,
+                                    last_modified_at=1678890000,
+                                    updated_at=1678890060,
+                                )
+                            ],
+                            "medgemma_queue": [
+                                {
+                                    "id": "local_uuid_3",
+                                    "case_id": "local_uuid_3",
+                                    "status": "queued",
+                                    "attempts": 0,
+                                    "scope_id": "team1",
+                                    "created_at": 1678890060,
+                                    "last_modified_at": 1678890060,
+                                    "deleted_at": None,
+                                    "updated_at": 1678890060,
+                                }
+                            ],
+                        },
+                        accepted={"cases": ["local_uuid_3", "local_uuid_2"]},
+                        rejected=[
+                            {
+                                "table": "cases",
+                                "id": "local_uuid_4",
+                                "field": "patient_id",
+                                "code": "missing_field",
+                                "message": "patient_id is needed for a new record",
+                            }
+                        ],
+                        receipt={
+                            "id": "581788cc6452ee655f653c46063fe6cbbfe0b10f7199c67656fcf48a1d36bbe5",
+                            "accepted": 2,
+                            "conflicts": 0,
+                            "rejected": 1,
+                        },
+                    ),
+                },
+            },
+        }
+    }
+}

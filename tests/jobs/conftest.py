@@ -1,0 +1,80 @@
+"""A clinic with workers on each store: time is a value that tests move by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.phone import wall_ms
+from shared.adapters.scripted import ScriptedModel
+from shared.ai.gateway import Gateway
+from shared.ai.model import Model
+from shared.jobs.cascade import KIND, Cascade
+from shared.jobs.job import RetryPolicy
+from shared.jobs.runner import Runner, Task
+from shared.products.analysis import Analyse
+from shared.products.dermadetect import ANALYSE, PRODUCT
+from shared.sync.store import RecordStore
+from tests import stores
+from tests.sync.clinic import Clinic
+
+LEASE_MS = 600_000
+
+
+class Workplace(Clinic):
+    """A clinic whose jobs can be run, by workers that may see the store through another one."""
+
+    def __init__(self, store: RecordStore) -> None:
+        super().__init__(store)
+        self.time = wall_ms()
+        self.now_ms = lambda: self.time
+
+    def worker(
+        self,
+        model: Model | None = None,
+        store: RecordStore | None = None,
+        attempts: int = 3,
+    ) -> Runner:
+        seen = store or self.store
+        gateway = Gateway(model or ScriptedModel(), max_tokens=1024, timeout_seconds=30)
+        tasks: dict[str, Task] = {
+            ANALYSE: Analyse(seen, lambda: gateway, longest_seconds=0.0, clock=self.now_ms),
+            KIND: Cascade(seen, PRODUCT, self.now_ms),
+        }
+        return Runner(
+            seen,
+            tasks,
+            policy=RetryPolicy(attempts, 20.0, 3600.0),
+            lease_ms=LEASE_MS,
+            clock=self.now_ms,
+        )
+
+    def red_case(self, name: str = "c1", **more: object) -> str:
+        """A red case arrives from a phone; returns its job's id."""
+        phone = self.phone()
+        if self.get("patients", "p1") is None:
+            phone.save("patients", "p1", at=1000, demographics={"age": 30, "sex": "f"})
+        fields = {"triage_data": {"site": "arm"}, "risk_level": "red", **more}
+        phone.save("cases", name, at=1000, patient_id="p1", **fields)
+        phone.sync()
+        (job,) = (job for job in self.jobs() if job.subject_id == name and job.state == "queued")
+        return job.id
+
+    def state(self, job_id: str) -> str:
+        return str(self.fields("jobs", job_id)["state"])
+
+    def row(self, case_id: str = "c1") -> tuple[str, int]:
+        fields = self.fields("medgemma_queue", case_id)
+        return fields["status"], fields["attempts"]
+
+
+@pytest.fixture(params=stores.BOTH)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workplace]:
+    """A workplace with one team and its health worker chw1."""
+    store = stores.fresh(request.param, request, tmp_path)
+    made = Workplace(store)
+    made.join("chw1")
+    yield made
+    store.close()

@@ -1,0 +1,423 @@
+"""Jobs, on both stores: nothing lost, nothing done twice, nothing stuck."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from shared.adapters.scripted import ScriptedModel, busy, normal, refuse, say
+from shared.ai.model import Question
+from shared.errors import StoreUnavailable
+from shared.jobs import job as jobs
+from shared.jobs.job import Job, RetryPolicy
+from shared.jobs.sweep import revive
+from shared.sync import record
+from shared.sync.store import Key, Write, patch
+from tests.jobs.conftest import LEASE_MS, Workplace
+from tests.stores import Interrupted
+
+
+class Killed(BaseException):
+    """The process ends here: no handler of ours runs."""
+
+
+def writes_of(writes: Sequence[Write], state: str) -> bool:
+    """Whether a commit takes a job to that state."""
+    return any(
+        w.key.collection == jobs.COLLECTION and w.fields.get("state") == state for w in writes
+    )
+
+
+def analyses(place: Workplace, name: str = "c1") -> Any:
+    return place.fields("cases", name).get("ai_analysis")
+
+
+def test_a_red_case_gets_its_analysis_and_the_phone_sees_it(place: Workplace) -> None:
+    job_id = place.red_case()
+    assert place.worker().run(job_id) == "done"
+    analysis = analyses(place)
+    assert analysis["status"] == "ok"
+    assert analysis["triage_final"] == "red"
+    assert place.row() == ("done", 1)
+    phone = place.phone()
+    phone.sync()
+    row = phone.row("cases", "c1")
+    assert row is not None
+    assert row["ai_analysis"]["status"] == "ok"
+    assert row["status"] == "PENDING_DIAGNOSIS"  # the AI never diagnoses
+    states = [entry["state"] for entry in place.fields("jobs", job_id)["history"]]
+    assert states == ["queued", "running", "done"]
+
+
+def test_the_same_bell_three_times_makes_one_analysis(place: Workplace) -> None:
+    job_id = place.red_case()
+    place.worker().run(job_id)
+    first = place.get("cases", "c1")
+    assert [place.worker().run(job_id) for _ in range(2)] == ["done", "done"]
+    assert place.get("cases", "c1") == first
+
+
+def test_workers_at_once_make_one_analysis(place: Workplace) -> None:
+    job_id = place.red_case()
+    asked: list[str] = []
+
+    def count(question: Question, timeout: float) -> str:
+        asked.append(question.text)
+        return normal(question, timeout)
+
+    worker = place.worker(ScriptedModel([count] * 6))
+    with ThreadPoolExecutor(6) as pool:
+        states = list(pool.map(lambda _: worker.run(job_id), range(6)))
+    assert states.count("done") >= 1
+    assert set(states) <= {"done", "held"}
+    assert place.fields("jobs", job_id)["attempts"] == 1
+    assert len(asked) == 1
+
+
+def test_a_busy_model_is_tried_again_later_not_now(place: Workplace) -> None:
+    job_id = place.red_case()
+    worker = place.worker(ScriptedModel([busy()]))
+    assert worker.run(job_id) == "queued"
+    assert place.row() == ("queued", 1)
+    assert worker.run(job_id) == "held"  # not due yet
+    due = place.fields("jobs", job_id)["due_at"]
+    assert 10_000 <= due - place.time <= 20_000
+    place.time = due
+    assert [job.id for job in worker.due("analyse")] == [job_id]
+    assert worker.run(job_id) == "done"
+    assert place.row() == ("done", 2)
+
+
+def test_a_job_that_never_works_is_parked_and_the_doctor_still_gets_the_case(
+    place: Workplace,
+) -> None:
+    job_id = place.red_case()
+    worker = place.worker(ScriptedModel([busy()] * 9), attempts=3)
+    for expected in ("queued", "queued", "parked"):
+        assert worker.run(job_id) == expected
+        place.time += 4_000_000
+    assert analyses(place)["status"] == "unavailable"
+    assert analyses(place)["triage_final"] == "red"
+    assert analyses(place)["requires_human_review"] is True
+    assert place.row() == ("failed", 3)
+    assert worker.due("analyse") == []
+    assert place.fields("cases", "c1")["status"] == "PENDING_DIAGNOSIS"
+
+
+def test_a_lasting_fault_fails_at_once_and_the_doctor_still_gets_the_case(
+    place: Workplace,
+) -> None:
+    job_id = place.red_case()
+    assert place.worker(ScriptedModel([refuse()])).run(job_id) == "failed"
+    assert analyses(place)["status"] == "unavailable"
+    assert place.row() == ("failed", 1)
+
+
+def test_an_answer_that_breaks_the_contract_twice_fails(place: Workplace) -> None:
+    job_id = place.red_case()
+    model = ScriptedModel([say("I think it is fine."), say("Really.")])
+    assert place.worker(model).run(job_id) == "failed"
+    assert analyses(place)["status"] == "parse_failed"
+
+
+def test_a_task_that_crashes_counts_as_an_attempt(place: Workplace) -> None:
+    job_id = place.red_case()
+
+    def explode(_question: object, _timeout: float) -> str:
+        raise ZeroDivisionError
+
+    worker = place.worker(ScriptedModel([explode] * 9), attempts=2)
+    assert worker.run(job_id) == "queued"
+    place.time += 4_000_000
+    assert worker.run(job_id) == "parked"
+    assert place.fields("jobs", job_id)["history"][-1]["fault"] == "crashed"
+
+
+# --- killed between any two steps
+
+
+def kill_before(state: str) -> Any:
+    def before(writes: Sequence[Write]) -> None:
+        if writes_of(writes, state):
+            raise Killed
+
+    return before
+
+
+@pytest.mark.parametrize("state", ["running", "done"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_around_any_commit_the_case_gets_exactly_one_analysis(
+    place: Workplace, state: str, moment: str
+) -> None:
+    # given a worker that is killed around the commit that takes its job to a state
+    job_id = place.red_case()
+    doomed = place.worker(store=Interrupted(place.store, **{moment: kill_before(state)}))
+    with pytest.raises(Killed):
+        doomed.run(job_id)
+    # when another worker comes by, again and again, also after the lease
+    for _ in range(3):
+        place.worker().run(job_id)
+        place.time += LEASE_MS + 1
+    # then the case has its analysis, and the job is done
+    assert place.state(job_id) == "done"
+    assert analyses(place)["status"] == "ok"
+    assert place.row()[0] == "done"
+    states = [entry["state"] for entry in place.fields("jobs", job_id)["history"]]
+    assert states.count("done") == 1
+
+
+def test_killed_while_the_model_thinks_the_job_waits_for_its_lease(place: Workplace) -> None:
+    job_id = place.red_case()
+
+    def die(_question: object, _timeout: float) -> str:
+        raise Killed
+
+    with pytest.raises(Killed):
+        place.worker(ScriptedModel([die])).run(job_id)
+    assert place.row() == ("processing", 1)
+    assert place.worker().run(job_id) == "held"
+    place.time += LEASE_MS
+    assert place.worker().run(job_id) == "done"
+    assert place.row() == ("done", 2)
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(place: Workplace) -> None:
+    # given a slow worker whose lease runs out while the model thinks
+    job_id = place.red_case()
+
+    def overtaken(_question: object, _timeout: float) -> str:
+        place.time += LEASE_MS
+        assert place.worker().run(job_id) == "done"
+        return "{}"
+
+    slow = place.worker(ScriptedModel([overtaken, busy()]))
+    # when it comes back
+    assert slow.run(job_id) == "held"
+    # then the other's result stands
+    assert place.state(job_id) == "done"
+    assert place.row() == ("done", 2)
+    assert analyses(place)["status"] == "ok"
+
+
+def test_a_job_that_kills_every_worker_is_parked(place: Workplace) -> None:
+    job_id = place.red_case()
+
+    def die(_question: object, _timeout: float) -> str:
+        raise Killed
+
+    for _ in range(3):
+        with pytest.raises(Killed):
+            place.worker(ScriptedModel([die]), attempts=3).run(job_id)
+        place.time += LEASE_MS
+    assert place.worker(attempts=3).run(job_id) == "parked"
+    assert analyses(place)["status"] == "unavailable"
+
+
+@pytest.mark.parametrize("state", ["running", "done", "queued"])
+def test_a_lost_answer_of_any_commit_loses_no_lease(place: Workplace, state: str) -> None:
+    job_id = place.red_case()
+    lost: list[bool] = []
+
+    def lose_one(writes: Sequence[Write]) -> None:
+        if writes_of(writes, state) and not lost:
+            lost.append(True)
+            raise StoreUnavailable("the answer was lost")
+
+    model = ScriptedModel([busy()] if state == "queued" else [])
+    worker = place.worker(model, store=Interrupted(place.store, after=lose_one))
+    if state == "queued":
+        with pytest.raises(StoreUnavailable):
+            worker.run(job_id)  # the bell rings again; the job itself is already back in the queue
+        place.time += 30_000
+    assert worker.run(job_id) == "done"
+    assert lost
+    assert place.state(job_id) == "done"
+    states = [entry["state"] for entry in place.fields("jobs", job_id)["history"]]
+    assert states.count("done") == 1
+
+
+# --- a case that changes meanwhile
+
+
+def test_a_case_that_changed_meanwhile_never_gets_the_stale_result(place: Workplace) -> None:
+    job_id = place.red_case()
+
+    def change(question: Question, timeout: float) -> str:
+        phone = place.phone()
+        phone.sync()
+        phone.save("cases", "c1", at=2000, triage_data={"site": "leg"})
+        phone.sync()
+        return normal(question, timeout)
+
+    worker = place.worker(ScriptedModel([change]))
+    assert worker.run(job_id) == "stale"
+    assert analyses(place) is None
+    (newer,) = (job for job in place.jobs() if job.state == "queued")
+    assert place.row()[0] == "queued"
+    assert worker.run(newer.id) == "done"
+    assert analyses(place)["status"] == "ok"
+
+
+def test_another_write_of_the_server_meanwhile_does_not_spoil_the_result(place: Workplace) -> None:
+    job_id = place.red_case()
+    done: list[bool] = []
+
+    def touch(writes: Sequence[Write]) -> None:
+        if writes_of(writes, "done") and not done:
+            done.append(True)
+            place.store.commit([patch(Key("cases", "c1"), {"image_urls": ["u"]}, None)])
+
+    assert place.worker(store=Interrupted(place.store, before=touch)).run(job_id) == "done"
+    assert analyses(place)["status"] == "ok"
+    assert place.fields("cases", "c1")["image_urls"] == ["u"]
+
+
+def test_a_case_deleted_meanwhile_makes_its_job_stale(place: Workplace) -> None:
+    job_id = place.red_case()
+    phone = place.phone()
+    phone.sync()
+    phone.delete("cases", "c1")
+    phone.sync()
+    assert place.worker().run(job_id) == "stale"
+    assert analyses(place) is None
+
+
+def test_an_edit_that_leaves_the_input_alone_makes_no_new_job(place: Workplace) -> None:
+    place.red_case()
+    phone = place.phone()
+    phone.sync()
+    phone.save("cases", "c1", at=2000, risk_level="high")  # another word for red
+    phone.sync()
+    assert len(place.jobs()) == 1
+
+
+def test_input_that_goes_back_to_what_it_was_is_analysed_again(place: Workplace) -> None:
+    place.red_case()
+    phone = place.phone()
+    phone.sync()
+    for at, site in ((2000, "leg"), (3000, "arm")):
+        phone.save("cases", "c1", at=at, triage_data={"site": site})
+        phone.sync()
+    worker = place.worker()
+    report = worker.answer("analyse", None, 60)
+    assert sorted(report.states.values()) == ["done", "stale"]
+    assert analyses(place)["status"] == "ok"
+    assert place.row()[0] == "done"
+
+
+# --- many jobs
+
+
+def test_one_bell_drains_what_is_due_the_most_urgent_first(place: Workplace) -> None:
+    for number in range(5):
+        place.red_case(f"c{number}")
+    late = place.jobs()[3]
+    place.store.commit([patch(jobs.key(late.id), {"priority": 9}, late.version)])
+    worker = place.worker()
+    report = worker.answer("analyse", None, 60)
+    assert list(report.states.values()) == ["done"] * 5
+    assert list(report.states)[-1] == late.id
+
+
+def test_a_poison_job_parks_alone(place: Workplace) -> None:
+    poison = place.red_case("poison", triage_data={"site": "poison"})
+    for number in range(3):
+        place.red_case(f"c{number}")
+
+    def choke(question: Question, timeout: float) -> str:
+        if "poison" in question.text:
+            raise ZeroDivisionError
+        return normal(question, timeout)
+
+    worker = place.worker(ScriptedModel([choke] * 20), attempts=2)
+    for _ in range(3):
+        worker.answer("analyse", None, 60)
+        place.time += 4_000_000
+    states = {job.id: job.state for job in place.jobs()}
+    assert states.pop(poison) == "parked"
+    assert set(states.values()) == {"done"}
+
+
+def test_an_unknown_job_is_said_to_be_unknown(place: Workplace) -> None:
+    assert place.worker().run("analyse~nothing") == "unknown"
+
+
+# --- dead letters
+
+
+def test_a_dead_letter_makes_a_waiting_job_due_at_once(place: Workplace) -> None:
+    job_id = place.red_case()
+    worker = place.worker(ScriptedModel([busy()]))
+    worker.run(job_id)
+    assert worker.run(job_id) == "held"
+    assert revive(place.store, job_id, place.now_ms) == "queued"
+    assert worker.run(job_id) == "done"
+
+
+def test_a_dead_letter_never_touches_a_live_lease(place: Workplace) -> None:
+    job_id = place.red_case()
+
+    def meanwhile(_question: object, _timeout: float) -> str:
+        before = place.get("jobs", job_id)
+        assert revive(place.store, job_id, place.now_ms) == "running"
+        assert place.get("jobs", job_id) == before
+        raise Killed
+
+    with pytest.raises(Killed):
+        place.worker(ScriptedModel([meanwhile])).run(job_id)
+
+
+@pytest.mark.parametrize("state", ["done", "parked"])
+def test_a_dead_letter_of_a_job_that_ended_changes_nothing(place: Workplace, state: str) -> None:
+    job_id = place.red_case()
+    model = ScriptedModel([busy()] if state == "parked" else [])
+    place.worker(model, attempts=1).run(job_id)
+    before = place.get("jobs", job_id)
+    assert revive(place.store, job_id, place.now_ms) == state
+    assert place.get("jobs", job_id) == before
+    assert revive(place.store, "analyse~nothing", place.now_ms) == "unknown"
+
+
+# --- retry policy
+
+
+@pytest.mark.parametrize(
+    ("attempt", "low", "high"), [(1, 10, 20), (2, 20, 40), (5, 160, 320), (9, 1800, 3600)]
+)
+def test_waits_double_with_jitter_up_to_the_cap(attempt: int, low: float, high: float) -> None:
+    policy = RetryPolicy(10, 20.0, 3600.0)
+    waits = [policy.wait_ms(attempt) / 1000 for _ in range(200)]
+    assert low <= min(waits) <= max(waits) <= high
+    assert max(waits) - min(waits) > (high - low) / 4
+
+
+def test_a_wait_is_at_least_what_the_server_asked_for() -> None:
+    policy = RetryPolicy(10, 20.0, 3600.0)
+    assert policy.wait_ms(1, retry_after_s=120) == 120_000
+    assert policy.wait_ms(1, retry_after_s=10**9) == 3_600_000
+
+
+def test_a_move_is_guarded_by_the_version_that_was_read(place: Workplace) -> None:
+    job_id = place.red_case()
+    document = place.get("jobs", job_id)
+    assert document is not None
+    write = Job.of(document).move("parked", place.time)
+    assert write.expect == document.version
+    assert write.fields["due_at"] is None
+    assert record.DELETED not in write.fields
+
+
+def test_a_parked_job_that_is_redriven_starts_anew(place: Workplace) -> None:
+    job_id = place.red_case()
+    place.worker(ScriptedModel([busy()]), attempts=1).run(job_id)
+    assert place.row() == ("failed", 1)
+    worker = place.worker()
+    assert worker.redrive("another") == []
+    assert worker.redrive() == [job_id]
+    assert place.row() == ("queued", 0)
+    assert worker.run(job_id) == "done"
+    assert analyses(place)["status"] == "ok"
+    assert worker.redrive() == []

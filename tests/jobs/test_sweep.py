@@ -1,0 +1,87 @@
+"""The sweeper: what nobody rang for is rung, what is its own is run, what expired goes."""
+
+from __future__ import annotations
+
+from shared.errors import QueueUnavailable
+from shared.jobs.cascade import KIND
+from shared.jobs.queue import Bell, Doorbell
+from shared.jobs.sweep import Sweeper
+from shared.products.dermadetect import ANALYSE
+from tests.jobs.conftest import LEASE_MS, Workplace
+
+
+class Noted(Doorbell):
+    """A doorbell that writes down who rang; `broken` makes it unreachable."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.rung: list[Bell] = []
+        self.broken = broken
+
+    def ring(self, bell: Bell) -> None:
+        if self.broken:
+            raise QueueUnavailable("nobody answers")
+        self.rung.append(bell)
+
+    def close(self) -> None:
+        return
+
+
+def sweeper(place: Workplace, doorbell: Doorbell) -> Sweeper:
+    return Sweeper(
+        place.store,
+        place.worker(),
+        doorbell,
+        rung_kinds=(ANALYSE,),
+        own_kinds=(KIND,),
+        clock=place.now_ms,
+    )
+
+
+def test_due_jobs_are_rung_for_and_others_are_left_alone(place: Workplace) -> None:
+    first, second = place.red_case("c1"), place.red_case("c2")
+    place.worker().run(second)
+    bells = Noted()
+    swept = sweeper(place, bells).sweep()
+    assert [(bell.kind, bell.job_id, bell.subject_id) for bell in bells.rung] == [
+        ("analyse", first, "c1")
+    ]
+    assert swept.rung == 1
+
+
+def test_a_lease_that_ran_out_is_rung_for(place: Workplace) -> None:
+    job_id = place.red_case()
+    document = place.get("jobs", job_id)
+    assert document is not None
+    from shared.jobs.job import Job
+
+    claim = Job.of(document).move(
+        "running", place.time, due_at=place.time + LEASE_MS, token="t", attempts=1
+    )
+    place.store.commit([claim])
+    bells = Noted()
+    sweeper(place, bells).sweep()
+    assert bells.rung == []
+    place.time += LEASE_MS
+    sweeper(place, bells).sweep()
+    assert [bell.job_id for bell in bells.rung] == [job_id]
+
+
+def test_an_unreachable_queue_does_not_stop_the_rest(place: Workplace) -> None:
+    place.red_case("c1")
+    phone = place.phone()
+    phone.sync()
+    phone.delete("patients", "p1")
+    phone.sync()
+    swept = sweeper(place, Noted(broken=True)).sweep()
+    assert swept.queue_down
+    assert swept.ran >= 1
+    assert place.fields("cases", "c1")["deleted_at"]
+
+
+def test_receipts_go_when_they_expire_and_not_before(place: Workplace) -> None:
+    place.red_case()
+    assert sweeper(place, Noted()).sweep().receipts == 0
+    place.time += 8 * 86_400_000
+    swept = sweeper(place, Noted()).sweep()
+    assert swept.receipts == 1
+    assert place.all("receipts") == []

@@ -1,0 +1,29 @@
+"""Subscriber of the topic `analyse`: a doorbell for a red case. Answers by running what is due.
+
+Every outcome that is written down is acknowledged; only when nothing could be written does it fail,
+so that the bell rings again.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from cloudevents.http import CloudEvent
+
+from shared import wiring
+from shared.jobs.bells import bell_of
+from shared.products.dermadetect import ANALYSE
+
+SETTINGS = wiring.begin("analyse")
+
+log = logging.getLogger("shared.jobs.analyse")
+
+
+def analyse(event: CloudEvent) -> None:
+    """Entry point of the function. Raises `StoreUnavailable` to have the bell rung again."""
+    bell = bell_of(event.get_data())
+    if bell is None:
+        log.error("bell not understood", extra={"event": event["id"]})
+        return
+    report = wiring.runner().answer(ANALYSE, bell.job_id, SETTINGS.job_budget_seconds)
+    log.info("jobs", extra={"event": event["id"], "job": bell.job_id, "states": report.states})

@@ -1,0 +1,244 @@
+"""HTTP for every function: bodies in, answers out, one shape of errors, one log line a request.
+
+A function is a list of routes; `serve` finds the handler, and turns whatever happens into an
+answer: a `Fault` into its status and code, anything else into a 500 that says nothing of the inside.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from flask import Request, Response
+
+from shared.errors import (
+    AppTooOld,
+    Fault,
+    InvalidJson,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RequestTooLarge,
+    UnsupportedEncoding,
+)
+from shared.settings import Settings
+from shared.sync.record import MAX_DEPTH, too_deep
+
+log = logging.getLogger(__name__)
+
+#: Answers shorter than this are not worth compressing, bytes.
+_GZIP_FROM = 1400
+
+#: Speed matters more than the last per cent: level 5 is a third faster than the default 9.
+_GZIP_LEVEL = 5
+
+#: Beyond this a time is in milliseconds, not seconds (the year 5138).
+_MOST_SECONDS = 1e11
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._/=-]{1,128}")
+_VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way. Handlers add what the log line should say to `notes`."""
+
+    request: Request
+    request_id: str
+    settings: Settings
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        """The body, inflated. Raises `RequestTooLarge` and `UnsupportedEncoding`, naming the cap."""
+        cap = self.settings.max_body_bytes
+        length = self.request.content_length
+        if length is not None and length > cap:
+            raise _too_large(cap)
+        data = self.request.stream.read(cap + 1)
+        if len(data) > cap:
+            raise _too_large(cap)
+        self.notes["bytes_in"] = len(data)
+        encoding = self.request.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding in ("", "identity"):
+            return data
+        if encoding not in ("gzip", "x-gzip"):
+            raise UnsupportedEncoding("Send the body as it is, or with Content-Encoding: gzip.")
+        return _inflate(data, self.settings.max_inflated_bytes)
+
+    def json(self) -> tuple[Any, bytes]:
+        """The body as JSON, and its inflated bytes. Raises `InvalidJson`."""
+        data = self.body()
+        try:
+            value = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            raise InvalidJson(
+                "The body must be JSON in UTF-8, without NaN or lone surrogates."
+            ) from None
+        if too_deep(data):
+            raise InvalidJson(f"The body nests deeper than {MAX_DEPTH} levels.")
+        return value, data
+
+    def client_time_ms(self) -> int | None:
+        """The phone's clock, from `X-Client-Time` in Unix seconds; None if it did not say."""
+        text = self.request.headers.get("X-Client-Time")
+        if text is None:
+            return None
+        name = "X-Client-Time"
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds < float("inf"):
+            raise InvalidRequest("X-Client-Time must be Unix seconds.", field=name)
+        if seconds > _MOST_SECONDS:
+            raise InvalidRequest(
+                "X-Client-Time is in milliseconds; this endpoint counts seconds.",
+                code="time_in_milliseconds",
+                field=name,
+            )
+        return round(seconds * 1000)
+
+    def bearer(self) -> str:
+        """The bearer token, or an empty string."""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    def check_app_version(self) -> None:
+        """Raises `AppTooOld` if the app names a version below the minimum."""
+        least = self.settings.min_app_version
+        named = self.request.headers.get("X-App-Version", "")
+        if least and _VERSION.fullmatch(named) and _parts(named) < _parts(least):
+            raise AppTooOld(f"This app is too old. Update it to version {least} or later.")
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    numbers = [int(part) for part in version.split(".")]
+    return tuple(numbers + [0] * (4 - len(numbers)))
+
+
+def _too_large(cap: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {cap} bytes. Send it in smaller parts.")
+
+
+def _inflate(data: bytes, cap: int) -> bytes:
+    engine = zlib.decompressobj(wbits=31)
+    try:
+        inflated = engine.decompress(data, cap + 1)
+    except zlib.error:
+        raise InvalidJson("The body is not valid gzip.") from None
+    if len(inflated) > cap:
+        raise RequestTooLarge(f"The body inflates to more than {cap} bytes.")
+    if not engine.eof or engine.unused_data:
+        raise InvalidJson("The body is not valid gzip: it is cut short or has a tail.")
+    return inflated
+
+
+Handler = Callable[[Call], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation: method, path (with `{name}` for one segment), and who answers it."""
+
+    method: str
+    path: str
+    handler: Handler
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """The path's arguments, or None if it is another path."""
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+        found = re.fullmatch(pattern, path)
+        return None if found is None else found.groupdict()
+
+
+def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Response:
+    """A JSON answer, compressed if the caller accepts it. Never cached: it is patients' data."""
+    data = orjson.dumps(value)
+    response = Response(data, status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    if call is not None and len(data) >= _GZIP_FROM:
+        response.headers["Vary"] = "Accept-Encoding"
+        if call.request.accept_encodings["gzip"] > 0:
+            response.set_data(gzip.compress(data, _GZIP_LEVEL, mtime=0))
+            response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def serve(request: Request, routes: Sequence[Route], settings: Settings) -> Response:
+    """Answer a request. Never raises."""
+    began = time.monotonic()
+    call = Call(request, _request_id(request), settings)
+    try:
+        response = _dispatch(call, routes)
+    except Fault as fault:
+        response = _refuse(call, fault)
+    except Exception:  # the last line of defence: the caller must get our shape, whatever broke
+        log.exception("request crashed", extra={"request_id": call.request_id})
+        response = _refuse(call, Fault("Something went wrong on our side. Try again later."))
+    response.headers["X-Request-Id"] = call.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    log.info(
+        "request",
+        extra={
+            "request_id": call.request_id,
+            "method": request.method,
+            "path": request.path[:200],
+            "status": response.status_code,
+            "ms": round((time.monotonic() - began) * 1000, 1),
+            "bytes_out": response.content_length,
+            **_trace(request),
+            **call.notes,
+        },
+    )
+    return response
+
+
+def _dispatch(call: Call, routes: Sequence[Route]) -> Response:
+    allowed: list[str] = []
+    for route in routes:
+        arguments = route.match(call.request.path)
+        if arguments is None:
+            continue
+        if route.method == call.request.method or (
+            route.method == "GET" and call.request.method == "HEAD"
+        ):
+            call.arguments = arguments
+            return route.handler(call)
+        allowed.append(route.method)
+    if allowed:
+        raise MethodNotAllowed(f"This path answers {', '.join(sorted(allowed))}.")
+    raise NotFound("There is nothing at this path.")
+
+
+def _refuse(call: Call, fault: Fault) -> Response:
+    call.notes["code"] = fault.code
+    response = answer(fault.body(call.request_id), fault.status)
+    if fault.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, round(fault.retry_after_s)))
+    elif fault.status == 503:
+        response.headers["Retry-After"] = "2"
+    if fault.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _request_id(request: Request) -> str:
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _trace(request: Request) -> dict[str, str]:
+    """The trace this request belongs to, by W3C `traceparent` or Google's older header."""
+    parent = re.match(r"\w\w-(\w{32})-\w{16}-\w\w", request.headers.get("traceparent", ""))
+    older = re.match(r"(\w{32})/", request.headers.get("X-Cloud-Trace-Context", ""))
+    found = parent or older
+    return {"trace": found.group(1)} if found else {}

@@ -1,0 +1,40 @@
+# Two commands do all set-up on a fresh machine: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo run test check soak clean generated
+
+# The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
+demo: $(VENV)/.runtime
+	$(RUN) -m infra.local.demo
+
+# Leaves the stack up, with example data and a token to paste.
+run: $(VENV)/.runtime
+	$(RUN) -m infra.local --seed
+
+# Everything: style, types, tests; with the emulators where they are installed.
+test: $(VENV)/.dev
+	$(RUN) -m infra.ci.check
+	$(RUN) -m pytest
+
+# Style and types alone.
+check: $(VENV)/.dev
+	$(RUN) -m infra.ci.check
+
+# Files made from the declarations and settings.
+generated: $(VENV)/.dev
+	$(RUN) -m shared.settings > .env.example
+	$(RUN) -m shared.openapi > infra/openapi.json
+
+$(VENV)/.runtime: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .data .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,166 @@
+"""`python -m infra.admin`: what support and operations do by hand. Works on the stores that the
+settings name; `--data FOLDER` means the local stack that runs (or ran) in that folder.
+
+    grant USER SCOPE [--role chw]     make somebody a member of a scope
+    revoke USER SCOPE                 end a membership; the phones drop the scope's records
+    seed [--scope demo]               example data: two health workers, a doctor, a few patients
+    jobs [--state parked]             list jobs
+    redrive [JOB]                     queue parked and failed jobs again (all, or one)
+    epoch                             after a restore: phones offer again what the store lost
+
+Every command may be repeated without harm. Nothing of patients is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from shared.errors import Contended, Fault
+
+#: Written by the local stack into its data folder: the environment of its functions.
+STACK_ENVIRONMENT = "environment.json"
+
+#: How often a command is tried when others write at the same moment.
+_ATTEMPTS = 5
+
+
+def use_stack(folder: Path) -> None:
+    """Take over the environment of the local stack in `folder`: same stores, same keys."""
+    known = folder / STACK_ENVIRONMENT
+    if known.exists():
+        os.environ.update(json.loads(known.read_text()))
+    os.environ["DATA_FOLDER"] = str(folder)
+
+
+def grant(user: str, scope: str, role: str) -> None:
+    """Make a user a member of a scope in a role."""
+    from shared import wiring
+    from shared.accounts import membership
+
+    _again(lambda: membership.grant(wiring.store(), user, scope, role, wiring.clock_ms()))
+
+
+def revoke(user: str, scope: str) -> None:
+    """End a membership."""
+    from shared import wiring
+    from shared.accounts import membership
+
+    _again(lambda: membership.revoke(wiring.store(), user, scope, wiring.clock_ms()))
+
+
+def seed(scope: str) -> Sequence[str]:
+    """Members and records to try things with; returns the users."""
+    from infra.local.seed import members, records
+    from shared import wiring
+    from shared.accounts.membership import Caller
+    from shared.sync.push import Push
+
+    for user, role in members(scope):
+        grant(user, scope, role)
+    entries = records(wiring.product())
+    author = Caller(members(scope)[0][0], "chw", "seed")
+    push = Push(entries, (), 0, f"seed of {scope}")
+    wiring.pusher().push(author, push, wiring.clock_ms())
+    return [user for user, _ in members(scope)]
+
+
+def redrive(job_id: str | None) -> int:
+    """Queue parked and failed jobs again; returns how many."""
+    from shared import wiring
+
+    return len(wiring.runner().redrive(job_id))
+
+
+def list_jobs(state: str | None) -> list[str]:
+    """One line a job: state, kind, id, attempts, last fault."""
+    from shared import wiring
+    from shared.jobs import job as jobs
+    from shared.sync.store import Query
+
+    where = () if state is None else (("state", "==", state),)
+    lines = []
+    for document in wiring.store().query(Query(jobs.COLLECTION, where=where)):
+        job = jobs.Job.of(document)
+        fault = next((e["fault"] for e in reversed(job.history) if "fault" in e), "-")
+        lines.append(f"{job.state:<10} {job.kind:<8} {job.attempts:>2} {fault:<16} {job.id}")
+    return lines
+
+
+def epoch() -> None:
+    """Begin a new epoch: every cursor from before now gets the full set and is asked to upload."""
+    from shared import wiring
+    from shared.sync.pull import EPOCH
+    from shared.sync.store import put
+
+    wiring.store().commit([put(EPOCH, {"started_at": wiring.clock_ms()}, None)])
+
+
+def _again(act: Callable[[], None]) -> None:
+    for attempt in range(_ATTEMPTS):
+        try:
+            act()
+        except Contended:
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+def _parser() -> argparse.ArgumentParser:
+    from shared.accounts.access import ROLES
+    from shared.jobs.job import STATES
+
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.admin", description="Support and operations."
+    )
+    parser.add_argument("--data", type=Path, help="data folder of the local stack")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("grant", "make a member"), ("revoke", "end a membership")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("user")
+        command.add_argument("scope")
+        if name == "grant":
+            command.add_argument("--role", choices=ROLES, default="chw")
+    commands.add_parser("seed", help="example data").add_argument("--scope", default="demo")
+    listing = commands.add_parser("jobs", help="list jobs")
+    listing.add_argument("--state", choices=STATES)
+    again = commands.add_parser("redrive", help="queue parked and failed jobs again")
+    again.add_argument("job", nargs="?")
+    commands.add_parser("epoch", help="after a restore")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0 done, 2 it cannot be done like this."""
+    chosen = _parser().parse_args(arguments)
+    if chosen.data is not None:
+        use_stack(chosen.data)
+    try:
+        if chosen.command == "grant":
+            grant(chosen.user, chosen.scope, chosen.role)
+            print(f"{chosen.user} is {chosen.role} in {chosen.scope}")
+        elif chosen.command == "revoke":
+            revoke(chosen.user, chosen.scope)
+            print(f"{chosen.user} is no longer in {chosen.scope}")
+        elif chosen.command == "seed":
+            print(f"seeded {chosen.scope}: {', '.join(seed(chosen.scope))}")
+        elif chosen.command == "jobs":
+            print("\n".join(list_jobs(chosen.state)) or "no jobs")
+        elif chosen.command == "redrive":
+            print(f"{redrive(chosen.job)} jobs queued again")
+        elif chosen.command == "epoch":
+            epoch()
+            print("a new epoch has begun")
+    except Fault as fault:
+        print(f"{fault.code}: {fault.message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""`python -m infra.local`: the whole back end by one command.
+
+    python -m infra.local                         embedded: SQLite, folder, scripted model
+    python -m infra.local --profile emulator      Firestore and Pub/Sub emulators, Vertex wire format
+    python -m infra.local token --chw ID          a token for the running stack (see `token.py`)
+
+Prints `ready: http://127.0.0.1:PORT` once everything serves, then the logs of all processes to
+standard error. Ctrl-C or SIGTERM ends everything. Exit code 2: it cannot start like this, and one
+sentence says why; 1: a process failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from infra.local.emulators import EmulatorMissing
+from infra.local.processes import PortTaken, StartFailed
+from infra.local.stack import PROFILES, Stack
+from shared.errors import ConfigurationFault
+
+
+class _Ended(BaseException):
+    """A signal asked us to end."""
+
+
+def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
+    # a second one while we are ending: our children end with us
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, lambda *_: os._exit(130))
+    raise _Ended
+
+
+def _follow(folder: Path, ended: threading.Event) -> None:
+    """Copy what is added to the log files to standard error, each line with its file's name."""
+    read: dict[Path, int] = {}
+    last = False
+    while not last:
+        last = ended.wait(0.3)
+        for path in sorted(folder.glob("*.log")):
+            with path.open("rb") as file:
+                file.seek(read.get(path, 0))
+                block = file.read()
+            whole = block[: block.rfind(b"\n") + 1]
+            read[path] = read.get(path, 0) + len(whole)
+            for line in whole.decode("utf-8", "replace").splitlines():
+                print(f"{path.stem:>12} | {line}", file=sys.stderr)
+
+
+def _seed(data: Path) -> None:
+    """Example data, and a token of its first health worker to paste."""
+    from infra import admin
+    from infra.local.token import token_for
+
+    admin.use_stack(data)
+    users = admin.seed("demo")
+    print(f"example data of {', '.join(users)}; a token of {users[0]}:\n")
+    print(token_for(users[0]), flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until told to end, or print a token; the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["token"]:
+        from infra.local.token import main as token
+
+        return token(words[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.local", description="The whole back end on this machine."
+    )
+    parser.add_argument("--profile", choices=PROFILES, default="local")
+    parser.add_argument("--port", type=int, default=8080, help="0: any free port")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 serves other machines too")
+    parser.add_argument("--data", type=Path, help="folder for data, keys and logs (DATA_FOLDER)")
+    parser.add_argument("--sweep-seconds", type=float, default=60.0, help="between two sweeps")
+    parser.add_argument("--workers", type=int, help="processes of the local profile's server")
+    parser.add_argument("--seed", action="store_true", help="put example data in, print a token")
+    parser.add_argument("--quiet", action="store_true", help="leave the logs in their files")
+    chosen = parser.parse_args(words)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _on_signal)
+    ended = threading.Event()
+    follower: threading.Thread | None = None
+    stack: Stack | None = None
+    try:
+        stack = Stack(
+            profile=chosen.profile,
+            data=chosen.data,
+            port=chosen.port,
+            host=chosen.host,
+            sweep_seconds=chosen.sweep_seconds,
+            workers=chosen.workers,
+        )
+        stack.start()
+        print(f"ready: {stack.url}", flush=True)
+        print(f"logs: {stack.logs}", file=sys.stderr)
+        if chosen.seed:
+            _seed(stack.data)
+        if not chosen.quiet:
+            follower = threading.Thread(target=_follow, args=(stack.logs, ended), daemon=True)
+            follower.start()
+        stack.wait()
+    except _Ended:
+        return 0
+    except (PortTaken, EmulatorMissing, ConfigurationFault) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except StartFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        if stack is not None:
+            stack.stop()
+        ended.set()
+        if follower is not None:
+            follower.join()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

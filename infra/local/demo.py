@@ -1,0 +1,176 @@
+"""`python -m infra.local.demo` (`make demo`): a phone's day, told while it happens.
+
+Starts the whole back end on this machine, lets two health workers of one team work offline and
+sync, waits for the analysis of the red case, and checks every step. Exit code 0 if the story ends
+well, 1 if anything is not as it should be.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra import admin
+from infra.local.phone import Json, Phone, over_http
+from infra.local.stack import Stack
+from infra.local.token import token_for
+
+TEAM = "kito-team"
+
+#: Longest wait for the analysis, seconds. It takes about one.
+_PATIENCE_SECONDS = 60.0
+
+
+class Unexpected(Exception):
+    """The story took a wrong turn."""
+
+
+def say(text: str) -> None:
+    """One line of the story."""
+    print(text, flush=True)
+
+
+def expect(holds: bool, what: str) -> None:
+    """Raises `Unexpected` if something is not as the story says."""
+    if not holds:
+        raise Unexpected(what)
+
+
+def main() -> int:
+    """Tell the story; the exit code."""
+    say("DermaDetect Cloud: one day of two health workers, on this machine.\n")
+    with tempfile.TemporaryDirectory(prefix="dermadetect-demo-") as folder:
+        try:
+            with _running(Path(folder)) as url:
+                _day(url, Path(folder))
+        except (Unexpected, OSError) as error:
+            say(f"\nThis is not how it should end: {error}")
+            return 1
+    say("\nEverything arrived, once. The day is over.")
+    return 0
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[str]:
+    say("1. The back end starts: every function, SQLite, the queue, a scripted model.")
+    with Stack(profile="local", data=folder, port=0, sweep_seconds=2.0) as stack:
+        say(f"   It answers at {stack.url}")
+        yield stack.url
+
+
+def _day(url: str, folder: Path) -> None:
+    admin.use_stack(folder)
+    for user in ("amina", "joseph"):
+        admin.grant(user, TEAM, "chw")
+    amina = Phone(over_http(url, token_for("amina")), "amina", "aminas-phone")
+    joseph = Phone(over_http(url, token_for("joseph")), "joseph", "josephs-phone")
+
+    say("\n2. Amina works in the village, without network: 3 patients, 5 cases, one of them red.")
+    _morning(amina)
+    say(f"   On her phone: {len(amina.dirty)} records that nobody else has.")
+
+    say("\n3. One bar of signal. Her phone syncs.")
+    request = amina.request()
+    answer = amina.sync()
+    stored = {table: len(ids) for table, ids in answer["accepted"].items()}
+    expect(stored == {"patients": 3, "cases": 5}, f"stored was {stored}")
+    red = _case(amina, "case-red")
+    expect(red["status"] == "PENDING_DIAGNOSIS", "the red case was not queued")
+    say(
+        f"   Stored: {stored['patients']} patients, {stored['cases']} cases. Nothing is left to send."
+    )
+    say(f"   The red case is now {red['status']}: its analysis was queued in the same commit.")
+
+    say(
+        "\n4. Was the answer lost on the way? Her phone sends the same again: nothing happens twice."
+    )
+    again = amina.send(request, amina)
+    expect(again["receipt"] == answer["receipt"], "the replay got another answer")
+    expect(not again["conflicts"] and not again["rejected"], "the replay was not harmless")
+    say(f"   The same receipt comes back: {again['receipt']['id'][:16]}…")
+
+    say("\n5. Offline again, she corrects a patient's age. The next sync takes it along.")
+    amina.save("patients", "patient-2", demographics={"name": "Juma O.", "age": 9, "sex": "male"})
+    amina.sync()
+
+    say("\n6. Meanwhile the model reads the red case …")
+    red = _await_analysis(amina)
+    analysis = red["ai_analysis"]
+    say("   … and the next sync brings what a health worker may see before a doctor has signed:")
+    for name in ("urgency", "triage_final", "suggested_next_steps", "requires_human_review"):
+        say(f"     {name:<22} {analysis[name]}")
+    expect(analysis["triage_final"] == "red", "the triage was lowered")
+    expect("differential" not in analysis, "a health worker sees an unsigned diagnosis")
+
+    say("\n7. Joseph, of the same team, opens his phone for the first time today.")
+    joseph.sync()
+    held = {table: sum(1 for t, _ in joseph.rows if t == table) for table in ("patients", "cases")}
+    expect(held == {"patients": 3, "cases": 5}, f"he holds {held}")
+    age = _row(joseph, "patients", "patient-2")["demographics"]["age"]
+    expect(age == 9, "he does not see the correction")
+    say(
+        f"   He holds {held['patients']} patients and {held['cases']} cases, the correction included,"
+    )
+    say(f"   and sees that the red case is {_case(joseph, 'case-red')['status']}.")
+
+    say("\n8. Nothing new: a sync that has nothing to say says nothing.")
+    idle = joseph.sync()
+    expect(not any(idle["server_updates"].values()), "an idle sync brought rows")
+
+
+def _morning(phone: Phone) -> None:
+    began = time.time() - 3600
+    people = (
+        ("patient-1", {"name": "Asha N.", "age": 34, "sex": "female"}),
+        ("patient-2", {"name": "Juma O.", "age": 8, "sex": "male"}),
+        ("patient-3", {"name": "Rehema S.", "age": 61, "sex": "female"}),
+    )
+    for name, demographics in people:
+        phone.save("patients", name, at=began, demographics=demographics)
+    cases = (
+        ("case-1", "patient-1", "green", {"site": "forearm", "duration_days": 5}),
+        ("case-2", "patient-1", "yellow", {"site": "neck", "duration_days": 20}),
+        ("case-3", "patient-2", "green", {"site": "scalp", "duration_days": 14}),
+        ("case-4", "patient-3", "green", {"site": "hand", "duration_days": 2}),
+        ("case-red", "patient-3", "red", {"site": "foot", "duration_days": 60, "bleeding": True}),
+    )
+    for name, patient, risk, triage in cases:
+        phone.save(
+            "cases",
+            name,
+            at=began,
+            patient_id=patient,
+            risk_level=risk,
+            triage_data=triage,
+            image_keys=[f"{name}-photo-1"],
+        )
+
+
+def _await_analysis(phone: Phone) -> Json:
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < end:
+        phone.sync()
+        red = _case(phone, "case-red")
+        if red["ai_analysis"] is not None:
+            return red
+        time.sleep(0.2)
+    raise Unexpected("the analysis did not arrive")
+
+
+def _row(phone: Phone, table: str, record_id: str) -> Json:
+    row = phone.row(table, record_id)
+    if row is None:
+        raise Unexpected(f"{table}/{record_id} is not on the phone")
+    return row
+
+
+def _case(phone: Phone, record_id: str) -> Json:
+    return _row(phone, "cases", record_id)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""All functions on one port: the embedded profile's server, also for a single clinic.
+
+    python -m infra.local.server --port 8080
+
+Each function is the Flask app that functions-framework makes of it when deployed; a small router in
+front picks one by path. It runs under gunicorn with threads, loaded before the workers fork, as the
+framework does. Push and scheduled functions answer this machine's own callers only: a request from
+elsewhere, or one that a proxy has forwarded, gets the same 404 as a path that does not exist.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from infra.local.table import REPOSITORY, TABLE, Function, Routes, load
+from shared.errors import NotFound
+
+StartResponse = Callable[..., Any]
+Environ = dict[str, Any]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+#: Headers by which a proxy says that it speaks for somebody else.
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
+
+
+def not_found(request_id: str) -> bytes:
+    """The body of a 404 for a path that nobody serves."""
+    fault = NotFound("There is nothing at this path; /docs lists what there is.")
+    return json.dumps(fault.body(request_id)).encode()
+
+
+def from_this_machine(environ: Mapping[str, Any]) -> bool:
+    """Whether the request was sent from this machine and by no proxy."""
+    try:
+        address = ipaddress.ip_address(environ.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback and not any(name in environ for name in _FORWARDED)
+
+
+class Router:
+    """WSGI: hands a request to the function of its path."""
+
+    def __init__(self, functions: Iterable[Function], make: Callable[[Function], App]) -> None:
+        functions = list(functions)
+        self._routes = Routes(functions)
+        self._apps = {function.name: make(function) for function in functions}
+        self._private = {
+            function.private_path: function for function in functions if function.private_path
+        }
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        # WSGI hands paths as latin-1; table paths are ASCII, so nothing needs decoding to compare
+        path = environ.get("PATH_INFO", "")
+        function = self._private.get(path)
+        if function is not None and from_this_machine(environ):
+            # Pub/Sub and Scheduler call a function's own address: it sees the root
+            environ["PATH_INFO"] = "/"
+        else:
+            function = self._routes.find(path)
+        if function is None:
+            request_id = uuid.uuid4().hex
+            body = not_found(request_id)
+            start_response(
+                "404 Not Found",
+                [
+                    ("Content-Type", "application/json"),
+                    ("Content-Length", str(len(body))),
+                    ("X-Request-Id", request_id),
+                ],
+            )
+            return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+        return self._apps[function.name](environ, start_response)
+
+
+def framework_app(source: Path) -> Callable[[Function], App]:
+    """Makes a function's app as `functions-framework --source … --target …` does."""
+    import functions_framework
+
+    def make(function: Function) -> App:
+        os.environ["FUNCTION_TARGET"] = function.name  # what main.py reads
+        app: App = functions_framework.create_app(  # type: ignore[no-untyped-call]
+            function.name, str(source), function.signature
+        )
+        return app
+
+    return make
+
+
+class _Server(BaseApplication):
+    def __init__(self, app: App, options: Mapping[str, object]) -> None:
+        self._app, self._options = app, options
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)  # type: ignore[union-attr]
+
+    def load(self) -> App:
+        return self._app
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until terminated."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.server")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--threads", type=int, default=16, help="threads of each process")
+    parser.add_argument("--source", type=Path, default=REPOSITORY / "main.py")
+    parser.add_argument("--table", type=Path, default=TABLE)
+    chosen = parser.parse_args(arguments)
+    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    server = _Server(
+        Router(load(chosen.table).values(), framework_app(chosen.source)),
+        {
+            "bind": f"{host}:{chosen.port}",
+            "workers": chosen.workers,
+            "worker_class": "gthread",
+            "threads": chosen.threads,
+            "loglevel": "warning",
+            "limit_request_line": 0,  # as functions-framework
+            "keepalive": 15,
+            "timeout": 120,  # of a worker's main loop, not of a request
+            "graceful_timeout": 5,
+            # By default a caller on loopback may set these by headers, and one path becomes another.
+            "forwarder_headers": "",
+            # One control socket a user would be shared by all servers of this machine.
+            "control_socket_disable": True,
+        },
+    )
+    server.run()  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    main()

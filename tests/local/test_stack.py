@@ -1,0 +1,409 @@
+"""The stack, started for real in both profiles: everything serves, and nothing is left behind."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.local.stack import PROFILES, Stack
+from infra.local.table import REPOSITORY
+from shared.adapters.pubsub import PubSubDoorbell
+from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
+from shared.jobs.queue import Bell
+
+PATIENCE_SECONDS = 60.0
+
+#: Marks every process of one stack: environments are inherited, and /proc shows them.
+MARK = "STACK_TEST_MARK"
+
+
+def call(
+    url: str, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, str]:
+    """Status and body of one request."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    try:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, named)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def push(bell: Bell) -> bytes:
+    """A push request's body."""
+    data = base64.b64encode(json.dumps(bell._asdict()).encode()).decode()
+    message = {
+        "data": data,
+        "attributes": {},
+        "messageId": "1",
+        "publishTime": "2026-01-01T00:00:00Z",
+    }
+    return json.dumps({"message": message, "subscription": "projects/p/subscriptions/s"}).encode()
+
+
+def eventually(true: Callable[[], object], what: str = "it") -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not come true"
+        time.sleep(0.02)
+
+
+def marked(mark: str) -> dict[int, str]:
+    """Living processes that inherited the mark, with their command lines."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if command:  # a zombie has none
+                    found[int(folder.name)] = command
+        except OSError:
+            continue
+    return found
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
+
+
+# --- with the functions of the product ---
+
+
+@pytest.fixture(scope="module", params=PROFILES)
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    if request.param == "emulator":  # the session's emulators serve
+        request.getfixturevalue("firestore_emulator")
+        request.getfixturevalue("pubsub_emulator")
+    project = f"test-{uuid.uuid4().hex[:12]}"
+    with Stack(
+        profile=request.param,
+        data=tmp_path_factory.mktemp("stack"),
+        environ={"GOOGLE_CLOUD_PROJECT": project},
+    ) as stack:
+        yield stack
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "says"),
+    [
+        ("GET", "/health", 200, '"ok"'),
+        ("HEAD", "/health", 200, ""),
+        ("GET", "/ready", 200, '"ready"'),
+        ("GET", "/version", 200, '"dermadetect"'),
+        ("GET", "/api/sync", 405, "method_not_allowed"),
+        ("POST", "/api/sync", 401, "token_"),
+        ("GET", "/", 404, "not_found"),
+        ("GET", "/api", 404, "not_found"),
+        ("GET", "/api/sync/more", 404, "not_found"),
+        ("GET", "/robots.txt", 404, "not_found"),
+        ("POST", "/_tasks/other", 404, "not_found"),
+        ("POST", "/_push/", 404, "not_found"),
+    ],
+)
+def test_public_paths_are_served_by_their_functions(
+    stack: Stack, method: str, path: str, status: int, says: str
+) -> None:
+    answered, body = call(stack.url, method, path, b"{}" if method == "POST" else None)
+    assert answered == status
+    assert says in body
+    assert (body == "") == (method == "HEAD")
+
+
+def test_private_functions_are_not_found_from_outside(stack: Stack) -> None:
+    body = push(Bell("analyse", "j", "c"))
+    for path in ("/_push/analyse", "/_push/dead_letters", "/_tasks/sweeper"):
+        for way in ({"X_Forwarded_For": "10.0.0.1"}, {"Forwarded": "for=10.0.0.1"}):
+            assert call(stack.url, "POST", path, body, **way)[0] == 404
+
+
+def test_private_functions_are_called_from_this_machine(stack: Stack) -> None:
+    for name, body in (
+        ("sweeper", b"{}"),
+        ("analyse", push(Bell("analyse", "no-such-job", "c"))),
+        ("dead_letters", push(Bell("analyse", "no-such-job", "c"))),
+    ):
+        url, slash, path = stack.address(name).removeprefix("http://").partition("/")
+        status, said = call(url, "POST", slash + path, body, Content_Type="application/json")
+        assert status == 200, said
+
+
+def test_a_bell_reaches_its_subscriber_through_the_queue(stack: Stack) -> None:
+    if stack.profile == "emulator":
+        doorbell = PubSubDoorbell(stack.environ["GOOGLE_CLOUD_PROJECT"])
+        log = stack.logs / "analyse.log"
+    else:
+        doorbell = SqliteDoorbell(stack.data / FILE_NAME)
+        log = stack.logs / "server.log"
+    job = uuid.uuid4().hex
+    doorbell.ring(Bell("analyse", job, "c"))
+    eventually(lambda: job in log.read_text(), f"{job} in {log}")
+    doorbell.close()
+
+
+def test_the_sweeper_is_called_at_once(stack: Stack) -> None:
+    log = stack.logs / ("sweeper.log" if stack.profile == "emulator" else "server.log")
+    eventually(lambda: '"rung"' in log.read_text(), "a sweep")
+
+
+def test_the_stack_comes_back_after_a_power_cut(stack: Stack) -> None:
+    stack.check()
+    url = stack.url
+    stack.kill()
+    with pytest.raises(OSError):  # noqa: PT011 - refused or reset
+        call(url, "GET", "/health")
+    stack.start()
+    assert stack.url == url
+    assert call(url, "GET", "/ready")[0] == 200
+
+
+# --- with functions of our own, to look inside ---
+
+FUNCTIONS = """
+import json, os, pathlib, functions_framework
+seen = pathlib.Path(os.environ["DATA_FOLDER"]) / "seen"
+
+def note(*words):
+    with open(seen, "a") as f:
+        f.write(" ".join(map(str, words)) + "\\n")
+
+def hello(request):
+    return {"path": request.path, "from": request.headers.get("X-Forwarded-For"),
+            "target": os.environ["FUNCTION_TARGET"]}
+
+def take(event):
+    message = event.get_data()["message"]
+    job = json.loads(__import__("base64").b64decode(message["data"]))["job_id"]
+    note("take", job)
+    if job.startswith("refuse"):
+        raise RuntimeError("refused")
+
+def dead(event):
+    message = event.get_data()["message"]
+    job = json.loads(__import__("base64").b64decode(message["data"]))["job_id"]
+    note("dead", job, message["attributes"]["CloudPubSubDeadLetterSourceDeliveryCount"])
+
+def tick(request):
+    note("tick", request.path, request.method)
+    return ""
+"""
+
+REST = (
+    "description: d, memory: 512Mi, cpu: 1, concurrency: 4, timeout_seconds: 30,"
+    " min_instances: 0, max_instances: 1"
+)
+TABLE = f"""
+hello: {{trigger: http, paths: [/hello, /hello/*], ingress: public, {REST}}}
+take: {{trigger: push, topics: [thing], ingress: internal, {REST}}}
+dead: {{trigger: push, topics: [thing-dead], ingress: internal, {REST}}}
+tick: {{trigger: schedule, schedule: "* * * * *", ingress: internal, {REST}}}
+"""
+
+
+@pytest.fixture(params=PROFILES)
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Stack:
+    """A stack of four small functions, not started."""
+    if request.param == "emulator":
+        request.getfixturevalue("pubsub_emulator")
+    (tmp_path / "main.py").write_text(textwrap.dedent(FUNCTIONS))
+    (tmp_path / "functions.yaml").write_text(TABLE)
+    return Stack(
+        profile=request.param,
+        data=tmp_path / "data",
+        sweep_seconds=0.2,
+        min_backoff_seconds=0.1,
+        source=tmp_path / "main.py",
+        table=tmp_path / "functions.yaml",
+        environ={
+            "GOOGLE_CLOUD_PROJECT": f"test-{uuid.uuid4().hex[:12]}",
+            "RECORD_STORE": "sqlite",  # these functions keep no records and ask no model
+            "MODEL": "scripted",
+        },
+    )
+
+
+def test_bells_ticks_and_paths_reach_functions_as_in_the_cloud(small: Stack) -> None:
+    def seen() -> list[str]:
+        file = small.data / "seen"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def doorbell() -> PubSubDoorbell | SqliteDoorbell:
+        if small.profile == "emulator":
+            return PubSubDoorbell(small.environ["GOOGLE_CLOUD_PROJECT"])
+        return SqliteDoorbell(small.data / FILE_NAME)
+
+    with small:
+        # http functions see the path that was asked for
+        said = json.loads(call(small.url, "GET", "/hello/a/b")[1])
+        forwarded = "127.0.0.1" if small.profile == "emulator" else None
+        assert (said["path"], said["from"]) == ("/hello/a/b", forwarded)
+        # the scheduled one is called at its root, again and again
+        eventually(lambda: seen().count("tick / POST") >= 3, "three ticks")
+        # an acknowledged bell comes once, a refused one five times and then as a dead letter
+        bells = doorbell()
+        bells.ring(Bell("thing", "refuse-1", "c"))
+        bells.ring(Bell("thing", "once", "c"))
+        eventually(lambda: "dead refuse-1 5" in seen(), "the dead letter")
+        assert seen().count("take refuse-1") == 5
+        assert seen().count("take once") == 1
+        # a bell rung while everything is down is delivered by the next stack
+        small.kill()
+        bells.ring(Bell("thing", "later", "c"))
+        small.start()
+        eventually(lambda: "take later" in seen(), "the bell rung meanwhile")
+        bells.close()
+
+
+# --- the command ---
+
+
+@contextmanager
+def command(
+    *arguments: str, environ: dict[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`python -m infra.local …` and the mark of its processes."""
+    mark = uuid.uuid4().hex
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, **(environ or {}), MARK: mark},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process, mark
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    line = process.stdout.readline()
+    found = re.fullmatch(r"ready: (http://127\.0\.0\.1:\d+)\n", line)
+    assert found, (line, process.communicate())
+    return found[1]
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, 0), (signal.SIGKILL, -9)],
+)
+def test_a_signal_ends_everything(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    with command("--port", "0", "--data", str(tmp_path)) as (process, mark):
+        assert call(url_of(process), "GET", "/health")[0] == 200
+        assert len(marked(mark)) > 4
+        process.send_signal(number)
+        assert process.wait(PATIENCE_SECONDS) == code
+        if code == 0:
+            assert marked(mark) == {}  # at once: it has waited for them
+        eventually(lambda: not marked(mark), "the end of all processes")
+
+
+@needs_proc
+def test_the_emulator_profile_ends_with_its_java(
+    firestore_emulator: str, pubsub_emulator: str, tmp_path: Path
+) -> None:
+    own = {"FIRESTORE_EMULATOR_HOST": "", "PUBSUB_EMULATOR_HOST": ""}
+    arguments = ("--profile", "emulator", "--port", "0", "--data", str(tmp_path), "--quiet")
+    with command(*arguments, environ=own) as (process, mark):
+        url = url_of(process)
+        assert call(url, "GET", "/ready")[0] == 200
+        running = " ".join(marked(mark).values())
+        for part in ("cloud-firestore-emulator.jar", "pubsub-emulator", "infra.local.vertex"):
+            assert part in running
+        for name in ("sync", "status", "analyse", "dead_letters", "sweeper"):
+            assert f"--target {name} " in running
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert marked(mark) == {}
+
+
+@needs_proc
+def test_a_signal_during_the_start_ends_everything(tmp_path: Path) -> None:
+    with command("--port", "0", "--data", str(tmp_path)) as (process, mark):
+        eventually(lambda: len(marked(mark)) > 1, "the first child")
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 0
+        eventually(lambda: not marked(mark), "the end of all processes")
+
+
+@needs_proc
+def test_a_part_that_dies_is_reported_and_ends_the_stack(tmp_path: Path) -> None:
+    with command("--port", "0", "--data", str(tmp_path), "--quiet") as (process, mark):
+        url_of(process)
+        (postman,) = [
+            pid
+            for pid, line in marked(mark).items()
+            if "infra.local.postman" in line and "guard.py" not in line
+        ]
+        os.kill(postman, signal.SIGKILL)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 1
+        assert "postman ended with code 137" in said
+        assert marked(mark) == {}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_port_in_use_is_said_in_a_sentence(profile: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        arguments = ("--profile", profile, "--port", port, "--data", str(tmp_path))
+        with command(*arguments) as (process, _):
+            out, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, out) == (2, "")
+    assert said == f"port {port} is already in use; choose another one, or 0 for a free one\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        (["--profile", "emulator"], {"GOOGLE_CLOUD_SDK": "/none"}, "GOOGLE_CLOUD_SDK=/none is not"),
+        ([], {"LEASE_SECONDS": "soon"}, "LEASE_SECONDS must be of type int"),
+        ([], {"RECORD_STORE": "paper"}, "RECORD_STORE must be one of sqlite, firestore"),
+        ([], {"MODEL": "vertex"}, "GOOGLE_CLOUD_PROJECT is needed with MODEL=vertex"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_said_in_a_sentence(
+    arguments: list[str], environ: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    environ = {"FIRESTORE_EMULATOR_HOST": "", "PUBSUB_EMULATOR_HOST": "", **environ}
+    given = ("--port", "0", "--data", str(tmp_path), *arguments)
+    with command(*given, environ=environ) as (process, mark):
+        out, error = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, out) == (2, "")
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert marked(mark) == {}
+
+
+def test_a_function_that_cannot_be_loaded_fails_the_start_with_its_reason(
+    small: Stack,
+) -> None:
+    source = small._source
+    source.write_text("import no_such_module\n")
+    from infra.local.processes import StartFailed
+
+    with pytest.raises(StartFailed, match="no_such_module"):
+        small.start()
+    assert small.children() == []

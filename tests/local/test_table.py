@@ -1,0 +1,184 @@
+"""functions.yaml says what can be deployed and served; what makes no sense is refused by name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.local.server import App, Router, from_this_machine
+from infra.local.table import REPOSITORY, TABLE, Function, Routes, load, subscribers
+from shared.errors import ConfigurationFault
+from shared.settings import Settings
+
+FUNCTIONS = load()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_has_a_module_with_a_callable_of_its_name(name: str) -> None:
+    module = importlib.import_module(f"functions.{name}")
+    assert callable(getattr(module, name))
+
+
+def test_every_module_of_functions_is_in_the_table() -> None:
+    modules = {path.stem for path in (REPOSITORY / "functions").glob("[!_]*.py")}
+    assert modules == set(FUNCTIONS)
+
+
+def test_secrets_and_environment_are_settings() -> None:
+    variables = {name.upper() for name in Settings.__dataclass_fields__}
+    for function in FUNCTIONS.values():
+        assert set(function.secrets) | set(function.environment) <= variables
+
+
+def test_a_lease_outlives_every_function_that_works_on_jobs() -> None:
+    settings = Settings()
+    for function in FUNCTIONS.values():
+        if function.topics:
+            assert function.timeout_seconds < settings.lease_seconds
+
+
+def test_every_kind_has_a_subscriber_and_one_for_its_dead_letters() -> None:
+    kinds = subscribers(FUNCTIONS.values())
+    assert kinds["analyse"] == (FUNCTIONS["analyse"], FUNCTIONS["dead_letters"])
+    assert len({dead.name for _, dead in kinds.values()}) == 1  # the dispatcher knows one
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "problem"),
+    [
+        ("sync", {"paths": []}, "paths"),
+        ("sync", {"paths": ["api/sync"]}, "paths"),
+        ("sync", {"paths": ["/api/*/x"]}, "paths"),
+        ("sync", {"paths": ["/health"]}, "shares /health"),
+        ("sync", {"topics": ["other"]}, "topics"),
+        ("sync", {"ingress": "internal"}, "ingress"),
+        ("sync", {"trigger": "cron"}, "trigger"),
+        ("sync", {"cpu": 0.5}, "cpu"),
+        ("sync", {"concurrency": 0}, "concurrency"),
+        ("sync", {"max_instances": 0}, "max_instances"),
+        ("sync", {"memroy": "1Gi"}, "memroy"),
+        ("sync", {"memory": None}, "memory"),
+        ("analyse", {"ingress": "public"}, "ingress"),
+        ("analyse", {"timeout_seconds": 600}, "timeout_seconds"),
+        ("analyse", {"ack_deadline_seconds": 601}, "ack_deadline_seconds"),
+        ("analyse", {"max_delivery_attempts": 4}, "max_delivery_attempts"),
+        ("analyse", {"min_backoff_seconds": 700}, "max_backoff_seconds"),
+        ("analyse", {"topics": ["images"]}, "images-dead"),
+        ("analyse", {"topics": ["Analyse!"]}, "topics"),
+        ("sweeper", {"schedule": ""}, "schedule"),
+        ("sweeper", {"paths": ["/sweep"]}, "paths"),
+    ],
+)
+def test_an_absurd_table_is_refused_by_name(
+    name: str, change: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    rows = yaml.safe_load(TABLE.read_text())
+    rows[name] |= change
+    rows[name] = {key: value for key, value in rows[name].items() if value is not None}
+    file = tmp_path / "functions.yaml"
+    file.write_text(yaml.safe_dump(rows))
+    with pytest.raises(ConfigurationFault, match=problem) as caught:
+        load(file)
+    assert caught.value.field in FUNCTIONS
+
+
+def function(name: str, *paths: str) -> Function:
+    return Function(
+        name=name,
+        description="",
+        trigger="http" if paths else "push",
+        memory="512Mi",
+        cpu=1,
+        concurrency=1,
+        timeout_seconds=1,
+        min_instances=0,
+        max_instances=1,
+        ingress="public",
+        paths=paths,
+    )
+
+
+ROWS = (function("a", "/a", "/a/*", "/a/b/exact"), function("b", "/a/b/*"), function("push"))
+
+
+@pytest.mark.parametrize(
+    ("path", "served_by"),
+    [
+        ("/a", "a"),
+        ("/a/", None),
+        ("/a/x", "a"),
+        ("/a/x/y", "a"),
+        ("/ax", None),
+        ("/a/b/x", "b"),  # the longest pattern
+        ("/a/b/exact", "a"),  # before any pattern
+        ("/", None),
+        ("", None),
+        ("//a", None),
+        ("/_push/push", None),
+        ("/A", None),
+    ],
+)
+def test_public_paths_find_their_function(path: str, served_by: str | None) -> None:
+    found = Routes(ROWS).find(path)
+    assert (found.name if found else None) == served_by
+
+
+@pytest.mark.parametrize(
+    ("environ", "local"),
+    [
+        ({"REMOTE_ADDR": "127.0.0.1"}, True),
+        ({"REMOTE_ADDR": "127.8.8.8"}, True),
+        ({"REMOTE_ADDR": "::1"}, True),
+        ({"REMOTE_ADDR": "::ffff:127.0.0.1"}, True),
+        ({"REMOTE_ADDR": "::ffff:10.0.0.1"}, False),
+        ({"REMOTE_ADDR": "10.0.0.1"}, False),
+        ({"REMOTE_ADDR": "0.0.0.0"}, False),
+        ({"REMOTE_ADDR": ""}, False),
+        ({}, False),
+        ({"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "10.0.0.1"}, False),
+        ({"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": ""}, False),
+        ({"REMOTE_ADDR": "127.0.0.1", "HTTP_FORWARDED": "for=10.0.0.1"}, False),
+        ({"REMOTE_ADDR": "127.0.0.1", "HTTP_X_REAL_IP": "10.0.0.1"}, False),
+        ({"REMOTE_ADDR": "127.0.0.1", "HTTP_VIA": "1.1 proxy"}, False),
+    ],
+)
+def test_private_paths_answer_this_machine_only(environ: dict[str, str], local: bool) -> None:
+    assert from_this_machine(environ) is local
+
+    def make(function: Function) -> App:
+        def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+            start_response("200 OK", [])
+            return [f"{function.name} sees {environ['PATH_INFO']}".encode()]
+
+        return app
+
+    said: list[str] = []
+    request = {**environ, "PATH_INFO": "/_push/push", "REQUEST_METHOD": "POST"}
+    body = b"".join(Router(ROWS, make)(request, lambda status, headers: said.append(status)))
+    assert said == ["200 OK" if local else "404 Not Found"]
+    assert (body == b"push sees /") is local
+
+
+def test_main_imports_only_the_function_that_is_asked_for() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import runpy, sys; namespace = runpy.run_path('main.py');"
+        "print(callable(namespace['status']), [m for m in sys.modules if m[:10] == 'functions.'])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env={**os.environ, "FUNCTION_TARGET": "status"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "True ['functions.status']"

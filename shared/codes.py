@@ -1,0 +1,104 @@
+"""Every code that a phone may meet, declared once, with what to do about it.
+
+Codes are part of the API: they are added, never renamed. The sentences are written for the people
+who build the app. `shared.openapi` publishes them; a test finds every code that is raised and
+refuses one that is not listed here.
+"""
+
+from __future__ import annotations
+
+from shared import errors
+from shared.errors import Fault
+from shared.sync import record
+from shared.sync.collection import MAX_RECORD_BYTES
+
+#: Every code an error answer may carry, by the fault behind it: what happened, what to do.
+ERROR_CODES: dict[type[Fault], dict[str, str]] = {
+    errors.InvalidJson: {
+        "invalid_json": "The body is not JSON in UTF-8, holds NaN or a lone surrogate, nests deeper "
+        f"than {record.MAX_DEPTH} levels, or is not valid gzip. A fault of the app: sending the "
+        "same bytes again cannot help."
+    },
+    errors.InvalidRequest: {
+        "invalid_request": "The body is JSON but not of the documented shape. `field` names the "
+        "part. A fault of the app.",
+        "time_in_milliseconds": "A time is in milliseconds where seconds are counted. `field` "
+        "names it. A fault of the app.",
+    },
+    errors.InvalidCursor: {
+        "invalid_cursor": "`last_sync_timestamp` or `page` is none that this server gave to this "
+        "user. Start the sync again from the last `new_sync_timestamp`.",
+        "time_in_milliseconds": "A time is in milliseconds where seconds are counted. `field` "
+        "names it. A fault of the app.",
+    },
+    errors.Unauthenticated: {
+        "token_missing": "There is no bearer token. Log in, then send the same request again.",
+        "token_expired": "Refresh the token, then send the same request again.",
+        "token_invalid": "The token cannot be used here. Log in, then send the same request again.",
+    },
+    errors.Forbidden: {
+        "forbidden": "The user is known and may not do this. Sending it again cannot help."
+    },
+    errors.NotFound: {
+        "not_found": "There is nothing at this path, or nothing that the caller may see."
+    },
+    errors.MethodNotAllowed: {
+        "method_not_allowed": "The path exists, the method does not. `message` names those it has."
+    },
+    errors.PageExpired: {
+        "page_expired": "The first page was asked for more than 50 minutes ago. Start the sync "
+        "again from the last `new_sync_timestamp`; nothing is lost."
+    },
+    errors.RequestTooLarge: {
+        "request_too_large": "The body is over the cap, before or after inflating; `message` names "
+        "the cap. Send the records in several requests, parents first."
+    },
+    errors.UnsupportedEncoding: {
+        "unsupported_encoding": "Content-Encoding must be `gzip` or left out."
+    },
+    errors.AppTooOld: {
+        "app_too_old": "Ask the user to update the app. Records stay on the phone until then."
+    },
+    Fault: {
+        "internal": "A fault on our side. Try again later; report it with the request id.",
+        "configuration": "This server is set up wrongly. Try again later; report it with the "
+        "request id.",
+    },
+    errors.CommitTooBig: {
+        "commit_too_big": "One record with all that hangs on it is larger than the store takes. "
+        "Report it with the request id."
+    },
+    errors.Contended: {
+        "busy": "Others are changing the same records. Send the same request again after "
+        "`Retry-After` seconds."
+    },
+    errors.StoreUnavailable: {
+        "store_unavailable": "The record store did not answer, and what was sent may or may not be "
+        "stored. Send the same request again after `Retry-After` seconds: that is always safe."
+    },
+}
+
+#: Every code of a record in `rejected`: what happened, what to do.
+RECORD_CODES: dict[str, str] = {
+    "missing_field": "A required field is absent or null; `field` names it.",
+    "wrong_type": "A value is not of the declared type, or the record is not an object.",
+    "invalid_choice": "A value is not among the declared ones.",
+    "invalid_id": "An id is not 1 to 128 of `A-Z a-z 0-9 _ -`, or has the form `__…__`.",
+    "too_long": "A text, list or JSON column is longer than declared.",
+    "number_out_of_range": "A number is out of its range, or beyond ±(2^53 − 1) in a JSON column.",
+    "time_in_milliseconds": "`last_modified_at` is in milliseconds; seconds are counted here.",
+    "record_too_large": f"The record has more than {MAX_RECORD_BYTES} bytes.",
+    "unknown_table": "This server does not know the table: the app is newer than the server.",
+    "read_only_table": "Only the server writes this table. Do not send it.",
+    "scope_required": "The user is in several scopes, or in none: say `scope_id`.",
+    "unknown_scope": "The user is not in the scope that `scope_id` names.",
+    "unknown_parent": "The record it refers to is not known here. Send it in the same request.",
+    "parent_deleted": "The record it refers to was deleted.",
+    "deleted": "The record was deleted by somebody else, so the edit was not stored. Its values are "
+    "kept in the conflict log; drop the record on the phone.",
+    "id_unavailable": "The id cannot be used. Give the record, and what refers to it, a new one.",
+    "not_allowed": "The user's role may not change records in this scope.",
+}
+
+#: Codes of columns that hold JSON as text. This dialect takes JSON as it is.
+TEXT_COLUMN_CODES = ("invalid_json_column", "too_deep")

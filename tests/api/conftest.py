@@ -1,0 +1,160 @@
+"""The HTTP functions as they are deployed, in this process: functions-framework, main.py, SQLite.
+
+    api           the API with default settings
+    start_api     makes one with other settings: start_api(max_body_bytes=2048)
+
+Settings are read once a process and collaborators are cached in `shared.wiring`; so each API starts
+with an empty environment, empty caches and freshly imported functions, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import pkgutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from shared import settings, wiring
+from shared.accounts import membership, tokens
+from shared.adapters.file_keys import FileKeys
+from shared.products.dermadetect import ANALYSE
+from shared.web import Route
+
+ROOT = Path(__file__).parent.parent.parent
+
+StartApi = Callable[..., "Api"]
+
+
+class Api:
+    """All HTTP functions on one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._clients: dict[str, FlaskClient] = {}
+        self.routes = {name: _routes(name) for name in _function_names()}
+
+    def function_of(self, method: str, path: str) -> str:
+        """The function that serves a path; "status" for one that nobody serves."""
+        for name, routes in self.routes.items():
+            if name != "sweeper" and any(route.match(path) is not None for route in routes):
+                return name
+        return "status"
+
+    def client(self, function: str) -> FlaskClient:
+        """A client of one function, started as functions-framework starts it."""
+        if function not in self._clients:
+            os.environ["FUNCTION_TARGET"] = function
+            app = functions_framework.create_app(function, str(ROOT / "main.py"), "http")
+            self._clients[function] = app.test_client()
+        return self._clients[function]
+
+    def join(self, user: str, scope: str = "team1", role: str = "chw") -> None:
+        """Make a user a member of a scope."""
+        membership.grant(wiring.store(), user, scope, role, wiring.clock_ms())
+
+    def token(
+        self,
+        user: str = "chw1",
+        role: str = "chw",
+        device: str | None = None,
+        seconds: int = tokens.ACCESS_SECONDS,
+    ) -> str:
+        """An access token of a user; already expired if `seconds` is negative."""
+        key = FileKeys(self.folder / "keys").current()
+        policy = wiring.token_policy()
+        return tokens.issue(
+            key,
+            policy,
+            user_id=user,
+            role=role,
+            now_s=time.time(),
+            device=device,
+            seconds=seconds,
+        )
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> TestResponse:
+        """One request. `body` is JSON, or bytes to send as they are."""
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        client = self.client(self.function_of(method, path))
+        return client.open(path, method=method, data=data, headers=sent)
+
+    def run_jobs(self) -> None:
+        """Run what is due, as the subscriber of the topic does."""
+        wiring.runner().answer(ANALYSE, None, settings.current().job_budget_seconds)
+
+
+def _function_names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules([str(ROOT / "functions")])]
+
+
+def _routes(function: str) -> tuple[Route, ...]:
+    module = importlib.import_module(f"functions.{function}")
+    return getattr(module, "ROUTES", ())
+
+
+def _forget() -> None:
+    """Drop everything that was made from the settings of one API."""
+    if wiring.store.cache_info().currsize:
+        wiring.store().close()
+    settings.current.cache_clear()
+    for value in vars(wiring).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("functions", "main"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def start_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartApi]:
+    """Starts the API with settings of one's own; once a test."""
+    log = logging.getLogger("shared")
+    before = (log.handlers[:], log.level, log.propagate)
+    # functions-framework leaves these behind; the monkeypatch puts back what was there
+    monkeypatch.setenv("FUNCTION_TARGET", "status")
+    monkeypatch.setenv("FUNCTION_SIGNATURE_TYPE", "http")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for spec in fields(settings.Settings):
+        monkeypatch.delenv(spec.name.upper(), raising=False)
+    _forget()
+
+    def start(**chosen: object) -> Api:
+        monkeypatch.setenv("DATA_FOLDER", str(tmp_path))
+        for name, value in chosen.items():
+            monkeypatch.setenv(name.upper(), str(value))
+        return Api(tmp_path)
+
+    yield start
+    _forget()
+    log.handlers[:], log.level, log.propagate = before
+
+
+@pytest.fixture
+def api(start_api: StartApi) -> Api:
+    """The API with default settings."""
+    return start_api()

@@ -1,0 +1,237 @@
+"""Dependencies point inward, and a function pays only for what it uses (docs: DESIGN §2).
+
+Our imports are read with `ast`, those inside functions included. What is loaded at start is looked
+at in a process of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+#: The core: folders that know nobody outside themselves, except one another's plain types.
+CORE = {"sync", "jobs", "ai", "accounts", "files", "notify", "audit"}
+
+#: What each part of `shared` may import of `shared`, beside itself. `errors` stands for everybody.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    **dict.fromkeys(CORE, CORE),
+    "adapters": CORE,
+    "products": CORE,
+    "settings": set(),
+    "telemetry": set(),
+    "web": {"settings", "products", *CORE},
+    "codes": {"products", *CORE},
+    "openapi": {"settings", "products", "codes", "openapi_page", *CORE},
+    "openapi_page": set(),
+    "wiring": {"settings", "telemetry", "products", "adapters", *CORE},
+    # a function is served by wiring: it names no adapter
+    "functions": {"settings", "telemetry", "web", "wiring", "products", "openapi", *CORE},
+}
+
+#: The frameworks and services that only some parts may know.
+ONLY_IN: dict[str, set[str]] = {
+    "google": {"adapters"},
+    "sqlite3": {"adapters"},
+    "flask": {"web", "functions"},
+    "werkzeug": {"web", "functions"},
+    "cloudevents": {"functions"},
+}
+
+
+def sources() -> list[Path]:
+    return [
+        path for folder in ("shared", "functions") for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+
+
+def part_of(path: Path) -> str:
+    """The part a file belongs to: `sync` for shared/sync/push.py, `web` for shared/web.py."""
+    steps = path.relative_to(ROOT).with_suffix("").parts
+    return "functions" if steps[0] == "functions" else steps[1]
+
+
+def module_of(path: Path) -> str:
+    steps = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(steps[:-1] if steps[-1] == "__init__" else steps)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it; `a.b.c` for `from a.b import c`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(path: Path) -> Iterator[str]:
+    """The parts of `shared` (or "functions") that a file imports, itself left out."""
+    for name in imported(path):
+        first, *rest = name.split(".")
+        if first == "functions":
+            yield "functions"
+        elif first == "shared" and rest and rest[0] != part_of(path):
+            yield rest[0]
+
+
+FILES = pytest.mark.parametrize("path", sources(), ids=module_of)
+
+
+def test_every_part_has_its_place() -> None:
+    assert {part_of(path) for path in sources()} - {"__init__"} <= set(MAY_IMPORT)
+
+
+@FILES
+def test_imports_point_inward(path: Path) -> None:
+    allowed = MAY_IMPORT.get(part_of(path), set()) | {"errors"}
+    assert set(ours(path)) <= allowed
+
+
+@FILES
+def test_only_adapters_know_services_and_only_functions_know_http(path: Path) -> None:
+    for name in imported(path):
+        assert part_of(path) in ONLY_IN.get(name.partition(".")[0], {part_of(path)}), name
+
+
+@FILES
+def test_only_settings_reads_the_environment(path: Path) -> None:
+    if module_of(path) == "shared.settings":
+        return
+    forbidden = {"environ", "environb", "getenv", "getenvb", "putenv", "load_dotenv"}
+    named = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute | ast.Name)
+    }
+    assert named.isdisjoint(forbidden)
+    assert forbidden.isdisjoint(name.rpartition(".")[2] for name in imported(path))
+
+
+@FILES
+def test_nothing_is_imported_by_a_computed_name(path: Path) -> None:
+    names = set(imported(path))
+    assert not any(name.partition(".")[0] == "importlib" for name in names)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert "__import__" not in {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+
+
+def test_only_wiring_and_what_is_outside_names_adapters() -> None:
+    naming = {
+        module_of(path)
+        for path in sources()
+        if part_of(path) != "adapters" and "adapters" in set(ours(path))
+    }
+    assert naming == {"shared.wiring"}
+
+
+def reachable(start: str) -> set[str]:
+    """Modules of ours that importing `start` may load, through any number of steps."""
+    known = {module_of(path): path for path in sources()}
+    found: set[str] = set()
+    waiting = [name for name in known if name == start or name.startswith(f"{start}.")]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for target in imported(known[name]):
+            waiting += [item for item in (target, target.rpartition(".")[0]) if item in known]
+    return found
+
+
+def test_sync_never_needs_jobs() -> None:
+    # directly or through others
+    assert not [name for name in reachable("shared.sync") if name.startswith("shared.jobs")]
+
+
+def test_nothing_imports_in_a_circle_of_parts() -> None:
+    """wiring, web and openapi are ends: nobody inside knows them."""
+    for part in (*CORE, "products", "adapters"):
+        ends = {"shared.wiring", "shared.web", "shared.openapi", "shared.telemetry"}
+        assert ends.isdisjoint(reachable(f"shared.{part}")), part
+
+
+# --- what a started function has loaded
+
+#: Clients that cost seconds or hundreds of megabytes; each is loaded at its first use.
+COSTLY = (
+    "google.cloud.aiplatform",
+    "google.cloud.storage",
+    "google.cloud.pubsub",
+    "google.cloud.pubsub_v1",
+    "vertexai",
+    "opentelemetry.sdk",
+    "opentelemetry.exporter",
+)
+
+#: The collaborators that every sync makes; none of them may connect or load more than it needs.
+_MAKE = "from shared import wiring; wiring.pusher(); wiring.puller(); wiring.doorbell()"
+
+
+def loaded(code: str, tmp_path: Path, **environ: str) -> set[str]:
+    """Modules that a new process has loaded after running `code`."""
+    script = f"{code}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**_plain(os.environ), "DATA_FOLDER": str(tmp_path), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return set(json.loads(ran.stdout.splitlines()[-1]))
+
+
+def _plain(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment that chooses nothing."""
+    kept = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR")
+    return {name: environ[name] for name in kept if name in environ}
+
+
+CLOUD = {
+    "RECORD_STORE": "firestore",
+    "JOB_QUEUE": "pubsub",
+    "MODEL": "vertex",
+    "VERTEX_ENDPOINT": "1234",
+    "GOOGLE_CLOUD_PROJECT": "demo-clinic",
+    # A client without credentials; it does not connect before it is used.
+    "FIRESTORE_EMULATOR_HOST": "127.0.0.1:9",
+    "PUBSUB_EMULATOR_HOST": "127.0.0.1:9",
+}
+
+
+@pytest.mark.parametrize("environ", [{}, CLOUD], ids=["local", "cloud"])
+@pytest.mark.parametrize("code", ["import functions.sync", f"import functions.sync; {_MAKE}"])
+def test_sync_loads_no_client_that_it_does_not_use(
+    tmp_path: Path, environ: dict[str, str], code: str
+) -> None:
+    modules = loaded(code, tmp_path, **environ)
+    assert [
+        name for name in modules if any(name == c or name.startswith(f"{c}.") for c in COSTLY)
+    ] == []
+    uses_firestore = bool(environ) and _MAKE in code
+    assert ("google.cloud.firestore" in modules) is uses_firestore
+    assert ("sqlite3" in modules) is (_MAKE in code and not environ)
+
+
+def test_the_embedded_profile_loads_nothing_of_google_s(tmp_path: Path) -> None:
+    modules = loaded(f"import functions.sync; {_MAKE}", tmp_path)
+    assert not [name for name in modules if name.startswith(("google.cloud.", "grpc"))]
+
+
+def test_main_loads_only_the_function_that_is_asked_for(tmp_path: Path) -> None:
+    modules = loaded("import main", tmp_path, FUNCTION_TARGET="status")
+    functions = {name for name in modules if name.startswith("functions.")}
+    assert functions == {"functions.status"}

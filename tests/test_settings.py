@@ -1,0 +1,140 @@
+"""Settings: documented, complete, and refused by name when they make no sense."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from shared import settings
+from shared.errors import ConfigurationFault
+from shared.settings import Settings, load
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / ".env.example"
+
+#: What a Google deployment needs beside its choice of adapters.
+GOOGLE = {"GOOGLE_CLOUD_PROJECT": "clinic"}
+
+
+def test_the_example_file_is_current() -> None:
+    assert EXAMPLE.read_text(encoding="utf-8") == settings.example(), (
+        "run: python -m shared.settings > .env.example"
+    )
+
+
+def test_the_example_file_shows_the_defaults() -> None:
+    lines = re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name, _ in lines] == [spec.name.upper() for spec in fields(Settings)]
+    assert load(dict(lines)) == Settings()
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in fields(Settings)])
+def test_every_setting_has_a_sentence(name: str) -> None:
+    [spec] = [spec for spec in fields(Settings) if spec.name == name]
+    sentence = spec.metadata["doc"]
+    assert sentence[0].isupper()
+    assert sentence.endswith(".")
+    assert len(sentence.split()) >= 3
+    # a number says its unit, in its name or in its sentence, and its range
+    if spec.type in ("int", "float"):
+        assert spec.metadata["low"] is not None
+        assert spec.metadata["high"] is not None
+        assert spec.metadata["low"] <= spec.default <= spec.metadata["high"]
+    if spec.metadata["choices"]:
+        assert spec.default in spec.metadata["choices"]
+    if spec.metadata["secret"]:
+        assert spec.default == ""
+
+
+def test_defaults_load_from_an_empty_environment() -> None:
+    assert load({}) == Settings()
+
+
+def test_an_empty_value_counts_as_absent() -> None:
+    assert load(dict.fromkeys((spec.name.upper() for spec in fields(Settings)), "  ")) == Settings()
+
+
+def test_other_variables_are_none_of_ours() -> None:
+    assert load({"PATH": "/bin", "page_rows": "7", "DERMADETECT_PAGE_ROWS": "7"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("1", True), ("YES", True), ("false", False), ("0", False), ("No", False)],
+)
+def test_yes_and_no_are_read_in_their_usual_spellings(text: str, value: bool) -> None:
+    assert load({"VERTEX_DEDICATED": text}).vertex_dedicated is value
+
+
+#: variable that the fault must name, environment
+ABSURD: list[tuple[str, dict[str, str]]] = [
+    # not among the choices
+    ("PRODUCT", {"PRODUCT": "hairdetect"}),
+    ("RECORD_STORE", {"RECORD_STORE": "postgres"}),
+    ("JOB_QUEUE", {"JOB_QUEUE": "celery"}),
+    ("MODEL", {"MODEL": "Scripted"}),
+    ("KEY_STORE", {"KEY_STORE": "drawer"}),
+    ("VERTEX_CREDENTIALS", {"VERTEX_CREDENTIALS": "mine"}),
+    ("LOG_LEVEL", {"LOG_LEVEL": "loud"}),
+    # not of the type
+    ("PAGE_ROWS", {"PAGE_ROWS": "many"}),
+    ("PAGE_ROWS", {"PAGE_ROWS": "2000.0"}),
+    ("MODEL_TIMEOUT_SECONDS", {"MODEL_TIMEOUT_SECONDS": "2 minutes"}),
+    ("VERTEX_DEDICATED", {"VERTEX_DEDICATED": "maybe"}),
+    # no number to count with
+    ("RETRY_BASE_SECONDS", {"RETRY_BASE_SECONDS": "nan"}),
+    ("RETRY_CAP_SECONDS", {"RETRY_CAP_SECONDS": "inf"}),
+    ("MODEL_TIMEOUT_SECONDS", {"MODEL_TIMEOUT_SECONDS": "-inf"}),
+    # needs another one
+    ("GOOGLE_CLOUD_PROJECT", {"RECORD_STORE": "firestore"}),
+    ("GOOGLE_CLOUD_PROJECT", {"JOB_QUEUE": "pubsub"}),
+    ("GOOGLE_CLOUD_PROJECT", {"MODEL": "vertex", "VERTEX_ENDPOINT": "1"}),
+    ("VERTEX_ENDPOINT", {"MODEL": "vertex", **GOOGLE}),
+    # contradicts another one
+    ("LEASE_SECONDS", {"LEASE_SECONDS": "60", "MODEL_TIMEOUT_SECONDS": "60"}),
+    ("MAX_INFLATED_BYTES", {"MAX_INFLATED_BYTES": "1024"}),
+    # too weak
+    ("PAGE_SECRET", {"PAGE_SECRET": "x" * 31}),
+    # beyond either end of its range
+    *(
+        (spec.name.upper(), {spec.name.upper(): str(beyond)})
+        for spec in fields(Settings)
+        if spec.metadata["low"] is not None
+        for beyond in (spec.metadata["low"] - 1, spec.metadata["high"] + 1)
+    ),
+]
+
+
+@pytest.mark.parametrize(("variable", "environ"), ABSURD, ids=lambda value: str(value))
+def test_an_absurd_value_is_refused_by_the_variable_s_name(
+    variable: str, environ: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigurationFault) as caught:
+        load(environ)
+    assert caught.value.field == variable
+    assert variable in caught.value.message
+
+
+def test_a_secret_is_never_repeated_in_a_fault_nor_written_as_an_example() -> None:
+    with pytest.raises(ConfigurationFault) as caught:
+        load({"PAGE_SECRET": "hunter2"})
+    assert "hunter2" not in caught.value.message
+
+
+def test_a_function_with_an_absurd_setting_does_not_start() -> None:
+    started = subprocess.run(
+        [sys.executable, "-c", "import functions.status"],
+        cwd=ROOT,
+        env={**os.environ, "PAGE_ROWS": "-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode != 0
+    assert "PAGE_ROWS must be from 1" in started.stderr

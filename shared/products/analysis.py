@@ -16,7 +16,7 @@ from shared.ai.intake import parsed
 from shared.errors import Fault
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
-from shared.products.dermadetect import JOB, queue_row
+from shared.products.dermadetect import JOB, QUEUE, queue_row
 from shared.sync import record
 from shared.sync.store import Document, Key, RecordStore, Write
 
@@ -37,11 +37,11 @@ class Analyse:
 
     def started(self, job: Job, now_ms: int) -> Sequence[Write]:
         """The phone sees that its case is being read."""
-        return (_row(job, "processing", job.attempts + 1, now_ms),)
+        return self._row(job, "processing", job.attempts + 1, now_ms)
 
     def postponed(self, job: Job, now_ms: int) -> Sequence[Write]:
         """The phone sees that its case waits again."""
-        return (_row(job, "queued", job.attempts, now_ms),)
+        return self._row(job, "queued", job.attempts, now_ms)
 
     def work(self, job: Job) -> Finish:
         """Ask the model. Raises what the gateway raises; the case itself is not touched."""
@@ -81,9 +81,37 @@ class Analyse:
     def _patch(
         job: Job, case: Document, reading: Mapping[str, Any], status: str, now_ms: int
     ) -> Sequence[Write]:
+        # The case was read and is guarded: its row speaks of this very job.
         return (
             record.server_patch(case, {"ai_analysis": dict(reading)}),
-            _row(job, status, job.attempts, now_ms),
+            queue_row(
+                job.subject_id,
+                job.scope_id,
+                job.id,
+                status,
+                job.attempts,
+                job.created_at,
+                now_ms,
+            ),
+        )
+
+    def _row(self, job: Job, status: str, attempts: int, now_ms: int) -> Sequence[Write]:
+        """The phones' row about this job, unless it speaks of a newer job or is deleted."""
+        key = Key(QUEUE, job.subject_id)
+        row = self._store.read([key], (JOB, record.DELETED)).documents.get(key)
+        if row is None or row.fields.get(JOB) != job.id or row.fields.get(record.DELETED):
+            return ()
+        return (
+            queue_row(
+                job.subject_id,
+                job.scope_id,
+                job.id,
+                status,
+                attempts,
+                job.created_at,
+                now_ms,
+                row.version,
+            ),
         )
 
     def _case(self, job: Job) -> Document | None:
@@ -99,7 +127,3 @@ class Analyse:
         patient = self._store.read([key]).documents.get(key)
         fields = patient.fields if patient else {}
         return {"demographics": parsed(fields.get("demographics"))}
-
-
-def _row(job: Job, status: str, attempts: int, now_ms: int) -> Write:
-    return queue_row(job.subject_id, job.scope_id, status, attempts, job.created_at, now_ms)

@@ -33,6 +33,9 @@ JOB = "_job"
 _RISKS = ("green", "yellow", "red")
 _RISK_ALIASES = {"high": "red", "medium": "yellow", "low": "green"}
 
+#: The table that mirrors the jobs for the phones.
+QUEUE = "medgemma_queue"
+
 #: Jobs of red cases come first.
 _PRIORITY = {"red": 0, "yellow": 2}
 
@@ -57,7 +60,7 @@ def _case_effects(turn: Turn) -> Effects:
         jobs.create(
             job_id, ANALYSE, "cases", turn.id, turn.scope_id, turn.now_ms, priority=priority
         ),
-        queue_row(turn.id, turn.scope_id, "queued", 0, turn.now_ms, turn.now_ms),
+        queue_row(turn.id, turn.scope_id, job_id, "queued", 0, turn.now_ms, turn.now_ms),
     )
     return Effects(fields, writes, (Bell(ANALYSE, job_id, turn.id),))
 
@@ -70,20 +73,31 @@ def analysis_job_id(turn: Turn) -> str:
 
 
 def queue_row(
-    case_id: str, scope_id: str, status: str, attempts: int, created_ms: int, now_ms: int
+    case_id: str,
+    scope_id: str,
+    job_id: str,
+    status: str,
+    attempts: int,
+    created_ms: int,
+    now_ms: int,
+    expect: int | None = None,
 ) -> Write:
-    """The row of `medgemma_queue` that tells the phones where a case stands. One a case."""
+    """The row of `medgemma_queue` that tells the phones where a case stands. One a case.
+
+    It speaks of one job; only that job's worker, or a newer job, may write it again.
+    """
     return put(
-        Key("medgemma_queue", case_id),
+        Key(QUEUE, case_id),
         {
             "case_id": case_id,
             "status": status,
             "attempts": attempts,
+            JOB: job_id,
             record.SCOPE: scope_id,
             record.CREATED: created_ms,
             record.MODIFIED: now_ms,
         },
-        None,
+        expect,
     )
 
 

@@ -285,6 +285,31 @@ def test_a_case_deleted_meanwhile_makes_its_job_stale(place: Workplace) -> None:
     assert analyses(place) is None
 
 
+def test_a_stale_job_leaves_the_newer_jobs_row_alone(place: Workplace) -> None:
+    first = place.red_case()
+    phone = place.phone()
+    phone.sync()
+    phone.save("cases", "c1", at=2000, triage_data={"site": "leg"})
+    phone.sync()
+    (newer,) = (job for job in place.jobs() if job.id != first)
+    worker = place.worker()
+    assert worker.run(newer.id) == "done"
+    assert worker.run(first) == "stale"
+    assert place.row() == ("done", 1)
+
+
+def test_a_stale_job_brings_no_deleted_row_back(place: Workplace) -> None:
+    job_id = place.red_case()
+    phone = place.phone()
+    phone.sync()
+    phone.delete("cases", "c1")
+    phone.sync()
+    worker = place.worker()
+    worker.answer("cascade", None, 120)
+    assert worker.run(job_id) == "stale"
+    assert place.fields("medgemma_queue", "c1")["deleted_at"]
+
+
 def test_an_edit_that_leaves_the_input_alone_makes_no_new_job(place: Workplace) -> None:
     place.red_case()
     phone = place.phone()

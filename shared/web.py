@@ -7,6 +7,7 @@ answer: a `Fault` into its status and code, anything else into a 500 that says n
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import re
 import time
@@ -43,6 +44,10 @@ _GZIP_LEVEL = 5
 #: Beyond this a time is in milliseconds, not seconds (the year 5138).
 _MOST_SECONDS = 1e11
 
+#: Unwanted bodies are read up to this many bytes, in pieces of this many.
+_DRAIN_BYTES = 64 * 2**20
+_DRAIN_PIECE = 2**16
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._/=-]{1,128}")
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}")
 
@@ -56,6 +61,7 @@ class Call:
     settings: Settings
     arguments: Mapping[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)  #: added to the answer, also to a refusal
 
     def body(self) -> bytes:
         """The body, inflated. Raises `RequestTooLarge` and `UnsupportedEncoding`, naming the cap."""
@@ -117,6 +123,7 @@ class Call:
         least = self.settings.min_app_version
         named = self.request.headers.get("X-App-Version", "")
         if least and _VERSION.fullmatch(named) and _parts(named) < _parts(least):
+            self.headers["Upgrade"] = f"app/{least}"
             raise AppTooOld(f"This app is too old. Update it to version {least} or later.")
 
 
@@ -184,6 +191,8 @@ def serve(request: Request, routes: Sequence[Route], settings: Settings) -> Resp
     except Exception:  # the last line of defence: the caller must get our shape, whatever broke
         log.exception("request crashed", extra={"request_id": call.request_id})
         response = _refuse(call, Fault("Something went wrong on our side. Try again later."))
+    _drain(request)
+    response.headers.update(call.headers)
     response.headers["X-Request-Id"] = call.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     log.info(
@@ -215,8 +224,22 @@ def _dispatch(call: Call, routes: Sequence[Route]) -> Response:
             return route.handler(call)
         allowed.append(route.method)
     if allowed:
-        raise MethodNotAllowed(f"This path answers {', '.join(sorted(allowed))}.")
+        methods = ", ".join(sorted(allowed))
+        call.headers["Allow"] = methods
+        raise MethodNotAllowed(f"This path answers {methods}.")
     raise NotFound("There is nothing at this path.")
+
+
+def _drain(request: Request) -> None:
+    """Take what is left of a body that nobody wanted, a piece at a time.
+
+    The framework reads the rest into memory before it answers, so that the connection survives; an
+    endless body of somebody without a token must not cost memory, so beyond a bound it is not read.
+    """
+    for _ in range(_DRAIN_BYTES // _DRAIN_PIECE):
+        if not request.stream.read(_DRAIN_PIECE):
+            return
+    request.stream = io.BytesIO()
 
 
 def _refuse(call: Call, fault: Fault) -> Response:

@@ -14,7 +14,7 @@ from shared import wiring
 from shared.jobs.bells import bell_of
 from shared.products.dermadetect import ANALYSE
 
-SETTINGS = wiring.begin("analyse")
+SETTINGS = wiring.begin()
 
 log = logging.getLogger("shared.jobs.analyse")
 

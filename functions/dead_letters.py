@@ -15,7 +15,7 @@ from shared.errors import Contended
 from shared.jobs.bells import bell_of
 from shared.jobs.sweep import revive
 
-SETTINGS = wiring.begin("dead_letters")
+SETTINGS = wiring.begin()
 
 log = logging.getLogger("shared.jobs.dead_letters")
 

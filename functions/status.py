@@ -11,7 +11,7 @@ from shared import wiring
 from shared.sync.pull import EPOCH
 from shared.web import Call, Route, answer, serve
 
-SETTINGS = wiring.begin("status")
+SETTINGS = wiring.begin()
 
 _OPENAPI = Path(__file__).parent.parent / "infra" / "openapi.json"
 

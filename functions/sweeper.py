@@ -9,7 +9,7 @@ from flask import Request, Response
 from shared import wiring
 from shared.web import Call, Route, answer, serve
 
-SETTINGS = wiring.begin("sweeper")
+SETTINGS = wiring.begin()
 
 
 def sweep(call: Call) -> Response:

@@ -20,7 +20,7 @@ from shared.sync.pull import Start
 from shared.sync.push import Outcome
 from shared.web import Call, Route, answer, serve
 
-SETTINGS = wiring.begin("sync")
+SETTINGS = wiring.begin()
 
 log = logging.getLogger("shared.sync.function")
 

@@ -8,6 +8,7 @@ variable's name; secrets have no default. `.env.example` is generated from the t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -156,6 +157,8 @@ class Settings:
             raise _absurd("GOOGLE_CLOUD_PROJECT", f"is needed with {google[0]}")
         if self.model == "vertex" and not self.vertex_endpoint:
             raise _absurd("VERTEX_ENDPOINT", "is needed with MODEL=vertex")
+        if not re.fullmatch(r"(\d{1,6}(\.\d{1,6}){0,3})?", self.min_app_version):
+            raise _absurd("MIN_APP_VERSION", "must be numbers like 1.4.0")
         if self.page_secret and len(self.page_secret) < 32:
             raise _absurd("PAGE_SECRET", "needs at least 32 characters")
         if self.lease_seconds <= self.model_timeout_seconds:

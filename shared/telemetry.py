@@ -20,9 +20,9 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 class JsonFormatter(logging.Formatter):
     """Formats a record as one line of JSON with `severity`, `message`, `time` and the extras."""
 
-    def __init__(self, service: str, version: str) -> None:
+    def __init__(self, version: str) -> None:
         super().__init__()
-        self._labels = {"service": service, "version": version}
+        self._labels = {"version": version}
 
     def format(self, entry: logging.LogRecord) -> str:
         """One line; extras that are no JSON values are named by their type."""
@@ -43,13 +43,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=lambda value: type(value).__name__, ensure_ascii=False)
 
 
-def start(service: str, version: str, level: str) -> None:
+def start(version: str, level: str) -> None:
     """Send this process's logs to standard output as JSON. Calling it again changes nothing."""
     root = logging.getLogger("shared")
     if any(isinstance(handler.formatter, JsonFormatter) for handler in root.handlers):
         return
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter(service, version))
+    handler.setFormatter(JsonFormatter(version))
     root.addHandler(handler)
     root.setLevel(level)
     root.propagate = False

@@ -32,14 +32,16 @@ _CALLS_AN_ATTEMPT = 2
 
 
 def settings() -> Settings:
-    """The settings of this process; the first call starts its logs."""
+    """The settings of this process."""
     return current()
 
 
-def begin(function: str) -> Settings:
+def begin() -> Settings:
     """Start a function: read the settings (a bad one stops here, by name) and start its logs."""
     chosen = current()
-    telemetry.start(function, chosen.service_version, chosen.log_level)
+    telemetry.start(chosen.service_version, chosen.log_level)
+    if chosen.token_jwks:
+        verification_keys()
     return chosen
 
 

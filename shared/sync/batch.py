@@ -17,7 +17,7 @@ import orjson
 
 from shared.errors import InvalidCursor, InvalidRequest
 from shared.sync import record
-from shared.sync.collection import Collection, Product, RecordFault, Type
+from shared.sync.collection import Collection, Product, RecordFault, Type, Wire
 from shared.sync.pull import Pull, Row
 from shared.sync.push import Conflict, Entry, Outcome, Push, Refusal
 from shared.sync.store import STAMP, Document
@@ -27,6 +27,8 @@ _MOST_SECONDS = 1e11
 
 #: Longest id or code of a refused record that is repeated in an answer.
 _MAX_ECHOED_ID = 128
+
+_WIRE = Wire(ms_per_unit=1000)
 
 _SYNC_STATES = ("new", "dirty", "synced", "deleted")
 
@@ -152,7 +154,7 @@ def _entry(collection: Collection, raw: Mapping[str, Any], scope_id: str | None)
         collection,
         str(record_id),
         raw,
-        coerced=collection.coerce(raw),
+        coerced=collection.coerce(raw, _WIRE),
         raw_ms=raw_ms,
         scope_id=own_scope or scope_id,
     )

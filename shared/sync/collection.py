@@ -120,6 +120,13 @@ class Coerced(NamedTuple):
     unknown: tuple[str, ...]
 
 
+class Wire(NamedTuple):
+    """How a dialect writes values: JSON columns as text or not, times in units of so many ms."""
+
+    json_as_text: bool = False
+    ms_per_unit: int = 1
+
+
 _NOTHING = Effects()
 
 #: Columns of the protocol itself: neither declared fields nor unknown.
@@ -190,11 +197,10 @@ class Collection:
     def required(self) -> tuple[str, ...]:
         return tuple(item.name for item in self.fields if item.required)
 
-    def coerce(self, raw: Mapping[str, Any], *, json_as_text: bool = False) -> Coerced:
-        """Check a phone's record against the declaration.
+    def coerce(self, raw: Mapping[str, Any], wire: Wire = Wire()) -> Coerced:  # noqa: B008
+        """Check a phone's record against the declaration; `wire` is how its dialect writes values.
 
-        `json_as_text`: JSON columns arrive as strings (WatermelonDB). Raises `RecordFault` for the
-        first field that cannot be stored.
+        Raises `RecordFault` for the first field that cannot be stored.
         """
         values: dict[str, Any] = {}
         sent: dict[str, Any] = {}
@@ -215,7 +221,7 @@ class Collection:
                     raise RecordFault(name, "missing_field", f"{name} must not be null")
                 values[name] = None
                 continue
-            accepted = stored(spec, value, json_as_text=json_as_text)
+            accepted = stored(spec, value, wire)
             if spec.aliases and accepted != value:
                 altered = True
             values[name] = accepted
@@ -228,16 +234,16 @@ class Collection:
                 raise RecordFault(name, "missing_field", f"{name} is needed for a new record")
 
 
-def stored(spec: Field, value: Any, *, json_as_text: bool = False) -> Any:
+def stored(spec: Field, value: Any, wire: Wire = Wire()) -> Any:  # noqa: B008  it is frozen
     """A value as it is stored. Raises `RecordFault` when it is not of the declared type."""
-    return _COERCE[spec.type](spec, value, json_as_text)
+    return _COERCE[spec.type](spec, value, wire)
 
 
 def _wrong(spec: Field, expected: str) -> RecordFault:
     return RecordFault(spec.name, "wrong_type", f"{spec.name} must be {expected}")
 
 
-def _string(spec: Field, value: Any, _: bool) -> str:
+def _string(spec: Field, value: Any, _: Wire) -> str:
     if not isinstance(value, str):
         raise _wrong(spec, "a string")
     if len(value) > spec.max_length:
@@ -254,7 +260,7 @@ def _string(spec: Field, value: Any, _: bool) -> str:
     return text
 
 
-def _number(spec: Field, value: Any, _: bool) -> int | float:
+def _number(spec: Field, value: Any, _: Wire) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(spec, "a number")
     low = -record.MAX_INTEGER if spec.low is None else spec.low
@@ -272,21 +278,29 @@ def _number(spec: Field, value: Any, _: bool) -> int | float:
     return value
 
 
-def _integer(spec: Field, value: Any, flag: bool) -> int:
-    number = _number(spec, value, flag)
+def _integer(spec: Field, value: Any, wire: Wire) -> int:
+    number = _number(spec, value, wire)
     if not isinstance(number, int):
         raise _wrong(spec, "a whole number")
     return number
 
 
-def _boolean(spec: Field, value: Any, _: bool) -> bool:
+def _time(spec: Field, value: Any, wire: Wire) -> int:
+    """Any moment that a phone can mean: the years 1678 to 9999 and a little before."""
+    moment = round(_number(spec, value, wire) * wire.ms_per_unit)
+    if not -(10**13) < moment < 10**15:
+        raise RecordFault(spec.name, "number_out_of_range", f"{spec.name} is no time")
+    return moment
+
+
+def _boolean(spec: Field, value: Any, _: Wire) -> bool:
     if not isinstance(value, bool):
         raise _wrong(spec, "true or false")
     return value
 
 
-def _json(spec: Field, value: Any, as_text: bool) -> str:
-    if as_text and isinstance(value, str):
+def _json(spec: Field, value: Any, wire: Wire) -> str:
+    if wire.json_as_text and isinstance(value, str):
         try:
             text = value.encode()
             if record.too_deep(text):
@@ -309,13 +323,13 @@ def _json(spec: Field, value: Any, as_text: bool) -> str:
     return canonical
 
 
-def _map(spec: Field, value: Any, _: bool) -> dict[str, Any]:
+def _map(spec: Field, value: Any, _: Wire) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _wrong(spec, "an object")
     return value
 
 
-def _strings(spec: Field, value: Any, _: bool) -> list[str]:
+def _strings(spec: Field, value: Any, _: Wire) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _wrong(spec, "a list of strings")
     if len(value) > MAX_STRINGS or any(len(item) > MAX_STRING_OF_LIST for item in value):
@@ -327,12 +341,12 @@ def _strings(spec: Field, value: Any, _: bool) -> list[str]:
     return value
 
 
-_COERCE: dict[Type, Callable[[Field, Any, bool], Any]] = {
+_COERCE: dict[Type, Callable[[Field, Any, Wire], Any]] = {
     Type.STRING: _string,
     Type.NUMBER: _number,
     Type.INTEGER: _integer,
     Type.BOOLEAN: _boolean,
-    Type.TIME: _integer,
+    Type.TIME: _time,
     Type.JSON: _json,
     Type.MAP: _map,
     Type.STRINGS: _strings,

@@ -19,7 +19,7 @@ def sweep(call: Call) -> Response:
     return answer(swept)
 
 
-ROUTES = (Route("POST", "/", sweep), Route("POST", "/_tasks/sweeper", sweep))
+ROUTES = (Route("POST", "/", sweep),)
 
 
 def sweeper(request: Request) -> Response:

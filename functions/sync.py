@@ -15,6 +15,7 @@ from shared.accounts import tokens
 from shared.accounts.membership import Caller
 from shared.errors import InvalidRequest, QueueUnavailable
 from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell
+from shared.killpoints import reach
 from shared.sync import batch
 from shared.sync.pull import Start
 from shared.sync.push import Outcome
@@ -51,6 +52,7 @@ def batch_sync(call: Call) -> Response:
     else:
         outcome = wiring.pusher().push(caller, asked.push, now_ms)
         ring(outcome.bells)
+        reach("sync.rung")
         start = Start(asked.push.cursor_ms, tuple(outcome.show))
         pull = wiring.puller().start(caller, start, now_ms, **limits)
     value = batch.render(wiring.product(), outcome, pull, asked.push.clock_offset_ms)

@@ -139,6 +139,12 @@ class Settings:
         choices=("default", "anonymous"),
     )
 
+    kill_folder: str = _setting(
+        "",
+        "Tests only: where the name of the next point to die at is found (shared/killpoints.py).",
+    )
+    k_service: str = _setting("", "Set by Cloud Run: the service that this process is.")
+
     log_level: str = _setting(
         "INFO", "Least severe log line written.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )
@@ -159,6 +165,8 @@ class Settings:
             raise _absurd("VERTEX_ENDPOINT", "is needed with MODEL=vertex")
         if not re.fullmatch(r"(\d{1,6}(\.\d{1,6}){0,3})?", self.min_app_version):
             raise _absurd("MIN_APP_VERSION", "must be numbers like 1.4.0")
+        if self.kill_folder and self.k_service:
+            raise _absurd("KILL_FOLDER", "is for tests and must not be set on Cloud Run")
         if self.page_secret and len(self.page_secret) < 32:
             raise _absurd("PAGE_SECRET", "needs at least 32 characters")
         if self.lease_seconds <= self.model_timeout_seconds:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from pathlib import Path
 
-from shared import telemetry
+from shared import killpoints, telemetry
 from shared.accounts.keys import SigningKeys, VerificationKeys
 from shared.accounts.tokens import TokenPolicy
 from shared.ai.gateway import Gateway
@@ -42,6 +43,8 @@ def begin() -> Settings:
     telemetry.start(chosen.service_version, chosen.log_level)
     if chosen.token_jwks:
         verification_keys()
+    if chosen.kill_folder:
+        killpoints.arm(Path(chosen.kill_folder))
     return chosen
 
 
@@ -80,9 +83,9 @@ def doorbell() -> Doorbell:
         from shared.adapters.pubsub import PubSubDoorbell
 
         return PubSubDoorbell(chosen.google_cloud_project, chosen.topic_prefix)
-    from shared.adapters.sqlite_queue import SqliteDoorbell
+    from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
 
-    return SqliteDoorbell(chosen.data_path / "queue.db")
+    return SqliteDoorbell(chosen.data_path / FILE_NAME)
 
 
 @cache

@@ -20,14 +20,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import QueueUnavailable
-from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell
+from shared.jobs.queue import REST_SECONDS, RING_TIMEOUT_SECONDS, Bell
 
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import PublisherClient
-
-#: How long rings fail at once after one has failed, seconds: longer than the rings of one sync
-#: follow each other, shorter than a person waits before trying again.
-REST_SECONDS = 5.0
 
 
 class PubSubDoorbell:

@@ -10,7 +10,8 @@ Promises of the port (`shared/sync/store.py`), kept like this:
 - `read_at` is the version of the newest commit in the snapshot, never the wall clock: a commit that
   comes later has a later version, so nothing slips in behind a cursor.
 - There is no history: `read_at` in `read` and `query` is ignored, the newest state is read. A
-  document that is written again while a listing runs leaves that listing and stands in the next.
+  document that is written again while a listing runs leaves that listing and stands in the next;
+  a query of more than a page (500) may meet it twice or not at all.
 
 Any number of threads and processes may share the file. Nothing is opened before the first use, and
 a forked process opens its own connections.
@@ -137,6 +138,8 @@ class SqliteStore(RecordStore):
         clock: Callable[[], int] = wall_clock,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
+        if str(path) == ":memory:":
+            raise ValueError("the store needs a file: its connections share one database")
         self._path = Path(path)
         self._indexes = indexes or INDEXES
         self._clock = clock

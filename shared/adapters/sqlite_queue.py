@@ -36,16 +36,12 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from shared.errors import QueueUnavailable
-from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell
+from shared.jobs.queue import REST_SECONDS, RING_TIMEOUT_SECONDS, Bell
 
 log = logging.getLogger(__name__)
 
 #: The file's name in the data folder. Not the records' file: a ring must not wait for a push.
 FILE_NAME = "queue.db"
-
-#: How long rings fail at once after one has failed, seconds: a sync with five red cases must not
-#: wait for the lock five times.
-REST_SECONDS = 5.0
 
 #: How often the dispatcher looks for new rows, seconds. A look takes 0.05 ms.
 POLL_SECONDS = 0.05

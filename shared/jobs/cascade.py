@@ -14,6 +14,7 @@ from shared.errors import Contended, Fault
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
+from shared.killpoints import reach
 from shared.sync import record
 from shared.sync.collection import Product
 from shared.sync.store import Document, Query, RecordStore, Write, patch
@@ -96,3 +97,4 @@ class Cascade:
             return
         with suppress(Contended):  # a child changed meanwhile; the next pass finds it again
             self._store.commit(batch)
+            reach("cascade.batch")

@@ -4,7 +4,7 @@ A bell that is lost costs at most a minute (the sweeper rings what is due), a be
 costs one read. Nothing depends on bells arriving once, in order, or at all.
 
 Both adapters deliver a bell as a Pub/Sub push request to the subscriber of its kind:
-`{"message": {"data": base64(JSON of the bell), "attributes": {}, "messageId", "publishTime"},
+`{"message": {"data": base64(JSON of the bell), "attributes": {"kind"}, "messageId", "publishTime"},
 "subscription"}`; a 2xx answer acknowledges, anything else or no answer within the ack deadline is
 delivered again with backoff, and after the subscription's delivery attempts to the dead-letter
 subscriber.
@@ -16,6 +16,10 @@ from typing import NamedTuple, Protocol
 
 #: Longest a ring may take, seconds. A sync waits for it, so it is short; the sweeper catches up.
 RING_TIMEOUT_SECONDS = 2.0
+
+#: How long rings fail at once after one that got no answer, seconds: a sync with five red cases must
+#: not wait five times; shorter than a person waits before trying again.
+REST_SECONDS = 5.0
 
 
 class Bell(NamedTuple):
@@ -33,7 +37,8 @@ class Doorbell(Protocol):
         """Ask that the subscriber of `bell.kind` be called soon.
 
         Waits for the answer at most `RING_TIMEOUT_SECONDS`, does not try again, and raises
-        `QueueUnavailable` when it is not known to have been taken.
+        `QueueUnavailable` when it is not known to have been taken. After a ring without an answer
+        the next ones fail at once for `REST_SECONDS`.
         """
         ...
 

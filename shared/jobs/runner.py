@@ -23,6 +23,7 @@ from typing import Protocol
 from shared.errors import Contended, Fault, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, RetryPolicy
+from shared.killpoints import reach
 from shared.sync.store import Query, RecordStore, Write
 
 log = logging.getLogger(__name__)
@@ -148,8 +149,10 @@ class Runner:
         if isinstance(job, str):
             return job
         task = self._tasks[job.kind]
+        reach("job.claimed")
         try:
             finish, state, fault = task.work(job), jobs.DONE, None
+            reach("job.worked")
         except StoreUnavailable:
             raise
         except Exception as error:  # anything a task may raise counts as one failed attempt
@@ -207,6 +210,7 @@ class Runner:
             self._store.commit([move, *self._tasks[job.kind].postponed(job, now)])
         except Contended:
             return "held"  # the lease ran out and another worker took over
+        reach("job.postponed")
         return jobs.QUEUED
 
     def _finish(self, job: Job, finish: Finish, state: str, fault: Fault | None) -> str:
@@ -224,6 +228,7 @@ class Runner:
             code = None if fault is None else fault.code
             try:
                 self._store.commit([job.move(reached, now, fault=code), *(writes or ())])
+                reach("job.finished")
                 return reached
             except Contended:
                 continue

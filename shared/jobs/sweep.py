@@ -14,6 +14,7 @@ from shared.errors import QueueUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.queue import Bell, Doorbell
 from shared.jobs.runner import Runner
+from shared.killpoints import reach
 from shared.sync.store import Query, RecordStore, delete
 
 #: Bells rung for one kind in one sweep; subscribers go on with what is due by themselves.
@@ -69,6 +70,7 @@ class Sweeper:
                 swept.queue_down = True
                 return
             swept.rung += 1
+            reach("sweep.rung")
 
     def _expire_receipts(self) -> int:
         query = Query(

@@ -35,6 +35,7 @@ from shared.accounts import membership
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller, Memberships
 from shared.errors import InvalidCursor, PageExpired
+from shared.killpoints import reach
 from shared.sync import record
 from shared.sync.collection import Collection, Product
 from shared.sync.store import Change, Document, Key, Position, RecordStore
@@ -271,6 +272,7 @@ class Puller:
                     if item is None:
                         continue
                     yield item
+                    reach("pull.listing")
                     count += 1
                     used += _weight(change.document)
                     if (rows and count >= rows) or (size and used >= size):

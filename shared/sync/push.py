@@ -27,6 +27,7 @@ from shared.accounts import membership
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller, Memberships
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
+from shared.killpoints import reach
 from shared.sync import record
 from shared.sync.collection import (
     MAX_RECORD_BYTES,
@@ -752,6 +753,7 @@ class _Round:
 
     def commit(self, receipt: Key) -> None:
         """Apply the steps, in one commit if they fit, the receipt in the last one."""
+        reach("push.read")
         self.outcome.receipt_id = receipt.id
         if not self.steps:
             return  # every record was there already: a replay writes nothing
@@ -764,12 +766,14 @@ class _Round:
             full = len(batch) + len(guards) + len(step.writes) + 1 > self.limits.writes
             if batch and (full or size + step.size > self.limits.size):
                 self._commit(batch, guards, versions)
+                reach("push.committed_part")
                 batch, guards, size = {}, {}, 0
             batch.update((write.key, write) for write in step.writes)
             if step.guard is not None:
                 guards[step.guard] = None
             size += step.size
         self._commit(batch, guards, versions)
+        reach("push.committed")
 
     def _commit(
         self, batch: Mapping[Key, Write], guards: Iterable[Key], versions: dict[Key, int]

@@ -169,11 +169,12 @@ def _run(processes: list[Any]) -> None:
 
 
 def test_a_forked_worker_opens_its_own_connections(path: Path) -> None:
-    # Given a server that used its store before it forked
-    store = SqliteStore(path)
+    # Given a server that used its store, and forks while one of its threads commits
+    store = SqliteStore(path, timeout_seconds=2)
     version = store.commit([put(A, {"n": 1}, ABSENT)])
-    # When a worker uses and closes the store it inherited
-    worker = os.fork()
+    with store._process_here().writing(1):
+        worker = os.fork()
+    # When the worker uses and closes the store it inherited
     if worker == 0:
         try:
             store.commit([patch(A, {"n": 2}, version)])
@@ -186,6 +187,12 @@ def test_a_forked_worker_opens_its_own_connections(path: Path) -> None:
     reading = store.read([A])
     assert reading.documents[A].fields["n"] == 2
     store.commit([patch(A, {"n": 3}, reading.documents[A].version)])
+
+
+def test_a_database_in_memory_is_refused() -> None:
+    """Each connection would have a database of its own."""
+    with pytest.raises(ValueError, match="file"):
+        SqliteStore(":memory:")
 
 
 # -- indexes -------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ class Upstream(ThreadingHTTPServer):
     """A function's process: the path says how it behaves."""
 
     daemon_threads = True
+    request_queue_size = 256  # the default of 5 resets connections under load
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

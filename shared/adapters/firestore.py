@@ -33,7 +33,6 @@ this: all answers of a read are valid at its last `read_time`.
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -118,7 +117,8 @@ _COMMIT_FAULTS: tuple[tuple[type[Exception], str, type[Fault], str], ...] = (
     (api.InvalidArgument, "too big", CommitTooBig, "the commit is too big for Firestore"),
     (api.InvalidArgument, "entity size", CommitTooBig, "a document is over Firestore's 1 MiB"),
     (api.InvalidArgument, "exceeds the max", CommitTooBig, "the commit is too big for Firestore"),
-    (api.InvalidArgument, "is longer than", CommitTooBig, "a value is over Firestore's 1 MiB"),
+    (api.InvalidArgument, "payload size", CommitTooBig, "the commit is too big to send"),
+    (api.InvalidArgument, "longer than 1048", CommitTooBig, "a value is over Firestore's 1 MiB"),
     (api.InvalidArgument, "", StoreFault, "Firestore refused a value of the commit"),
     (api.ResourceExhausted, "message exceeds", CommitTooBig, "the commit is over 4 MiB"),
     (api.ResourceExhausted, "message larger", CommitTooBig, "the commit is too big to send"),
@@ -132,13 +132,13 @@ _READ_FAULTS: tuple[tuple[type[Exception], str, type[Fault], str], ...] = (
         api.FailedPrecondition,
         "",
         StoreFault,
-        "its index is missing, or the snapshot too old",
+        "the query's index is missing, or its snapshot is too long ago",
     ),
     (
         api.InvalidArgument,
         "",
         StoreFault,
-        "Firestore cannot read this, or not at this time",
+        "Firestore cannot run this query, or not at this snapshot",
     ),
     (api.NotFound, "", StoreUnavailable, "the Firestore database does not exist"),
     (api.PermissionDenied, "", StoreUnavailable, "Firestore refused this service's identity"),
@@ -154,13 +154,17 @@ _PASSING = (
     api.InternalServerError,
     api.ResourceExhausted,
     api.ServiceUnavailable,
+    api.Unknown,  # "Stream removed"
 )
 
 T = TypeVar("T")
 
 
 class FirestoreStore(RecordStore):
-    """Documents in a Firestore database; credentials are the environment's. Threads may share it."""
+    """Documents in a Firestore database; credentials are the environment's.
+
+    Threads may share it; processes may not: make it after a fork.
+    """
 
     def __init__(
         self,
@@ -178,7 +182,7 @@ class FirestoreStore(RecordStore):
         self._metadata: Any = self._client._rpc_metadata
         self._database: str = self._client._database_string
         self._parent = f"{self._database}/documents"
-        emulated = "FIRESTORE_EMULATOR_HOST" in os.environ
+        emulated = self._client._emulator_host is not None
         self._turnstile = self._name(TURNSTILE) if emulated else None
         self._closed = False
 

@@ -289,7 +289,7 @@ class SqliteStore(RecordStore):
             with process.opening:
                 if not process.prepared:
                     _turn_on_wal(db, self._timeout)
-                    _prepare(db, composite_indexes(self._indexes))
+                    _prepare(db, declared_indexes(self._indexes))
                     process.prepared = True
         except BaseException:
             db.close()
@@ -492,10 +492,22 @@ def _behind(order: Sequence[tuple[str, str]], last: Sequence[Any]) -> tuple[str,
     return f"{start} AND ({' OR '.join(f'({case})' for case in cases)})", [last[0], *values]
 
 
-def composite_indexes(path: Path) -> dict[str, str]:
-    """Name and SQL of an index for each composite index in a Firebase CLI file."""
+def declared_indexes(path: Path) -> dict[str, str]:
+    """Name and SQL of an index for each index that a Firebase CLI file asks for.
+
+    Composite ones, and single fields that its overrides leave indexed.
+    """
     wanted: dict[str, str] = {}
-    for index in json.loads(path.read_text("utf-8"))["indexes"]:
+    file = json.loads(path.read_text("utf-8"))
+    single = [
+        {
+            "collectionGroup": override["collectionGroup"],
+            "fields": [{"fieldPath": override["fieldPath"], **entry}],
+        }
+        for override in file["fieldOverrides"]
+        for entry in override["indexes"]
+    ]
+    for index in [*file["indexes"], *single]:
         fields = [(field["fieldPath"], field.get("order")) for field in index["fields"]]
         if fields == [("scope_id", "ASCENDING"), (STAMP, "ASCENDING")]:
             continue  # the index `changes` serves it

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.sqlite import INDEXES, SqliteStore, composite_indexes, wall_clock
+from shared.adapters.sqlite import INDEXES, SqliteStore, declared_indexes, wall_clock
 from shared.errors import Contended, StoreUnavailable
 from shared.sync.store import ABSENT, Key, Query, patch, put
 
@@ -302,7 +302,7 @@ def test_the_changes_of_thirty_scopes_are_merged_without_sorting(path: Path) -> 
 
 
 def test_every_index_of_the_deployment_can_be_made(path: Path) -> None:
-    wanted = composite_indexes(INDEXES)
+    wanted = declared_indexes(INDEXES)
     store = SqliteStore(path)
     store.read([A])
     with store._connection() as db:

@@ -1,0 +1,113 @@
+"""Deployments that tests may hurt: short leases, quick sweeps, a model under the test's control."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.phone import Json, Phone, Refused
+from infra.local.stack import Stack
+from infra.local.vertex import VertexServer
+from tests.e2e.conftest import PROFILES, Deployment
+
+#: Longest that anything here may take before it counts as stuck, seconds.
+PATIENCE_SECONDS = 90.0
+
+LEASE_SECONDS = 5
+
+
+class Ward(Deployment):
+    """A deployment with its model server and the folder from which its processes are killed."""
+
+    def __init__(self, stack: Stack, vertex: VertexServer, kill_folder: Path) -> None:
+        super().__init__(stack)
+        self.vertex, self.kill_folder = vertex, kill_folder
+
+    def team(self) -> tuple[str, str]:
+        """A user alone in a new team."""
+        name = uuid.uuid4().hex[:8]
+        self.join(f"chw-{name}", f"team-{name}")
+        return f"chw-{name}", f"team-{name}"
+
+    def died(self, point: str) -> int:
+        """How many processes died at a point so far."""
+        return len(list(self.kill_folder.glob(f"died-{point}-*")))
+
+
+def insist(phone: Phone, body: Json) -> Json:
+    """Send as an app does: the same request again until there is an answer."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return phone.send(body, phone)
+        except (OSError, ValueError, Refused) as error:
+            if isinstance(error, Refused) and error.status < 500:
+                raise
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds; fail with its name if it never does."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < end, f"{what}: still not after {PATIENCE_SECONDS} s"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def wards(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Ward]]:
+    """Wards by profile, each started once."""
+    running: dict[str, Ward] = {}
+
+    def start(profile: str) -> Ward:
+        if profile in running:
+            return running[profile]
+        if profile == "emulator":
+            request.getfixturevalue("firestore_emulator")
+            request.getfixturevalue("pubsub_emulator")
+        vertex = VertexServer().start()
+        folder = tmp_path_factory.mktemp(f"ward-{profile}")
+        kill_folder = folder / "kill"
+        kill_folder.mkdir()
+        environ = {
+            "GOOGLE_CLOUD_PROJECT": f"ward-{uuid.uuid4().hex[:8]}",
+            "MODEL": "vertex",
+            "VERTEX_ENDPOINT": "1234567890",
+            "VERTEX_API_ENDPOINT": vertex.url,
+            "VERTEX_CREDENTIALS": "anonymous",
+            "REQUESTS_CA_BUNDLE": str(vertex.ca),
+            "NO_PROXY": "localhost,127.0.0.1",
+            "KILL_FOLDER": str(kill_folder),
+            "LEASE_SECONDS": str(LEASE_SECONDS),
+            "MODEL_TIMEOUT_SECONDS": "2",
+            "RETRY_BASE_SECONDS": "0.2",
+        }
+        stack = Stack(
+            profile=profile,
+            data=folder,
+            sweep_seconds=0.5,
+            min_backoff_seconds=1,
+            environ=environ,
+        )
+        running[profile] = Ward(stack.start(), vertex, kill_folder)
+        return running[profile]
+
+    yield start
+    for ward in running.values():
+        ward.store.close()
+        ward.stack.stop()
+        ward.vertex.close()
+
+
+@pytest.fixture(params=PROFILES)
+def ward(request: pytest.FixtureRequest, wards: Callable[[str], Ward]) -> Ward:
+    """A running deployment of a profile, to be hurt and healed."""
+    return wards(request.param)

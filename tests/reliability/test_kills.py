@@ -1,0 +1,124 @@
+"""SIGKILL of the real process at every named point, on both profiles.
+
+The phone does what a phone does: it sends the same again. Afterwards everything is there once: the
+records, one job for the red case, one analysis, no child of a deleted parent.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from infra.local.phone import Phone
+from infra.local.vertex import status
+from shared.jobs import job as jobs
+from shared.killpoints import POINTS, aim
+from shared.sync import record
+from shared.sync.store import Key, Query
+from tests.reliability.conftest import Ward, insist, until
+
+#: More than one commit holds, so that a push has a middle.
+_MANY = 620
+
+
+def fields(ward: Ward, table: str, name: str) -> dict[str, Any]:
+    key = Key(table, name)
+    document = ward.store.read([key]).documents.get(key)
+    return {} if document is None else document.fields
+
+
+def red_day(phone: Phone, stem: str, more: int) -> str:
+    phone.save("patients", f"{stem}-p", demographics={"age": 50})
+    phone.save("patients", f"{stem}-q", demographics={"age": 5})
+    red = f"{stem}-red"
+    phone.save("cases", red, patient_id=f"{stem}-p", risk_level="red", triage_data={"site": "arm"})
+    for number in range(more):
+        name = f"{stem}-{number}"
+        phone.save("cases", name, patient_id=f"{stem}-q", risk_level="green", triage_data={})
+    return red
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_point_everything_happens_exactly_once(ward: Ward, point: str) -> None:
+    # given a phone with a red case, and a process that will die at this point
+    user, team = ward.team()
+    stem = uuid.uuid4().hex[:6]
+    phone = ward.phone(user)
+    more = _MANY if point == "push.committed_part" else 3
+    red = red_day(phone, stem, more)
+    died_before = ward.died(point)
+    asked_before = len(ward.vertex.requests)
+    if point == "job.postponed":
+        ward.vertex.faults.append(status(503))
+    if point == "sweep.rung":
+        # nobody answers the bell of the push: the job is left to the sweeper
+        ward.vertex.faults.append(status(503))
+    aim(ward.kill_folder, point)
+
+    # when it syncs, again and again until there is an answer, and later deletes the other patient
+    answer = insist(phone, phone.request())
+    phone.apply(answer)
+    assert answer["rejected"] == []
+    assert len(answer["accepted"]["cases"]) == more + 1
+    phone.delete("patients", f"{stem}-q")
+    phone.apply(insist(phone, phone.request()))
+
+    # then the process has died, and everything is there all the same
+    until(lambda: ward.died(point) == died_before + 1, f"nobody died at {point}")
+    until(lambda: "ai_analysis" in fields(ward, "cases", red), "the analysis")
+    until(lambda: fields(ward, "medgemma_queue", red).get("status") == "done", "the queue's row")
+    children = Query("cases", where=(("patient_id", "==", f"{stem}-q"),))
+    until(
+        lambda: all(child.fields.get(record.DELETED) for child in ward.store.query(children)),
+        "a child of the deleted patient lives",
+    )
+    assert len(list(ward.store.query(children))) == more
+
+    # once
+    job = fields(ward, "jobs", fields(ward, "cases", red)["_job"])
+    assert job["state"] == jobs.DONE
+    assert [entry["state"] for entry in job["history"]].count(jobs.DONE) == 1
+    assert fields(ward, "cases", red)["ai_analysis"]["status"] == "ok"
+    own = Query(jobs.COLLECTION, where=(("subject_id", "==", red),))
+    assert len(list(ward.store.query(own))) == 1
+    conflicts = Query("conflicts", where=((record.SCOPE, "==", team),))
+    assert list(ward.store.query(conflicts)) == []
+    asked = len(ward.vertex.requests) - asked_before
+    assert asked <= 3  # once, and once more for each worker that died with the answer
+
+    # and the phone holds what the server holds
+    for _ in range(2):
+        phone.cursor = 0
+        phone.rows = {}
+        answer = insist(phone, phone.request())
+        phone.apply(answer)
+    held = {name for table, name in phone.rows if table == "cases"}
+    assert held == {red}
+
+
+def test_a_power_cut_of_everything_loses_nothing(ward: Ward) -> None:
+    # given a red case that was just stored
+    user, _ = ward.team()
+    stem = uuid.uuid4().hex[:6]
+    phone = ward.phone(user)
+    red = red_day(phone, stem, 3)
+    answer = insist(phone, phone.request())
+    # when everything that serves is killed at once, and started again
+    ward.stack.kill()
+    ward.stack.start()
+    # then the same request gets the same verdicts, and the analysis arrives
+    again = insist(phone, phone.request())
+    assert again["receipt"] == answer["receipt"]
+    assert again["accepted"] == answer["accepted"]
+    phone.apply(again)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        phone.apply(insist(phone, phone.request()))
+        row = phone.row("cases", red)
+        if row is not None and row["ai_analysis"]:
+            return
+        time.sleep(0.2)
+    raise AssertionError("the analysis did not arrive after the power cut")

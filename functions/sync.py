@@ -53,7 +53,7 @@ def batch_sync(call: Call) -> Response:
         outcome = wiring.pusher().push(caller, asked.push, now_ms)
         ring(outcome.bells)
         reach("sync.rung")
-        start = Start(asked.push.cursor_ms, tuple(outcome.show))
+        start = Start(asked.push.cursor_ms, tuple(outcome.show), outcome.receipt_id)
         pull = wiring.puller().start(caller, start, now_ms, **limits)
     value = batch.render(wiring.product(), outcome, pull, asked.push.clock_offset_ms)
     _note(call, outcome, value)

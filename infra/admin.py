@@ -62,10 +62,16 @@ def seed(scope: str) -> Sequence[str]:
 
     for user, role in members(scope):
         grant(user, scope, role)
-    entries = records(wiring.product())
+    entries = records(wiring.product(), scope)
     author = Caller(members(scope)[0][0], "chw", "seed")
     push = Push(entries, (), 0, f"seed of {scope}")
-    wiring.pusher().push(author, push, wiring.clock_ms())
+    outcome = wiring.pusher().push(author, push, wiring.clock_ms())
+    if outcome.rejected:
+        first = outcome.rejected[0]
+        raise Fault(
+            f"{len(outcome.rejected)} example records were refused: {first.message}",
+            code=first.code,
+        )
     return [user for user, _ in members(scope)]
 
 

@@ -178,7 +178,7 @@ class Settings:
     def data_path(self) -> Path:
         """The data folder, made on first use."""
         path = Path(self.data_folder)
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
 

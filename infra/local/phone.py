@@ -15,6 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 Json = dict[str, Any]
+
+#: Tables that phones write; the others are the server's.
+OWN_TABLES = ("patients", "cases")
 Send = Callable[[Json, "Phone"], Json]
 
 
@@ -76,6 +79,7 @@ class Phone:
         self.cursor: float = 0
         self.rows: dict[tuple[str, str], Json] = {}
         self.dirty: dict[tuple[str, str], Json] = {}
+        self.refused: dict[tuple[str, str], Json] = {}  #: edits that the server does not take
         self.inbox: list[Json] = []  #: rejected records and conflicts, for the user to look at
 
     def now(self) -> float:
@@ -106,7 +110,11 @@ class Phone:
         changes: dict[str, list[Json]] = {}
         for (table, _), record in self.dirty.items():
             changes.setdefault(table, []).append(record)
-        body: Json = {"last_sync_timestamp": self.cursor, "changes": changes}
+        body: Json = {
+            "last_sync_timestamp": self.cursor,
+            "changes": changes,
+            "device_id": self.device,
+        }
         if self.limit:
             body["limit"] = self.limit
         return body
@@ -116,7 +124,7 @@ class Phone:
         first = answer = self.send(self.request(), self)
         self.apply(answer)
         while answer["has_more"]:
-            page = {"last_sync_timestamp": self.cursor, "page": answer["next_page"]}
+            page = {"page": answer["next_page"], "device_id": self.device}
             if self.limit:
                 page["limit"] = self.limit
             answer = self.send(page, self)
@@ -130,8 +138,12 @@ class Phone:
                 self.dirty.pop((table, record_id), None)
         self.inbox += answer["rejected"] + answer["conflicts"]
         for item in answer["rejected"]:
-            # The record stays here for its author to mend, but is not sent unchanged for ever.
-            self.dirty.pop((item["table"], item["id"]), None)
+            # What was refused stays here for its author to mend, but is not sent unchanged for ever.
+            key = (item["table"], item["id"])
+            if key in self.dirty:
+                self.refused[key] = self.dirty.pop(key)
+        if answer.get("resync") == "upload_first":
+            self._offer_again()
         for table, rows in answer["server_updates"].items():
             for row in rows:
                 self.rows[table, row["id"]] = row
@@ -139,6 +151,12 @@ class Phone:
             for record_id in ids:
                 self.rows.pop((table, record_id), None)
         self.cursor = answer["new_sync_timestamp"]
+
+    def _offer_again(self) -> None:
+        """The server lost history: what it may no longer know is sent with the next sync."""
+        for key, row in self.rows.items():
+            if key[0] in OWN_TABLES and key not in self.dirty:
+                self.dirty[key] = {**row, "sync_status": "new"}
 
     def row(self, table: str, record_id: str) -> Json | None:
         """A record as this phone holds it."""

@@ -1,6 +1,6 @@
 """Example data: a team with two health workers, a doctor, and a few patients with their cases.
 
-Names and findings are invented. Ids are fixed, so that seeding twice changes nothing.
+Names and findings are invented. Ids are fixed for a scope, so that seeding twice changes nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from shared.sync.push import Entry
 _WRITTEN_MS = 1_772_323_200_000
 
 _PATIENTS = (
-    ("seed-patient-1", {"name": "Asha N.", "age": 34, "sex": "female", "village": "Kito"}),
-    ("seed-patient-2", {"name": "Juma O.", "age": 8, "sex": "male", "village": "Kito"}),
-    ("seed-patient-3", {"name": "Rehema S.", "age": 61, "sex": "female", "village": "Pande"}),
+    ("patient-1", {"name": "Asha N.", "age": 34, "sex": "female", "village": "Kito"}),
+    ("patient-2", {"name": "Juma O.", "age": 8, "sex": "male", "village": "Kito"}),
+    ("patient-3", {"name": "Rehema S.", "age": 61, "sex": "female", "village": "Pande"}),
 )
 
 _CASES = (
-    ("seed-case-1", "seed-patient-1", "green", {"site": "forearm", "duration_days": 5}),
-    ("seed-case-2", "seed-patient-2", "yellow", {"site": "scalp", "duration_days": 21}),
-    ("seed-case-3", "seed-patient-3", "green", {"site": "foot", "duration_days": 90}),
+    ("case-1", "patient-1", "green", {"site": "forearm", "duration_days": 5}),
+    ("case-2", "patient-2", "yellow", {"site": "scalp", "duration_days": 21}),
+    ("case-3", "patient-3", "green", {"site": "foot", "duration_days": 90}),
 )
 
 
@@ -31,13 +31,17 @@ def members(scope: str) -> tuple[tuple[str, str], ...]:
     return ((f"{scope}-chw-1", "chw"), (f"{scope}-chw-2", "chw"), (f"{scope}-doctor", "doctor"))
 
 
-def records(product: Product) -> list[Entry]:
-    """The example records as entries of a push."""
+def records(product: Product, scope: str) -> list[Entry]:
+    """The example records of a scope as entries of a push."""
     rows: list[tuple[str, str, dict[str, Any]]] = [
-        ("patients", name, {"demographics": about}) for name, about in _PATIENTS
+        ("patients", f"{scope}-{name}", {"demographics": about}) for name, about in _PATIENTS
     ]
     rows += [
-        ("cases", name, {"patient_id": patient, "risk_level": risk, "triage_data": triage})
+        (
+            "cases",
+            f"{scope}-{name}",
+            {"patient_id": f"{scope}-{patient}", "risk_level": risk, "triage_data": triage},
+        )
         for name, patient, risk, triage in _CASES
     ]
     return [

@@ -100,7 +100,7 @@ _URGENCY_OF_TRIAGE = {"green": "routine", "yellow": "soon", "red": "urgent"}
 _TRIAGE_OF_URGENCY = {"routine": "green", "soon": "yellow", "urgent": "red", "emergency": "red"}
 _RISK_LEVELS = {"high": "red", "medium": "yellow", "low": "green"}
 
-#: What a CHW's phone gets of an analysis until a doctor has signed (DESIGN §14).
+#: What a CHW's phone gets of an analysis until a doctor has signed.
 VISIBLE_TO_CHW = (
     "status",
     "urgency",

@@ -36,7 +36,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-#: First year of each band and its name; from `ANCHORS` §7 only a band is ever sent.
+#: First year of each band and its name; only a band is ever sent.
 _BANDS = (
     (65, "65+"),
     (40, "40-64"),
@@ -138,7 +138,7 @@ def sex(demographics: object) -> str | None:
 def analysis_input(
     case_fields: Mapping[str, Any], patient_fields: Mapping[str, Any], today: date
 ) -> dict[str, Any]:
-    """What an analysis depends on; when its hash changes, the analysis is stale (DESIGN §14).
+    """What an analysis depends on; when its hash changes, the analysis is stale.
 
     `triage_data` and `demographics` are parsed (JSON text is parsed here too). Values are those
     given, not copies. Limit: a patient who grows into the next age band makes a new input.

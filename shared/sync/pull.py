@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -85,10 +85,27 @@ class Gone(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a first page is asked for. `show` are rows to send whatever the cursor."""
+    """What a first page is asked for.
+
+    `show` are rows to send whatever the cursor. `echo` names the exchange (`push.Push.echo`): rows
+    that the phone sent in it, exactly as they are stored, are left out.
+    """
 
     cursor_ms: int
     show: Sequence[Key] = ()
+    echo: str = ""
+
+
+class _State(NamedTuple):
+    """What a page token carries: where a pull stands, and for whom."""
+
+    user: str
+    began_ms: int
+    snapshot: int
+    cursor_ms: int
+    segments: list[Segment]
+    behind: Position | None  #: of the first segment
+    echo: str
 
 
 @dataclass(slots=True)
@@ -138,7 +155,8 @@ class Puller:
     ) -> Pull:
         """Begin a pull: the first page, of at most `rows` rows or about `size` bytes.
 
-        Raises `InvalidCursor`, `StoreUnavailable`.
+        `start.show` comes first and may go over that, but only by rows that no page would bring.
+        Raises `StoreUnavailable`.
         """
         own = membership.key(caller.user_id)
         reading = self.store.read([own, EPOCH, *start.show])
@@ -150,11 +168,9 @@ class Puller:
             or (epoch is not None and cursor_ms < int(epoch.fields.get("started_at", 0)))
         )
         segments = self._plan(members, cursor_ms, lost_history)
-        shown = list(self._shown(start.show, reading.documents, members))
-        skip = {(item.document.key if isinstance(item, Row) else Key(*item)) for item in shown}
-        pull = self._page(
-            caller, members, snapshot, cursor_ms, segments, None, rows, size, shown, skip, now_ms
-        )
+        state = _State(caller.user_id, now_ms, snapshot, cursor_ms, segments, None, start.echo)
+        shown = self._shown(start, reading.documents, members, rows, size)
+        pull = self._page(members, state, rows, size, shown)
         pull.resync = "upload_first" if lost_history else None
         return pull
 
@@ -172,28 +188,12 @@ class Puller:
         Raises `InvalidCursor` (not our token, or another user's) and `PageExpired`.
         """
         state = self._open(caller, token)
-        if now_ms - state["began"] > PAGE_LIFE_MS:
+        if now_ms - state.began_ms > PAGE_LIFE_MS:
             raise PageExpired("This sync began too long ago. Start it again from your last cursor.")
         own = membership.key(caller.user_id)
         documents = self.store.read([own]).documents
-        members = membership.parse(caller.user_id, documents.get(own))
-        segments = [
-            Segment(mode, table, tuple(scopes), after)
-            for mode, table, scopes, after in state["segments"]
-        ]
-        behind = Position(*state["behind"]) if state["behind"] else None
         return self._page(
-            caller,
-            members,
-            state["snapshot"],
-            state["cursor"],
-            segments,
-            behind,
-            rows,
-            size,
-            [],
-            set(),
-            state["began"],
+            membership.parse(caller.user_id, documents.get(own)), state, rows, size, []
         )
 
     # --- planning
@@ -235,40 +235,27 @@ class Puller:
 
     def _page(
         self,
-        caller: Caller,
         members: Memberships,
-        snapshot: int,
-        cursor_ms: int,
-        segments: list[Segment],
-        behind: Position | None,
+        state: _State,
         rows: int | None,
         size: int | None,
-        shown: list[Row | Gone],
-        skip: set[Key],
-        began: int,
+        shown: Sequence[Row | Gone],
     ) -> Pull:
-        pull = Pull(max(snapshot // 1000, 1))
+        pull = Pull(max(state.snapshot // 1000, 1))
         # A scope lost since the first page is no longer listed, whatever the token says.
-        segments = [
-            segment
-            if segment.mode in ("lost", "moved")
-            else segment._replace(
-                scopes=tuple(
-                    scope for scope in segment.scopes if may(members.roles.get(scope), Action.READ)
-                )
-            )
-            for segment in segments
-        ]
-        listings = self._listings(segments, snapshot, behind)
+        segments = [self._still_held(segment, members) for segment in state.segments]
+        listings = self._listings(segments, state.snapshot, state.behind)
+        skip = {(item.document.key if isinstance(item, Row) else Key(*item)) for item in shown}
 
         def items() -> Iterator[Row | Gone]:
             yield from shown
-            count = used = 0
+            count = len(shown)
+            used = sum(_weight(item.document) for item in shown if isinstance(item, Row))
             for at, (segment, listing) in enumerate(zip(segments, listings, strict=True)):
                 for change in listing:
                     if change.document.key in skip:
                         continue
-                    item = self._item(segment, change.document, members, caller, cursor_ms, skip)
+                    item = self._item(segment, change.document, members, state.echo, skip)
                     if item is None:
                         continue
                     yield item
@@ -276,20 +263,20 @@ class Puller:
                     count += 1
                     used += _weight(change.document)
                     if (rows and count >= rows) or (size and used >= size):
-                        state = {
-                            "user": caller.user_id,
-                            "began": began,
-                            "snapshot": snapshot,
-                            "cursor": cursor_ms,
-                            "segments": [list(rest) for rest in segments[at:]],
-                            "behind": list(change.position),
-                        }
-                        pull.next_page = self._seal(state)
-                        pull.cursor_ms = cursor_ms
+                        rest = state._replace(segments=segments[at:], behind=change.position)
+                        pull.next_page = self._seal(rest)
+                        pull.cursor_ms = state.cursor_ms
                         return
 
         pull.items = items()
         return pull
+
+    @staticmethod
+    def _still_held(segment: Segment, members: Memberships) -> Segment:
+        if segment.mode in ("lost", "moved"):
+            return segment
+        held = (s for s in segment.scopes if may(members.roles.get(s), Action.READ))
+        return segment._replace(scopes=tuple(held))
 
     def _listings(
         self, segments: Sequence[Segment], snapshot: int, behind: Position | None
@@ -320,8 +307,7 @@ class Puller:
         segment: Segment,
         document: Document,
         members: Memberships,
-        caller: Caller,
-        cursor_ms: int,
+        echo: str,
         skip: set[Key],
     ) -> Row | Gone | None:
         if segment.mode == "lost":
@@ -329,12 +315,10 @@ class Puller:
         if segment.mode == "moved":
             return self._moved(document, members, skip)
         fields = document.fields
-        if fields.get(record.DELETED) is not None:
-            if segment.mode == "fresh" or _is_echo(fields, caller, cursor_ms):
-                return None
-            return Gone(segment.table, document.key.id)
-        if _is_echo(fields, caller, cursor_ms):
+        if echo and fields.get(record.ECHO) == echo:
             return None
+        if fields.get(record.DELETED) is not None:
+            return None if segment.mode == "fresh" else Gone(segment.table, document.key.id)
         role = members.roles.get(fields[record.SCOPE], "")
         return Row(self.product.by_name[segment.table], document, role)
 
@@ -349,39 +333,52 @@ class Puller:
 
     def _shown(
         self,
-        keys: Sequence[Key],
+        start: Start,
         documents: Mapping[Key, Document],
         members: Memberships,
-    ) -> Iterator[Row | Gone]:
-        for key in keys:
+        rows: int | None,
+        size: int | None,
+    ) -> list[Row | Gone]:
+        shown: list[Row | Gone] = []
+        used = 0
+        for key in start.show:
             document = documents.get(key)
             if document is None:
                 continue
             role = members.roles.get(document.fields.get(record.SCOPE, ""))
             if not may(role, Action.READ):
                 continue
+            full = (rows and len(shown) >= rows) or (size and used >= size)
+            if full and document.version > start.cursor_ms * 1000:
+                continue  # it changed after the cursor: a page will bring it
+            used += _weight(document)
             if document.fields.get(record.DELETED) is not None:
-                yield Gone(*key)
+                shown.append(Gone(*key))
             else:
-                yield Row(self.product.by_name[key.collection], document, str(role))
+                shown.append(Row(self.product.by_name[key.collection], document, str(role)))
+        return shown
 
     # --- page tokens
 
-    def _seal(self, state: Mapping[str, Any]) -> str:
-        text = orjson.dumps(state)
+    def _seal(self, state: _State) -> str:
+        text = orjson.dumps(tuple(state), default=tuple)
         return base64.urlsafe_b64encode(self._sign(text) + text).decode().rstrip("=")
 
-    def _open(self, caller: Caller, token: str) -> dict[str, Any]:
+    def _open(self, caller: Caller, token: str) -> _State:
         try:
             data = base64.urlsafe_b64decode(token.encode() + b"=" * (-len(token) % 4))
         except ValueError:
             data = b""
         if not hmac.compare_digest(data[:32], self._sign(data[32:])):
             raise InvalidCursor("next_page is not one of ours. Start the sync again.", field="page")
-        state: dict[str, Any] = orjson.loads(data[32:])
-        if state["user"] != caller.user_id:
+        user, began_ms, snapshot, cursor_ms, segments, behind, echo = orjson.loads(data[32:])
+        if user != caller.user_id:
             raise InvalidCursor("next_page is not one of yours. Start again.", field="page")
-        return state
+        plan = [
+            Segment(mode, table, tuple(scopes), after) for mode, table, scopes, after in segments
+        ]
+        place = None if behind is None else Position(*behind)
+        return _State(user, began_ms, snapshot, cursor_ms, plan, place, echo)
 
     def _sign(self, text: bytes) -> bytes:
         return hmac.new(self._secret, b"page\n" + text, hashlib.sha256).digest()
@@ -391,17 +388,6 @@ def _primed(start: Callable[[], Iterator[Change]]) -> Iterator[Change]:
     listing = start()
     first = next(listing, None)
     return iter(()) if first is None else chain((first,), listing)
-
-
-def _is_echo(fields: Mapping[str, Any], caller: Caller, cursor_ms: int) -> bool:
-    """Whether this very row came from this device, which has asked with this cursor before."""
-    echo = fields.get(record.ECHO)
-    return (
-        echo is not None
-        and echo["device"] == caller.device
-        and echo["cursor"] == cursor_ms
-        and fields.get(record.AUTHOR) == caller.user_id
-    )
 
 
 def _weight(document: Document) -> int:

@@ -129,7 +129,12 @@ class Refusal:
 
 @dataclass(slots=True)
 class Push:
-    """A phone's changes, free of dialect. `fingerprint` is a hash of the body as it came."""
+    """A phone's changes, free of dialect. `fingerprint` is a hash of the body as it came.
+
+    `echo` names the exchange whose pull need not repeat rows that are exactly as they were sent. It
+    must be one in which the phone is sure to hold them: the same request (None: this push and its
+    replays), or the pull that follows a push in a protocol that pulls first.
+    """
 
     entries: Sequence[Entry]
     refusals: Sequence[Refusal]
@@ -137,6 +142,7 @@ class Push:
     fingerprint: str
     #: The phone's clock minus ours, ms; None: the phone did not say.
     clock_offset_ms: int | None = None
+    echo: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +227,7 @@ class Pusher:
                 if earlier is not None:
                     return _replay(receipt.id, entries, earlier)
                 turn = _Round(self, caller, push, now_ms, keys, reading, tried, limits)
+                turn.echo = push.echo or receipt.id
                 turn.load(entries)
                 turn.decide(entries)
                 turn.commit(receipt)
@@ -344,6 +351,7 @@ class _Round:
         self.asked = set(keys)
         self.documents = dict(reading.documents)
         self.tried, self.limits = tried, limits
+        self.echo = ""
         key = membership.key(caller.user_id)
         self.members: Memberships = membership.parse(caller.user_id, self.documents.get(key))
         self.outcome = Outcome("")
@@ -487,9 +495,7 @@ class _Round:
         )
         known = have is None or have.version <= self.request.cursor_ms * 1000
         exact = known and not changed and self._complete_copy(entry, after)
-        fields[record.ECHO] = (
-            {"device": self.caller.device, "cursor": self.request.cursor_ms} if exact else None
-        )
+        fields[record.ECHO] = self.echo if exact else None
         if changed:
             self.outcome.show[entry.key] = None
         if have is None:
@@ -531,9 +537,7 @@ class _Round:
             record.DELETED: self.now_ms,
             record.DEVICE: self.caller.device,
             record.HASH: entry.hash(scope_id, None)[0],
-            record.ECHO: {"device": self.caller.device, "cursor": self.request.cursor_ms}
-            if have.version <= self.request.cursor_ms * 1000
-            else None,
+            record.ECHO: self.echo,
             record.EDITED: None,
         }
         writes = [patch(entry.key, fields, have.version)]
@@ -827,7 +831,7 @@ def _size(write: Write) -> int:
 
 
 def _unavailable() -> RecordFault:
-    return RecordFault("id", "id_unavailable", "This id cannot be used. Give the record a new one.")
+    return RecordFault("id", "id_unavailable", "This id cannot be used here")
 
 
 def _not_allowed() -> RecordFault:

@@ -10,7 +10,7 @@ A record is a document whose id is the phone's id. Beside the declared fields it
     _raw_modified_at    last_modified_at as the phone's clock said it, ms
     _device             the device that wrote the client-owned fields last
     _hash               of the client-owned fields: decides "nothing changed"
-    _echo               {device, cursor}: this very row need not go back to that device (DESIGN: no echo)
+    _echo               the exchange in which a phone sent exactly this row: it need not get it back
     _edited             version of the last write of a phone, set when the server wrote after it
 """
 

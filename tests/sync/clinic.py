@@ -69,7 +69,7 @@ class Clinic:
             pull = self.puller.resume(caller, asked.page, now, rows=rows)
         else:
             outcome = self.pusher.push(caller, asked.push, now)
-            start = Start(asked.push.cursor_ms, tuple(outcome.show))
+            start = Start(asked.push.cursor_ms, tuple(outcome.show), outcome.receipt_id)
             pull = self.puller.start(caller, start, now, rows=rows)
         self.last = outcome
         answer = batch.render(PRODUCT, outcome, pull, asked.push.clock_offset_ms)

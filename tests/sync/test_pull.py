@@ -11,7 +11,7 @@ from shared.accounts import membership
 from shared.errors import InvalidCursor, InvalidRequest, PageExpired
 from shared.sync import record
 from shared.sync.pull import EPOCH, PAGE_LIFE_MS, REVOCATIONS
-from shared.sync.store import ABSENT, Key, patch, put
+from shared.sync.store import ABSENT, Key, delete, patch, put
 from tests.sync.clinic import Clinic
 
 
@@ -249,19 +249,79 @@ def test_the_other_phone_of_the_same_user_gets_it(clinic: Clinic) -> None:
     assert ids(second) == {"p1"}
 
 
+def test_a_phone_that_was_reinstalled_gets_its_own_records_back(clinic: Clinic) -> None:
+    (one,) = team_of(clinic, "chw1")
+    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
+    one.sync()  # a first push, with the cursor 0 that a new installation has too
+    again = clinic.phone("chw1", one.device)
+    again.sync()
+    assert ids(again) == {"p1"}
+
+
 def test_a_phone_restored_from_a_backup_gets_its_own_later_pushes(clinic: Clinic) -> None:
     (one,) = team_of(clinic, "chw1")
     one.sync()
     backup = one.cursor
-    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
-    one.sync()
-    one.save("patients", "p2", demographics={"a": 2}, chw_id="chw1")
-    one.sync()
+    for name in ("p1", "p2"):  # the first of them with the backup's own cursor
+        one.save("patients", name, demographics={"a": 1}, chw_id="chw1")
+        one.sync()
     one.rows, one.cursor = {}, backup
     one.sync()
-    # p1 was pushed with the backup's own cursor: the phone may hold it, or not (the rule's limit is
-    # the moment of the backup itself); p2 was pushed later and must come.
-    assert "p2" in ids(one)
+    assert ids(one) == {"p1", "p2"}
+
+
+def test_a_replay_leaves_out_what_the_first_answer_left_out(clinic: Clinic) -> None:
+    (one,) = team_of(clinic, "chw1")
+    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
+    body = one.request()
+    answers = [clinic.answer(body, one) for _ in range(2)]
+    assert [answer["server_updates"]["patients"] for answer in answers] == [[], []]
+
+
+def test_no_page_of_a_sync_brings_its_own_push_back(clinic: Clinic) -> None:
+    one, two = team_of(clinic, "chw1", "chw2")
+    register(two, 5, "other")
+    for number in range(5):
+        one.save("patients", f"own{number}", demographics={"a": 1}, chw_id="chw1")
+    one.limit = 2
+    seen: list[str] = []
+    body = one.request()
+    while True:
+        answer = clinic.answer(body, one)
+        seen += [row["id"] for row in answer["server_updates"]["patients"]]
+        if not answer["has_more"]:
+            break
+        body = {"page": answer["next_page"], "limit": 2, "device_id": one.device}
+    assert sorted(seen) == [f"other{number}" for number in range(5)]
+
+
+def test_rows_that_answer_a_push_keep_to_the_pages_size(clinic: Clinic) -> None:
+    (one,) = team_of(clinic, "chw1")
+    for number in range(20):
+        one.save("patients", f"p{number}", demographics={})  # each comes back with its chw_id
+    one.limit = 3
+    answer = one.send(one.request(), one)
+    assert len(answer["server_updates"]["patients"]) <= 4
+    assert answer["has_more"]
+    one.apply(answer)
+    while answer["has_more"]:
+        answer = one.send({"page": answer["next_page"], "limit": 3}, one)
+        one.apply(answer)
+    assert all(row["chw_id"] == "chw1" for row in one.rows.values())
+
+
+def test_phones_offer_again_what_a_restored_server_lost(clinic: Clinic) -> None:
+    # given a record that the server loses in a restore
+    (one,) = team_of(clinic, "chw1")
+    register(one, 3)
+    clinic.store.commit([delete(Key("patients", "p1"))])
+    clinic.store.commit([put(EPOCH, {"started_at": clinic.now_ms() + 1}, ABSENT)])
+    # when the phone is told so, and syncs again
+    one.sync()
+    one.sync()
+    # then the server has it again
+    assert clinic.get("patients", "p1") is not None
+    assert ids(one) == {"p0", "p1", "p2"}
 
 
 def test_a_server_write_over_an_own_push_is_never_swallowed(clinic: Clinic) -> None:

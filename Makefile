@@ -18,6 +18,10 @@ test: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
 	$(RUN) -m pytest
 
+# Long campaigns: races, kills and faults with many seeds. Takes the better part of an hour.
+soak: $(VENV)/.dev
+	$(RUN) -m pytest -m soak
+
 # Style and types alone.
 check: $(VENV)/.dev
 	$(RUN) -m infra.ci.check

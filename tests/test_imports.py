@@ -1,4 +1,4 @@
-"""Dependencies point inward, and a function pays only for what it uses (docs: DESIGN §2).
+"""Dependencies point inward, and a function pays only for what it uses (docs/architecture.md).
 
 Our imports are read with `ast`, those inside functions included. What is loaded at start is looked
 at in a process of its own.

@@ -423,7 +423,7 @@ def test_lists_and_texts_are_bounded_and_cleaned() -> None:
 
 # --- triage: the whole space ---------------------------------------------------------------------
 
-# device × rules × the model's urgency × a red flag, expectations from the definition in DESIGN §10
+# device × rules × the model's urgency × a red flag
 AI_COLOUR = {"routine": "green", "soon": "yellow", "urgent": "red", "emergency": "red"}
 
 

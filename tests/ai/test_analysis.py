@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shared.ai import analysis
@@ -118,6 +118,8 @@ def _never_lowered(document: dict[str, Any], device: object, rules: object) -> N
 def test_merging_images_never_lowers_any_of_them(
     found: list[dict[str, Any]], device: object
 ) -> None:
+    # A draft that quotes the mark of the model's thinking is refused as a whole: see its own tests.
+    assume("<unused9" not in json.dumps(found))
     drafts = [parse(json.dumps(draft)) for draft in found]
     hashes = tuple(f"{i:064x}" for i in range(len(drafts)))
     document = finish(

@@ -6,5 +6,9 @@
 import importlib
 import os
 
+from shared.adapters.http_server import speak_json
+
+speak_json()
+
 _target = os.environ["FUNCTION_TARGET"]
 globals()[_target] = getattr(importlib.import_module(f"functions.{_target}"), _target)

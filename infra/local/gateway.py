@@ -11,6 +11,7 @@ demonstrations on one machine; it checks no sizes and keeps no connections to fu
 from __future__ import annotations
 
 import argparse
+import email.errors
 import http.client
 import json
 import signal
@@ -26,8 +27,16 @@ from urllib.parse import unquote, urlsplit
 
 from infra.local.server import not_found
 from infra.local.table import TABLE, Function, Routes, load
+from shared.errors import InvalidRequest
 
 _BLOCK = 64 * 1024
+
+#: Lines among the headers that are none. (The parser also looks for parts of a multipart body.)
+_NO_HEADERS = (
+    email.errors.MissingHeaderBodySeparatorDefect,
+    email.errors.FirstHeaderLineIsContinuationDefect,
+    email.errors.MisplacedEnvelopeHeaderDefect,
+)
 
 #: Headers that speak of one connection only (RFC 9110 §7.6.1), and `Expect`, answered here.
 _HOP_BY_HOP = frozenset(
@@ -70,6 +79,16 @@ class _Handler(BaseHTTPRequestHandler):
     server: Gateway
 
     def forward(self) -> None:
+        lengths = self.headers.get_all("Content-Length", [])
+        codings = self.headers.get_all("Transfer-Encoding", [])
+        if (
+            any(isinstance(defect, _NO_HEADERS) for defect in self.headers.defects)
+            or (codings and (lengths or [c.strip().lower() for c in codings] != ["chunked"]))
+            or len(lengths) > 1
+            or not all(length.isascii() and length.isdecimal() for length in lengths)
+        ):
+            self.send_error(400)  # whose end is in doubt: its rest could be taken for a request
+            return
         function = self.server.routes.find(unquote(urlsplit(self.path).path))
         if function is None:
             request_id = uuid.uuid4().hex
@@ -213,6 +232,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What `http.server` refuses by itself, in our shape."""
+        self.close_connection = True
+        request_id = uuid.uuid4().hex
+        fault = InvalidRequest("This is no request that the server can read.")
+        if not hasattr(self, "headers"):
+            self.headers = http.client.HTTPMessage()
+        self.request_version = "HTTP/1.1"
+        self._answer(int(code), json.dumps(fault.body(request_id)).encode(), request_id)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet: functions write their own request logs."""

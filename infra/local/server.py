@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
             "workers": chosen.workers,
             "worker_class": "gthread",
             "threads": chosen.threads,
-            "loglevel": "warning",
+            "loglevel": "error",  # a warning quotes headers that are none, tokens too
             "limit_request_line": 0,  # as functions-framework
             "keepalive": 15,
             "timeout": 120,  # of a worker's main loop, not of a request

@@ -14,6 +14,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,9 +70,11 @@ class Call:
         length = self.request.content_length
         if length is not None and length > cap:
             raise _too_large(cap)
-        data = self.request.stream.read(cap + 1)
+        data = _take(self.request, cap + 1)
         if len(data) > cap:
             raise _too_large(cap)
+        if length is not None and len(data) < length:
+            raise InvalidJson("The body is shorter than its Content-Length.")
         self.notes["bytes_in"] = len(data)
         encoding = self.request.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding in ("", "identity"):
@@ -130,6 +133,14 @@ class Call:
 def _parts(version: str) -> tuple[int, ...]:
     numbers = [int(part) for part in version.split(".")]
     return tuple(numbers + [0] * (4 - len(numbers)))
+
+
+def _take(request: Request, size: int) -> bytes:
+    """Up to `size` bytes of the body. Raises `InvalidJson` when they do not come whole."""
+    try:
+        return request.stream.read(size)
+    except Exception:  # the HTTP server's own classes: chunks that are none, a caller who hung up
+        raise InvalidJson("The body is cut short, or its chunks are broken.") from None
 
 
 def _too_large(cap: int) -> RequestTooLarge:
@@ -236,9 +247,10 @@ def _drain(request: Request) -> None:
     The framework reads the rest into memory before it answers, so that the connection survives; an
     endless body of somebody without a token must not cost memory, so beyond a bound it is not read.
     """
-    for _ in range(_DRAIN_BYTES // _DRAIN_PIECE):
-        if not request.stream.read(_DRAIN_PIECE):
-            return
+    with suppress(InvalidJson):  # broken off: there is nothing left to take
+        for _ in range(_DRAIN_BYTES // _DRAIN_PIECE):
+            if not _take(request, _DRAIN_PIECE):
+                return
     request.stream = io.BytesIO()
 
 

@@ -26,6 +26,9 @@ MAX_TOKEN = 8192
 #: What an access token lives, seconds. Tests and demos may ask for more.
 ACCESS_SECONDS = 900
 
+#: Beyond this (the year 5138) a time is no moment in seconds: infinite, or in milliseconds.
+_MOST_SECONDS = 1e11
+
 _KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _AGAIN = "Log in or refresh the token, then send the request again."
 
@@ -88,6 +91,8 @@ def _check_times(claims: Mapping[str, Any], policy: TokenPolicy, now_s: float) -
     for name in ("exp", "nbf", "iat"):
         value = claims[name]
         if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _invalid()
+        if not -_MOST_SECONDS < value < _MOST_SECONDS:  # NaN too: it would never expire
             raise _invalid()
     if claims["exp"] <= now_s - policy.leeway_seconds:
         raise Unauthenticated(f"The token has expired. {_AGAIN}", code="token_expired")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
+import re
 from typing import Any
 
+import orjson
+
 from shared.jobs.queue import Bell
+
+#: Every job's id has this form; the store would refuse another as an address, bell after bell.
+_JOB_ID = re.compile(r"(?!__)[A-Za-z0-9_~-]{1,300}")
 
 
 def bell_of(data: Any) -> Bell | None:
@@ -16,8 +21,10 @@ def bell_of(data: Any) -> Bell | None:
     A message that cannot be read is nobody's job: it is logged and acknowledged, never retried.
     """
     try:
-        content = json.loads(base64.b64decode(data["message"]["data"], validate=True))
+        content = orjson.loads(base64.b64decode(data["message"]["data"], validate=True))
         bell = Bell(content["kind"], content["job_id"], content["subject_id"])
     except (TypeError, KeyError, ValueError, binascii.Error):
         return None
-    return bell if all(isinstance(part, str) and part for part in bell) else None
+    if not all(isinstance(part, str) and part for part in bell):
+        return None
+    return bell if _JOB_ID.fullmatch(bell.job_id) else None

@@ -62,8 +62,7 @@ def grant(store: RecordStore, user_id: str, scope_id: str, role: str, now_ms: in
 
     Raises `Contended` when the memberships changed meanwhile: call again.
     """
-    document = store.read([key(user_id)]).documents.get(key(user_id))
-    held = parse(user_id, document)
+    held, now_ms = _held(store, user_id, now_ms)
     if held.roles.get(scope_id) == role:
         return
     # A changed role may show more than before: the scope is sent whole again, as for a new member.
@@ -77,11 +76,21 @@ def revoke(store: RecordStore, user_id: str, scope_id: str, now_ms: int) -> None
 
     Raises `Contended` when the memberships changed meanwhile: call again.
     """
-    held = parse(user_id, store.read([key(user_id)]).documents.get(key(user_id)))
+    held, now_ms = _held(store, user_id, now_ms)
     if scope_id not in held.roles:
         return
     scopes = {scope: entry for scope, entry in _scopes(held).items() if scope != scope_id}
     _write(store, held, scopes, {**held.left_ms, scope_id: now_ms})
+
+
+def _held(store: RecordStore, user_id: str, now_ms: int) -> tuple[Memberships, int]:
+    """The memberships, and now: never before the store's own time, with which cursors are compared.
+
+    A server clock that fell back would otherwise stamp a change as older than every phone's cursor.
+    """
+    reading = store.read([key(user_id)])
+    held = parse(user_id, reading.documents.get(key(user_id)))
+    return held, max(now_ms, -(-reading.read_at // 1000))
 
 
 def _scopes(held: Memberships) -> dict[str, dict[str, Any]]:

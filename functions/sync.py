@@ -38,6 +38,7 @@ def batch_sync(call: Call) -> Response:
         fingerprint=hashlib.sha256(data).hexdigest(),
         client_time_ms=call.client_time_ms(),
         now_ms=now_ms,
+        size=len(data),
     )
     if asked.device is not None:
         caller = replace(caller, device=asked.device)

@@ -44,11 +44,18 @@ class Request:
 
 
 def parse(
-    body: Any, product: Product, *, fingerprint: str, client_time_ms: int | None, now_ms: int
+    body: Any,
+    product: Product,
+    *,
+    fingerprint: str,
+    client_time_ms: int | None,
+    now_ms: int,
+    size: int = 0,
 ) -> Request:
     """Check a body. Raises `InvalidRequest` or `InvalidCursor` for faults of the envelope.
 
-    `client_time_ms`: what the phone's clock says, from `X-Client-Time`. `fingerprint`: of the body.
+    `client_time_ms`: what the phone's clock says, from `X-Client-Time`. `fingerprint` and `size` (in
+    bytes) are the body's.
     """
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.")
@@ -76,7 +83,7 @@ def parse(
     for table, rows in changes.items():
         _table(product.by_name.get(table), table, rows, scope_id, entries, refusals)
     offset = None if client_time_ms is None else client_time_ms - now_ms
-    push = Push(entries, refusals, cursor_ms, fingerprint, offset)
+    push = Push(entries, refusals, cursor_ms, fingerprint, offset, size=size)
     return Request(push, device, limit, page)
 
 

@@ -60,6 +60,10 @@ _WRITE_OVERHEAD = 900
 #: Longest copy of a refused record that is kept, characters. The record stays on the phone anyway.
 _MAX_KEPT = 500_000
 
+#: A push beyond either of these may take several commits, bytes and records.
+_ONE_COMMIT_BYTES = 1_000_000
+_ONE_COMMIT_ENTRIES = 150
+
 #: The moment of a deletion that carries no time: it was made now, so it beats what is stored.
 _LATEST = 2**62
 
@@ -143,6 +147,7 @@ class Push:
     #: The phone's clock minus ours, ms; None: the phone did not say.
     clock_offset_ms: int | None = None
     echo: str | None = None
+    size: int = 0  #: bytes of the body
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +218,10 @@ class Pusher:
         if not entries and not push.refusals:
             return Outcome(receipt.id)
         keys = self._keys(caller, receipt, entries)
+        part = None
+        if len(entries) > _ONE_COMMIT_ENTRIES or push.size > _ONE_COMMIT_BYTES:
+            part = Key(receipt.collection, f"{receipt.id}~part")
+            keys.append(part)
         limits = _Limits()
         tried: dict[Key, Conflict] = {}
         failure: Contended | StoreUnavailable = Contended("")
@@ -226,11 +235,13 @@ class Pusher:
                 earlier = reading.documents.get(receipt)
                 if earlier is not None:
                     return _replay(receipt.id, entries, earlier)
+                if part in reading.documents:
+                    tried.update(_tried(reading.documents[part]))
                 turn = _Round(self, caller, push, now_ms, keys, reading, tried, limits)
                 turn.echo = push.echo or receipt.id
                 turn.load(entries)
                 turn.decide(entries)
-                turn.commit(receipt)
+                turn.commit(receipt, part)
             except CommitTooBig:
                 limits.halve()
                 continue
@@ -293,6 +304,12 @@ def _replay(receipt_id: str, entries: Sequence[Entry], receipt: Document) -> Out
         if entry.key not in refused:
             outcome.accepted.setdefault(entry.collection.name, []).append(entry.id)
     return outcome
+
+
+def _tried(part: Document) -> dict[Key, Conflict]:
+    """Verdicts of a push that got no further than some of its commits."""
+    kept = [Conflict(**item) for item in orjson.loads(part.fields["verdicts"])["conflicts"]]
+    return {Key(item.table, item.id): item for item in kept if item.winner == "client"}
 
 
 class _Limits:
@@ -429,9 +446,9 @@ class _Round:
         if have is not None and verdict is Verdict.SAME:
             self._accept(entry)
             self._alive(entry, have.fields, have)
-            if entry.key in self.tried:
-                self._conflict(self.tried[entry.key], scope_id)
-            if self._stale_copy(entry, have.fields, new=False):
+            self._again(entry, scope_id)
+            # A phone that calls the record new does not hold the server's columns yet.
+            if self._stale_copy(entry, have.fields, new=entry.raw.get("sync_status") == "new"):
                 self.outcome.show[entry.key] = None
             return
         if have is not None and verdict in (Verdict.OLDER, Verdict.EQUAL, Verdict.GONE):
@@ -522,6 +539,7 @@ class _Round:
         verdict = self._judge(entry, have, None)
         if verdict is Verdict.SAME:
             self._accept(entry)
+            self._again(entry, scope_id)
             self.parents[entry.key] = _Parent(have.fields, have, deleted=True)
             return
         if verdict in (Verdict.OLDER, Verdict.EQUAL):
@@ -574,6 +592,11 @@ class _Round:
         conflict = Conflict(spec.name, entry.id, "client", "unseen_overwrite", yours, theirs)
         self.tried[entry.key] = conflict
         self._conflict(conflict, have.fields[record.SCOPE])
+
+    def _again(self, entry: Entry, scope_id: str) -> None:
+        """A record that is there already may be so by an attempt whose answer was lost: say as much."""
+        if entry.key in self.tried:
+            self._conflict(self.tried[entry.key], scope_id)
 
     def _alive(
         self, entry: Entry, fields: Mapping[str, Any], have: Document, deleted: bool = False
@@ -755,8 +778,12 @@ class _Round:
 
     # --- committing
 
-    def commit(self, receipt: Key) -> None:
-        """Apply the steps, in one commit if they fit, the receipt in the last one."""
+    def commit(self, receipt: Key, part: Key | None) -> None:
+        """Apply the steps, in one commit if they fit, the receipt in the last one.
+
+        Each commit before the last keeps the verdicts so far in `part`, so that the same push sent
+        again names the same conflicts.
+        """
         reach("push.read")
         self.outcome.receipt_id = receipt.id
         if not self.steps:
@@ -769,6 +796,8 @@ class _Round:
         for step in steps:
             full = len(batch) + len(guards) + len(step.writes) + 1 > self.limits.writes
             if batch and (full or size + step.size > self.limits.size):
+                if part is not None:
+                    batch.update((write.key, write) for write in self._receipt(part).writes)
                 self._commit(batch, guards, versions)
                 reach("push.committed_part")
                 batch, guards, size = {}, {}, 0

@@ -98,10 +98,21 @@ def canonical(value: Any) -> str:
     # outside ASCII (UTF-8 against UTF-16 order): take the slow road for those.
     if text.isascii() and not _NOT_PLAIN_NUMBER.search(_STRINGS.sub(b"", text)):
         return text.decode()
+    if _beyond(value):
+        raise NotCanonical("a whole number is beyond ±(2^53 − 1)")
     try:
         return rfc8785.dumps(value).decode()
     except rfc8785.CanonicalizationError as error:
         raise NotCanonical(str(error)) from error
+
+
+def _beyond(value: Any) -> bool:
+    """Whether a float in it would be written as an integer that nobody may send back."""
+    if isinstance(value, float):
+        return value.is_integer() and MAX_INTEGER < abs(value) < 1e21
+    if isinstance(value, dict):
+        return any(map(_beyond, value.values()))
+    return isinstance(value, list | tuple) and any(map(_beyond, value))
 
 
 def content_hash(

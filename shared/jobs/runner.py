@@ -153,8 +153,6 @@ class Runner:
         try:
             finish, state, fault = task.work(job), jobs.DONE, None
             reach("job.worked")
-        except StoreUnavailable:
-            raise
         except Exception as error:  # anything a task may raise counts as one failed attempt
             fault = error if isinstance(error, Fault) else _crash(error)
             log.warning("job attempt failed", extra={"job": job.id, "fault": fault.code})
@@ -187,16 +185,19 @@ class Runner:
             if job.attempts >= self._policy.attempts:
                 # Every attempt was claimed and none came back: the job itself kills its workers.
                 return self._park_unfinished(job)
+            unreachable: StoreUnavailable | None = None
             try:
                 self._store.commit([claim, *self._tasks[job.kind].started(job, now)])
             except Contended:
-                return "held"
-            except StoreUnavailable:
-                continue
+                continue  # somebody else's claim, or our own that was sent twice below us: look
+            except StoreUnavailable as error:
+                unreachable = error
         document = self._store.read([jobs.key(job_id)]).documents.get(jobs.key(job_id))
         if document is not None and document.fields.get("token") == token:
             return Job.of(document)
-        raise StoreUnavailable("A job could not be claimed.")
+        if unreachable is not None:
+            raise unreachable
+        return "held"
 
     def _park_unfinished(self, job: Job) -> str:
         fault = Fault("No attempt came back.", code="worker_lost")

@@ -54,11 +54,11 @@ class Sweeper:
         """One round, within `budget_seconds`. Raises `StoreUnavailable`."""
         end = time.monotonic() + budget_seconds
         swept = Swept()
+        for kind in self._rung_kinds:  # first: a red case waits behind nothing
+            self._ring(kind, swept)
         for kind in self._own_kinds:
             report = self._runner.answer(kind, None, max(end - time.monotonic(), 0) + 60)
             swept.ran += len(report.states)
-        for kind in self._rung_kinds:
-            self._ring(kind, swept)
         swept.receipts = self._expire_receipts()
         return swept
 

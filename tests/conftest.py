@@ -28,23 +28,28 @@ def absent(reason: str) -> NoReturn:
 
 
 def _emulator(kind: emulators.Kind, variable: str) -> Iterator[str]:
-    missing = ""
-    try:
-        emulator = emulators.start(kind)
-    except emulators.EmulatorMissing as error:
-        missing = str(error)
+    # A session within a session (tests/reliability/test_mutations.py) shares the outer one's.
+    address = os.environ.get(f"RUNNING_{variable}", "")
+    emulator, missing = None, ""
+    if not address:
+        try:
+            emulator = emulators.start(kind)
+            address = emulator.address
+        except emulators.EmulatorMissing as error:
+            missing = str(error)
     if missing:
         absent(missing)
     before = os.environ.get(variable)
-    os.environ[variable] = emulator.address
+    os.environ[variable] = address
     try:
-        yield emulator.address
+        yield address
     finally:
         if before is None:
             del os.environ[variable]
         else:
             os.environ[variable] = before
-        emulator.stop()
+        if emulator is not None:
+            emulator.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1071,3 +1071,27 @@ def assert_unavailable(store: RecordStore) -> None:
     ):
         with pytest.raises(StoreUnavailable):
             attempt()
+
+
+# -- what no other test would miss (tests/reliability/mutations.py) -------------------------------
+
+
+def test_deleting_keeps_to_the_collection(store: RecordStore) -> None:
+    patient = Key("patients", "a")
+    store.commit([put(A, {"a": "case"}, ABSENT), put(patient, {"a": "patient"}, ABSENT)])
+    store.commit([delete(A)])
+    assert set(store.read([A, patient]).documents) == {patient}
+
+
+@pytest.mark.parametrize("forged", [1, 2**60])
+def test_no_write_takes_its_stamp_or_version_from_the_caller(
+    store: RecordStore, forged: int
+) -> None:
+    first = store.commit([put(B, {"b": 1}, ABSENT)])
+    for write in (put(A, {"a": 1, STAMP: forged}, ABSENT), patch(A, {"a": 2, STAMP: forged}, None)):
+        version = store.commit([write])
+        document = one(store, A)
+        assert document is not None
+        assert document.version == version
+        for time in (version, document.fields[STAMP]):
+            assert abs(time - first) < 60_000_000

@@ -446,3 +446,83 @@ def test_a_parked_job_that_is_redriven_starts_anew(place: Workplace) -> None:
     assert worker.run(job_id) == "done"
     assert analyses(place)["status"] == "ok"
     assert worker.redrive() == []
+
+
+# --- what no other test would miss (tests/reliability/mutations.py)
+
+
+def test_a_result_and_the_end_of_its_job_are_one_commit(place: Workplace) -> None:
+    job_id = place.red_case()
+    commits: list[tuple[bool, bool]] = []
+
+    def look(writes: Sequence[Write]) -> None:
+        result = any("ai_analysis" in write.fields for write in writes)
+        commits.append((result, writes_of(writes, "done")))
+
+    assert place.worker(store=Interrupted(place.store, before=look)).run(job_id) == "done"
+    assert (True, True) in commits
+    assert all(result == done for result, done in commits)
+
+
+def test_a_claim_and_what_the_phone_sees_of_it_are_one_commit(place: Workplace) -> None:
+    job_id = place.red_case()
+    commits: list[tuple[bool, bool]] = []
+
+    def look(writes: Sequence[Write]) -> None:
+        seen = any(write.fields.get("status") == "processing" for write in writes)
+        commits.append((seen, writes_of(writes, "running")))
+
+    assert place.worker(store=Interrupted(place.store, before=look)).run(job_id) == "done"
+    assert (True, True) in commits
+    assert all(seen == claimed for seen, claimed in commits)
+
+
+def test_a_case_that_changes_just_before_the_result_is_stored_never_gets_it(
+    place: Workplace,
+) -> None:
+    job_id = place.red_case()
+    changed: list[bool] = []
+
+    def change(writes: Sequence[Write]) -> None:
+        if writes_of(writes, "done") and not changed:
+            changed.append(True)
+            phone = place.phone()
+            phone.sync()
+            phone.save("cases", "c1", at=2000, triage_data={"site": "leg"})
+            phone.sync()
+
+    assert place.worker(store=Interrupted(place.store, before=change)).run(job_id) == "stale"
+    assert analyses(place) is None
+
+
+def test_a_replay_is_told_that_its_record_was_deleted_with_its_parent(place: Workplace) -> None:
+    # given a case whose push got no answer
+    phone = place.phone()
+    phone.save("patients", "p1", at=1000, demographics={})
+    phone.sync()
+    case = {
+        "patient_id": "p1",
+        "chw_id": "chw1",
+        "triage_data": {},
+        "risk_level": "green",
+        "status": "TRIAGED",
+    }
+    phone.save("cases", "c1", at=1000, **case)
+    body = phone.request()
+    place.answer(body, phone)
+    # when the case is deleted with its patient, and the same push comes again
+    other = place.phone("chw1", "second-phone")
+    other.sync()
+    other.delete("patients", "p1")
+    other.sync()
+    place.worker().answer("cascade", None, 120)
+    # then the phone is told
+    assert place.answer(body, phone)["deleted"]["cases"] == ["c1"]
+
+
+def test_a_redriven_job_has_all_its_attempts_again(place: Workplace) -> None:
+    job_id = place.red_case()
+    worker = place.worker(ScriptedModel([busy()]), attempts=1)
+    assert worker.run(job_id) == "parked"
+    assert worker.redrive() == [job_id]
+    assert worker.run(job_id) == "done"

@@ -8,7 +8,7 @@ import pytest
 
 from infra.local.phone import Json, Phone
 from shared.accounts import membership
-from shared.errors import InvalidCursor, InvalidRequest, PageExpired
+from shared.errors import Contended, InvalidCursor, InvalidRequest, PageExpired
 from shared.sync import record
 from shared.sync.pull import EPOCH, PAGE_LIFE_MS, REVOCATIONS
 from shared.sync.store import ABSENT, Key, delete, patch, put
@@ -472,3 +472,101 @@ def test_a_patch_by_hand_reaches_the_phones(clinic: Clinic) -> None:
     clinic.store.commit([patch(Key("patients", "p0"), {"chw_id": "other"}, None)])
     (row,) = two.sync()["server_updates"]["patients"]
     assert row["chw_id"] == "other"
+
+
+# --- what no other test would miss (tests/reliability/mutations.py)
+
+
+def test_a_deletion_is_told_to_the_others_and_not_to_its_phone(clinic: Clinic) -> None:
+    one, two = team_of(clinic, "chw1", "chw2")
+    register(one, 2)
+    two.sync()
+    one.delete("patients", "p0")
+    assert one.sync()["deleted"]["patients"] == []
+    assert two.sync()["deleted"]["patients"] == ["p0"]
+
+
+def test_an_edit_that_leaves_columns_out_brings_the_row(clinic: Clinic) -> None:
+    # given a column of the server that the phone has not seen
+    (one,) = team_of(clinic, "chw1")
+    one.save("patients", "p1", at=1000, demographics={})
+    one.save("cases", "c1", at=1000, patient_id="p1", triage_data={}, risk_level="green")
+    one.sync()
+    stored = clinic.get("cases", "c1")
+    assert stored is not None
+    clinic.store.commit([record.server_patch(stored, {"image_urls": ["u"]})])
+    # when it sends an edit that does not speak of that column
+    edit = {"id": "c1", "triage_data": {"site": "arm"}, "last_modified_at": 2000}
+    body = {"last_sync_timestamp": one.cursor, "changes": {"cases": [edit]}}
+    (row,) = clinic.answer(body, one)["server_updates"]["cases"]
+    # then it gets the row
+    assert row["image_urls"] == ["u"]
+
+
+def test_a_grant_that_was_stamped_before_the_cursor_and_committed_after_it_is_seen(
+    clinic: Clinic,
+) -> None:
+    (one,) = team_of(clinic, "chw1")
+    register(one, 1)
+    (two,) = team_of(clinic, "chw2", team="team2")
+    two.sync()
+    stamped_ms = round(two.cursor * 1000) - 1000
+    membership.grant(clinic.store, "chw2", "team1", "chw", stamped_ms)
+    two.sync()
+    assert ids(two) == {"p0"}
+
+
+def test_what_an_answer_showed_is_not_shown_again_to_one_who_left(clinic: Clinic) -> None:
+    # given a push whose answer showed the record that won
+    one, two = team_of(clinic, "chw1", "chw2")
+    one.save("patients", "p1", at=3000, demographics={"n": 3})
+    one.sync()
+    two.save("patients", "p1", at=2000, demographics={"n": 2})
+    body = two.request()
+    first = clinic.answer(body, two)
+    assert [row["id"] for row in first["server_updates"]["patients"]] == ["p1"]
+    # when the same push comes again from somebody who left the team meanwhile
+    clinic.leave("chw2")
+    answer = clinic.answer(body, two)
+    # then the record is not shown
+    assert answer["server_updates"]["patients"] == []
+
+
+def test_of_two_grants_at_once_none_is_lost(clinic: Clinic) -> None:
+    from tests.stores import Interrupted
+
+    clinic.join("chw2", "team1")
+
+    def other_grant(_writes: object) -> None:
+        clinic.join("chw2", "team2")
+
+    racing = Interrupted(clinic.store, before=other_grant)
+    with pytest.raises(Contended):
+        membership.grant(racing, "chw2", "team3", "chw", clinic.now_ms())
+    held = membership.parse("chw2", clinic.get("memberships", "chw2"))
+    assert held.scopes == ("team1", "team2")
+
+
+def test_a_page_within_one_table_does_not_cut_off_older_rows_of_the_next(clinic: Clinic) -> None:
+    one, two = team_of(clinic, "chw1", "chw2")
+    register(one, 1)
+    for number in range(3):
+        one.save("cases", f"c{number}", patient_id="p0", triage_data={}, risk_level="green")
+    one.sync()
+    register(one, 5, "later")  # patients are listed before cases
+    two.limit = 3
+    two.sync()
+    assert ids(two, "cases") == {"c0", "c1", "c2"}
+    assert len(ids(two)) == 6
+
+
+def test_a_replay_brings_the_row_if_the_server_wrote_over_it_meanwhile(clinic: Clinic) -> None:
+    (one,) = team_of(clinic, "chw1")
+    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
+    body = one.request()
+    assert clinic.answer(body, one)["server_updates"]["patients"] == []
+    stored = clinic.get("patients", "p1")
+    assert stored is not None
+    clinic.store.commit([record.server_patch(stored, {"chw_id": "boss"})])
+    (row,) = clinic.answer(body, one)["server_updates"]["patients"]
+    assert row["chw_id"] == "boss"

@@ -678,3 +678,227 @@ def test_an_idle_sync_writes_nothing(clinic: Clinic) -> None:
     again = {"changes": {"patients": [], "cases": []}, "last_sync_timestamp": phone.cursor}
     watched.answer(again, phone)
     assert commits == []
+
+
+# --- what no other test would miss (tests/reliability/mutations.py)
+
+
+def test_a_parent_of_another_team_is_answered_like_an_unknown_one(clinic: Clinic) -> None:
+    clinic.join("chw2", "team2")
+    other = clinic.phone("chw2")
+    other.save("patients", "theirs", demographics={})
+    other.sync()
+    cases = [
+        {"id": f"case-{parent}", "patient_id": parent, "last_modified_at": 5}
+        for parent in ("theirs", "nobody")
+    ]
+    rejected = clinic.answer({"changes": {"cases": cases}}, clinic.phone())["rejected"]
+    answers = [{name: item[name] for name in ("field", "code", "message")} for item in rejected]
+    assert len(answers) == 2
+    assert answers[0] == answers[1]
+    assert clinic.all("cases") == []
+
+
+def test_a_receipt_is_only_good_for_the_phone_that_sent_it(clinic: Clinic) -> None:
+    clinic.join("chw2", "team2")
+    body = red_day()
+    clinic.answer(body, clinic.phone("chw1"))
+    answer = clinic.answer(body, clinic.phone("chw2"))
+    assert {item["code"] for item in answer["rejected"]} == {
+        "id_unavailable",
+        "unknown_parent",
+    } or {item["code"] for item in answer["rejected"]} == {"id_unavailable"}
+
+
+def test_a_value_deleted_unseen_is_kept_and_named(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=1000, demographics={"name": "seen"})
+    first.sync()
+    second.sync()
+    first.save("patients", "p1", at=2000, demographics={"name": "unseen"})
+    first.sync()
+    second.delete("patients", "p1", at=3000)
+    (conflict,) = second.sync()["conflicts"]
+    assert (conflict["winner"], conflict["reason"]) == ("client", "unseen_overwrite")
+    assert conflict["theirs"]["demographics"] == {"name": "unseen"}
+    assert len(clinic.all("conflicts")) == 1
+
+
+def test_an_own_edit_is_never_unseen(clinic: Clinic) -> None:
+    phone = clinic.phone()
+    phone.save("patients", "p1", at=1000, demographics={"n": 1})
+    clinic.answer(phone.request(), phone)  # the answer is lost, so the cursor stays behind
+    phone.save("patients", "p1", at=2000, demographics={"n": 2})
+    assert phone.sync()["conflicts"] == []
+
+
+def test_a_clock_within_the_tolerance_is_left_alone(clinic: Clinic) -> None:
+    now = clinic.now_ms()
+    clinic.now_ms = lambda: now
+    phone = clinic.phone(clock=lambda: now + 60_000)
+    phone.save("patients", "p1", at=(now - 600_000) / 1000, demographics={})
+    phone.sync()
+    assert clinic.fields("patients", "p1")["last_modified_at"] == now - 600_000
+
+
+def test_a_records_time_never_goes_back(clinic: Clinic) -> None:
+    # given a phone that wrote a record while it did not say what its clock showed
+    now = clinic.now_ms()
+    clinic.now_ms = lambda: now
+    phone = clinic.phone()
+    phone.save("patients", "p1", at=(now - 1000) / 1000, demographics={"n": 1})
+    phone.sync()
+    # when it says an hour too much with its next edit, so that its times are shifted
+    phone.clock = lambda: now + 3_600_000
+    phone.save("patients", "p1", at=(now - 500) / 1000, demographics={"n": 2})
+    phone.sync()
+    # then the edit wins by the phone's own order, and is not older than what it replaced
+    stored = clinic.fields("patients", "p1")
+    assert stored["demographics"] == '{"n":2}'
+    assert stored["last_modified_at"] == now - 1000
+
+
+def test_a_case_and_its_job_are_one_commit(clinic: Clinic) -> None:
+    commits: list[tuple[set[str], set[str]]] = []
+
+    def look(writes: Any) -> None:
+        cases = {write.key.id for write in writes if write.key.collection == "cases"}
+        jobs = {w.fields["subject_id"] for w in writes if w.key.collection == "jobs"}
+        commits.append((cases, jobs))
+
+    clinic.on(Interrupted(clinic.store, before=look)).answer(red_day(500), clinic.phone())
+    assert sum(len(cases) for cases, _ in commits) == 500
+    assert len(commits) > 2
+    assert all(cases == jobs for cases, jobs in commits)
+
+
+def meanwhile(clinic: Clinic, phone: Any, happens: Any) -> None:
+    """Let something happen just before the phone's first commit."""
+    happened: list[bool] = []
+
+    def before(_writes: object) -> None:
+        if not happened:
+            happened.append(True)
+            happens()
+
+    phone.send = clinic.on(Interrupted(clinic.store, before=before)).answer
+
+
+def test_an_edit_is_judged_anew_when_the_row_changes_meanwhile(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=1000, demographics={"n": 1})
+    first.sync()
+    second.sync()
+    first.save("patients", "p1", at=3000, demographics={"n": 3})
+    second.save("patients", "p1", at=2000, demographics={"n": 2})
+    meanwhile(clinic, second, first.sync)
+    answer = second.sync()
+    assert [item["reason"] for item in answer["conflicts"]] == ["older"]
+    assert clinic.fields("patients", "p1")["demographics"] == '{"n":3}'
+
+
+def test_a_new_row_does_not_replace_one_that_was_created_meanwhile(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=3000, demographics={"n": 3})
+    second.save("patients", "p1", at=2000, demographics={"n": 2})
+    meanwhile(clinic, second, first.sync)
+    answer = second.sync()
+    assert [item["reason"] for item in answer["conflicts"]] == ["older"]
+    assert clinic.fields("patients", "p1")["demographics"] == '{"n":3}'
+
+
+def test_a_deletion_is_judged_anew_when_the_row_changes_meanwhile(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=1000, demographics={"n": 1})
+    first.sync()
+    second.sync()
+    first.save("patients", "p1", at=3000, demographics={"n": 3})
+    second.delete("patients", "p1", at=2000)
+    meanwhile(clinic, second, first.sync)
+    answer = second.sync()
+    assert [item["reason"] for item in answer["conflicts"]] == ["older"]
+    assert clinic.fields("patients", "p1").get("deleted_at") is None
+
+
+def test_a_push_in_several_commits_goes_through_at_once(clinic: Clinic) -> None:
+    clinic.answer(many(1200), clinic.phone())
+    assert clinic.last is not None
+    assert clinic.last.attempts == 1  # its own parents' new versions are no contention
+
+
+def test_a_replay_repeats_the_unseen_overwrite_of_the_first_answer(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    first, second = clinic.phone("chw1"), clinic.phone("chw2")
+    first.save("patients", "p1", at=1000, demographics={"name": "unseen"})
+    first.sync()
+    second.save("patients", "p1", at=2000, demographics={"name": "later"})
+    body = second.request()
+    answers = [clinic.answer(body, second) for _ in range(2)]
+    assert [item["reason"] for item in answers[0]["conflicts"]] == ["unseen_overwrite"]
+    assert answers[1]["conflicts"] == answers[0]["conflicts"]
+    assert answers[1]["receipt"] == answers[0]["receipt"]
+
+
+def test_an_unseen_overwrite_is_named_although_a_later_part_was_tried_again(
+    clinic: Clinic,
+) -> None:
+    # given a push in several commits, whose first overwrites what its phone has not seen
+    clinic.join("chw2")
+    first = clinic.phone("chw1")
+    first.save("patients", "p0", at=1, demographics={"name": "unseen"})
+    first.sync()
+    commits: list[bool] = []
+
+    def second_is_contended(_writes: object) -> None:
+        commits.append(True)
+        if len(commits) == 2:
+            raise Contended("taken")
+
+    # when the second commit has to be tried again
+    racing = clinic.on(Interrupted(clinic.store, before=second_is_contended))
+    answer = racing.answer(many(900), clinic.phone("chw2"))
+    # then the value that is gone is named all the same
+    assert len(commits) > 2
+    assert [item["reason"] for item in answer["conflicts"]] == ["unseen_overwrite"]
+    assert len(clinic.all("conflicts")) == 1
+
+
+def test_equal_content_with_a_later_time_writes_nothing(clinic: Clinic) -> None:
+    phone = clinic.phone()
+    for at in (1000, 2000):
+        phone.save("patients", "p1", at=at, demographics={"n": 1})
+        phone.sync()
+    assert clinic.fields("patients", "p1")["last_modified_at"] == 1_000_000
+    assert clinic.all("conflicts") == []
+
+
+def test_the_later_edit_of_one_device_wins_although_its_clock_is_corrected_more(
+    clinic: Clinic,
+) -> None:
+    now = clinic.now_ms()
+    clinic.now_ms = lambda: now
+    phone = clinic.phone(clock=lambda: now + 9_000_000)
+    phone.save("patients", "p1", at=(now + 9_000_000) / 1000, demographics={"n": 1})
+    phone.sync()
+    phone.clock = lambda: now + 10_000_000  # the edit is corrected to a quarter of an hour ago
+    phone.save("patients", "p1", at=(now + 9_000_500) / 1000, demographics={"n": 2})
+    assert phone.sync()["conflicts"] == []
+    assert clinic.fields("patients", "p1")["demographics"] == '{"n":2}'
+
+
+def test_a_record_over_the_limit_is_refused_by_name(clinic: Clinic) -> None:
+    phone = clinic.phone()
+    phone.save("patients", "p1", demographics={})
+    note = {"note": "x" * 499_000}
+    for name, photos in (("fits", 50), ("large", 100)):  # each field is within its own limit
+        keys = ["🩺" * 1024] * photos
+        phone.save("cases", name, patient_id="p1", triage_data=note, image_keys=keys)
+    answer = phone.sync()
+    assert [(item["id"], item["code"]) for item in answer["rejected"]] == [
+        ("large", "record_too_large")
+    ]
+    assert [document.key.id for document in clinic.all("cases")] == ["fits"]

@@ -1,0 +1,1488 @@
+"""Deliberate faults, each with the tests that must notice it: `tests/reliability/test_mutations.py`.
+
+A fault is a replacement of one text of one file. The text must stand there exactly once, so that
+the table cannot go out of date silently. `tests` is the narrowest selection that must fail with the
+fault in place; `on` are the parameters of those tests (an adapter each) with which it must.
+
+What cannot be caught for certain is left out on purpose, with the reason beside its neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: Parameters whose runs take a second or two and are always part of `make test`.
+QUICK = ("sqlite", "scripted", "")
+
+#: Parameters that need something started first; `make test` takes a few, `make soak` all.
+SLOW = ("firestore", "pubsub", "vertex")
+
+
+class Mutation(NamedTuple):
+    """One fault. `on` "" stands for tests without an adapter as their parameter."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    on: tuple[str, ...]
+
+
+def _faults(
+    file: str, suite: str, on: tuple[str, ...], *rows: tuple[str, str, str, str]
+) -> tuple[Mutation, ...]:
+    """Rows of (name, old, new, tests): tests of `suite`, or of another file before a colon."""
+    return tuple(
+        Mutation(name, file, old, new, tuple(_node(suite, test) for test in tests.split()), on)
+        for name, old, new, tests in rows
+    )
+
+
+def _node(suite: str, test: str) -> str:
+    file, _, name = test.rpartition(":")
+    return f"tests/{file or suite}.py" + (f"::test_{name}" if name else "")
+
+
+BOTH = ("sqlite", "firestore")
+
+# -- the record store ----------------------------------------------------------------------------
+
+_STORE = "contracts/test_store"
+
+SQLITE = _faults(
+    "shared/adapters/sqlite.py",
+    _STORE,
+    ("sqlite",),
+    (
+        "a listing begins with the cursor's own version",
+        'position = max(behind or Position(after, ""), Position(after, "~" * 301))',
+        'position = behind or Position(after, "")',
+        "changes_are_those_after_and_not_later_than_the_reading",
+    ),
+    (
+        "a listing begins a microsecond too late",
+        'position = max(behind or Position(after, ""), Position(after, "~" * 301))',
+        'position = max(behind or Position(after + 1, "~" * 301), Position(after + 1, "~" * 301))',
+        "changes_are_those_after_and_not_later_than_the_reading",
+    ),
+    (
+        "a listing does not end at its reading",
+        "AND version <= ?",
+        "AND version <= ? + 1000000000",
+        "changes_are_those_after_and_not_later_than_the_reading",
+    ),
+    (
+        "a listing leaves out its reading's own version",
+        "AND version <= ?",
+        "AND version < ?",
+        "changes_are_those_after_and_not_later_than_the_reading",
+    ),
+    (
+        "a listing begins anew instead of behind a position",
+        'position = max(behind or Position(after, ""), Position(after, "~" * 301))',
+        'position = Position(after, "~" * 301)',
+        "a_listing_resumes_behind_any_position",
+    ),
+    (
+        "a position skips the rest of its commit",
+        "position = Position(row[1], row[0])",
+        'position = Position(row[1], "~" * 301)',
+        "a_listing_resumes_behind_any_position",
+    ),
+    (
+        "a listing has no order among equal versions",
+        'ORDER BY version, id LIMIT ?"',
+        'ORDER BY version, random() LIMIT ?"',
+        "a_listing_resumes_behind_any_position",
+    ),
+    (
+        "a listing stops after a page",
+        "full = len(rows) == PAGE",
+        "full = False",
+        "a_listing_longer_than_a_page_is_whole_and_may_be_abandoned",
+    ),
+    (
+        "a listing forgets the scopes",
+        'WHERE collection = ? AND scope = ?"',
+        'WHERE collection = ? AND (scope = ? OR scope IS NOT NULL)"',
+        "changes_keep_to_the_scopes_and_the_collection",
+    ),
+    (
+        "a listing forgets the collection",
+        'FROM documents WHERE collection = ? AND scope = ?"',
+        'FROM documents WHERE collection >= substr(?, 1, 0) AND scope = ?"',
+        "changes_keep_to_the_scopes_and_the_collection",
+    ),
+    (
+        "a mask is ignored",
+        "if fields is not None:\n        stored = ",
+        "if False:\n        stored = ",
+        "a_mask_gives_the_named_fields_that_exist",
+    ),
+    (
+        "an empty mask gives everything",
+        "if fields is not None:\n        stored = ",
+        "if fields:\n        stored = ",
+        "a_document_without_the_masked_fields_is_found",
+    ),
+    (
+        "a reading's time is the wall clock",
+        "return Reading(newest, documents)",
+        "return Reading(self._clock(), documents)",
+        "contracts/test_sqlite:a_reading_is_at_the_newest_commit_never_at_the_wall_clock",
+    ),
+    (
+        "a reading is no snapshot",
+        "with self._connection() as db, _snapshot(db):",
+        "with self._connection() as db:",
+        "a_reading_never_shows_half_a_commit",
+    ),
+    (
+        "a reading's time is that of an older commit",
+        "return Reading(newest, documents)",
+        "return Reading(newest - 1000, documents)",
+        "what_was_committed_before_a_reading_is_not_later_than_it",
+    ),
+    (
+        "no precondition is checked",
+        "_check_preconditions(db, writes)\n            if not",
+        "if not",
+        "a_precondition_decides_about_the_whole_commit",
+    ),
+    *(
+        (
+            f"the version that a {kind.lower()} expects is not checked",
+            "guarded = [w for w in writes if w.expect is not None or w.kind is Kind.PATCH]",
+            "guarded = [\n        w\n        for w in writes\n"
+            f"        if (w.expect is not None or w.kind is Kind.PATCH) and w.kind is not Kind.{kind}\n"
+            "    ]",
+            "a_precondition_decides_about_the_whole_commit",
+        )
+        for kind in ("PUT", "PATCH", "VERIFY", "DELETE")
+    ),
+    (
+        "what must be absent may exist",
+        "guarded = [w for w in writes if w.expect is not None or w.kind is Kind.PATCH]",
+        "guarded = [w for w in writes if w.expect or w.kind is Kind.PATCH]",
+        "a_precondition_decides_about_the_whole_commit",
+    ),
+    (
+        "a commit that is refused says that it was applied",
+        "_check_preconditions(db, writes)\n            if not",
+        "try:\n                _check_preconditions(db, writes)\n"
+        "            except Contended:\n                return newest\n            if not",
+        "a_precondition_decides_about_the_whole_commit",
+    ),
+    (
+        "preconditions are checked before the lock is taken",
+        "with self._connection() as db, self._process_here().writing(self._timeout), _write_lock(db):\n"
+        "            newest: int = db.execute(_NEWEST).fetchone()[0]\n"
+        "            _check_preconditions(db, writes)\n",
+        "with self._connection() as db:\n            _check_preconditions(db, writes)\n"
+        "        time.sleep(0.002)\n"
+        "        with self._connection() as db, self._process_here().writing(self._timeout),"
+        " _write_lock(db):\n"
+        "            newest: int = db.execute(_NEWEST).fetchone()[0]\n",
+        "of_two_racing_commits_with_one_expectation_exactly_one_wins",
+    ),
+    (
+        "writes are applied one by one",
+        "_check_preconditions(db, writes)\n            if not",
+        "for each in writes:\n"
+        "                _check_preconditions(db, [each])\n"
+        "                if each.kind is Kind.PUT:\n"
+        "                    scope, data = puts[each.key]\n"
+        "                    db.execute(_PUT, (scope, newest, data.decode(), *each.key))\n"
+        '                    db.execute("COMMIT")\n'
+        '                    db.execute("BEGIN IMMEDIATE")\n'
+        "            if not",
+        "a_precondition_decides_about_the_whole_commit",
+    ),
+    (
+        "verifying writes the document",
+        "patches = [write for write in writes if write.kind is Kind.PATCH]",
+        "patches = [w for w in writes if w.kind is Kind.PATCH or (w.kind is Kind.VERIFY and w.expect)]",
+        "verifying_changes_neither_fields_nor_version",
+    ),
+    (
+        "verifying absence makes the document",
+        "puts = {write.key: _stored(write.fields) for write in writes if write.kind is Kind.PUT}",
+        "puts = {\n            w.key: _stored(w.fields)\n            for w in writes\n"
+        "            if w.kind is Kind.PUT or (w.kind is Kind.VERIFY and not w.expect)\n        }",
+        "verifying_absence_creates_nothing",
+    ),
+    (
+        "nothing is deleted",
+        'db.executemany("DELETE FROM documents WHERE collection = ? AND id = ?", deletes)',
+        "pass",
+        "deleting_removes_the_document_for_good",
+    ),
+    (
+        "a deletion forgets the collection",
+        '"DELETE FROM documents WHERE collection = ? AND id = ?"',
+        "\"DELETE FROM documents WHERE ? <> '' AND id = ?\"",
+        "deleting_keeps_to_the_collection",
+    ),
+    (
+        "a null is stored",
+        "if value is not None and name != STAMP}",
+        "if name != STAMP}",
+        "a_null_is_not_stored",
+    ),
+    (
+        "a patch merges maps",
+        "return {key: _stored(orjson.loads(data[key]) | fields) for _, key, fields, _ in patches}",
+        "def merged(have: Any, new: Any) -> Any:\n"
+        "        if not isinstance(have, dict) or not isinstance(new, Mapping):\n"
+        "            return new\n"
+        "        return {**have, **{n: merged(have.get(n), v) for n, v in new.items()}}\n\n"
+        "    return {k: _stored(merged(orjson.loads(data[k]), f)) for _, k, f, _ in patches}",
+        "a_patch_replaces_a_map_whole",
+    ),
+    (
+        "a patch replaces the document",
+        "_stored(orjson.loads(data[key]) | fields)",
+        "_stored(fields)",
+        "a_patch_leaves_other_fields_alone",
+    ),
+    (
+        "a patch keeps the scope that the document had",
+        "_PUT, [(scope, version, data.decode(), *key) for key, (scope, data) in puts.items()]",
+        "_PUT.replace('scope = excluded.scope,', ''), [(scope, version, data.decode(), *key)"
+        " for key, (scope, data) in puts.items()]",
+        "a_document_that_moved_is_in_its_new_scope",
+    ),
+    (
+        "the stamp is the caller's",
+        "version = max(-(-self._clock() // 1000) * 1000, newest + 1000)",
+        "forged = [w.fields[STAMP] for w in writes if w.fields.get(STAMP)]\n"
+        "            version = forged[0] if forged else"
+        " max(-(-self._clock() // 1000) * 1000, newest + 1000)",
+        "no_write_takes_its_stamp_or_version_from_the_caller",
+    ),
+    (
+        "versions stand still with the clock",
+        "version = max(-(-self._clock() // 1000) * 1000, newest + 1000)",
+        "version = -(-self._clock() // 1000) * 1000",
+        "contracts/test_sqlite:versions_rise_by_a_millisecond_while_the_clock_stands_or_goes_back",
+    ),
+    (
+        "commits are not numbered",
+        'db.execute("UPDATE newest SET version = ?", (version,))',
+        "pass",
+        "what_was_committed_before_a_reading_is_not_later_than_it",
+    ),
+    (
+        "a document over the bytes is taken if it is a patch",
+        "+ sum(len(_json(dict(write.fields))) for write in patches)",
+        "",
+        "a_commit_over_the_limits_is_refused_whole",
+    ),
+    (
+        "characters are counted for bytes",
+        "sum(len(data) for _, data in puts.values())",
+        "sum(len(data.decode()) for _, data in puts.values())",
+        "a_commit_over_the_limits_is_refused_whole",
+    ),
+    (
+        "a file out of reach is contended",
+        'sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, "',
+        'sqlite3.SQLITE_CANTOPEN: (Contended, "',
+        "a_store_out_of_reach_is_unavailable",
+    ),
+    (
+        "a locked file is contended",
+        'sqlite3.SQLITE_BUSY: (StoreUnavailable, "',
+        'sqlite3.SQLITE_BUSY: (Contended, "',
+        "contracts/test_sqlite:a_store_that_another_program_keeps_locked_is_unavailable",
+    ),
+    (
+        "a closed store opens again",
+        "if self._closed:\n            raise",
+        "if False:\n            raise",
+        "a_closed_store_is_unavailable",
+    ),
+    (
+        "a query's limit is ignored",
+        "left = query.limit",
+        "left = None",
+        "a_query_keeps_to_its_limit",
+    ),
+    (
+        "a query breaks ties downwards",
+        'order.append(("id", "asc"))',
+        'order.append(("id", "desc"))',
+        "equal_values_are_ordered_by_id",
+    ),
+    (
+        "true is one",
+        "kinds = \"'true', 'false'\"",
+        "kinds = \"'true', 'false', 'integer'\"",
+        "a_query_finds_what_it_asks_for_in_its_order",
+    ),
+    (
+        "a document without the field is in the order",
+        'where += [f"{column} IS NOT NULL" for column, _ in order]',
+        "pass",
+        "a_query_finds_what_it_asks_for_in_its_order",
+    ),
+)
+
+FIRESTORE = _faults(
+    "shared/adapters/firestore.py",
+    _STORE,
+    ("firestore",),
+    (
+        "a listing begins with the cursor's own version",
+        "if found.version > after:",
+        "if found.version >= after:",
+        "changes_are_those_after_and_not_later_than_the_reading",
+    ),
+    (
+        "a listing begins a microsecond too late",
+        "if found.version > after:",
+        "if found.version > after + 1:",
+        "changes_are_those_after_and_not_later_than_the_reading",
+    ),
+    (
+        "what the overlap brings is not sorted out",
+        "if found.version > after:",
+        "if True:",
+        "changes_are_those_after_and_not_later_than_the_reading",
+    ),
+    (
+        "the index is asked without an overlap",
+        'where.append((STAMP, ">", after - self._overlap))',
+        'where.append((STAMP, ">", after))',
+        "documents_that_one_commit_wrote_are_all_listed",
+    ),
+    (
+        "a cursor is compared with the time of the request",
+        "if found.version > after:",
+        "if stamp[0] > after:",
+        "documents_that_one_commit_wrote_are_all_listed",
+    ),
+    (
+        "a listing is not read at its reading",
+        "start_after=behind,\n            read_at=read_at,",
+        "start_after=behind,",
+        "changes_are_those_after_and_not_later_than_the_reading",
+    ),
+    (
+        "a listing begins anew instead of behind a position",
+        "start_after=behind,\n            read_at=read_at,",
+        "read_at=read_at,",
+        "a_listing_resumes_behind_any_position",
+    ),
+    (
+        "a listing goes on with the last document",
+        "asked.start_at.before = False",
+        "asked.start_at.before = True",
+        "a_listing_resumes_behind_any_position",
+    ),
+    (
+        "ties are broken downwards",
+        'asked.order_by.add(direction=_DIRECTIONS["asc"]).field.field_path = "__name__"',
+        'asked.order_by.add(direction=_DIRECTIONS["desc"]).field.field_path = "__name__"',
+        "equal_values_are_ordered_by_id",
+    ),
+    (
+        "a listing forgets the scopes",
+        "where=tuple(where),\n            # Also",
+        "where=tuple(where[1:]),\n            # Also",
+        "changes_keep_to_the_scopes_and_the_collection",
+    ),
+    (
+        "a listing takes the first scope only",
+        '("scope_id", "in", scopes) if len(scopes) > 1 else ("scope_id", "==", scopes[0])',
+        '("scope_id", "==", scopes[0])',
+        "changes_keep_to_the_scopes_and_the_collection",
+    ),
+    (
+        "a mask is ignored",
+        "request.mask.field_paths.extend(_mask(fields))",
+        "pass",
+        "a_mask_gives_the_named_fields_that_exist",
+    ),
+    (
+        "an empty mask gives everything",
+        ' or ["__name__"]',
+        "",
+        "a_query_masks_what_comes_back",
+    ),
+    (
+        "a query's mask is ignored",
+        "asked.select.fields.add(field_path=path)",
+        "pass",
+        "a_query_masks_what_comes_back",
+    ),
+    (
+        "a query's limit is ignored",
+        "asked.limit.value = limit",
+        "pass",
+        "a_query_keeps_to_its_limit",
+    ),
+    (
+        "a reading's time is older than what it shows",
+        "return Reading(read_at, documents)",
+        "return Reading(read_at - 60_000_000, documents)",
+        "what_was_committed_before_a_reading_is_not_later_than_it",
+    ),
+    (
+        "a reading's time is later than what it shows",
+        "return Reading(read_at, documents)",
+        "return Reading(read_at + 60_000_000, documents)",
+        "what_is_committed_after_a_reading_is_later_than_it",
+    ),
+    (
+        "what must be absent may exist",
+        "to.current_document.exists = False",
+        "pass",
+        "a_precondition_decides_about_the_whole_commit",
+    ),
+    (
+        "a patch makes the document",
+        "to.current_document.exists = True",
+        "pass",
+        "a_patch_needs_a_document",
+    ),
+    *(
+        (
+            f"the version that a {kind.lower()} expects is not checked",
+            "elif expect is not None:",
+            f"elif expect is not None and kind is not Kind.{kind}:",
+            "a_precondition_decides_about_the_whole_commit",
+        )
+        for kind in ("PUT", "PATCH", "VERIFY", "DELETE")
+    ),
+    (
+        "verifying writes the stamp",
+        "to.update_mask.SetInParent()\n            return",
+        "to.update_mask.SetInParent()",
+        "verifying_changes_neither_fields_nor_version",
+    ),
+    (
+        "verifying replaces the document",
+        "to.update_mask.SetInParent()\n            return",
+        "return",
+        "verifying_changes_neither_fields_nor_version",
+    ),
+    (
+        "verifying absence makes the document",
+        "if kind is Kind.DELETE or (kind is Kind.VERIFY and expect == ABSENT):",
+        "if kind is Kind.DELETE:",
+        "verifying_absence_creates_nothing",
+    ),
+    (
+        "a null is stored",
+        "if value is not None and field != STAMP:",
+        "if field != STAMP:",
+        "a_null_is_not_stored",
+    ),
+    (
+        "a patch merges maps",
+        "paths = [_path(field) for field in fields if field != STAMP]",
+        "paths = []\n            for field, value in fields.items():\n"
+        "                if isinstance(value, dict) and value:\n"
+        '                    paths += [f"{_path(field)}.{_path(name)}" for name in value]\n'
+        "                elif field != STAMP:\n"
+        "                    paths.append(_path(field))",
+        "a_patch_replaces_a_map_whole",
+    ),
+    (
+        "a patch replaces the document",
+        "if kind is Kind.PATCH:\n            # A field",
+        "if False:\n            # A field",
+        "a_patch_leaves_other_fields_alone",
+    ),
+    (
+        "a null of a patch is ignored",
+        "paths = [_path(field) for field in fields if field != STAMP]",
+        "paths = [_path(f) for f, v in fields.items() if f != STAMP and v is not None]",
+        "a_patch_with_null_removes_the_field",
+    ),
+    (
+        "nothing is stamped",
+        "to.update_transforms.add(field_path=STAMP, set_to_server_value=_SERVER_TIME)",
+        "pass",
+        "a_mask_can_ask_for_the_stamp",
+    ),
+    (
+        "the stamp is the caller's",
+        "to.update_transforms.add(field_path=STAMP, set_to_server_value=_SERVER_TIME)",
+        "if fields.get(STAMP):\n            _set(stored[STAMP], fields[STAMP])\n"
+        "        else:\n            to.update_transforms.add(\n"
+        "                field_path=STAMP, set_to_server_value=_SERVER_TIME\n            )",
+        "no_write_takes_its_stamp_or_version_from_the_caller",
+    ),
+    (
+        "writes are applied one by one",
+        "return self._send(request, self._timeout)\n",
+        "for each in writes:\n                single = _Commit(database=self._database)\n"
+        "                self._add(single.writes.add(), each)\n"
+        "                done = self._send(single, self._timeout)\n"
+        "            return done\n",
+        "a_precondition_decides_about_the_whole_commit",
+    ),
+    (
+        "a commit that is refused says that it was applied",
+        "raise _fault(_COMMIT_FAULTS, error) from error",
+        "fault = _fault(_COMMIT_FAULTS, error)\n"
+        "            if isinstance(fault, Contended):\n                return 1\n"
+        "            raise fault from error",
+        "a_precondition_decides_about_the_whole_commit",
+    ),
+    (
+        "a commit that is refused says that the store is out of reach",
+        '(api.FailedPrecondition, "", Contended, ',
+        '(api.FailedPrecondition, "", StoreUnavailable, ',
+        "a_precondition_decides_about_the_whole_commit",
+    ),
+    (
+        "a store out of reach is contended",
+        '(api.InvalidArgument, "", StoreFault, "Firestore refused a value of the commit"),',
+        '(api.ServiceUnavailable, "", Contended, "x"),',
+        "a_store_out_of_reach_is_unavailable",
+    ),
+    (
+        "a closed store answers",
+        "if self._closed:\n            raise",
+        "if False:\n            raise",
+        "a_closed_store_is_unavailable",
+    ),
+    (
+        "versions are rounded to milliseconds",
+        "int(time.nanos) // 1000",
+        "int(time.nanos) // 1000000 * 1000",
+        "a_put_replaces_the_whole_document",
+    ),
+    # Not here, since only luck shows them against the emulator: a reading that does not pass the
+    # turnstile, and the parts of a long reading at times of their own.
+)
+
+RULES = _faults(
+    "shared/adapters/store_rules.py",
+    _STORE,
+    BOTH,
+    (
+        "any number of scopes is listed",
+        "if len(distinct) > MAX_IN_VALUES:",
+        "if False:",
+        "thirty_scopes_are_listed_together_and_no_more",
+    ),
+    (
+        "any number of writes is taken",
+        "if len(writes) > MAX_COMMIT_WRITES:",
+        "if False:",
+        "a_commit_over_the_limits_is_refused_whole",
+    ),
+    (
+        "a document may be written twice in a commit",
+        "if len({write.key for write in writes}) < len(writes):",
+        "if False:",
+        "a_document_has_one_write_in_a_commit",
+    ),
+    (
+        "senseless preconditions are taken",
+        "(kind is Kind.VERIFY and expect is None)\n",
+        "False\n",
+        "a_senseless_precondition_is_refused",
+    ),
+    (
+        "any id is taken",
+        "if not _COLLECTION(collection) or not _ID(id):",
+        "if not _COLLECTION(collection):",
+        "other_ids_are_refused",
+    ),
+    (
+        "a comparison without an order is taken",
+        "if unordered:",
+        "if False:",
+        "a_query_that_the_stores_would_answer_differently_is_refused",
+    ),
+) + _faults(
+    "shared/adapters/store_rules.py",
+    _STORE,
+    ("sqlite",),
+    # The emulator refuses it by itself.
+    (
+        "any number of bytes is taken",
+        "if size > MAX_COMMIT_BYTES:",
+        "if False:",
+        "a_commit_over_the_limits_is_refused_whole",
+    ),
+)
+
+# -- the engine ----------------------------------------------------------------------------------
+
+_PUSH = "sync/test_push"
+_PULL = "sync/test_pull"
+_RUNNER = "jobs/test_runner"
+_SQLITE = ("sqlite",)
+
+PUSH = _faults(
+    "shared/sync/push.py",
+    _PUSH,
+    _SQLITE,
+    (
+        "whoever asks may do everything",
+        "return may(self.members.roles.get(scope_id), action)",
+        "return True",
+        "an_id_of_another_team_is_refused_like_one_that_cannot_be_used",
+    ),
+    (
+        "memberships are not verified at the commit",
+        "writes.append(verify(membership.key(self.caller.user_id), self.members.version))",
+        "pass",
+        f"{_PULL}:a_membership_that_changes_while_a_push_is_on_its_way_is_seen",
+    ),
+    (
+        "a parent is not guarded",
+        "size + _WRITE_OVERHEAD + extra, guard)",
+        "size + _WRITE_OVERHEAD + extra)",
+        "a_parent_deleted_while_a_child_is_on_its_way_leaves_no_live_orphan",
+    ),
+    (
+        "a parent's version is not followed from commit to commit",
+        "version = versions.get(key) or (",
+        "version = (",
+        "a_push_in_several_commits_goes_through_at_once",
+    ),
+    (
+        "a deleted parent takes children",
+        "if parent.deleted:",
+        "if False:",
+        "a_child_of_a_deleted_parent_is_refused",
+    ),
+    (
+        "a parent of another team is taken",
+        "if not self._may(parent.scope_id, Action.READ):\n",
+        "if False:\n",
+        "a_parent_of_another_team_is_answered_like_an_unknown_one",
+    ),
+    (
+        "the receipt is ignored",
+        "if earlier is not None:",
+        "if False:",
+        "a_replay_repeats_the_unseen_overwrite_of_the_first_answer",
+    ),
+    (
+        "no receipt is kept",
+        "steps = [*self.steps, self._receipt(receipt)]",
+        "steps = self.steps",
+        "a_replay_repeats_the_unseen_overwrite_of_the_first_answer",
+    ),
+    (
+        "a receipt never expires",
+        '"expires_at": self.expires_ms}',
+        '"expires_at": None}',
+        "jobs/test_sweep:receipts_go_when_they_expire_and_not_before",
+    ),
+    (
+        "a receipt is good for other users",
+        'text = f"{caller.user_id}\\n{caller.device}\\n{push.cursor_ms}\\n{push.fingerprint}"',
+        'text = f"{push.cursor_ms}\\n{push.fingerprint}"',
+        "a_receipt_is_only_good_for_the_phone_that_sent_it",
+    ),
+    (
+        "a conflict is not logged",
+        'self._log("conflicts", fields, tuple(fields))',
+        "pass",
+        "an_edit_that_lost_leaves_the_servers_value_on_the_phone",
+    ),
+    (
+        "an edit that lost does not come back",
+        "self._conflict(conflict, have.fields[record.SCOPE])\n        self.outcome.show[entry.key]"
+        " = None\n",
+        "self._conflict(conflict, have.fields[record.SCOPE])\n",
+        "an_edit_that_lost_leaves_the_servers_value_on_the_phone",
+    ),
+    (
+        "an unseen overwrite is not logged",
+        "if self._unseen(have):\n                self._overwritten(entry, have, values)",
+        "",
+        "a_value_overwritten_unseen_is_kept_and_named",
+    ),
+    (
+        "an unseen overwrite by a deletion is not logged",
+        "if self._unseen(have):\n            self._overwritten(entry, have, None)",
+        "",
+        "a_value_deleted_unseen_is_kept_and_named",
+    ),
+    (
+        "a lost answer hides the unseen overwrite",
+        "if entry.key in self.tried:",
+        "if False:",
+        "an_unseen_overwrite_is_named_although_a_later_part_was_tried_again",
+    ),
+    (
+        "every row counts as held by its phone",
+        "exact = known and not changed and self._complete_copy(entry, after)",
+        "exact = True",
+        f"{_PULL}:an_edit_that_leaves_columns_out_brings_the_row",
+    ),
+    (
+        "an own deletion is told",
+        "record.ECHO: self.echo,",
+        "record.ECHO: None,",
+        f"{_PULL}:a_deletion_is_told_to_the_others_and_not_to_its_phone",
+    ),
+    (
+        "no row counts as held by its phone",
+        "exact = known and not changed and self._complete_copy(entry, after)",
+        "exact = False",
+        f"{_PULL}:a_phone_does_not_get_its_own_push_back",
+    ),
+    (
+        "times from the future stay",
+        "min(entry.raw_ms - self.shift_ms, self.now_ms)",
+        "entry.raw_ms - self.shift_ms",
+        "nothing_from_the_future_sticks",
+    ),
+    (
+        "a clock that is ahead is not shifted",
+        "self.shift_ms = offset if offset > pusher.clock_tolerance_ms else 0",
+        "self.shift_ms = 0",
+        "a_clock_that_is_ahead_is_shifted_back",
+    ),
+    (
+        "a clock that is behind is shifted too",
+        "self.shift_ms = offset if offset > pusher.clock_tolerance_ms else 0",
+        "self.shift_ms = offset",
+        "a_clock_behind_is_reported_and_not_corrected",
+    ),
+    (
+        "a small difference of clocks is corrected",
+        "self.shift_ms = offset if offset > pusher.clock_tolerance_ms else 0",
+        "self.shift_ms = max(offset, 0)",
+        "a_clock_within_the_tolerance_is_left_alone",
+    ),
+    (
+        "a record's time goes back",
+        "modified_ms = max(modified_ms, before.get(record.MODIFIED, 0))",
+        "pass",
+        "a_records_time_never_goes_back",
+    ),
+    (
+        "a case has no job",
+        "self.steps.append(_Step([own, *effects.writes],",
+        "self.steps.append(_Step([own],",
+        "a_red_case_is_stored_with_its_job_and_moves_on",
+    ),
+    (
+        "a job is committed before its case",
+        "self.steps.append(_Step([own, *effects.writes],",
+        "if effects.writes:\n            self.store.commit(effects.writes)\n"
+        "        self.steps.append(_Step([own],",
+        "a_case_and_its_job_are_one_commit",
+    ),
+    (
+        "a job may go into another commit than its case",
+        "self.steps.append(_Step([own, *effects.writes],",
+        "for late in effects.writes:\n            self.steps.append(_Step([late], 900))\n"
+        "        self.steps.append(_Step([own],",
+        "a_case_and_its_job_are_one_commit",
+    ),
+    (
+        "a deletion has no job",
+        "if self.product.children(table):",
+        "if False:",
+        "a_deletion_makes_the_job_that_deletes_the_children",
+    ),
+    (
+        "the earlier of two edits in a push wins",
+        "if other is None or _moment(entry) >= _moment(other):",
+        "if other is None or _moment(entry) < _moment(other):",
+        "one_id_twice_in_a_push_is_folded_to_the_later_edit",
+    ),
+    (
+        "an update expects nothing of the stored row",
+        "own = patch(entry.key, fields, have.version)",
+        "own = patch(entry.key, fields, None)",
+        "an_edit_is_judged_anew_when_the_row_changes_meanwhile",
+    ),
+    (
+        "a creation expects nothing",
+        "own = put(entry.key, fields, ABSENT)",
+        "own = put(entry.key, fields, None)",
+        "a_new_row_does_not_replace_one_that_was_created_meanwhile",
+    ),
+    (
+        "a deletion expects nothing of the stored row",
+        "writes = [patch(entry.key, fields, have.version)]",
+        "writes = [patch(entry.key, fields, None)]",
+        "a_deletion_is_judged_anew_when_the_row_changes_meanwhile",
+    ),
+    (
+        "a refused record is not kept",
+        'self._log("quarantine", fields, ("table", "record_id", "raw", record.AUTHOR))',
+        "pass",
+        "one_bad_record_among_a_hundred_is_refused_by_name",
+    ),
+    (
+        "a refused red case is not urgent",
+        "self.outcome.urgent += urgent",
+        "pass",
+        "a_refused_red_case_is_marked_urgent",
+    ),
+    (
+        "one fault of the store ends a push",
+        "if unreachable == _UNREACHABLE_ATTEMPTS:",
+        "if unreachable:",
+        "a_commit_whose_answer_was_lost_makes_no_conflict",
+    ),
+    (
+        "a record may have any size",
+        "if size > MAX_RECORD_BYTES:",
+        "if False:",
+        "a_record_over_the_limit_is_refused_by_name",
+    ),
+)
+
+CONFLICT = _faults(
+    "shared/sync/conflict.py",
+    _PUSH,
+    _SQLITE,
+    (
+        "equal content is written again",
+        "if have.get(record.HASH) == content_hash:",
+        "if False:",
+        "equal_content_with_a_later_time_writes_nothing",
+    ),
+    (
+        "an edit brings a deleted record back",
+        "if have.get(record.DELETED) is not None and not deleting:",
+        "if False:",
+        "editing_a_deleted_record_is_refused_and_its_values_kept",
+    ),
+    (
+        "a device's own clock does not decide about its own edits",
+        "if have.get(record.DEVICE) == device and have.get(record.AUTHOR) == author:",
+        "if False:",
+        "the_later_edit_of_one_device_wins_although_its_clock_is_corrected_more",
+    ),
+    (
+        "at equal times the later arrival wins",
+        "    if mine == theirs:\n        return Verdict.EQUAL\n    return Verdict.NEWER if mine > theirs",
+        "    return Verdict.NEWER if mine >= theirs",
+        "equal_times_keep_the_stored_value",
+    ),
+    (
+        "the earlier edit wins",
+        "return Verdict.NEWER if mine > theirs",
+        "return Verdict.NEWER if mine < theirs",
+        "an_edit_that_lost_leaves_the_servers_value_on_the_phone",
+    ),
+    (
+        "what a phone has seen counts as unseen",
+        "return not same_writer and record.client_version(stored) > cursor_ms * 1000",
+        "return not same_writer",
+        "overwriting_what_one_has_seen_is_no_conflict",
+    ),
+    (
+        "an own edit counts as unseen",
+        "return not same_writer and record",
+        "return record",
+        "an_own_edit_is_never_unseen",
+    ),
+    (
+        "the server's own write counts as unseen",
+        "record.client_version(stored) > cursor_ms",
+        "stored.version > cursor_ms",
+        "the_servers_own_write_is_no_unseen_edit",
+    ),
+)
+
+PULL = _faults(
+    "shared/sync/pull.py",
+    _PULL,
+    _SQLITE,
+    (
+        "the epoch is ignored",
+        "or (epoch is not None and cursor_ms",
+        "or (False and epoch is not None and cursor_ms",
+        "a_cursor_from_before_the_epoch_gets_everything_and_is_asked_to_upload",
+    ),
+    (
+        "a cursor from the future is believed",
+        "cursor_ms * 1000 > snapshot\n",
+        "False\n",
+        "a_cursor_from_the_future_gets_everything",
+    ),
+    (
+        "a record that moved away stays on the phone",
+        '*self._groups("moved", REVOCATIONS, sorted({*held, *lost}), after),',
+        "",
+        "a_record_that_moved_away_is_dropped_and_arrives_where_it_went",
+    ),
+    (
+        "a record that moved between one's own teams is dropped",
+        'if back or may(members.roles.get(str(fields.get("to_scope"))), Action.READ):',
+        "if back:",
+        "a_record_that_moved_between_two_of_my_teams_stays",
+    ),
+    (
+        "a record that came back is dropped",
+        'if back or may(members.roles.get(str(fields.get("to_scope"))), Action.READ):',
+        'if not back and may(members.roles.get(str(fields.get("to_scope"))), Action.READ):',
+        "a_record_that_moved_away_is_dropped_and_arrives_where_it_went",
+    ),
+    (
+        "a lost team's records stay on the phone",
+        '*self._tables("lost", sorted(lost), 0),',
+        "",
+        "a_phone_that_loses_its_team_drops_its_records",
+    ),
+    (
+        "a lost team's records are named only if they changed",
+        '*self._tables("lost", sorted(lost), 0),',
+        '*self._tables("lost", sorted(lost), after),',
+        "a_phone_that_loses_its_team_drops_its_records",
+    ),
+    (
+        "a new team's old records do not come",
+        '*self._tables("rows", new, 0),',
+        '*self._tables("rows", new, after),',
+        "a_phone_that_joins_a_team_gets_its_old_records",
+    ),
+    (
+        "a grant stamped before the cursor is overlooked",
+        "recent = cursor_ms - self._overlap_ms",
+        "recent = cursor_ms",
+        "a_grant_that_was_stamped_before_the_cursor_and_committed_after_it_is_seen",
+    ),
+    (
+        "a team lost between two pages is listed on",
+        "held = (s for s in segment.scopes if may(members.roles.get(s), Action.READ))",
+        "held = iter(segment.scopes)",
+        "a_team_lost_between_two_pages_is_not_listed_further",
+    ),
+    (
+        "a page token's signature is not checked",
+        "if not hmac.compare_digest(data[:32], self._sign(data[32:])):",
+        "if len(data) < 33:",
+        "a_page_token_is_only_good_for_its_user_and_its_hour",
+    ),
+    (
+        "a page token is good for other users",
+        "if user != caller.user_id:",
+        "if False:",
+        "a_page_token_is_only_good_for_its_user_and_its_hour",
+    ),
+    (
+        "a page token is good for ever",
+        "if now_ms - state.began_ms > PAGE_LIFE_MS:",
+        "if False:",
+        "a_page_token_is_only_good_for_its_user_and_its_hour",
+    ),
+    (
+        "the cursor moves before the last page",
+        "pull.cursor_ms = state.cursor_ms\n",
+        "pass\n",
+        "pages_bring_each_row_once_whatever_their_size",
+    ),
+    (
+        "a page leaves out the rest of a commit",
+        "place = None if behind is None else Position(*behind)",
+        "place = None if behind is None else Position(behind[0] + 1, behind[1])",
+        "pages_bring_each_row_once_whatever_their_size",
+    ),
+    (
+        "a page's position holds for every table",
+        "behind=behind if at == 0 else None,",
+        "behind=behind,",
+        "a_page_within_one_table_does_not_cut_off_older_rows_of_the_next",
+    ),
+    (
+        "a deletion is not told",
+        'return None if segment.mode == "fresh" else Gone(segment.table, document.key.id)',
+        "return None",
+        "a_deletion_is_told_to_the_others_and_not_to_its_phone",
+    ),
+    (
+        "a first sync lists deletions",
+        'return None if segment.mode == "fresh" else Gone(segment.table, document.key.id)',
+        "return Gone(segment.table, document.key.id)",
+        "a_first_sync_lists_no_deletions",
+    ),
+    (
+        "everything is echoed",
+        "if echo and fields.get(record.ECHO) == echo:",
+        "if False:",
+        "a_phone_does_not_get_its_own_push_back",
+    ),
+    (
+        "whatever any phone sent is taken for an echo",
+        "if echo and fields.get(record.ECHO) == echo:",
+        "if echo and fields.get(record.ECHO):",
+        "the_other_phone_of_the_same_user_gets_it",
+    ),
+    (
+        "the cursor is rounded up",
+        "pull = Pull(max(state.snapshot // 1000, 1))",
+        "pull = Pull(state.snapshot // 1000 + 1)",
+        "only_what_changed_comes_again",
+    ),
+    (
+        "rows asked for are shown to anybody",
+        "if not may(role, Action.READ):\n                continue\n            full",
+        "full",
+        "what_an_answer_showed_is_not_shown_again_to_one_who_left",
+    ),
+    (
+        "more than thirty teams are cut off",
+        "for at in range(0, len(scopes), SCOPES_A_QUERY)",
+        "for at in range(0, len(scopes), SCOPES_A_QUERY)[:1]",
+        "more_than_thirty_teams_are_all_listed",
+    ),
+)
+
+MEMBERSHIP = _faults(
+    "shared/accounts/membership.py",
+    _PULL,
+    _SQLITE,
+    (
+        "a grant has no time",
+        '{"role": role, "since": now_ms}',
+        '{"role": role, "since": 0}',
+        "a_phone_that_joins_a_team_gets_its_old_records",
+    ),
+    (
+        "a revocation leaves no trace",
+        "{**held.left_ms, scope_id: now_ms}",
+        "held.left_ms",
+        "a_phone_that_loses_its_team_drops_its_records",
+    ),
+    (
+        "a revocation stays after the return",
+        "for scope, at in held.left_ms.items() if scope != scope_id}",
+        "for scope, at in held.left_ms.items()}",
+        "a_phone_that_comes_back_to_its_team_gets_it_again",
+    ),
+    (
+        "two grants at once lose one",
+        "held.version or ABSENT",
+        "None",
+        "of_two_grants_at_once_none_is_lost",
+    ),
+    (
+        "a changed role changes nothing",
+        "if held.roles.get(scope_id) == role:",
+        "if scope_id in held.roles:",
+        "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
+    ),
+)
+
+REDACTION = _faults(
+    "shared/sync/batch.py",
+    _PULL,
+    _SQLITE,
+    (
+        "nothing is redacted",
+        "have = collection.redact(document.fields, role)",
+        "have = document.fields",
+        "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
+    ),
+) + _faults(
+    "shared/products/dermadetect.py",
+    _PULL,
+    _SQLITE,
+    (
+        "a signed analysis stays redacted",
+        "if analysis is None or signed or may(",
+        "if analysis is None or may(",
+        "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
+    ),
+    (
+        "a doctor sees a part of the analysis",
+        "if analysis is None or signed or may(role, Action.SEE_UNSIGNED_ANALYSIS):",
+        "if analysis is None or signed:",
+        "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
+    ),
+)
+
+JOBS = (
+    _faults(
+        "shared/jobs/runner.py",
+        _RUNNER,
+        _SQLITE,
+        (
+            "a lease is ignored",
+            "if job.due_at is None or job.due_at > now:",
+            "if False:",
+            "killed_while_the_model_thinks_the_job_waits_for_its_lease",
+        ),
+        (
+            "a lease is not taken",
+            "due_at=now + self._lease_ms,",
+            "due_at=now,",
+            "killed_while_the_model_thinks_the_job_waits_for_its_lease",
+        ),
+        (
+            "a lease never ends",
+            "due_at=now + self._lease_ms,",
+            "due_at=None,",
+            "killed_while_the_model_thinks_the_job_waits_for_its_lease",
+        ),
+        (
+            "a job that ended runs again",
+            "if job.state in jobs.FINAL:\n                return job.state",
+            "",
+            "the_same_bell_three_times_makes_one_analysis",
+        ),
+        (
+            "an own claim is not known again",
+            "if job.token == token:",
+            "if False:",
+            "a_lost_answer_of_any_commit_loses_no_lease",
+        ),
+        (
+            "a claim carries no token",
+            "token=token,",
+            "token=None,",
+            "a_lost_answer_of_any_commit_loses_no_lease",
+        ),
+        (
+            "attempts are not counted",
+            "attempts=job.attempts + 1,",
+            "attempts=job.attempts,",
+            "killed_while_the_model_thinks_the_job_waits_for_its_lease",
+        ),
+        (
+            "a job is never parked",
+            "if fault.retryable and job.attempts < self._policy.attempts:",
+            "if fault.retryable:",
+            "a_job_that_never_works_is_parked_and_the_doctor_still_gets_the_case",
+        ),
+        (
+            "a job that kills its workers is never parked",
+            "if job.attempts >= self._policy.attempts:",
+            "if False:",
+            "a_job_that_kills_every_worker_is_parked",
+        ),
+        (
+            "a lasting fault is tried again",
+            "if fault.retryable and job.attempts",
+            "if job.attempts",
+            "a_lasting_fault_fails_at_once_and_the_doctor_still_gets_the_case",
+        ),
+        (
+            "a result and its job's end are two commits, the job first",
+            "self._store.commit([job.move(reached, now, fault=code), *(writes or ())])",
+            "self._store.commit([job.move(reached, now, fault=code)])\n"
+            "                if writes:\n                    self._store.commit(writes)",
+            "killed_around_any_commit_the_case_gets_exactly_one_analysis",
+        ),
+        (
+            "a result and its job's end are two commits, the result first",
+            "self._store.commit([job.move(reached, now, fault=code), *(writes or ())])",
+            "if writes:\n                    self._store.commit(writes)\n"
+            "                self._store.commit([job.move(reached, now, fault=code)])",
+            "a_result_and_the_end_of_its_job_are_one_commit",
+        ),
+        (
+            "a claim and its row are two commits",
+            "self._store.commit([claim, *self._tasks[job.kind].started(job, now)])",
+            "started = self._tasks[job.kind].started(job, now)\n"
+            "                self._store.commit([claim])\n"
+            "                self._store.commit(started)",
+            "a_claim_and_what_the_phone_sees_of_it_are_one_commit",
+        ),
+        (
+            "a bell does only its own job",
+            "while time.monotonic() + longest < end:",
+            "while False:",
+            "one_bell_drains_what_is_due_the_most_urgent_first",
+        ),
+        (
+            "the most urgent is not first",
+            "return sorted(found, key=lambda job: job.priority)",
+            "return sorted(found, key=lambda job: -job.priority)",
+            "one_bell_drains_what_is_due_the_most_urgent_first",
+        ),
+        (
+            "a postponed job is due at once",
+            "due = now + self._policy.wait_ms(job.attempts, fault.retry_after_s)",
+            "due = now",
+            "a_busy_model_is_tried_again_later_not_now",
+        ),
+        (
+            "a redriven job keeps its attempts",
+            "job.move(jobs.QUEUED, now, due_at=now, attempts=0)",
+            "job.move(jobs.QUEUED, now, due_at=now)",
+            "a_redriven_job_has_all_its_attempts_again",
+        ),
+    )
+    + _faults(
+        "shared/jobs/job.py",
+        _RUNNER,
+        _SQLITE,
+        (
+            "a move expects nothing",
+            "expect=self.version",
+            "expect=None",
+            "a_worker_that_lost_its_lease_changes_nothing",
+        ),
+    )
+    + _faults(
+        "shared/jobs/job.py",
+        _RUNNER,
+        ("",),
+        (
+            "a wait ignores what the server asked for",
+            "max(wait, min(retry_after_s or 0.0, self.cap_seconds))",
+            "wait",
+            "a_wait_is_at_least_what_the_server_asked_for",
+        ),
+    )
+    + _faults(
+        "shared/products/analysis.py",
+        _RUNNER,
+        _SQLITE,
+        (
+            "a stale result is stored",
+            "return case if case.fields.get(JOB) == job.id else None",
+            "return case",
+            "a_case_that_changed_meanwhile_never_gets_the_stale_result",
+        ),
+        (
+            "a deleted case gets a result",
+            "if case is None or case.fields.get(record.DELETED) is not None:",
+            "if case is None:",
+            "a_case_deleted_meanwhile_makes_its_job_stale",
+        ),
+        (
+            "a stale job writes the newer job's row",
+            "row.fields.get(JOB) != job.id or ",
+            "",
+            "a_stale_job_leaves_the_newer_jobs_row_alone",
+        ),
+        (
+            "a stale job brings a deleted row back",
+            " or row.fields.get(record.DELETED):",
+            ":",
+            "a_stale_job_brings_no_deleted_row_back",
+        ),
+    )
+    + _faults(
+        "shared/sync/record.py",
+        _RUNNER,
+        _SQLITE,
+        (
+            "the server's write expects nothing",
+            "{**fields, ECHO: None, EDITED: client_version(document)},\n        document.version,",
+            "{**fields, ECHO: None, EDITED: client_version(document)},\n        None,",
+            "a_case_that_changes_just_before_the_result_is_stored_never_gets_it",
+        ),
+        (
+            "the server's write keeps the echo",
+            "{**fields, ECHO: None, EDITED",
+            "{**fields, EDITED",
+            f"{_PULL}:a_replay_brings_the_row_if_the_server_wrote_over_it_meanwhile",
+        ),
+    )
+    + _faults(
+        "shared/jobs/cascade.py",
+        "jobs/test_cascade",
+        _SQLITE,
+        (
+            "a cascade ends at the children",
+            "if self._product.children(table):",
+            "if False:",
+            "children_follow_their_parent_also_the_servers_own_rows",
+        ),
+        (
+            "a cascade keeps the echo",
+            "record.ECHO: None,\n",
+            "",
+            f"{_RUNNER}:a_replay_is_told_that_its_record_was_deleted_with_its_parent",
+        ),
+    )
+    + _faults(
+        "shared/jobs/sweep.py",
+        "jobs/test_sweep",
+        _SQLITE,
+        (
+            "receipts go before they expire",
+            '("expires_at", "<=", self._clock())',
+            '("expires_at", ">", self._clock())',
+            "receipts_go_when_they_expire_and_not_before",
+        ),
+        (
+            "an unreachable queue stops a sweep",
+            "except QueueUnavailable:",
+            "except KeyError:",
+            "an_unreachable_queue_does_not_stop_the_rest",
+        ),
+        (
+            "a dead letter ends a lease",
+            "if job.state == jobs.QUEUED and job.due_at",
+            "if job.due_at",
+            f"{_RUNNER}:a_dead_letter_never_touches_a_live_lease",
+        ),
+    )
+)
+
+# -- the queue and the model ---------------------------------------------------------------------
+
+_BELLS = "jobs/test_sqlite_bells"
+
+QUEUE = (
+    _faults(
+        "shared/adapters/sqlite_queue.py",
+        _BELLS,
+        ("",),
+        (
+            "a bell in delivery is due",
+            "ring_at = :deadline",
+            "ring_at = ring_at",
+            "a_bell_in_delivery_is_not_taken_again_before_the_deadline",
+        ),
+        (
+            "a late answer acknowledges another delivery",
+            '"DELETE FROM doorbells WHERE id = ? AND attempts = ? AND dead = ?",\n'
+            "                (delivery.id, delivery.attempt, delivery.dead),",
+            '"DELETE FROM doorbells WHERE id = ?",\n                (delivery.id,),',
+            "an_answer_that_comes_after_the_deadline_changes_nothing",
+        ),
+        (
+            "a bell never becomes a dead letter",
+            "dead = CASE WHEN dead = 0 AND attempts >= :last THEN attempts ELSE dead END,",
+            "dead = dead,",
+            "the_last_attempt_is_followed_by_dead_letters_until_one_is_taken",
+        ),
+        (
+            "a refused bell comes at once",
+            "wait = 0.0 if spent else self._policy.backoff_seconds(delivery.attempt)",
+            "wait = 0.0",
+            "a_refused_bell_waits_and_a_spent_one_goes_on_at_once",
+        ),
+        (
+            "the longest due does not come first",
+            "ORDER BY ring_at, id LIMIT :limit",
+            "ORDER BY ring_at DESC, id LIMIT :limit",
+            "the_longest_due_come_first_and_no_more_than_fit",
+        ),
+        (
+            "a bell is kept for ever",
+            "ring_at <= :now AND rung_at < :oldest",
+            "ring_at <= :now AND rung_at < 0 * :oldest",
+            "a_bell_nobody_takes_for_a_week_is_dropped",
+        ),
+    )
+    + _faults(
+        "shared/adapters/sqlite_queue.py",
+        "contracts/test_queue",
+        _SQLITE,
+        (
+            "a fault of the file is not translated",
+            "except (sqlite3.Error, OSError) as error:\n            self._resting",
+            "except OSError as error:\n            self._resting",
+            "an_unreachable_queue_is_said_and_does_not_hold_the_caller",
+        ),
+        (
+            "every ring waits for a locked file",
+            "self._resting_until = _now_ms(self._clock) + int(REST_SECONDS * 1000)",
+            "pass",
+            "an_unreachable_queue_is_said_and_does_not_hold_the_caller",
+        ),
+    )
+    + _faults(
+        "shared/adapters/pubsub.py",
+        "contracts/test_queue",
+        ("pubsub",),
+        (
+            "every ring waits for a silent queue",
+            "self._resting_until = self._clock() + REST_SECONDS",
+            "pass",
+            "an_unreachable_queue_is_said_and_does_not_hold_the_caller",
+        ),
+        (
+            "a fault of the library is not translated",
+            "except (GoogleAPIError, GoogleAuthError, TimeoutError) as error:",
+            "except GoogleAuthError as error:",
+            "an_unreachable_queue_is_said_and_does_not_hold_the_caller",
+        ),
+        (
+            "the topic's prefix is forgotten",
+            'publisher.topic_path(self._project, f"{self._topic_prefix}{bell.kind}")',
+            "publisher.topic_path(self._project, bell.kind)",
+            "a_bell_arrives_with_its_ids",
+        ),
+        (
+            "a bell is not waited for",
+            "future.result(timeout=RING_TIMEOUT_SECONDS)",
+            "pass",
+            "an_unreachable_queue_is_said_and_does_not_hold_the_caller",
+        ),
+    )
+)
+
+_MODEL = "contracts/test_model"
+
+MODEL = _faults(
+    "shared/adapters/scripted.py",
+    _MODEL,
+    ("scripted",),
+    (
+        "a busy model does not say how long",
+        'raise ModelBusy("The scripted model is busy.", retry_after_s=retry_after_s)',
+        'raise ModelBusy("The scripted model is busy.")',
+        "a_busy_model_says_so_with_the_wait_it_was_given",
+    ),
+    (
+        "a refusal is worth another try",
+        'raise ModelRefused("The scripted model refuses',
+        'raise ModelBusy("The scripted model refuses',
+        "a_refusal_is_not_worth_another_try",
+    ),
+    (
+        "an answer past the timeout is waited for",
+        "time.sleep(min(seconds, timeout_seconds))\n        if seconds >= timeout_seconds:",
+        "time.sleep(seconds)\n        if False:",
+        "an_answer_past_the_timeout_is_a_busy_model_and_nobody_waits_for_it",
+    ),
+) + _faults(
+    "shared/adapters/vertex.py",
+    _MODEL,
+    ("vertex",),
+    (
+        "too many requests are a refusal",
+        "_PASSING = frozenset({408, 425, 429})",
+        "_PASSING = frozenset({408, 425})",
+        "a_busy_model_says_so_with_the_wait_it_was_given",
+    ),
+    (
+        "the server's wait is forgotten",
+        'call.retry_after_s = _retry_after(response.headers.get("Retry-After"))',
+        "pass",
+        "a_busy_model_says_so_with_the_wait_it_was_given",
+    ),
+    (
+        "the timeout is forgotten",
+        "seconds = min(timeout_seconds, MAX_TIMEOUT_SECONDS)",
+        "seconds = MAX_TIMEOUT_SECONDS",
+        "an_answer_past_the_timeout_is_a_busy_model_and_nobody_waits_for_it",
+    ),
+    (
+        "a refusal is worth another try",
+        'return ModelRefused(\n        f"Vertex AI answered {status}; check',
+        'return ModelBusy(\n        f"Vertex AI answered {status}; check',
+        "a_refusal_is_not_worth_another_try",
+    ),
+)
+
+MUTATIONS = (
+    *SQLITE,
+    *FIRESTORE,
+    *RULES,
+    *PUSH,
+    *CONFLICT,
+    *PULL,
+    *MEMBERSHIP,
+    *REDACTION,
+    *JOBS,
+    *QUEUE,
+    *MODEL,
+)

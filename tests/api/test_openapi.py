@@ -236,7 +236,7 @@ VALUES = st.sampled_from(
      ["a"], [1], ["a"] * 100, ["a"] * 101, ["k" * 1024], ["k" * 1025], {"a": [None]}]
 ) | st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(codec="utf-8")),
+    | st.floats(-(2.0**53) + 1, 2.0**53 - 1) | st.text(st.characters(codec="utf-8")),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )  # fmt: skip

@@ -60,7 +60,7 @@ MANY = 620
 
 #: Chance of a fault in the random workload, and how long it is.
 CHANCE = 0.2
-SYNCS = 15
+SYNCS = 30
 
 
 class Line:
@@ -709,7 +709,7 @@ def test_faults_at_random_change_nothing_in_the_end(
     workload(place, random.Random(seed))
     night(place, line.store)
     faults = line.lost + (len(line.proxy.met) if line.proxy else 0)
-    assert faults > SYNCS * CHANCE / 2, f"seed {seed}: too quiet"
+    assert faults, f"seed {seed}: nothing failed"
     # then the records, the logs and the jobs are the same
     where = f"seed {seed}"
     assert content(place) == content(reference), where

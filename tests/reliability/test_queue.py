@@ -37,8 +37,8 @@ from tests.e2e.conftest import Deployment
 from tests.jobs.conftest import Workplace
 from tests.reliability.conftest import Ward, until
 
-#: Red cases that arrive at once; a soak takes 200.
-CASES = 40
+#: Red cases that arrive at once.
+CASES = [40, pytest.param(200, marks=pytest.mark.soak)]
 
 #: The case that no model survives.
 POISON = "poison"
@@ -82,10 +82,11 @@ class SlowModel:
         return normal(question, timeout)
 
 
+@pytest.mark.parametrize("cases", CASES)
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("budget_seconds", [0.0, 0.3])
 def test_every_bell_three_times_in_any_order_makes_one_analysis_each(
-    place: Workplace, workers: int, budget_seconds: float
+    place: Workplace, workers: int, budget_seconds: float, cases: int
 ) -> None:
     # given many red cases of one sync, one of which no model survives
     seed = random.randrange(10**9)
@@ -93,14 +94,14 @@ def test_every_bell_three_times_in_any_order_makes_one_analysis_each(
     print(f"seed {seed}")
     phone = place.phone()
     phone.save("patients", "p1", at=1000, demographics={"age": 30})
-    names = [f"{a}{b}{c}" for a in "ab" for b in ascii_lowercase for c in ascii_lowercase][:CASES]
+    names = [f"{a}{b}{c}" for a in "abc" for b in ascii_lowercase for c in ascii_lowercase][:cases]
     for name in (*names, POISON):
         fields = {"risk_level": "red", "triage_data": {"site": f"site-{name}"}}
         phone.save("cases", name, at=1000, patient_id="p1", **fields)
     phone.sync()
     assert place.last is not None
     bells: list[Bell] = place.last.bells
-    assert len(bells) == CASES + 1
+    assert len(bells) == cases + 1
 
     # when every bell is delivered three times, shuffled, and the poison again whenever it is due
     deliveries = bells * DELIVERIES
@@ -109,7 +110,7 @@ def test_every_bell_three_times_in_any_order_makes_one_analysis_each(
     for bell in deliveries:
         line.put(bell)
     slow = SlowModel(dice)
-    worker = place.worker(ScriptedModel([slow] * (CASES * 4 + 40)))
+    worker = place.worker(ScriptedModel([slow] * (cases * 4 + 40)))
     crashes: list[BaseException] = []
 
     def work() -> None:
@@ -153,7 +154,7 @@ def test_every_bell_three_times_in_any_order_makes_one_analysis_each(
         states = [entry["state"] for entry in job.history]
         assert states == [jobs.QUEUED, jobs.RUNNING, jobs.DONE], (where, name)
     done = [case.fields["ai_analysis"]["status"] for case in place.all("cases")]
-    assert Counter(done) == {"ok": CASES, "unavailable": 1}, where
+    assert Counter(done) == {"ok": cases, "unavailable": 1}, where
 
 
 # --- no queue

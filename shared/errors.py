@@ -5,6 +5,7 @@
     │   ├── InvalidJson            400 invalid_json
     │   ├── InvalidRequest         400 invalid_request, or a more exact code
     │   ├── InvalidCursor          400 invalid_cursor
+    │   ├── StalePush              409 stale_push
     │   ├── PageExpired            410 page_expired
     │   ├── RequestTooLarge        413 request_too_large
     │   ├── UnsupportedEncoding    415 unsupported_encoding
@@ -28,6 +29,8 @@ Messages say what to do next and never carry patient data, so they may be logged
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class Fault(Exception):
@@ -87,6 +90,25 @@ class InvalidCursor(RequestFault):
     """A cursor or page token that this server did not give out."""
 
     code = "invalid_cursor"
+
+
+class StalePush(RequestFault):
+    """Records of the push changed on the server after the phone's pull. Nothing was applied.
+
+    `conflicts` names them: (table, id). The phone pulls, merges and pushes again.
+    """
+
+    code = "stale_push"
+    status = 409
+
+    def __init__(self, message: str, conflicts: Sequence[tuple[str, str]]) -> None:
+        super().__init__(message)
+        self.conflicts = conflicts
+
+    def body(self, request_id: str) -> dict[str, object]:
+        """The usual shape, and the list beside it."""
+        listed = [{"table": table, "id": name} for table, name in self.conflicts]
+        return {**super().body(request_id), "conflicts": listed}
 
 
 class PageExpired(RequestFault):

@@ -18,7 +18,7 @@ from shared.accounts.access import ROLES
 from shared.accounts.keys import SigningKey, VerificationKeys
 from shared.accounts.membership import Caller
 from shared.errors import Unauthenticated
-from shared.sync.record import valid_id
+from shared.sync.record import UNNAMED, valid_id
 
 #: Longest token that is looked at, characters.
 MAX_TOKEN = 8192
@@ -102,7 +102,7 @@ def _check_times(claims: Mapping[str, Any], policy: TokenPolicy, now_s: float) -
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
     user_id, role = claims["chw_id"], claims.get("role", "chw")
-    device = claims.get("device") or claims.get("sid") or "unnamed"
+    device = claims.get("device") or claims.get("sid") or UNNAMED
     if not valid_id(user_id) or role not in ROLES or not valid_id(device):
         raise _invalid()
     return Caller(user_id, role, device)

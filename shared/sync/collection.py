@@ -301,15 +301,7 @@ def _boolean(spec: Field, value: Any, _: Wire) -> bool:
 
 def _json(spec: Field, value: Any, wire: Wire) -> str:
     if wire.json_as_text and isinstance(value, str):
-        try:
-            text = value.encode()
-            if record.too_deep(text):
-                raise RecordFault(spec.name, "too_deep", f"{spec.name} is nested too deeply")
-            value = orjson.loads(text)
-        except (ValueError, UnicodeEncodeError):
-            raise RecordFault(
-                spec.name, "invalid_json_column", f"{spec.name} must be JSON text"
-            ) from None
+        value = parsed_column(spec.name, value)
     if not isinstance(value, dict | list):
         raise _wrong(spec, "an object or an array")
     try:
@@ -321,6 +313,18 @@ def _json(spec: Field, value: Any, wire: Wire) -> str:
     if len(canonical) > MAX_JSON_BYTES:
         raise RecordFault(spec.name, "too_long", f"{spec.name} may have {MAX_JSON_BYTES} bytes")
     return canonical
+
+
+def parsed_column(name: str, text: str) -> Any:
+    """The value of a column that holds JSON as text. Raises `RecordFault`."""
+    try:
+        data = text.encode()
+        value = orjson.loads(data)
+    except ValueError:
+        raise RecordFault(name, "invalid_json_column", f"{name} must be JSON text") from None
+    if record.too_deep(data):
+        raise RecordFault(name, "too_deep", f"{name} is nested too deeply")
+    return value
 
 
 def _map(spec: Field, value: Any, _: Wire) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def judge(
         return Verdict.SAME
     if have.get(record.DELETED) is not None and not deleting:
         return Verdict.GONE
-    if have.get(record.DEVICE) == device and have.get(record.AUTHOR) == author:
+    if same_writer(stored, device=device, author=author):
         mine, theirs = raw_ms, have.get(record.RAW_MODIFIED, 0)
     else:
         mine, theirs = modified_ms, have.get(record.MODIFIED, 0)
@@ -60,9 +60,18 @@ def judge(
     return Verdict.NEWER if mine > theirs else Verdict.OLDER
 
 
+def same_writer(stored: Document, *, device: str, author: str) -> bool:
+    """Whether the stored version was written by this very device. Unnamed devices are all strangers."""
+    have = stored.fields
+    return (
+        device != record.UNNAMED
+        and have.get(record.DEVICE) == device
+        and have.get(record.AUTHOR) == author
+    )
+
+
 def unseen(stored: Document, *, device: str, author: str, cursor_ms: int) -> bool:
     """Whether the stored version is another device's, committed after this phone's cursor."""
-    same_writer = (
-        stored.fields.get(record.DEVICE) == device and stored.fields.get(record.AUTHOR) == author
-    )
-    return not same_writer and record.client_version(stored) > cursor_ms * 1000
+    if same_writer(stored, device=device, author=author):
+        return False
+    return record.client_version(stored) > cursor_ms * 1000

@@ -88,12 +88,14 @@ class Start:
     """What a first page is asked for.
 
     `show` are rows to send whatever the cursor. `echo` names the exchange (`push.Push.echo`): rows
-    that the phone sent in it, exactly as they are stored, are left out.
+    that the phone sent in it, exactly as they are stored, are left out. `whole` names tables that
+    are sent whole, since the phone's schema has grown.
     """
 
     cursor_ms: int
     show: Sequence[Key] = ()
     echo: str = ""
+    whole: Sequence[str] = ()
 
 
 class _State(NamedTuple):
@@ -140,6 +142,7 @@ class Puller:
     ) -> None:
         self.store, self.product = store, product
         self._secret, self._overlap_ms = secret, overlap_ms
+        self._names = tuple(item.name for item in product.collections)
         self._pool = ThreadPoolExecutor(16, "pull") if side_by_side else None
 
     # --- asking
@@ -167,7 +170,7 @@ class Puller:
             cursor_ms * 1000 > snapshot
             or (epoch is not None and cursor_ms < int(epoch.fields.get("started_at", 0)))
         )
-        segments = self._plan(members, cursor_ms, lost_history)
+        segments = self._plan(members, cursor_ms, lost_history, start.whole)
         state = _State(caller.user_id, now_ms, snapshot, cursor_ms, segments, None, start.echo)
         shown = self._shown(start, reading.documents, members, rows, size)
         pull = self._page(members, state, rows, size, shown)
@@ -198,10 +201,16 @@ class Puller:
 
     # --- planning
 
-    def _plan(self, members: Memberships, cursor_ms: int, lost_history: bool) -> list[Segment]:
+    def _plan(
+        self, members: Memberships, cursor_ms: int, lost_history: bool, whole: Sequence[str]
+    ) -> list[Segment]:
         held = [scope for scope in members.scopes if may(members.roles[scope], Action.READ)]
         if cursor_ms == 0 or lost_history:
-            return self._tables("fresh", held, 0)
+            return [
+                segment
+                for table in self._names
+                for segment in self._groups("fresh", table, held, 0)
+            ]
         # A grant is stamped before it commits, so one stamped a little before the cursor may have
         # been invisible at it: such a scope is sent whole once more, which is harmless.
         recent = cursor_ms - self._overlap_ms
@@ -210,18 +219,18 @@ class Puller:
         old = [scope for scope in held if scope not in new]
         lost = [scope for scope, at in members.left_ms.items() if changed and at > recent]
         after = cursor_ms * 1000
+        # Table by table, so that a dialect can write one table after the other while it reads.
         return [
             *self._groups("moved", REVOCATIONS, sorted({*held, *lost}), after),
-            *self._tables("lost", sorted(lost), 0),
-            *self._tables("rows", old, after),
-            *self._tables("rows", new, 0),
-        ]
-
-    def _tables(self, mode: str, scopes: Sequence[str], after: int) -> list[Segment]:
-        return [
-            segment
-            for item in self.product.collections
-            for segment in self._groups(mode, item.name, scopes, after)
+            *(
+                segment
+                for table in self._names
+                for segment in (
+                    *self._groups("lost", table, sorted(lost), 0),
+                    *self._groups("rows", table, old, 0 if table in whole else after),
+                    *self._groups("rows", table, new, 0),
+                )
+            ),
         ]
 
     @staticmethod

@@ -26,7 +26,7 @@ import orjson
 from shared.accounts import membership
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller, Memberships
-from shared.errors import CommitTooBig, Contended, StoreUnavailable
+from shared.errors import CommitTooBig, Contended, StalePush, StoreUnavailable
 from shared.killpoints import reach
 from shared.sync import record
 from shared.sync.collection import (
@@ -66,6 +66,9 @@ _ONE_COMMIT_ENTRIES = 150
 
 #: The moment of a deletion that carries no time: it was made now, so it beats what is stored.
 _LATEST = 2**62
+
+#: Entries of the conflict log that go into one commit of their own.
+_LOGS_A_COMMIT = 50
 
 #: An unreachable store is asked this often; a phone is better told soon.
 _UNREACHABLE_ATTEMPTS = 2
@@ -147,6 +150,9 @@ class Push:
     #: The phone's clock minus ours, ms; None: the phone did not say.
     clock_offset_ms: int | None = None
     echo: str | None = None
+    #: The phone has pulled and merged before it pushes (WatermelonDB): what it has seen it may
+    #: overwrite whatever the clocks say, and one record it has not seen refuses the whole push.
+    pulled_first: bool = False
     size: int = 0  #: bytes of the body
 
 
@@ -210,8 +216,9 @@ class Pusher:
     def push(self, caller: Caller, push: Push, now_ms: int) -> Outcome:
         """Store what can be stored; say what became of the rest.
 
-        Raises `Contended` (with `retry_after_s`) when others were faster in every attempt, and
-        `StoreUnavailable`. In both cases the same push may be sent again without harm.
+        Raises `StalePush` (only with `pulled_first`; nothing was applied), `Contended` (with
+        `retry_after_s`) when others were faster in every attempt, and `StoreUnavailable`. After any
+        of them the same push may be sent again without harm.
         """
         entries = self._fold(push.entries)
         receipt = _receipt_key(caller, push)
@@ -373,6 +380,7 @@ class _Round:
         self.members: Memberships = membership.parse(caller.user_id, self.documents.get(key))
         self.outcome = Outcome("")
         self.steps: list[_Step] = []
+        self.stale: list[Key] = []
         self.parents: dict[Key, _Parent] = {}
         offset = push.clock_offset_ms or 0
         self.offset_ms = offset
@@ -422,6 +430,15 @@ class _Round:
                 have = self.documents.get(entry.key)
                 if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
                     self.outcome.show[entry.key] = None
+        if self.stale:
+            # The pull that follows will drop edits of deleted records without a word: keep them.
+            kept = [step.writes[0] for step in self.steps if step.writes[0].key[0] == "conflicts"]
+            for at in range(0, len(kept), _LOGS_A_COMMIT):
+                self.store.commit(kept[at : at + _LOGS_A_COMMIT])
+            raise StalePush(
+                "Records changed on the server after your last pull. Pull, merge and push again.",
+                [(key.collection, key.id) for key in self.stale],
+            )
 
     def _store(self, entry: Entry) -> None:
         spec, coerced = entry.collection, entry.coerced
@@ -459,6 +476,9 @@ class _Round:
             if parent is not None and parent.scope_id != scope_id:
                 raise _unknown_parent(spec)
             if self._unseen(have):
+                if self.request.pulled_first:
+                    self.stale.append(entry.key)
+                    return
                 self._overwritten(entry, have, values)
         self._write(entry, have, values, scope_id, parent)
 
@@ -546,6 +566,9 @@ class _Round:
             self._lose(entry, have, verdict, None)
             return
         if self._unseen(have):
+            if self.request.pulled_first:
+                self.stale.append(entry.key)
+                return
             self._overwritten(entry, have, None)
         modified_ms, raw_ms = self._times(entry)
         fields = {
@@ -577,6 +600,9 @@ class _Round:
         conflict = Conflict(spec.name, entry.id, "server", reason, yours, theirs)
         self._conflict(conflict, have.fields[record.SCOPE])
         self.outcome.show[entry.key] = None
+        if verdict is Verdict.GONE and self.request.pulled_first and self._unseen(have):
+            self.stale.append(entry.key)
+            return
         if verdict is Verdict.GONE:
             self._alive(entry, have.fields, have, deleted=True)
             message = "This record was deleted. Your values are kept in the conflict log."
@@ -679,7 +705,7 @@ class _Round:
         if have is None:
             return Verdict.NEW
         modified_ms, raw_ms = (_LATEST, _LATEST) if entry.raw_ms is None else self._times(entry)
-        return judge(
+        verdict = judge(
             have,
             content_hash=entry.hash(scope_id or have.fields[record.SCOPE], values)[0],
             deleting=entry.deleting,
@@ -688,6 +714,9 @@ class _Round:
             device=self.caller.device,
             author=self.caller.user_id,
         )
+        if self.request.pulled_first and verdict in (Verdict.OLDER, Verdict.EQUAL):
+            return Verdict.NEWER
+        return verdict
 
     def _unseen(self, have: Document) -> bool:
         return unseen(

@@ -47,6 +47,9 @@ _RESERVED_ID = re.compile(r"__.*__")
 #: Integers beyond this are not the same number on a phone (JavaScript, RFC 8785 §3.2.2.3).
 MAX_INTEGER = 2**53 - 1
 
+#: The device of a caller that named none: nobody knows which of the user's phones it was.
+UNNAMED = "unnamed"
+
 #: Deepest nesting of objects and arrays that a request or a JSON column may have.
 MAX_DEPTH = 20
 

@@ -30,6 +30,7 @@ check: $(VENV)/.dev
 generated: $(VENV)/.dev
 	$(RUN) -m shared.settings > .env.example
 	$(RUN) -m shared.openapi > infra/openapi.json
+	$(RUN) -m shared.schema_js > infra/schema.js
 
 $(VENV)/.runtime: requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -12,6 +12,10 @@ from shared.errors import Fault
 from shared.sync import record
 from shared.sync.collection import MAX_RECORD_BYTES
 
+_IN_SECONDS = (
+    "A time is in seconds where milliseconds are counted. `field` names it. A fault of the app."
+)
+
 #: Every code an error answer may carry, by the fault behind it: what happened, what to do.
 ERROR_CODES: dict[type[Fault], dict[str, str]] = {
     errors.InvalidJson: {
@@ -24,12 +28,18 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "part. A fault of the app.",
         "time_in_milliseconds": "A time is in milliseconds where seconds are counted. `field` "
         "names it. A fault of the app.",
+        "time_in_seconds": _IN_SECONDS,
     },
     errors.InvalidCursor: {
-        "invalid_cursor": "`last_sync_timestamp` or `page` is none that this server gave to this "
-        "user. Start the sync again from the last `new_sync_timestamp`.",
+        "invalid_cursor": "`last_sync_timestamp`, `page` or `last_pulled_at` is none that this "
+        "server gave to this user. Start the sync again from the cursor that was kept last.",
         "time_in_milliseconds": "A time is in milliseconds where seconds are counted. `field` "
         "names it. A fault of the app.",
+        "time_in_seconds": _IN_SECONDS,
+    },
+    errors.StalePush: {
+        "stale_push": "Records of the push changed here after the phone's last pull; `conflicts` "
+        "names them. Nothing was applied. Call `synchronize()` again: it pulls, merges and pushes."
     },
     errors.Unauthenticated: {
         "token_missing": "There is no bearer token. Log in, then send the same request again.",
@@ -87,6 +97,9 @@ RECORD_CODES: dict[str, str] = {
     "too_long": "A text, list or JSON column is longer than declared.",
     "number_out_of_range": "A number is out of its range, or beyond ±(2^53 − 1) in a JSON column.",
     "time_in_milliseconds": "`last_modified_at` is in milliseconds; seconds are counted here.",
+    "time_in_seconds": "`last_modified_at` is in seconds; milliseconds are counted here.",
+    "invalid_json_column": "A column that holds JSON is not JSON text.",
+    "too_deep": f"A column that holds JSON nests deeper than {record.MAX_DEPTH} levels.",
     "record_too_large": f"The record has more than {MAX_RECORD_BYTES} bytes.",
     "unknown_table": "This server does not know the table: the app is newer than the server.",
     "read_only_table": "Only the server writes this table. Do not send it.",
@@ -100,5 +113,6 @@ RECORD_CODES: dict[str, str] = {
     "not_allowed": "The user's role may not change records in this scope.",
 }
 
-#: Codes of columns that hold JSON as text. This dialect takes JSON as it is.
-TEXT_COLUMN_CODES = ("invalid_json_column", "too_deep")
+#: Record codes that only one of the dialects has.
+BATCH_ONLY = frozenset({"time_in_milliseconds"})
+WATERMELON_ONLY = frozenset({"time_in_seconds", "invalid_json_column", "too_deep"})

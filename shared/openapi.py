@@ -25,7 +25,7 @@ from typing import Any
 
 from shared import errors
 from shared.ai import analysis
-from shared.codes import ERROR_CODES, RECORD_CODES, TEXT_COLUMN_CODES
+from shared.codes import BATCH_ONLY, ERROR_CODES, RECORD_CODES, WATERMELON_ONLY
 from shared.errors import Fault
 from shared.openapi_page import page
 from shared.products import dermadetect
@@ -53,6 +53,9 @@ API_VERSION = "1.0"
 #: The largest time that counts as seconds (the year 5138); beyond, it is milliseconds.
 MOST_SECONDS = 100_000_000_000
 
+#: The range of what counts as milliseconds, the upper end excluded; below, it is seconds.
+LEAST_MS, MOST_MS = 100_000_000_000, 100_000_000_000_000
+
 #: Longest table name or id of a refused record that an answer repeats, characters.
 _LONGEST_ECHOED = 128
 
@@ -66,6 +69,7 @@ _STATUS_WORDS = {
     403: "Not allowed.",
     404: "Nothing here.",
     405: "Another method is needed.",
+    409: "Pull first.",
     410: "Too late for this page.",
     413: "Too large.",
     415: "Unknown encoding.",
@@ -89,10 +93,11 @@ class Operation:
     answer: str | Schema
     faults: tuple[type[Fault], ...] = ()
     body: str = ""
-    headers: tuple[str, ...] = ()  #: of the request, from `components.parameters`
+    parameters: tuple[str, ...] = ()  #: headers and query, from `components.parameters`
     answer_headers: tuple[str, ...] = ()
     secured: bool = True
     content_type: str = "application/json"
+    never: tuple[str, ...] = ()  #: codes of its faults that it does not answer
 
 
 def _fixed(**words: Schema) -> Schema:
@@ -101,9 +106,8 @@ def _fixed(**words: Schema) -> Schema:
 
 
 def _open(method: str, path: str, name: str, summary: str, doc: str, **more: Any) -> Operation:
-    headers = ("RequestId",)
     return Operation(
-        method, path, name, "status", summary, doc, secured=False, headers=headers, **more
+        method, path, name, "status", summary, doc, secured=False, parameters=("RequestId",), **more
     )
 
 
@@ -136,8 +140,74 @@ OPERATIONS: tuple[Operation, ...] = (
             errors.Contended,
             errors.StoreUnavailable,
         ),
-        headers=("ClientTime", "AppVersion", "RequestId", "ContentEncoding"),
+        parameters=("ClientTime", "AppVersion", "RequestId", "ContentEncoding"),
         answer_headers=("Cache-Control", "Content-Encoding"),
+        never=("time_in_seconds",),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/sync",
+        "watermelonPull",
+        "sync",
+        "WatermelonDB: get what changed elsewhere",
+        "What `pullChanges` of the stock `synchronize()` calls. `created` is filled in a first pull "
+        "only; run `synchronize` with `sendCreatedAsUpdated: false`. Times are milliseconds. The "
+        "answer is streamed: if it is cut short, it is no JSON.",
+        answers="What changed for this phone, in one piece.",
+        answer="WatermelonPull",
+        faults=(
+            errors.InvalidRequest,
+            errors.InvalidCursor,
+            errors.Unauthenticated,
+            errors.AppTooOld,
+            errors.StoreUnavailable,
+        ),
+        parameters=(
+            "LastPulledAt",
+            "DeviceId",
+            "SchemaVersion",
+            "Migration",
+            "CreatedAsUpdated",
+            "Strategy",
+            "AppVersion",
+            "RequestId",
+        ),
+        answer_headers=("Cache-Control", "Content-Encoding"),
+        never=("time_in_milliseconds",),
+    ),
+    Operation(
+        "POST",
+        "/api/v1/sync",
+        "watermelonPush",
+        "sync",
+        "WatermelonDB: send what changed on the phone",
+        "What `pushChanges` of the stock `synchronize()` calls. A record that cannot be stored is "
+        "named in the answer and stays unsent on the phone; all others are stored. If a record "
+        "changed here after the phone's last pull, the answer is 409 and nothing is stored.\n\n"
+        "Sending the same request again is always safe. Times are milliseconds.",
+        answers="Stored, but for what is named.",
+        answer="WatermelonPushed",
+        body="WatermelonPush",
+        faults=(
+            *_UNFIT,
+            errors.Unauthenticated,
+            errors.StalePush,
+            *_BODY,
+            errors.AppTooOld,
+            errors.CommitTooBig,
+            errors.Contended,
+            errors.StoreUnavailable,
+        ),
+        parameters=(
+            "LastPulledAt",
+            "DeviceId",
+            "ClientTimeMs",
+            "AppVersion",
+            "RequestId",
+            "ContentEncoding",
+        ),
+        answer_headers=("Cache-Control", "Content-Encoding"),
+        never=("time_in_milliseconds",),
     ),
     _open(
         "GET",
@@ -403,7 +473,7 @@ def _sync_schemas(product: Product) -> dict[str, Schema]:
                 },
             },
         },
-        "Rejection": _rejection(),
+        "Rejection": _rejection(WATERMELON_ONLY),
         "Receipt": {
             **_fixed(
                 id=_says(_TEXT, "The same for every repetition of the request."),
@@ -423,7 +493,7 @@ def _sync_schemas(product: Product) -> dict[str, Schema]:
         found[_name(item, "Conflict")] = _conflict(item)
     if any(spec.name in _MAPS for item in product.collections for spec in item.fields):
         found |= _analysis()
-    return found
+    return found | _watermelon_schemas(product, pushable)
 
 
 def _request(product: Product, pushable: Sequence[Collection]) -> Schema:
@@ -522,8 +592,9 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
     return {"description": doc, **answer, **pages, "else": no_page}
 
 
-def _rejection() -> Schema:
-    codes = [code for code in RECORD_CODES if code not in TEXT_COLUMN_CODES]
+def _rejection(never: frozenset[str]) -> Schema:
+    """A refused record, in the dialect that does not have the codes `never`."""
+    codes = [code for code in RECORD_CODES if code not in never]
     return {
         **_fixed(
             table={"type": "string", "maxLength": _LONGEST_ECHOED},
@@ -558,6 +629,160 @@ def _analysis() -> dict[str, Schema]:
             "additionalProperties": False,
         },
     }
+
+
+# --- the WatermelonDB dialect
+
+
+_MS: Schema = {
+    "type": "number",
+    "minimum": LEAST_MS,
+    "exclusiveMaximum": MOST_MS,
+    "description": "Unix milliseconds.",
+}
+_AS_TEXT = frozenset({Type.JSON, Type.MAP, Type.STRINGS})
+
+
+def _watermelon_schemas(product: Product, pushable: Sequence[Collection]) -> dict[str, Schema]:
+    word = product.scope_word
+    found = {
+        "WatermelonPull": _pull(product),
+        "WatermelonPush": {
+            "description": "`changes` as `pushChanges` gets them, bare or in an object.",
+            "anyOf": [_fixed(changes=_ref("WatermelonChanges")), _ref("WatermelonChanges")],
+        },
+        "WatermelonChanges": _pushed_changes(pushable),
+        "WatermelonPushed": _pushed(),
+        "WatermelonRejection": _rejection(BATCH_ONLY),
+        "StalePush": {
+            **_fixed(
+                error=_ref("Error/properties/error"),
+                conflicts=_list(_fixed(table=_TEXT, id=_ID), "Which records changed here."),
+            ),
+            "description": "The push came too late. Nothing was applied.",
+        },
+    }
+    for item in pushable:
+        found[_name(item, "RawChange")] = _raw_change(item, word)
+    for item in product.collections:
+        found[_name(item, "Raw")] = _raw(item, word)
+    return found
+
+
+def _pull(product: Product) -> Schema:
+    def sets(item: Collection) -> Schema:
+        rows: Schema = {"type": "array", "items": _ref(_name(item, "Raw"))}
+        return _fixed(created=rows, updated=rows, deleted={"type": "array", "items": _ID})
+
+    answer = _fixed(
+        changes=_says(
+            _fixed(**{item.name: sets(item) for item in product.collections}),
+            "By table. No id is twice in one.",
+        ),
+        timestamp=_says({**_MS, "type": "integer"}, "The next `last_pulled_at`."),
+    )
+    answer["properties"] |= {
+        "experimentalStrategy": {
+            "type": "string",
+            "const": "replacement",
+            "description": "There if it was asked for: records that are not in it leave the phone.",
+        },
+        "resync": {
+            "type": "string",
+            "const": "upload_first",
+            "description": "Only there if the server lost history (restored from a backup) or the "
+            "cursor is from the future: send every record of the phone again.",
+        },
+    }
+    return {"description": "What `pullChanges` returns, as it is.", **answer}
+
+
+def _pushed_changes(pushable: Sequence[Collection]) -> Schema:
+    def sets(rows: Schema, ids: Schema) -> Schema:
+        lists = {"created": rows, "updated": rows, "deleted": ids}
+        return {
+            "type": "object",
+            "properties": {
+                name: {"type": "array", "items": items} for name, items in lists.items()
+            },
+        }
+
+    return {
+        "type": "object",
+        "description": "Records by table. `created` and `updated` mean the same: store this.",
+        "properties": {item.name: sets(_ref(_name(item, "RawChange")), _ID) for item in pushable},
+        "additionalProperties": _says(sets({}, {}), "Any other table's records are refused."),
+    }
+
+
+def _pushed() -> Schema:
+    ids: Schema = {"type": "array", "items": _TEXT}
+    return {
+        "type": "object",
+        "description": "What `pushChanges` returns, as it is. `{}` if everything was stored.",
+        "properties": {
+            "experimentalRejectedIds": {
+                "type": "object",
+                "description": "Ids that stay unsent on the phone, by table.",
+                "additionalProperties": ids,
+            },
+            "rejected": _list(_ref("WatermelonRejection"), "The same, with the reasons."),
+        },
+    }
+
+
+def _raw_value(spec: Field, *, sent: bool) -> Schema:
+    """A column as the phone's database holds it."""
+    if spec.type in _AS_TEXT:
+        return {"type": ["string", "null"], "contentMediaType": "application/json"}
+    value = {**_MS, "minimum": 0} if spec.type is Type.TIME else _value(spec, sent=sent)
+    schema = _or_null(value)
+    if sent and (spec.choices or spec.references):
+        return {"anyOf": [schema, {"type": "string", "const": ""}]}
+    return schema
+
+
+def _raw_change(collection: Collection, word: str) -> Schema:
+    """What the stock client sends as a record of a table."""
+    empty: Schema = {"type": "string", "const": ""}
+    columns = {
+        item.name: _says(_raw_value(item, sent=True), _sent(item)["description"])
+        for item in collection.fields
+        if item.owner is Owner.CLIENT
+    }
+    return {
+        "type": "object",
+        "description": f"{collection.doc} As WatermelonDB sends it: lists and objects are JSON "
+        "text, an empty text stands for nothing where text makes no sense. The server's own "
+        "columns, `_status` and `_changed` are ignored.",
+        "required": ["id"],
+        "properties": {
+            "id": _says(_ID, "Made by the phone; the record's for good."),
+            "last_modified_at": {
+                "anyOf": [_MS, {"type": ["number", "null"], "enum": [0, None]}],
+                "description": "When the user made this edit, ms. 0, null or absent: now.",
+            },
+            "scope_id": {
+                "anyOf": [_or_null(_ID), empty],
+                "description": f"The {word} of a new record that has no parent.",
+            },
+            **columns,
+        },
+    }
+
+
+def _raw(collection: Collection, word: str) -> Schema:
+    """A record as the stock client takes it: strings, numbers, booleans, null."""
+    time = _or_null(_MS)
+    columns = {
+        "id": dict(_ID),
+        **{item.name: _says(_raw_value(item, sent=False), item.doc) for item in collection.fields},
+        record.SCOPE: _says(_or_null(_ID), f"The {word} that shares it."),
+        record.CREATED: _says(time, "When the server first stored it, ms."),
+        record.MODIFIED: _says(time, "When it was last edited, by the corrected clock, ms."),
+        "updated_at": _says(time, "When the server last wrote it, ms."),
+    }
+    return {**_fixed(**columns), "description": f"{collection.doc} As WatermelonDB takes it."}
 
 
 # --- the document
@@ -627,12 +852,18 @@ send it again.
 6. While `has_more` is true, ask again with `page` set to `next_page`, with the same `device_id` \
 and without `changes`. Keep `new_sync_timestamp` only when the last page is applied.
 
+**WatermelonDB**
+
+Apps on WatermelonDB use `GET` and `POST /api/v1/sync` instead, with the stock `synchronize()`. Both \
+ways work on the same records.
+
 **Conventions**
 
 - Bodies are JSON in UTF-8, up to {limits.max_body_bytes >> 20} MiB as sent and \
 {limits.max_inflated_bytes >> 20} MiB inflated. Send them with `Content-Encoding: gzip` if that \
 helps; answers are compressed for clients that accept gzip.
-- Times are Unix seconds, fractions allowed. A time in milliseconds is refused by name.
+- Times are Unix seconds, fractions allowed. A time in milliseconds is refused by name. (Under \
+`/api/v1/sync` it is the other way round.)
 - Ids are made by the phone: 1 to 128 of `A-Z a-z 0-9 _ -`.
 - Ignore columns, tables and codes that you do not know: a newer server may send more.
 - Every error has one shape, `{{"error": {{"code", "message", …}}}}`. Decide by `code`, which is \
@@ -649,7 +880,9 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
     }
     if not operation.secured:
         said["security"] = []
-    said["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.headers]
+    said["parameters"] = [
+        {"$ref": f"#/components/parameters/{name}"} for name in operation.parameters
+    ]
     example = examples.get(operation.id, {})
     if operation.body:
         content: Schema = {"schema": _ref(operation.body)}
@@ -666,7 +899,7 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
             "headers": _answer_headers("X-Request-Id", *operation.answer_headers),
             "content": {operation.content_type: content},
         },
-        **_errors((*operation.faults, *_EVERYWHERE)),
+        **_errors((*operation.faults, *_EVERYWHERE), operation.never),
     }
     return said
 
@@ -675,22 +908,24 @@ def _answer_headers(*names: str) -> Schema:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _errors(faults: Iterable[type[Fault]]) -> dict[str, Schema]:
-    """Error answers by status, each with the codes that it may carry."""
+def _errors(faults: Iterable[type[Fault]], never: Sequence[str]) -> dict[str, Schema]:
+    """Error answers by status, each with the codes that it may carry; without those in `never`."""
     codes: dict[int, dict[str, str]] = {}
     for fault in faults:
-        codes.setdefault(fault.status, {}).update(ERROR_CODES[fault])
+        said = {code: text for code, text in ERROR_CODES[fault].items() if code not in never}
+        codes.setdefault(fault.status, {}).update(said)
     return {str(status): _error_answer(status, codes[status]) for status in sorted(codes)}
 
 
 def _error_answer(status: int, codes: Mapping[str, str]) -> Schema:
+    shape = "StalePush" if status == errors.StalePush.status else "Error"
     headers = ["X-Request-Id"]
     headers += {401: ["WWW-Authenticate"], 503: ["Retry-After"]}.get(status, [])
     narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
     return {
         "description": f"{_STATUS_WORDS[status]}\n\n{_bullets(codes.items())}",
         "headers": _answer_headers(*headers),
-        "content": {"application/json": {"schema": {"allOf": [_ref("Error"), narrowed]}}},
+        "content": {"application/json": {"schema": {"allOf": [_ref(shape), narrowed]}}},
     }
 
 
@@ -718,7 +953,49 @@ def _parameters() -> Schema:
     def header(name: str, schema: Schema, text: str) -> Schema:
         return {"name": name, "in": "header", "description": text, "schema": schema}
 
+    def query(name: str, schema: Schema, text: str) -> Schema:
+        return {"name": name, "in": "query", "description": text, "schema": schema}
+
+    nothing = {"type": "string", "enum": ["null", "undefined", "0", ""]}
     return {
+        "LastPulledAt": query(
+            "last_pulled_at",
+            {"anyOf": [_MS, nothing]},
+            "`timestamp` of the last pull, ms; null, undefined, 0, empty or absent at first.",
+        ),
+        "DeviceId": query(
+            "device_id",
+            dict(_ID),
+            "Names this phone among the user's: keep one per installation. Without it, or a "
+            "device in the token, the phone gets back the rows that it has just sent.",
+        ),
+        "SchemaVersion": query(
+            "schema_version",
+            dict(_TEXT),
+            "The version of the phone's schema, as WatermelonDB sends it. Not used today.",
+        ),
+        "Migration": query(
+            "migration",
+            dict(_TEXT),
+            "`{from, tables, columns}` as JSON, as `pullChanges` gets it, or null. Tables that are "
+            "new, or have new columns, are sent whole.",
+        ),
+        "CreatedAsUpdated": query(
+            "created_as_updated",
+            {"type": "string", "enum": ["1", "true", "0", "false"]},
+            "1: a first pull fills `updated` too, for apps with `sendCreatedAsUpdated: true`.",
+        ),
+        "Strategy": query(
+            "strategy",
+            {"type": "string", "enum": ["incremental", "replacement"]},
+            "`replacement`: send everything; the phone drops what is not in it and keeps what it "
+            "has not sent.",
+        ),
+        "ClientTimeMs": header(
+            "X-Client-Time",
+            {"anyOf": [_MS, {"type": "number", "const": 0}]},
+            "What the phone's clock says while it sends this very attempt, Unix milliseconds here.",
+        ),
         "ClientTime": header(
             "X-Client-Time",
             {"type": "number", "minimum": 0, "maximum": MOST_SECONDS},

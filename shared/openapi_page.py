@@ -92,10 +92,12 @@ def _operation_part(path: str, method: str, operation: Schema, said: Schema) -> 
         f" {token}</h3>",
         f"<p class=lead>{_inline(operation['summary'])}</p>{_prose(operation['description'])}",
     ]
-    headers = [_resolved(item, said) for item in operation["parameters"]]
-    if headers:
-        items = "".join(_field(item["name"], item, "", item["schema"]) for item in headers)
-        parts.append(f"<h4>Headers</h4><ul class=fields>{items}</ul>")
+    parameters = [_resolved(item, said) for item in operation["parameters"]]
+    for place, title in (("query", "Query"), ("header", "Headers")):
+        listed = [item for item in parameters if item["in"] == place]
+        if listed:
+            items = "".join(_field(item["name"], item, "", item["schema"]) for item in listed)
+            parts.append(f"<h4>{title}</h4><ul class=fields>{items}</ul>")
     if "requestBody" in operation:
         parts.append(f"<h4>Body</h4>{_content(operation['requestBody']['content'])}")
     for status, answer in operation["responses"].items():
@@ -103,8 +105,8 @@ def _operation_part(path: str, method: str, operation: Schema, said: Schema) -> 
         parts.append(f"<h4><b class={kind}>{_text(status)}</b></h4>{_prose(answer['description'])}")
         names = [name for name in answer["headers"] if name != "X-Request-Id"]
         if names:
-            listed = ", ".join(f"<code>{_text(name)}</code>" for name in names)
-            parts.append(f"<p class=kind>Headers: {listed}</p>")
+            words = ", ".join(f"<code>{_text(name)}</code>" for name in names)
+            parts.append(f"<p class=kind>Headers: {words}</p>")
         if status == "200":
             parts.append(_content(answer["content"]))
     return "".join(parts) + "</section>"
@@ -183,7 +185,7 @@ _WORDS = {
 def _kind(schema: Schema) -> str:
     """What a value is, in a few words."""
     if "$ref" in schema:
-        name = _text(schema["$ref"].rpartition("/")[2])
+        name = _text(schema["$ref"].split("/")[3])  # a part of a schema is shown with its whole
         return f'<a href="#schema-{name}">{name}</a>'
     for word in ("anyOf", "oneOf"):
         if word in schema:
@@ -209,7 +211,7 @@ def _typed(kind: str, schema: Schema) -> str:
     if kind == "string" and "pattern" in schema:
         limits.append(f"<code>{_text(schema['pattern'])}</code>")
     if kind in ("number", "integer"):
-        words = (("minimum", "from"), ("maximum", "to"))
+        words = (("minimum", "from"), ("maximum", "to"), ("exclusiveMaximum", "below"))
         limits += [f"{word} {schema[name]}" for name, word in words if name in schema]
     return _WORDS[kind] + (f" ({', '.join(limits)})" if limits else "")
 

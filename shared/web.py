@@ -13,9 +13,10 @@ import re
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -44,6 +45,9 @@ _GZIP_LEVEL = 5
 
 #: Beyond this a time is in milliseconds, not seconds (the year 5138).
 _MOST_SECONDS = 1e11
+
+#: A streamed answer is written in pieces of about this many bytes.
+_STREAM_PIECE = 2**15
 
 #: Unwanted bodies are read up to this many bytes, in pieces of this many.
 _DRAIN_BYTES = 64 * 2**20
@@ -96,8 +100,11 @@ class Call:
             raise InvalidJson(f"The body nests deeper than {MAX_DEPTH} levels.")
         return value, data
 
-    def client_time_ms(self) -> int | None:
-        """The phone's clock, from `X-Client-Time` in Unix seconds; None if it did not say."""
+    def client_time_ms(self, unit_ms: int = 1000) -> int | None:
+        """The phone's clock, from `X-Client-Time` in Unix seconds, or in units of so many ms.
+
+        None if it did not say.
+        """
         text = self.request.headers.get("X-Client-Time")
         if text is None:
             return None
@@ -107,14 +114,21 @@ class Call:
         except ValueError:
             seconds = -1.0
         if not 0 <= seconds < float("inf"):
-            raise InvalidRequest("X-Client-Time must be Unix seconds.", field=name)
-        if seconds > _MOST_SECONDS:
+            unit = "seconds" if unit_ms == 1000 else "milliseconds"
+            raise InvalidRequest(f"X-Client-Time must be Unix {unit}.", field=name)
+        if unit_ms == 1000 and seconds > _MOST_SECONDS:
             raise InvalidRequest(
                 "X-Client-Time is in milliseconds; this endpoint counts seconds.",
                 code="time_in_milliseconds",
                 field=name,
             )
-        return round(seconds * 1000)
+        if unit_ms == 1 and 0 < seconds < _MOST_SECONDS:
+            raise InvalidRequest(
+                "X-Client-Time is in seconds; this endpoint counts milliseconds.",
+                code="time_in_seconds",
+                field=name,
+            )
+        return round(min(seconds * unit_ms, 1e16))
 
     def bearer(self) -> str:
         """The bearer token, or an empty string."""
@@ -189,6 +203,42 @@ def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Respon
             response.set_data(gzip.compress(data, _GZIP_LEVEL, mtime=0))
             response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def streamed(pieces: Iterator[bytes], call: Call) -> Response:
+    """A JSON answer that is written while it is made, compressed if the caller accepts it.
+
+    A fault in the middle cuts the connection: the caller gets broken JSON, never a short answer
+    that looks whole. Faults before the first piece are answered as usual.
+    """
+    first = next(pieces, b"")
+    body: Iterator[bytes] = _gathered(chain((first,), pieces))
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    if call.request.accept_encodings["gzip"] > 0:
+        body = _gzipped(body)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, headers=headers, content_type="application/json")
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Small pieces put together: a write a row would cost more than the row."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _STREAM_PIECE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    engine = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31)
+    for piece in pieces:
+        if packed := engine.compress(piece):
+            yield packed
+    yield engine.flush()
 
 
 def serve(request: Request, routes: Sequence[Route], settings: Settings) -> Response:

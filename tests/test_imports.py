@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "codes": {"products", *CORE},
     "openapi": {"settings", "products", "codes", "openapi_page", *CORE},
     "openapi_page": set(),
+    "schema_js": {"products", *CORE},
     "wiring": {"settings", "telemetry", "products", "adapters", *CORE},
     # a function is served by wiring: it names no adapter
     "functions": {"settings", "telemetry", "web", "wiring", "products", "openapi", *CORE},

@@ -100,7 +100,7 @@ class Api:
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         if data is not None:
             sent.setdefault("Content-Type", "application/json")
-        client = self.client(self.function_of(method, path))
+        client = self.client(self.function_of(method, path.partition("?")[0]))
         return client.open(path, method=method, data=data, headers=sent)
 
     def run_jobs(self) -> None:

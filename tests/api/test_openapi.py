@@ -19,13 +19,13 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
-from shared import errors, openapi, wiring
+from shared import errors, openapi, schema_js, wiring
 from shared.accounts.membership import Caller
-from shared.codes import ERROR_CODES, RECORD_CODES, TEXT_COLUMN_CODES
+from shared.codes import BATCH_ONLY, ERROR_CODES, RECORD_CODES, WATERMELON_ONLY
 from shared.errors import Fault
 from shared.products.dermadetect import PRODUCT
 from shared.products.examples import EXAMPLES
-from shared.sync import batch
+from shared.sync import batch, watermelon
 from shared.sync.collection import Collection, Field, Owner, Product, RecordFault, Type
 from shared.sync.pull import PAGE_LIFE_MS, Start
 from tests.api.conftest import ROOT, Api, StartApi
@@ -37,6 +37,9 @@ DOCUMENT: Json = json.loads(openapi.text(PRODUCT))
 
 #: Called by Cloud Scheduler only.
 INTERNAL = {"sweeper"}
+
+#: Schemas of what phones send, beside those of records.
+SENT = {"SyncRequest", "WatermelonPush", "WatermelonChanges"}
 
 
 # --- holding an answer against the document
@@ -71,7 +74,7 @@ def closed_answers() -> Json:
     said = copy.deepcopy(DOCUMENT)
     schemas = said["components"]["schemas"]
     for name, schema in schemas.items():
-        if name != "SyncRequest" and not name.endswith("Change"):
+        if name not in SENT and not name.endswith("Change"):
             schemas[name] = closed(schema)
     for methods in said["paths"].values():
         for operation in methods.values():
@@ -152,6 +155,13 @@ def test_the_committed_document_is_current() -> None:
     )
 
 
+def test_the_committed_schema_of_phones_is_current() -> None:
+    committed = (ROOT / "infra" / "schema.js").read_text(encoding="utf-8")
+    assert committed == schema_js.module(PRODUCT), (
+        "run: python -m shared.schema_js > infra/schema.js"
+    )
+
+
 def test_the_document_is_valid_openapi_3_1() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
 
@@ -200,10 +210,13 @@ def test_every_declared_column_is_in_the_document() -> None:
         row = schemas[f"{name}Row"]
         assert set(collection.by_name) < set(row["properties"])
         assert row["required"] == list(row["properties"])
+        raw = schemas[f"{name}Raw"]
+        assert set(raw["properties"]) == set(row["properties"]) - {"deleted_at"}
         if not collection.pushable:
             assert f"{name}Change" not in schemas
             continue
         assert set(collection.client_fields) < set(schemas[f"{name}Change"]["properties"])
+        assert set(collection.client_fields) < set(schemas[f"{name}RawChange"]["properties"])
 
 
 # --- any product: what the schema says of a value is what the server does with it
@@ -293,7 +306,7 @@ def test_every_code_of_a_refused_record_is_declared() -> None:
         for name, node in calls()
         if name in place and len(node.args) > place[name]
     )
-    assert raised == {*RECORD_CODES, *TEXT_COLUMN_CODES}
+    assert raised == set(RECORD_CODES)
 
 
 def family(fault: type[Fault]) -> set[type[Fault]]:
@@ -475,7 +488,7 @@ REFUSED: list[tuple[str, str, Any]] = [
 
 
 def test_every_code_of_a_refused_record_is_provoked_below() -> None:
-    assert {code for code, _, _ in REFUSED} == set(RECORD_CODES)
+    assert {code for code, _, _ in REFUSED} == set(RECORD_CODES) - WATERMELON_ONLY
 
 
 def test_refused_records_keep_their_word(api: Api, ask: Ask) -> None:
@@ -642,6 +655,7 @@ def test_wrong_paths_and_methods_keep_their_word(api: Api) -> None:
         ("POST", "/health", 405),
         ("GET", "/api/sync", 405),
         ("DELETE", "/api/sync", 405),
+        ("PUT", "/api/v1/sync", 405),
     ):
         response = api.ask(method, path)
         assert response.status_code == status
@@ -672,10 +686,131 @@ def test_headers_of_the_request_are_as_documented(api: Api, ask: Ask) -> None:
 
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
     assert batch._MOST_SECONDS == openapi.MOST_SECONDS
-    assert batch._MAX_ECHOED_ID == openapi._LONGEST_ECHOED
+    assert (watermelon._LEAST_MS, watermelon._MOST_MS) == (openapi.LEAST_MS, openapi.MOST_MS)
+    assert batch._MAX_ECHOED_ID == watermelon._MAX_ECHOED_ID == openapi._LONGEST_ECHOED
     minutes = PAGE_LIFE_MS // 60_000
     said = json.dumps(DOCUMENT)
     assert set(re.findall(r"(\d+) minutes", said)) == {str(minutes)}
+
+
+# --- the WatermelonDB dialect
+
+
+MELON = "/api/v1/sync"
+NOW_MS = 1_700_000_000_000
+
+
+def melon(api: Api, device: str = "phone") -> Ask:
+    """Asks as chw1: pulls without changes, pushes with them; `last` is the cursor."""
+    token = api.token("chw1")
+
+    def ask(changes: Any = None, last: object = "null", query: str = "", **headers: str) -> Any:
+        path = f"{MELON}?last_pulled_at={last}&device_id={device}{query}"
+        method = "GET" if changes is None else "POST"
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = api.ask(method, path, changes, token=token, headers=named)
+        return keeps_its_word(method, MELON, response)
+
+    return ask
+
+
+def raw(record_id: str = "p1", **columns: Any) -> Json:
+    given = {"demographics": "{}", "chw_id": "", "last_modified_at": NOW_MS, "_status": "created"}
+    return {"id": record_id, **given, "_changed": "", **columns}
+
+
+def raws(*rows: Any, table: str = "patients", kind: str = "created") -> Json:
+    return {table: {"created": [], "updated": [], "deleted": [], kind: list(rows)}}
+
+
+def test_watermelon_pulls_and_pushes_keep_their_word(api: Api) -> None:
+    api.join("chw1")
+    one, two = melon(api), melon(api, "second")
+    red = raw("c1", patient_id="p1", triage_data='{"a":1}', risk_level="red", image_keys='["k"]')
+    changes = {**raws(raw(), raw("p2")), **raws(red, table="cases")}
+    for body in (changes, {"changes": changes}):
+        component("WatermelonPush").validate(body)
+        assert one(body) == {}
+    api.run_jobs()
+    for query in ("", "&strategy=replacement", "&created_as_updated=1", "&migration=null"):
+        pulled = two(query=query)
+        [case] = pulled["changes"]["cases"]["created"] or pulled["changes"]["cases"]["updated"]
+        assert json.loads(case["ai_analysis"])
+        assert (pulled.get("experimentalStrategy") == "replacement") is ("replacement" in query)
+    since = pulled["timestamp"]
+    migration = '&migration={"from":1,"tables":["patients"],"columns":[]}'
+    assert len(two(last=since, query=migration)["changes"]["patients"]["updated"]) == 2
+    assert two(raws("p2", kind="deleted"), since) == {}
+    assert one(last=since)["changes"]["patients"]["deleted"] == ["p2"]
+
+
+def test_a_watermelon_push_that_is_overtaken_keeps_its_word(api: Api) -> None:
+    api.join("chw1")
+    one, two = melon(api), melon(api, "second")
+    one(raws(raw()))
+    since = one()["timestamp"]
+    two(raws(raw(demographics='{"n":2}'), kind="updated"), two()["timestamp"])
+    answer = one(raws(raw(demographics='{"n":1}'), kind="updated"), since)
+    assert answer["error"]["code"] == "stale_push"
+    assert answer["conflicts"] == [{"table": "patients", "id": "p1"}]
+
+
+#: code, table, record; whether the schema foresees it.
+MELON_REFUSED: list[tuple[str, str, Any, bool]] = [
+    ("missing_field", "cases", raw("c"), False),
+    ("wrong_type", "patients", 5, True),
+    ("wrong_type", "patients", raw(last_modified_at="1"), True),
+    ("invalid_choice", "cases", raw("c", patient_id="p1", risk_level="purple"), True),
+    ("invalid_id", "patients", raw("a b"), True),
+    ("invalid_id", "patients", raw(scope_id="a b"), True),
+    ("number_out_of_range", "patients", raw(last_modified_at=-1), True),
+    ("time_in_seconds", "patients", raw(last_modified_at=NOW_MS // 1000), True),
+    ("invalid_json_column", "patients", raw(demographics="{a}"), False),
+    ("invalid_json_column", "cases", raw("c", patient_id="p1", image_keys="k"), False),
+    ("too_deep", "patients", raw(demographics="[" * 21 + "]" * 21), False),
+    ("unknown_table", "visits", raw(), False),
+    ("read_only_table", "diagnoses", raw(), False),
+]
+
+
+def test_records_that_watermelon_is_refused_keep_their_word(api: Api) -> None:
+    assert {code for code, *_ in MELON_REFUSED} > WATERMELON_ONLY
+    assert not {code for code, *_ in MELON_REFUSED} & BATCH_ONLY
+    api.join("chw1")
+    ask, schema = melon(api), component("WatermelonChanges")
+    for code, table, row, foreseen in MELON_REFUSED:
+        body = raws(row, table=table)
+        assert schema.is_valid(body) is not foreseen, row
+        answer = ask(body)
+        assert [item["code"] for item in answer["rejected"]] == [code], row
+        known = [row["id"]] if isinstance(row, dict) else []
+        assert answer["experimentalRejectedIds"] == ({table: known} if known else {})
+    for row in (raw(last_modified_at=None), raw(last_modified_at=0), raw(scope_id="")):
+        schema.validate(raws(row))
+        assert ask(raws(row)) == {}
+
+
+def test_faults_of_watermelon_s_envelope_keep_their_word(api: Api) -> None:
+    api.join("chw1")
+    ask = melon(api)
+    rows: list[tuple[str, Json]] = [
+        ("time_in_seconds", {"last": NOW_MS // 1000}),
+        ("time_in_seconds", {"changes": {}, "last": NOW_MS // 1000}),
+        ("time_in_seconds", {"changes": {}, "X_Client_Time": str(NOW_MS // 1000)}),
+        ("invalid_request", {"changes": {}, "X_Client_Time": "noon"}),
+        ("invalid_cursor", {"last": "yesterday"}),
+        ("invalid_request", {"query": "&strategy=other"}),
+        ("invalid_request", {"query": "&migration=[]"}),
+        ("invalid_request", {"changes": []}),
+        ("invalid_request", {"changes": {"patients": []}}),
+        ("invalid_json", {"changes": b"{"}),
+    ]
+    for code, request in rows:
+        assert ask(**request)["error"]["code"] == code, request
+    assert melon(api, "a+b")()["error"]["field"] == "device_id"
+    for method in ("GET", "POST"):
+        answer = keeps_its_word(method, MELON, api.ask(method, MELON, {}))
+        assert answer["error"]["code"] == "token_missing"
 
 
 # --- the page

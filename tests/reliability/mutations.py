@@ -700,14 +700,14 @@ PUSH = _faults(
     ),
     (
         "an unseen overwrite is not logged",
-        "if self._unseen(have):\n                self._overwritten(entry, have, values)",
-        "",
+        "self._overwritten(entry, have, values)",
+        "pass",
         "a_value_overwritten_unseen_is_kept_and_named",
     ),
     (
         "an unseen overwrite by a deletion is not logged",
-        "if self._unseen(have):\n            self._overwritten(entry, have, None)",
-        "",
+        "self._overwritten(entry, have, None)",
+        "pass",
         "a_value_deleted_unseen_is_kept_and_named",
     ),
     (
@@ -858,8 +858,8 @@ CONFLICT = _faults(
     ),
     (
         "a device's own clock does not decide about its own edits",
-        "if have.get(record.DEVICE) == device and have.get(record.AUTHOR) == author:",
-        "if False:",
+        "if same_writer(stored, device=device, author=author):\n        mine",
+        "if False:\n        mine",
         "the_later_edit_of_one_device_wins_although_its_clock_is_corrected_more",
     ),
     (
@@ -876,14 +876,14 @@ CONFLICT = _faults(
     ),
     (
         "what a phone has seen counts as unseen",
-        "return not same_writer and record.client_version(stored) > cursor_ms * 1000",
-        "return not same_writer",
+        "return record.client_version(stored) > cursor_ms * 1000",
+        "return True",
         "overwriting_what_one_has_seen_is_no_conflict",
     ),
     (
         "an own edit counts as unseen",
-        "return not same_writer and record",
-        "return record",
+        "    if same_writer(stored, device=device, author=author):\n        return False\n",
+        "",
         "an_own_edit_is_never_unseen",
     ),
     (
@@ -930,20 +930,20 @@ PULL = _faults(
     ),
     (
         "a lost team's records stay on the phone",
-        '*self._tables("lost", sorted(lost), 0),',
+        '*self._groups("lost", table, sorted(lost), 0),',
         "",
         "a_phone_that_loses_its_team_drops_its_records",
     ),
     (
         "a lost team's records are named only if they changed",
-        '*self._tables("lost", sorted(lost), 0),',
-        '*self._tables("lost", sorted(lost), after),',
+        '*self._groups("lost", table, sorted(lost), 0),',
+        '*self._groups("lost", table, sorted(lost), after),',
         "a_phone_that_loses_its_team_drops_its_records",
     ),
     (
         "a new team's old records do not come",
-        '*self._tables("rows", new, 0),',
-        '*self._tables("rows", new, after),',
+        '*self._groups("rows", table, new, 0),',
+        '*self._groups("rows", table, new, after),',
         "a_phone_that_joins_a_team_gets_its_old_records",
     ),
     (
@@ -1473,6 +1473,74 @@ MODEL = _faults(
     ),
 )
 
+_MELON = "sync/test_watermelon"
+
+WATERMELON = (
+    *_faults(
+        "shared/sync/push.py",
+        _MELON,
+        _SQLITE,
+        (
+            "a stale push is applied",
+            "        if self.stale:\n",
+            "        if False:\n",
+            "a_stale_push_is_refused_whole_and_names_what_is_stale",
+        ),
+        (
+            "a late edit of a deleted record is not kept",
+            "for at in range(0, len(kept), _LOGS_A_COMMIT):",
+            "for at in ():",
+            "an_edit_of_what_was_deleted_meanwhile_is_kept_before_the_phone_drops_it",
+        ),
+        (
+            "a merged row loses by its clock",
+            "if self.request.pulled_first and verdict in (Verdict.OLDER, Verdict.EQUAL):",
+            "if False:",
+            "a_merged_row_wins_whatever_the_clocks_say",
+        ),
+    ),
+    *_faults(
+        "shared/sync/conflict.py",
+        _MELON,
+        _SQLITE,
+        (
+            "phones without a name are one phone",
+            "        device != record.UNNAMED\n        and have",
+            "        have",
+            "phones_that_name_no_device_never_overwrite_each_other_unseen",
+        ),
+    ),
+    *_faults(
+        "shared/sync/watermelon.py",
+        _MELON,
+        _SQLITE,
+        (
+            "rows are created on every pull",
+            'kind = "created" if asked.cursor_ms == 0 and not',
+            'kind = "created" if not',
+            "later_pulls_only_update_so_that_nothing_deleted_comes_back",
+        ),
+        (
+            "phones without a name get no rows of each other",
+            'if device and cursor_ms else ""',
+            'if cursor_ms else ""',
+            "another_phone_at_the_same_cursor_gets_the_row",
+        ),
+        (
+            "lists leave as lists",
+            "value = record.canonical(value)",
+            "pass",
+            "columns_leave_as_what_the_phones_database_holds",
+        ),
+        (
+            "refused records are marked as synced",
+            'answer["experimentalRejectedIds"] = ids',
+            "pass",
+            "bad_records_stay_on_the_phone_and_the_rest_is_stored",
+        ),
+    ),
+)
+
 MUTATIONS = (
     *SQLITE,
     *FIRESTORE,
@@ -1485,4 +1553,5 @@ MUTATIONS = (
     *JOBS,
     *QUEUE,
     *MODEL,
+    *WATERMELON,
 )

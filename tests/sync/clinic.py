@@ -53,6 +53,7 @@ class Clinic:
 
     def join(self, user: str, team: str = "team1", role: str = "chw") -> None:
         membership.grant(self.store, user, team, role, self.now_ms())
+        pass_millisecond()
 
     def leave(self, user: str, team: str = "team1") -> None:
         membership.revoke(self.store, user, team, self.now_ms())

@@ -19,7 +19,7 @@ from shared.products.dermadetect import PRODUCT
 from shared.sync import record, watermelon
 from shared.sync.pull import EPOCH, Start
 from shared.sync.store import ABSENT, put
-from tests.sync.clinic import Clinic
+from tests.sync.clinic import Clinic, pass_millisecond
 
 Json = dict[str, Any]
 
@@ -62,6 +62,7 @@ class Melon:
             now_ms=self.clinic.now_ms(),
         )
         outcome = self.clinic.pusher.push(self.caller, replace(push, **more), self.clinic.now_ms())
+        pass_millisecond()
         return watermelon.render_push(outcome)
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 import rfc8785
 
-from shared.sync.store import Document, Key, Write, patch
+from shared.sync.store import Document, Write, patch
 
 SCOPE = "scope_id"
 AUTHOR = "author_id"
@@ -157,8 +157,3 @@ def server_patch(document: Document, fields: Mapping[str, Any]) -> Write:
         {**fields, ECHO: None, EDITED: client_version(document)},
         document.version,
     )
-
-
-def record_key(table: str, record_id: str) -> Key:
-    """The address of a phone's record."""
-    return Key(table, record_id)

@@ -1,65 +1,152 @@
-"""Phones sync: `POST /api/sync` (batch), `GET` and `POST /api/v1/sync` (WatermelonDB)."""
+"""Phones sync: `POST /api/sync` (batch), `GET` and `POST /api/v1/sync` (WatermelonDB).
+
+Beside it what hangs on syncing: the digest, the ledger of devices, the inbox, undelete.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import orjson
 from flask import Request, Response
 
 from shared import wiring
-from shared.accounts import tokens
+from shared.accounts import membership, tokens
+from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller
-from shared.errors import InvalidRequest, QueueUnavailable
+from shared.errors import (
+    Fault,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    QueueUnavailable,
+    StoreUnavailable,
+)
 from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell
+from shared.jobs.restore import undelete
 from shared.killpoints import reach
-from shared.sync import batch, record, watermelon
-from shared.sync.pull import Start
+from shared.sync import batch, digest, inbox, ledger, record, watermelon
+from shared.sync.ledger import Attempt
+from shared.sync.pull import Gone, Pull, Row, Start
 from shared.sync.push import Outcome
+from shared.sync.store import Key
 from shared.web import Call, Route, answer, serve, streamed
 
 SETTINGS = wiring.begin()
 
 log = logging.getLogger("shared.sync.function")
 
+_DAY_MS = 86_400_000
+
 
 def batch_sync(call: Call) -> Response:
     """The batch dialect: push, ring for red cases, pull."""
     caller = authenticate(call)
-    call.check_app_version()
-    now_ms = wiring.clock_ms()
-    body, data = call.json()
-    asked = batch.parse(
-        body,
-        wiring.product(),
-        fingerprint=hashlib.sha256(data).hexdigest(),
-        client_time_ms=call.client_time_ms(),
-        now_ms=now_ms,
-        size=len(data),
-    )
-    if asked.device is not None:
-        caller = replace(caller, device=asked.device)
-    call.notes |= {"user": caller.user_id, "device": caller.device}
-    limits = {
-        "rows": min(asked.limit or SETTINGS.page_rows, SETTINGS.page_rows),
-        "size": SETTINGS.page_bytes,
-    }
-    if asked.page is not None:
-        outcome = Outcome("")
-        pull = wiring.puller().resume(caller, asked.page, now_ms, **limits)
-    else:
-        outcome = wiring.pusher().push(caller, asked.push, now_ms)
+    with _attempt(call, caller, "batch") as attempt:
+        call.check_app_version()
+        now_ms = wiring.clock_ms()
+        body, data = call.json()
+        asked = batch.parse(
+            body,
+            wiring.product(),
+            fingerprint=hashlib.sha256(data).hexdigest(),
+            client_time_ms=call.client_time_ms(),
+            now_ms=now_ms,
+            size=len(data),
+        )
+        if asked.device is not None:
+            attempt.caller = caller = replace(caller, device=asked.device)
+        call.notes |= {"user": caller.user_id, "device": caller.device}
+        attempt.clock_offset_ms = asked.push.clock_offset_ms
+        attempt.unknown = ledger.unknown_columns(asked.push.entries)
+        limits = {
+            "rows": min(asked.limit or SETTINGS.page_rows, SETTINGS.page_rows),
+            "size": SETTINGS.page_bytes,
+        }
+        if asked.page is not None:
+            outcome = Outcome("")
+            pull = wiring.puller().resume(caller, asked.page, now_ms, **limits)
+        else:
+            outcome = wiring.pusher().push(caller, asked.push, now_ms)
+            attempt.take(outcome)
+            ring(outcome.bells)
+            reach("sync.rung")
+            pull = wiring.puller().start(
+                caller,
+                Start(
+                    asked.push.cursor_ms,
+                    tuple(outcome.show),
+                    outcome.receipt_id,
+                    also=(ledger.key(caller),),
+                ),
+                now_ms,
+                **limits,
+            )
+        value = batch.render(wiring.product(), outcome, pull, asked.push.clock_offset_ms)
+        _note(call, outcome)
+        attempt.pulled = {
+            "rows": sum(len(rows) for rows in value["server_updates"].values()),
+            "deletions": sum(len(ids) for ids in value["deleted"].values()),
+        }
+        call.notes |= {**attempt.pulled, "has_more": value["has_more"]}
+        response = answer(value, call=call)
+        attempt.bytes_out = response.content_length or 0
+    if asked.page is None:
+        _settle(attempt, pull)
+    return response
+
+
+def watermelon_pull(call: Call) -> Response:
+    """The WatermelonDB dialect: everything that changed since the phone's last pull, streamed."""
+    caller, device = _phone(call)
+    with _attempt(call, caller, "watermelon") as attempt:
+        call.check_app_version()
+        asked = watermelon.parse_pull(call.request.args, wiring.product())
+        start = Start(
+            0 if asked.replacement else asked.cursor_ms,
+            echo=watermelon.echo_of(device, asked.cursor_ms),
+            whole=asked.tables,
+            hold=True,
+            also=(ledger.key(caller),),
+        )
+        pull = wiring.puller().start(caller, start, wiring.clock_ms())
+        pieces = watermelon.render_pull(wiring.product(), asked, pull)
+        return streamed(_watched(attempt, pull, pieces), call)
+
+
+def watermelon_push(call: Call) -> Response:
+    """The WatermelonDB dialect: all or nothing, unless single records are to blame."""
+    caller, device = _phone(call)
+    with _attempt(call, caller, "watermelon") as attempt:
+        call.check_app_version()
+        now_ms = wiring.clock_ms()
+        cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at"))
+        body, data = call.json()
+        push = watermelon.parse_push(
+            body,
+            wiring.product(),
+            cursor_ms=cursor_ms,
+            device=device,
+            fingerprint=hashlib.sha256(data).hexdigest(),
+            client_time_ms=call.client_time_ms(unit_ms=1),
+            now_ms=now_ms,
+        )
+        attempt.clock_offset_ms = push.clock_offset_ms
+        attempt.unknown = ledger.unknown_columns(push.entries)
+        outcome = wiring.pusher().push(caller, push, now_ms)
+        attempt.take(outcome)
         ring(outcome.bells)
-        reach("sync.rung")
-        start = Start(asked.push.cursor_ms, tuple(outcome.show), outcome.receipt_id)
-        pull = wiring.puller().start(caller, start, now_ms, **limits)
-    value = batch.render(wiring.product(), outcome, pull, asked.push.clock_offset_ms)
-    _note(call, outcome, value)
-    return answer(value, call=call)
+        _note(call, outcome)
+        response = answer(watermelon.render_push(outcome), call=call)
+        attempt.bytes_out = response.content_length or 0
+    _remember(attempt)
+    return response
 
 
 def authenticate(call: Call) -> Caller:
@@ -83,16 +170,7 @@ def ring(bells: Sequence[Bell]) -> None:
             return
 
 
-def _note(call: Call, outcome: Outcome, value: dict[str, Any]) -> None:
-    _note_outcome(call, outcome)
-    call.notes |= {
-        "rows": sum(len(rows) for rows in value["server_updates"].values()),
-        "deletions": sum(len(ids) for ids in value["deleted"].values()),
-        "has_more": value["has_more"],
-    }
-
-
-def _note_outcome(call: Call, outcome: Outcome) -> None:
+def _note(call: Call, outcome: Outcome) -> None:
     call.notes |= {
         "accepted": sum(len(ids) for ids in outcome.accepted.values()),
         "written": outcome.written,
@@ -104,41 +182,9 @@ def _note_outcome(call: Call, outcome: Outcome) -> None:
         log.error("red case refused", extra={"request_id": call.request_id, "n": outcome.urgent})
 
 
-def watermelon_pull(call: Call) -> Response:
-    """The WatermelonDB dialect: everything that changed since the phone's last pull, streamed."""
-    caller, device = _phone(call)
-    asked = watermelon.parse_pull(call.request.args, wiring.product())
-    echo = watermelon.echo_of(device, asked.cursor_ms)
-    start = Start(0 if asked.replacement else asked.cursor_ms, echo=echo, whole=asked.tables)
-    pull = wiring.puller().start(caller, start, wiring.clock_ms())
-    return streamed(watermelon.render_pull(wiring.product(), asked, pull), call)
-
-
-def watermelon_push(call: Call) -> Response:
-    """The WatermelonDB dialect: all or nothing, unless single records are to blame."""
-    caller, device = _phone(call)
-    now_ms = wiring.clock_ms()
-    cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at"))
-    body, data = call.json()
-    push = watermelon.parse_push(
-        body,
-        wiring.product(),
-        cursor_ms=cursor_ms,
-        device=device,
-        fingerprint=hashlib.sha256(data).hexdigest(),
-        client_time_ms=call.client_time_ms(unit_ms=1),
-        now_ms=now_ms,
-    )
-    outcome = wiring.pusher().push(caller, push, now_ms)
-    ring(outcome.bells)
-    _note_outcome(call, outcome)
-    return answer(watermelon.render_push(outcome), call=call)
-
-
 def _phone(call: Call) -> tuple[Caller, str | None]:
     """The caller, and the phone's id if it named one: unnamed phones cannot be told apart."""
     caller = authenticate(call)
-    call.check_app_version()
     named = call.request.args.get("device_id")
     if named is not None and not record.valid_id(named):
         raise InvalidRequest("device_id must be 1 to 128 of A-Z a-z 0-9 _ -.", field="device_id")
@@ -148,10 +194,197 @@ def _phone(call: Call) -> tuple[Caller, str | None]:
     return caller, None if caller.device == record.UNNAMED else caller.device
 
 
+# --- the ledger of devices
+
+
+@contextmanager
+def _attempt(call: Call, caller: Caller, dialect: str) -> Iterator[Attempt]:
+    """One attempt at a sync; one that is refused is written down."""
+    version = call.request.headers.get("X-App-Version", "")
+    attempt = Attempt(caller, dialect, wiring.clock_ms(), app_version=version)
+    try:
+        yield attempt
+    except Fault as fault:
+        attempt.outcome = fault.code
+        attempt.bytes_in = int(call.notes.get("bytes_in", 0))
+        if not isinstance(fault, StoreUnavailable):
+            _remember(attempt)
+        raise
+    attempt.bytes_in = int(call.notes.get("bytes_in", 0))
+
+
+def _settle(attempt: Attempt, pull: Pull) -> None:
+    """Write down an attempt, with what its pull has read."""
+    attempt.before, attempt.scopes = pull.also.get(ledger.key(attempt.caller)), pull.scopes
+    ledger.note(wiring.store(), attempt)
+
+
+def _remember(attempt: Attempt) -> None:
+    """Write down an attempt that read nothing of the ledger yet."""
+    own, member = ledger.key(attempt.caller), membership.key(attempt.caller.user_id)
+    try:
+        documents = wiring.store().read([own, member]).documents
+    except StoreUnavailable as error:
+        log.warning("device ledger not written", extra={"code": error.code})
+        return
+    attempt.before = documents.get(own)
+    attempt.scopes = membership.parse(attempt.caller.user_id, documents.get(member)).scopes
+    ledger.note(wiring.store(), attempt)
+
+
+def _watched(attempt: Attempt, pull: Pull, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces of a streamed pull; when it ends, or breaks off, the attempt is written down."""
+    attempt.pulled, listed = {"rows": 0, "deletions": 0}, pull.items
+
+    def counted() -> Iterator[Row | Gone]:
+        for item in listed:
+            attempt.pulled["rows" if isinstance(item, Row) else "deletions"] += 1
+            yield item
+
+    pull.items = counted()
+    attempt.outcome = "interrupted"
+    try:
+        for piece in pieces:
+            attempt.bytes_out += len(piece)
+            yield piece
+        attempt.outcome = ledger.OK
+    except Fault as fault:
+        attempt.outcome = fault.code
+        raise
+    finally:
+        _settle(attempt, pull)
+
+
+# --- what hangs on syncing
+
+
+def sync_digest(call: Call) -> Response:
+    """What the caller's phone should hold, as a count and a hash a table."""
+    caller = authenticate(call)
+    cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at")) or None
+    found = digest.digest(wiring.store(), wiring.product(), caller, cursor_ms)
+    value = {"timestamp": found.at_ms, "current": found.current, "tables": found.tables}
+    return answer(value, call=call)
+
+
+def devices(call: Call) -> Response:
+    """The phones of the scopes that the caller supervises, those with a problem first."""
+    caller, scopes = _supervisor(call, Action.SUPERVISE)
+    now_ms = wiring.clock_ms()
+    silent_ms = SETTINGS.silent_days * _DAY_MS
+    found: dict[Key, dict[str, Any]] = {}
+    for scope_id in scopes:
+        for document in ledger.devices(wiring.store(), scope_id):
+            trouble = ledger.problem(
+                document.fields, now_ms, silent_ms, SETTINGS.clock_tolerance_seconds * 1000
+            )
+            shown = {name: document.fields.get(name) for name in _SHOWN_OF_DEVICES}
+            # Scopes that the caller has nothing to do with are none of the caller's business.
+            shown["scopes"] = [name for name in document.fields["scopes"] if name in scopes]
+            found[document.key] = {**shown, "problem": trouble}
+    listed = sorted(
+        found.values(), key=lambda entry: (entry["problem"] is None, entry["attempt_at"])
+    )
+    if call.request.args.get("failing", "") in ("1", "true"):
+        listed = [entry for entry in listed if entry["problem"] is not None]
+    call.notes |= {"user": caller.user_id, "devices": len(listed)}
+    return answer({"devices": listed, "timestamp": now_ms}, call=call)
+
+
+_SHOWN_OF_DEVICES = (
+    "user_id",
+    "device",
+    "dialect",
+    "attempt_at",
+    "ok_at",
+    "outcome",
+    "failures",
+    "app_version",
+    "clock_offset_ms",
+    "bytes_in",
+    "bytes_out",
+    "pulled",
+    "pushed",
+    "rejected",
+    "unknown_columns",
+)
+
+
+def list_inbox(call: Call) -> Response:
+    """What could not be stored and somebody should look at, in the caller's scopes."""
+    caller, scopes = _supervisor(call, Action.INBOX)
+    listed = [
+        {
+            "id": entry.key.id,
+            "scope_id": entry.fields[record.SCOPE],
+            "table": entry.fields["table"],
+            "record_id": entry.fields["record_id"],
+            "code": entry.fields["code"],
+            "late": bool(entry.fields.get("late")),
+            "urgent": bool(entry.fields.get("urgent")),
+            "user_id": entry.fields[record.AUTHOR],
+            "device": entry.fields["device"],
+            "at": entry.fields["at"],
+            "sent": orjson.Fragment(entry.fields["raw"]) if entry.fields["raw_whole"] else None,
+        }
+        for scope_id in scopes
+        for entry in inbox.entries(wiring.store(), scope_id)
+    ]
+    listed.sort(key=lambda entry: entry["at"])
+    call.notes |= {"user": caller.user_id, "entries": len(listed)}
+    return answer({"entries": listed[: inbox.PAGE]}, call=call)
+
+
+def close_inbox(call: Call) -> Response:
+    """Somebody has looked at an entry: it leaves the list, and stays in the quarantine."""
+    caller, scopes = _supervisor(call, Action.INBOX)
+    entry_id = call.arguments["id"]
+    if not record.valid_id(entry_id):
+        raise _no_entry()
+    entry = inbox.read(wiring.store(), entry_id)
+    if entry.fields.get(record.SCOPE) not in scopes:
+        raise _no_entry()
+    inbox.close(wiring.store(), entry, caller, wiring.clock_ms())
+    return answer({"id": entry_id, "open": False}, call=call)
+
+
+def undelete_record(call: Call) -> Response:
+    """A deleted record comes back, with what was deleted along with it."""
+    caller = authenticate(call)
+    body, _ = call.json()
+    names = ("table", "id")
+    if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in names):
+        raise InvalidRequest("Say the table and the id of the record.", field="id")
+    key = Key(body["table"], body["id"])
+    ring(undelete(wiring.store(), wiring.product(), caller, key, wiring.clock_ms()))
+    call.notes |= {"user": caller.user_id}
+    return answer({"table": key.collection, "id": key.id, "deleted": False}, call=call)
+
+
+def _supervisor(call: Call, action: Action) -> tuple[Caller, list[str]]:
+    """The caller, and the scopes in which the caller may do this. Raises `Forbidden` if in none."""
+    caller = authenticate(call)
+    own = membership.key(caller.user_id)
+    held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
+    scopes = [scope for scope in held.scopes if may(held.roles[scope], action)]
+    if not scopes:
+        raise Forbidden("Your role does not allow this in any of your scopes.")
+    return caller, scopes
+
+
+def _no_entry() -> NotFound:
+    return NotFound("There is no such entry, or none that you may see.")
+
+
 ROUTES = (
     Route("POST", "/api/sync", batch_sync),
     Route("GET", "/api/v1/sync", watermelon_pull),
     Route("POST", "/api/v1/sync", watermelon_push),
+    Route("GET", "/api/v1/sync/digest", sync_digest),
+    Route("GET", "/api/v1/devices", devices),
+    Route("GET", "/api/v1/inbox", list_inbox),
+    Route("POST", "/api/v1/inbox/{id}/close", close_inbox),
+    Route("POST", "/api/v1/undelete", undelete_record),
 )
 
 

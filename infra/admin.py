@@ -6,6 +6,10 @@ settings name; `--data FOLDER` means the local stack that runs (or ran) in that 
     seed [--scope demo]               example data: two health workers, a doctor, a few patients
     jobs [--state parked]             list jobs
     redrive [JOB]                     queue parked and failed jobs again (all, or one)
+    move TABLE ID SCOPE               move a record, with all that hangs on it, to another scope
+    undelete TABLE ID                 bring a deleted record back, with what was deleted with it
+    devices SCOPE [--failing]         phones of a scope: when they last synced, what is wrong
+    inbox SCOPE                       what phones could not deliver and somebody should look at
     epoch                             after a restore: phones offer again what the store lost
 
 Every command may be repeated without harm. Nothing of patients is printed.
@@ -97,6 +101,65 @@ def list_jobs(state: str | None) -> list[str]:
     return lines
 
 
+def move(table: str, record_id: str, scope: str) -> None:
+    """Move a record, with all that hangs on it, to another scope."""
+    from shared import wiring
+    from shared.jobs import transfer
+    from shared.sync.store import Key
+
+    key, now = Key(table, record_id), wiring.clock_ms()
+    transfer.move(wiring.store(), wiring.product(), key, scope, now)
+    _follow(transfer.KIND)
+
+
+def undelete(table: str, record_id: str) -> None:
+    """Bring a deleted record back, with what was deleted along with it."""
+    from shared import wiring
+    from shared.jobs import restore
+    from shared.sync.store import Key
+
+    key, now = Key(table, record_id), wiring.clock_ms()
+    restore.undelete(wiring.store(), wiring.product(), None, key, now)
+    _follow(restore.KIND)
+
+
+def _follow(kind: str) -> None:
+    """What hangs on a record follows at once; the sweeper does what is left."""
+    from shared import wiring
+
+    wiring.runner().answer(kind, None, 120.0)
+
+
+def list_devices(scope: str, *, failing: bool) -> list[str]:
+    """One line a phone: user, device, minutes since its last sync, what is wrong."""
+    from shared import wiring
+    from shared.sync import ledger
+
+    chosen, now = wiring.settings(), wiring.clock_ms()
+    lines = []
+    for document in ledger.devices(wiring.store(), scope):
+        have = document.fields
+        wrong = ledger.problem(
+            have, now, chosen.silent_days * 86_400_000, chosen.clock_tolerance_seconds * 1000
+        )
+        if wrong or not failing:
+            minutes = (now - have["attempt_at"]) // 60_000
+            name = f"{have['user_id']} {have['device']}"
+            lines.append(f"{name:<40} {minutes:>7} min  {wrong or 'ok'}")
+    return sorted(lines)
+
+
+def list_inbox(scope: str) -> list[str]:
+    """One line an entry: table, record, code, who sent it. What was sent is not printed."""
+    from shared import wiring
+    from shared.sync import inbox
+
+    return [
+        f"{have['table']:<12} {have['record_id']:<28} {have['code']:<16} {have['author_id']}"
+        for have in (entry.fields for entry in inbox.entries(wiring.store(), scope, 1000))
+    ]
+
+
 def epoch() -> None:
     """Begin a new epoch: every cursor from before now gets the full set and is asked to upload."""
     from shared import wiring
@@ -137,6 +200,16 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--state", choices=STATES)
     again = commands.add_parser("redrive", help="queue parked and failed jobs again")
     again.add_argument("job", nargs="?")
+    moving = commands.add_parser("move", help="move a record to another scope")
+    back = commands.add_parser("undelete", help="bring a deleted record back")
+    for command in (moving, back):
+        command.add_argument("table")
+        command.add_argument("id")
+    moving.add_argument("scope")
+    phones = commands.add_parser("devices", help="phones of a scope")
+    phones.add_argument("scope")
+    phones.add_argument("--failing", action="store_true", help="only those with a problem")
+    commands.add_parser("inbox", help="what phones could not deliver").add_argument("scope")
     commands.add_parser("epoch", help="after a restore")
     return parser
 
@@ -159,6 +232,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(list_jobs(chosen.state)) or "no jobs")
         elif chosen.command == "redrive":
             print(f"{redrive(chosen.job)} jobs queued again")
+        elif chosen.command == "move":
+            move(chosen.table, chosen.id, chosen.scope)
+            print(f"{chosen.table}/{chosen.id} is in {chosen.scope}")
+        elif chosen.command == "undelete":
+            undelete(chosen.table, chosen.id)
+            print(f"{chosen.table}/{chosen.id} is back")
+        elif chosen.command == "devices":
+            print("\n".join(list_devices(chosen.scope, failing=chosen.failing)) or "no devices")
+        elif chosen.command == "inbox":
+            print("\n".join(list_inbox(chosen.scope)) or "the inbox is empty")
         elif chosen.command == "epoch":
             epoch()
             print("a new epoch has begun")

@@ -41,6 +41,12 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "stale_push": "Records of the push changed here after the phone's last pull; `conflicts` "
         "names them. Nothing was applied. Call `synchronize()` again: it pulls, merges and pushes."
     },
+    errors.ParentDeleted: {
+        "parent_deleted": "The record that it belongs to is deleted. Bring that one back first."
+    },
+    errors.Purged: {
+        "purged": "The record was deleted so long ago that its data is gone. Nothing brings it back."
+    },
     errors.Unauthenticated: {
         "token_missing": "There is no bearer token. Log in, then send the same request again.",
         "token_expired": "Refresh the token, then send the same request again.",
@@ -110,6 +116,8 @@ RECORD_CODES: dict[str, str] = {
     "deleted": "The record was deleted by somebody else, so the edit was not stored. Its values are "
     "kept in the conflict log; drop the record on the phone.",
     "id_unavailable": "The id cannot be used. Give the record, and what refers to it, a new one.",
+    "moved": "The record belongs to another scope by now, or the user left its scope. What was sent is "
+    "kept for the people who care for it now. Drop the record on the phone.",
     "not_allowed": "The user's role may not change records in this scope.",
 }
 

@@ -6,6 +6,8 @@
     │   ├── InvalidRequest         400 invalid_request, or a more exact code
     │   ├── InvalidCursor          400 invalid_cursor
     │   ├── StalePush              409 stale_push
+    │   ├── ParentDeleted          409 parent_deleted
+    │   ├── Purged                 410 purged
     │   ├── PageExpired            410 page_expired
     │   ├── RequestTooLarge        413 request_too_large
     │   ├── UnsupportedEncoding    415 unsupported_encoding
@@ -109,6 +111,20 @@ class StalePush(RequestFault):
         """The usual shape, and the list beside it."""
         listed = [{"table": table, "id": name} for table, name in self.conflicts]
         return {**super().body(request_id), "conflicts": listed}
+
+
+class ParentDeleted(RequestFault):
+    """The record that another one belongs to is deleted: that one comes first."""
+
+    code = "parent_deleted"
+    status = 409
+
+
+class Purged(RequestFault):
+    """The data of a deleted record is gone: nothing can bring it back."""
+
+    code = "purged"
+    status = 410
 
 
 class PageExpired(RequestFault):

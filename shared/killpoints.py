@@ -24,6 +24,8 @@ POINTS = (
     "job.finished",  # written, the bell not acknowledged
     "job.postponed",  # put back in the queue, the bell not acknowledged
     "cascade.batch",  # some children deleted, others not
+    "transfer.batch",  # some children moved, others not
+    "restore.batch",  # some children brought back, others not
     "sweep.rung",  # one bell of a sweep rung
 )
 

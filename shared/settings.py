@@ -104,6 +104,13 @@ class Settings:
     )
     receipt_days: int = _setting(7, "How long a push's receipt is kept, days.", low=1, high=365)
 
+    retention_days: int = _setting(
+        180, "How long deleted records keep their data and can be undone, days.", low=1, high=3650
+    )
+    silent_days: int = _setting(
+        3, "A phone that was not heard of for so long counts as a problem, days.", low=1, high=365
+    )
+
     lease_seconds: int = _setting(
         600,
         "How long a job belongs to its worker; longer than the function lives.",

@@ -19,13 +19,18 @@ from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
 from shared.jobs.queue import Doorbell
+from shared.jobs.restore import KIND as RESTORE
+from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
 from shared.jobs.sweep import Sweeper
+from shared.jobs.transfer import KIND as TRANSFER
+from shared.jobs.transfer import Transfer
 from shared.products.dermadetect import ANALYSE, PRODUCT
 from shared.settings import Settings, current
 from shared.sync.collection import Product
 from shared.sync.pull import Puller
 from shared.sync.push import Pusher
+from shared.sync.retention import Purger
 from shared.sync.store import RecordStore
 
 #: Calls to the model that one attempt may make: the question and one repair.
@@ -195,6 +200,8 @@ def runner() -> Runner:
             clock=clock_ms,
         ),
         CASCADE: Cascade(store(), product(), clock_ms),
+        RESTORE: Restore(store(), product(), clock_ms),
+        TRANSFER: Transfer(store(), product(), clock_ms),
     }
     policy = RetryPolicy(chosen.job_attempts, chosen.retry_base_seconds, chosen.retry_cap_seconds)
     return Runner(
@@ -210,6 +217,7 @@ def sweeper() -> Sweeper:
         runner(),
         doorbell(),
         rung_kinds=(ANALYSE,),
-        own_kinds=(CASCADE,),
+        own_kinds=(CASCADE, TRANSFER, RESTORE),
         clock=clock_ms,
+        purge=Purger(store(), product(), keep_days=settings().retention_days).purge,
     )

@@ -14,12 +14,18 @@ class Action(Enum):
 
     READ = "read"
     WRITE = "write"  #: create, change or delete client-owned fields
+    UNDELETE = "undelete"  #: bring a deleted record back
+    SUPERVISE = "supervise"  #: see the phones of a scope
+    INBOX = "inbox"  #: see what phones could not deliver
     SEE_UNSIGNED_ANALYSIS = "see_unsigned_analysis"  #: the AI's whole answer before a doctor signed
 
 
 _ALLOWED: dict[Action, frozenset[str]] = {
     Action.READ: frozenset({"chw", "doctor", "supervisor", "admin", "member"}),
     Action.WRITE: frozenset({"chw", "supervisor", "admin", "member"}),
+    Action.UNDELETE: frozenset({"supervisor", "admin"}),
+    Action.SUPERVISE: frozenset({"supervisor", "admin"}),
+    Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
     Action.SEE_UNSIGNED_ANALYSIS: frozenset({"doctor", "supervisor", "admin"}),
 }
 

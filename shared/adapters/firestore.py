@@ -94,6 +94,7 @@ _SERVER_TIME = write.DocumentTransform.FieldTransform.ServerValue.REQUEST_TIME
 _FIELD_OPERATORS = {
     "==": query.StructuredQuery.FieldFilter.Operator.EQUAL,
     "in": query.StructuredQuery.FieldFilter.Operator.IN,
+    "contains": query.StructuredQuery.FieldFilter.Operator.ARRAY_CONTAINS,
     "<": query.StructuredQuery.FieldFilter.Operator.LESS_THAN,
     "<=": query.StructuredQuery.FieldFilter.Operator.LESS_THAN_OR_EQUAL,
     ">": query.StructuredQuery.FieldFilter.Operator.GREATER_THAN,

@@ -465,6 +465,9 @@ def _condition(field: str, operator: str, value: Any) -> tuple[str, list[Any]]:
             f"({' OR '.join(f'({condition})' for condition, _ in parts)})",
             [bound[0] for _, bound in parts],
         )
+    if operator == "contains":
+        held = f"SELECT 1 FROM json_each(data, '$.{field}') AS held WHERE held.value = ?"  # noqa: S608
+        return f"json_type(data, '$.{field}') = 'array' AND EXISTS ({held})", [value]
     comparison = "=" if operator == "==" else operator
     if not column.startswith("json_extract"):
         return f"{column} {comparison} ?", [value]

@@ -16,7 +16,7 @@ from shared.sync.store import ABSENT, MAX_COMMIT_BYTES, MAX_COMMIT_WRITES, Key, 
 #: Firestore's own limit on the values of `in`, and thereby on the scopes of one listing.
 MAX_IN_VALUES = 30
 
-COMPARISONS = ("==", "in", "<", "<=", ">", ">=")
+COMPARISONS = ("==", "in", "contains", "<", "<=", ">", ">=")
 
 _COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}").fullmatch
 # Firestore refuses ".", ".." and "__...__" as names of documents.
@@ -82,9 +82,9 @@ def check_query(query: Query) -> None:
             raise ValueError(f"a query cannot use the field {name!r}")
     for field, operator, value in query.where:
         _check_comparison(field, operator, value)
-    unordered = {f for f, operator, _ in query.where if operator not in ("==", "in")} - {
-        field for field, _ in query.order
-    }
+    unordered = {
+        f for f, operator, _ in query.where if operator not in ("==", "in", "contains")
+    } - {field for field, _ in query.order}
     if unordered:
         # Firestore would order by it unasked, and a page could not say where it stopped.
         raise ValueError(f"a field compared by < or > must be in the order: {unordered}")

@@ -1,7 +1,8 @@
 """The sweeper: what runs every minute so that nothing waits for a bell that was never heard.
 
-Rings for due jobs of kinds that have a subscriber, runs the others (cascades) itself, and removes
-receipts that have expired. Everything it does may be repeated, and two sweepers at once do no harm.
+Rings for due jobs of kinds that have a subscriber, runs the others (cascades, moves) itself, removes
+receipts that have expired and blanks what was deleted long ago. Everything it does may be repeated,
+and two sweepers at once do no harm.
 """
 
 from __future__ import annotations
@@ -31,11 +32,15 @@ class Swept:
     rung: int = 0
     ran: int = 0
     receipts: int = 0
+    purged: int = 0
     queue_down: bool = False
 
 
 class Sweeper:
-    """`rung_kinds` have a subscriber behind a topic, `own_kinds` are run here."""
+    """`rung_kinds` have a subscriber behind a topic, `own_kinds` are run here.
+
+    `purge` blanks what was deleted long before a time (ms), and says how many records it found.
+    """
 
     def __init__(
         self,
@@ -46,7 +51,9 @@ class Sweeper:
         rung_kinds: Sequence[str],
         own_kinds: Sequence[str],
         clock: Callable[[], int],
+        purge: Callable[[int], int] = lambda _now_ms: 0,
     ) -> None:
+        self._purge = purge
         self._store, self._runner, self._doorbell = store, runner, doorbell
         self._rung_kinds, self._own_kinds, self._clock = rung_kinds, own_kinds, clock
 
@@ -60,6 +67,7 @@ class Sweeper:
             report = self._runner.answer(kind, None, max(end - time.monotonic(), 0) + 60)
             swept.ran += len(report.states)
         swept.receipts = self._expire_receipts()
+        swept.purged = self._purge(self._clock())
         return swept
 
     def _ring(self, kind: str, swept: Swept) -> None:

@@ -86,7 +86,7 @@ class Analyse:
             record.server_patch(case, {"ai_analysis": dict(reading)}),
             queue_row(
                 job.subject_id,
-                job.scope_id,
+                case.fields[record.SCOPE],
                 job.id,
                 status,
                 job.attempts,
@@ -98,13 +98,13 @@ class Analyse:
     def _row(self, job: Job, status: str, attempts: int, now_ms: int) -> Sequence[Write]:
         """The phones' row about this job, unless it speaks of a newer job or is deleted."""
         key = Key(QUEUE, job.subject_id)
-        row = self._store.read([key], (JOB, record.DELETED)).documents.get(key)
+        row = self._store.read([key], (JOB, record.SCOPE, record.DELETED)).documents.get(key)
         if row is None or row.fields.get(JOB) != job.id or row.fields.get(record.DELETED):
             return ()
         return (
             queue_row(
                 job.subject_id,
-                job.scope_id,
+                row.fields[record.SCOPE],
                 job.id,
                 status,
                 attempts,

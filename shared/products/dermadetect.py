@@ -65,6 +65,12 @@ def _case_effects(turn: Turn) -> Effects:
     return Effects(fields, writes, (Bell(ANALYSE, job_id, turn.id),))
 
 
+def _case_restored(turn: Turn) -> Effects:
+    """Its job may have ended as stale while it was deleted: it is read again, with a doctor to follow."""
+    before = {name: value for name, value in (turn.before or {}).items() if name != JOB}
+    return _case_effects(turn._replace(before=before))
+
+
 def analysis_job_id(turn: Turn) -> str:
     """A job's identity: the case and what the analysis would look at."""
     today = datetime.fromtimestamp(turn.now_ms / 1000, UTC).date()
@@ -179,6 +185,7 @@ PRODUCT = Product(
             ),
             context=(JOB,),
             effects=_case_effects,
+            restored=_case_restored,
             redact=_redact_case,
         ),
         Collection(

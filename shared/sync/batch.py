@@ -280,14 +280,8 @@ def _rejected(refusal: Refusal) -> dict[str, Any]:
     }
 
 
-def _receipt(outcome: Outcome) -> dict[str, Any] | None:
+def _receipt(outcome: Outcome) -> Mapping[str, Any] | None:
     """What the phone can show as a proof of delivery; None when it pushed nothing."""
-    accepted = sum(len(ids) for ids in outcome.accepted.values())
-    if not accepted and not outcome.rejected:
+    if not outcome.accepted and not outcome.rejected:
         return None
-    return {
-        "id": outcome.receipt_id,
-        "accepted": accepted,
-        "conflicts": len(outcome.conflicts),
-        "rejected": len(outcome.rejected),
-    }
+    return outcome.receipt()

@@ -141,7 +141,8 @@ class Collection:
     """One table of a product.
 
     `pushable` says whether phones may write it at all. `effects` is called once for every record
-    that a push is about to write, and must be a pure function of the turn. `redact` hides parts of
+    that a push is about to write, and must be a pure function of the turn; `restored` is the same
+    for a deleted record that comes back (`before` is all that is stored of it). `redact` hides parts of
     a row from a role: (fields, role) → fields. `context` names stored fields that `effects`, or the
     effects of children, want to see.
     """
@@ -152,6 +153,7 @@ class Collection:
     pushable: bool = True
     context: tuple[str, ...] = ()
     effects: Callable[[Turn], Effects] = lambda _turn: _NOTHING
+    restored: Callable[[Turn], Effects] = lambda _turn: _NOTHING
     redact: Callable[[dict[str, Any], str], dict[str, Any]] = lambda row, _role: row
 
     @cached_property

@@ -43,9 +43,6 @@ from shared.sync.store import Change, Document, Key, Position, RecordStore
 #: The settings document that says when this store's history began.
 EPOCH = Key("settings", "epoch")
 
-#: Ids of records that left a scope, so that its members' phones drop them.
-REVOCATIONS = "revocations"
-
 #: Scopes in one query: Firestore allows 30 values of `in`.
 SCOPES_A_QUERY = 30
 
@@ -89,13 +86,17 @@ class Start:
 
     `show` are rows to send whatever the cursor. `echo` names the exchange (`push.Push.echo`): rows
     that the phone sent in it, exactly as they are stored, are left out. `whole` names tables that
-    are sent whole, since the phone's schema has grown.
+    are sent whole, since the phone's schema has grown. `hold` is for phones that pull before they
+    push, and drop unpushed edits of what a pull deletes: records that the caller may no longer have
+    are dropped only by the pull after the next push (see `Puller._held_back`).
     """
 
     cursor_ms: int
     show: Sequence[Key] = ()
     echo: str = ""
     whole: Sequence[str] = ()
+    hold: bool = False
+    also: Sequence[Key] = ()  #: other documents that the same read should bring (`Pull.also`)
 
 
 class _State(NamedTuple):
@@ -122,6 +123,9 @@ class Pull:
     items: Iterator[Row | Gone] = field(default_factory=lambda: iter(()))
     next_page: str | None = None
     resync: str | None = None
+    held: bool = False  #: deletions wait for the next pull: sync again soon
+    scopes: Sequence[str] = ()  #: the caller's, in the snapshot
+    also: Mapping[Key, Document] = field(default_factory=dict)
 
 
 class Puller:
@@ -162,7 +166,7 @@ class Puller:
         Raises `StoreUnavailable`.
         """
         own = membership.key(caller.user_id)
-        reading = self.store.read([own, EPOCH, *start.show])
+        reading = self.store.read([own, EPOCH, *start.show, *start.also])
         members = membership.parse(caller.user_id, reading.documents.get(own))
         epoch = reading.documents.get(EPOCH)
         snapshot, cursor_ms = reading.read_at, start.cursor_ms
@@ -171,10 +175,16 @@ class Puller:
             or (epoch is not None and cursor_ms < int(epoch.fields.get("started_at", 0)))
         )
         segments = self._plan(members, cursor_ms, lost_history, start.whole)
+        held_ms = None
+        if start.hold:
+            segments, held_ms = self._held_back(members, cursor_ms, snapshot, segments)
         state = _State(caller.user_id, now_ms, snapshot, cursor_ms, segments, None, start.echo)
         shown = self._shown(start, reading.documents, members, rows, size)
         pull = self._page(members, state, rows, size, shown)
         pull.resync = "upload_first" if lost_history else None
+        if held_ms is not None:
+            pull.cursor_ms, pull.held = held_ms, True
+        pull.also = {key: reading.documents[key] for key in start.also if key in reading.documents}
         return pull
 
     def resume(
@@ -221,7 +231,7 @@ class Puller:
         after = cursor_ms * 1000
         # Table by table, so that a dialect can write one table after the other while it reads.
         return [
-            *self._groups("moved", REVOCATIONS, sorted({*held, *lost}), after),
+            *self._groups("moved", record.REVOCATIONS, sorted({*held, *lost}), after),
             *(
                 segment
                 for table in self._names
@@ -232,6 +242,33 @@ class Puller:
                 )
             ),
         ]
+
+    def _held_back(
+        self, members: Memberships, cursor_ms: int, snapshot: int, segments: list[Segment]
+    ) -> tuple[list[Segment], int | None]:
+        """What to list now, and the cursor to hand out instead of the snapshot's, if it matters.
+
+        A phone that pulls first loses what it has not pushed yet of a record that a pull deletes. So
+        records that were taken away after the cursor are not deleted by this pull; its new cursor
+        lies just before the first of them. The push that follows delivers the edits (`push`,
+        "moved"), and the pull from that very cursor lists the deletions. No state is kept.
+        """
+        taken: list[int] = []  # when, µs
+        for segment in segments:
+            if segment.mode == "lost":
+                left = (members.left_ms[scope] for scope in segment.scopes)
+                taken += [at_ms * 1000 for at_ms in left if at_ms > cursor_ms]
+            elif segment.mode == "moved":
+                found = self.store.changes(segment.table, segment.scopes, segment.after, snapshot)
+                taken += [
+                    change.document.version
+                    for change in found
+                    if self._moved(change.document, members, set()) is not None
+                ]
+        before_ms = (min(taken, default=0) - 1) // 1000
+        if cursor_ms >= before_ms:
+            return segments, None
+        return [item for item in segments if item.mode not in ("lost", "moved")], before_ms
 
     @staticmethod
     def _groups(mode: str, table: str, scopes: Sequence[str], after: int) -> list[Segment]:
@@ -250,7 +287,7 @@ class Puller:
         size: int | None,
         shown: Sequence[Row | Gone],
     ) -> Pull:
-        pull = Pull(max(state.snapshot // 1000, 1))
+        pull = Pull(max(state.snapshot // 1000, 1), scopes=members.scopes)
         # A scope lost since the first page is no longer listed, whatever the token says.
         segments = [self._still_held(segment, members) for segment in state.segments]
         listings = self._listings(segments, state.snapshot, state.behind)

@@ -40,6 +40,7 @@ from shared.sync.collection import (
     Type,
 )
 from shared.sync.conflict import Verdict, judge, unseen
+from shared.sync.digest import Tally
 from shared.sync.store import (
     ABSENT,
     MAX_COMMIT_BYTES,
@@ -72,6 +73,9 @@ _LOGS_A_COMMIT = 50
 
 #: An unreachable store is asked this often; a phone is better told soon.
 _UNREACHABLE_ATTEMPTS = 2
+
+#: Refusals that may only mean that the phone has not heard of a move yet.
+_MAY_BE_LATE = frozenset({"id_unavailable", "unknown_parent", "unknown_scope", "scope_required"})
 
 _FIRST_WAIT_SECONDS = 0.01
 _LONGEST_WAIT_SECONDS = 0.6
@@ -178,10 +182,22 @@ class Outcome:
     rejected: list[Refusal] = field(default_factory=list)
     show: dict[Key, None] = field(default_factory=dict)
     bells: list[Any] = field(default_factory=list)
+    #: What the server now holds of the accepted records that live, by table.
+    digest: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     urgent: int = 0  #: refused records that a doctor must see all the same
     written: int = 0  #: records stored
     attempts: int = 1
     replayed: bool = False  #: answered from the receipt of an earlier attempt
+
+    def receipt(self) -> dict[str, Any]:
+        """What the phone can keep as a proof of delivery."""
+        return {
+            "id": self.receipt_id,
+            "accepted": sum(len(ids) for ids in self.accepted.values()),
+            "conflicts": len(self.conflicts),
+            "rejected": len(self.rejected),
+            "digest": self.digest,
+        }
 
 
 class Pusher:
@@ -306,6 +322,7 @@ def _replay(receipt_id: str, entries: Sequence[Entry], receipt: Document) -> Out
     outcome.conflicts = [Conflict(**item) for item in kept["conflicts"]]
     outcome.rejected = [Refusal(**item) for item in kept["rejected"]]
     outcome.show = {Key(*item): None for item in kept["show"]}
+    outcome.digest = kept.get("digest", {})
     refused = {Key(item.table, item.id) for item in outcome.rejected}
     for entry in entries:
         if entry.key not in refused:
@@ -380,6 +397,7 @@ class _Round:
         self.members: Memberships = membership.parse(caller.user_id, self.documents.get(key))
         self.outcome = Outcome("")
         self.steps: list[_Step] = []
+        self.tallies: dict[str, Tally] = {}
         self.stale: list[Key] = []
         self.parents: dict[Key, _Parent] = {}
         offset = push.clock_offset_ms or 0
@@ -391,8 +409,23 @@ class _Round:
     def load(self, entries: Sequence[Entry]) -> None:
         """Read whole what cannot be decided, or reported, on bookkeeping alone."""
         wanted = [entry.key for entry in entries if self._needs_content(entry)]
+        for entry in entries:
+            wanted += self._revocations(entry)
         if wanted:
             self.documents.update(self.store.read(wanted).documents)
+
+    def _revocations(self, entry: Entry) -> list[Key]:
+        """Where it stands that a record which the caller may not see once was the caller's."""
+        return [
+            record.revocation(key, scope_id)
+            for key in (entry.key, self._parent_key(entry, entry.coerced and entry.coerced.values))
+            if key is not None and self._foreign(key)
+            for scope_id in {**self.members.roles, **self.members.left_ms}
+        ]
+
+    def _foreign(self, key: Key) -> bool:
+        have = self.documents.get(key)
+        return have is not None and not self._may(have.fields[record.SCOPE], Action.READ)
 
     def _needs_content(self, entry: Entry) -> bool:
         have = self.documents.get(entry.key)
@@ -423,16 +456,17 @@ class _Round:
                 else:
                     self._store(entry)
             except RecordFault as fault:
-                table = entry.collection.name
-                self._refuse(
-                    Refusal(table, entry.id, fault.field, fault.code, fault.message, entry.raw)
-                )
+                address = self._moved_to(entry) if fault.code in _MAY_BE_LATE else None
+                if address is not None:
+                    fault = _moved()
+                self._refuse(_refusal(entry, fault), address)
                 have = self.documents.get(entry.key)
                 if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
                     self.outcome.show[entry.key] = None
         if self.stale:
-            # The pull that follows will drop edits of deleted records without a word: keep them.
-            kept = [step.writes[0] for step in self.steps if step.writes[0].key[0] == "conflicts"]
+            # The pull that follows drops edits of deleted and moved records without a word: keep them.
+            self._drop_known_refusals()
+            kept = [step.writes[0] for step in self.steps if _outlives(step.writes[0])]
             for at in range(0, len(kept), _LOGS_A_COMMIT):
                 self.store.commit(kept[at : at + _LOGS_A_COMMIT])
             raise StalePush(
@@ -461,7 +495,7 @@ class _Round:
             values = {**stored, **coerced.values}
         verdict = self._judge(entry, have, values, scope_id)
         if have is not None and verdict is Verdict.SAME:
-            self._accept(entry)
+            self._accept(entry, have.fields.get(record.HASH))
             self._alive(entry, have.fields, have)
             self._again(entry, scope_id)
             # A phone that calls the record new does not hold the server's columns yet.
@@ -545,12 +579,16 @@ class _Round:
         self.outcome.bells.extend(effects.bells)
         self.outcome.written += 1
         self.parents[entry.key] = _Parent(after, None, deleted=False)
-        self._accept(entry)
+        self._accept(entry, content_hash)
 
     def _delete(self, entry: Entry) -> None:
         have = self.documents.get(entry.key)
         if have is None or not self._may(have.fields[record.SCOPE], Action.READ):
-            # An unknown or foreign id: accepted without effect, the same answer for either.
+            # An unknown or foreign id: accepted without effect, the same answer for either. Those
+            # who care for a record that moved on are told that it was to be deleted.
+            address = None if have is None else self._moved_to(entry)
+            if address is not None:
+                self._keep(_refusal(entry, _moved()), address)
             self._accept(entry)
             return
         scope_id = have.fields[record.SCOPE]
@@ -576,6 +614,7 @@ class _Round:
             record.MODIFIED: max(modified_ms, have.fields.get(record.MODIFIED, 0)),
             record.RAW_MODIFIED: raw_ms,
             record.DELETED: self.now_ms,
+            record.KEPT: self.now_ms,
             record.DEVICE: self.caller.device,
             record.HASH: entry.hash(scope_id, None)[0],
             record.ECHO: self.echo,
@@ -609,7 +648,8 @@ class _Round:
             self.outcome.rejected.append(Refusal(spec.name, entry.id, None, "deleted", message))
             return
         self._alive(entry, have.fields, have)
-        self._accept(entry)
+        live = have.fields.get(record.DELETED) is None
+        self._accept(entry, have.fields.get(record.HASH) if live else None)
 
     def _overwritten(self, entry: Entry, have: Document, values: Mapping[str, Any] | None) -> None:
         spec = entry.collection
@@ -632,6 +672,29 @@ class _Round:
 
     # --- the rules about scope and parents
 
+    def _moved_to(self, entry: Entry) -> str | None:
+        """The scope that cares for a record by now, if the caller once did; None: it never was theirs.
+
+        Its people get what the caller's phone still had to say (an inbox in the quarantine).
+        """
+        left = self.members.left_ms
+        values = entry.coerced.values if entry.coerced is not None else None
+        for key in (entry.key, self._parent_key(entry, values)):
+            have = None if key is None else self.documents.get(key)
+            if key is None or have is None:
+                continue
+            scope_id: str = have.fields[record.SCOPE]
+            if self._may(scope_id, Action.READ):
+                return None
+            once = any(
+                record.revocation(key, other) in self.documents
+                for other in {**self.members.roles, **left}
+            )
+            return scope_id if once or scope_id in left else None
+        if entry.scope_id is not None:
+            return entry.scope_id if entry.scope_id in left else None
+        return next(iter(left)) if len(left) == 1 and not self.members.roles else None
+
     def _may(self, scope_id: str, action: Action) -> bool:
         return may(self.members.roles.get(scope_id), action)
 
@@ -652,9 +715,9 @@ class _Round:
             raise _not_allowed()
         return scope_id
 
-    def _parent_key(self, entry: Entry, values: Mapping[str, Any]) -> Key | None:
+    def _parent_key(self, entry: Entry, values: Mapping[str, Any] | None) -> Key | None:
         spec = entry.collection.parent
-        if spec is None or values.get(spec.name) is None:
+        if spec is None or values is None or values.get(spec.name) is None:
             return None
         return Key(str(spec.references), values[spec.name])
 
@@ -759,18 +822,28 @@ class _Round:
 
     # --- keeping the books
 
-    def _accept(self, entry: Entry) -> None:
-        self.outcome.accepted.setdefault(entry.collection.name, []).append(entry.id)
+    def _accept(self, entry: Entry, content_hash: str | None = None) -> None:
+        """`content_hash`: what the server now holds of it, if it lives."""
+        table = entry.collection.name
+        self.outcome.accepted.setdefault(table, []).append(entry.id)
+        if content_hash is not None:
+            self.tallies.setdefault(table, Tally()).add(content_hash)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal, address: str | None = None) -> None:
         self.outcome.rejected.append(refusal)
+        self._keep(refusal, address)
+
+    def _keep(self, refusal: Refusal, address: str | None) -> None:
+        """A copy of what is not stored. `address`: the scope whose people should see it."""
         urgent = isinstance(refusal.raw, Mapping) and self.product.urgent(
             refusal.table, refusal.raw
         )
         self.outcome.urgent += urgent
         text = orjson.dumps(refusal.raw).decode()
         fields = {
-            record.SCOPE: self.members.scopes[0] if len(self.members.scopes) == 1 else None,
+            record.SCOPE: address or self._only_scope(),
+            "late": True if address else None,
+            "open": True if address or urgent else None,
             record.AUTHOR: self.caller.user_id,
             "device": self.caller.device,
             "table": refusal.table,
@@ -782,6 +855,9 @@ class _Round:
             "raw_whole": len(text) <= _MAX_KEPT,
         }
         self._log("quarantine", fields, ("table", "record_id", "raw", record.AUTHOR))
+
+    def _only_scope(self) -> str | None:
+        return self.members.scopes[0] if len(self.members.scopes) == 1 else None
 
     def _conflict(self, conflict: Conflict, scope_id: str) -> None:
         self.outcome.conflicts.append(conflict)
@@ -815,6 +891,8 @@ class _Round:
         """
         reach("push.read")
         self.outcome.receipt_id = receipt.id
+        self.outcome.digest = {table: tally.value() for table, tally in self.tallies.items()}
+        self._drop_known_refusals()
         if not self.steps:
             return  # every record was there already: a replay writes nothing
         steps = [*self.steps, self._receipt(receipt)]
@@ -836,6 +914,17 @@ class _Round:
             size += step.size
         self._commit(batch, guards, versions)
         reach("push.committed")
+
+    def _drop_known_refusals(self) -> None:
+        """A refused record that is sent again is kept once, and stays closed if somebody closed it."""
+        kept = [step.writes[0].key for step in self.steps if _kept_copy(step)]
+        if kept:
+            known = self.store.read(kept, ("at",)).documents
+            self.steps = [
+                step
+                for step in self.steps
+                if not (_kept_copy(step) and step.writes[0].key in known)
+            ]
 
     def _commit(
         self, batch: Mapping[Key, Write], guards: Iterable[Key], versions: dict[Key, int]
@@ -875,6 +964,7 @@ class _Round:
                 for item in self.outcome.rejected
             ],
             "show": [list(item) for item in self.outcome.show],
+            "digest": self.outcome.digest,
         }
         text = orjson.dumps(verdicts).decode()
         if len(text) > MAX_RECORD_BYTES:
@@ -886,6 +976,28 @@ class _Round:
 
 def _size(write: Write) -> int:
     return len(orjson.dumps(dict(write.fields))) + _WRITE_OVERHEAD
+
+
+def _kept_copy(step: _Step) -> bool:
+    return step.writes[0].key.collection == "quarantine"
+
+
+def _outlives(write: Write) -> bool:
+    """Whether a log entry is kept although the push it belongs to is refused whole."""
+    return write.key.collection == "conflicts" or bool(write.fields.get("late"))
+
+
+def _refusal(entry: Entry, fault: RecordFault) -> Refusal:
+    table = entry.collection.name
+    return Refusal(table, entry.id, fault.field, fault.code, fault.message, entry.raw)
+
+
+def _moved() -> RecordFault:
+    return RecordFault(
+        "id",
+        "moved",
+        "This record is no longer yours. What you sent is kept for those who care now",
+    )
 
 
 def _unavailable() -> RecordFault:

@@ -12,6 +12,8 @@ A record is a document whose id is the phone's id. Beside the declared fields it
     _hash               of the client-owned fields: decides "nothing changed"
     _echo               the exchange in which a phone sent exactly this row: it need not get it back
     _edited             version of the last write of a phone, set when the server wrote after it
+    _kept_since         when it was deleted, ms, for as long as its data is kept
+    _deleted_with       "table/id" of the record with which it was deleted, if it was not by itself
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 import orjson
 import rfc8785
 
-from shared.sync.store import Document, Write, patch
+from shared.sync.store import Document, Key, Write, patch
 
 SCOPE = "scope_id"
 AUTHOR = "author_id"
@@ -36,6 +38,8 @@ DEVICE = "_device"
 HASH = "_hash"
 ECHO = "_echo"
 EDITED = "_edited"
+KEPT = "_kept_since"
+DELETED_WITH = "_deleted_with"
 
 #: What a decision about a record needs to know of its stored version.
 META = (SCOPE, AUTHOR, MODIFIED, CREATED, DELETED, RAW_MODIFIED, DEVICE, HASH, ECHO, EDITED)
@@ -43,6 +47,9 @@ META = (SCOPE, AUTHOR, MODIFIED, CREATED, DELETED, RAW_MODIFIED, DEVICE, HASH, E
 #: A phone's record id: safe in every path, file name and query.
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RESERVED_ID = re.compile(r"__.*__")
+
+#: Ids of records that left a scope, so that its members' phones drop them.
+REVOCATIONS = "revocations"
 
 #: Integers beyond this are not the same number on a phone (JavaScript, RFC 8785 §3.2.2.3).
 MAX_INTEGER = 2**53 - 1
@@ -58,6 +65,11 @@ _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_PLAIN_NUMBER = re.compile(rb"[0-9][.eE]|[0-9]{16}")
 _BRACKETS = bytes.maketrans(b"[{]}", b"(())")
 _ALL_BUT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
+
+
+def revocation(key: Key, scope_id: str) -> Key:
+    """The address of the note that a record left a scope."""
+    return Key(REVOCATIONS, f"{key.collection}~{key.id}~{scope_id}")
 
 
 def valid_id(value: object) -> bool:

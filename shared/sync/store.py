@@ -113,7 +113,8 @@ class Reading:
 class Query:
     """A query over one collection.
 
-    `where` holds (field, operator, value) with operators ==, in (at most 30 values), <, <=, >, >=.
+    `where` holds (field, operator, value) with operators ==, in (at most 30 values), contains (the
+    field is a list that holds the value), <, <=, >, >=.
     `order` holds (field, "asc" | "desc"); the document id breaks ties, ascending. Every shape that
     the code can issue has an index in `infra/firestore.indexes.json`, from which the SQLite adapter
     makes its own. `fields` masks what comes back (None: everything). `start_after` is the order

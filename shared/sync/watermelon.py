@@ -255,7 +255,7 @@ def _moment(value: Any, now_ms: int) -> int:
 
 def render_push(outcome: Outcome) -> dict[str, Any]:
     """The answer to a push that was taken: ids that stay dirty on the phone, if there are any."""
-    answer: dict[str, Any] = {}
+    answer: dict[str, Any] = {"receipt": outcome.receipt()}
     if outcome.rejected:
         ids: dict[str, list[str]] = {}
         for refusal in outcome.rejected:
@@ -333,6 +333,8 @@ def render_pull(product: Product, asked: PullRequest, pull: Pull) -> Iterator[by
         tail["experimentalStrategy"] = "replacement"
     if pull.resync is not None:
         tail["resync"] = pull.resync
+    if pull.held:
+        tail["sync_again"] = True
     yield b"}," + orjson.dumps(tail)[1:]
 
 

@@ -13,12 +13,16 @@ from shared.ai.gateway import Gateway
 from shared.ai.model import Model
 from shared.jobs.cascade import KIND, Cascade
 from shared.jobs.job import RetryPolicy
+from shared.jobs.restore import KIND as RESTORE
+from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
+from shared.jobs.transfer import KIND as TRANSFER
+from shared.jobs.transfer import Transfer
 from shared.products.analysis import Analyse
 from shared.products.dermadetect import ANALYSE, PRODUCT
 from shared.sync.store import RecordStore
 from tests import stores
-from tests.sync.clinic import Clinic
+from tests.sync.clinic import Clinic, pass_millisecond
 
 LEASE_MS = 600_000
 
@@ -42,6 +46,8 @@ class Workplace(Clinic):
         tasks: dict[str, Task] = {
             ANALYSE: Analyse(seen, lambda: gateway, longest_seconds=0.0, clock=self.now_ms),
             KIND: Cascade(seen, PRODUCT, self.now_ms),
+            RESTORE: Restore(seen, PRODUCT, self.now_ms),
+            TRANSFER: Transfer(seen, PRODUCT, self.now_ms),
         }
         return Runner(
             seen,
@@ -50,6 +56,12 @@ class Workplace(Clinic):
             lease_ms=LEASE_MS,
             clock=self.now_ms,
         )
+
+    def follow(self) -> None:
+        """Run what follows a deletion, a move or an undelete, as the sweeper does."""
+        for kind in (KIND, TRANSFER, RESTORE):
+            self.worker().answer(kind, None, 120)
+        pass_millisecond()
 
     def red_case(self, name: str = "c1", **more: object) -> str:
         """A red case arrives from a phone; returns its job's id."""

@@ -912,7 +912,7 @@ PULL = _faults(
     ),
     (
         "a record that moved away stays on the phone",
-        '*self._groups("moved", REVOCATIONS, sorted({*held, *lost}), after),',
+        '*self._groups("moved", record.REVOCATIONS, sorted({*held, *lost}), after),',
         "",
         "a_record_that_moved_away_is_dropped_and_arrives_where_it_went",
     ),

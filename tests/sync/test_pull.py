@@ -10,7 +10,7 @@ from infra.local.phone import Json, Phone
 from shared.accounts import membership
 from shared.errors import Contended, InvalidCursor, InvalidRequest, PageExpired
 from shared.sync import record
-from shared.sync.pull import EPOCH, PAGE_LIFE_MS, REVOCATIONS
+from shared.sync.pull import EPOCH, PAGE_LIFE_MS
 from shared.sync.store import ABSENT, Key, delete, patch, put
 from tests.sync.clinic import Clinic
 
@@ -132,8 +132,8 @@ def move(clinic: Clinic, table: str, name: str, here: str, there: str) -> None:
     clinic.store.commit(
         [
             record.server_patch(stored, {"scope_id": there}),
-            put(Key(REVOCATIONS, f"{table}~{name}~{here}"), revoked(here, there), None),
-            put(Key(REVOCATIONS, f"{table}~{name}~{there}"), revoked(there, there), None),
+            put(record.revocation(stored.key, here), revoked(here, there), None),
+            put(record.revocation(stored.key, there), revoked(there, there), None),
         ]
     )
 
@@ -450,7 +450,7 @@ def test_a_membership_that_changes_while_a_push_is_on_its_way_is_seen(clinic: Cl
     one.send = clinic.on(Interrupted(clinic.store, before=leave)).answer
     one.save("patients", "p1", demographics={})
     answer = one.sync()
-    assert [item["code"] for item in answer["rejected"]] == ["scope_required"]
+    assert [item["code"] for item in answer["rejected"]] == ["moved"]
     assert clinic.get("patients", "p1") is None
 
 

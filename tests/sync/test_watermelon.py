@@ -38,6 +38,7 @@ class Melon:
             0 if asked.replacement else asked.cursor_ms,
             echo=watermelon.echo_of(self.device, asked.cursor_ms),
             whole=asked.tables,
+            hold=True,
         )
         pull = self.clinic.puller.start(self.caller, start, self.clinic.now_ms())
         text = b"".join(watermelon.render_pull(PRODUCT, asked, pull))
@@ -63,7 +64,9 @@ class Melon:
         )
         outcome = self.clinic.pusher.push(self.caller, replace(push, **more), self.clinic.now_ms())
         pass_millisecond()
-        return watermelon.render_push(outcome)
+        answer = watermelon.render_push(outcome)
+        self.receipt = answer.pop("receipt")
+        return answer
 
 
 def patient(name: str = "p1", **more: Any) -> Json:
@@ -415,12 +418,19 @@ def test_lost_and_new_teams_come_table_by_table(clinic: Clinic) -> None:
     since = one.pull()["timestamp"]
     case2 = {"id": "c2", "patient_id": "p2", "last_modified_at": wall_ms()}
     other.push({**created(patient("p2")), **created(case2, table="cases")})
+    pass_millisecond()
     clinic.leave("chw1", "team1")
     clinic.join("chw1", "team2")
-    changes = one.pull(since)["changes"]
+    first = one.pull(since)
+    assert first["sync_again"] is True
+    for table, new in (("patients", "p2"), ("cases", "c2")):
+        assert first["changes"][table]["deleted"] == []
+        assert [row["id"] for row in first["changes"][table]["updated"]] == [new]
+    second = one.pull(first["timestamp"])
+    assert "sync_again" not in second
     for table, gone, new in (("patients", "p1", "p2"), ("cases", "c1", "c2")):
-        assert changes[table]["deleted"] == [gone]
-        assert [row["id"] for row in changes[table]["updated"]] == [new]
+        assert second["changes"][table]["deleted"] == [gone]
+        assert [row["id"] for row in second["changes"][table]["updated"]] == [new]
 
 
 def test_a_turbo_pull_has_nothing_that_the_unparsed_reader_trips_over(clinic: Clinic) -> None:

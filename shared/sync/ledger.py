@@ -1,0 +1,161 @@
+"""The device ledger: one entry a phone, so that support sees phones that do not sync.
+
+An entry says when the phone last tried and last succeeded, what came of it, and what it could not
+deliver. Ids and codes only, nothing of patients. Written after the answer is made, when something
+happened, when the outcome changed, and once a day; an idle pull writes nothing. A ledger that cannot
+be written never fails a sync.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.accounts.membership import Caller
+from shared.errors import Fault
+from shared.sync.push import Entry, Outcome, Refusal
+from shared.sync.store import Document, Key, Query, RecordStore, put
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "devices"
+
+OK = "ok"
+
+#: An entry of a phone that is only idle is renewed this often; a failure that repeats, this often.
+_IDLE_MS = 86_400_000
+_FAILING_MS = 600_000
+
+#: Refused records and unknown columns named in an entry.
+_MOST_NAMED = 20
+
+_MOST_CHARACTERS = 128
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt at a sync, as far as it got."""
+
+    caller: Caller
+    dialect: str  #: "batch" | "watermelon"
+    at_ms: int
+    scopes: Sequence[str] = ()
+    outcome: str = OK  #: or the code of the answer
+    app_version: str = ""
+    clock_offset_ms: int | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    pushed: dict[str, int] = field(default_factory=dict)
+    pulled: dict[str, int] = field(default_factory=dict)
+    rejected: Sequence[Refusal] = ()
+    unknown: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    before: Document | None = None  #: the phone's entry until now
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing went either way."""
+        happened = (*self.pushed.values(), *self.pulled.values())
+        return self.outcome == OK and not any(happened)
+
+    def take(self, outcome: Outcome) -> None:
+        """Take over what became of the push."""
+        self.pushed = {
+            "accepted": sum(len(ids) for ids in outcome.accepted.values()),
+            "written": outcome.written,
+            "conflicts": len(outcome.conflicts),
+            "rejected": len(outcome.rejected),
+        }
+        self.rejected = outcome.rejected
+
+
+def unknown_columns(entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """Columns that phones sent and no declaration knows, by table: an app newer than the server."""
+    named: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        if entry.coerced is not None and entry.coerced.unknown:
+            columns = named.setdefault(entry.collection.name, {})
+            columns.update(dict.fromkeys(entry.coerced.unknown))
+    return {
+        table: [name[:_MOST_CHARACTERS] for name in list(columns)[:_MOST_NAMED]]
+        for table, columns in named.items()
+    }
+
+
+def key(caller: Caller) -> Key:
+    """The address of a phone's entry."""
+    return Key(COLLECTION, f"{caller.user_id}~{caller.device}")
+
+
+def note(store: RecordStore, attempt: Attempt) -> None:
+    """Write the entry, if it says anything new. Never raises a `Fault`."""
+    before = {} if attempt.before is None else attempt.before.fields
+    since = attempt.at_ms - int(before.get("attempt_at", 0))
+    if attempt.idle and before.get("outcome") == OK and since < _IDLE_MS:
+        return
+    failed = attempt.outcome != OK
+    if failed and before.get("outcome") == attempt.outcome and since < _FAILING_MS:
+        return
+    try:
+        store.commit([put(key(attempt.caller), _entry(attempt, before), None)])
+    except Fault as fault:
+        log.warning("device ledger not written", extra={"code": fault.code})
+
+
+def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
+    failed = attempt.outcome != OK
+    pushed, pulled = any(attempt.pushed.values()), any(attempt.pulled.values())
+    fields: dict[str, Any] = {
+        "user_id": attempt.caller.user_id,
+        "device": attempt.caller.device,
+        "scopes": list(attempt.scopes) or before.get("scopes"),
+        "dialect": attempt.dialect,
+        "attempt_at": attempt.at_ms,
+        "ok_at": before.get("ok_at") if failed else attempt.at_ms,
+        "outcome": attempt.outcome,
+        "failures": int(before.get("failures", 0)) + 1 if failed else 0,
+        "app_version": attempt.app_version[:_MOST_CHARACTERS] or before.get("app_version"),
+        "clock_offset_ms": attempt.clock_offset_ms,
+        "bytes_in": attempt.bytes_in,
+        "bytes_out": attempt.bytes_out,
+        # What the last eventful push and pull were stays in sight.
+        "pulled": attempt.pulled if pulled else before.get("pulled", {}),
+        "pushed": attempt.pushed if pushed else before.get("pushed", {}),
+        "rejected": _rejected(attempt.rejected) if pushed else before.get("rejected", []),
+    }
+    if attempt.unknown:
+        fields["unknown_columns"] = {table: list(n) for table, n in attempt.unknown.items()}
+    return fields
+
+
+def _rejected(refusals: Sequence[Refusal]) -> list[dict[str, str]]:
+    return [
+        {
+            "table": item.table[:_MOST_CHARACTERS],
+            "id": item.id[:_MOST_CHARACTERS],
+            "code": item.code,
+        }
+        for item in refusals[:_MOST_NAMED]
+    ]
+
+
+def devices(store: RecordStore, scope_id: str) -> Iterator[Document]:
+    """The entries of a scope's phones."""
+    return store.query(Query(COLLECTION, where=(("scopes", "contains", scope_id),)))
+
+
+def problem(
+    entry: Mapping[str, Any], now_ms: int, silent_ms: int, clock_tolerance_ms: int
+) -> str | None:
+    """What is wrong with a phone, in a line for support; None if nothing is."""
+    if entry["outcome"] != OK:
+        return f"the last {entry['failures']} syncs failed: {entry['outcome']}"
+    if now_ms - int(entry["attempt_at"]) > silent_ms:
+        return f"has not been heard of for {(now_ms - int(entry['attempt_at'])) // 86_400_000} days"
+    if entry.get("rejected"):
+        codes = sorted({item["code"] for item in entry["rejected"]})
+        return f"could not deliver {len(entry['rejected'])} records: {', '.join(codes)}"
+    if abs(int(entry.get("clock_offset_ms") or 0)) > clock_tolerance_ms:
+        return f"its clock is off by {int(entry['clock_offset_ms']) // 1000} seconds"
+    return None

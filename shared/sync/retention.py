@@ -1,0 +1,77 @@
+"""Retention: a tombstone keeps its data for a while, so that it can be undone; then only its id.
+
+The id stays for ever: a phone that comes back after years is still told to drop the record. The
+time counts from the commit of the deletion, never from the phone's clock: a deletion made offline
+half a year ago is kept as long as any other.
+"""
+
+from __future__ import annotations
+
+from shared.errors import Contended
+from shared.sync import record
+from shared.sync.collection import Product
+from shared.sync.store import Document, Key, Query, RecordStore, Write, delete, put
+
+#: Records purged in one round, by table.
+_A_ROUND = 200
+
+#: What is left of a purged record.
+_LEFT = (
+    record.SCOPE,
+    record.DELETED,
+    record.MODIFIED,
+    record.HASH,
+)
+
+#: Logs that hold values of records: they go with the record's own.
+_LOGS = ("conflicts", "quarantine")
+
+
+class Purger:
+    """Blanks the data of records that were deleted more than `keep_days` ago."""
+
+    def __init__(self, store: RecordStore, product: Product, *, keep_days: int) -> None:
+        self._store, self._product = store, product
+        self._keep_ms = keep_days * 86_400_000
+
+    def purge(self, now_ms: int) -> int:
+        """One round; how many records were purged. May be repeated, killed and run twice at once."""
+        purged = 0
+        before = now_ms - self._keep_ms
+        for collection in self._product.collections:
+            query = Query(
+                collection.name,
+                where=((record.KEPT, "<=", before),),
+                order=((record.KEPT, "asc"),),
+                limit=_A_ROUND,
+                fields=(*_LEFT, record.KEPT, record.EDITED),
+            )
+            for document in list(self._store.query(query)):
+                # The stamp was a server's clock; the commit's own time must agree.
+                if document.version <= before * 1000:
+                    purged += self._blank(document)
+        return purged
+
+    def _blank(self, document: Document) -> int:
+        have = document.fields
+        fields = {name: have[name] for name in _LEFT if have.get(name) is not None}
+        fields[record.EDITED] = record.client_version(document)
+        try:
+            # With the first of its log entries: from then on nobody can bring it back.
+            logs = self._logs(document.key)
+            self._store.commit([put(document.key, fields, document.version), *logs])
+            while logs := self._logs(document.key):
+                self._store.commit(logs)
+        except Contended:
+            return 0  # it was brought back at this very moment, or another round has it
+        return 1
+
+    def _logs(self, key: Key) -> list[Write]:
+        return [
+            delete(entry.key)
+            for log in _LOGS
+            for entry in self._store.query(
+                Query(log, where=(("record_id", "==", key.id),), fields=("table",), limit=_A_ROUND)
+            )
+            if entry.fields.get("table") == key.collection
+        ]

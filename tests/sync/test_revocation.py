@@ -1,0 +1,154 @@
+"""Records that are taken away from a WatermelonDB phone: its unpushed edits are heard first.
+
+The stock client pulls before it pushes, and drops unpushed edits of what a pull deletes without a
+word. So the deletions of records that a caller may no longer have wait for the pull after the push.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.local.phone import wall_ms
+from shared.errors import StalePush
+from shared.jobs import transfer
+from shared.products.dermadetect import PRODUCT
+from shared.sync.store import Key
+from tests.sync.clinic import Clinic, pass_millisecond
+from tests.sync.test_watermelon import Melon, created, deleted, patient, updated
+
+Json = dict[str, Any]
+
+
+def gone(answer: Json) -> list[str]:
+    return [name for sets in answer["changes"].values() for name in sets["deleted"]]
+
+
+def inbox(clinic: Clinic) -> dict[str, str]:
+    """Record id → scope that should look at it."""
+    found = [entry.fields for entry in clinic.all("quarantine") if entry.fields.get("late")]
+    return {entry["record_id"]: entry["scope_id"] for entry in found}
+
+
+def synced(phone: Melon) -> int:
+    """Pull, and let some ms pass: what is taken away in the cursor's own ms is dropped at once."""
+    since: int = phone.pull()["timestamp"]
+    for _ in range(3):
+        pass_millisecond()
+    return since
+
+
+def move(clinic: Clinic, name: str = "p1", to: str = "team2") -> None:
+    transfer.move(clinic.store, PRODUCT, Key("patients", name), to, clinic.now_ms())
+    pass_millisecond()
+
+
+def test_edits_of_a_moved_record_are_heard_before_the_phone_drops_it(clinic: Clinic) -> None:
+    one = Melon(clinic)
+    one.push(created(patient("p1"), patient("p2")))
+    since = synced(one)
+    move(clinic)
+    # the phone has edited p1 meanwhile, and knows of nothing
+    first = one.pull(since)
+    assert gone(first) == []
+    edit = patient("p1", demographics='{"note":"worse"}')
+    answer = one.push(updated(edit), first["timestamp"])
+    assert answer["experimentalRejectedIds"] == {"patients": ["p1"]}
+    assert [item["code"] for item in answer["rejected"]] == ["moved"]
+    assert inbox(clinic) == {"p1": "team2"}
+    second = one.pull(first["timestamp"])
+    assert gone(second) == ["p1"]
+    assert gone(one.pull(second["timestamp"])) == []
+
+
+def test_a_leaver_is_heard_too_before_everything_goes(clinic: Clinic) -> None:
+    one = Melon(clinic)
+    one.push(created(patient("p1")))
+    since = synced(one)
+    clinic.leave("chw1")
+    first = one.pull(since)
+    assert gone(first) == []
+    fresh = patient("p9")
+    answer = one.push({**updated(patient("p1", demographics="{}"))}, first["timestamp"])
+    assert [item["code"] for item in answer["rejected"]] == ["moved"]
+    answer = one.push(created(fresh), first["timestamp"])
+    assert [item["code"] for item in answer["rejected"]] == ["moved"]
+    assert inbox(clinic) == {"p1": "team1", "p9": "team1"}
+    assert clinic.get("patients", "p9") is None
+    assert gone(one.pull(first["timestamp"])) == ["p1"]
+
+
+def test_an_edit_in_a_push_that_is_stale_is_kept_all_the_same(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    one, two = Melon(clinic), Melon(clinic, "chw2", "second")
+    one.push(created(patient("p1"), patient("p2")))
+    since = synced(one)
+    move(clinic)
+    first = one.pull(since)
+    two.push(updated(patient("p2", demographics='{"by":"two"}')), two.pull()["timestamp"])
+    edits = updated(patient("p1", demographics='{"n":1}'), patient("p2", demographics='{"n":2}'))
+    with pytest.raises(StalePush):
+        one.push(edits, first["timestamp"])
+    assert inbox(clinic) == {"p1": "team2"}
+    assert gone(one.pull(first["timestamp"])) == ["p1"]
+
+
+def test_a_deletion_of_a_moved_record_is_no_deletion_but_is_kept(clinic: Clinic) -> None:
+    one = Melon(clinic)
+    one.push(created(patient("p1")))
+    since = synced(one)
+    move(clinic)
+    first = one.pull(since)
+    assert one.push(deleted("p1"), first["timestamp"]) == {}
+    assert inbox(clinic) == {"p1": "team2"}
+    assert clinic.fields("patients", "p1").get("deleted_at") is None
+
+
+def test_a_later_grant_does_not_hide_an_earlier_loss(clinic: Clinic) -> None:
+    one = Melon(clinic)
+    one.push(created(patient("p1")))
+    since = synced(one)
+    clinic.leave("chw1")
+    clinic.now_ms = lambda: wall_ms() + 3_600_000
+    clinic.join("chw1", "team2")
+    clinic.now_ms = wall_ms
+    first = one.pull(since)
+    assert gone(first) == []
+    assert gone(one.pull(first["timestamp"])) == ["p1"]
+
+
+def test_what_was_held_back_comes_at_once_however_often_it_happened(clinic: Clinic) -> None:
+    one = Melon(clinic)
+    names = [f"p{number}" for number in range(5)]
+    one.push(created(*(patient(name) for name in names)))
+    since = synced(one)
+    for name in names:
+        move(clinic, name)
+    first = one.pull(since)
+    assert (gone(first), first["sync_again"]) == ([], True)
+    assert sorted(gone(one.pull(first["timestamp"]))) == names
+
+
+def test_other_changes_are_not_held_back(clinic: Clinic) -> None:
+    clinic.join("chw2")
+    one, two = Melon(clinic), Melon(clinic, "chw2", "second")
+    one.push(created(patient("p1"), patient("p2"), patient("p3")))
+    since = synced(one)
+    move(clinic)
+    theirs = two.pull()["timestamp"]
+    two.push(updated(patient("p2", demographics='{"by":"two"}')), theirs)
+    two.push(deleted("p3"), theirs)
+    first = one.pull(since)
+    assert gone(first) == ["p3"]
+    assert [row["id"] for row in first["changes"]["patients"]["updated"]] == ["p2"]
+
+
+def test_a_replacement_holds_nothing_back(clinic: Clinic) -> None:
+    one = Melon(clinic)
+    one.push(created(patient("p1"), patient("p2")))
+    since = synced(one)
+    move(clinic)
+    answer = one.pull(since, strategy="replacement")
+    assert [row["id"] for row in answer["changes"]["patients"]["updated"]] == ["p2"]
+    assert "sync_again" not in answer

@@ -855,11 +855,11 @@ def test_a_polling_reader_misses_nothing_that_four_writers_commit(open_store: Op
 
 @pytest.fixture
 def cases(store: RecordStore) -> RecordStore:
-    """Six cases: ids a to f. c has no due time, f's is a text."""
+    """Six cases: ids a to f. c has no due time, f's is a text; a and b have lists of teams."""
     rows: list[dict[str, Any]] = [
-        {"status": "queued", "due": 10, "urgent": True, "risk": "red"},
-        {"status": "queued", "due": 30, "urgent": False, "risk": "green"},
-        {"status": "queued", "urgent": True, "risk": "red", "map": {"a": 1}},
+        {"status": "queued", "due": 10, "urgent": True, "risk": "red", "teams": ["t1", "t2", 3]},
+        {"status": "queued", "due": 30, "urgent": False, "risk": "green", "teams": ["t2"]},
+        {"status": "queued", "urgent": True, "risk": "red", "map": {"a": 1}, "teams": "t1"},
         {"status": "done", "due": 20.5, "urgent": True, "risk": "yellow"},
         {"status": "done", "due": -5, "urgent": False, "risk": "red"},
         {"status": "failed", "due": "never", "urgent": 1, "risk": "green"},
@@ -882,6 +882,10 @@ QUERIES = [
     ([("status", "==", "queued"), ("risk", "==", "red")], [], "ac"),
     ([("status", "in", ["done", "failed", "done"])], [], "def"),
     ([("due", "in", [10, "never", 20.5])], [], "adf"),
+    ([("teams", "contains", "t1")], [], "a"),
+    ([("teams", "contains", "t2"), ("status", "==", "queued")], [], "ab"),
+    ([("teams", "contains", 3)], [], "a"),
+    ([("teams", "contains", "3")], [], ""),
     ([("urgent", "==", True)], [], "acd"),
     ([("urgent", "==", 1)], [], "f"),
     ([("due", "==", 10.0)], [], "a"),

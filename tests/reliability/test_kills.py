@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from infra.local.phone import Phone
+from infra.local.phone import Phone, wall_ms
 from infra.local.vertex import status
 from shared.jobs import job as jobs
+from shared.jobs import transfer
+from shared.jobs.restore import undelete
 from shared.killpoints import POINTS, aim
+from shared.products.dermadetect import PRODUCT
 from shared.sync import record
 from shared.sync.store import Key, Query
 from tests.reliability.conftest import Ward, insist, until
@@ -41,7 +45,11 @@ def red_day(phone: Phone, stem: str, more: int) -> str:
     return red
 
 
-@pytest.mark.parametrize("point", POINTS)
+#: Points that a red case does not pass.
+_ASIDE = ("transfer.batch", "restore.batch")
+
+
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in _ASIDE])
 def test_killed_at_any_point_everything_happens_exactly_once(ward: Ward, point: str) -> None:
     # given a phone with a red case, and a process that will die at this point
     user, team = ward.team()
@@ -97,6 +105,44 @@ def test_killed_at_any_point_everything_happens_exactly_once(ward: Ward, point: 
         phone.apply(answer)
     held = {name for table, name in phone.rows if table == "cases"}
     assert held == {red}
+
+
+@pytest.mark.parametrize("point", _ASIDE)
+def test_killed_while_children_follow_all_of_them_do(ward: Ward, point: str) -> None:
+    # given a patient with cases, that is to move to another team or to come back from deletion
+    user, team = ward.team()
+    _, other = ward.team()
+    stem = uuid.uuid4().hex[:6]
+    phone = ward.phone(user)
+    patient = Key("patients", f"{stem}-q")
+    red_day(phone, stem, 5)
+    phone.apply(insist(phone, phone.request()))
+    children = Query("cases", where=(("patient_id", "==", patient.id),))
+
+    def all_of(holds: Callable[[dict[str, Any]], bool]) -> bool:
+        found = list(ward.store.query(children))
+        return len(found) == 5 and all(holds(child.fields) for child in found)
+
+    if point == "restore.batch":
+        phone.delete(*patient)
+        phone.apply(insist(phone, phone.request()))
+        until(lambda: all_of(lambda have: bool(have.get(record.DELETED))), "the cascade")
+
+    # when the process that does it is killed half way
+    died_before = ward.died(point)
+    aim(ward.kill_folder, point)
+    if point == "restore.batch":
+        undelete(ward.store, PRODUCT, None, patient, wall_ms())
+    else:
+        transfer.move(ward.store, PRODUCT, patient, other, wall_ms())
+
+    # then another one ends it
+    until(lambda: ward.died(point) == died_before + 1, f"nobody died at {point}")
+    if point == "restore.batch":
+        until(lambda: all_of(lambda have: have.get(record.DELETED) is None), "the undelete")
+    else:
+        until(lambda: all_of(lambda have: have[record.SCOPE] == other), "the move")
+    assert fields(ward, "cases", f"{stem}-red")[record.SCOPE] == team
 
 
 def test_a_power_cut_of_everything_loses_nothing(ward: Ward) -> None:

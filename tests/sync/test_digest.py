@@ -1,0 +1,161 @@
+"""Digests: equal to what a phone computes from its rows, on both stores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from infra.local.phone import Phone
+from shared.products.dermadetect import PRODUCT
+from shared.sync.digest import Digest, digest
+from tests.sync.clinic import Clinic, pass_millisecond
+from tests.sync.test_watermelon import Melon, created, patient
+
+Json = dict[str, Any]
+
+#: Columns that phones write, as an app knows them from its schema.
+CONTENT = {
+    "patients": {"demographics": "json"},
+    "cases": {
+        "patient_id": "text",
+        "triage_data": "json",
+        "risk_level": "text",
+        "image_keys": "strings",
+    },
+    "diagnoses": {},
+    "medgemma_queue": {},
+}
+
+
+def of_phone(phone: Phone) -> dict[str, Json]:
+    """What the phone says it holds; written down independently of the server's code."""
+    found: dict[str, Json] = {}
+    for table, columns in CONTENT.items():
+        mixed, count = 0, 0
+        for (name, record_id), row in phone.rows.items():
+            if name != table:
+                continue
+            fields = {}
+            for column, kind in columns.items():
+                value = row.get(column)
+                if value is not None:
+                    fields[column] = plain(value) if kind == "json" else value
+            content = {
+                "deleted": False,
+                "fields": fields,
+                "id": record_id,
+                "scope": row["scope_id"],
+            }
+            mixed ^= int(hashlib.sha256(plain(content).encode()).hexdigest(), 16)
+            count += 1
+        found[table] = {"count": count, "hash": f"{mixed:064x}"}
+    return found
+
+
+def plain(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def asked(clinic: Clinic, phone: Phone, user: str = "chw1") -> Digest:
+    caller = Melon(clinic, user).caller
+    return digest(clinic.store, PRODUCT, caller, round(phone.cursor * 1000))
+
+
+def test_a_phone_that_is_up_to_date_has_the_servers_digest(clinic: Clinic) -> None:
+    one, two = clinic.phone(device="one"), clinic.phone(device="two")
+    for number in range(7):
+        one.save("patients", f"p{number}", demographics={"n": number, "name": "Ünal"})
+        one.save(
+            "cases",
+            f"c{number}",
+            patient_id=f"p{number}",
+            risk_level="red" if number == 3 else "green",
+            triage_data={"b": [1, {"z": None, "a": True}]},
+            image_keys=["k1", "k2"],
+        )
+    one.sync()
+    one.delete("patients", "p6")
+    one.sync()
+    pass_millisecond()
+    for phone in (one, two):
+        phone.sync()
+        found = asked(clinic, phone)
+        assert found.current
+        assert found.tables == of_phone(phone)
+        assert found.tables["cases"]["count"] == 7
+    two.rows["patients", "p1"]["demographics"] = {"n": "altered"}
+    assert asked(clinic, two).tables["patients"] != of_phone(two)["patients"]
+
+
+def test_a_phone_that_is_behind_is_told_to_pull_first(clinic: Clinic) -> None:
+    one, two = clinic.phone(device="one"), clinic.phone(device="two")
+    one.save("patients", "p1", demographics={})
+    one.sync()
+    pass_millisecond()
+    two.sync()
+    assert asked(clinic, two).current
+    one.save("patients", "p1", demographics={"n": 2})
+    one.sync()
+    found = asked(clinic, two)
+    assert (found.current, found.tables) == (False, {})
+    two.sync()
+    pass_millisecond()
+    two.sync()
+    assert asked(clinic, two).tables == of_phone(two)
+
+
+def test_a_membership_that_changed_calls_for_a_pull(clinic: Clinic) -> None:
+    one = clinic.phone()
+    one.save("patients", "p1", demographics={})
+    one.sync()
+    pass_millisecond()
+    one.sync()
+    clinic.join("chw1", "team2")
+    assert not asked(clinic, one).current
+
+
+def test_only_what_the_caller_may_see_counts(clinic: Clinic) -> None:
+    clinic.join("chw2", "team2")
+    one, other = clinic.phone(), clinic.phone("chw2")
+    one.save("patients", "p1", demographics={})
+    one.sync()
+    other.save("patients", "p2", demographics={})
+    other.sync()
+    pass_millisecond()
+    other.sync()
+    found = asked(clinic, other, "chw2")
+    assert found.tables == of_phone(other)
+    assert found.tables["patients"]["count"] == 1
+    nobody = digest(clinic.store, PRODUCT, Melon(clinic, "nobody").caller, None)
+    assert {entry["count"] for entry in nobody.tables.values()} == {0}
+
+
+def test_the_receipt_says_what_the_server_holds_of_a_push(clinic: Clinic) -> None:
+    one = clinic.phone()
+    one.save("patients", "p1", demographics={"n": 1})
+    one.save("patients", "p2", demographics={"n": 2})
+    request = one.request()
+    answer = one.send(request, one)
+    one.apply(answer)
+    held = {table: entry for table, entry in of_phone(one).items() if entry["count"]}
+    assert answer["receipt"]["digest"] == held
+    assert one.send(request, one)["receipt"] == answer["receipt"]  # also when it is sent again
+    melon = Melon(clinic, device="melon")
+    melon.push(created(patient("p3", demographics='{"n":3}')))
+    assert melon.receipt["digest"]["patients"]["count"] == 1
+
+
+def test_a_receipt_counts_what_won_and_leaves_out_what_is_deleted(clinic: Clinic) -> None:
+    one, two = clinic.phone(device="one"), clinic.phone(device="two")
+    for name in ("p1", "p2"):
+        one.save("patients", name, at=1000, demographics={})
+    one.sync()
+    two.sync()
+    two.save("patients", "p1", at=2000, demographics={"n": "two"})
+    two.sync()
+    one.save("patients", "p1", at=1500, demographics={"n": "one"})
+    one.delete("patients", "p2", at=1500)
+    answer = one.sync()
+    del two.rows["patients", "p2"]
+    assert answer["receipt"]["digest"] == {"patients": of_phone(two)["patients"]}

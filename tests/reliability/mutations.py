@@ -1283,15 +1283,184 @@ JOBS = (
         ),
     )
     + _faults(
-        "shared/jobs/cascade.py",
+        "shared/jobs/descent.py",
         "jobs/test_cascade",
         _SQLITE,
         (
             "a cascade ends at the children",
-            "if self._product.children(table):",
-            "if False:",
+            "if not self.product.children(key.collection):",
+            "if True:",
             "children_follow_their_parent_also_the_servers_own_rows",
         ),
+        (
+            "an older job undoes what was decided after it",
+            "if parent is None or not self.holds(parent):",
+            "if parent is None:",
+            "jobs/test_restore:a_cascade_that_comes_late_does_not_delete_what_was_brought_back",
+        ),
+    )
+    + _faults(
+        "shared/jobs/restore.py",
+        "jobs/test_restore",
+        _SQLITE,
+        (
+            "what was deleted by itself comes back too",
+            'have.get(record.DELETED_WITH) == f"{parent.key.collection}/{parent.key.id}"\n            and ',
+            "",
+            "a_patient_comes_back_with_what_was_deleted_along_with_it",
+        ),
+        (
+            "what comes back keeps the hash of a deletion",
+            "record.HASH: record.content_hash(record_id, scope_id, values)[0],",
+            "",
+            "what_comes_back_has_the_content_it_had",
+        ),
+        (
+            "a blank record comes back",
+            "if stored.fields.get(record.KEPT) is None:",
+            "if False:",
+            "what_was_purged_is_gone_for_good",
+        ),
+        (
+            "anybody may bring records back",
+            "if not may(role, Action.UNDELETE):",
+            "if False:",
+            "only_supervisors_may_and_strangers_are_told_nothing",
+        ),
+        (
+            "strangers may bring records back",
+            "if not may(role, Action.READ):",
+            "if False:",
+            "only_supervisors_may_and_strangers_are_told_nothing",
+        ),
+        (
+            "a child comes back without its parent",
+            "if parent.fields.get(record.DELETED) is not None:",
+            "if False:",
+            "a_child_needs_its_parent_first",
+        ),
+        (
+            "an undelete ends at the record",
+            "if product.children(key.collection):",
+            "if False:",
+            "a_patient_comes_back_with_what_was_deleted_along_with_it",
+        ),
+    )
+    + _faults(
+        "shared/jobs/transfer.py",
+        "jobs/test_transfer",
+        _SQLITE,
+        (
+            "a record that moved keeps the hash of its old scope",
+            "{record.SCOPE: to_scope, record.HASH: content_hash}",
+            "{record.SCOPE: to_scope}",
+            "sync/test_digest:a_patient_that_moved_has_the_digest_of_its_new_team",
+        ),
+        (
+            "earlier revocations say where the record was",
+            "if earlier.key != left",
+            "if False",
+            "moving_again_changes_nothing_and_moving_back_undoes_it "
+            "a_patient_that_moves_on_twice_reaches_who_is_in_the_first_and_the_last_team",
+        ),
+        (
+            "log entries stay behind",
+            "if entry.fields.get(record.SCOPE) != scope_id:",
+            "if False:",
+            "log_entries_move_with_their_record",
+        ),
+        (
+            "grandchildren stay behind",
+            "return (*own, due(KIND, child.key, to_scope, self.clock()))",
+            "return own",
+            "a_patient_moves_with_everything_below",
+        ),
+        (
+            "children can move alone",
+            "if collection.parent is not None:",
+            "if False:",
+            "what_cannot_be_moved_is_said",
+        ),
+    )
+    + _faults(
+        "shared/sync/retention.py",
+        "sync/test_retention",
+        _SQLITE,
+        (
+            "purging trusts the stamp alone",
+            "if document.version <= before * 1000:",
+            "if True:",
+            "a_server_clock_far_ahead_purges_nothing_early",
+        ),
+        (
+            "purging leaves nothing at all",
+            "self._store.commit([put(document.key, fields, document.version), *logs])",
+            "self._store.commit([delete(document.key), *logs])",
+            "a_phone_that_comes_back_after_a_year_is_right",
+        ),
+        (
+            "purging forgets the log",
+            "for log in _LOGS",
+            "for log in ()",
+            "log_entries_of_a_purged_record_go_with_it",
+        ),
+        (
+            "purging takes another record's log entries",
+            'if entry.fields.get("table") == key.collection',
+            "",
+            "log_entries_of_a_purged_record_go_with_it",
+        ),
+    )
+    + _faults(
+        "shared/sync/digest.py",
+        "sync/test_digest",
+        _SQLITE,
+        (
+            "deleted records count",
+            "if have.get(record.DELETED) is None:",
+            "if True:",
+            "a_phone_that_is_up_to_date_has_the_servers_digest",
+        ),
+        (
+            "a phone that is behind gets a digest",
+            "if changed:",
+            "if False:",
+            "a_phone_that_is_behind_is_told_to_pull_first",
+        ),
+        (
+            "a changed membership goes unnoticed",
+            "changed = members.version > after or any(",
+            "changed = any(",
+            "a_membership_that_changed_calls_for_a_pull",
+        ),
+    )
+    + _faults(
+        "shared/sync/ledger.py",
+        "sync/test_ledger",
+        _SQLITE,
+        (
+            "an idle pull writes",
+            "and since < _IDLE_MS:",
+            "and False:",
+            "an_idle_pull_writes_nothing_but_once_a_day",
+        ),
+        (
+            "a failing phone writes at every attempt",
+            "and since < _FAILING_MS:",
+            "and False:",
+            "failures_are_counted_and_a_success_ends_them",
+        ),
+        (
+            "a ledger that is down fails the sync",
+            "except Fault as fault:",
+            "except KeyError as fault:",
+            "a_ledger_that_cannot_be_written_fails_nothing",
+        ),
+    )
+    + _faults(
+        "shared/jobs/cascade.py",
+        "jobs/test_cascade",
+        _SQLITE,
         (
             "a cascade keeps the echo",
             "record.ECHO: None,\n",
@@ -1541,6 +1710,87 @@ WATERMELON = (
     ),
 )
 
+_REVOKED = "sync/test_revocation"
+
+REVOCATION = (
+    *_faults(
+        "shared/sync/pull.py",
+        _REVOKED,
+        _SQLITE,
+        (
+            "taken records go before their edits are heard",
+            "if cursor_ms >= before_ms:",
+            "if True:",
+            "edits_of_a_moved_record_are_heard_before_the_phone_drops_it",
+        ),
+        (
+            "a cursor handed out lies behind what it should bring",
+            "before_ms = (min(taken, default=0) - 1) // 1000",
+            "before_ms = min(taken, default=0) // 1000 + 1",
+            "edits_of_a_moved_record_are_heard_before_the_phone_drops_it",
+        ),
+        (
+            "the latest loss decides, not the first",
+            "(min(taken, default=0) - 1)",
+            "(max(taken, default=0) - 1)",
+            "what_was_held_back_comes_at_once_however_often_it_happened",
+        ),
+        (
+            "other deletions are held back too",
+            'if item.mode not in ("lost", "moved")]',
+            "if False]",
+            "other_changes_are_not_held_back",
+        ),
+    ),
+    *_faults(
+        "shared/sync/push.py",
+        _REVOKED,
+        _SQLITE,
+        (
+            "late edits are lost with a push that is stale",
+            'return write.key.collection == "conflicts" or bool(write.fields.get("late"))',
+            'return write.key.collection == "conflicts"',
+            "an_edit_in_a_push_that_is_stale_is_kept_all_the_same",
+        ),
+        (
+            "a leaver is not heard",
+            "return scope_id if once or scope_id in left else None",
+            "return scope_id if once else None",
+            "a_leaver_is_heard_too_before_everything_goes",
+        ),
+        (
+            "what a leaver made anew is not heard",
+            "return next(iter(left)) if len(left) == 1 and not self.members.roles else None",
+            "return None",
+            "a_leaver_is_heard_too_before_everything_goes",
+        ),
+        (
+            "a late deletion vanishes",
+            "self._keep(_refusal(entry, _moved()), address)",
+            "pass",
+            "a_deletion_of_a_moved_record_is_no_deletion_but_is_kept",
+        ),
+        (
+            "strangers may write into an inbox",
+            "return scope_id if once or scope_id in left else None",
+            "return scope_id",
+            "jobs/test_transfer:a_strangers_id_is_refused_as_ever",
+        ),
+        (
+            "what was looked at comes up again",
+            "if not (_kept_copy(step) and step.writes[0].key in known)",
+            "if True",
+            "sync/test_inbox:what_was_looked_at_stays_off_the_list_however_often_it_is_sent",
+        ),
+        (
+            "a receipt counts what is deleted",
+            "self._accept(entry, have.fields.get(record.HASH) if live else None)",
+            "self._accept(entry)",
+            "sync/test_digest:a_receipt_counts_what_won_and_leaves_out_what_is_deleted",
+        ),
+    ),
+)
+
 MUTATIONS = (
     *SQLITE,
     *FIRESTORE,
@@ -1554,4 +1804,5 @@ MUTATIONS = (
     *QUEUE,
     *MODEL,
     *WATERMELON,
+    *REVOCATION,
 )

@@ -7,8 +7,10 @@ import json
 from typing import Any
 
 from infra.local.phone import Phone
+from shared.jobs import transfer
 from shared.products.dermadetect import PRODUCT
 from shared.sync.digest import Digest, digest
+from shared.sync.store import Key
 from tests.sync.clinic import Clinic, pass_millisecond
 from tests.sync.test_watermelon import Melon, created, patient
 
@@ -113,6 +115,17 @@ def test_a_membership_that_changed_calls_for_a_pull(clinic: Clinic) -> None:
     one.sync()
     clinic.join("chw1", "team2")
     assert not asked(clinic, one).current
+
+
+def test_a_patient_that_moved_has_the_digest_of_its_new_team(clinic: Clinic) -> None:
+    clinic.join("chw2", "team2")
+    one, other = clinic.phone(), clinic.phone("chw2")
+    one.save("patients", "p1", demographics={"n": 1})
+    one.sync()
+    transfer.move(clinic.store, PRODUCT, Key("patients", "p1"), "team2", clinic.now_ms())
+    pass_millisecond()
+    other.sync()
+    assert asked(clinic, other, "chw2").tables == of_phone(other)
 
 
 def test_only_what_the_caller_may_see_counts(clinic: Clinic) -> None:

@@ -46,15 +46,20 @@ def test_log_entries_of_a_purged_record_go_with_it(clinic: Clinic) -> None:
         one.save("patients", name, demographics={"n": 1})
     one.sync()
     two.sync()
+    one.save("cases", "p1", patient_id="p2", triage_data={})
+    one.sync()
+    two.sync()
     for phone in (one, two):
         for name in ("p1", "p2"):
             phone.save("patients", name, demographics={"n": phone.device})
+        phone.save("cases", "p1", triage_data={"n": phone.device})
         phone.sync()
-    assert len(clinic.all("conflicts")) == 2
+    assert len(clinic.all("conflicts")) == 3
     one.delete("patients", "p1")
     one.sync()
     assert purge(clinic, KEEP + 1) == 1
-    assert {entry.fields["record_id"] for entry in clinic.all("conflicts")} == {"p2"}
+    left = {(entry.fields["table"], entry.fields["record_id"]) for entry in clinic.all("conflicts")}
+    assert left == {("patients", "p2"), ("cases", "p1")}
 
 
 def test_a_phone_that_comes_back_after_a_year_is_right(clinic: Clinic) -> None:

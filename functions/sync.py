@@ -32,9 +32,9 @@ from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell
 from shared.jobs.restore import undelete
 from shared.killpoints import reach
 from shared.sync import batch, digest, inbox, ledger, record, watermelon
+from shared.sync.exchange import Outcome
 from shared.sync.ledger import Attempt
 from shared.sync.pull import Gone, Pull, Row, Start
-from shared.sync.push import Outcome
 from shared.sync.store import Key
 from shared.web import Call, Route, answer, serve, streamed
 

@@ -62,7 +62,7 @@ def seed(scope: str) -> Sequence[str]:
     from infra.local.seed import members, records
     from shared import wiring
     from shared.accounts.membership import Caller
-    from shared.sync.push import Push
+    from shared.sync.exchange import Push
 
     for user, role in members(scope):
         grant(user, scope, role)

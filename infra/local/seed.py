@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.sync.collection import Product
-from shared.sync.push import Entry
+from shared.sync.exchange import Entry
 
 #: When the example records were written: 1 March 2026, ms.
 _WRITTEN_MS = 1_772_323_200_000

@@ -18,8 +18,8 @@ import orjson
 from shared.errors import InvalidCursor, InvalidRequest
 from shared.sync import record
 from shared.sync.collection import Collection, Product, RecordFault, Type, Wire
+from shared.sync.exchange import Conflict, Entry, Outcome, Push, Refusal
 from shared.sync.pull import Pull, Row
-from shared.sync.push import Conflict, Entry, Outcome, Push, Refusal
 from shared.sync.store import STAMP, Document
 
 #: A time beyond this (the year 5138) is milliseconds taken for seconds.

@@ -15,7 +15,7 @@ from typing import Any
 
 from shared.accounts.membership import Caller
 from shared.errors import Fault
-from shared.sync.push import Entry, Outcome, Refusal
+from shared.sync.exchange import Entry, Outcome, Refusal
 from shared.sync.store import Document, Key, Query, RecordStore, put
 
 log = logging.getLogger(__name__)

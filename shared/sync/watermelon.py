@@ -28,8 +28,8 @@ from shared.sync.collection import (
     Wire,
     parsed_column,
 )
+from shared.sync.exchange import Entry, Outcome, Push, Refusal
 from shared.sync.pull import Pull, Row
-from shared.sync.push import Entry, Outcome, Push, Refusal
 from shared.sync.store import STAMP, Document
 
 #: A cursor before this (1973) is seconds taken for milliseconds.

@@ -9,7 +9,10 @@ What cannot be caught for certain is left out on purpose, with the reason beside
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
+
+_ROOT = Path(__file__).parents[2]
 
 #: Parameters whose runs take a second or two and are always part of `make test`.
 QUICK = ("sqlite", "scripted", "")
@@ -32,11 +35,19 @@ class Mutation(NamedTuple):
 def _faults(
     file: str, suite: str, on: tuple[str, ...], *rows: tuple[str, str, str, str]
 ) -> tuple[Mutation, ...]:
-    """Rows of (name, old, new, tests): tests of `suite`, or of another file before a colon."""
+    """Rows of (name, old, new, tests): tests of `suite`, or of another file before a colon.
+
+    `file` may name several, separated by blanks: a fault belongs to the one that holds its text.
+    """
     return tuple(
-        Mutation(name, file, old, new, tuple(_node(suite, test) for test in tests.split()), on)
+        Mutation(name, home, old, new, tuple(_node(suite, test) for test in tests.split()), on)
         for name, old, new, tests in rows
+        for home in _homes(file.split(), old)
     )
+
+
+def _homes(files: list[str], old: str) -> list[str]:
+    return [file for file in files if old in (_ROOT / file).read_text()] or files[:1]
 
 
 def _node(suite: str, test: str) -> str:
@@ -622,7 +633,7 @@ _RUNNER = "jobs/test_runner"
 _SQLITE = ("sqlite",)
 
 PUSH = _faults(
-    "shared/sync/push.py",
+    "shared/sync/push.py shared/sync/decision.py",
     _PUSH,
     _SQLITE,
     (
@@ -633,14 +644,14 @@ PUSH = _faults(
     ),
     (
         "memberships are not verified at the commit",
-        "writes.append(verify(membership.key(self.caller.user_id), self.members.version))",
+        "writes.append(verify(membership.key(decision.caller.user_id), decision.members.version))",
         "pass",
         f"{_PULL}:a_membership_that_changes_while_a_push_is_on_its_way_is_seen",
     ),
     (
         "a parent is not guarded",
-        "size + _WRITE_OVERHEAD + extra, guard)",
-        "size + _WRITE_OVERHEAD + extra)",
+        "size + WRITE_OVERHEAD + extra, guard)",
+        "size + WRITE_OVERHEAD + extra)",
         "a_parent_deleted_while_a_child_is_on_its_way_leaves_no_live_orphan",
     ),
     (
@@ -669,13 +680,13 @@ PUSH = _faults(
     ),
     (
         "no receipt is kept",
-        "steps = [*self.steps, self._receipt(receipt)]",
-        "steps = self.steps",
+        "steps = [*decision.steps, self._receipt(receipt, decision)]",
+        "steps = list(decision.steps)",
         "a_replay_repeats_the_unseen_overwrite_of_the_first_answer",
     ),
     (
         "a receipt never expires",
-        '"expires_at": self.expires_ms}',
+        '"expires_at": decision.now_ms + self.receipt_days * 86_400_000}',
         '"expires_at": None}',
         "jobs/test_sweep:receipts_go_when_they_expire_and_not_before",
     ),
@@ -742,19 +753,19 @@ PUSH = _faults(
     ),
     (
         "a clock that is ahead is not shifted",
-        "self.shift_ms = offset if offset > pusher.clock_tolerance_ms else 0",
+        "self.shift_ms = offset if offset > clock_tolerance_ms else 0",
         "self.shift_ms = 0",
         "a_clock_that_is_ahead_is_shifted_back",
     ),
     (
         "a clock that is behind is shifted too",
-        "self.shift_ms = offset if offset > pusher.clock_tolerance_ms else 0",
+        "self.shift_ms = offset if offset > clock_tolerance_ms else 0",
         "self.shift_ms = offset",
         "a_clock_behind_is_reported_and_not_corrected",
     ),
     (
         "a small difference of clocks is corrected",
-        "self.shift_ms = offset if offset > pusher.clock_tolerance_ms else 0",
+        "self.shift_ms = offset if offset > clock_tolerance_ms else 0",
         "self.shift_ms = max(offset, 0)",
         "a_clock_within_the_tolerance_is_left_alone",
     ),
@@ -766,22 +777,22 @@ PUSH = _faults(
     ),
     (
         "a case has no job",
-        "self.steps.append(_Step([own, *effects.writes],",
-        "self.steps.append(_Step([own],",
+        "self.steps.append(Step([own, *effects.writes],",
+        "self.steps.append(Step([own],",
         "a_red_case_is_stored_with_its_job_and_moves_on",
     ),
     (
         "a job is committed before its case",
-        "self.steps.append(_Step([own, *effects.writes],",
+        "self.steps.append(Step([own, *effects.writes],",
         "if effects.writes:\n            self.store.commit(effects.writes)\n"
-        "        self.steps.append(_Step([own],",
+        "        self.steps.append(Step([own],",
         "a_case_and_its_job_are_one_commit",
     ),
     (
         "a job may go into another commit than its case",
-        "self.steps.append(_Step([own, *effects.writes],",
-        "for late in effects.writes:\n            self.steps.append(_Step([late], 900))\n"
-        "        self.steps.append(_Step([own],",
+        "self.steps.append(Step([own, *effects.writes],",
+        "for late in effects.writes:\n            self.steps.append(Step([late], 900))\n"
+        "        self.steps.append(Step([own],",
         "a_case_and_its_job_are_one_commit",
     ),
     (
@@ -1020,8 +1031,8 @@ PULL = _faults(
     ),
     (
         "the cursor is rounded up",
-        "pull = Pull(max(state.snapshot // 1000, 1))",
-        "pull = Pull(state.snapshot // 1000 + 1)",
+        "pull = Pull(max(state.snapshot // 1000, 1), scopes",
+        "pull = Pull(state.snapshot // 1000 + 1, scopes",
         "only_what_changed_comes_again",
     ),
     (
@@ -1646,7 +1657,7 @@ _MELON = "sync/test_watermelon"
 
 WATERMELON = (
     *_faults(
-        "shared/sync/push.py",
+        "shared/sync/push.py shared/sync/decision.py",
         _MELON,
         _SQLITE,
         (
@@ -1743,7 +1754,7 @@ REVOCATION = (
         ),
     ),
     *_faults(
-        "shared/sync/push.py",
+        "shared/sync/push.py shared/sync/decision.py",
         _REVOKED,
         _SQLITE,
         (

@@ -19,8 +19,9 @@ from shared.accounts.membership import Caller
 from shared.jobs import job as jobs
 from shared.products.dermadetect import PRODUCT
 from shared.sync import batch
+from shared.sync.exchange import Outcome
 from shared.sync.pull import Puller, Start
-from shared.sync.push import Outcome, Pusher
+from shared.sync.push import Pusher
 from shared.sync.store import Document, Key, Query, RecordStore
 
 

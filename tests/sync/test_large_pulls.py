@@ -14,8 +14,8 @@ import pytest
 from shared.accounts.membership import Caller
 from shared.products.dermadetect import PRODUCT
 from shared.sync import batch, record, watermelon
+from shared.sync.exchange import Outcome
 from shared.sync.pull import Start
-from shared.sync.push import Outcome
 from shared.sync.store import ABSENT, Key, put
 from tests.sync.clinic import Clinic
 

@@ -9,8 +9,8 @@ import pytest
 from shared.accounts.membership import Caller
 from shared.errors import StoreUnavailable
 from shared.sync import ledger
+from shared.sync.exchange import Refusal
 from shared.sync.ledger import Attempt
-from shared.sync.push import Refusal
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 

@@ -1,0 +1,641 @@
+"""The decisions of the write path: what becomes of each record of a push, on one snapshot.
+
+Nothing is written here but the log entries of a push that is refused whole. `Pusher` commits the steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from shared.accounts import membership
+from shared.accounts.access import Action, may
+from shared.accounts.membership import Caller, Memberships
+from shared.errors import StalePush
+from shared.sync import record
+from shared.sync.collection import (
+    MAX_RECORD_BYTES,
+    Collection,
+    Effects,
+    Product,
+    RecordFault,
+    Turn,
+    Type,
+)
+from shared.sync.conflict import Verdict, judge, unseen
+from shared.sync.digest import Tally
+from shared.sync.exchange import Conflict, Entry, Outcome, Push, Refusal
+from shared.sync.store import (
+    ABSENT,
+    Document,
+    Key,
+    Reading,
+    RecordStore,
+    Write,
+    patch,
+    put,
+)
+
+#: Bytes of a write beside its content: names, bookkeeping, protocol. An estimate on the safe side.
+WRITE_OVERHEAD = 900
+
+#: Longest copy of a refused record that is kept, characters. The record stays on the phone anyway.
+_MAX_KEPT = 500_000
+
+#: The moment of a deletion that carries no time: it was made now, so it beats what is stored.
+_LATEST = 2**62
+
+#: Entries of the conflict log that go into one commit of their own.
+_LOGS_A_COMMIT = 50
+
+#: Refusals that may only mean that the phone has not heard of a move yet.
+_MAY_BE_LATE = frozenset({"id_unavailable", "unknown_parent", "unknown_scope", "scope_required"})
+
+
+class _Parent:
+    """What a child needs to know of the record it refers to."""
+
+    __slots__ = ("deleted", "document", "fields", "scope_id")
+
+    def __init__(self, fields: Mapping[str, Any], document: Document | None, deleted: bool) -> None:
+        self.fields = fields
+        self.document = document  #: None: written by this push, nothing to verify within its commit
+        self.scope_id: str = fields[record.SCOPE]
+        self.deleted = deleted
+
+
+class Step:
+    """The writes that belong together for one record, and what guards them."""
+
+    __slots__ = ("guard", "size", "writes")
+
+    def __init__(self, writes: list[Write], size: int, guard: Key | None = None) -> None:
+        self.writes, self.size, self.guard = writes, size, guard
+
+
+class Decision:
+    """What one snapshot makes of a push: `outcome` for the phone, `steps` for the commit.
+
+    `tried` are verdicts of an earlier attempt that may have got through; those of this one are added.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        product: Product,
+        caller: Caller,
+        push: Push,
+        now_ms: int,
+        reading: Reading,
+        *,
+        keys: Iterable[Key],
+        tried: dict[Key, Conflict],
+        echo: str,
+        clock_tolerance_ms: int,
+    ) -> None:
+        self.store, self.product = store, product
+        self.caller, self.request, self.now_ms = caller, push, now_ms
+        self.asked = set(keys)
+        self.documents = dict(reading.documents)
+        self.tried, self.echo = tried, echo
+        key = membership.key(caller.user_id)
+        self.members: Memberships = membership.parse(caller.user_id, self.documents.get(key))
+        self.outcome = Outcome("")
+        self.steps: list[Step] = []
+        self.tallies: dict[str, Tally] = {}
+        self.stale: list[Key] = []
+        self.parents: dict[Key, _Parent] = {}
+        offset = push.clock_offset_ms or 0
+        self.offset_ms = offset
+        self.shift_ms = offset if offset > clock_tolerance_ms else 0
+
+    # --- reading what the bookkeeping does not tell
+
+    def load(self, entries: Sequence[Entry]) -> None:
+        """Read whole what cannot be decided, or reported, on bookkeeping alone."""
+        wanted = [entry.key for entry in entries if self._needs_content(entry)]
+        for entry in entries:
+            wanted += self._revocations(entry)
+        if wanted:
+            self.documents.update(self.store.read(wanted).documents)
+
+    def _revocations(self, entry: Entry) -> list[Key]:
+        """Where it stands that a record which the caller may not see once was the caller's."""
+        return [
+            record.revocation(key, scope_id)
+            for key in (entry.key, self._parent_key(entry, entry.coerced and entry.coerced.values))
+            if key is not None and self._foreign(key)
+            for scope_id in {**self.members.roles, **self.members.left_ms}
+        ]
+
+    def _foreign(self, key: Key) -> bool:
+        have = self.documents.get(key)
+        return have is not None and not self._may(have.fields[record.SCOPE], Action.READ)
+
+    def _needs_content(self, entry: Entry) -> bool:
+        have = self.documents.get(entry.key)
+        if have is None or not self._may(have.fields[record.SCOPE], Action.READ):
+            return False
+        if entry.coerced is not None:
+            if not entry.complete:
+                return True
+            declared = entry.collection.by_name
+            for name, value in entry.coerced.sent.items():
+                if value is not None and declared[name].type is Type.MAP:
+                    return True
+        verdict = self._judge(entry, have, entry.coerced and entry.coerced.values)
+        if verdict in (Verdict.OLDER, Verdict.EQUAL, Verdict.GONE):
+            return True
+        return verdict is Verdict.NEWER and self._unseen(have)
+
+    # --- deciding
+
+    def decide(self, entries: Sequence[Entry]) -> None:
+        """Fill `outcome` and `steps`. Parents come before children."""
+        for refusal in self.request.refusals:
+            self._refuse(refusal)
+        for entry in entries:
+            try:
+                if entry.deleting:
+                    self._delete(entry)
+                else:
+                    self._store(entry)
+            except RecordFault as fault:
+                address = self._moved_to(entry) if fault.code in _MAY_BE_LATE else None
+                if address is not None:
+                    fault = _moved()
+                self._refuse(_refusal(entry, fault), address)
+                have = self.documents.get(entry.key)
+                if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
+                    self.outcome.show[entry.key] = None
+        if self.stale:
+            # The pull that follows drops edits of deleted and moved records without a word: keep them.
+            self.drop_known_refusals()
+            kept = [step.writes[0] for step in self.steps if _outlives(step.writes[0])]
+            for at in range(0, len(kept), _LOGS_A_COMMIT):
+                self.store.commit(kept[at : at + _LOGS_A_COMMIT])
+            raise StalePush(
+                "Records changed on the server after your last pull. Pull, merge and push again.",
+                [(key.collection, key.id) for key in self.stale],
+            )
+
+    def _store(self, entry: Entry) -> None:
+        spec, coerced = entry.collection, entry.coerced
+        if coerced is None:
+            raise TypeError("a deletion is not stored")
+        have = self.documents.get(entry.key)
+        if have is None:
+            values = {**spec.defaults, **coerced.values}
+            values = {name: values.get(name) for name in spec.client_fields}
+            spec.check_complete(values)
+            parent = self._parent(entry, values)
+            scope_id = self._scope_of_new(entry, parent)
+        else:
+            scope_id = have.fields[record.SCOPE]
+            if not self._may(scope_id, Action.READ):
+                raise _unavailable()
+            if not self._may(scope_id, Action.WRITE):
+                raise _not_allowed()
+            stored = {name: have.fields.get(name) for name in spec.client_fields}
+            values = {**stored, **coerced.values}
+        verdict = self._judge(entry, have, values, scope_id)
+        if have is not None and verdict is Verdict.SAME:
+            self._accept(entry, have.fields.get(record.HASH))
+            self._alive(entry, have.fields, have)
+            self._again(entry, scope_id)
+            # A phone that calls the record new does not hold the server's columns yet.
+            if self._stale_copy(entry, have.fields, new=entry.raw.get("sync_status") == "new"):
+                self.outcome.show[entry.key] = None
+            return
+        if have is not None and verdict in (Verdict.OLDER, Verdict.EQUAL, Verdict.GONE):
+            self._lose(entry, have, verdict, values)
+            return
+        if have is not None:
+            parent = self._parent(entry, values)
+            if parent is not None and parent.scope_id != scope_id:
+                raise _unknown_parent(spec)
+            if self._unseen(have):
+                if self.request.pulled_first:
+                    self.stale.append(entry.key)
+                    return
+                self._overwritten(entry, have, values)
+        self._write(entry, have, values, scope_id, parent)
+
+    def _write(
+        self,
+        entry: Entry,
+        have: Document | None,
+        values: dict[str, Any],
+        scope_id: str,
+        parent: _Parent | None,
+    ) -> None:
+        spec = entry.collection
+        content_hash, size = entry.hash(scope_id, values)
+        if size > MAX_RECORD_BYTES:
+            raise RecordFault(
+                None, "record_too_large", f"A record may have {MAX_RECORD_BYTES} bytes"
+            )
+        before = None if have is None else have.fields
+        effects: Effects = spec.effects(
+            Turn(
+                spec.name,
+                entry.id,
+                scope_id,
+                self.caller.user_id,
+                values,
+                before,
+                None if parent is None else parent.fields,
+                self.now_ms,
+            )
+        )
+        modified_ms, raw_ms = self._times(entry)
+        if before is not None:
+            modified_ms = max(modified_ms, before.get(record.MODIFIED, 0))
+        fields = {
+            **(spec.server_defaults if before is None else {}),
+            **values,
+            **effects.fields,
+            record.SCOPE: scope_id,
+            record.AUTHOR: self.caller.user_id,
+            record.MODIFIED: modified_ms,
+            record.RAW_MODIFIED: raw_ms,
+            record.CREATED: self.now_ms if before is None else before.get(record.CREATED),
+            record.DELETED: None,
+            record.DEVICE: self.caller.device,
+            record.HASH: content_hash,
+            record.EDITED: None,
+        }
+        after = fields if before is None else {**before, **fields}
+        changed = self._stale_copy(entry, after, new=before is None) or (
+            entry.raw_ms is not None and modified_ms != raw_ms
+        )
+        known = have is None or have.version <= self.request.cursor_ms * 1000
+        exact = known and not changed and self._complete_copy(entry, after)
+        fields[record.ECHO] = self.echo if exact else None
+        if changed:
+            self.outcome.show[entry.key] = None
+        if have is None:
+            own = put(entry.key, fields, ABSENT)
+        else:
+            own = patch(entry.key, fields, have.version)
+        guard = None if parent is None else self._parent_key(entry, values)
+        extra = sum(_size(write) for write in effects.writes)
+        self.steps.append(Step([own, *effects.writes], size + WRITE_OVERHEAD + extra, guard))
+        self.outcome.bells.extend(effects.bells)
+        self.outcome.written += 1
+        self.parents[entry.key] = _Parent(after, None, deleted=False)
+        self._accept(entry, content_hash)
+
+    def _delete(self, entry: Entry) -> None:
+        have = self.documents.get(entry.key)
+        if have is None or not self._may(have.fields[record.SCOPE], Action.READ):
+            # An unknown or foreign id: accepted without effect, the same answer for either. Those
+            # who care for a record that moved on are told that it was to be deleted.
+            address = None if have is None else self._moved_to(entry)
+            if address is not None:
+                self._keep(_refusal(entry, _moved()), address)
+            self._accept(entry)
+            return
+        scope_id = have.fields[record.SCOPE]
+        if not self._may(scope_id, Action.WRITE):
+            raise _not_allowed()
+        verdict = self._judge(entry, have, None)
+        if verdict is Verdict.SAME:
+            self._accept(entry)
+            self._again(entry, scope_id)
+            self.parents[entry.key] = _Parent(have.fields, have, deleted=True)
+            return
+        if verdict in (Verdict.OLDER, Verdict.EQUAL):
+            self._lose(entry, have, verdict, None)
+            return
+        if self._unseen(have):
+            if self.request.pulled_first:
+                self.stale.append(entry.key)
+                return
+            self._overwritten(entry, have, None)
+        modified_ms, raw_ms = self._times(entry)
+        fields = {
+            record.AUTHOR: self.caller.user_id,
+            record.MODIFIED: max(modified_ms, have.fields.get(record.MODIFIED, 0)),
+            record.RAW_MODIFIED: raw_ms,
+            record.DELETED: self.now_ms,
+            record.KEPT: self.now_ms,
+            record.DEVICE: self.caller.device,
+            record.HASH: entry.hash(scope_id, None)[0],
+            record.ECHO: self.echo,
+            record.EDITED: None,
+        }
+        writes = [patch(entry.key, fields, have.version)]
+        table = entry.collection.name
+        if self.product.children(table):
+            writes.append(self.product.cascade(table, entry.id, scope_id, self.now_ms))
+        self.steps.append(Step(writes, len(writes) * WRITE_OVERHEAD))
+        self.outcome.written += 1
+        self.parents[entry.key] = _Parent({**have.fields, **fields}, None, deleted=True)
+        self._accept(entry)
+
+    def _lose(
+        self, entry: Entry, have: Document, verdict: Verdict, values: Mapping[str, Any] | None
+    ) -> None:
+        spec = entry.collection
+        reason = {Verdict.OLDER: "older", Verdict.EQUAL: "equal", Verdict.GONE: "deleted"}[verdict]
+        yours = {record.DELETED: True} if values is None else dict(values)
+        theirs = {name: have.fields.get(name) for name in spec.client_fields}
+        conflict = Conflict(spec.name, entry.id, "server", reason, yours, theirs)
+        self._conflict(conflict, have.fields[record.SCOPE])
+        self.outcome.show[entry.key] = None
+        if verdict is Verdict.GONE and self.request.pulled_first and self._unseen(have):
+            self.stale.append(entry.key)
+            return
+        if verdict is Verdict.GONE:
+            self._alive(entry, have.fields, have, deleted=True)
+            message = "This record was deleted. Your values are kept in the conflict log."
+            self.outcome.rejected.append(Refusal(spec.name, entry.id, None, "deleted", message))
+            return
+        self._alive(entry, have.fields, have)
+        live = have.fields.get(record.DELETED) is None
+        self._accept(entry, have.fields.get(record.HASH) if live else None)
+
+    def _overwritten(self, entry: Entry, have: Document, values: Mapping[str, Any] | None) -> None:
+        spec = entry.collection
+        theirs = {name: have.fields.get(name) for name in spec.client_fields}
+        yours = {record.DELETED: True} if values is None else dict(values)
+        conflict = Conflict(spec.name, entry.id, "client", "unseen_overwrite", yours, theirs)
+        self.tried[entry.key] = conflict
+        self._conflict(conflict, have.fields[record.SCOPE])
+
+    def _again(self, entry: Entry, scope_id: str) -> None:
+        """A record that is there already may be so by an attempt whose answer was lost: say as much."""
+        if entry.key in self.tried:
+            self._conflict(self.tried[entry.key], scope_id)
+
+    def _alive(
+        self, entry: Entry, fields: Mapping[str, Any], have: Document, deleted: bool = False
+    ) -> None:
+        gone = deleted or fields.get(record.DELETED) is not None
+        self.parents[entry.key] = _Parent(fields, have, gone)
+
+    # --- the rules about scope and parents
+
+    def _moved_to(self, entry: Entry) -> str | None:
+        """The scope that cares for a record by now, if the caller once did; None: it never was theirs.
+
+        Its people get what the caller's phone still had to say (an inbox in the quarantine).
+        """
+        left = self.members.left_ms
+        values = entry.coerced.values if entry.coerced is not None else None
+        for key in (entry.key, self._parent_key(entry, values)):
+            have = None if key is None else self.documents.get(key)
+            if key is None or have is None:
+                continue
+            scope_id: str = have.fields[record.SCOPE]
+            if self._may(scope_id, Action.READ):
+                return None
+            once = any(
+                record.revocation(key, other) in self.documents
+                for other in {**self.members.roles, **left}
+            )
+            return scope_id if once or scope_id in left else None
+        if entry.scope_id is not None:
+            return entry.scope_id if entry.scope_id in left else None
+        return next(iter(left)) if len(left) == 1 and not self.members.roles else None
+
+    def _may(self, scope_id: str, action: Action) -> bool:
+        return may(self.members.roles.get(scope_id), action)
+
+    def _scope_of_new(self, entry: Entry, parent: _Parent | None) -> str:
+        if parent is not None:
+            scope_id = parent.scope_id
+        elif entry.scope_id is not None:
+            scope_id = entry.scope_id
+        elif len(self.members.roles) == 1:
+            scope_id = self.members.scopes[0]
+        else:
+            word = self.product.scope_word
+            raise RecordFault("scope_id", "scope_required", f"Say which {word} this belongs to")
+        if not self._may(scope_id, Action.READ):
+            word = self.product.scope_word
+            raise RecordFault("scope_id", "unknown_scope", f"You are not in this {word}")
+        if not self._may(scope_id, Action.WRITE):
+            raise _not_allowed()
+        return scope_id
+
+    def _parent_key(self, entry: Entry, values: Mapping[str, Any] | None) -> Key | None:
+        spec = entry.collection.parent
+        if spec is None or values is None or values.get(spec.name) is None:
+            return None
+        return Key(str(spec.references), values[spec.name])
+
+    def _parent(self, entry: Entry, values: Mapping[str, Any]) -> _Parent | None:
+        key = self._parent_key(entry, values)
+        if key is None:
+            return None
+        parent = self.parents.get(key)
+        if parent is None:
+            have = self.documents.get(key)
+            if have is None and key not in self.asked:
+                have = self._late_parent(key)
+            if have is None:
+                raise _unknown_parent(entry.collection)
+            parent = _Parent(have.fields, have, have.fields.get(record.DELETED) is not None)
+        # A foreign parent is answered like an unknown one.
+        if not self._may(parent.scope_id, Action.READ):
+            raise _unknown_parent(entry.collection)
+        if parent.deleted:
+            spec = entry.collection.parent
+            name = spec.name if spec else None
+            raise RecordFault(name, "parent_deleted", "The record it belongs to was deleted")
+        return parent
+
+    def _late_parent(self, key: Key) -> Document | None:
+        """A parent that only the stored version names (an edit that leaves the reference out)."""
+        self.asked.add(key)
+        found = self.store.read([key]).documents.get(key)
+        if found is not None:
+            self.documents[key] = found
+        return found
+
+    # --- small questions
+
+    def _times(self, entry: Entry) -> tuple[int, int]:
+        """(corrected, raw) time of an edit in ms. Nothing is ever stored from the future."""
+        if entry.raw_ms is None:
+            return self.now_ms, self.now_ms + self.offset_ms
+        return max(0, min(entry.raw_ms - self.shift_ms, self.now_ms)), entry.raw_ms
+
+    def _judge(
+        self,
+        entry: Entry,
+        have: Document | None,
+        values: Mapping[str, Any] | None,
+        scope_id: str = "",
+    ) -> Verdict:
+        if have is None:
+            return Verdict.NEW
+        modified_ms, raw_ms = (_LATEST, _LATEST) if entry.raw_ms is None else self._times(entry)
+        verdict = judge(
+            have,
+            content_hash=entry.hash(scope_id or have.fields[record.SCOPE], values)[0],
+            deleting=entry.deleting,
+            modified_ms=modified_ms,
+            raw_ms=raw_ms,
+            device=self.caller.device,
+            author=self.caller.user_id,
+        )
+        if self.request.pulled_first and verdict in (Verdict.OLDER, Verdict.EQUAL):
+            return Verdict.NEWER
+        return verdict
+
+    def _unseen(self, have: Document) -> bool:
+        return unseen(
+            have,
+            device=self.caller.device,
+            author=self.caller.user_id,
+            cursor_ms=self.request.cursor_ms,
+        )
+
+    def _stale_copy(self, entry: Entry, after: Mapping[str, Any], *, new: bool) -> bool:
+        """Whether the stored row differs from what was sent, in anything but the server's times."""
+        coerced, spec = entry.coerced, entry.collection
+        if coerced is None:
+            return False
+        if coerced.altered:
+            return True
+        role = self.members.roles.get(after[record.SCOPE], "")
+        shown = spec.redact(dict(after), role) if coerced.sent else after
+        for name, value in coerced.sent.items():
+            if value != shown.get(name):
+                return True
+        sent_scope = entry.raw.get(record.SCOPE)
+        if sent_scope is not None and sent_scope != after[record.SCOPE]:
+            return True
+        return new and not self._complete_copy(entry, after)
+
+    def _complete_copy(self, entry: Entry, after: Mapping[str, Any]) -> bool:
+        """Whether every field that is stored was in what the phone sent."""
+        coerced = entry.coerced
+        if coerced is None:
+            return True
+        for name in entry.collection.by_name:
+            if (
+                after.get(name) is not None
+                and name not in coerced.values
+                and name not in coerced.sent
+            ):
+                return False
+        return True
+
+    # --- keeping the books
+
+    def _accept(self, entry: Entry, content_hash: str | None = None) -> None:
+        """`content_hash`: what the server now holds of it, if it lives."""
+        table = entry.collection.name
+        self.outcome.accepted.setdefault(table, []).append(entry.id)
+        if content_hash is not None:
+            self.tallies.setdefault(table, Tally()).add(content_hash)
+
+    def _refuse(self, refusal: Refusal, address: str | None = None) -> None:
+        self.outcome.rejected.append(refusal)
+        self._keep(refusal, address)
+
+    def _keep(self, refusal: Refusal, address: str | None) -> None:
+        """A copy of what is not stored. `address`: the scope whose people should see it."""
+        urgent = isinstance(refusal.raw, Mapping) and self.product.urgent(
+            refusal.table, refusal.raw
+        )
+        self.outcome.urgent += urgent
+        text = orjson.dumps(refusal.raw).decode()
+        fields = {
+            record.SCOPE: address or self._only_scope(),
+            "late": True if address else None,
+            "open": True if address or urgent else None,
+            record.AUTHOR: self.caller.user_id,
+            "device": self.caller.device,
+            "table": refusal.table,
+            "record_id": refusal.id,
+            "code": refusal.code,
+            "field": refusal.field,
+            "urgent": urgent,
+            "raw": text[:_MAX_KEPT],
+            "raw_whole": len(text) <= _MAX_KEPT,
+        }
+        self._log("quarantine", fields, ("table", "record_id", "raw", record.AUTHOR))
+
+    def _only_scope(self) -> str | None:
+        return self.members.scopes[0] if len(self.members.scopes) == 1 else None
+
+    def _conflict(self, conflict: Conflict, scope_id: str) -> None:
+        self.outcome.conflicts.append(conflict)
+        fields = {
+            record.SCOPE: scope_id,
+            "table": conflict.table,
+            "record_id": conflict.id,
+            "winner": conflict.winner,
+            "reason": conflict.reason,
+            "yours": record.canonical(dict(conflict.yours)),
+            "theirs": record.canonical(dict(conflict.theirs)),
+            "device": self.caller.device,
+            record.AUTHOR: self.caller.user_id,
+        }
+        self._log("conflicts", fields, tuple(fields))
+
+    def _log(self, collection: str, fields: dict[str, Any], identity: Sequence[str]) -> None:
+        """An entry whose id is a hash of what makes it itself: written twice, it is there once."""
+        known = record.canonical([fields.get(name) for name in identity])
+        entry_id = hashlib.sha256(known.encode()).hexdigest()
+        write = put(Key(collection, entry_id), {**fields, "at": self.now_ms}, None)
+        self.steps.append(Step([write], _size(write)))
+
+    def drop_known_refusals(self) -> None:
+        """A refused record that is sent again is kept once, and stays closed if somebody closed it."""
+        kept = [step.writes[0].key for step in self.steps if _kept_copy(step)]
+        if kept:
+            known = self.store.read(kept, ("at",)).documents
+            self.steps = [
+                step
+                for step in self.steps
+                if not (_kept_copy(step) and step.writes[0].key in known)
+            ]
+
+
+def _size(write: Write) -> int:
+    return len(orjson.dumps(dict(write.fields))) + WRITE_OVERHEAD
+
+
+def _kept_copy(step: Step) -> bool:
+    return step.writes[0].key.collection == "quarantine"
+
+
+def _outlives(write: Write) -> bool:
+    """Whether a log entry is kept although the push it belongs to is refused whole."""
+    return write.key.collection == "conflicts" or bool(write.fields.get("late"))
+
+
+def _refusal(entry: Entry, fault: RecordFault) -> Refusal:
+    table = entry.collection.name
+    return Refusal(table, entry.id, fault.field, fault.code, fault.message, entry.raw)
+
+
+def _moved() -> RecordFault:
+    return RecordFault(
+        "id",
+        "moved",
+        "This record is no longer yours. What you sent is kept for those who care now",
+    )
+
+
+def _unavailable() -> RecordFault:
+    return RecordFault("id", "id_unavailable", "This id cannot be used here")
+
+
+def _not_allowed() -> RecordFault:
+    return RecordFault(None, "not_allowed", "Your role may not change records here")
+
+
+def _unknown_parent(spec: Collection) -> RecordFault:
+    parent = spec.parent
+    name = parent.name if parent else None
+    return RecordFault(name, "unknown_parent", "The record it belongs to is not known")

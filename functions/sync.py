@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from flask import Request, Response
 
-from shared import wiring
+from shared import audit, wiring
 from shared.accounts import membership, tokens
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller
@@ -35,7 +35,7 @@ from shared.sync import batch, digest, inbox, ledger, record, watermelon
 from shared.sync.exchange import Outcome
 from shared.sync.ledger import Attempt
 from shared.sync.pull import Gone, Pull, Row, Start
-from shared.sync.store import Key
+from shared.sync.store import Key, Write
 from shared.web import Call, Route, answer, serve, streamed
 
 SETTINGS = wiring.begin()
@@ -88,17 +88,17 @@ def batch_sync(call: Call) -> Response:
                 now_ms,
                 **limits,
             )
+        seen = _Seen(attempt)
+        pull.items = seen.watch(pull.items)
         value = batch.render(wiring.product(), outcome, pull, asked.push.clock_offset_ms)
         _note(call, outcome)
-        attempt.pulled = {
-            "rows": sum(len(rows) for rows in value["server_updates"].values()),
-            "deletions": sum(len(ids) for ids in value["deleted"].values()),
-        }
         call.notes |= {**attempt.pulled, "has_more": value["has_more"]}
         response = answer(value, call=call)
         attempt.bytes_out = response.content_length or 0
     if asked.page is None:
-        _settle(attempt, pull)
+        _settle(attempt, pull, seen)
+    else:
+        audit.note(wiring.store(), seen.entries())
     return response
 
 
@@ -213,10 +213,43 @@ def _attempt(call: Call, caller: Caller, dialect: str) -> Iterator[Attempt]:
     attempt.bytes_in = int(call.notes.get("bytes_in", 0))
 
 
-def _settle(attempt: Attempt, pull: Pull) -> None:
+class _Seen:
+    """What a pull hands out: counted for the ledger, noted for the audit."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._touched: dict[str, dict[str, list[str]]] = {}
+        self.waiting = 0  #: ids that no entry has yet
+        attempt.pulled = {"rows": 0, "deletions": 0}
+
+    def watch(self, items: Iterator[Row | Gone]) -> Iterator[Row | Gone]:
+        """The items, as they pass."""
+        pulled = self._attempt.pulled
+        for item in items:
+            if isinstance(item, Row):
+                pulled["rows"] += 1
+                self.waiting += 1
+                tables = self._touched.setdefault(item.document.fields[record.SCOPE], {})
+                tables.setdefault(item.collection.name, []).append(item.document.key.id)
+            else:
+                pulled["deletions"] += 1
+            yield item
+
+    def entries(self) -> list[Write]:
+        """The audit's entries for what passed since the last call."""
+        touched, self._touched, self.waiting = self._touched, {}, 0
+        caller, at_ms = self._attempt.caller, self._attempt.at_ms
+        return [
+            write
+            for scope_id, ids in touched.items()
+            for write in audit.entries(caller, "pull", scope_id, ids, at_ms)
+        ]
+
+
+def _settle(attempt: Attempt, pull: Pull, seen: _Seen) -> None:
     """Write down an attempt, with what its pull has read."""
     attempt.before, attempt.scopes = pull.also.get(ledger.key(attempt.caller)), pull.scopes
-    ledger.note(wiring.store(), attempt)
+    ledger.note(wiring.store(), attempt, seen.entries())
 
 
 def _remember(attempt: Attempt) -> None:
@@ -234,25 +267,21 @@ def _remember(attempt: Attempt) -> None:
 
 def _watched(attempt: Attempt, pull: Pull, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces of a streamed pull; when it ends, or breaks off, the attempt is written down."""
-    attempt.pulled, listed = {"rows": 0, "deletions": 0}, pull.items
-
-    def counted() -> Iterator[Row | Gone]:
-        for item in listed:
-            attempt.pulled["rows" if isinstance(item, Row) else "deletions"] += 1
-            yield item
-
-    pull.items = counted()
+    seen = _Seen(attempt)
+    pull.items = seen.watch(pull.items)
     attempt.outcome = "interrupted"
     try:
         for piece in pieces:
             attempt.bytes_out += len(piece)
             yield piece
+            if seen.waiting >= audit.MOST_IDS:
+                audit.note(wiring.store(), seen.entries())
         attempt.outcome = ledger.OK
     except Fault as fault:
         attempt.outcome = fault.code
         raise
     finally:
-        _settle(attempt, pull)
+        _settle(attempt, pull, seen)
 
 
 # --- what hangs on syncing
@@ -330,9 +359,14 @@ def list_inbox(call: Call) -> Response:
         for scope_id in scopes
         for entry in inbox.entries(wiring.store(), scope_id)
     ]
-    listed.sort(key=lambda entry: entry["at"])
+    listed = sorted(listed, key=lambda entry: entry["at"])[: inbox.PAGE]
     call.notes |= {"user": caller.user_id, "entries": len(listed)}
-    return answer({"entries": listed[: inbox.PAGE]}, call=call)
+    seen: dict[str, dict[str, list[str]]] = {}
+    for entry in listed:
+        tables = seen.setdefault(entry["scope_id"], {})
+        tables.setdefault("quarantine", []).append(entry["id"])
+    _audit(caller, "inbox", seen)
+    return answer({"entries": listed}, call=call)
 
 
 def close_inbox(call: Call) -> Response:
@@ -345,6 +379,7 @@ def close_inbox(call: Call) -> Response:
     if entry.fields.get(record.SCOPE) not in scopes:
         raise _no_entry()
     inbox.close(wiring.store(), entry, caller, wiring.clock_ms())
+    _audit(caller, "close_inbox", {entry.fields[record.SCOPE]: {"quarantine": [entry_id]}})
     return answer({"id": entry_id, "open": False}, call=call)
 
 
@@ -359,6 +394,16 @@ def undelete_record(call: Call) -> Response:
     ring(undelete(wiring.store(), wiring.product(), caller, key, wiring.clock_ms()))
     call.notes |= {"user": caller.user_id}
     return answer({"table": key.collection, "id": key.id, "deleted": False}, call=call)
+
+
+def _audit(caller: Caller, action: str, seen: Mapping[str, audit.Touched]) -> None:
+    now_ms = wiring.clock_ms()
+    writes = [
+        write
+        for scope_id, ids in seen.items()
+        for write in audit.entries(caller, action, scope_id, ids, now_ms)
+    ]
+    audit.note(wiring.store(), writes)
 
 
 def _supervisor(call: Call, action: Action) -> tuple[Caller, list[str]]:

@@ -10,6 +10,7 @@ settings name; `--data FOLDER` means the local stack that runs (or ran) in that 
     undelete TABLE ID                 bring a deleted record back, with what was deleted with it
     devices SCOPE [--failing]         phones of a scope: when they last synced, what is wrong
     inbox SCOPE                       what phones could not deliver and somebody should look at
+    audit verify [SCOPE]              check that no entry of the audit trail was altered or removed
     epoch                             after a restore: phones offer again what the store lost
 
 Every command may be repeated without harm. Nothing of patients is printed.
@@ -160,6 +161,18 @@ def list_inbox(scope: str) -> list[str]:
     ]
 
 
+def audit_faults(scope: str | None) -> tuple[list[str], list[str]]:
+    """(a line a scope, what is wrong): whether every entry is there, unaltered."""
+    from shared import audit, wiring
+
+    lines, faults = [], []
+    for name in [scope] if scope else audit.scopes(wiring.store()):
+        found = audit.verify(wiring.store(), name)
+        lines.append(f"{name:<24} {found.entries:>7} sealed {found.waiting:>5} waiting")
+        faults += [f"{name}: {fault}" for fault in found.faults]
+    return lines, faults
+
+
 def epoch() -> None:
     """Begin a new epoch: every cursor from before now gets the full set and is asked to upload."""
     from shared import wiring
@@ -210,12 +223,15 @@ def _parser() -> argparse.ArgumentParser:
     phones.add_argument("scope")
     phones.add_argument("--failing", action="store_true", help="only those with a problem")
     commands.add_parser("inbox", help="what phones could not deliver").add_argument("scope")
+    trail = commands.add_parser("audit", help="the audit trail")
+    trail.add_argument("what", choices=("verify",))
+    trail.add_argument("scope", nargs="?")
     commands.add_parser("epoch", help="after a restore")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code: 0 done, 2 it cannot be done like this."""
+    """Run one command; the exit code: 0 done, 1 a check found faults, 2 it cannot be done like this."""
     chosen = _parser().parse_args(arguments)
     if chosen.data is not None:
         use_stack(chosen.data)
@@ -242,6 +258,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(list_devices(chosen.scope, failing=chosen.failing)) or "no devices")
         elif chosen.command == "inbox":
             print("\n".join(list_inbox(chosen.scope)) or "the inbox is empty")
+        elif chosen.command == "audit":
+            lines, faults = audit_faults(chosen.scope)
+            print("\n".join(lines) or "no entries")
+            if faults:
+                print("\n".join(faults), file=sys.stderr)
+                return 1
         elif chosen.command == "epoch":
             epoch()
             print("a new epoch has begun")

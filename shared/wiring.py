@@ -15,6 +15,7 @@ from shared.accounts.keys import SigningKeys, VerificationKeys
 from shared.accounts.tokens import TokenPolicy
 from shared.ai.gateway import Gateway
 from shared.ai.model import Model
+from shared.audit import Sealer
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
@@ -219,5 +220,8 @@ def sweeper() -> Sweeper:
         rung_kinds=(ANALYSE,),
         own_kinds=(CASCADE, TRANSFER, RESTORE),
         clock=clock_ms,
-        purge=Purger(store(), product(), keep_days=settings().retention_days).purge,
+        rounds={
+            "purged": Purger(store(), product(), keep_days=settings().retention_days).purge,
+            "sealed": Sealer(store()).seal,
+        },
     )

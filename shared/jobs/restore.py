@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from shared import audit
 from shared.accounts import membership
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller
@@ -75,7 +76,10 @@ def _undelete(
     writes, bells = revive(product, stored, parent, now_ms)
     if product.children(key.collection):
         writes.append(due(KIND, key, scope_id, now_ms))
-    store.commit([*writes, *guards])
+    who = caller or audit.OPERATOR
+    touched = {key.collection: [key.id]}
+    trail = audit.entries(who, "undelete", scope_id, touched, now_ms)
+    store.commit([*writes, *guards, *trail])
     return bells
 
 

@@ -1,15 +1,15 @@
 """The sweeper: what runs every minute so that nothing waits for a bell that was never heard.
 
 Rings for due jobs of kinds that have a subscriber, runs the others (cascades, moves) itself, removes
-receipts that have expired and blanks what was deleted long ago. Everything it does may be repeated,
-and two sweepers at once do no harm.
+receipts that have expired, blanks what was deleted long ago and seals the audit trail. Everything it
+does may be repeated, and two sweepers at once do no harm.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from shared.errors import QueueUnavailable
 from shared.jobs import job as jobs
@@ -32,14 +32,14 @@ class Swept:
     rung: int = 0
     ran: int = 0
     receipts: int = 0
-    purged: int = 0
+    rounds: dict[str, int] = field(default_factory=dict)  #: what else it did, by name
     queue_down: bool = False
 
 
 class Sweeper:
     """`rung_kinds` have a subscriber behind a topic, `own_kinds` are run here.
 
-    `purge` blanks what was deleted long before a time (ms), and says how many records it found.
+    `rounds` are other things to do, by name: given the time (ms), each says how much it did.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Sweeper:
         rung_kinds: Sequence[str],
         own_kinds: Sequence[str],
         clock: Callable[[], int],
-        purge: Callable[[int], int] = lambda _now_ms: 0,
+        rounds: Mapping[str, Callable[[int], int]] | None = None,
     ) -> None:
-        self._purge = purge
+        self._rounds = rounds or {}
         self._store, self._runner, self._doorbell = store, runner, doorbell
         self._rung_kinds, self._own_kinds, self._clock = rung_kinds, own_kinds, clock
 
@@ -67,7 +67,8 @@ class Sweeper:
             report = self._runner.answer(kind, None, max(end - time.monotonic(), 0) + 60)
             swept.ran += len(report.states)
         swept.receipts = self._expire_receipts()
-        swept.purged = self._purge(self._clock())
+        for name, act in self._rounds.items():
+            swept.rounds[name] = act(self._clock())
         return swept
 
     def _ring(self, kind: str, swept: Swept) -> None:

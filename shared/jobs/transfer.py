@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared import audit
 from shared.errors import Contended, InvalidRequest, NotFound
 from shared.jobs.descent import Descent, due
 from shared.jobs.job import Job
@@ -48,7 +49,17 @@ def move(store: RecordStore, product: Product, key: Key, to_scope: str, now_ms: 
             raise NotFound("There is no such record.")
         if stored.fields[record.SCOPE] == to_scope:
             return
-        writes = [*rescoped(store, product, stored, to_scope), due(KIND, key, to_scope, now_ms)]
+        touched = {key.collection: [key.id]}
+        trail = [
+            write
+            for scope_id in (stored.fields[record.SCOPE], to_scope)
+            for write in audit.entries(audit.OPERATOR, "move", scope_id, touched, now_ms)
+        ]
+        writes = [
+            *rescoped(store, product, stored, to_scope),
+            due(KIND, key, to_scope, now_ms),
+            *trail,
+        ]
         try:
             store.commit(writes)
         except Contended as error:

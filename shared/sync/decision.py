@@ -106,6 +106,7 @@ class Decision:
         self.outcome = Outcome("")
         self.steps: list[Step] = []
         self.tallies: dict[str, Tally] = {}
+        self.touched: dict[str, dict[str, list[str]]] = {}  #: scope → table → ids
         self.stale: list[Key] = []
         self.parents: dict[Key, _Parent] = {}
         offset = push.clock_offset_ms or 0
@@ -203,7 +204,7 @@ class Decision:
             values = {**stored, **coerced.values}
         verdict = self._judge(entry, have, values, scope_id)
         if have is not None and verdict is Verdict.SAME:
-            self._accept(entry, have.fields.get(record.HASH))
+            self._accept(entry, scope_id, have.fields.get(record.HASH))
             self._alive(entry, have.fields, have)
             self._again(entry, scope_id)
             # A phone that calls the record new does not hold the server's columns yet.
@@ -282,12 +283,12 @@ class Decision:
         else:
             own = patch(entry.key, fields, have.version)
         guard = None if parent is None else self._parent_key(entry, values)
-        extra = sum(_size(write) for write in effects.writes)
+        extra = sum(size_of(write) for write in effects.writes)
         self.steps.append(Step([own, *effects.writes], size + WRITE_OVERHEAD + extra, guard))
         self.outcome.bells.extend(effects.bells)
         self.outcome.written += 1
         self.parents[entry.key] = _Parent(after, None, deleted=False)
-        self._accept(entry, content_hash)
+        self._accept(entry, scope_id, content_hash)
 
     def _delete(self, entry: Entry) -> None:
         have = self.documents.get(entry.key)
@@ -304,7 +305,7 @@ class Decision:
             raise _not_allowed()
         verdict = self._judge(entry, have, None)
         if verdict is Verdict.SAME:
-            self._accept(entry)
+            self._accept(entry, scope_id)
             self._again(entry, scope_id)
             self.parents[entry.key] = _Parent(have.fields, have, deleted=True)
             return
@@ -335,7 +336,7 @@ class Decision:
         self.steps.append(Step(writes, len(writes) * WRITE_OVERHEAD))
         self.outcome.written += 1
         self.parents[entry.key] = _Parent({**have.fields, **fields}, None, deleted=True)
-        self._accept(entry)
+        self._accept(entry, scope_id)
 
     def _lose(
         self, entry: Entry, have: Document, verdict: Verdict, values: Mapping[str, Any] | None
@@ -357,7 +358,8 @@ class Decision:
             return
         self._alive(entry, have.fields, have)
         live = have.fields.get(record.DELETED) is None
-        self._accept(entry, have.fields.get(record.HASH) if live else None)
+        held = have.fields.get(record.HASH) if live else None
+        self._accept(entry, have.fields[record.SCOPE], held)
 
     def _overwritten(self, entry: Entry, have: Document, values: Mapping[str, Any] | None) -> None:
         spec = entry.collection
@@ -530,9 +532,13 @@ class Decision:
 
     # --- keeping the books
 
-    def _accept(self, entry: Entry, content_hash: str | None = None) -> None:
-        """`content_hash`: what the server now holds of it, if it lives."""
+    def _accept(
+        self, entry: Entry, scope_id: str | None = None, content_hash: str | None = None
+    ) -> None:
+        """`scope_id`: where it is, if it is anywhere; `content_hash`: of what is there and lives."""
         table = entry.collection.name
+        if scope_id is not None:
+            self.touched.setdefault(scope_id, {}).setdefault(table, []).append(entry.id)
         self.outcome.accepted.setdefault(table, []).append(entry.id)
         if content_hash is not None:
             self.tallies.setdefault(table, Tally()).add(content_hash)
@@ -587,7 +593,7 @@ class Decision:
         known = record.canonical([fields.get(name) for name in identity])
         entry_id = hashlib.sha256(known.encode()).hexdigest()
         write = put(Key(collection, entry_id), {**fields, "at": self.now_ms}, None)
-        self.steps.append(Step([write], _size(write)))
+        self.steps.append(Step([write], size_of(write)))
 
     def drop_known_refusals(self) -> None:
         """A refused record that is sent again is kept once, and stays closed if somebody closed it."""
@@ -601,7 +607,8 @@ class Decision:
             ]
 
 
-def _size(write: Write) -> int:
+def size_of(write: Write) -> int:
+    """Bytes that a write takes in a commit, about."""
     return len(orjson.dumps(dict(write.fields))) + WRITE_OVERHEAD
 
 

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared import audit
 from shared.accounts.membership import Caller
 from shared.errors import Fault
 from shared.sync.exchange import Entry, Outcome, Refusal
-from shared.sync.store import Document, Key, Query, RecordStore, put
+from shared.sync.store import Document, Key, Query, RecordStore, Write, put
 
 log = logging.getLogger(__name__)
 
@@ -88,19 +89,31 @@ def key(caller: Caller) -> Key:
     return Key(COLLECTION, f"{caller.user_id}~{caller.device}")
 
 
-def note(store: RecordStore, attempt: Attempt) -> None:
-    """Write the entry, if it says anything new. Never raises a `Fault`."""
+def note(store: RecordStore, attempt: Attempt, also: Sequence[Write] = ()) -> None:
+    """Write the entry, if it says anything new, and in the same commit `also` (the audit's entries).
+
+    Never raises a `Fault`: `also` goes to the log when it cannot be stored.
+    """
+    own = _news(attempt)
+    if also:
+        audit.note(store, [*also, *own])
+    elif own:
+        try:
+            store.commit(own)
+        except Fault as fault:
+            log.warning("device ledger not written", extra={"code": fault.code})
+
+
+def _news(attempt: Attempt) -> list[Write]:
+    """The entry, if it says anything new."""
     before = {} if attempt.before is None else attempt.before.fields
     since = attempt.at_ms - int(before.get("attempt_at", 0))
     if attempt.idle and before.get("outcome") == OK and since < _IDLE_MS:
-        return
+        return []
     failed = attempt.outcome != OK
     if failed and before.get("outcome") == attempt.outcome and since < _FAILING_MS:
-        return
-    try:
-        store.commit([put(key(attempt.caller), _entry(attempt, before), None)])
-    except Fault as fault:
-        log.warning("device ledger not written", extra={"code": fault.code})
+        return []
+    return [put(key(attempt.caller), _entry(attempt, before), None)]
 
 
 def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import orjson
 
+from shared import audit
 from shared.accounts import membership
 from shared.accounts.membership import Caller
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
 from shared.killpoints import reach
 from shared.sync import record
 from shared.sync.collection import MAX_RECORD_BYTES, Product
-from shared.sync.decision import WRITE_OVERHEAD, Decision, Step
+from shared.sync.decision import WRITE_OVERHEAD, Decision, Step, size_of
 from shared.sync.exchange import Conflict, Entry, Outcome, Push, Refusal
 from shared.sync.store import (
     ABSENT,
@@ -195,7 +196,7 @@ class Pusher:
         decision.drop_known_refusals()
         if not decision.steps:
             return  # every record was there already: a replay writes nothing
-        steps = [*decision.steps, self._receipt(receipt, decision)]
+        steps = [*decision.steps, *_audited(decision, receipt), self._receipt(receipt, decision)]
         versions: dict[Key, int] = {}
         batch: dict[Key, Write] = {}
         guards: dict[Key, None] = {}
@@ -268,6 +269,18 @@ class Pusher:
             return Step([], 0)
         fields = {"verdicts": text, "expires_at": decision.now_ms + self.receipt_days * 86_400_000}
         return Step([put(key, fields, None)], len(text) + WRITE_OVERHEAD)
+
+
+def _audited(decision: Decision, receipt: Key) -> list[Step]:
+    """The audit entries of a push: in its last commit, with its receipt."""
+    identity = f"push\n{receipt.id}\n{decision.now_ms}"
+    return [
+        Step([write], size_of(write))
+        for scope_id, ids in decision.touched.items()
+        for write in audit.entries(
+            decision.caller, "push", scope_id, ids, decision.now_ms, identity=identity
+        )
+    ]
 
 
 def _moment(entry: Entry) -> float:

@@ -1,0 +1,210 @@
+"""The audit trail: who read or wrote which records, when and with which phone, and what came of it.
+
+One entry a request and scope, without clinical content; a request that touches very many records
+has several. Entries are stored unchained, so that no request waits on a document that all share. The
+sweeper seals them: it gives each the next number of its scope and a hash over its content and the
+hash before it, and keeps number and hash in the scope's head. An entry that is altered, removed or
+slipped in afterwards breaks the chain (`verify`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from shared.accounts.membership import Caller
+from shared.errors import Contended, Fault
+from shared.sync.record import SCOPE, canonical
+from shared.sync.store import ABSENT, STAMP, Document, Key, Query, RecordStore, Write, patch, put
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "audit"
+HEADS = "audit_heads"
+
+#: Ids of records in one entry.
+MOST_IDS = 1000
+
+#: Entries sealed in one round, and in one commit.
+_A_ROUND = 400
+_A_COMMIT = 200
+
+#: What the chain adds to an entry; everything else is its content.
+_CHAIN = ("sealed", "number", "before", "hash", STAMP)
+
+#: The first entry of a chain follows this.
+_ORIGIN = "0" * 64
+
+#: Whoever works at the command line: whom the cloud's own audit log names.
+OPERATOR = Caller("operator", "admin", "command-line")
+
+#: Table → ids of its records.
+Touched = Mapping[str, Sequence[str]]
+
+
+def entries(
+    caller: Caller,
+    action: str,
+    scope_id: str,
+    touched: Touched,
+    at_ms: int,
+    *,
+    identity: str | None = None,
+) -> list[Write]:
+    """The entries of one request in one scope.
+
+    `identity` makes repetitions of a commit write the same entries: with it their ids are hashes.
+    """
+    writes = []
+    for part, ids in enumerate(_parts(touched)):
+        if identity is None:
+            name, expect = uuid.uuid4().hex, ABSENT
+        else:
+            text = f"{identity}\n{scope_id}\n{part}"
+            name, expect = hashlib.sha256(text.encode()).hexdigest(), None
+        fields = {
+            SCOPE: scope_id,
+            "user_id": caller.user_id,
+            "device": caller.device,
+            "action": action,
+            "at": at_ms,
+            "ids": ids,
+            "sealed": False,
+        }
+        writes.append(put(Key(COLLECTION, name), fields, expect))
+    return writes
+
+
+def _parts(touched: Touched) -> Iterator[dict[str, list[str]]]:
+    part: dict[str, list[str]] = {}
+    room = MOST_IDS
+    for table, ids in touched.items():
+        left = list(ids)
+        while left:
+            part.setdefault(table, []).extend(left[:room])
+            taken = len(left[:room])
+            left, room = left[taken:], room - taken
+            if room == 0:
+                yield part
+                part, room = {}, MOST_IDS
+    if part:
+        yield part
+
+
+def note(store: RecordStore, writes: Sequence[Write]) -> None:
+    """Store the entries of a request that reads. Never raises a `Fault`.
+
+    What cannot be stored goes to the log, whole: it holds ids, no clinical content.
+    """
+    if not writes:
+        return
+    try:
+        store.commit(writes)
+    except Fault as fault:
+        lost = [{"id": write.key.id, **write.fields} for write in writes]
+        log.error("audit entries not stored", extra={"code": fault.code, "entries": lost})
+
+
+class Sealer:
+    """Chains new entries, scope by scope."""
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+
+    def seal(self, now_ms: int) -> int:
+        """One round; how many entries were sealed. May be repeated, killed and run twice at once."""
+        query = Query(
+            COLLECTION,
+            where=(("sealed", "==", False),),
+            order=(("at", "asc"),),
+            limit=_A_ROUND,
+        )
+        waiting: dict[str, list[Document]] = {}
+        for document in self._store.query(query):
+            waiting.setdefault(document.fields[SCOPE], []).append(document)
+        sealed = 0
+        for scope_id, documents in waiting.items():
+            for at in range(0, len(documents), _A_COMMIT):
+                sealed += self._seal(scope_id, documents[at : at + _A_COMMIT], now_ms)
+        return sealed
+
+    def _seal(self, scope_id: str, documents: Sequence[Document], now_ms: int) -> int:
+        head = _head(self._store, scope_id)
+        number, before = head.number, head.hash
+        writes = []
+        for document in documents:
+            number += 1
+            link = _link(document.key.id, document.fields, number, before)
+            fields = {"sealed": True, "number": number, "before": before, "hash": link}
+            writes.append(patch(document.key, fields, document.version))
+            before = link
+        fields = {SCOPE: scope_id, "number": number, "hash": before, "at": now_ms}
+        writes.append(put(Key(HEADS, scope_id), fields, head.version))
+        try:
+            self._store.commit(writes)
+        except Contended:
+            return 0  # another sweeper was at it
+        # The log is another place, with other keepers: a chain made anew would not match it.
+        log.info("audit sealed", extra={"scope": scope_id, "number": number, "hash": before})
+        return len(documents)
+
+
+class _Head(NamedTuple):
+    number: int
+    hash: str
+    version: int
+
+
+def _head(store: RecordStore, scope_id: str) -> _Head:
+    key = Key(HEADS, scope_id)
+    found = store.read([key]).documents.get(key)
+    if found is None:
+        return _Head(0, _ORIGIN, ABSENT)
+    return _Head(found.fields["number"], found.fields["hash"], found.version)
+
+
+def _link(entry_id: str, fields: Mapping[str, Any], number: int, before: str) -> str:
+    content = {name: value for name, value in fields.items() if name not in _CHAIN}
+    text = canonical({"before": before, "content": content, "id": entry_id, "number": number})
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Verified(NamedTuple):
+    """What checking a scope's chain found. `faults` is empty if every entry is there, unaltered."""
+
+    entries: int
+    waiting: int  #: not sealed yet
+    faults: list[str]
+
+
+def verify(store: RecordStore, scope_id: str) -> Verified:
+    """Check a scope's chain from its first entry to its head."""
+    faults: list[str] = []
+    before, number = _ORIGIN, 0
+    query = Query(
+        COLLECTION, where=((SCOPE, "==", scope_id), ("number", ">", 0)), order=(("number", "asc"),)
+    )
+    head = _head(store, scope_id)
+    for document in store.query(query):
+        have = document.fields
+        if have["number"] > head.number:
+            break  # sealed while we look
+        if have["number"] != number + 1:
+            faults.append(f"entries {number + 1} to {have['number'] - 1} are missing or repeated")
+        elif have["before"] != before:
+            faults.append(f"entry {have['number']} does not follow the one before it")
+        number, before = have["number"], have["hash"]
+        if _link(document.key.id, have, number, have["before"]) != before:
+            faults.append(f"entry {number} was altered")
+    if (number, before) != (head.number, head.hash):
+        faults.append(f"the chain ends at {number}, its head says {head.number}")
+    unsealed = Query(COLLECTION, where=((SCOPE, "==", scope_id), ("sealed", "==", False)))
+    return Verified(number, sum(1 for _ in store.query(unsealed)), faults)
+
+
+def scopes(store: RecordStore) -> list[str]:
+    """Every scope that has a chain."""
+    return sorted(document.key.id for document in store.query(Query(HEADS)))

@@ -293,6 +293,7 @@ def sync_digest(call: Call) -> Response:
     cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at")) or None
     found = digest.digest(wiring.store(), wiring.product(), caller, cursor_ms)
     value = {"timestamp": found.at_ms, "current": found.current, "tables": found.tables}
+    call.notes |= {"user": caller.user_id, "current": found.current}
     return answer(value, call=call)
 
 

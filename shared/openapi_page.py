@@ -93,7 +93,7 @@ def _operation_part(path: str, method: str, operation: Schema, said: Schema) -> 
         f"<p class=lead>{_inline(operation['summary'])}</p>{_prose(operation['description'])}",
     ]
     parameters = [_resolved(item, said) for item in operation["parameters"]]
-    for place, title in (("query", "Query"), ("header", "Headers")):
+    for place, title in (("path", "Path"), ("query", "Query"), ("header", "Headers")):
         listed = [item for item in parameters if item["in"] == place]
         if listed:
             items = "".join(_field(item["name"], item, "", item["schema"]) for item in listed)

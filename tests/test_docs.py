@@ -7,6 +7,7 @@ without a change here.
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from shared import errors
 from shared.codes import ERROR_CODES, RECORD_CODES
 from shared.products.dermadetect import PRODUCT
 from shared.settings import Settings
+from shared.sync import record
 from tests.conftest import absent
 
 ROOT = Path(__file__).parent.parent
@@ -313,6 +315,14 @@ def test_the_guide_shows_every_column() -> None:
         current = row[0].strip("`") or current
         shown.setdefault(current, set()).update(re.findall(r"`(\w+)`", row[1]))
     assert shown == {item.name: {spec.name for spec in item.fields} for item in PRODUCT.collections}
+
+
+def test_the_guide_shows_the_hash_of_its_record() -> None:
+    [shown] = [part.strip() for said, part in blocks(API, "json") if "canonical JSON" in said]
+    content = json.loads(shown)
+    known, _ = record.content_hash(content["id"], content["scope"], content["fields"])
+    assert hashlib.sha256(shown.encode()).hexdigest() == known
+    assert f"The hash of the object above is `{known}`" in text(API)
 
 
 def test_text_and_picture_of_the_architecture_name_every_function() -> None:

@@ -51,6 +51,14 @@ def _example_answer(**parts: Any) -> Json:
     }
 
 
+def _digest(content_hash: str, count: int = 1) -> Json:
+    return {"count": count, "hash": content_hash}
+
+
+_NOTHING = "0" * 64
+
+_ENTRY = "7d9c408e89f7ebc499a3599eac41aafb4255b88c10849a7f536e9e46490daefe"
+
 _RED_CASE: Json = {
     "id": "local_uuid_3",
     "patient_id": "local_uuid_1",
@@ -62,7 +70,7 @@ _RED_CASE: Json = {
 }
 
 #: Per product and operation. The first request is the one of DermaDetect's own plan; a test sends
-#: these requests, in this order, and compares the answers.
+#: the requests of `sync`, in this order, and compares the answers.
 EXAMPLES: dict[str, dict[str, Json]] = {
     "dermadetect": {
         "sync": {
@@ -129,6 +137,14 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                             "accepted": 2,
                             "conflicts": 0,
                             "rejected": 0,
+                            "digest": {
+                                "patients": _digest(
+                                    "3cc9f4ffe9ea64ee3dd19d44abd9f0d444a42dd51ebd3fd87e398510bfc81599"
+                                ),
+                                "cases": _digest(
+                                    "080999ab2d695140a620f3585f3438daf5a33d6e02635f1f02a8847bfcd0ab01"
+                                ),
+                            },
                         },
                     ),
                 },
@@ -180,10 +196,132 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                             "accepted": 2,
                             "conflicts": 0,
                             "rejected": 1,
+                            "digest": {
+                                "cases": _digest(
+                                    "35986cb24cc185755ab9aa934a77faebc20e0f2657b3902b51f8fb84479bb7f4"
+                                )
+                            },
                         },
                     ),
                 },
             },
-        }
+        },
+        "syncDigest": {
+            "answer": {
+                "current": {
+                    "summary": "Nothing changed since the cursor: compare",
+                    "value": {
+                        "timestamp": 1678890120000,
+                        "current": True,
+                        "tables": {
+                            "patients": _digest(
+                                "3cc9f4ffe9ea64ee3dd19d44abd9f0d444a42dd51ebd3fd87e398510bfc81599"
+                            ),
+                            "cases": _digest(
+                                "35986cb24cc185755ab9aa934a77faebc20e0f2657b3902b51f8fb84479bb7f4"
+                            ),
+                            "diagnoses": _digest(_NOTHING, 0),
+                            "medgemma_queue": _digest(
+                                "02e241ffa0ee201a2b4aa47d8511018e19aee1226381736792b856512c103c36"
+                            ),
+                        },
+                    },
+                },
+                "behind": {
+                    "summary": "Pull first",
+                    "value": {"timestamp": 1678890120000, "current": False, "tables": {}},
+                },
+            }
+        },
+        "listDevices": {
+            "answer": {
+                "one_fails": {
+                    "summary": "A phone that could not deliver a record",
+                    "value": {
+                        "devices": [
+                            {
+                                "user_id": "chw1",
+                                "device": "phone-1",
+                                "scopes": ["team1"],
+                                "problem": "could not deliver 1 records: missing_field",
+                                "dialect": "batch",
+                                "attempt_at": 1678890060000,
+                                "ok_at": 1678890060000,
+                                "outcome": "ok",
+                                "failures": 0,
+                                "app_version": "1.4.0",
+                                "clock_offset_ms": 412,
+                                "bytes_in": 341,
+                                "bytes_out": 1260,
+                                "pulled": {"rows": 2, "deletions": 0},
+                                "pushed": {
+                                    "accepted": 2,
+                                    "written": 2,
+                                    "conflicts": 0,
+                                    "rejected": 1,
+                                },
+                                "rejected": [
+                                    {
+                                        "table": "cases",
+                                        "id": "local_uuid_4",
+                                        "code": "missing_field",
+                                    }
+                                ],
+                                "unknown_columns": None,
+                            }
+                        ],
+                        "timestamp": 1678890120000,
+                    },
+                }
+            }
+        },
+        "listInbox": {
+            "answer": {
+                "late": {
+                    "summary": "An edit of a patient who had moved to this team",
+                    "value": {
+                        "entries": [
+                            {
+                                "id": _ENTRY,
+                                "scope_id": "team2",
+                                "table": "patients",
+                                "record_id": "local_uuid_1",
+                                "code": "moved",
+                                "late": True,
+                                "urgent": False,
+                                "user_id": "chw1",
+                                "device": "phone-1",
+                                "at": 1678890060000,
+                                "sent": {
+                                    "id": "local_uuid_1",
+                                    "demographics": {"village": "Kito"},
+                                    "sync_status": "dirty",
+                                    "last_modified_at": 1678890000,
+                                },
+                            }
+                        ]
+                    },
+                }
+            }
+        },
+        "closeInboxEntry": {
+            "answer": {
+                "closed": {"summary": "Off the list", "value": {"id": _ENTRY, "open": False}}
+            }
+        },
+        "undelete": {
+            "request": {
+                "patient": {
+                    "summary": "A patient, and the cases that were deleted with it",
+                    "value": {"table": "patients", "id": "local_uuid_1"},
+                }
+            },
+            "answer": {
+                "patient": {
+                    "summary": "It is there again",
+                    "value": {"table": "patients", "id": "local_uuid_1", "deleted": False},
+                }
+            },
+        },
     }
 }

@@ -129,7 +129,10 @@ def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
         "outcome": attempt.outcome,
         "failures": int(before.get("failures", 0)) + 1 if failed else 0,
         "app_version": attempt.app_version[:_MOST_CHARACTERS] or before.get("app_version"),
-        "clock_offset_ms": attempt.clock_offset_ms,
+        # WatermelonDB's pulls say nothing of the clock: what its last push said still holds.
+        "clock_offset_ms": before.get("clock_offset_ms")
+        if attempt.clock_offset_ms is None
+        else attempt.clock_offset_ms,
         "bytes_in": attempt.bytes_in,
         "bytes_out": attempt.bytes_out,
         # What the last eventful push and pull were stays in sight.

@@ -1,0 +1,229 @@
+"""Schemas of records, made of the product's collections: as phones send and as they receive them."""
+
+from __future__ import annotations
+
+from shared.ai import analysis
+from shared.codes import RECORD_CODES
+from shared.openapi_parts import (
+    ID,
+    LONGEST_ECHOED,
+    SECONDS,
+    TEXT,
+    Schema,
+    bullets,
+    fixed,
+    or_null,
+    ref,
+    says,
+)
+from shared.sync import record
+from shared.sync.collection import (
+    MAX_JSON_BYTES,
+    MAX_STRING_OF_LIST,
+    MAX_STRINGS,
+    Collection,
+    Field,
+    Owner,
+    Type,
+)
+
+
+def value_of(spec: Field, *, sent: bool) -> Schema:
+    """The schema of a field's value, without null. `sent`: by a phone, so aliases are accepted."""
+    client = spec.owner is Owner.CLIENT
+    if spec.type is Type.STRING:
+        if spec.choices:
+            return {"type": "string", "enum": [*spec.choices, *(spec.aliases if sent else ())]}
+        if spec.references:
+            return dict(ID)
+        return {"type": "string", "maxLength": spec.max_length} if client else dict(TEXT)
+    if spec.type in (Type.NUMBER, Type.INTEGER):
+        low = -record.MAX_INTEGER if spec.low is None else spec.low
+        high = record.MAX_INTEGER if spec.high is None else spec.high
+        return {"type": spec.type.value, "minimum": low, "maximum": high}
+    if spec.type is Type.BOOLEAN:
+        return {"type": "boolean"}
+    if spec.type is Type.TIME:
+        return dict(SECONDS)
+    if spec.type is Type.JSON:
+        return {"type": ["object", "array"]}
+    if spec.type is Type.STRINGS:
+        if not client:
+            return {"type": "array", "items": dict(TEXT)}
+        items = {"type": "string", "maxLength": MAX_STRING_OF_LIST}
+        return {"type": "array", "items": items, "maxItems": MAX_STRINGS}
+    return dict(MAPS.get(spec.name, {"type": "object"}))
+
+
+#: Objects of the server whose shape is published.
+MAPS: dict[str, Schema] = {
+    "ai_analysis": {"anyOf": [ref("AiAnalysis"), ref("AiAnalysisBeforeReview")]}
+}
+
+
+def sent_column(spec: Field) -> Schema:
+    """A column as a phone may send it."""
+    notes = [spec.doc]
+    if spec.type is Type.JSON:
+        notes.append(f"At most {MAX_JSON_BYTES} bytes of JSON.")
+    if spec.required:
+        notes.append("Needed for a new record.")
+    for other, word in spec.aliases.items():
+        notes.append(f"`{other}` is stored as `{word}`.")
+    schema = value_of(spec, sent=True) if spec.required else or_null(value_of(spec, sent=True))
+    if spec.default is not None:
+        schema["default"] = spec.default
+    return says(schema, " ".join(notes))
+
+
+def received_column(spec: Field) -> Schema:
+    """A column as phones receive it."""
+    notes = [spec.doc]
+    if spec.transitions:
+        steps = ", ".join(f"`{one}` → `{other}`" for one, other in spec.transitions)
+        notes.append(f"Steps: {steps}.")
+    schema = says(or_null(value_of(spec, sent=False)), " ".join(notes))
+    return schema if spec.owner is Owner.CLIENT else {**schema, "readOnly": True}
+
+
+def name_of(collection: Collection, role: str) -> str:
+    """The name of a collection's schema."""
+    return "".join(word.capitalize() for word in collection.name.split("_")) + role
+
+
+def change(collection: Collection, word: str) -> Schema:
+    """What a phone may send as a record of a table."""
+    ignored = [item.name for item in collection.fields if item.owner is not Owner.CLIENT]
+    doc = (
+        f"{collection.doc} To send. A field that is absent keeps its stored value, null clears it."
+    )
+    if ignored:
+        names = ", ".join(f"`{name}`" for name in ignored)
+        doc += f" The server's own columns ({names}) may be sent along and are ignored."
+    doc += " Columns that the server does not know are dropped."
+    when = "When the user made this edit, by the phone's clock, in Unix seconds. Decides conflicts."
+    properties = {
+        "id": says(ID, "Made by the phone, a UUID for example; the record's for good."),
+        "sync_status": {
+            "type": ["string", "null"],
+            "enum": ["new", "dirty", "synced", "deleted", None],
+            "description": "`deleted` deletes it (the id alone is enough), `synced` is skipped; "
+            "anything else stores it.",
+        },
+        "last_modified_at": says(or_null(SECONDS), when + " A deletion may go without."),
+        "scope_id": says(
+            or_null(ID),
+            f"The {word} of a new record, if neither its parent nor the request says.",
+        ),
+        **{
+            item.name: sent_column(item) for item in collection.fields if item.owner is Owner.CLIENT
+        },
+    }
+    state = {"required": ["sync_status"]}
+    edit = {"required": ["last_modified_at"], "properties": {"last_modified_at": SECONDS}}
+    ended = {"properties": {"sync_status": {"enum": ["deleted", "synced"]}}, **state}
+    schema: Schema = {
+        "type": "object",
+        "description": doc,
+        "required": ["id"],
+        "properties": properties,
+        "allOf": [{"if": ended, "else": edit}],
+    }
+    if collection.required:
+        new = {"properties": {"sync_status": {"const": "new"}}, **state}
+        schema["allOf"].append({"if": new, "then": {"required": list(collection.required)}})
+    return schema
+
+
+def row(collection: Collection, word: str) -> Schema:
+    """A record as phones receive it: every declared column, always."""
+    time = or_null(SECONDS)
+    columns = {
+        "id": dict(ID),
+        **{item.name: received_column(item) for item in collection.fields},
+        record.SCOPE: says(or_null(ID), f"The {word} that shares it."),
+        record.CREATED: says(time, "When the server first stored it, Unix seconds."),
+        record.MODIFIED: says(time, "When it was last edited, by the corrected clock."),
+        record.DELETED: says(time, "Null in every row: deletions come as ids in `deleted`."),
+        "updated_at": says(time, "When the server last wrote it, Unix seconds."),
+    }
+    return {**fixed(**columns), "description": f"{collection.doc} As phones receive it."}
+
+
+def values(collection: Collection) -> Schema:
+    """A record's client-owned columns, as one side of a conflict."""
+    columns = {
+        item.name: or_null(value_of(item, sent=False))
+        for item in collection.fields
+        if item.owner is Owner.CLIENT
+    }
+    return {**fixed(**columns), "description": "The columns that phones write."}
+
+
+def conflict(collection: Collection) -> Schema:
+    """A conflict in a table."""
+    values = ref(name_of(collection, "Values"))
+    deletion = fixed(deleted_at={"type": "boolean", "const": True})
+    words = (
+        "`older`, `equal`: the stored record is as new or newer, so it stays. `deleted`: the record "
+        "was deleted (it is in `rejected` too). `unseen_overwrite`: what was sent is newer and was "
+        "stored over a change that this phone had not seen."
+    )
+    return {
+        **fixed(
+            table={"type": "string", "const": collection.name},
+            id=dict(ID),
+            winner={"type": "string", "enum": ["server", "client"]},
+            reason={
+                "type": "string",
+                "enum": ["older", "equal", "deleted", "unseen_overwrite"],
+                "description": words,
+            },
+            yours={
+                "anyOf": [values, deletion],
+                "description": "What was sent. A deletion shows as `deleted_at: true`.",
+            },
+            theirs=says(values, "What the server had."),
+        ),
+        "description": f"A conflict in `{collection.name}`. The loser's values are kept.",
+    }
+
+
+def rejection(never: frozenset[str]) -> Schema:
+    """A refused record, in the dialect that does not have the codes `never`."""
+    codes = [code for code in RECORD_CODES if code not in never]
+    return {
+        **fixed(
+            table={"type": "string", "maxLength": LONGEST_ECHOED},
+            id={
+                "type": "string",
+                "maxLength": LONGEST_ECHOED,
+                "description": "As sent, cut to 128 characters; empty if it was no text.",
+            },
+            field={"type": ["string", "null"], "description": "Which field, if it is one's fault."},
+            code={
+                "type": "string",
+                "enum": codes,
+                "description": bullets((code, RECORD_CODES[code]) for code in codes),
+            },
+            message={"type": "string", "description": "For developers; may change."},
+        ),
+        "description": "A record that was not stored. A copy is kept on the server for support.",
+    }
+
+
+def analysis_schemas() -> dict[str, Schema]:
+    """The analysis, whole and as health workers see it."""
+    whole = {name: value for name, value in analysis.SCHEMA.items() if name[0] != "$"}
+    seen = {name: whole["properties"][name] for name in analysis.VISIBLE_TO_CHW}
+    return {
+        "AiAnalysis": whole,
+        "AiAnalysisBeforeReview": {
+            "type": "object",
+            "title": "ai_analysis before a doctor signed",
+            "description": "What a health worker's phone gets until a doctor has signed.",
+            "properties": seen,
+            "required": list(seen),
+            "additionalProperties": False,
+        },
+    }

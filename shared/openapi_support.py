@@ -1,0 +1,263 @@
+"""What hangs on syncing, in the API's description: digest, devices, inbox, undelete. Times in ms."""
+
+from __future__ import annotations
+
+from shared import errors
+from shared.codes import RECORD_CODES
+from shared.openapi_parts import (
+    BODY,
+    COUNT,
+    ID,
+    MS,
+    NOTHING,
+    TEXT,
+    Operation,
+    Schema,
+    fixed,
+    list_of,
+    or_null,
+    query,
+    ref,
+    says,
+    segment,
+)
+from shared.settings import Settings
+from shared.sync import inbox
+from shared.sync.collection import Product
+
+_KNOWN = (errors.Unauthenticated, errors.StoreUnavailable)
+_ALLOWED = (*_KNOWN, errors.Forbidden)
+_OF_AN_ANSWER = ("Cache-Control", "Content-Encoding")
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "GET",
+        "/api/v1/sync/digest",
+        "syncDigest",
+        "sync",
+        "What the phone should hold, as a count and a hash a table",
+        "For a phone that wants to know whether it holds what the server holds. Sync until nothing "
+        "new comes, ask with the cursor of that sync, and compare. Reads every record of the user's "
+        "teams on the server: once a day is often enough.",
+        answers="The digest, or `current: false` if the phone has to pull first.",
+        answer="SyncDigest",
+        faults=(errors.InvalidCursor, *_KNOWN),
+        parameters=("DigestCursor", "RequestId"),
+        answer_headers=_OF_AN_ANSWER,
+        never=("time_in_milliseconds",),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/devices",
+        "listDevices",
+        "support",
+        "Phones of the caller's teams: when they last synced, what is wrong",
+        "For supervisors. Those with a problem come first. Ids and codes only, nothing of patients.",
+        answers="The phones of every team that the caller supervises.",
+        answer="Devices",
+        faults=_ALLOWED,
+        parameters=("Failing", "RequestId"),
+        answer_headers=_OF_AN_ANSWER,
+    ),
+    Operation(
+        "GET",
+        "/api/v1/inbox",
+        "listInbox",
+        "support",
+        "What could not be stored and somebody should look at",
+        "For doctors and supervisors: late edits of records that moved here or of people who left, "
+        f"and red cases that were refused. The oldest {inbox.PAGE} come first; close them to see "
+        "the next.",
+        answers="What waits in the caller's teams.",
+        answer="Inbox",
+        faults=_ALLOWED,
+        parameters=("RequestId",),
+        answer_headers=_OF_AN_ANSWER,
+    ),
+    Operation(
+        "POST",
+        "/api/v1/inbox/{id}/close",
+        "closeInboxEntry",
+        "support",
+        "Take an entry off the inbox",
+        "Somebody has looked at it. What was sent is kept. Doing it again changes nothing.",
+        answers="It is off the list.",
+        answer="InboxClosed",
+        faults=(*_ALLOWED, errors.Contended),
+        parameters=("EntryId", "RequestId"),
+        answer_headers=_OF_AN_ANSWER,
+    ),
+    Operation(
+        "POST",
+        "/api/v1/undelete",
+        "undelete",
+        "support",
+        "Bring a deleted record back",
+        "For supervisors. What was deleted along with the record follows soon. Phones get all of it "
+        "with their next sync. A record that is not deleted is left as it is, so doing it again "
+        "changes nothing.",
+        answers="The record is there.",
+        answer="Undeleted",
+        body="UndeleteRequest",
+        faults=(
+            errors.InvalidJson,
+            errors.InvalidRequest,
+            *_ALLOWED,
+            errors.ParentDeleted,
+            errors.Purged,
+            *BODY,
+            errors.Contended,
+        ),
+        parameters=("RequestId", "ContentEncoding"),
+        answer_headers=_OF_AN_ANSWER,
+        never=("time_in_milliseconds", "time_in_seconds"),
+    ),
+)
+
+PARAMETERS: dict[str, Schema] = {
+    "DigestCursor": query(
+        "last_pulled_at",
+        {"anyOf": [MS, NOTHING]},
+        "The cursor of the phone's last sync, ms (`new_sync_timestamp` × 1000). Without it there is "
+        "a digest whatever the phone has pulled.",
+    ),
+    "Failing": query(
+        "failing",
+        {"type": "string", "enum": ["1", "true", "0", "false"]},
+        "1: only phones with a problem.",
+    ),
+    "EntryId": segment("id", dict(ID), "`id` of the entry, as the inbox lists it."),
+}
+
+_MOMENT: Schema = {**MS, "type": "integer"}
+_FLAG: Schema = {"type": "boolean"}
+
+
+def schemas(product: Product) -> dict[str, Schema]:
+    """Schemas of these operations."""
+    return {
+        "SyncDigest": _digest(product),
+        "Devices": {
+            **fixed(
+                devices=list_of(ref("Device"), "Those with a problem first."),
+                timestamp=says(_MOMENT, "Now, by the server's clock, ms."),
+            ),
+            "description": "Phones of the teams that the caller supervises.",
+        },
+        "Device": _device(product),
+        "Inbox": {
+            **fixed(entries=list_of(ref("InboxEntry"), "The oldest first.")),
+            "description": "What waits for somebody to look at it.",
+        },
+        "InboxEntry": _entry(product),
+        "InboxClosed": {
+            **fixed(id=dict(ID), open={"type": "boolean", "const": False}),
+            "description": "An entry that is off the list.",
+        },
+        "UndeleteRequest": {
+            **fixed(
+                table=says(TEXT, "Its table."),
+                id=says(ID, "Its id. An unknown one gets 404."),
+            ),
+            "description": "The record to bring back.",
+        },
+        "Undeleted": {
+            **fixed(table=TEXT, id=dict(ID), deleted={"type": "boolean", "const": False}),
+            "description": "A record that is not deleted any more.",
+        },
+    }
+
+
+def _digest(product: Product) -> Schema:
+    names = [item.name for item in product.collections]
+    return {
+        **fixed(
+            timestamp=says(_MOMENT, "The moment that the digest speaks of, ms."),
+            current=says(
+                _FLAG,
+                "Whether nothing changed since `last_pulled_at`. If false, pull and ask again; the "
+                "phone's own last push counts as a change too.",
+            ),
+            tables={
+                "type": "object",
+                "description": "By table; empty unless `current`.",
+                "properties": dict.fromkeys(names, ref("Digest")),
+            },
+        ),
+        "description": "What the caller's phone should hold.",
+        "if": {"properties": {"current": {"const": True}}},
+        "then": {"properties": {"tables": {"required": names}}},
+        "else": {"properties": {"tables": {"maxProperties": 0}}},
+    }
+
+
+def _device(product: Product) -> Schema:
+    word = product.scope_word
+
+    def counts(*names: str) -> Schema:
+        return {"type": "object", "properties": dict.fromkeys(names, COUNT)}
+
+    refused = fixed(table=TEXT, id=TEXT, code={"type": "string", "enum": list(RECORD_CODES)})
+    return {
+        **fixed(
+            user_id=dict(ID),
+            device=says(ID, "`unnamed` if the phone does not say."),
+            scopes=list_of(ID, f"Each {word} of the user that the caller supervises."),
+            problem=says(or_null(TEXT), "What is wrong, in a line for people; null if nothing is."),
+            dialect={"type": "string", "enum": ["batch", "watermelon"]},
+            attempt_at=says(
+                _MOMENT, "When it last tried, ms. Attempts in which nothing happened count daily."
+            ),
+            ok_at=says(or_null(_MOMENT), "When a sync last succeeded, ms; null: never yet."),
+            outcome=says(
+                TEXT,
+                "Of the last attempt: `ok`, the code of the error, or `interrupted` if the answer "
+                "did not get through whole.",
+            ),
+            failures=says(COUNT, "Failed attempts in a row; one fault counts once in ten minutes."),
+            app_version=says(or_null(TEXT), "As `X-App-Version` last said."),
+            clock_offset_ms={
+                "type": ["integer", "null"],
+                "description": "How far its clock is ahead (negative: behind), ms, as it last said.",
+            },
+            bytes_in=says(COUNT, "Size of the last request."),
+            bytes_out=says(COUNT, "Size of its answer."),
+            pulled=says(counts("rows", "deletions"), "What it last got."),
+            pushed=says(
+                counts("accepted", "written", "conflicts", "rejected"), "What it last sent."
+            ),
+            rejected=list_of(refused, "What could not be stored of it; the first 20."),
+            unknown_columns={
+                "type": ["object", "null"],
+                "description": "Columns that the app sent and the server does not know, by table: "
+                "the app is newer than the server.",
+                "additionalProperties": {"type": "array", "items": TEXT},
+            },
+        ),
+        "description": "A phone, as the server last met it. It counts as a problem if it failed, "
+        f"was silent for {Settings().silent_days} days, could not deliver a record, or has a wrong "
+        "clock.",
+    }
+
+
+def _entry(product: Product) -> Schema:
+    return {
+        **fixed(
+            id=dict(ID),
+            scope_id=says(ID, f"The {product.scope_word} that should look at it."),
+            table=says(TEXT, "The table of the record that was sent."),
+            record_id=says(TEXT, "Its id, as sent."),
+            code={
+                "type": "string",
+                "enum": list(RECORD_CODES),
+                "description": "Why it could not be stored; see `rejected` of a sync.",
+            },
+            late=says(_FLAG, "The phone did not know yet that the record moved, or its user left."),
+            urgent=says(_FLAG, "It is a red case."),
+            user_id=says(ID, "Who sent it."),
+            device=says(ID, "From which phone."),
+            at=says(_MOMENT, "When it was sent, ms."),
+            sent={"description": "The record as it was sent; null if it was too large to keep."},
+        ),
+        "description": "Something that could not be stored.",
+    }

@@ -1,0 +1,61 @@
+# Who may do what: one line per function of infra/functions.yaml, each with a service account of its
+# own. What is not here is not allowed. A function without a line stops the plan.
+#
+# records  read or write in the database (IAM knows no collections)
+# rings    publishes to the topics of all job kinds
+# model    asks the Vertex AI endpoint
+# photos   read, add or manage objects of the photo bucket
+# signs    signs links for phones, as itself and without a key
+#
+# Secrets are given by the table's own column.
+
+locals {
+  nothing = { records = "none", rings = false, model = false, photos = [], signs = false }
+
+  access = {
+    # Patients' phones.
+    sync   = { records = "write", rings = true }
+    status = { records = "read" }
+    # Accounts, photos and the doctors' desk.
+    accounts = { records = "write" }
+    files    = { records = "write", rings = true, photos = ["add", "read"], signs = true }
+    review   = { records = "write", photos = ["read"], signs = true }
+    # Jobs.
+    analyse      = { records = "write", model = true }
+    images       = { records = "write", rings = true, photos = ["add", "read"] }
+    dead_letters = { records = "write" }
+    sweeper      = { records = "write", rings = true }
+  }
+}
+
+# aiplatform.user may also train, deploy and read data sets; a function asks one endpoint.
+resource "google_project_iam_custom_role" "asks_model" {
+  role_id     = "asksModel"
+  title       = "Asks a model"
+  description = "Sends predictions to endpoints of Vertex AI, and looks up where they are."
+  permissions = ["aiplatform.endpoints.get", "aiplatform.endpoints.predict"]
+}
+
+# Operators look, and do what the runbooks say is theirs (infra/runbooks/README.md). They read no secret
+# and no photo; records only with infra.admin or in the console, and the audit log keeps that.
+resource "google_project_iam_member" "operators" {
+  for_each = {
+    for pair in setproduct(var.operators, [
+      "roles/aiplatform.viewer",
+      "roles/cloudbuild.builds.approver",
+      "roles/cloudscheduler.admin", # pause, resume and run the sweeper
+      "roles/datastore.user",       # infra.admin: jobs, memberships, epoch
+      "roles/logging.viewer",
+      "roles/monitoring.viewer",
+      "roles/pubsub.subscriber", # take reminders, move past dead letters; messages hold ids only
+      "roles/pubsub.viewer",
+      "roles/run.viewer",
+      "roles/secretmanager.secretVersionAdder", # add a value, not read one
+      "roles/secretmanager.viewer",
+    ]) : "${pair[0]} ${pair[1]}" => { member = pair[0], role = pair[1] }
+  }
+
+  project = var.project
+  role    = each.value.role
+  member  = each.value.member
+}

@@ -1,0 +1,200 @@
+# Who is told of what. Every alert names the runbook that answers it.
+
+locals {
+  channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+
+  subscription = "resource.type=\"pubsub_subscription\" AND"
+  by_log       = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user"
+
+  # name → what is measured, aligned over the period, and above which value it alerts.
+  # hold: how long it must stay above.
+  alerts = {
+    dead_letters = {
+      title    = "A doorbell became a dead letter"
+      filter   = "${local.by_log}/${google_logging_metric.counted["dead_letters"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/dead-letters.md"
+    }
+    dead_letters_wait = {
+      title    = "Dead letters are not taken"
+      filter   = "${local.subscription} metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND resource.label.subscription_id=monitoring.regex.full_match(\".*-dead\")"
+      aligner  = "ALIGN_MAX", reducer = "REDUCE_MAX", period = "60s"
+      above    = 1800, hold = "300s", severity = "ERROR"
+      document = "infra/runbooks/dead-letters.md"
+    }
+    oldest_message = {
+      title    = "Doorbells wait for more than 20 minutes"
+      filter   = "${local.subscription} metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND resource.label.subscription_id=one_of(${join(", ", [for kind in local.kinds : "\"${kind}\""])})"
+      aligner  = "ALIGN_MAX", reducer = "REDUCE_MAX", period = "60s"
+      above    = 1200, hold = "300s", severity = "ERROR"
+      document = "infra/runbooks/ai-endpoint-down.md"
+    }
+    jobs_parked = {
+      title    = "A job is parked: no attempts left"
+      filter   = "${local.by_log}/${google_logging_metric.counted["jobs_parked"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/dead-letters.md"
+    }
+    red_case_refused = {
+      title    = "A red case was refused"
+      filter   = "${local.by_log}/${google_logging_metric.counted["red_case_refused"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "CRITICAL"
+      document = "infra/runbooks/phone-does-not-sync.md"
+    }
+    server_errors = {
+      title    = "Functions answer with 5xx"
+      filter   = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/request_count\" AND metric.label.response_code_class=\"5xx\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 10, hold = "300s", severity = "ERROR"
+      document = "infra/runbooks/roll-back.md"
+    }
+    crashes = {
+      title    = "A request crashed: a fault in the code"
+      filter   = "${local.by_log}/${google_logging_metric.counted["request_crashed"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "ERROR"
+      document = "infra/runbooks/roll-back.md"
+    }
+    queue_unavailable = {
+      title    = "Pub/Sub does not take doorbells"
+      filter   = "${local.by_log}/${google_logging_metric.counted["queue_unavailable"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 5, hold = "300s", severity = "WARNING"
+      document = "infra/runbooks/dead-letters.md"
+    }
+    # The reminders that Secret Manager publishes (secrets.tf); taking them ends the alert.
+    secret_age = {
+      title    = "A secret is due for renewal"
+      filter   = "${local.subscription} metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.label.subscription_id=\"${google_pubsub_subscription.secret_age.name}\""
+      aligner  = "ALIGN_MAX", reducer = "REDUCE_MAX", period = "300s"
+      above    = 0, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/key-rotation.md"
+    }
+  }
+
+  # Where the public functions answer.
+  host = var.load_balancer == null ? trimprefix(module.function["status"].uri, "https://") : var.load_balancer.domain
+}
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each = var.alert_emails
+
+  display_name = each.key
+  type         = "email"
+  labels       = { email_address = each.key }
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_monitoring_alert_policy" "this" {
+  for_each = local.alerts
+
+  display_name          = each.value.title
+  combiner              = "OR"
+  severity              = each.value.severity
+  notification_channels = local.channels
+
+  conditions {
+    display_name = each.value.title
+
+    condition_threshold {
+      filter          = each.value.filter
+      comparison      = "COMPARISON_GT"
+      threshold_value = each.value.above
+      duration        = each.value.hold
+
+      aggregations {
+        alignment_period     = each.value.period
+        per_series_aligner   = each.value.aligner
+        cross_series_reducer = each.value.reducer
+      }
+    }
+  }
+
+  documentation {
+    content   = "What to do: ${each.value.document}"
+    mime_type = "text/markdown"
+  }
+}
+
+# The sweeper runs every minute. If it is silent, jobs wait for bells that nobody rings.
+resource "google_monitoring_alert_policy" "sweeper" {
+  display_name          = "The sweeper is silent"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "No round in ten minutes"
+
+    condition_absent {
+      filter   = "resource.type=\"cloud_run_revision\" AND resource.label.service_name=\"${module.function["sweeper"].service}\" AND metric.type=\"run.googleapis.com/request_count\" AND metric.label.response_code_class=\"2xx\""
+      duration = "600s"
+
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    content   = "What to do: infra/runbooks/dead-letters.md"
+    mime_type = "text/markdown"
+  }
+}
+
+resource "google_monitoring_uptime_check_config" "public" {
+  for_each = { health = "/health", ready = "/ready" }
+
+  display_name = each.key
+  timeout      = "10s"
+  period       = "300s"
+
+  http_check {
+    path         = each.value
+    port         = 443
+    use_ssl      = true
+    validate_ssl = true
+  }
+
+  monitored_resource {
+    type   = "uptime_url"
+    labels = { project_id = var.project, host = local.host }
+  }
+}
+
+resource "google_monitoring_alert_policy" "uptime" {
+  for_each = google_monitoring_uptime_check_config.public
+
+  display_name          = "No answer at ${each.value.http_check[0].path}"
+  combiner              = "OR"
+  severity              = "CRITICAL"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "Fails from more than one place"
+
+    condition_threshold {
+      filter          = "resource.type=\"uptime_url\" AND metric.type=\"monitoring.googleapis.com/uptime_check/check_passed\" AND metric.label.check_id=\"${each.value.uptime_check_id}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 1
+      duration        = "300s"
+
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_NEXT_OLDER"
+        cross_series_reducer = "REDUCE_COUNT_FALSE"
+      }
+    }
+  }
+
+  documentation {
+    content   = "What to do: infra/runbooks/phone-does-not-sync.md"
+    mime_type = "text/markdown"
+  }
+}

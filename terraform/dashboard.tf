@@ -1,0 +1,79 @@
+# One page for whoever is called at night: is sync well, does work pile up, is the model there, what
+# does it cost, whose phone fails.
+
+locals {
+  revision = "monitored_resource=\"cloud_run_revision\""
+  sync     = "${local.revision},service_name=\"sync\""
+
+  # title, PromQL, unit; two in a row
+  charts = [
+    ["Syncs a second, by answer", "sum by (response_code_class) (rate(run_googleapis_com:request_count{${local.sync}}[5m]))", "1/s"],
+    ["Time of a sync: half, 95 %, 99 %", join(" or ", [
+      for share in ["0.5", "0.95", "0.99"] :
+      "label_replace(histogram_quantile(${share}, sum by (le) (rate(run_googleapis_com:request_latencies_bucket{${local.sync}}[5m]))), \"share\", \"${share}\", \"\", \"\")"
+    ]), "ms"],
+    ["Records accepted, conflicts, rejected, an hour", join(" or ", [
+      for name in ["sync_accepted", "sync_conflicts", "sync_rejected"] :
+      "label_replace(sum(increase(logging_googleapis_com:user_${name}_sum{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
+    ["Refused syncs an hour", "sum(increase(logging_googleapis_com:user_syncs_refused{${local.revision}}[1h]))", "1"],
+    ["Oldest doorbell", "max by (subscription_id) (pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\"})", "s"],
+    ["Jobs due at the sweeper's round", "sum(increase(logging_googleapis_com:user_sweep_rung_sum{${local.revision}}[5m])) / 5", "1"],
+    ["Jobs parked, dead letters, failed attempts, an hour", join(" or ", [
+      for name in ["jobs_parked", "dead_letters", "job_attempts_failed"] :
+      "label_replace(sum(increase(logging_googleapis_com:user_${name}{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
+    ["Red cases refused an hour", "sum(increase(logging_googleapis_com:user_red_case_refused{${local.revision}}[1h]))", "1"],
+    ["Time of a model's answer: half, 95 %", join(" or ", [
+      for share in ["0.5", "0.95"] :
+      "label_replace(histogram_quantile(${share}, sum by (le) (rate(aiplatform_googleapis_com:prediction_online_prediction_latencies_bucket{monitored_resource=\"aiplatform.googleapis.com/Endpoint\"}[10m]))), \"share\", \"${share}\", \"\", \"\")"
+    ]), "ms"],
+    ["Cost of the model an hour (replicas by price)", "sum(aiplatform_googleapis_com:prediction_online_replicas{monitored_resource=\"aiplatform.googleapis.com/Endpoint\"}) * ${try(var.medgemma.replica_hour_price, 0)}", "1"],
+    ["Instances", "sum by (service_name) (run_googleapis_com:container_instance_count{${local.revision}})", "1"],
+    ["Documents read and written a second", "sum by (__name__) (rate({__name__=~\"firestore_googleapis_com:document_(read|write)_ops_count\"}[5m]))", "1/s"],
+  ]
+
+  failing_devices = "${local.from_functions} jsonPayload.message=\"request\" resource.labels.service_name=\"sync\" (jsonPayload.status>=400 OR jsonPayload.rejected>0)"
+}
+
+resource "google_monitoring_dashboard" "this" {
+  dashboard_json = jsonencode({
+    displayName = "${var.name} ${var.environment}"
+    mosaicLayout = {
+      columns = 48
+      tiles = concat(
+        [
+          for index, chart in local.charts : {
+            xPos   = index % 2 * 24
+            yPos   = floor(index / 2) * 14
+            width  = 24
+            height = 14
+            widget = {
+              title = chart[0]
+              xyChart = {
+                dataSets = [{
+                  plotType        = "LINE"
+                  timeSeriesQuery = { prometheusQuery = chart[1], unitOverride = chart[2] }
+                }]
+              }
+            }
+          }
+        ],
+        [
+          {
+            xPos   = 0
+            yPos   = ceil(length(local.charts) / 2) * 14
+            width  = 48
+            height = 20
+            widget = {
+              title     = "Failing devices: refused syncs, and syncs with refused records"
+              logsPanel = { filter = local.failing_devices, resourceNames = ["projects/${var.project}"] }
+            }
+          },
+        ],
+      )
+    }
+  })
+
+  depends_on = [google_logging_metric.counted, google_logging_metric.measured]
+}

@@ -1,0 +1,214 @@
+# What a deployment can choose. environments/ holds the values; nothing else differs between them.
+
+variable "alert_emails" {
+  description = "Who is told when an alert fires."
+  type        = set(string)
+
+  validation {
+    condition     = length(var.alert_emails) > 0
+    error_message = "Somebody must be told: give at least one address."
+  }
+}
+
+variable "allowed_origins" {
+  description = "Origins of web apps that may up- and download photos (CORS); phones need none."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = !contains(var.allowed_origins, "*")
+    error_message = "Name the origins."
+  }
+}
+
+variable "artifact_days" {
+  description = "How long images of old releases are kept, in days. The last ten stay in any case."
+  type        = number
+  default     = 60
+}
+
+variable "audit_log_days" {
+  description = "How long records of who read or changed data are kept, in days."
+  type        = number
+  default     = 400
+}
+
+variable "backup" {
+  description = "How long daily and weekly backups of Firestore are kept, in days (Firestore's bounds: 7 and 98)."
+  type = object({
+    daily_days  = optional(number, 7)
+    weekly_days = optional(number, 98)
+  })
+  default = {}
+
+  validation {
+    condition     = var.backup.daily_days <= 7 && var.backup.weekly_days <= 98
+    error_message = "Firestore keeps daily backups for 7 days at most, weekly ones for 98."
+  }
+}
+
+variable "budget" {
+  description = "Monthly budget in units of the billing account's currency; null: no budget."
+  type = object({
+    amount          = number
+    billing_account = string
+  })
+  default = null
+}
+
+variable "deletion_protection" {
+  description = "Whether the database refuses to be deleted, and buckets with objects in them too."
+  type        = bool
+  default     = true
+}
+
+variable "environment" {
+  description = "Name of the environment, as logs and labels show it."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
+    error_message = "Two to ten small letters or digits."
+  }
+}
+
+variable "firestore" {
+  description = "Database id and location; location null: the region. customer_key needs Google's allow-list for the project."
+  type = object({
+    customer_key = optional(bool, false)
+    database     = optional(string, "(default)")
+    location     = optional(string)
+  })
+  default = {}
+}
+
+variable "load_balancer" {
+  description = "One host with certificate and rate limits before all functions; null: none, one URL per function."
+  type = object({
+    domain = string
+    # Requests a minute and address. A clinic behind one router shares an address.
+    requests_per_minute = optional(number, 600)
+    # For paths that take passwords.
+    log_ins_per_minute = optional(number, 30)
+  })
+  default = null
+}
+
+variable "medgemma" {
+  description = "A MedGemma endpoint of our own on Vertex AI; null: none. It bills by the hour from the first apply."
+  type = object({
+    accept_eula       = bool
+    accelerator_count = optional(number, 2)
+    accelerator_type  = optional(string, "NVIDIA_L4")
+    machine_type      = optional(string, "g2-standard-24")
+    max_replicas      = optional(number, 1)
+    model             = optional(string, "publishers/google/models/medgemma@medgemma-4b-it")
+    # What a replica costs an hour, for the dashboard: from the price page of the location.
+    replica_hour_price = optional(number, 0)
+  })
+  default = null
+
+  validation {
+    condition     = var.medgemma == null || try(var.medgemma.accept_eula, false)
+    error_message = "Read the model's terms of use, then set accept_eula."
+  }
+}
+
+variable "min_instances" {
+  description = "Whether instances are kept warm as infra/functions.yaml says; false: every function scales to zero."
+  type        = bool
+  default     = true
+}
+
+variable "name" {
+  description = "Name of the deployment: put before names that are not the project's alone."
+  type        = string
+  default     = "dermadetect"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,19}$", var.name))
+    error_message = "3 to 20 small letters, digits or hyphens."
+  }
+}
+
+variable "operators" {
+  description = "IAM members who run the runbooks (group:…, user:…). Empty: owners of the project only."
+  type        = set(string)
+  default     = []
+}
+
+variable "project" {
+  description = "Project id. One environment is one project."
+  type        = string
+}
+
+variable "region" {
+  description = "Where functions, queues, buckets and keys are."
+  type        = string
+  default     = "europe-west4"
+}
+
+variable "release" {
+  description = "Name of the release, as `/version` and the logs show it: the commit."
+  type        = string
+  default     = "dev"
+}
+
+variable "secret_days" {
+  description = "Age of a secret, in days, at which operators are told to renew it."
+  type        = number
+  default     = 90
+}
+
+variable "secret_versions" {
+  description = "Which version of a secret the functions read, by name; the first, random one unless given. Values are added with gcloud, never here."
+  type        = map(string)
+  default     = {}
+}
+
+variable "settings" {
+  description = "Settings of .env.example that differ from their defaults, for every function."
+  type        = map(string)
+  default     = {}
+}
+
+variable "slo" {
+  description = "What is promised of sync: share of requests without a server's error, and share within the time."
+  type = object({
+    availability    = optional(number, 0.995)
+    latency         = optional(number, 0.95)
+    latency_seconds = optional(number, 5)
+  })
+  default = {}
+}
+
+variable "source_archive" {
+  description = "The functions' source, made by `python -m infra.ci.package`."
+  type        = string
+  default     = "../.build/source.zip"
+}
+
+variable "trigger" {
+  description = "When Cloud Build runs for this environment: a connected repository and a branch or tag; null: never."
+  type = object({
+    approval   = bool
+    branch     = optional(string)
+    repository = string
+    tag        = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.trigger == null || try((var.trigger.branch == null) != (var.trigger.tag == null), false)
+    error_message = "Give a branch or a tag."
+  }
+}
+
+variable "vertex" {
+  description = "A MedGemma endpoint that exists already: its full name. Ignored with `medgemma`. location is used by both."
+  type = object({
+    endpoint = optional(string, "")
+    location = optional(string, "europe-west4")
+  })
+  default = {}
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+import functions_framework
 from cloudevents.http import CloudEvent
 
 from shared import wiring
@@ -19,6 +20,7 @@ SETTINGS = wiring.begin()
 log = logging.getLogger("shared.jobs.analyse")
 
 
+@functions_framework.cloud_event
 def analyse(event: CloudEvent) -> None:
     """Entry point of the function. Raises `StoreUnavailable` to have the bell rung again."""
     bell = bell_of(event.get_data())

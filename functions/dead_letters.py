@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+import functions_framework
 from cloudevents.http import CloudEvent
 
 from shared import wiring
@@ -20,6 +21,7 @@ SETTINGS = wiring.begin()
 log = logging.getLogger("shared.jobs.dead_letters")
 
 
+@functions_framework.cloud_event
 def dead_letters(event: CloudEvent) -> None:
     """Entry point of the function. Raises `StoreUnavailable` to be called again."""
     bell = bell_of(event.get_data())

@@ -1,4 +1,4 @@
-"""`python -m infra.ci.check`: style, types. The same at a desk, in CI and in Cloud Build.
+"""`python -m infra.ci.check`: style, types, secrets. The same at a desk, in CI and in Cloud Build.
 
 Exit code 0 if everything is clean, 1 if anything is not; every check runs.
 """
@@ -12,6 +12,7 @@ CHECKS = (
     ("style", ("ruff", "check", ".")),
     ("format", ("ruff", "format", "--check", ".")),
     ("types", ("mypy",)),
+    ("secrets", ("infra.ci.leaks",)),
 )
 
 

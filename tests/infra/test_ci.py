@@ -1,0 +1,290 @@
+"""The scripts of the pipeline: each does what its page says, also when something is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.ci import guard, leaks, package, smoke, vulnerabilities
+from infra.local.table import load
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Answer = Callable[[str, bytes], tuple[int, Any]]
+
+
+@contextmanager
+def server(answer: Answer) -> Iterator[str]:
+    """A local server that answers JSON; yields its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, value = answer(self.path, body)
+            data = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+# --- package
+
+
+def test_the_archive_is_the_same_whoever_packs_it(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.zip", tmp_path / "b" / "b.zip"
+    digest = package.pack(first)
+    os.utime(ROOT / "main.py")
+    assert package.pack(second) == digest
+    assert first.read_bytes() == second.read_bytes()
+    assert digest == hashlib.sha256(first.read_bytes()).hexdigest()
+
+
+def test_the_archive_holds_what_runs_and_nothing_else(tmp_path: Path) -> None:
+    package.pack(tmp_path / "source.zip")
+    with zipfile.ZipFile(tmp_path / "source.zip") as archive:
+        names = archive.namelist()
+    assert {"main.py", "requirements.txt", "infra/openapi.json"} <= set(names)
+    assert {f"functions/{name}.py" for name in load()} <= set(names)
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"main.py", "requirements.txt", "functions", "shared", "infra"}
+    assert not [name for name in names if name.endswith(".pyc")]
+
+
+@pytest.mark.parametrize("name", load())
+def test_every_function_starts_from_the_archive_alone(name: str, tmp_path: Path) -> None:
+    package.pack(tmp_path / "source.zip")
+    with zipfile.ZipFile(tmp_path / "source.zip") as archive:
+        archive.extractall(tmp_path / "workspace")
+    code = (
+        "from functions_framework import create_app;"
+        f"app = create_app({name!r}, 'main.py', 'http');"
+        f"print(app.test_client().get('/health').status_code if {name!r} == 'status' else 200)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.'); {code}"],
+        cwd=tmp_path / "workspace",
+        env={**os.environ, "FUNCTION_TARGET": name},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "200"
+
+
+def test_the_statement_names_archive_commit_and_build(tmp_path: Path) -> None:
+    assert package.main(["--commit", "abc", "--build", "b1", "--to", str(tmp_path)]) == 0
+    said = json.loads((tmp_path / "provenance.json").read_text())
+    digest = hashlib.sha256((tmp_path / "source.zip").read_bytes()).hexdigest()
+    assert said["subject"][0]["digest"] == {"sha256": digest}
+    definition = said["predicate"]["buildDefinition"]
+    assert definition["externalParameters"] == {"commit": "abc"}
+    assert said["predicate"]["runDetails"]["metadata"] == {"invocationId": "b1"}
+
+
+# --- leaks
+
+
+def assembled(*parts: str) -> str:
+    """A key's form, put together here so that this file holds none."""
+    return "".join(parts)
+
+
+KEYS = {
+    "private key": assembled("-----BEGIN EC PRIV", "ATE KEY-----\nMHcCAQEEIBkg0000000000000000"),
+    "private key as JWK": assembled('{"kty": "OKP", "d": "', "A" * 43, '"}'),
+    "key file of a service account": assembled('"private_key', '_id": "', "0a" * 20, '"'),
+    "Google API key": assembled("AI", "za", "B" * 35),
+    "Google OAuth secret": assembled("GOC", "SPX-", "c" * 28),
+    "Google access token": assembled("ya", "29.", "d" * 40),
+    "GitHub token": assembled("gh", "p_", "e" * 36),
+    "Slack token": assembled("xo", "xb-", "1" * 24),
+    "AWS key": assembled("AK", "IA", "F" * 16),
+    "password in a URL": assembled("postgres://app:", "hunter22", "@db"),
+}
+
+
+def test_every_form_has_an_example() -> None:
+    assert set(KEYS) == set(leaks.FORMS)
+
+
+@pytest.mark.parametrize("form", KEYS)
+def test_a_key_is_found_and_not_repeated(form: str) -> None:
+    assert list(leaks.leaks(f"first line\nx = {KEYS[form]} # y\n")) == [(2, form)]
+
+
+@pytest.mark.parametrize("form", KEYS)
+def test_a_line_may_say_that_it_is_harmless(form: str) -> None:
+    assert not list(leaks.leaks(f"# leaks: none, an example {KEYS[form]}"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
+        "sha256 2b261045fb15045e22e8a4ff0543e77cbf316ef6594a0f34797f6da84174a310",
+        "PAGE_SECRET: page-secret",
+        "http://127.0.0.1:8080/a@b",
+        'the text "-----BEGIN PRIVATE KEY-----" in a sentence',
+    ],
+)
+def test_what_is_no_key_is_left_alone(text: str) -> None:
+    assert not list(leaks.leaks(text))
+
+
+def test_the_repository_has_no_leak(capsys: pytest.CaptureFixture[str]) -> None:
+    assert leaks.main() == 0, capsys.readouterr().out
+
+
+# --- vulnerabilities
+
+
+def osv(vulnerable: str) -> Answer:
+    def answer(path: str, body: bytes) -> tuple[int, Any]:
+        assert path == "/v1/querybatch"
+        queries = json.loads(body)["queries"]
+        assert all(q["package"]["ecosystem"] == "PyPI" and q["version"] for q in queries)
+        return 200, {
+            "results": [
+                {"vulns": [{"id": "PYSEC-1", "modified": "…"}]}
+                if q["package"]["name"] == vulnerable
+                else {}
+                for q in queries
+            ]
+        }
+
+    return answer
+
+
+def test_a_known_fault_of_an_installed_package_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    with server(osv("pyyaml")) as url:
+        assert vulnerabilities.main(["--osv", url]) == 1
+    assert "PYSEC-1" in capsys.readouterr().out
+
+
+def test_no_known_fault_passes() -> None:
+    with server(osv("nothing")) as url:
+        assert vulnerabilities.main(["--osv", url]) == 0
+
+
+def test_not_knowing_is_no_pass() -> None:
+    with server(lambda path, body: (503, {})) as url:
+        assert vulnerabilities.main(["--osv", url]) == 2
+    assert vulnerabilities.main(["--osv", "http://127.0.0.1:9"]) == 2
+    with server(lambda path, body: (200, {"results": []})) as url:
+        assert vulnerabilities.main(["--osv", url]) == 2
+
+
+def test_an_accepted_fault_says_why() -> None:
+    for fault, why in vulnerabilities.ACCEPTED.items():
+        assert len(why.split()) > 3, fault
+
+
+# --- guard
+
+
+@pytest.mark.parametrize(
+    ("kind", "actions", "lost"),
+    [
+        ("google_firestore_database", ["delete"], True),
+        ("google_firestore_database", ["delete", "create"], True),
+        ("google_storage_bucket", ["create", "delete"], True),
+        ("google_firestore_database", ["update"], False),
+        ("google_firestore_database", ["no-op"], False),
+        ("google_kms_crypto_key", ["create"], False),
+        ("google_storage_bucket_object", ["delete", "create"], False),
+    ],
+)
+def test_a_plan_that_loses_data_is_refused(kind: str, actions: list[str], lost: bool) -> None:
+    plan = {"resource_changes": [{"address": "it", "type": kind, "change": {"actions": actions}}]}
+    assert list(guard.losses(plan)) == (["it"] if lost else [])
+
+
+def test_the_guard_reads_a_plan_from_standard_input() -> None:
+    kind = "google_storage_bucket"
+    lost = {"address": "it", "type": kind, "change": {"actions": ["delete"]}}
+    for plan, code in (({}, 0), ({"resource_changes": [lost]}, 1)):
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.ci.guard"],
+            cwd=ROOT,
+            input=json.dumps(plan),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code
+        assert ("it" in done.stdout) is bool(code)
+
+
+def test_the_guard_knows_every_kind_that_holds_data() -> None:
+    from tests.infra.hcl import resources
+
+    kinds = {kind for kind, _, _ in resources()}
+    assert kinds >= guard.KEPT
+
+
+# --- smoke
+
+
+def deployment(**changes: tuple[int, Any]) -> Answer:
+    good: dict[str, tuple[int, Any]] = {
+        "/health": (200, {"status": "ok"}),
+        "/ready": (200, {"status": "ready"}),
+        "/version": (200, {"version": "r1", "product": "dermadetect"}),
+        "/openapi.json": (200, {"paths": {"/api/sync": {}}}),
+        "/api/sync": (401, {"error": {"code": "unauthenticated"}}),
+    }
+    answers = good | {f"/{key.replace('__', '/')}": value for key, value in changes.items()}
+    return lambda path, body: answers[path]
+
+
+def test_a_deployment_that_is_up_passes() -> None:
+    with server(deployment()) as url:
+        assert smoke.main([url + "/", "--release", "r1", "--wait", "0"]) == 0
+        assert smoke.main([url, "--wait", "0"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"health": (500, {})}, "/health"),
+        ({"ready": (503, {"error": {}})}, "/ready"),
+        ({"version": (200, {"version": "r0"})}, "/version"),
+        ({"openapi.json": (200, {})}, "/openapi.json"),
+        ({"api__sync": (200, {})}, "/api/sync without a token"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    change: dict[str, tuple[int, Any]], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server(deployment(**change)) as url:
+        assert smoke.main([url, "--release", "r1", "--wait", "0"]) == 1
+    assert capsys.readouterr().out.startswith(named)
+
+
+def test_no_answer_is_no_crash(capsys: pytest.CaptureFixture[str]) -> None:
+    assert smoke.main(["http://127.0.0.1:9", "--wait", "0"]) == 1
+    assert "/health" in capsys.readouterr().out

@@ -1,0 +1,381 @@
+"""Terraform says what the rest of the repository says, and gives away nothing.
+
+What can be told from the files alone is told here. `terraform validate` and `terraform test` need the
+provider and run in cloudbuild.yaml; where Terraform is installed, the format is checked too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from infra.local.table import load
+from shared.settings import Settings
+from tests.infra.hcl import (
+    ENVIRONMENTS,
+    ROOT,
+    TERRAFORM,
+    files,
+    local,
+    of_kind,
+    read,
+    resources,
+    variables,
+)
+
+FUNCTIONS = load()
+MODULE = TERRAFORM / "modules" / "function"
+
+#: Rights of functions that are being built; a line in access.tf gives nothing before their row is there.
+AHEAD = {"accounts", "files", "images", "review"}
+
+#: Variables that the platform reads, not our settings.
+PLATFORM = {"THREADS"}
+
+
+def text(name: str) -> str:
+    return (TERRAFORM / name).read_text("utf-8")
+
+
+# --- the table of functions
+
+
+def test_the_table_is_the_only_list_of_functions() -> None:
+    assert local("functions") == '${yamldecode(file("${path.module}/../infra/functions.yaml"))}'
+    [module] = [block["function"] for block in read(TERRAFORM / "functions.tf")["module"]]
+    assert module["for_each"] == "${local.functions}"
+
+
+def test_every_function_has_a_line_of_rights_and_every_line_a_function() -> None:
+    assert set(FUNCTIONS) <= set(local("access"))
+    assert set(local("access")) - set(FUNCTIONS) <= AHEAD
+
+
+def test_rights_are_words_that_the_module_knows() -> None:
+    nothing = local("nothing")
+    module = read(MODULE / "main.tf")["locals"][0]
+    for name, rights in local("access").items():
+        assert set(rights) <= set(nothing), name
+        assert rights.get("records", "none") in module["record_roles"], name
+        assert set(rights.get("photos", ())) <= set(module["photo_roles"]), name
+
+
+def test_only_functions_that_ring_may_ring_and_only_the_analyst_asks_the_model() -> None:
+    # what the code does: a function that imports the doorbell rings, one that runs jobs asks
+    rings, asks = set(), set()
+    for name in FUNCTIONS:
+        code = (ROOT / "functions" / f"{name}.py").read_text("utf-8")
+        if "wiring.doorbell" in code or "wiring.sweeper" in code:
+            rings.add(name)
+        if "wiring.runner" in code and "ANALYSE" in code:
+            asks.add(name)
+    granted = {name: local("access")[name] for name in FUNCTIONS}
+    assert {name for name in granted if granted[name].get("rings")} >= rings
+    assert {name for name in granted if granted[name].get("model")} == asks
+
+
+def service_config() -> dict[str, Any]:
+    body = of_kind("google_cloudfunctions2_function")["this"]
+    config: dict[str, Any] = body["service_config"][0]
+    return config
+
+
+def test_every_column_of_the_table_is_used() -> None:
+    config = service_config()
+    assert config["max_instance_request_concurrency"] == "${var.row.concurrency}"
+    assert "THREADS = tostring(var.row.concurrency)" in config["environment_variables"]
+    assert config["available_memory"] == "${var.row.memory}"
+    assert config["available_cpu"] == "${tostring(var.row.cpu)}"
+    assert config["timeout_seconds"] == "${var.row.timeout_seconds}"
+    assert config["max_instance_count"] == "${var.row.max_instances}"
+    assert "each.value.min_instances" in text("functions.tf")
+    [row] = [variables(MODULE / "variables.tf")["row"]["type"]]
+    for column in re.findall(r"(\w+) *=", row):
+        assert column in next(iter(FUNCTIONS.values())).__dataclass_fields__
+
+
+def test_only_public_functions_are_open_to_everybody() -> None:
+    everybody = [
+        (kind, body)
+        for kind, _, body in resources()
+        if re.search(r"allUsers|allAuthenticatedUsers", json.dumps(body))
+    ]
+    [(kind, body)] = everybody
+    assert kind == "google_cloud_run_service_iam_member"
+    assert body["count"] == "${local.public ? 1 : 0}"
+    assert read(MODULE / "main.tf")["locals"][0]["public"] == '${var.row.trigger == "http"}'
+
+
+@pytest.mark.parametrize("name", [n for n, row in FUNCTIONS.items() if row.trigger == "push"])
+def test_a_pushed_function_takes_events_although_it_is_deployed_with_an_address(name: str) -> None:
+    # Terraform deploys it without an event trigger, so the platform says "http"; the function itself
+    # must say that it takes events.
+    code = (
+        "import main; from functions_framework import _function_registry as registry;"
+        f"print(registry.get_func_signature_type({name!r}, 'http'))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "FUNCTION_TARGET": name, "FUNCTION_SIGNATURE_TYPE": "http"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "cloudevent"
+
+
+# --- settings and secrets
+
+
+def test_every_variable_that_terraform_sets_is_a_setting() -> None:
+    known = {spec.name.upper() for spec in fields(Settings)}
+    set_here = set(re.findall(r"\b([A-Z][A-Z_]{2,})\s*=", local("settings")))
+    assert {"RECORD_STORE", "GOOGLE_CLOUD_PROJECT", "VERTEX_ENDPOINT"} <= set_here
+    assert set_here <= known
+    of_module = re.findall(r"\b([A-Z][A-Z_]{2,})\s*=", service_config()["environment_variables"])
+    assert set(of_module) == PLATFORM
+    for environment in ENVIRONMENTS:
+        assert set(read(environment / "terraform.tfvars")["settings"]) <= known
+
+
+def test_choices_of_settings_are_choices_that_exist() -> None:
+    choices = {spec.name.upper(): spec.metadata["choices"] for spec in fields(Settings)}
+    for name, value in re.findall(r'\b([A-Z_]{4,}) = "([a-z]+)"', local("settings")):
+        assert value in choices[name]
+
+
+def test_every_secret_of_the_table_is_made_and_none_is_in_a_state() -> None:
+    assert (
+        local("secrets") == "${toset(flatten([for row in local.functions : values(row.secrets)]))}"
+    )
+    for kind in ("google_secret_manager_secret", "google_secret_manager_secret_version"):
+        [body] = of_kind(kind).values()
+        assert body["for_each"] == "${local.secrets}"
+    [version] = of_kind("google_secret_manager_secret_version").values()
+    assert "secret_data" not in version
+    assert "secret_data_wo" in version
+
+
+# --- Firestore
+
+
+def test_every_index_and_exemption_of_the_list_is_made() -> None:
+    assert "infra/firestore.indexes.json" in local("indexes")
+    assert "local.indexes.indexes" in local("composite")
+    assert "local.indexes.fieldOverrides" in local("fields")
+    [index] = of_kind("google_firestore_index").values()
+    [exemption] = of_kind("google_firestore_field").values()
+    assert index["for_each"] == "${local.composite}"
+    assert exemption["for_each"] == "${local.fields}"
+    assert index["dynamic"][0]["fields"]["for_each"] == "${each.value.fields}"
+
+
+def test_the_list_of_indexes_has_no_row_twice_and_no_part_that_would_be_left_out() -> None:
+    listed = json.loads((ROOT / "infra" / "firestore.indexes.json").read_text("utf-8"))
+    assert set(listed) == {"indexes", "fieldOverrides"}
+    keys = []
+    for index in listed["indexes"]:
+        assert set(index) == {"collectionGroup", "queryScope", "fields"}
+        parts = [f"{each['fieldPath']}:{each.get('order')}" for each in index["fields"]]
+        keys.append((index["collectionGroup"], *parts))
+        assert all(
+            set(each) in ({"fieldPath", "order"}, {"fieldPath", "arrayConfig"})
+            for each in index["fields"]
+        )
+    keys += [(each["collectionGroup"], each["fieldPath"]) for each in listed["fieldOverrides"]]
+    for field in listed["fieldOverrides"]:
+        assert set(field) <= {"collectionGroup", "fieldPath", "indexes", "ttl"}
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_database_can_be_restored_and_is_not_deleted_by_accident() -> None:
+    [database] = of_kind("google_firestore_database").values()
+    assert database["type"] == "FIRESTORE_NATIVE"
+    assert database["point_in_time_recovery_enablement"] == "POINT_IN_TIME_RECOVERY_ENABLED"
+    assert "DELETE_PROTECTION_ENABLED" in database["delete_protection_state"]
+    assert "ABANDON" in database["deletion_policy"]
+    assert set(of_kind("google_firestore_backup_schedule")) == {"daily", "weekly"}
+
+
+def test_the_rules_refuse_everybody() -> None:
+    rules = (ROOT / "infra" / "firestore.rules").read_text("utf-8")
+    assert re.findall(r"allow[^;]*;", rules) == ["allow read, write: if false;"]
+
+
+# --- queues
+
+
+def test_every_subscription_says_deadline_retry_and_that_it_never_expires() -> None:
+    for name, body in of_kind("google_pubsub_subscription").items():
+        assert "ack_deadline_seconds" in body, name
+        assert "retry_policy" in body, name
+        assert body["expiration_policy"] == [{"ttl": ""}], name
+    jobs = of_kind("google_pubsub_subscription")["jobs"]
+    assert "dead_letter_policy" in jobs["dynamic"][0]
+    assert "oidc_token" in jobs["push_config"][0]
+
+
+def test_a_push_may_take_longer_than_its_function() -> None:
+    jobs = of_kind("google_pubsub_subscription")["jobs"]
+    assert jobs["ack_deadline_seconds"] == "${local.functions[each.value].ack_deadline_seconds}"
+    for function in FUNCTIONS.values():
+        if function.topics:
+            assert function.ack_deadline_seconds > function.timeout_seconds
+
+
+def test_pubsub_may_move_dead_letters() -> None:
+    takes = of_kind("google_pubsub_subscription_iam_member")["dead_letters"]
+    puts = of_kind("google_pubsub_topic_iam_member")["dead_letters"]
+    assert (takes["role"], puts["role"]) == ("roles/pubsub.subscriber", "roles/pubsub.publisher")
+    assert takes["member"] == puts["member"] == "${local.agents.pubsub}"
+
+
+# --- nothing is open, nobody may do everything
+
+
+def test_no_bucket_is_public() -> None:
+    buckets = of_kind("google_storage_bucket")
+    assert buckets
+    for name, body in buckets.items():
+        assert body["public_access_prevention"] == "enforced", name
+        assert body["uniform_bucket_level_access"] is True, name
+        assert "default_kms_key_name" in body["encryption"][0], name
+        assert body["lifecycle_rule"], name
+
+
+def test_nobody_gets_a_role_that_means_everything() -> None:
+    for path in files():
+        found = re.findall(
+            r"roles/(?:owner|editor|viewer|[a-z]+\.owner|iam\.securityAdmin)\b", path.read_text()
+        )
+        assert not found, (path.name, found)
+
+
+def test_functions_get_their_roles_in_the_module_alone_and_few_on_the_project() -> None:
+    on_project = {
+        name
+        for name, body in of_kind("google_project_iam_member").items()
+        if "local.member" in body["member"]
+    }
+    assert on_project == {"model", "records"}
+    assert "condition" in of_kind("google_project_iam_member")["records"]
+
+
+def test_keys_are_renewed_and_kept() -> None:
+    [key] = of_kind("google_kms_crypto_key").values()
+    assert key["rotation_period"] == "7776000s"
+    assert key["lifecycle"] == [{"prevent_destroy": True}]
+
+
+def test_what_bills_by_the_hour_is_off_unless_asked_for() -> None:
+    assert variables(TERRAFORM / "variables.tf")["medgemma"]["default"] in (None, "null", "${null}")
+    for environment in ENVIRONMENTS:
+        assert read(environment / "terraform.tfvars")["medgemma"] is None
+
+
+# --- logs become numbers, numbers become alerts
+
+
+def test_every_log_line_that_is_counted_is_written_somewhere() -> None:
+    code = "".join(
+        path.read_text("utf-8")
+        for folder in ("shared", "functions")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    said = set(
+        re.findall(r'message=\(?"((?:[^"\\]|\\")+?)"', text("metrics.tf").replace('\\"', '"'))
+    )
+    said |= set(re.findall(r'OR "([^"]+)"\)', text("metrics.tf").replace('\\"', '"')))
+    assert "red case refused" in said
+    for message in said:
+        assert f'"{message}"' in code, message
+    for field in re.findall(r'field = "(\w+)"', text("metrics.tf")):
+        assert re.search(rf'"{field}":|\b{field}: int', code), field
+
+
+def test_every_alert_names_a_runbook_that_exists() -> None:
+    named = set()
+    for name in ("alerts.tf", "slo.tf"):
+        named |= set(re.findall(r"infra/runbooks/[\w-]+\.md", text(name)))
+    assert named
+    for runbook in named:
+        assert (ROOT / runbook).is_file(), runbook
+    assert "channels" in text("alerts.tf")
+    for name, body in of_kind("google_monitoring_alert_policy").items():
+        assert body["notification_channels"] == "${local.channels}", name
+        assert body["documentation"], name
+
+
+# --- environments
+
+
+def test_environments_differ_in_values_only() -> None:
+    assert [path.name for path in ENVIRONMENTS] == ["dev", "prod"]
+    shapes = [
+        {path.name: set(read_values(path)) for path in sorted(environment.iterdir())}
+        for environment in ENVIRONMENTS
+    ]
+    assert shapes[0] == shapes[1]
+    assert set(shapes[0]) == {"backend.config", "terraform.tfvars"}
+    assert shapes[0]["terraform.tfvars"] <= set(variables(TERRAFORM / "variables.tf"))
+
+
+def read_values(path: Any) -> dict[str, Any]:
+    import hcl2
+
+    found: dict[str, Any] = {
+        key: value for key, value in hcl2.loads(path.read_text("utf-8")).items() if key[:2] != "__"
+    }
+    return found
+
+
+def test_the_example_gives_everything_that_has_no_default() -> None:
+    declared = variables(TERRAFORM / "variables.tf")
+    needed = {name for name, body in declared.items() if "default" not in body}
+    example = text("terraform.tfvars.example")
+    given = set(read_values(TERRAFORM / "terraform.tfvars.example"))
+    assert needed <= given <= set(declared)
+    assert set(re.findall(r"^# (\w+) +=", example, re.M)) <= set(declared)
+
+
+def test_every_variable_and_output_says_what_it_is() -> None:
+    for path in files():
+        for kind in ("variable", "output"):
+            for block in read(path).get(kind, ()):
+                for name, body in block.items():
+                    assert body["description"][0].isupper(), (path.name, name)
+
+
+def test_variables_are_in_order() -> None:
+    for path in (TERRAFORM / "variables.tf", MODULE / "variables.tf"):
+        names = list(variables(path))
+        assert names == sorted(names)
+
+
+def test_provider_and_terraform_are_bounded() -> None:
+    [block] = read(TERRAFORM / "versions.tf")["terraform"]
+    assert block["required_providers"][0]["google"]["version"] == ">= 6.50, < 8.0"
+    assert "gcs" in block["backend"][0]
+
+
+def test_terraform_files_are_formatted() -> None:
+    if shutil.which("terraform") is None:
+        # Not a failure in CI either: cloudbuild.yaml runs it in an image that has it.
+        pytest.skip("terraform is not installed")
+    done = subprocess.run(
+        ["terraform", "fmt", "-check", "-recursive", "-diff", str(TERRAFORM)],
+        env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

@@ -309,8 +309,12 @@ def devices(call: Call) -> Response:
                 document.fields, now_ms, silent_ms, SETTINGS.clock_tolerance_seconds * 1000
             )
             shown = {name: document.fields.get(name) for name in _SHOWN_OF_DEVICES}
-            # Scopes that the caller has nothing to do with are none of the caller's business.
-            shown["scopes"] = [name for name in document.fields["scopes"] if name in scopes]
+            # Scopes that the caller has nothing to do with are none of the caller's business, nor is
+            # a record that may be theirs.
+            own = [name for name in document.fields["scopes"] if name in scopes]
+            if len(own) < len(document.fields["scopes"]):
+                shown |= {"rejected": [], "unknown_columns": None}
+            shown["scopes"] = own
             found[document.key] = {**shown, "problem": trouble}
     listed = sorted(
         found.values(), key=lambda entry: (entry["problem"] is None, entry["attempt_at"])

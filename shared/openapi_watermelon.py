@@ -284,7 +284,9 @@ def _raw(collection: Collection, word: str) -> Schema:
         **{item.name: says(_raw_value(item, sent=False), item.doc) for item in collection.fields},
         record.SCOPE: says(or_null(ID), f"The {word} that shares it."),
         record.CREATED: says(time, "When the server first stored it, ms."),
-        record.MODIFIED: says(time, "When it was last edited, by the corrected clock, ms."),
+        record.MODIFIED: says(
+            {**time, "minimum": 0}, "When it was last edited, by the corrected clock, ms."
+        ),
         "updated_at": says(time, "When the server last wrote it, ms."),
     }
     return {**fixed(**columns), "description": f"{collection.doc} As WatermelonDB takes it."}

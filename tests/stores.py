@@ -62,8 +62,17 @@ class Interrupted(RecordStore):
         *,
         behind: Position | None = None,
         fields: Sequence[str] | None = None,
+        even_if_newer: bool = False,
     ) -> Iterator[Change]:
-        return self.inner.changes(collection, scopes, after, read_at, behind=behind, fields=fields)
+        return self.inner.changes(
+            collection,
+            scopes,
+            after,
+            read_at,
+            behind=behind,
+            fields=fields,
+            even_if_newer=even_if_newer,
+        )
 
     def query(self, query: Query) -> Iterator[Document]:
         return self.inner.query(query)

@@ -80,6 +80,7 @@ class Phone:
         self.rows: dict[tuple[str, str], Json] = {}
         self.dirty: dict[tuple[str, str], Json] = {}
         self.refused: dict[tuple[str, str], Json] = {}  #: edits that the server does not take
+        self.met: set[tuple[str, str]] = set()  #: received or accepted in the present sync
         self.inbox: list[Json] = []  #: rejected records and conflicts, for the user to look at
 
     def now(self) -> float:
@@ -121,6 +122,8 @@ class Phone:
 
     def sync(self) -> Json:
         """Push and pull, page after page; returns the first page's answer."""
+        began_at = self.cursor
+        self.met = set()
         first = answer = self.send(self.request(), self)
         self.apply(answer)
         while answer["has_more"]:
@@ -129,6 +132,9 @@ class Phone:
                 page["limit"] = self.limit
             answer = self.send(page, self)
             self.apply(answer)
+        if began_at == 0:  # it lists no deletions, and an earlier one may have broken off
+            for key in self.rows.keys() - self.met - self.dirty.keys():
+                del self.rows[key]
         return first
 
     def apply(self, answer: Json) -> None:
@@ -136,6 +142,7 @@ class Phone:
         for table, ids in answer["accepted"].items():
             for record_id in ids:
                 self.dirty.pop((table, record_id), None)
+                self.met.add((table, record_id))
         self.inbox += answer["rejected"] + answer["conflicts"]
         for item in answer["rejected"]:
             # What was refused stays here for its author to mend, but is not sent unchanged for ever.
@@ -147,6 +154,7 @@ class Phone:
         for table, rows in answer["server_updates"].items():
             for row in rows:
                 self.rows[table, row["id"]] = row
+                self.met.add((table, row["id"]))
         for table, ids in answer["deleted"].items():
             for record_id in ids:
                 self.rows.pop((table, record_id), None)

@@ -222,7 +222,10 @@ class FirestoreStore(RecordStore):
         *,
         behind: Position | None = None,
         fields: Sequence[str] | None = None,
+        even_if_newer: bool = False,
     ) -> Iterator[Change]:
+        # Firestore shows what was there at `read_at`, whatever was written since: nothing to do for
+        # `even_if_newer`.
         scopes = check_scopes(scopes)
         check_fields(fields or ())
         if not scopes:

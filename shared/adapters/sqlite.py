@@ -89,6 +89,9 @@ CREATE TABLE IF NOT EXISTS newest (
 INSERT OR IGNORE INTO newest VALUES (1, 0);
 """
 
+#: A version that no commit will have.
+_FOR_EVER = 2**62
+
 _NEWEST = "SELECT version FROM newest"
 # CROSS JOIN fixes the order: walk the list of ids, look each one up.
 _FIND = (
@@ -177,9 +180,12 @@ class SqliteStore(RecordStore):
         *,
         behind: Position | None = None,
         fields: Sequence[str] | None = None,
+        even_if_newer: bool = False,
     ) -> Iterator[Change]:
         scopes = check_scopes(scopes)
         check_fields(fields or ())
+        if even_if_newer:
+            read_at = _FOR_EVER
         # One branch a scope: each walks the index in order and SQLite merges them as they run. A
         # plain `scope IN (…) ORDER BY version` would sort everything before its first row.
         branch = (

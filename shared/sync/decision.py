@@ -168,7 +168,7 @@ class Decision:
                 address = self._moved_to(entry) if fault.code in _MAY_BE_LATE else None
                 if address is not None:
                     fault = _moved()
-                self._refuse(_refusal(entry, fault), address)
+                self._refuse(_refusal(entry, fault), address, self._place(entry))
                 have = self.documents.get(entry.key)
                 if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
                     self.outcome.show[entry.key] = None
@@ -492,6 +492,10 @@ class Decision:
         return verdict
 
     def _unseen(self, have: Document) -> bool:
+        if self.request.pulled_first:
+            # A phone that pulls first has pulled its own last push too; if not, this push is one that
+            # the network held back, and would undo what came after it.
+            return record.client_version(have) > self.request.cursor_ms * 1000
         return unseen(
             have,
             device=self.caller.device,
@@ -543,19 +547,25 @@ class Decision:
         if content_hash is not None:
             self.tallies.setdefault(table, Tally()).add(content_hash)
 
-    def _refuse(self, refusal: Refusal, address: str | None = None) -> None:
+    def _refuse(
+        self, refusal: Refusal, address: str | None = None, place: str | None = None
+    ) -> None:
         self.outcome.rejected.append(refusal)
-        self._keep(refusal, address)
+        self._keep(refusal, address, place)
 
-    def _keep(self, refusal: Refusal, address: str | None) -> None:
-        """A copy of what is not stored. `address`: the scope whose people should see it."""
+    def _keep(self, refusal: Refusal, address: str | None, place: str | None = None) -> None:
+        """A copy of what is not stored.
+
+        `address`: the scope that cares for the record by now; `place`: the caller's own scope that it
+        is about, as far as that can be told.
+        """
         urgent = isinstance(refusal.raw, Mapping) and self.product.urgent(
             refusal.table, refusal.raw
         )
         self.outcome.urgent += urgent
         text = orjson.dumps(refusal.raw).decode()
         fields = {
-            record.SCOPE: address or self._only_scope(),
+            record.SCOPE: address or place or self._only_scope(),
             "late": True if address else None,
             "open": True if address or urgent else None,
             record.AUTHOR: self.caller.user_id,
@@ -569,6 +579,15 @@ class Decision:
             "raw_whole": len(text) <= _MAX_KEPT,
         }
         self._log("quarantine", fields, ("table", "record_id", "raw", record.AUTHOR))
+
+    def _place(self, entry: Entry) -> str | None:
+        """The scope that a refused record is about: its own, its parent's, or the one it names."""
+        values = entry.coerced.values if entry.coerced is not None else None
+        for key in (entry.key, self._parent_key(entry, values)):
+            have = None if key is None else self.documents.get(key)
+            if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
+                return str(have.fields[record.SCOPE])
+        return entry.scope_id if entry.scope_id in self.members.roles else None
 
     def _only_scope(self) -> str | None:
         return self.members.scopes[0] if len(self.members.scopes) == 1 else None

@@ -122,7 +122,7 @@ def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "user_id": attempt.caller.user_id,
         "device": attempt.caller.device,
-        "scopes": list(attempt.scopes) or before.get("scopes"),
+        "scopes": list(attempt.scopes),
         "dialect": attempt.dialect,
         "attempt_at": attempt.at_ms,
         "ok_at": before.get("ok_at") if failed else attempt.at_ms,

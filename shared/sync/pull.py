@@ -49,6 +49,9 @@ SCOPES_A_QUERY = 30
 #: A page must be asked for within this time, ms: snapshots are readable for an hour.
 PAGE_LIFE_MS = 50 * 60_000
 
+#: Pushes that a phone may try before what was taken from it is deleted there.
+_CHANCES = 3
+
 _MASK_IDS = (record.SCOPE, record.DELETED)
 
 
@@ -250,8 +253,10 @@ class Puller:
 
         A phone that pulls first loses what it has not pushed yet of a record that a pull deletes. So
         records that were taken away after the cursor are not deleted by this pull; its new cursor
-        lies just before the first of them. The push that follows delivers the edits (`push`,
-        "moved"), and the pull from that very cursor lists the deletions. No state is kept.
+        lies a few ms before the first of them. The push that follows delivers the edits (`decision`,
+        "moved"). Each further pull brings the cursor a ms nearer, a chance more for a push that the
+        network swallowed; the pull from the last of these cursors lists the deletions. No state is
+        kept.
         """
         taken: list[int] = []  # when, µs
         for segment in segments:
@@ -268,7 +273,8 @@ class Puller:
         before_ms = (min(taken, default=0) - 1) // 1000
         if cursor_ms >= before_ms:
             return segments, None
-        return [item for item in segments if item.mode not in ("lost", "moved")], before_ms
+        waiting = [item for item in segments if item.mode not in ("lost", "moved")]
+        return waiting, max(before_ms - _CHANCES + 1, cursor_ms + 1)
 
     @staticmethod
     def _groups(mode: str, table: str, scopes: Sequence[str], after: int) -> list[Segment]:
@@ -342,6 +348,8 @@ class Puller:
                     snapshot,
                     behind=behind if at == 0 else None,
                     fields=_MASK_IDS if segment.mode == "lost" else None,
+                    # The scope is not listed again: what is edited meanwhile must come too.
+                    even_if_newer=segment.mode == "lost",
                 )
             )
         if self._pool is None:

@@ -181,10 +181,13 @@ class RecordStore(Protocol):
         *,
         behind: Position | None = None,
         fields: Sequence[str] | None = None,
+        even_if_newer: bool = False,
     ) -> Iterator[Change]:
         """Documents of up to 30 scopes (`scope_id`) with after < version <= read_at, in a stable order.
 
-        `after` 0 lists everything. A document may come twice over two listings, never be missed.
+        `after` 0 lists everything. `even_if_newer`: every document that is there at `read_at` comes,
+        also one that is written again before the listing reaches it; a store without history gives
+        it as it is then. A document may come twice over two listings, never be missed.
         The iterator may be abandoned at any point; its memory is flat.
         """
         ...

@@ -850,6 +850,17 @@ def test_a_polling_reader_misses_nothing_that_four_writers_commit(open_store: Op
     assert {(key, max(versions)) for key, versions in committed.items()} <= set(seen)
 
 
+def test_a_listing_may_ask_for_what_is_written_meanwhile_too(store: RecordStore) -> None:
+    names = "abcd"
+    store.commit([put(Key("cases", name), {"scope_id": "s", "n": 1}, ABSENT) for name in names])
+    read_at = store.read([A]).read_at
+    store.commit([patch(Key("cases", "b"), {"n": 2}, None)])
+    plain = {change.document.key.id for change in store.changes("cases", ["s"], 0, read_at)}
+    every = store.changes("cases", ["s"], 0, read_at, even_if_newer=True)
+    assert {change.document.key.id for change in every} == set(names)
+    assert plain >= set("acd")
+
+
 # -- query ---------------------------------------------------------------------------------------
 
 

@@ -1741,6 +1741,18 @@ REVOCATION = (
             "edits_of_a_moved_record_are_heard_before_the_phone_drops_it",
         ),
         (
+            "a push has one chance",
+            "max(before_ms - _CHANCES + 1, cursor_ms + 1)",
+            "before_ms",
+            "a_push_that_the_network_swallowed_has_more_chances",
+        ),
+        (
+            "what is edited while a lost team is listed stays on the phone",
+            'even_if_newer=segment.mode == "lost",',
+            "",
+            f"{_PULL}:what_is_edited_while_a_lost_team_is_listed_goes_too",
+        ),
+        (
             "the latest loss decides, not the first",
             "(min(taken, default=0) - 1)",
             "(max(taken, default=0) - 1)",
@@ -1762,6 +1774,12 @@ REVOCATION = (
             'return write.key.collection == "conflicts" or bool(write.fields.get("late"))',
             'return write.key.collection == "conflicts"',
             "an_edit_in_a_push_that_is_stale_is_kept_all_the_same",
+        ),
+        (
+            "a push that the network held back undoes a later one",
+            "return record.client_version(have) > self.request.cursor_ms * 1000",
+            "pass",
+            f"{_MELON}:a_push_that_comes_late_does_not_undo_a_later_one",
         ),
         (
             "a leaver is not heard",

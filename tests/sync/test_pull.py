@@ -94,6 +94,23 @@ def test_a_phone_that_comes_back_to_its_team_gets_it_again(clinic: Clinic) -> No
     assert ids(two) == {"p0", "p1"}
 
 
+def test_what_is_edited_while_a_lost_team_is_listed_goes_too(clinic: Clinic) -> None:
+    one, two = team_of(clinic, "chw1", "chw2")
+    register(one, 4)
+    two.sync()
+    clinic.leave("chw2")
+    two.limit = 1
+    answer = two.send(two.request(), two)
+    two.apply(answer)
+    for number in range(4):
+        one.save("patients", f"p{number}", demographics={"n": "edited"})
+    one.sync()
+    while answer["has_more"]:
+        answer = two.send({"page": answer["next_page"], "limit": 1}, two)
+        two.apply(answer)
+    assert ids(two) == set()
+
+
 def test_a_record_that_moved_away_is_dropped_and_arrives_where_it_went(clinic: Clinic) -> None:
     one, two = team_of(clinic, "chw1", "chw2")
     (three,) = team_of(clinic, "chw3", team="team2")

@@ -410,6 +410,20 @@ def test_a_cursor_from_before_the_epoch_gets_everything_and_no_deletions(clinic:
     assert ([row["id"] for row in sets["updated"]], sets["deleted"]) == (["p1"], [])
 
 
+def test_a_push_that_comes_late_does_not_undo_a_later_one(clinic: Clinic) -> None:
+    one = Melon(clinic)
+    one.push(created(patient()))
+    since = one.pull()["timestamp"]
+    late = updated(patient(demographics='{"edit":1}'))
+    # its answer was lost, the phone went on; now the network delivers it once more
+    one.push(late, since)
+    pass_millisecond()
+    one.push(updated(patient(demographics='{"edit":2}')), one.pull(since)["timestamp"])
+    with pytest.raises(StalePush):
+        one.push(late, since, fingerprint="another attempt")
+    assert clinic.fields("patients", "p1")["demographics"] == '{"edit":2}'
+
+
 def test_lost_and_new_teams_come_table_by_table(clinic: Clinic) -> None:
     clinic.join("chw2", "team2")
     one, other = Melon(clinic), Melon(clinic, "chw2", "other")
@@ -418,7 +432,8 @@ def test_lost_and_new_teams_come_table_by_table(clinic: Clinic) -> None:
     since = one.pull()["timestamp"]
     case2 = {"id": "c2", "patient_id": "p2", "last_modified_at": wall_ms()}
     other.push({**created(patient("p2")), **created(case2, table="cases")})
-    pass_millisecond()
+    for _ in range(8):
+        pass_millisecond()
     clinic.leave("chw1", "team1")
     clinic.join("chw1", "team2")
     first = one.pull(since)
@@ -426,7 +441,7 @@ def test_lost_and_new_teams_come_table_by_table(clinic: Clinic) -> None:
     for table, new in (("patients", "p2"), ("cases", "c2")):
         assert first["changes"][table]["deleted"] == []
         assert [row["id"] for row in first["changes"][table]["updated"]] == [new]
-    second = one.pull(first["timestamp"])
+    second = one.pull(one.pull(one.pull(first["timestamp"])["timestamp"])["timestamp"])
     assert "sync_again" not in second
     for table, gone, new in (("patients", "p1", "p2"), ("cases", "c1", "c2")):
         assert second["changes"][table]["deleted"] == [gone]

@@ -25,6 +25,8 @@ from typing import Any
 
 from shared.accounts import membership
 from shared.errors import Contended, Fault
+from shared.jobs import transfer
+from shared.products.dermadetect import PRODUCT
 from shared.sync.store import Key as StoreKey
 from shared.sync.store import Query, RecordStore
 from tests.sync.fleet import checks, proxy
@@ -389,28 +391,13 @@ class Campaign:
 
 
 def move_patient(store: RecordStore, patient_id: str, to_scope: str) -> bool:
-    """Move a patient with its cases to another team; False where the server cannot do that yet."""
-    try:
-        from shared.sync import transfer  # type: ignore[attr-defined, unused-ignore]
-    except ImportError:
-        return False
-    from shared.products.dermadetect import PRODUCT
-
+    """Move a patient with its cases to another team; False if there is nothing to move."""
     key = StoreKey("patients", patient_id)
     if key not in store.read([key]).documents:
         return False
     try:
         transfer.move(store, PRODUCT, key, to_scope, _now_ms())
     except Fault:  # overtaken, or there is nothing to move
-        return False
-    return True
-
-
-def can_move() -> bool:
-    """Whether the server can move patients."""
-    try:
-        from shared.sync import transfer  # type: ignore[attr-defined, unused-ignore]  # noqa: F401
-    except ImportError:
         return False
     return True
 

@@ -233,7 +233,7 @@ class Phone:
 class BatchPhone(Phone):
     """A phone of `POST /api/sync`. `partial` sends edited columns only, as some apps do.
 
-    `careful` adds two rules to those of the guide, each against a loss that campaigns without it find:
+    `careful`: it keeps two rules of the guide. Each is there for a loss that campaigns without it find:
 
     - A sync that had to pass over a row, because its user edited the record meanwhile, does not move
       the cursor. Else the server takes that row for seen, and the edit that follows overwrites it
@@ -448,6 +448,7 @@ class WatermelonPhone(Phone):
     def __init__(self, *args: Any, home: str | None = None, **more: Any) -> None:
         super().__init__(*args, **more)
         self.home = home
+        self._again = False  #: the server asked for one more sync
         self.pulled_at: int | None = None
         self._tables: dict[str, dict[str, Json]] = {table: {} for table in TABLES}
         self._refused: dict[Key, str] = {}
@@ -497,7 +498,7 @@ class WatermelonPhone(Phone):
         try:
             for _ in range(_MOST_STALE):
                 done = self._synchronize(meanwhile)
-                if done is not None:
+                if done is not None and not self._again:
                     self.ledger.count("syncs", int(done))
                     return done
                 meanwhile = _nothing
@@ -512,6 +513,7 @@ class WatermelonPhone(Phone):
             return False
         self._apply(pulled.body["changes"])
         self.pulled_at = int(pulled.body["timestamp"])
+        self._again = bool(pulled.body.get("sync_again"))
         self.ledger.note(self.name, None, f"has pulled, cursor {self.pulled_at}")
         changes, sent = self._local_changes()
         if not sent:

@@ -8,6 +8,7 @@ refuses one that is not listed here.
 from __future__ import annotations
 
 from shared import errors
+from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.errors import Fault
 from shared.sync import record
 from shared.sync.collection import MAX_RECORD_BYTES
@@ -29,6 +30,9 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "time_in_milliseconds": "A time is in milliseconds where seconds are counted. `field` "
         "names it. A fault of the app.",
         "time_in_seconds": _IN_SECONDS,
+        "invalid_email": "`email` is no e-mail address. Ask the user to correct it.",
+        "password_length": f"A password has {SHORTEST} to {LONGEST} characters; `field` names it. "
+        "Ask the user for another one.",
     },
     errors.InvalidCursor: {
         "invalid_cursor": "`last_sync_timestamp`, `page` or `last_pulled_at` is none that this "
@@ -51,9 +55,30 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "token_missing": "There is no bearer token. Log in, then send the same request again.",
         "token_expired": "Refresh the token, then send the same request again.",
         "token_invalid": "The token cannot be used here. Log in, then send the same request again.",
+        "credentials_wrong": "E-mail or password is wrong. Ask the user again.",
+        "refresh_invalid": "The refresh token is unknown or too old. Ask the user to log in; records "
+        "stay on the phone.",
+        "refresh_reused": "A refresh token was used that had been replaced: it may have been stolen. "
+        "The session is over. Tell the user, and ask to log in; records stay on the phone.",
+        "session_ended": "The user logged out, or the password was changed. Ask to log in; records "
+        "stay on the phone.",
     },
     errors.Forbidden: {
-        "forbidden": "The user is known and may not do this. Sending it again cannot help."
+        "forbidden": "The user is known and may not do this. Sending it again cannot help.",
+        "invite_needed": "Nobody registers here without a code. Ask the user for one.",
+        "invite_invalid": "The code is mistyped, expired or used up. Ask the user for another one.",
+    },
+    errors.Taken: {
+        "email_taken": "There is an account of this e-mail address. Log in instead; also after a "
+        "registration whose answer was lost.",
+        "scope_taken": "The id belongs to another scope. Make another one.",
+    },
+    errors.TooManyTries: {
+        "too_many_tries": "Too many wrong tries. Send the request again after `Retry-After` seconds."
+    },
+    errors.KeysUnavailable: {
+        "keys_unavailable": "The token cannot be judged now; it may well be good. Keep it, and send "
+        "the same request again after `Retry-After` seconds."
     },
     errors.NotFound: {
         "not_found": "There is nothing at this path, or nothing that the caller may see."

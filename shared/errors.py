@@ -8,6 +8,7 @@
     │   ├── StalePush              409 stale_push
     │   ├── ParentDeleted          409 parent_deleted
     │   ├── Purged                 410 purged
+    │   ├── Taken                  409 email_taken, scope_taken
     │   ├── PageExpired            410 page_expired
     │   ├── RequestTooLarge        413 request_too_large
     │   ├── UnsupportedEncoding    415 unsupported_encoding
@@ -15,8 +16,10 @@
     │   ├── NotFound               404 not_found
     │   └── MethodNotAllowed       405 method_not_allowed
     ├── AccessFault                who is asking
-    │   ├── Unauthenticated        401 token_missing, token_invalid, token_expired
-    │   └── Forbidden              403 forbidden
+    │   ├── Unauthenticated        401 token_missing, token_invalid, token_expired, or of a log-in
+    │   ├── Forbidden              403 forbidden, or of an invite
+    │   ├── TooManyTries           429 too_many_tries
+    │   └── KeysUnavailable        503 keys_unavailable: a token cannot be judged now
     ├── StoreFault                 the record store
     │   ├── Contended              503 busy: a precondition failed; read again and decide anew
     │   ├── CommitTooBig           500 the caller must split its commit
@@ -127,6 +130,13 @@ class Purged(RequestFault):
     status = 410
 
 
+class Taken(RequestFault):
+    """The name that was asked for belongs to somebody else."""
+
+    code = "email_taken"
+    status = 409
+
+
 class PageExpired(RequestFault):
     """A page of a sync that began too long ago: start the sync again."""
 
@@ -185,6 +195,22 @@ class Forbidden(AccessFault):
 
     code = "forbidden"
     status = 403
+
+
+class TooManyTries(AccessFault):
+    """Too many wrong tries at this account or from this address. Wait `retry_after_s`."""
+
+    code = "too_many_tries"
+    status = 429
+    retryable = True
+
+
+class KeysUnavailable(AccessFault):
+    """The keys that tokens are checked against cannot be had. The token may well be good."""
+
+    code = "keys_unavailable"
+    status = 503
+    retryable = True
 
 
 class StoreFault(Fault):

@@ -23,9 +23,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared import errors, openapi_batch, openapi_support, openapi_watermelon
+from shared import errors, openapi_accounts, openapi_batch, openapi_support, openapi_watermelon
 from shared.codes import ERROR_CODES
 from shared.errors import Fault
+from shared.openapi_accounts import ACCOUNTS_ONLY
 from shared.openapi_page import page
 from shared.openapi_parts import TEXT, Operation, Schema, bullets, fixed, header, ref, says
 from shared.products import dermadetect
@@ -46,11 +47,12 @@ _STATUS_WORDS = {
     403: "Not allowed.",
     404: "Nothing here.",
     405: "Another method is needed.",
-    409: "Something else comes first.",
+    409: "Not as things stand.",
     410: "Too late.",
     413: "Too large.",
     415: "Unknown encoding.",
     426: "The app is too old.",
+    429: "Too many wrong tries.",
     500: "A fault on our side.",
     503: "Not now. Nothing is lost: send the very same request again.",
 }
@@ -120,7 +122,7 @@ _STATUS: tuple[Operation, ...] = (
 )
 
 #: Modules of operations, in the order of the document; see `shared.openapi_parts`.
-_PARTS = (openapi_batch, openapi_watermelon, openapi_support)
+_PARTS = (openapi_batch, openapi_watermelon, openapi_support, openapi_accounts)
 
 
 def document(product: Product) -> Schema:
@@ -143,6 +145,7 @@ def document(product: Product) -> Schema:
         "tags": [
             {"name": "sync", "description": "What phones call."},
             {"name": "support", "description": "What supervisors and doctors call."},
+            {"name": "accounts", "description": "Who somebody is, and who is in a scope."},
             {"name": "status", "description": "What operators and tools call. Needs no token."},
         ],
         "paths": paths,
@@ -247,9 +250,21 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
             "headers": _answer_headers("X-Request-Id", *operation.answer_headers),
             "content": {operation.content_type: content},
         },
-        **_errors((*operation.faults, *_EVERYWHERE), operation.never),
+        **_errors((*_with_keys(operation.faults), *_EVERYWHERE), _never(operation)),
     }
     return said
+
+
+def _never(operation: Operation) -> tuple[str, ...]:
+    """Codes of its faults that it does not answer: those of accounts are answered by accounts alone."""
+    elsewhere = () if operation in openapi_accounts.OPERATIONS else ACCOUNTS_ONLY
+    return (*operation.never, *elsewhere)
+
+
+def _with_keys(faults: Sequence[type[Fault]]) -> tuple[type[Fault], ...]:
+    """Whoever judges tokens may lack the keys for it."""
+    judges = errors.Unauthenticated in faults
+    return (*faults, errors.KeysUnavailable) if judges else tuple(faults)
 
 
 def _answer_headers(*names: str) -> Schema:
@@ -271,7 +286,9 @@ def _errors(faults: Iterable[type[Fault]], never: Sequence[str]) -> dict[str, Sc
 
 def _error_answer(status: int, codes: Mapping[str, str], shape: str) -> Schema:
     headers = ["X-Request-Id"]
-    headers += {401: ["WWW-Authenticate"], 503: ["Retry-After"]}.get(status, [])
+    headers += {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(
+        status, []
+    )
     narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
     return {
         "description": f"{_STATUS_WORDS[status]}\n\n{bullets(codes.items())}",

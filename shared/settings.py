@@ -17,6 +17,9 @@ from typing import Any
 
 from shared.errors import ConfigurationFault
 
+#: An address that keys may come from: https, or this machine (tests); or nothing.
+_HTTPS = r"(https://[^\s/?#]+[^\s]*|http://(127\.0\.0\.1|localhost):\d+[^\s]*)?"
+
 
 def _setting(
     default: Any,
@@ -53,9 +56,21 @@ class Settings:
         "Who analyses red cases. The scripted model has no clinical value and says so.",
         choices=("scripted", "vertex"),
     )
-    key_store: str = _setting("files", "Where keys are kept.", choices=("files",))
+    key_store: str = _setting(
+        "files",
+        "Where the keys that sign tokens are kept.",
+        choices=("files", "secret_manager"),
+    )
+    signing_keys_secret: str = _setting(
+        "signing-keys", "Name of the secret with the signing keys in Secret Manager."
+    )
+    secret_manager_endpoint: str = _setting(
+        "", "Another address of the Secret Manager API (tests); empty: Google's."
+    )
 
-    google_cloud_project: str = _setting("", "Project of Firestore, Pub/Sub and Vertex AI.")
+    google_cloud_project: str = _setting(
+        "", "Project of Firestore, Pub/Sub, Vertex AI and Secret Manager."
+    )
     firestore_database: str = _setting("(default)", "Firestore database id.")
     topic_prefix: str = _setting("", "Put before the names of Pub/Sub topics.")
     service_version: str = _setting("dev", "The release, as `/version` and the logs name it.")
@@ -66,6 +81,32 @@ class Settings:
         30, "Clock difference between servers that a token may show, seconds.", low=0, high=300
     )
     token_jwks: str = _setting("", "Public keys as JWKS text; empty: read from the key store.")
+    token_jwks_url: str = _setting(
+        "", "Where public keys are fetched as JWKS, by https; empty: TOKEN_JWKS or the key store."
+    )
+    oidc_issuer: str = _setting(
+        "", "An outside issuer whose tokens are taken too (OpenID Connect); empty: none."
+    )
+    oidc_audience: str = _setting("", "The `aud` that tokens of the outside issuer must carry.")
+    oidc_jwks_url: str = _setting(
+        "", "Where its keys are; empty: where its discovery document says."
+    )
+    accounts_secret: str = _setting(
+        "",
+        "Keys the hashes of the accounts function, at least 32 characters; empty: the key store "
+        "makes and keeps one.",
+        secret=True,
+    )
+    refresh_days: int = _setting(
+        90, "How long a phone may stay away before it must log in again, days.", low=1, high=400
+    )
+    trusted_proxies: int = _setting(
+        0,
+        "Entries of X-Forwarded-For that our own proxies write: 2 behind Google's load balancer, "
+        "1 for Cloud Run alone, 0 without a proxy.",
+        low=0,
+        high=5,
+    )
     page_secret: str = _setting(
         "",
         "Signs page tokens, at least 32 characters; empty: the key store makes and keeps one.",
@@ -163,6 +204,7 @@ class Settings:
                 ("RECORD_STORE=firestore", self.record_store == "firestore"),
                 ("JOB_QUEUE=pubsub", self.job_queue == "pubsub"),
                 ("MODEL=vertex", self.model == "vertex"),
+                ("KEY_STORE=secret_manager", self.key_store == "secret_manager"),
             )
             if chosen
         ]
@@ -176,6 +218,17 @@ class Settings:
             raise _absurd("KILL_FOLDER", "is for tests and must not be set on Cloud Run")
         if self.page_secret and len(self.page_secret) < 32:
             raise _absurd("PAGE_SECRET", "needs at least 32 characters")
+        if self.key_store == "secret_manager" and not (self.token_jwks or self.token_jwks_url):
+            raise _absurd("TOKEN_JWKS_URL", "is needed with KEY_STORE=secret_manager")
+        if self.accounts_secret and len(self.accounts_secret) < 32:
+            raise _absurd("ACCOUNTS_SECRET", "needs at least 32 characters")
+        if self.oidc_issuer and not self.oidc_audience:
+            raise _absurd("OIDC_AUDIENCE", "is needed with OIDC_ISSUER")
+        if self.oidc_issuer and self.oidc_issuer == self.token_issuer:
+            raise _absurd("OIDC_ISSUER", "must not be TOKEN_ISSUER")
+        for name in ("token_jwks_url", "oidc_issuer", "oidc_jwks_url"):
+            if not re.fullmatch(_HTTPS, getattr(self, name)):
+                raise _absurd(name.upper(), "must be an https address")
         if self.lease_seconds <= self.model_timeout_seconds:
             raise _absurd("LEASE_SECONDS", "must be longer than MODEL_TIMEOUT_SECONDS")
         if self.max_inflated_bytes < self.max_body_bytes:

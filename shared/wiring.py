@@ -9,13 +9,24 @@ from __future__ import annotations
 import time
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared import killpoints, telemetry
-from shared.accounts.keys import SigningKeys, VerificationKeys
-from shared.accounts.tokens import TokenPolicy
+from shared.accounts.jwks import RemoteKeys
+from shared.accounts.keys import (
+    JwksText,
+    KeyStore,
+    RingKeys,
+    Several,
+    TokenPolicy,
+    VerificationKeys,
+)
+from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
+from shared.accounts.policy import AccountPolicy
 from shared.ai.gateway import Gateway
 from shared.ai.model import Model
 from shared.audit import Sealer
+from shared.errors import ConfigurationFault
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
@@ -26,13 +37,16 @@ from shared.jobs.runner import Runner, Task
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
-from shared.products.dermadetect import ANALYSE, PRODUCT
+from shared.products.dermadetect import ACCOUNTS, ANALYSE, PRODUCT
 from shared.settings import Settings, current
 from shared.sync.collection import Product
 from shared.sync.pull import Puller
 from shared.sync.push import Pusher
 from shared.sync.retention import Purger
 from shared.sync.store import RecordStore
+
+if TYPE_CHECKING:
+    from shared.accounts.desk import Desk
 
 #: Calls to the model that one attempt may make: the question and one repair.
 _CALLS_AN_ATTEMPT = 2
@@ -96,21 +110,106 @@ def doorbell() -> Doorbell:
 
 @cache
 def verification_keys() -> VerificationKeys:
-    """Public keys that access tokens are checked against."""
-    from shared.adapters.file_keys import FileKeys, JwksKeys
+    """Public keys that access tokens are checked against: ours, and those of an outside issuer."""
+    outside = _outside_keys()
+    return _own_keys() if outside is None else Several((_own_keys(), outside))
 
+
+def _own_keys() -> VerificationKeys:
     chosen = settings()
     if chosen.token_jwks:
-        return JwksKeys(chosen.token_jwks)
+        return JwksText(chosen.token_jwks)
+    if chosen.token_jwks_url:
+        from shared.adapters.http_get import get
+
+        return RemoteKeys(lambda: get(chosen.token_jwks_url), time.time)
+    from shared.adapters.file_keys import FileKeys
+
+    return FileKeys(chosen.data_path / "keys")
+
+
+def _outside_keys() -> VerificationKeys | None:
+    chosen = settings()
+    if not chosen.oidc_issuer:
+        return None
+    from shared.adapters.http_get import get
+
+    fetch = discovered(chosen.oidc_issuer, get)
+    if chosen.oidc_jwks_url:
+        fetch = lambda: get(chosen.oidc_jwks_url)  # noqa: E731
+    policy = TokenPolicy(
+        chosen.oidc_issuer,
+        chosen.oidc_audience,
+        chosen.token_leeway_seconds,
+        account_policy().newcomer,
+    )
+    return RemoteKeys(fetch, time.time, algorithms=OUTSIDE_ALGORITHMS, outside=policy)
+
+
+def key_store() -> KeyStore:
+    """Where the private keys are. Only the accounts function and operators may ask."""
+    chosen = settings()
+    if chosen.key_store == "secret_manager":
+        from shared.adapters.secret_manager_keys import SecretManagerKeys
+
+        return SecretManagerKeys(
+            chosen.google_cloud_project,
+            chosen.signing_keys_secret,
+            endpoint=chosen.secret_manager_endpoint,
+        )
+    from shared.adapters.file_keys import FileKeys
+
     return FileKeys(chosen.data_path / "keys")
 
 
 @cache
-def signing_keys() -> SigningKeys:
-    """The private key that signs access tokens."""
+def signing_keys() -> RingKeys:
+    """The private keys that sign access tokens; the first is made on one machine's own files."""
+    return RingKeys(key_store(), time.time, make=settings().key_store == "files")
+
+
+@cache
+def accounts_verification_keys() -> VerificationKeys:
+    """What the accounts function checks tokens against: the ring itself, nothing fetched from itself."""
+    outside = _outside_keys()
+    return signing_keys() if outside is None else Several((signing_keys(), outside))
+
+
+@cache
+def accounts_secret() -> bytes:
+    """Keys the hashes of the accounts function; the same in every instance."""
+    chosen = settings()
+    if chosen.accounts_secret:
+        return chosen.accounts_secret.encode()
+    if chosen.key_store != "files":  # no folder that instances share
+        raise ConfigurationFault(
+            f"ACCOUNTS_SECRET is needed with KEY_STORE={chosen.key_store}", field="ACCOUNTS_SECRET"
+        )
     from shared.adapters.file_keys import FileKeys
 
-    return FileKeys(settings().data_path / "keys")
+    return FileKeys(chosen.data_path / "keys").secret("accounts")
+
+
+def account_policy() -> AccountPolicy:
+    """What the product that this deployment serves decides about accounts."""
+    return {PRODUCT.name: ACCOUNTS}[settings().product]
+
+
+@cache
+def desk() -> Desk:
+    """Registers people, logs them in, keeps their sessions."""
+    from shared.accounts.desk import Desk
+    from shared.accounts.passwords import Passwords
+
+    return Desk(
+        store(),
+        policy=account_policy(),
+        passwords=Passwords(),
+        keys=signing_keys(),
+        token_policy=token_policy(),
+        secret=accounts_secret(),
+        refresh_ms=settings().refresh_days * 86_400_000,
+    )
 
 
 def token_policy() -> TokenPolicy:

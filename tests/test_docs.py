@@ -260,6 +260,21 @@ def test_every_call_of_the_readme_works_as_pasted(shell: Shell) -> None:
             time.sleep(0.1)
 
 
+def test_every_call_of_the_guide_s_accounts_works_as_pasted(shell: Shell) -> None:
+    chapter = [(said, part) for said, part in blocks(API, "sh") if "URL" in part or "CODE" in part]
+    printed, statuses = shell("\n".join(part for _, part in chapter))
+    stated = [code for said, _ in chapter for code in re.findall(r"[Aa]nswers (\d{3})", said)]
+    assert len(stated) == sum(part.count("curl ") for _, part in chapter) >= 8
+    assert statuses.split() == stated
+    lines = printed.replace("}{", "}\n{").splitlines()
+    first, me, invite, members, one, two, out = map(json.loads, lines)
+    assert me["scopes"][0]["role"] == "supervisor"
+    assert len(invite["invite_code"]) == 6
+    assert [each["name"] for each in members["members"] if each["name"]] == ["Amina"]
+    assert first["refresh_token"] != one["refresh_token"] == two["refresh_token"]
+    assert out == {}
+
+
 def test_the_readme_shows_five_calls_and_a_refusal() -> None:
     assert [said[2:3] for said, _ in calls()[:-1]] == ["1", "2", "3", "4", "5"]
     assert "answers 401" in calls()[-1][0]

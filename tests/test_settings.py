@@ -96,11 +96,28 @@ ABSURD: list[tuple[str, dict[str, str]]] = [
     ("GOOGLE_CLOUD_PROJECT", {"JOB_QUEUE": "pubsub"}),
     ("GOOGLE_CLOUD_PROJECT", {"MODEL": "vertex", "VERTEX_ENDPOINT": "1"}),
     ("VERTEX_ENDPOINT", {"MODEL": "vertex", **GOOGLE}),
+    ("GOOGLE_CLOUD_PROJECT", {"KEY_STORE": "secret_manager"}),
+    ("TOKEN_JWKS_URL", {"KEY_STORE": "secret_manager", **GOOGLE}),
+    ("OIDC_AUDIENCE", {"OIDC_ISSUER": "https://issuer.example"}),
+    # no address that keys may come from
+    ("TOKEN_JWKS_URL", {"TOKEN_JWKS_URL": "http://keys.example/jwks.json"}),
+    ("TOKEN_JWKS_URL", {"TOKEN_JWKS_URL": "file:///etc/passwd"}),
+    ("OIDC_JWKS_URL", {"OIDC_JWKS_URL": "http://127.0.0.1.example:80/"}),
+    ("OIDC_ISSUER", {"OIDC_ISSUER": "issuer.example", "OIDC_AUDIENCE": "app"}),
     # contradicts another one
+    (
+        "OIDC_ISSUER",
+        {
+            "OIDC_ISSUER": "https://a.example",
+            "TOKEN_ISSUER": "https://a.example",
+            "OIDC_AUDIENCE": "app",
+        },
+    ),
     ("LEASE_SECONDS", {"LEASE_SECONDS": "60", "MODEL_TIMEOUT_SECONDS": "60"}),
     ("MAX_INFLATED_BYTES", {"MAX_INFLATED_BYTES": "1024"}),
     # too weak
     ("PAGE_SECRET", {"PAGE_SECRET": "x" * 31}),
+    ("ACCOUNTS_SECRET", {"ACCOUNTS_SECRET": "x" * 31}),
     # beyond either end of its range
     *(
         (spec.name.upper(), {spec.name.upper(): str(beyond)})
@@ -127,14 +144,31 @@ def test_a_secret_is_never_repeated_in_a_fault_nor_written_as_an_example() -> No
     assert "hunter2" not in caught.value.message
 
 
-def test_a_function_with_an_absurd_setting_does_not_start() -> None:
-    started = subprocess.run(
-        [sys.executable, "-c", "import functions.status"],
+def start(function: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", f"import functions.{function}"],
         cwd=ROOT,
-        env={**os.environ, "PAGE_ROWS": "-1"},
+        env={**os.environ, **environ},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_a_function_with_an_absurd_setting_does_not_start() -> None:
+    started = start("status", PAGE_ROWS="-1")
     assert started.returncode != 0
     assert "PAGE_ROWS must be from 1" in started.stderr
+
+
+def test_accounts_does_not_start_without_a_secret_that_its_instances_share() -> None:
+    cloud = {
+        "KEY_STORE": "secret_manager",
+        "TOKEN_JWKS_URL": "https://api.example/.well-known/jwks.json",
+        **GOOGLE,
+    }
+    started = start("accounts", **cloud)
+    assert started.returncode != 0
+    assert "ACCOUNTS_SECRET is needed" in started.stderr
+    assert start("accounts", **cloud, ACCOUNTS_SECRET="x" * 32).returncode == 0
+    assert start("sync", **cloud).returncode == 0  # nobody else needs it

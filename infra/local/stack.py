@@ -53,6 +53,7 @@ PROFILES: Mapping[str, Mapping[str, str]] = {
         "JOB_QUEUE": "pubsub",
         "MODEL": "vertex",
         "GOOGLE_CLOUD_PROJECT": "demo-dermadetect",
+        "TRUSTED_PROXIES": "1",  # the gateway
     },
 }
 

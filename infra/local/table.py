@@ -42,6 +42,7 @@ class Function:
     max_instances: int
     ingress: str
     secrets: Mapping[str, str] = field(default_factory=dict)
+    reads_secrets: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()

@@ -2,21 +2,24 @@
 
 The algorithm is the key's, never the token's; keys come from our own set by `kid`, never from the
 token (`jwk`, `jku`, `x5u` are not looked at). Claims: iss, aud, exp, nbf, iat, sub, chw_id, role,
-device?, sid?. A token's scopes are hints; memberships in the store decide.
+device?, sid? (the log-in), scopes?. A token's scopes are hints; memberships in the store decide.
+
+Tokens of an outside issuer are judged by that issuer's policy, which comes with the key: a key of
+theirs is never good for a token of ours, nor the other way round.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jwt
 
 from shared.accounts.access import ROLES
-from shared.accounts.keys import SigningKey, VerificationKeys
+from shared.accounts.keys import SigningKey, TokenPolicy, VerificationKeys
 from shared.accounts.membership import Caller
+from shared.accounts.oidc import outside_user_id
 from shared.errors import Unauthenticated
 from shared.sync.record import UNNAMED, valid_id
 
@@ -33,13 +36,11 @@ _KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _AGAIN = "Log in or refresh the token, then send the request again."
 
 
-@dataclass(frozen=True, slots=True)
-class TokenPolicy:
-    """What every token must say, and the clock difference that is forgiven, seconds."""
+__all__ = ["ACCESS_SECONDS", "MAX_TOKEN", "TokenPolicy", "issue", "verify"]
 
-    issuer: str
-    audience: str
-    leeway_seconds: int = 30
+#: What our own tokens must say, and those of an outside issuer (OpenID Connect Core 2).
+_OWN = ("exp", "iat", "nbf", "iss", "aud", "sub", "chw_id")
+_OUTSIDE = ("exp", "iat", "iss", "aud", "sub")
 
 
 def verify(token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float) -> Caller:
@@ -61,12 +62,18 @@ def verify(token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float
     key = keys.find(kid)
     if key is None or header.get("alg") != key.algorithm:
         raise _invalid()
-    claims = _claims(token, key.key, key.algorithm, policy)
+    if key.outside is not None:
+        claims = _claims(token, key.key, key.algorithm, key.outside, _OUTSIDE)
+        _check_times(claims, key.outside, now_s)
+        return _outside_caller(claims, key.outside)
+    claims = _claims(token, key.key, key.algorithm, policy, _OWN)
     _check_times(claims, policy, now_s)
     return _caller(claims)
 
 
-def _claims(token: str, key: Any, algorithm: str, policy: TokenPolicy) -> Mapping[str, Any]:
+def _claims(
+    token: str, key: Any, algorithm: str, policy: TokenPolicy, required: Sequence[str]
+) -> Mapping[str, Any]:
     try:
         claims: Mapping[str, Any] = jwt.decode(
             token,
@@ -76,7 +83,7 @@ def _claims(token: str, key: Any, algorithm: str, policy: TokenPolicy) -> Mappin
             issuer=policy.issuer,
             # Times are checked by `_check_times`, against a time that tests can choose.
             options={
-                "require": ["exp", "iat", "nbf", "iss", "aud", "sub", "chw_id"],
+                "require": list(required),
                 "verify_exp": False,
                 "verify_nbf": False,
                 "verify_iat": False,
@@ -89,23 +96,34 @@ def _claims(token: str, key: Any, algorithm: str, policy: TokenPolicy) -> Mappin
 
 def _check_times(claims: Mapping[str, Any], policy: TokenPolicy, now_s: float) -> None:
     for name in ("exp", "nbf", "iat"):
-        value = claims[name]
+        value = claims.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _invalid()
         if not -_MOST_SECONDS < value < _MOST_SECONDS:  # NaN too: it would never expire
             raise _invalid()
     if claims["exp"] <= now_s - policy.leeway_seconds:
         raise Unauthenticated(f"The token has expired. {_AGAIN}", code="token_expired")
-    if max(claims["nbf"], claims["iat"]) > now_s + policy.leeway_seconds:
+    if max(claims.get("nbf", 0), claims["iat"]) > now_s + policy.leeway_seconds:
         raise _invalid()
 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
     user_id, role = claims["chw_id"], claims.get("role", "chw")
-    device = claims.get("device") or claims.get("sid") or UNNAMED
-    if not valid_id(user_id) or role not in ROLES or not valid_id(device):
+    session = claims.get("sid") or ""
+    device = claims.get("device") or session or UNNAMED
+    if not valid_id(user_id) or not isinstance(role, str) or role not in ROLES:
         raise _invalid()
-    return Caller(user_id, role, device)
+    if not valid_id(device) or (session and not valid_id(session)):
+        raise _invalid()
+    return Caller(user_id, role, device, session)
+
+
+def _outside_caller(claims: Mapping[str, Any], policy: TokenPolicy) -> Caller:
+    """Somebody of an outside issuer. Roles and devices of theirs mean nothing here."""
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not 1 <= len(subject) <= 255:  # OpenID Connect Core 2: 255
+        raise _invalid()
+    return Caller(outside_user_id(policy.issuer, subject), policy.role, UNNAMED)
 
 
 def _invalid() -> Unauthenticated:
@@ -120,6 +138,8 @@ def issue(
     role: str,
     now_s: float,
     device: str | None = None,
+    session: str | None = None,
+    scopes: Sequence[str] = (),
     seconds: int = ACCESS_SECONDS,
 ) -> str:
     """A signed access token for a user, valid from now."""
@@ -135,4 +155,8 @@ def issue(
     }
     if device is not None:
         claims["device"] = device
+    if session is not None:
+        claims["sid"] = session
+    if scopes:
+        claims["scopes"] = list(scopes)
     return jwt.encode(claims, key.pem, algorithm=key.algorithm, headers={"kid": key.kid})

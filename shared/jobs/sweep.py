@@ -1,8 +1,8 @@
 """The sweeper: what runs every minute so that nothing waits for a bell that was never heard.
 
 Rings for due jobs of kinds that have a subscriber, runs the others (cascades, moves) itself, removes
-receipts that have expired, blanks what was deleted long ago and seals the audit trail. Everything it
-does may be repeated, and two sweepers at once do no harm.
+what has expired (receipts, sessions, invites, tallies of wrong tries), blanks what was deleted long
+ago and seals the audit trail. Everything it does may be repeated, and two sweepers at once do no harm.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from shared.sync.store import Query, RecordStore, delete
 #: Bells rung for one kind in one sweep; subscribers go on with what is due by themselves.
 _MOST_BELLS = 100
 
-#: Receipts removed in one sweep.
-_MOST_RECEIPTS = 400
+#: Documents of each kind removed in one sweep.
+_MOST_EXPIRED = 400
+
+#: Collections of documents that are of no use after their `expires_at`.
+_EXPIRING = ("receipts", "sessions", "invites", "throttles")
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class Swept:
     rung: int = 0
     ran: int = 0
     receipts: int = 0
+    expired: int = 0
     rounds: dict[str, int] = field(default_factory=dict)  #: what else it did, by name
     queue_down: bool = False
 
@@ -66,7 +70,8 @@ class Sweeper:
         for kind in self._own_kinds:
             report = self._runner.answer(kind, None, max(end - time.monotonic(), 0) + 60)
             swept.ran += len(report.states)
-        swept.receipts = self._expire_receipts()
+        swept.receipts = self._expire("receipts")
+        swept.expired = sum(self._expire(name) for name in _EXPIRING[1:])
         for name, act in self._rounds.items():
             swept.rounds[name] = act(self._clock())
         return swept
@@ -81,12 +86,12 @@ class Sweeper:
             swept.rung += 1
             reach("sweep.rung")
 
-    def _expire_receipts(self) -> int:
+    def _expire(self, collection: str) -> int:
         query = Query(
-            "receipts",
+            collection,
             where=(("expires_at", "<=", self._clock()),),
             order=(("expires_at", "asc"),),
-            limit=_MOST_RECEIPTS,
+            limit=_MOST_EXPIRED,
             fields=("expires_at",),
         )
         expired = [delete(document.key) for document in self._store.query(query)]

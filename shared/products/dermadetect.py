@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.accounts.access import Action, may
+from shared.accounts.policy import AccountPolicy
 from shared.ai.analysis import visible_to_chw
 from shared.ai.intake import analysis_input
 from shared.jobs import job as jobs
@@ -123,6 +124,18 @@ def _urgent(table: str, raw: Mapping[str, Any]) -> bool:
 def _chw() -> Field:
     return Field("chw_id", Type.STRING, "Who created it: from the token, for good.", Owner.SERVER)
 
+
+#: Only whom somebody has invited gets in; only an admin makes another team.
+ACCOUNTS = AccountPolicy(
+    registration="invited",
+    scope_makers=frozenset({"admin"}),
+    founder="admin",
+    newcomer="chw",
+    invitable={
+        "admin": frozenset({"chw", "doctor", "supervisor", "admin"}),
+        "supervisor": frozenset({"chw", "doctor", "supervisor"}),
+    },
+)
 
 PRODUCT = Product(
     name="dermadetect",

@@ -7,6 +7,7 @@ from shared.jobs.cascade import KIND
 from shared.jobs.queue import Bell, Doorbell
 from shared.jobs.sweep import Sweeper
 from shared.products.dermadetect import ANALYSE
+from shared.sync.store import ABSENT, Key, put
 from tests.jobs.conftest import LEASE_MS, Workplace
 
 
@@ -85,3 +86,13 @@ def test_receipts_go_when_they_expire_and_not_before(place: Workplace) -> None:
     swept = sweeper(place, Noted()).sweep()
     assert swept.receipts == 1
     assert place.all("receipts") == []
+
+
+def test_what_accounts_no_longer_need_goes_when_it_expires(place: Workplace) -> None:
+    names = ("sessions", "invites", "throttles")
+    for name in names:
+        for when in (place.time, place.time + 1):
+            place.store.commit([put(Key(name, f"at-{when}"), {"expires_at": when}, ABSENT)])
+    assert sweeper(place, Noted()).sweep().expired == 3
+    for name in names:
+        assert [each.key.id for each in place.all(name)] == [f"at-{place.time + 1}"]

@@ -12,10 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.reliability.mutations_accounts import ACCOUNTS
+
 _ROOT = Path(__file__).parents[2]
 
 #: Parameters whose runs take a second or two and are always part of `make test`.
-QUICK = ("sqlite", "scripted", "")
+QUICK = ("sqlite", "scripted", "secret_manager", "")
 
 #: Parameters that need something started first; `make test` takes a few, `make soak` all.
 SLOW = ("firestore", "pubsub", "vertex")
@@ -1834,4 +1836,5 @@ MUTATIONS = (
     *MODEL,
     *WATERMELON,
     *REVOCATION,
+    *(fault for rows in ACCOUNTS for fault in _faults(*rows)),
 )

@@ -1,0 +1,289 @@
+"""Accounts: register, log in, stay logged in; scopes, invites and members; the public keys.
+
+The only function that may load private keys. Bodies are read here, everything else is decided by
+`shared/accounts/desk.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from typing import Any
+
+from flask import Request, Response
+
+from shared import wiring
+from shared.accounts import tokens
+from shared.accounts.access import ROLES
+from shared.accounts.desk import Me, Origin, Tokens
+from shared.accounts.invites import MOST_DAYS, MOST_USES
+from shared.accounts.keys import PUBLISHED_SECONDS
+from shared.accounts.membership import Caller
+from shared.accounts.throttle import client_address
+from shared.errors import InvalidRequest
+from shared.sync.record import valid_id
+from shared.web import Call, Route, answer, serve
+
+SETTINGS = wiring.begin()
+if SETTINGS.key_store != "files":
+    wiring.accounts_secret()  # a missing one stops the start, by name
+
+#: Longest name of a person or scope, longest body field, characters.
+_LONGEST_NAME, _LONGEST_TEXT = 100, 2_000
+
+#: Members of one answer.
+_MEMBERS = 200
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def register(call: Call) -> Response:
+    """A new account, with its first session."""
+    body = _body(call)
+    made = wiring.desk().register(
+        _text(body, "email"),
+        _text(body, "password"),
+        _origin(call, body),
+        wiring.clock_ms(),
+        code=_optional(body, "invite_code"),
+        name=_name(body, "name"),
+    )
+    return _tokens(call, made)
+
+
+def login(call: Call) -> Response:
+    """A new session."""
+    body = _body(call)
+    email, password = _text(body, "email"), _text(body, "password")
+    return _tokens(
+        call, wiring.desk().login(email, password, _origin(call, body), wiring.clock_ms())
+    )
+
+
+def refresh(call: Call) -> Response:
+    """Both tokens anew."""
+    return _tokens(
+        call, wiring.desk().refresh(_text(_body(call), "refresh_token"), wiring.clock_ms())
+    )
+
+
+def logout(call: Call) -> Response:
+    """The end of a session."""
+    wiring.desk().logout(_text(_body(call), "refresh_token"), wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def password(call: Call) -> Response:
+    """Another password."""
+    caller = _caller(call)
+    body = _body(call)
+    old, new = _text(body, "old_password"), _text(body, "new_password")
+    wiring.desk().change_password(caller, old, new, _origin(call, body), wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def me(call: Call) -> Response:
+    """Who the caller is."""
+    return _me(call, wiring.desk().check(_caller(call)))
+
+
+def join(call: Call) -> Response:
+    """Into a scope, by a code."""
+    caller = _caller(call)
+    body = _body(call)
+    code, origin = _text(body, "invite_code"), _origin(call, body)
+    return _me(call, wiring.desk().join(caller, code, origin, wiring.clock_ms()))
+
+
+def leave(call: Call) -> Response:
+    """Out of a scope."""
+    caller = _caller(call)
+    scope = _id(_body(call), "scope_id")
+    return _me(call, wiring.desk().leave(caller, scope, wiring.clock_ms()))
+
+
+def invites(call: Call) -> Response:
+    """A code that lets somebody in."""
+    caller = _caller(call)
+    body = _body(call)
+    scope, role = _id(body, "scope_id"), _text(body, "role")
+    if role not in ROLES:
+        raise InvalidRequest(f"role must be one of {', '.join(ROLES)}.", field="role")
+    days = _number(body, "expires_in_days", 7, 1, MOST_DAYS)
+    uses = _number(body, "max_uses", 1, 1, MOST_USES)
+    code, invite = wiring.desk().invite(caller, scope, role, days, uses, wiring.clock_ms())
+    said = {
+        "invite_code": code,
+        "scope_id": invite.scope_id,
+        "role": invite.role,
+        "expires_at": invite.expires_ms / 1000,
+        "max_uses": invite.most_uses,
+    }
+    return answer(said, call=call)
+
+
+def members(call: Call) -> Response:
+    """Who is in a scope."""
+    caller = _caller(call)
+    asked: dict[str, Any] = call.request.args.to_dict()
+    scope = _id(asked, "scope_id")
+    after = _id(asked, "after") if asked.get("after") else None
+    found = wiring.desk().members(caller, scope, after, _MEMBERS + 1)
+    shown = found[:_MEMBERS]
+    said = {
+        "scope_id": scope,
+        "members": [
+            {
+                "user_id": each.user_id,
+                "role": each.role,
+                "since": each.since_ms / 1000,
+                "name": each.name,
+                "email": each.email,
+            }
+            for each in shown
+        ],
+        "next_after": shown[-1].user_id if len(found) > _MEMBERS else None,
+    }
+    return answer(said, call=call)
+
+
+def scopes(call: Call) -> Response:
+    """A new scope."""
+    caller = _caller(call)
+    body = _body(call)
+    named = None if body.get("scope_id") is None else _id(body, "scope_id")
+    name = _name(body, "name")
+    if name is None:
+        raise InvalidRequest("name is needed.", field="name")
+    made, mine = wiring.desk().make_scope(caller, named, name, wiring.clock_ms())
+    role = mine.memberships.roles.get(made)
+    return answer({"scope_id": made, "name": name, "role": role}, call=call)
+
+
+def jwks(_: Call) -> Response:
+    """The public keys, as RFC 7517 writes them."""
+    response = Response(wiring.signing_keys().jwks(), content_type="application/json")
+    response.headers["Cache-Control"] = f"public, max-age={PUBLISHED_SECONDS}"
+    return response
+
+
+# --- what was asked
+
+
+def _caller(call: Call) -> Caller:
+    caller = tokens.verify(
+        call.bearer(), wiring.accounts_verification_keys(), wiring.token_policy(), time.time()
+    )
+    call.notes["user"] = caller.user_id
+    return caller
+
+
+def _body(call: Call) -> dict[str, Any]:
+    value, _ = call.json()
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be an object.")
+    return value
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest(f"{name} must be a text.", field=name)
+    if len(value) > _LONGEST_TEXT:
+        raise InvalidRequest(f"{name} may have {_LONGEST_TEXT} characters.", field=name)
+    return value
+
+
+def _optional(body: dict[str, Any], name: str) -> str | None:
+    return None if body.get(name) is None else _text(body, name)
+
+
+def _name(body: dict[str, Any], name: str) -> str | None:
+    value = _optional(body, name)
+    if value is None:
+        return None
+    text = unicodedata.normalize("NFC", value).strip()
+    if not 1 <= len(text) <= _LONGEST_NAME or _CONTROL.search(text):
+        raise InvalidRequest(
+            f"{name} must be one line of 1 to {_LONGEST_NAME} characters.", field=name
+        )
+    return text
+
+
+def _id(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not valid_id(value):
+        raise InvalidRequest(f"{name} must be 1 to 128 of A-Z a-z 0-9 _ -.", field=name)
+    return value
+
+
+def _number(body: dict[str, Any], name: str, default: int, low: int, high: int) -> int:
+    value = body.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidRequest(f"{name} must be a whole number from {low} to {high}.", field=name)
+    return value
+
+
+def _origin(call: Call, body: dict[str, Any]) -> Origin:
+    device = None if body.get("device_id") is None else _id(body, "device_id")
+    forwarded = ",".join(call.request.headers.getlist("X-Forwarded-For"))
+    remote = call.request.remote_addr
+    return Origin(client_address(remote, forwarded, SETTINGS.trusted_proxies), device)
+
+
+# --- what is answered
+
+
+def _tokens(call: Call, made: Tokens) -> Response:
+    call.notes["user"] = made.user_id
+    said = {
+        "user_id": made.user_id,
+        "token_type": "Bearer",
+        "access_token": made.access,
+        "expires_in": made.access_seconds,
+        "refresh_token": made.refresh,
+        "refresh_expires_at": made.refresh_ends_s,
+    }
+    return answer(said, call=call)
+
+
+def _me(call: Call, me: Me) -> Response:
+    held = me.memberships
+    said = {
+        "user_id": held.user_id,
+        "email": me.account.email,
+        "name": me.account.name,
+        "scopes": [
+            {
+                "scope_id": scope,
+                "role": held.roles[scope],
+                "since": held.since_ms[scope] / 1000,
+            }
+            for scope in held.scopes
+        ],
+    }
+    return answer(said, call=call)
+
+
+ROUTES = (
+    Route("POST", "/api/v1/auth/register", register),
+    Route("POST", "/api/v1/auth/login", login),
+    Route("POST", "/api/v1/auth/refresh", refresh),
+    Route("POST", "/api/v1/auth/logout", logout),
+    Route("POST", "/api/v1/auth/password", password),
+    Route("GET", "/api/v1/auth/me", me),
+    Route("POST", "/api/v1/auth/join", join),
+    Route("POST", "/api/v1/auth/leave", leave),
+    Route("POST", "/api/v1/auth/invites", invites),
+    Route("GET", "/api/v1/auth/members", members),
+    Route("POST", "/api/v1/auth/scopes", scopes),
+    Route("GET", "/.well-known/jwks.json", jwks),
+)
+
+
+def accounts(request: Request) -> Response:
+    """Entry point of the function."""
+    return serve(request, ROUTES, SETTINGS)

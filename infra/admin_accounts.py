@@ -1,0 +1,177 @@
+"""The part of `python -m infra.admin` that knows accounts: users, invites, signing keys.
+
+    user create EMAIL [--id ID] [--name NAME] [--scope S --role R]   make an account
+    user reset EMAIL                                                 another password; sessions end
+    user list                                                        ids, e-mails, scopes
+    invite SCOPE [--role chw] [--days 7] [--uses 1]                  make an invite code
+    keys list                                                        signing keys and their times
+    keys rotate [--now]                                              begin with the next key
+    keys drop KID                                                    forget a key that leaked
+
+A password is read from standard input if something is piped there, else made and printed once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import time
+from typing import Any
+
+from shared.errors import Fault, InvalidRequest, NotFound
+
+#: Bytes of a password that is made here: 96 bits.
+_PASSWORD_BYTES = 12
+
+
+def add_commands(commands: Any) -> None:
+    """Add our commands to the parser of `infra.admin`."""
+    from shared.accounts.access import ROLES
+
+    users = commands.add_parser("user", help="accounts").add_subparsers(dest="what", required=True)
+    create = users.add_parser("create", help="make an account")
+    create.add_argument("email")
+    create.add_argument("--id", dest="user_id", help="the user's id; else one is made")
+    create.add_argument("--name", help="what others in the scope see")
+    create.add_argument("--scope", help="also make the user a member of it")
+    create.add_argument("--role", choices=ROLES, default="chw")
+    users.add_parser("reset", help="another password").add_argument("email")
+    users.add_parser("list", help="ids, e-mails, scopes")
+    invite = commands.add_parser("invite", help="make an invite code")
+    invite.add_argument("scope")
+    invite.add_argument("--role", choices=ROLES, default="chw")
+    invite.add_argument("--days", type=float, default=7)
+    invite.add_argument("--uses", type=int, default=1)
+    keys = commands.add_parser("keys", help="signing keys").add_subparsers(
+        dest="what", required=True
+    )
+    keys.add_parser("list", help="signing keys and their times")
+    rotate = keys.add_parser("rotate", help="begin with the next key")
+    rotate.add_argument("--now", action="store_true", help="sign with it at once: a key leaked")
+    keys.add_parser("drop", help="forget a key that leaked").add_argument("kid")
+
+
+def run(chosen: argparse.Namespace) -> str | None:
+    """Run one of our commands and say what was done; None if it is none of ours."""
+    if chosen.command == "user":
+        return {"create": _create, "reset": _reset, "list": _list}[chosen.what](chosen)
+    if chosen.command == "invite":
+        return _invite(chosen)
+    if chosen.command == "keys":
+        return {"list": _keys, "rotate": _rotate, "drop": _drop}[chosen.what](chosen)
+    return None
+
+
+def _create(chosen: argparse.Namespace) -> str:
+    from infra.admin import grant
+    from shared import wiring
+    from shared.accounts.oidc import OUTSIDE
+    from shared.sync.record import valid_id
+
+    named = chosen.user_id
+    if named is not None and (not valid_id(named) or named.startswith(OUTSIDE)):
+        raise InvalidRequest("An id is 1 to 128 of A-Z a-z 0-9 _ - and does not begin with o-.")
+    password, said = _password()
+    user = wiring.desk().create(
+        chosen.email, password, wiring.clock_ms(), user_id=named, name=chosen.name
+    )
+    if chosen.scope is not None:
+        grant(user, chosen.scope, chosen.role)
+    return f"made {user}{said}"
+
+
+def _reset(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    password, said = _password()
+    return f"reset {wiring.desk().reset(chosen.email, password)}; all its sessions are over{said}"
+
+
+def _list(_: argparse.Namespace) -> str:
+    from shared import wiring
+    from shared.accounts import account, membership
+    from shared.sync.store import Query
+
+    lines = []
+    for document in wiring.store().query(Query("accounts")):
+        known = account.parse(document.key.id, document)
+        where = membership.key(known.user_id)
+        held = membership.parse(known.user_id, wiring.store().read([where]).documents.get(where))
+        scopes = " ".join(f"{scope}:{role}" for scope, role in sorted(held.roles.items()))
+        lines.append(f"{known.user_id:<28} {known.email or '-':<32} {scopes or '-'}")
+    return "\n".join(lines) or "no accounts"
+
+
+def _invite(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+    from shared.accounts.invites import MOST_DAYS, MOST_USES
+    from shared.sync.record import valid_id
+
+    if not valid_id(chosen.scope):
+        raise InvalidRequest("A scope is 1 to 128 of A-Z a-z 0-9 _ -.")
+    if not (0 < chosen.days <= MOST_DAYS and 1 <= chosen.uses <= MOST_USES):
+        raise InvalidRequest(f"At most {MOST_DAYS} days and {MOST_USES} uses.")
+    code, invite = wiring.desk().make_invite(
+        "operator", chosen.scope, chosen.role, chosen.days, chosen.uses, wiring.clock_ms()
+    )
+    return (
+        f"{code} admits {invite.most_uses} as {invite.role} until {_at(invite.expires_ms / 1000)}"
+    )
+
+
+def _keys(_: argparse.Namespace) -> str:
+    from shared import wiring
+
+    now = time.time()
+    ring, _version = wiring.key_store().load()
+    signing = ring.signing(now)
+    lines = []
+    for key in ring.keys:
+        end = ring.ends_s(key)
+        state = "next" if key.signs_from_s > now else "ending"
+        state = "signs" if key is signing else state
+        state = "ended" if key not in ring.published(now) else state
+        until = "-" if end is None else _at(end)
+        lines.append(
+            f"{key.kid} {key.algorithm} {state:<6} from {_at(key.signs_from_s)} to {until}"
+        )
+    return "\n".join(lines) or "no keys"
+
+
+def _rotate(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    store = wiring.key_store()
+    ring, version = store.load()
+    rotated = ring.rotated(time.time(), at_once=chosen.now)
+    if rotated != ring:
+        store.save(rotated, version)
+    newest = rotated.keys[-1]
+    return f"{newest.kid} signs from {_at(newest.signs_from_s)}"
+
+
+def _drop(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    store = wiring.key_store()
+    ring, version = store.load()
+    if all(each.kid != chosen.kid for each in ring.keys):
+        raise NotFound("There is no such key.")
+    try:
+        store.save(ring.without(chosen.kid, time.time()), version)
+    except ValueError:
+        raise Fault("This key signs now: rotate with --now first.") from None
+    return f"{chosen.kid} is forgotten; tokens it has signed are refused"
+
+
+def _password() -> tuple[str, str]:
+    """A password, and what to say about it."""
+    if not sys.stdin.isatty() and (given := sys.stdin.readline().rstrip("\r\n")):
+        return given, ""
+    made = secrets.token_urlsafe(_PASSWORD_BYTES)
+    return made, f"; its password, shown only here: {made}"
+
+
+def _at(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

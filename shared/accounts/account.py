@@ -1,0 +1,106 @@
+"""An account: who somebody is, apart from what they may do (`membership.py`).
+
+    accounts/{user_id}   e-mail, password hash, generation: what every session must match
+    logins/{hash}        from a normalised e-mail to the account; makes an e-mail unique
+    scopes/{scope_id}    who made a scope, and its name
+
+User ids made here begin with `u-`. Those of an outside issuer's people begin with `o-` and are a hash
+of issuer and subject (`oidc.py`): the same person is always the same user, without a look-up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import InvalidRequest
+from shared.sync.store import Document, Key
+
+#: Longest e-mail address, characters (RFC 5321 4.5.3.1.3: a path of 256 with its brackets).
+LONGEST_EMAIL = 254
+
+# Sane, not complete: quoted local parts and address literals are refused.
+_PART = r"[^\s@\"(),:;<>\[\]\\.\x00-\x1f\x7f]+"
+_EMAIL = re.compile(
+    rf"(?=[^@]{{1,64}}@){_PART}(\.{_PART})*@([^\W_]([\w-]*[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One person. `password` is a PHC string; None: nobody can log in with a password.
+
+    `generation` rises when every session must end (a new password); a session of an earlier one is
+    over. `version` is the document's (0: no document).
+    """
+
+    user_id: str
+    email: str | None = None
+    name: str | None = None
+    password: str | None = None
+    generation: int = 0
+    created_ms: int = 0
+    version: int = 0
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As it is stored."""
+        return {
+            "email": self.email,
+            "name": self.name,
+            "password": self.password,
+            "generation": self.generation,
+            "created_at": self.created_ms,
+        }
+
+
+def key(user_id: str) -> Key:
+    """The address of an account."""
+    return Key("accounts", user_id)
+
+
+def login_key(email: str) -> Key:
+    """Where a normalised e-mail leads to its account."""
+    return Key("logins", hashlib.sha256(b"email\0" + email.encode()).hexdigest())
+
+
+def scope_key(scope_id: str) -> Key:
+    """The address of what is known about a scope."""
+    return Key("scopes", scope_id)
+
+
+def parse(user_id: str, document: Document | None) -> Account:
+    """The account of a document; an empty one if there is none."""
+    if document is None:
+        return Account(user_id)
+    said: Mapping[str, Any] = document.fields
+    return Account(
+        user_id,
+        said.get("email"),
+        said.get("name"),
+        said.get("password"),
+        int(said.get("generation") or 0),
+        int(said.get("created_at") or 0),
+        document.version,
+    )
+
+
+def new_user_id() -> str:
+    """An id for a new user."""
+    return f"u-{secrets.token_hex(12)}"
+
+
+def normal_email(text: str) -> str:
+    """One spelling of an e-mail: NFKC, case-folded, trimmed. Raises `InvalidRequest` (invalid_email)."""
+    email = ""
+    if len(text) <= 2 * LONGEST_EMAIL:
+        folded = unicodedata.normalize("NFKC", text).strip().casefold()
+        email = unicodedata.normalize("NFKC", folded)
+    if len(email) > LONGEST_EMAIL or _EMAIL.fullmatch(email) is None:
+        raise InvalidRequest("This is no e-mail address.", code="invalid_email", field="email")
+    return email

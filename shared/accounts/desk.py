@@ -1,0 +1,671 @@
+"""The front desk: registers people, logs them in, keeps their sessions, lets them in and out of scopes.
+
+Every operation reads, decides and makes one commit; nothing can be left half done by a crash. The
+commit carries the version of all that the decision rests on, tallies of wrong tries included; if
+something changed, the operation reads and decides again. So tries made side by side are judged one
+after the other, and a code for one person admits one.
+
+Faults say what to do next and never whether an account exists, except to somebody who registers: there
+a taken e-mail cannot be hidden. (With registration by invite, that takes a good invite.)
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from shared.accounts import account as accounts
+from shared.accounts import invites, membership, passwords, sessions, throttle, tokens
+from shared.accounts.account import Account
+from shared.accounts.invites import Invite
+from shared.accounts.keys import SigningKeys, TokenPolicy
+from shared.accounts.membership import Caller, Memberships
+from shared.accounts.oidc import OUTSIDE
+from shared.accounts.passwords import Passwords
+from shared.accounts.policy import AccountPolicy
+from shared.accounts.sessions import Session
+from shared.accounts.throttle import Backoff, Gate, Window
+from shared.errors import (
+    Contended,
+    Forbidden,
+    NotFound,
+    Taken,
+    Unauthenticated,
+)
+from shared.sync.store import ABSENT, Key, Reading, RecordStore, Write, put, verify
+
+#: Wrong passwords: of one account from anywhere, of one address for any account, and of an account from
+#: an address or device that it logged in from before. After the last free one waits double from two
+#: seconds to a quarter of an hour: some 100 tries a day. An address stands for many phones.
+ACCOUNT_TRIES = Backoff(free=5)
+ADDRESS_TRIES = Backoff(free=20)
+FAMILIAR_TRIES = Backoff(free=5)
+
+#: Accounts that one address may make without a code, and e-mails that it may find taken: 30 an hour.
+NEWCOMERS = Window(most=30, span_ms=3_600_000)
+
+#: How often an operation is decided again when others write the same documents.
+_ATTEMPTS = 12
+
+#: Scopes that a token names; a hint, so it may be cut.
+_MOST_SCOPES = 30
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a log-in gives: both tokens and their ends (Unix seconds)."""
+
+    user_id: str
+    access: str
+    access_seconds: int
+    refresh: str
+    refresh_ends_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from: an address, and the device's id if it named one."""
+
+    address: str
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """What somebody may know about themselves."""
+
+    account: Account
+    memberships: Memberships
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An entry of a scope's list."""
+
+    user_id: str
+    role: str
+    since_ms: int
+    name: str | None
+    email: str | None
+
+
+class Desk:
+    """See the module's docstring. All times are server ms. Threads may share it."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        *,
+        policy: AccountPolicy,
+        passwords: Passwords,
+        keys: SigningKeys,
+        token_policy: TokenPolicy,
+        secret: bytes,
+        refresh_ms: int,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store, self._policy, self._passwords = store, policy, passwords
+        self._keys, self._token_policy = keys, token_policy
+        self._secret, self._refresh_ms, self._pause = secret, refresh_ms, pause
+
+    # --- coming in
+
+    def register(
+        self,
+        email: str,
+        password: str,
+        origin: Origin,
+        now_ms: int,
+        *,
+        code: str | None = None,
+        name: str | None = None,
+    ) -> Tokens:
+        """A new account, its membership if a code is given, and its first session.
+
+        Raises `InvalidRequest` (invalid_email, password_length), `Forbidden` (invite_needed,
+        invite_invalid), `Taken`, `TooManyTries`.
+        """
+        email = accounts.normal_email(email)
+        password = passwords.checked(password, "password")
+        if code is None and self._policy.registration != "open":
+            raise Forbidden(
+                "Registration is by invitation: ask your supervisor for a code.",
+                code="invite_needed",
+                field="invite_code",
+            )
+        user_id = accounts.new_user_id()
+        login = accounts.login_key(email)
+        gates = [
+            self._gate("invite-login", invites.TRIES, email),
+            self._gate("invite-address", invites.TRIES, origin.address),
+        ]
+        slow = self._gate("register-address", NEWCOMERS, origin.address)
+        known: list[str] = []  # the hash, made once, and only for somebody who may register
+
+        def attempt() -> Tokens:
+            keys = [login, *self._invite_keys(code), slow.key]
+            reading = self._read(gates, keys)
+            throttle.demand([*gates, slow], reading, now_ms)
+            joining = self._admitted(reading, code, gates, now_ms) if code is not None else None
+            if login in reading.documents:
+                self._store.commit(throttle.count([slow], reading, now_ms))
+                raise Taken("There is an account of this e-mail address: log in.", field="email")
+            if not known:
+                known.append(self._passwords.hash(password))
+            account = Account(user_id, email, name, known[0], 0, now_ms)
+            roles: dict[str, str] = {}
+            writes: list[Write] = [
+                put(accounts.key(user_id), account.fields, ABSENT),
+                put(login, {"user_id": user_id}, ABSENT),
+                *throttle.unchanged(gates, reading),
+                *(
+                    throttle.unchanged([slow], reading)
+                    if joining is not None
+                    else throttle.count([slow], reading, now_ms)
+                ),
+            ]
+            if joining is not None:
+                invite, use = joining
+                roles[invite.scope_id] = invite.role
+                writes += [use, *self._grant(reading, user_id, invite, now_ms)]
+            session, refresh = self._begin(account, origin, now_ms)
+            familiar = self._familiar(email, origin)
+            fresh = self._store.read([each.key for each in familiar])
+            writes += [
+                put(sessions.key(session.sid), session.fields, ABSENT),
+                *throttle.forgive(familiar, fresh, now_ms),
+            ]
+            self._store.commit(writes)
+            return self._tokens(session, roles, refresh, now_ms)
+
+        return self._again(attempt)
+
+    def login(self, email: str, password: str, origin: Origin, now_ms: int) -> Tokens:
+        """A new session. Raises `Unauthenticated` (credentials_wrong), `TooManyTries`.
+
+        One verification of argon2, whether the account exists or not, and none while a gate waits.
+        """
+        email = accounts.normal_email(email)
+        password = passwords.normal(password)
+        account = self._find(email)
+        gates = self._login_gates(email, origin)
+        self._passed(gates, self._read(gates, []), now_ms)
+        right = self._passwords.fits(account.password, password)
+        better = (
+            self._passwords.hash(password)
+            if right and account.password and self._passwords.outdated(account.password)
+            else None
+        )
+
+        def attempt() -> Tokens:
+            keys = [accounts.key(account.user_id), membership.key(account.user_id)]
+            reading = self._read(gates, keys)
+            passed = self._passed(gates, reading, now_ms)
+            if not right:
+                self._store.commit(throttle.count(passed, reading, now_ms))
+                raise _wrong()
+            present = self._account(reading, account.user_id)
+            if present.password not in (account.password, better):
+                raise Contended("the password was changed at this moment")
+            session, refresh = self._begin(present, origin, now_ms)
+            self._store.commit(
+                [
+                    self._kept(present)
+                    if better is None
+                    else put(
+                        accounts.key(present.user_id),
+                        replace(present, password=better).fields,
+                        present.version,
+                    ),
+                    put(sessions.key(session.sid), session.fields, ABSENT),
+                    *self._forgiven(gates, passed, reading, now_ms),
+                ]
+            )
+            held = membership.parse(
+                present.user_id, reading.documents.get(membership.key(present.user_id))
+            )
+            return self._tokens(session, held.roles, refresh, now_ms)
+
+        return self._again(attempt)
+
+    # --- staying
+
+    def refresh(self, token: str, now_ms: int) -> Tokens:
+        """Both tokens anew. Asking again with the same token gives the same refresh token, until that
+        is used. Raises `Unauthenticated` (refresh_invalid, refresh_reused, session_ended).
+        """
+
+        def attempt() -> Tokens:
+            session, account, reading = self._session_of(token)
+            if session is None or account is None or now_ms >= session.expires_ms:
+                raise _no_refresh()
+            _demand_alive(session, account)
+            moved, successor = sessions.refreshed(
+                session, token, self._secret, now_ms, self._refresh_ms
+            )
+            if successor == "":
+                raise _no_refresh()
+            version = reading.documents[sessions.key(session.sid)].version
+            if moved is not session:
+                self._store.commit(
+                    [put(sessions.key(session.sid), moved.fields, version), self._kept(account)]
+                )
+            if successor is None:
+                raise _reused()
+            roles = membership.parse(
+                session.user_id, reading.documents.get(membership.key(session.user_id))
+            ).roles
+            return self._tokens(moved, roles, successor, now_ms)
+
+        return self._again(attempt)
+
+    def logout(self, token: str, now_ms: int) -> None:
+        """End the session of a refresh token, whichever of its tokens it is. Always succeeds."""
+
+        def attempt() -> None:
+            session, _, reading = self._session_of(token)
+            if session is None or session.ended is not None:
+                return
+            ended = replace(session, ended=sessions.LOGGED_OUT, previous=None, salt=None)
+            where = sessions.key(session.sid)
+            self._store.commit([put(where, ended.fields, reading.documents[where].version)])
+
+        self._again(attempt)
+
+    def check(self, caller: Caller) -> Me:
+        """Who the caller is now. Raises `Unauthenticated` (session_ended) if the log-in is over."""
+        keys = [accounts.key(caller.user_id), membership.key(caller.user_id)]
+        own = sessions.key(caller.session) if caller.session else None
+        reading = self._store.read([*keys, own] if own else keys)
+        account = self._account(reading, caller.user_id)
+        if own is not None:
+            if own not in reading.documents:
+                raise _ended()
+            _demand_alive(sessions.parse(reading.documents[own]), account)
+        return Me(account, membership.parse(caller.user_id, reading.documents.get(keys[1])))
+
+    def change_password(
+        self, caller: Caller, old: str, new: str, origin: Origin, now_ms: int
+    ) -> None:
+        """A new password; every session but the caller's ends.
+
+        Raises `Unauthenticated` (credentials_wrong, session_ended), `InvalidRequest`
+        (password_length), `TooManyTries`.
+        """
+        old = passwords.normal(old)
+        new = passwords.checked(new, "new_password")
+        account = self.check(caller).account
+        gates = self._login_gates(account.email or caller.user_id, origin)
+        self._passed(gates, self._read(gates, []), now_ms)
+        right = self._passwords.fits(account.password, old)
+        fresh = self._passwords.hash(new) if right else ""
+
+        def attempt() -> None:
+            own = sessions.key(caller.session or "none")
+            reading = self._read(gates, [accounts.key(caller.user_id), own])
+            passed = self._passed(gates, reading, now_ms)
+            if not right:
+                self._store.commit(throttle.count(passed, reading, now_ms))
+                raise _wrong()
+            present = self._account(reading, caller.user_id)
+            if present.password != account.password:
+                raise Contended("the password was changed at this moment")
+            writes = [
+                self._replaced(present, fresh),
+                *self._forgiven(gates, passed, reading, now_ms),
+            ]
+            if own in reading.documents:
+                kept = sessions.parse(reading.documents[own])
+                _demand_alive(kept, present)
+                kept = replace(kept, generation=present.generation + 1)
+                writes.append(put(own, kept.fields, reading.documents[own].version))
+            self._store.commit(writes)
+
+        self._again(attempt)
+
+    # --- scopes
+
+    def join(self, caller: Caller, code: str, origin: Origin, now_ms: int) -> Me:
+        """Make the caller a member by a code. A member stays what they are, and uses nothing up.
+
+        Raises `Forbidden` (invite_invalid), `TooManyTries`.
+        """
+        gates = [
+            self._gate("invite-account", invites.TRIES, caller.user_id),
+            self._gate("invite-address", invites.TRIES, origin.address),
+        ]
+
+        def attempt() -> None:
+            mine = accounts.key(caller.user_id)
+            reading = self._read(
+                gates, [mine, membership.key(caller.user_id), *self._invite_keys(code)]
+            )
+            throttle.demand(gates, reading, now_ms)
+            # a repetition whose answer was lost finds the code used up, by this very user
+            held = membership.parse(
+                caller.user_id, reading.documents.get(membership.key(caller.user_id))
+            )
+            invite = self._invite(reading, code)
+            if invite is not None and invite.scope_id in held.roles:
+                return
+            invite, use = self._admitted(reading, code, gates, now_ms)
+            writes = [
+                use,
+                *self._grant(reading, caller.user_id, invite, now_ms),
+                *throttle.unchanged(gates, reading),
+            ]
+            if mine not in reading.documents:
+                writes.append(put(mine, self._unknown(caller.user_id, now_ms), ABSENT))
+            self._store.commit(writes)
+
+        self.check(caller)
+        self._again(attempt)
+        return self.check(caller)
+
+    def leave(self, caller: Caller, scope_id: str, now_ms: int) -> Me:
+        """End the caller's own membership; harmless if there is none."""
+        self.check(caller)
+        self._again(lambda: membership.revoke(self._store, caller.user_id, scope_id, now_ms))
+        return self.check(caller)
+
+    def invite(
+        self, caller: Caller, scope_id: str, role: str, days: float, uses: int, now_ms: int
+    ) -> tuple[str, Invite]:
+        """A new code for a scope. Raises `NotFound` (not a member), `Forbidden`."""
+        self._managing(caller, scope_id, role)
+        return self.make_invite(caller.user_id, scope_id, role, days, uses, now_ms)
+
+    def make_invite(
+        self, user_id: str, scope_id: str, role: str, days: float, uses: int, now_ms: int
+    ) -> tuple[str, Invite]:
+        """A new code, whoever asks: for operators."""
+        ends = now_ms + round(days * 86_400_000)
+        invite = Invite(scope_id, role, user_id, now_ms, ends, uses)
+
+        def attempt() -> str:
+            code = invites.new_code()
+            # an expired invite of the same code may still be there: another code is made then
+            self._store.commit([put(invites.key(code, self._secret), invite.fields, ABSENT)])
+            return code
+
+        return self._again(attempt), invite
+
+    def members(self, caller: Caller, scope_id: str, after: str | None, limit: int) -> list[Member]:
+        """Members of a scope, by user id. Raises `NotFound` (not a member), `Forbidden`."""
+        self._managing(caller, scope_id)
+        listed = membership.members(self._store, scope_id, after, limit)
+        keys = [accounts.key(user_id) for user_id, _, _ in listed]
+        known = self._store.read(keys, ["name", "email"]).documents if keys else {}
+        found = []
+        for (user_id, role, since), each in zip(listed, keys, strict=True):
+            said: Any = known[each].fields if each in known else {}
+            found.append(Member(user_id, role, since, said.get("name"), said.get("email")))
+        return found
+
+    def make_scope(
+        self, caller: Caller, scope_id: str | None, name: str, now_ms: int
+    ) -> tuple[str, Me]:
+        """A new scope with the caller as its first member. Repeating it with the same id is harmless.
+
+        Raises `Forbidden`, `Taken` (scope_taken).
+        """
+        me = self.check(caller)
+        makers = self._policy.scope_makers
+        if makers is not None and makers.isdisjoint(me.memberships.roles.values()):
+            raise Forbidden("Your role may not do this. Ask an admin.")
+        named = scope_id or new_scope_id()
+        about, mine = accounts.scope_key(named), accounts.key(caller.user_id)
+
+        def attempt() -> None:
+            listed = membership.member_key(named, caller.user_id)
+            reading = self._store.read([about, mine, membership.key(caller.user_id), listed])
+            known = reading.documents.get(about)
+            if known is not None or membership.has_members(self._store, named):
+                if known is not None and known.fields.get("made_by") == caller.user_id:
+                    return
+                raise Taken(
+                    "This id is taken. Make another one.", code="scope_taken", field="scope_id"
+                )
+            founder = self._policy.founder
+            writes = [
+                put(about, {"name": name, "made_by": caller.user_id, "made_at": now_ms}, ABSENT),
+                *membership.granting(reading, caller.user_id, named, founder, now_ms),
+            ]
+            if mine not in reading.documents:
+                writes.append(put(mine, self._unknown(caller.user_id, now_ms), ABSENT))
+            self._store.commit(writes)
+
+        self._again(attempt)
+        return named, self.check(caller)
+
+    # --- operators
+
+    def create(
+        self, email: str, password: str, now_ms: int, *, user_id: str | None, name: str | None
+    ) -> str:
+        """An account made by hand; its user id. Raises `Taken` if e-mail or id is in use."""
+        email = accounts.normal_email(email)
+        stored = self._passwords.hash(passwords.checked(password, "password"))
+        user_id = user_id or accounts.new_user_id()
+        login, mine = accounts.login_key(email), accounts.key(user_id)
+        known = self._store.read([login, mine]).documents
+        if known:
+            raise Taken("There is an account of this e-mail address or id.", field="email")
+        account = Account(user_id, email, name, stored, 0, now_ms)
+        self._store.commit(
+            [put(mine, account.fields, ABSENT), put(login, {"user_id": user_id}, ABSENT)]
+        )
+        return user_id
+
+    def reset(self, email: str, password: str) -> str:
+        """Another password for somebody who lost theirs; all their sessions end. The user id."""
+        email = accounts.normal_email(email)
+        stored = self._passwords.hash(passwords.checked(password, "password"))
+
+        def attempt() -> str:
+            account = self._find(email)
+            if not account.version:
+                raise NotFound("There is no account of this e-mail address.")
+            self._store.commit([self._replaced(account, stored)])
+            return account.user_id
+
+        return self._again(attempt)
+
+    # --- parts
+
+    def _again(self, attempt: Callable[[], T]) -> T:
+        for number in range(_ATTEMPTS):
+            try:
+                return attempt()
+            except Contended:
+                if number == _ATTEMPTS - 1:
+                    raise
+                # jitter, not security
+                self._pause(random.uniform(0, 0.01 * 2 ** min(number, 5)))  # noqa: S311
+        raise AssertionError("unreachable")
+
+    def _gate(self, kind: str, rule: throttle.Rule, *parts: str, familiar: bool = False) -> Gate:
+        return throttle.gate(kind, rule, self._secret, *parts, familiar=familiar)
+
+    def _login_gates(self, email: str, origin: Origin) -> list[Gate]:
+        return [
+            self._gate("account", ACCOUNT_TRIES, email),
+            self._gate("address", ADDRESS_TRIES, origin.address),
+            *self._familiar(email, origin),
+        ]
+
+    def _familiar(self, email: str, origin: Origin) -> list[Gate]:
+        places = [("at", origin.address), *([("on", origin.device)] if origin.device else [])]
+        return [
+            self._gate(kind, FAMILIAR_TRIES, email, place, familiar=True) for kind, place in places
+        ]
+
+    def _passed(self, gates: Sequence[Gate], reading: Reading, now_ms: int) -> list[Gate]:
+        """The gates at which a try is counted. Raises `TooManyTries` if there is no way through.
+
+        The usual way is past account and address. Where somebody else keeps one of them waiting, an
+        address passes by the account's, and a device by both, if the account logged in from there.
+        """
+        account, address, at, *on = gates
+        waits = {each: throttle.wait_ms(each, reading, now_ms) for each in gates}
+        if not waits[account] and not waits[address]:
+            return [account, address]
+        for device in on:
+            if throttle.is_there(device, reading) and not waits[device]:
+                return [device]
+        if not waits[address] and throttle.is_there(at, reading) and not waits[at]:
+            return [at, address]
+        raise throttle.too_many(max(waits[account], waits[address]))
+
+    def _forgiven(
+        self, gates: Sequence[Gate], passed: Sequence[Gate], reading: Reading, now_ms: int
+    ) -> list[Write]:
+        """Writes after a right password: this place is familiar from now on, and what was counted at
+        the gates that were passed is forgotten. Not an address's: one good account there must not
+        clear the way for tries at others.
+        """
+        account, address, *familiar = gates
+        writes = throttle.forgive(familiar, reading, now_ms)
+        if account in passed:
+            writes += throttle.forgive([account], reading, now_ms)
+        if address in passed:
+            writes += throttle.unchanged([address], reading)
+        return writes
+
+    def _read(self, gates: Sequence[Gate], keys: Sequence[Key]) -> Reading:
+        return self._store.read([*(each.key for each in gates), *keys])
+
+    def _find(self, email: str) -> Account:
+        """The account of an e-mail; an empty one takes as many reads."""
+        where = accounts.login_key(email)
+        known = self._store.read([where]).documents.get(where)
+        user_id = "nobody" if known is None else str(known.fields["user_id"])
+        return self._account(self._store.read([accounts.key(user_id)]), user_id)
+
+    def _account(self, reading: Reading, user_id: str) -> Account:
+        return accounts.parse(user_id, reading.documents.get(accounts.key(user_id)))
+
+    def _kept(self, account: Account) -> Write:
+        return verify(accounts.key(account.user_id), account.version or ABSENT)
+
+    def _replaced(self, account: Account, password: str) -> Write:
+        changed = replace(account, password=password, generation=account.generation + 1)
+        return put(accounts.key(account.user_id), changed.fields, account.version)
+
+    def _unknown(self, user_id: str, now_ms: int) -> dict[str, Any]:
+        """The account document of somebody who comes with a token and has none yet."""
+        return {"created_at": now_ms, "outside": user_id.startswith(OUTSIDE)}
+
+    def _session_of(self, token: str) -> tuple[Session | None, Account | None, Reading]:
+        sid = sessions.sid_of(token)
+        if sid is None:
+            return None, None, Reading(0, {})
+        where = sessions.key(sid)
+        first = self._store.read([where])
+        if where not in first.documents:
+            return None, None, first
+        user_id = sessions.parse(first.documents[where]).user_id
+        keys = [where, accounts.key(user_id), membership.key(user_id)]
+        reading = self._store.read(keys)  # all of it at one moment
+        if where not in reading.documents:
+            return None, None, reading
+        return sessions.parse(reading.documents[where]), self._account(reading, user_id), reading
+
+    def _begin(self, account: Account, origin: Origin, now_ms: int) -> tuple[Session, str]:
+        return sessions.begin(
+            account.user_id, origin.device, account.generation, now_ms, self._refresh_ms
+        )
+
+    def _tokens(self, session: Session, roles: Any, refresh: str, now_ms: int) -> Tokens:
+        scopes = sorted(roles)
+        access = tokens.issue(
+            self._keys.current(),
+            self._token_policy,
+            user_id=session.user_id,
+            role=roles[scopes[0]] if scopes else self._policy.newcomer,
+            now_s=now_ms / 1000,
+            device=session.device,
+            session=session.sid,
+            scopes=scopes[:_MOST_SCOPES],
+        )
+        ends = session.expires_ms // 1000
+        return Tokens(session.user_id, access, tokens.ACCESS_SECONDS, refresh, ends)
+
+    # --- parts: scopes and invites
+
+    def _managing(self, caller: Caller, scope_id: str, role: str | None = None) -> None:
+        held = self.check(caller).memberships.roles.get(scope_id)
+        if held is None:
+            raise NotFound("There is no such scope, or you are not in it.")
+        if not self._policy.may_manage(held):
+            raise Forbidden("Your role may not do this. Ask a supervisor.")
+        if role is not None and not self._policy.may_invite(held, role):
+            raise Forbidden("Your role may not give this role away.", field="role")
+
+    def _invite_keys(self, code: str | None) -> list[Key]:
+        normal = None if code is None else invites.normal_code(code)
+        return [] if normal is None else [invites.key(normal, self._secret)]
+
+    def _invite(self, reading: Reading, code: str | None) -> Invite | None:
+        for where in self._invite_keys(code):
+            if where in reading.documents:
+                return invites.parse(reading.documents[where])
+        return None
+
+    def _admitted(
+        self, reading: Reading, code: str | None, gates: Sequence[Gate], now_ms: int
+    ) -> tuple[Invite, Write]:
+        """The invite of a good code, and the write that uses it. Counts a wrong one."""
+        invite = self._invite(reading, code)
+        if invite is None or not invite.holds(now_ms):
+            self._store.commit(throttle.count(gates, reading, now_ms))
+            raise Forbidden(
+                "This code admits nobody: mistyped, expired or used up. Ask for another one.",
+                code="invite_invalid",
+                field="invite_code",
+            )
+        [where] = self._invite_keys(code)
+        return invite, put(where, invite.used().fields, reading.documents[where].version)
+
+    def _grant(self, reading: Reading, user_id: str, invite: Invite, now_ms: int) -> list[Write]:
+        return membership.granting(reading, user_id, invite.scope_id, invite.role, now_ms)
+
+
+def new_scope_id() -> str:
+    """An id for a new scope."""
+    return f"s-{secrets.token_hex(12)}"
+
+
+def _demand_alive(session: Session, account: Account) -> None:
+    """Raises `Unauthenticated` if a session is over."""
+    if session.user_id != account.user_id:
+        raise _ended()
+    if session.ended == sessions.REUSED:
+        raise _reused()
+    if session.ended is not None or session.generation != account.generation:
+        raise _ended()
+
+
+def _wrong() -> Unauthenticated:
+    return Unauthenticated("E-mail or password is wrong.", code="credentials_wrong")
+
+
+def _no_refresh() -> Unauthenticated:
+    return Unauthenticated("This refresh token cannot be used. Log in.", code="refresh_invalid")
+
+
+def _reused() -> Unauthenticated:
+    return Unauthenticated(
+        "An old refresh token was used: it may have been stolen. This session is over. Log in.",
+        code="refresh_reused",
+    )
+
+
+def _ended() -> Unauthenticated:
+    return Unauthenticated("This session is over. Log in.", code="session_ended")

@@ -1,0 +1,30 @@
+"""What a product decides about its accounts: who may register, make scopes, and which roles exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPolicy:
+    """One product's declaration.
+
+    `registration` is "open", or "invited": by invite code (or by an operator's command) only.
+    `scope_makers` are the roles, in any scope, that may make another scope; None: everybody.
+    `founder` is the role of a scope's maker in it. `invitable` says for the roles that may see and
+    invite members which roles they may give away: nobody gives away more than they hold.
+    """
+
+    registration: str
+    scope_makers: frozenset[str] | None
+    founder: str
+    newcomer: str  #: the role named in the tokens of somebody who is in no scope
+    invitable: dict[str, frozenset[str]]
+
+    def may_manage(self, role: str | None) -> bool:
+        """Whether a role in a scope may see its members and invite others."""
+        return role in self.invitable
+
+    def may_invite(self, role: str | None, invited: str) -> bool:
+        """Whether a role in a scope may invite somebody as `invited`."""
+        return role is not None and invited in self.invitable.get(role, frozenset())

@@ -1,0 +1,122 @@
+"""A front desk on either store, with cheap hashes and time as a parameter."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.accounts import membership, tokens
+from shared.accounts.desk import Desk, Origin, Tokens
+from shared.accounts.keys import RingKeys, TokenPolicy
+from shared.accounts.membership import Caller
+from shared.accounts.passwords import Cost, Passwords
+from shared.accounts.policy import AccountPolicy
+from shared.adapters.file_keys import FileKeys
+from shared.errors import Fault
+from shared.products.dermadetect import ACCOUNTS
+from shared.sync.store import RecordStore
+from tests.stores import BOTH, fresh
+
+#: As little as argon2 takes; what the parameters are is no matter of these tests.
+CHEAP = Cost(memory_kib=8, passes=1)
+
+OPEN = AccountPolicy("open", None, "admin", "member", ACCOUNTS.invitable)
+
+#: 1 March 2026, server ms.
+NOON = 1_772_366_400_000
+MINUTE, DAY = 60_000, 86_400_000
+LIFE = 90 * DAY
+
+PASSWORD = "correct horse battery"
+HOME = Origin("192.0.2.1", "phone-1")
+AWAY = Origin("198.51.100.7", "elsewhere")
+
+
+class CountingPasswords(Passwords):
+    """Real ones, which count how often argon2 was asked."""
+
+    def __init__(self, cost: Cost = CHEAP) -> None:
+        super().__init__(cost)
+        self.verified = self.hashed = 0
+
+    def fits(self, stored: str | None, password: str) -> bool:
+        self.verified += 1
+        return super().fits(stored, password)
+
+    def hash(self, password: str) -> str:
+        self.hashed += 1
+        return super().hash(password)
+
+
+class Office:
+    """A desk, and the means to look behind it."""
+
+    def __init__(self, store: RecordStore, folder: Path) -> None:
+        self.store, self.folder = store, folder
+        self.passwords = CountingPasswords()
+        self.keys = RingKeys(FileKeys(folder / "keys", lambda: NOON / 1000), lambda: NOON / 1000,
+                             make=True)  # fmt: skip
+        self.policy = TokenPolicy("here", "api")
+        self.desk = self.desk_on(store)
+
+    def desk_on(self, store: RecordStore, **more: Any) -> Desk:
+        options: dict[str, Any] = {
+            "policy": OPEN,
+            "passwords": self.passwords,
+            "secret": b"s" * 32,
+            **more,
+        }
+        return Desk(store, keys=self.keys, token_policy=self.policy, refresh_ms=LIFE, **options)
+
+    def register(self, email: str = "amina@example.org", **more: Any) -> Tokens:
+        return self.desk.register(email, PASSWORD, HOME, NOON, **more)
+
+    def caller(self, made: Tokens, now_ms: int = NOON) -> Caller:
+        return tokens.verify(made.access, self.keys, self.policy, now_ms / 1000)
+
+    def join(self, user: str, scope: str, role: str) -> None:
+        membership.grant(self.store, user, scope, role, NOON)
+
+
+@pytest.fixture(params=BOTH)
+def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+    store = fresh(request.param, request, tmp_path)
+    yield Office(store, tmp_path)
+    store.close()
+
+
+@pytest.fixture
+def quick(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+    """On SQLite only: where the store is not the point."""
+    store = fresh("sqlite", request, tmp_path)
+    yield Office(store, tmp_path)
+    store.close()
+
+
+def code_of(act: Callable[[], object]) -> str:
+    """The code of the fault that `act` raises; "ok" if none."""
+    try:
+        act()
+    except Fault as fault:
+        return fault.code
+    return "ok"
+
+
+def together(*acts: Callable[[], Any]) -> list[Any]:
+    """Run side by side, starting at one moment; results, or the codes of what was raised."""
+    start = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        start.wait()
+        try:
+            return act()
+        except Fault as fault:
+            return fault.code
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))

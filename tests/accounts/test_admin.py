@@ -1,0 +1,101 @@
+"""What operators do by hand about accounts: users, invites, signing keys."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from infra import admin
+from shared import wiring
+from shared.accounts.desk import Origin
+from tests.accounts.conftest import PASSWORD, code_of
+from tests.api.conftest import Api, api, start_api
+
+__all__ = ["api", "start_api"]
+
+
+class Shell:
+    """Runs commands of `infra.admin` in this process, on the stores of the API."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._patch = capsys, monkeypatch
+
+    def __call__(self, words: str, given: str = "") -> str:
+        self._patch.setattr("sys.stdin", io.StringIO(given))
+        self._capsys.readouterr()
+        code = admin.main(words.split())
+        out, err = self._capsys.readouterr()
+        return out if code == 0 else f"{code}: {err}"
+
+
+@pytest.fixture
+def run(api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    return Shell(capsys, monkeypatch)
+
+
+def log_in(email: str, password: str) -> str:
+    desk = wiring.desk()
+    return code_of(lambda: desk.login(email, password, Origin("192.0.2.1"), wiring.clock_ms()))
+
+
+def test_an_operator_makes_the_first_admin_and_helps_out(run: Shell) -> None:
+    said = run("user create Boss@example.org --id boss --scope team1 --role admin", PASSWORD + "\n")
+    assert said == "made boss\n"
+    assert log_in("boss@example.org", PASSWORD) == "ok"
+    listed = run("user list")
+    assert re.search(r"^boss +boss@example.org +team1:admin$", listed, re.M)
+    said = run("user reset boss@example.org")
+    made = re.search(r"shown only here: (\S+)\n", said)
+    assert made
+    assert log_in("boss@example.org", PASSWORD) == "credentials_wrong"
+    assert log_in("boss@example.org", made[1]) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "code"),
+    [
+        ("user create boss", PASSWORD, "invalid_email"),
+        ("user create a@example.org", "short", "password_length"),
+        ("user create a@example.org --id a/b", PASSWORD, "invalid_request"),
+        ("user create a@example.org --id o-123", PASSWORD, "invalid_request"),
+        ("user reset nobody@example.org", PASSWORD, "not_found"),
+        ("invite a/b", "", "invalid_request"),
+        ("invite team1 --days 0", "", "invalid_request"),
+        ("invite team1 --days nan", "", "invalid_request"),
+        ("invite team1 --uses 501", "", "invalid_request"),
+        ("keys drop nothing", "", "not_found"),
+    ],
+)
+def test_what_cannot_be_done_is_said(run: Shell, words: str, given: str, code: str) -> None:
+    assert run(words, given).startswith(f"2: {code}: ")
+
+
+def test_a_user_is_made_once(run: Shell) -> None:
+    run("user create a@example.org", PASSWORD)
+    assert "email_taken" in run("user create A@example.org", PASSWORD)
+
+
+def test_a_code_of_an_operator_admits(run: Shell) -> None:
+    said = run("invite team1 --role doctor --uses 3")
+    code = said.split()[0]
+    assert re.fullmatch(r"\w{6} admits 3 as doctor until \S+Z\n", said)
+    made = wiring.desk().register(
+        "d@example.org", PASSWORD, Origin("192.0.2.1"), wiring.clock_ms(), code=code
+    )
+    assert f"{made.user_id:<28} d@example.org" in run("user list")
+
+
+def test_keys_are_rotated_listed_and_dropped(run: Shell) -> None:
+    assert run("keys list") == "no keys\n"
+    first = run("keys rotate").split()[0]
+    assert re.fullmatch(rf"{first} ES256 signs +from \S+ to -\n", run("keys list"))
+    second = run("keys rotate").split()[0]
+    assert run("keys rotate").split()[0] == second  # may be repeated
+    assert [line.split()[2] for line in run("keys list").splitlines()] == ["signs", "next"]
+    assert "signs now" in run(f"keys drop {first}")
+    assert run("keys rotate --now").split()[0] == second
+    assert [line.split()[2] for line in run("keys list").splitlines()] == ["ending", "signs"]
+    run(f"keys drop {first}")
+    assert [line.split()[0] for line in run("keys list").splitlines()] == [second]

@@ -1,0 +1,253 @@
+"""Sessions: a lost answer costs nothing, a stolen token ends the family, and a long absence is fine."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from shared.accounts import sessions
+from shared.accounts.desk import Tokens
+from shared.accounts.membership import Caller
+from shared.errors import Fault, StoreUnavailable, Unauthenticated
+from shared.sync.store import Query, Write
+from tests.accounts.conftest import (
+    AWAY,
+    DAY,
+    HOME,
+    LIFE,
+    MINUTE,
+    NOON,
+    PASSWORD,
+    Office,
+    code_of,
+    together,
+)
+from tests.stores import Interrupted
+
+
+def refresh(office: Office, made: Tokens | str, now_ms: int = NOON) -> Tokens:
+    token = made if isinstance(made, str) else made.refresh
+    return office.desk.refresh(token, now_ms)
+
+
+def test_each_refresh_replaces_the_token_and_keeps_the_session(office: Office) -> None:
+    first = office.register()
+    second = refresh(office, first)
+    third = refresh(office, second)
+    assert len({first.refresh, second.refresh, third.refresh}) == 3
+    assert {office.caller(each).session for each in (first, second, third)} == {
+        office.caller(first).session
+    }
+
+
+def test_a_refresh_whose_answer_was_lost_gives_the_same_successor_again(office: Office) -> None:
+    first = office.register()
+    lost = refresh(office, first)
+    # when the phone asks again, twice, an hour apart, then the same comes back, and it works
+    assert refresh(office, first, NOON + 60 * MINUTE).refresh == lost.refresh
+    assert refresh(office, first, NOON + 120 * MINUTE).refresh == lost.refresh
+    assert code_of(lambda: refresh(office, lost)) == "ok"
+
+
+def test_an_old_token_after_its_successor_was_used_is_theft_and_ends_the_family(
+    office: Office,
+) -> None:
+    first = office.register()
+    second = refresh(office, first)
+    third = refresh(office, second)
+    assert code_of(lambda: refresh(office, first)) == "refresh_reused"
+    # then nobody of the family gets on, and everybody learns why
+    for each in (first, second, third):
+        assert code_of(lambda each=each: refresh(office, each)) == "refresh_reused"
+    assert code_of(lambda: office.desk.check(office.caller(third))) == "refresh_reused"
+    # and another session of the same user is untouched
+    other = office.desk.login("amina@example.org", PASSWORD, AWAY, NOON)
+    assert code_of(lambda: refresh(office, other)) == "ok"
+
+
+def test_knowing_a_session_s_id_ends_nothing(office: Office) -> None:
+    made = office.register()
+    sid = office.caller(made).session
+    built = base64.urlsafe_b64encode(bytes.fromhex(sid)[:16] + b"x" * 32).decode()
+    for guess in (sid, sid.ljust(64, "0"), sid.upper().ljust(64, "A"), "A" * 64, built):
+        assert code_of(lambda guess=guess: refresh(office, guess)) == "refresh_invalid"
+        office.desk.logout(guess, NOON)
+    assert code_of(lambda: refresh(office, made)) == "ok"
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "A" * 63, "A" * 65, "Ä" * 64, "a b" * 20, "=" * 64, "A" * 63 + "\n", "\x00" * 64,
+     "../../sessions", "A" * 5000],
+)  # fmt: skip
+def test_what_is_no_refresh_token_gets_a_clear_answer(quick: Office, token: str) -> None:
+    assert code_of(lambda: refresh(quick, token)) == "refresh_invalid"
+    quick.desk.logout(token, NOON)
+
+
+def test_refreshes_side_by_side_agree_on_one_successor(office: Office) -> None:
+    first = office.register()
+    answers = together(*[lambda: refresh(office, first)] * 6)
+    assert len({each.refresh for each in answers}) == 1
+    assert code_of(lambda: refresh(office, answers[0])) == "ok"
+
+
+def test_old_and_new_token_side_by_side_end_in_one_of_two_ways(office: Office) -> None:
+    # the phone uses its new token while a thief repeats the old one: either came first
+    first = office.register()
+    second = refresh(office, first)
+    old, new = together(lambda: refresh(office, first), lambda: refresh(office, second))
+    if isinstance(old, Tokens):
+        assert old.refresh == second.refresh
+        assert isinstance(new, Tokens)
+    else:
+        assert old == "refresh_reused"
+        # the new one was first, or it found the family ended
+        assert isinstance(new, Tokens) or new == "refresh_reused"
+        assert code_of(lambda: refresh(office, second)) == "refresh_reused"
+
+
+def test_a_phone_that_comes_back_after_three_weeks_just_refreshes(office: Office) -> None:
+    made = office.register()
+    later = NOON + 21 * DAY
+    back = refresh(office, made, later)
+    assert office.caller(back, later).user_id == made.user_id
+    # and its ninety days begin again
+    assert back.refresh_ends_s == (later + LIFE) // 1000
+
+
+def test_a_phone_that_stays_away_too_long_logs_in_again(quick: Office) -> None:
+    made = quick.register()
+    assert code_of(lambda: refresh(quick, made, NOON + LIFE)) == "refresh_invalid"
+    assert code_of(lambda: refresh(quick, made, NOON + LIFE - 1)) == "ok"
+
+
+def test_logging_out_ends_one_session_whichever_of_its_tokens_is_shown(office: Office) -> None:
+    first, other = office.register(), office.desk.login("amina@example.org", PASSWORD, HOME, NOON)
+    second = refresh(office, first)
+    office.desk.logout(first.refresh, NOON)
+    office.desk.logout(first.refresh, NOON)
+    assert code_of(lambda: refresh(office, second)) == "session_ended"
+    assert code_of(lambda: office.desk.check(office.caller(second))) == "session_ended"
+    assert code_of(lambda: refresh(office, other)) == "ok"
+
+
+def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(office: Office) -> None:
+    mine = office.register()
+    others = [office.desk.login("amina@example.org", PASSWORD, AWAY, NOON) for _ in range(2)]
+    office.desk.change_password(office.caller(mine), PASSWORD, "another good one", HOME, NOON)
+    for each in others:
+        assert code_of(lambda each=each: refresh(office, each)) == "session_ended"
+        assert code_of(lambda each=each: office.desk.check(office.caller(each))) == "session_ended"
+    assert code_of(lambda: refresh(office, mine)) == "ok"
+    login = office.desk.login
+    assert code_of(lambda: login("amina@example.org", PASSWORD, HOME, NOON)) == "credentials_wrong"
+    assert code_of(lambda: login("amina@example.org", "another good one", HOME, NOON)) == "ok"
+
+
+def test_a_refresh_that_meets_a_new_password_is_over(office: Office) -> None:
+    # given a thief's refresh that has read, and is about to commit, when the password changes
+    mine = office.register()
+    stolen = office.desk.login("amina@example.org", PASSWORD, AWAY, NOON)
+    once = [lambda: office.desk.reset("amina@example.org", "another good one")]
+
+    def change(_: Sequence[Write]) -> None:
+        if once:
+            once.pop()()
+
+    thief = office.desk_on(Interrupted(office.store, before=change))
+    assert code_of(lambda: thief.refresh(stolen.refresh, NOON)) == "session_ended"
+    assert code_of(lambda: refresh(office, mine)) == "session_ended"
+
+
+def test_a_kill_around_the_commit_of_a_refresh_loses_nothing(office: Office) -> None:
+    made = office.register()
+
+    def die(_: Sequence[Write]) -> None:
+        raise StoreUnavailable("the connection broke")
+
+    # nothing was applied, then everything was: in both the same request goes through afterwards
+    for broken in (
+        Interrupted(office.store, before=die),
+        Interrupted(office.store, after=die),
+    ):
+        desk = office.desk_on(broken)
+        assert code_of(lambda desk=desk: desk.refresh(made.refresh, NOON)) == "store_unavailable"
+    after = refresh(office, made)
+    assert code_of(lambda: refresh(office, after)) == "ok"
+
+
+def test_the_store_holds_no_token_nor_password_nor_address(quick: Office) -> None:
+    first = quick.register(name="Amina")
+    second = refresh(quick, first)
+    with pytest.raises(Unauthenticated):
+        quick.desk.login("amina@example.org", "wrong password", AWAY, NOON)
+    kept = json.dumps(
+        [
+            [each.key, each.fields]
+            for name in ("sessions", "accounts", "logins", "throttles", "memberships")
+            for each in quick.store.query(Query(name))
+        ]
+    )
+    assert "argon2id" in kept
+    for secret in (first.refresh, second.refresh, PASSWORD, HOME.address, AWAY.address, "phone-1x"):
+        assert secret not in kept
+    assert len(list(quick.store.query(Query("throttles")))) >= 3  # else the addresses prove nothing
+
+
+def test_a_database_alone_does_not_give_the_successor(quick: Office) -> None:
+    # an old token, the salt and every hash are known, the server's secret is not
+    first = quick.register()
+    second = refresh(quick, first)
+    [document] = quick.store.query(Query("sessions"))
+    session = sessions.parse(document)
+    for secret in (b"", b"x" * 32):
+        _, guessed = sessions.refreshed(session, first.refresh, secret, NOON, LIFE)
+        assert guessed != second.refresh
+    # the same with the secret is the very successor, or the test above proves nothing
+    _, known = sessions.refreshed(session, first.refresh, b"s" * 32, NOON, LIFE)
+    assert known == second.refresh
+
+
+def test_a_successor_takes_the_token_the_salt_and_the_secret() -> None:
+    session, token = sessions.begin("u", None, 0, NOON, LIFE)
+    salt, secret = "00" * 16, b"s" * 32
+    one = sessions._successor(token, salt, secret)
+    other_token = token[:32] + ("A" * 32 if token[32:] != "A" * 32 else "B" * 32)
+    assert sessions.sid_of(other_token) == sessions.sid_of(token) == session.sid
+    others = {
+        sessions._successor(other_token, salt, secret),
+        sessions._successor(token, "01" * 16, secret),
+        sessions._successor(token, salt, b"t" * 32),
+    }
+    assert len({one, *others}) == 4
+    assert {sessions.sid_of(each) for each in (one, *others)} == {session.sid}
+
+
+def test_another_server_secret_asks_to_log_in_and_accuses_nobody(quick: Office) -> None:
+    first = quick.register()
+    second = refresh(quick, first)
+    desk = quick.desk_on(quick.store, secret=b"t" * 32)
+    assert code_of(lambda: desk.refresh(first.refresh, NOON)) == "refresh_invalid"
+    assert code_of(lambda: desk.refresh(second.refresh, NOON)) == "ok"
+
+
+def test_access_tokens_name_session_device_and_scopes(quick: Office) -> None:
+    made = quick.register()
+    quick.join(made.user_id, "team1", "supervisor")
+    caller = quick.caller(refresh(quick, made))
+    assert caller == Caller(made.user_id, "supervisor", "phone-1", caller.session)
+    assert caller.session
+    assert quick.desk.check(caller).memberships.scopes == ("team1",)
+
+
+def test_a_token_of_another_s_session_is_no_session(quick: Office) -> None:
+    one, two = quick.register(), quick.register("bo@example.org")
+    forged = replace(quick.caller(one), session=quick.caller(two).session)
+    with pytest.raises(Fault) as caught:
+        quick.desk.check(forged)
+    assert caught.value.code == "session_ended"

@@ -1,0 +1,173 @@
+"""Faults of the accounts' code, for `mutations.py`: rows as its `_faults` takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_SQLITE = ("sqlite",)
+_ANY = ("",)
+
+_DESK = "shared/accounts/desk.py"
+_SESSIONS = "shared/accounts/sessions.py"
+
+ACCOUNTS: tuple[tuple[Any, ...], ...] = (
+    (
+        _DESK,
+        "accounts/test_desk",
+        _SQLITE,
+        (
+            "an invite is not used up",
+            "invite.used().fields",
+            "invite.fields",
+            "a_code_for_three_admits_three_members_of_whom_each_uses_it_once",
+        ),
+        (
+            "two use the last place of an invite",
+            "put(where, invite.used().fields, reading.documents[where].version)",
+            "put(where, invite.used().fields, None)",
+            "a_code_for_one_admits_one_however_many_come_at_once",
+        ),
+        (
+            "a member uses an invite up again",
+            "if invite is not None and invite.scope_id in held.roles:",
+            "if False:",
+            "a_code_for_three_admits_three_members_of_whom_each_uses_it_once",
+        ),
+    ),
+    (
+        _DESK,
+        "accounts/test_throttle",
+        _SQLITE,
+        (
+            "a right code is not judged after wrong ones beside it",
+            "*throttle.unchanged(gates, reading),\n            ]\n            if mine",
+            "]\n            if mine",
+            "a_right_try_among_wrong_ones_is_judged_after_them",
+        ),
+        (
+            "a known device waits like a stranger",
+            "throttle.is_there(device, reading) and not waits[device]",
+            "False",
+            "a_known_device_gets_through_while_its_address_is_attacked",
+        ),
+        (
+            "every device is a known one",
+            "throttle.is_there(device, reading) and not waits[device]",
+            "not waits[device]",
+            "a_known_place_gets_through_while_an_account_is_attacked",
+        ),
+        (
+            "a right password leaves the account's tally",
+            "writes += throttle.forgive([account], reading, now_ms)",
+            "pass",
+            "five_tries_are_free_then_even_the_right_password_waits",
+        ),
+    ),
+    (
+        _DESK,
+        "accounts/test_sessions",
+        _SQLITE,
+        (
+            "a new password ends no session",
+            "generation=account.generation + 1)",
+            "generation=account.generation)",
+            "a_new_password_ends_all_other_sessions_and_keeps_this_one",
+        ),
+        (
+            "a refresh overtakes a new password",
+            "moved.fields, version), self._kept(account)]",
+            "moved.fields, version)]",
+            "a_refresh_that_meets_a_new_password_is_over",
+        ),
+        (
+            "refreshes side by side part ways",
+            "moved.fields, version)",
+            "moved.fields, None)",
+            "refreshes_side_by_side_agree_on_one_successor",
+        ),
+    ),
+    (
+        _SESSIONS,
+        "accounts/test_sessions",
+        _SQLITE,
+        (
+            "theft is not noticed",
+            "return replace(session, ended=REUSED, previous=None, salt=None), None",
+            'return session, ""',
+            "an_old_token_after_its_successor_was_used_is_theft_and_ends_the_family",
+        ),
+        (
+            "a lost answer is theft",
+            "previous=shown",
+            "previous=None",
+            "a_refresh_whose_answer_was_lost_gives_the_same_successor_again",
+        ),
+        (
+            "a session does not live on",
+            "max(session.expires_ms, now_ms + life_ms)",
+            "session.expires_ms",
+            "a_phone_that_comes_back_after_three_weeks_just_refreshes",
+        ),
+    ),
+    (
+        _SESSIONS,
+        "accounts/test_sessions",
+        _ANY,
+        (
+            "a database gives the successor away",
+            'hmac.new(secret, b"refresh',
+            'hmac.new(b"", b"refresh',
+            "a_database_alone_does_not_give_the_successor",
+        ),
+    ),
+    (
+        "shared/accounts/throttle.py",
+        "accounts/test_desk",
+        _ANY,
+        (
+            "a caller chooses the address",
+            "entries[-proxies] if",
+            "entries[0] if",
+            "an_address_is_what_our_own_proxy_wrote",
+        ),
+    ),
+    (
+        "shared/accounts/keys.py",
+        "accounts/test_keys",
+        _ANY,
+        (
+            "a key signs before it is known",
+            "now + (0 if at_once else AHEAD_SECONDS)",
+            "now",
+            "a_rotation_publishes_first_signs_later_and_ends_the_old_key_last",
+        ),
+        (
+            "a key ends before its tokens",
+            "later[0].signs_from_s + KEEP_SECONDS",
+            "later[0].signs_from_s",
+            "a_rotation_under_load_fails_no_request",
+        ),
+    ),
+    (
+        "shared/accounts/jwks.py",
+        "accounts/test_keys",
+        _ANY,
+        (
+            "invented keys make a flood of fetches",
+            "            if not self._may_try():\n                return\n",
+            "",
+            "an_unknown_key_is_looked_for_at_once_but_not_by_everybody",
+        ),
+    ),
+    (
+        "shared/adapters/secret_manager_keys.py",
+        "contracts/test_keys",
+        ("secret_manager",),
+        (
+            "of two rings the second counts",
+            "if added != expect + 1:",
+            "if False:",
+            "of_saves_side_by_side_one_counts",
+        ),
+    ),
+)

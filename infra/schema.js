@@ -57,4 +57,10 @@ module.exports = {
       ],
     },
   ],
+  contents: {
+    patients: {"demographics": "json"},
+    cases: {"patient_id": "word", "triage_data": "json", "risk_level": "word", "image_keys": "list"},
+    diagnoses: {},
+    medgemma_queue: {},
+  },
 }

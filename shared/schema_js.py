@@ -1,7 +1,8 @@
 """`python -m shared.schema_js`: the WatermelonDB schema of a product's phones, from its declarations.
 
-The output is a CommonJS module `{version, tables}`; an app gives each table to `tableSchema` and all of
-them to `appSchema`. Maps, lists and JSON are string columns that hold JSON text.
+The output is a CommonJS module `{version, tables, contents}`; an app gives each table to `tableSchema`
+and all of them to `appSchema`. Maps, lists and JSON are string columns that hold JSON text. `contents`
+names each table's columns that phones own, with how a digest reads them (`docs/mobile-guide.md`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _COLUMN = {
     Type.MAP: "string",
     Type.STRINGS: "string",
 }
+
+#: How a digest reads a column that phones own, where it does not take the value as it is.
+_READ = {Type.JSON: "json", Type.MAP: "json", Type.STRINGS: "list"}
 
 #: Columns of every table, beside the declared ones.
 _ALWAYS: tuple[dict[str, object], ...] = (
@@ -56,6 +60,22 @@ def _column(spec: Field) -> dict[str, object]:
     return column
 
 
+def contents(product: Product) -> dict[str, dict[str, str]]:
+    """Table → column → how a digest reads it, for the columns that phones own.
+
+    `value`: as it is; `word` (a choice or an id): as it is, and the empty text is none; `json`: as
+    canonical JSON text; `list`: as a list. The server's own tables have none.
+    """
+    return {
+        item.name: {name: _read(item.by_name[name]) for name in item.client_fields}
+        for item in product.collections
+    }
+
+
+def _read(spec: Field) -> str:
+    return _READ.get(spec.type, "word" if spec.choices or spec.references else "value")
+
+
 def module(product: Product) -> str:
     """The text of `schema.js`."""
     lines = [
@@ -71,7 +91,9 @@ def module(product: Product) -> str:
         if isinstance(columns, list):
             lines += [f"        {json.dumps(column)}," for column in columns]
         lines += ["      ],", "    },"]
-    return "\n".join([*lines, "  ],", "}", ""])
+    lines += ["  ],", "  contents: {"]
+    lines += [f"    {name}: {json.dumps(kinds)}," for name, kinds in contents(product).items()]
+    return "\n".join([*lines, "  },", "}", ""])
 
 
 if __name__ == "__main__":

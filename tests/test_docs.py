@@ -33,9 +33,10 @@ from tests.conftest import absent
 
 ROOT = Path(__file__).parent.parent
 README, API = ROOT / "README.md", ROOT / "docs" / "api.md"
+GUIDE = ROOT / "docs" / "mobile-guide.md"
 ARCHITECTURE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "architecture.svg"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", API, ARCHITECTURE, *DECISIONS]
+DOCUMENTS = [README, ROOT / "CHANGELOG.md", API, GUIDE, ARCHITECTURE, *DECISIONS]
 
 #: Runs a script: what it printed, and the statuses that curl got.
 Shell = Callable[[str], tuple[str, str]]

@@ -1,27 +1,28 @@
-"""Real WatermelonDB phones: the stock `synchronize()` of the npm package, under Node.
+"""Phones under Node that run the code of the mobile guide (`docs/mobile`) as it stands.
 
-`NodePhone` drives `phone.cjs` by lines of JSON. The package is installed once into the virtual
-environment's folder, from the lock file beside it.
+`NodePhone` is a real WatermelonDB phone: the stock `synchronize()` of the npm package, which is
+installed once into the virtual environment's folder, from the lock file beside this. `BatchPhone`
+speaks the batch dialect. Both take commands as lines of JSON.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any
-
-from shared.products.dermadetect import PRODUCT
-from shared.schema_js import module
+from typing import Any, Self
 
 HERE = Path(__file__).parent
 
 #: Longest that one command of a phone may take, seconds.
 PATIENCE_SECONDS = 120.0
+
+Json = dict[str, Any]
 
 
 class NodeMissing(Exception):
@@ -29,7 +30,7 @@ class NodeMissing(Exception):
 
 
 def install() -> Path:
-    """The folder with the phone and its packages; made on first use. Raises `NodeMissing`."""
+    """The folder with the packages; made on first use. Raises `NodeMissing`."""
     if not shutil.which("node") or not shutil.which("npm"):
         raise NodeMissing("Node and npm are needed for the WatermelonDB phones")
     folder = Path(sys.prefix) / "watermelon-phone"
@@ -45,22 +46,22 @@ def install() -> Path:
             check=True,
         )
         done.write_text(lock)
-    shutil.copy(HERE / "phone.cjs", folder / "phone.cjs")
-    (folder / "schema.js").write_text(module(PRODUCT))
     return folder
 
 
 class SyncFailed(Exception):
-    """The phone's `synchronize()` threw; the message is JavaScript's."""
+    """What the phone was told to do threw; the message is JavaScript's."""
 
 
-class NodePhone:
-    """One phone with its own in-memory database. Use as a context manager."""
+class Driven:
+    """A script under Node that takes commands. Use as a context manager."""
 
-    def __init__(self, folder: Path, url: str, token: str, device: str) -> None:
+    script = ""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
         self._process = subprocess.Popen(
-            ["node", "phone.cjs", "./schema.js"],
-            cwd=folder,
+            ["node", str(HERE / self.script)],
+            env={**os.environ, "NODE_PATH": str(folder / "node_modules")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -68,7 +69,7 @@ class NodePhone:
         )
         self._lines: Queue[str] = Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        self.settings(url=url, token=token, device=device)
+        self.settings(**settings)
 
     def _read(self) -> None:
         if self._process.stdout is not None:
@@ -77,7 +78,7 @@ class NodePhone:
                     self._lines.put(line[2:])
         self._lines.put("")
 
-    def _do(self, op: str, **given: Any) -> Any:
+    def do(self, op: str, **given: Any) -> Any:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"op": op, **given}) + "\n")
         self._process.stdin.flush()
@@ -93,39 +94,94 @@ class NodePhone:
         return answer["value"]
 
     def settings(self, **given: Any) -> None:
-        self._do("settings", **given)
+        self.do("settings", **given)
 
-    def create(self, table: str, name: str, **values: Any) -> None:
-        self._do("create", table=table, id=name, values=values)
+    def sync(self) -> Any:
+        """Pull and push; raises `SyncFailed`."""
+        return self.do("sync")
 
-    def create_many(self, table: str, rows: list[dict[str, Any]]) -> None:
-        self._do("createMany", table=table, rows=rows)
-
-    def update(self, table: str, name: str, **values: Any) -> None:
-        self._do("update", table=table, id=name, values=values)
-
-    def delete(self, table: str, name: str) -> None:
-        self._do("delete", table=table, id=name)
-
-    def sync(self) -> dict[str, Any]:
-        value: dict[str, Any] = self._do("sync")
+    def call(self) -> Json:
+        """What an app calls: never fails, says what to do next."""
+        value: Json = self.do("call")
         return value
 
-    def rows(self, table: str) -> dict[str, dict[str, Any]]:
-        return {row["id"]: row for row in self._do("rows", table=table)}
+    def check(self) -> str:
+        """How the phone compares with the server."""
+        return str(self.do("check")["state"])
 
-    def unsynced(self) -> bool:
-        return bool(self._do("unsynced"))
-
-    def reset(self) -> None:
-        self._do("reset")
+    def verify(self) -> str:
+        """Compare, and repair what differs."""
+        return str(self.do("verify")["state"])
 
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
 
-    def __enter__(self) -> NodePhone:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class NodePhone(Driven):
+    """A WatermelonDB phone with its own in-memory database."""
+
+    script = "phone.cjs"
+
+    def __init__(self, folder: Path, url: str, token: str, device: str, **more: Any) -> None:
+        super().__init__(folder, url=url, token=token, device=device, **more)
+
+    def create(self, table: str, name: str, **values: Any) -> None:
+        self.do("create", table=table, id=name, values=values)
+
+    def create_many(self, table: str, rows: list[Json]) -> None:
+        self.do("createMany", table=table, rows=rows)
+
+    def update(self, table: str, name: str, **values: Any) -> None:
+        self.do("update", table=table, id=name, values=values)
+
+    def delete(self, table: str, name: str) -> None:
+        self.do("delete", table=table, id=name)
+
+    def tamper(self, table: str, name: str, **values: Any) -> None:
+        self.do("tamper", table=table, id=name, values=values)
+
+    def rows(self, table: str) -> dict[str, Json]:
+        return {row["id"]: row for row in self.do("rows", table=table)}
+
+    def unsynced(self) -> bool:
+        return bool(self.do("unsynced"))
+
+    def shown(self) -> list[Json]:
+        value: list[Json] = self.do("shown")
+        return value
+
+    def reset(self) -> None:
+        self.do("reset")
+
+
+class BatchPhone(Driven):
+    """A phone with the batch dialect, on a store that survives power cuts."""
+
+    script = "batch.cjs"
+
+    def __init__(self, folder: Path, url: str, token: str, device: str, **more: Any) -> None:
+        super().__init__(folder, url=url, token=token, device=device, **more)
+
+    def save(self, table: str, name: str, **values: Any) -> None:
+        self.do("save", table=table, id=name, values=values)
+
+    def remove(self, table: str, name: str) -> None:
+        self.do("remove", table=table, id=name)
+
+    def kept(self, prefix: str) -> dict[str, Any]:
+        """What the store holds under keys that begin so."""
+        value: dict[str, Any] = self.do("list", prefix=prefix)
+        return value
+
+    def row(self, table: str, name: str) -> Json | None:
+        return self.kept(f"row/{table}/{name}").get(f"row/{table}/{name}")
+
+    def put(self, **values: Any) -> None:
+        self.do("put", values=values)

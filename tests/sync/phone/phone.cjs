@@ -1,153 +1,117 @@
-// A real WatermelonDB phone, driven over standard input: one JSON command a line, one JSON answer a line.
+// A real WatermelonDB phone. Its sync is the code of the mobile guide (docs/mobile), run as it stands.
 //
+//   {op: "settings", …}                                    see lines.cjs
 //   {op: "create"|"update"|"delete", table, id, values}    offline work
-//   {op: "sync"}                                           the stock synchronize()
-//   {op: "rows", table}                                    what the phone holds, as raw records
-//   {op: "unsynced"}                                       whether anything waits to be sent
+//   {op: "sync"}                                           pull and push until done; fails as it fails
+//   {op: "call"}                                           what an app calls: never fails, says what next
+//   {op: "rows"|"raw", table}                              what the phone holds; raw: unsent deletions too
+//   {op: "tamper", table, id, values}                      change a row behind WatermelonDB's back
+//   {op: "check"|"verify"|"repair"}                        against the server's digest
+//   {op: "unsynced"|"shown"|"kept"|"storage"}              what waits, what the user was shown …
 //   {op: "reset"}                                          a new installation
-//   {op: "settings", …}                                    url, token, device, clockOffset, loseAnswers, cutPulls, skipPull
-//
-// The pull and push functions are the ones of the mobile guide.
 'use strict'
-const readline = require('node:readline')
-const { Database, Model, appSchema } = require('@nozbe/watermelondb')
-const { tableSchema } = require('@nozbe/watermelondb/Schema')
-const { schemaMigrations } = require('@nozbe/watermelondb/Schema/migrations')
-const { synchronize, hasUnsyncedChanges } = require('@nozbe/watermelondb/sync')
+const { Database, Q } = require('@nozbe/watermelondb')
 const LokiJSAdapter = require('@nozbe/watermelondb/adapters/lokijs').default
+const { sanitizedRaw } = require('@nozbe/watermelondb/RawRecord')
+const { hasUnsyncedChanges } = require('@nozbe/watermelondb/sync')
+const generated = require('../../../infra/schema.js')
+const { fill, migrations, modelsOf, schemaOf } = require('../../../docs/mobile/database.js')
+const { check, deviceId, syncNow, syncer, verify } = require('../../../docs/mobile/watermelon.js')
+const { app, now, serve, settings, shown } = require('./lines.cjs')
 
-const { tables, version } = require(process.argv[2]) // the generated schema
-const schema = appSchema({ version, tables: tables.map((table) => tableSchema(table)) })
-const classes = tables.map(
-  ({ name }) =>
-    class extends Model {
-      static table = name
-    },
-)
+const schema = schemaOf(generated)
 
-const settings = { url: '', token: '', device: 'phone', clockOffset: 0, loseAnswers: 0, cutPulls: 0, skipPull: false }
-let database = open()
+/** The native reader of a first sync ("turbo"), as strict as it: plain inserts of well-formed rows. */
+class TurboAdapter extends LokiJSAdapter {
+  provideSyncJson(id, text, callback) {
+    this.text = text
+    callback({ value: undefined })
+  }
+
+  unsafeLoadFromSync(id, callback) {
+    const { changes, ...rest } = JSON.parse(this.text)
+    const inserts = []
+    for (const [table, { created, updated, deleted, ...more }] of Object.entries(changes)) {
+      if (deleted.length || Object.keys(more).length) throw new Error('not a turbo answer')
+      for (const row of [...created, ...updated]) {
+        const raw = sanitizedRaw({ ...row, _status: 'synced', _changed: '' }, schema.tables[table])
+        inserts.push(['create', table, raw])
+      }
+    }
+    this.batch(inserts, ({ error }) => {
+      this._clearCachedRecords() // written below WatermelonDB: it has seen none of them
+      callback(error ? { error } : { value: rest })
+    })
+  }
+}
 
 function open() {
-  const adapter = new LokiJSAdapter({
+  const adapter = new TurboAdapter({
     schema,
-    migrations: schemaMigrations({ migrations: [] }),
+    migrations,
     useWebWorker: false,
     useIncrementalIndexedDB: false,
     dbName: `phone-${process.pid}-${Date.now()}`,
     extraLokiOptions: { autosave: false },
   })
-  return new Database({ adapter, modelClasses: classes })
+  app.database = new Database({ adapter, modelClasses: modelsOf(generated) })
+  app.log = undefined
+  return syncer(app)
 }
 
-const now = () => Date.now() + settings.clockOffset
+let call = open()
+const named = () => app.database.localStorage.set('device_id', settings.device)
+const of = (table) => app.database.get(table)
+const write = (work) => app.database.write(work)
 
-function headers() {
-  return { Authorization: `Bearer ${settings.token}`, 'X-Client-Time': String(now()) }
-}
-
-async function pullChanges({ lastPulledAt, schemaVersion, migration }) {
-  if (settings.skipPull) return { changes: {}, timestamp: lastPulledAt } // overtaken after its pull
-  const query = `last_pulled_at=${lastPulledAt}&schema_version=${schemaVersion}&migration=${encodeURIComponent(
-    JSON.stringify(migration),
-  )}&device_id=${settings.device}`
-  const response = await fetch(`${settings.url}/api/v1/sync?${query}`, { headers: headers() })
-  const text = await response.text()
-  if (!response.ok) throw new Error(`pull ${response.status} ${text}`)
-  if (settings.cutPulls > 0) {
-    settings.cutPulls -= 1
-    JSON.parse(text.slice(0, text.length / 2)) // the line was cut in the middle of the answer
-  }
-  return JSON.parse(text)
-}
-
-async function pushChanges({ changes, lastPulledAt }) {
-  const response = await fetch(
-    `${settings.url}/api/v1/sync?last_pulled_at=${lastPulledAt}&device_id=${settings.device}`,
-    { method: 'POST', headers: headers(), body: JSON.stringify(changes) },
-  )
-  if (settings.loseAnswers > 0) {
-    settings.loseAnswers -= 1
-    throw new Error('the answer was lost')
-  }
-  if (!response.ok) throw new Error(`push ${response.status} ${await response.text()}`)
-  return response.json()
-}
-
-async function synchronise() {
-  const log = {}
-  await synchronize({
-    database,
-    pullChanges,
-    pushChanges,
-    migrationsEnabledAtVersion: 1,
-    sendCreatedAsUpdated: false,
-    log,
+const create = ({ table, id, values }) =>
+  of(table).prepareCreate((record) => {
+    record._raw.id = id
+    fill(record, values, now())
   })
-  return { conflicts: (log.resolvedConflicts || []).length, rejected: log.rejectedIds || null }
-}
 
-const operations = {
-  async settings({ op, ...given }) {
-    Object.assign(settings, given)
-  },
-  async create({ table, id, values }) {
-    await database.write(() =>
-      database.get(table).create((record) => {
-        record._raw.id = id
-        for (const [name, value] of Object.entries({ last_modified_at: now(), ...values }))
-          record._setRaw(name, value)
-      }),
-    )
-  },
-  async createMany({ table, rows }) {
-    await database.write(() =>
-      database.batch(
-        ...rows.map(({ id, ...values }) =>
-          database.get(table).prepareCreate((record) => {
-            record._raw.id = id
-            for (const [name, value] of Object.entries({ last_modified_at: now(), ...values }))
-              record._setRaw(name, value)
-          }),
-        ),
-      ),
-    )
-  },
+serve({
+  create: (given) => write(() => app.database.batch(create(given))),
+  createMany: ({ table, rows }) =>
+    write(() =>
+      app.database.batch(...rows.map(({ id, ...values }) => create({ table, id, values }))),
+    ),
   async update({ table, id, values }) {
-    const found = await database.get(table).find(id)
-    await database.write(() =>
-      found.update((record) => {
-        for (const [name, value] of Object.entries({ last_modified_at: now(), ...values }))
-          record._setRaw(name, value)
-      }),
-    )
+    const found = await of(table).find(id)
+    await write(() => found.update(() => fill(found, values, now())))
   },
   async delete({ table, id }) {
-    const found = await database.get(table).find(id)
-    await database.write(() => found.markAsDeleted())
+    const found = await of(table).find(id)
+    await write(() => found.markAsDeleted())
   },
-  sync: synchronise,
+  async tamper({ table, id, values }) {
+    const found = await of(table).find(id)
+    const { _status, _changed } = found._raw
+    const undo = () => Object.assign(found._raw, { ...values, _status, _changed })
+    await write(() => found.update(undo))
+  },
+  async sync() {
+    await named()
+    const log = (app.log = {})
+    await syncNow(app)
+    return { conflicts: (log.resolvedConflicts || []).length, rejected: log.rejectedIds || {} }
+  },
+  async call() {
+    await named()
+    const { next, seconds, error } = await call()
+    return { next, seconds, code: error && error.code, error: error && String(error.stack) }
+  },
+  check: () => check(app),
+  verify: () => verify(app),
+  repair: () => syncNow(app, { whole: true }),
+  device: () => deviceId(app.database),
   async rows({ table }) {
-    return (await database.get(table).query().fetch()).map((record) => record._raw)
+    return (await of(table).query().fetch()).map((record) => record._raw)
   },
-  async unsynced() {
-    return hasUnsyncedChanges({ database })
-  },
+  unsynced: () => hasUnsyncedChanges({ database: app.database }),
+  shown: async () => shown,
+  storage: ({ name }) => app.database.localStorage.get(name),
   async reset() {
-    database = open()
+    call = open()
   },
-}
-
-async function main() {
-  for await (const line of readline.createInterface({ input: process.stdin })) {
-    const command = JSON.parse(line)
-    let answer
-    try {
-      answer = { ok: true, value: (await operations[command.op](command)) ?? null }
-    } catch (error) {
-      answer = { ok: false, error: String(error.message || error) }
-    }
-    process.stdout.write(`@@${JSON.stringify(answer)}\n`)
-  }
-}
-main()
+})

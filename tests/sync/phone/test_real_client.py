@@ -4,62 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from shared.sync.store import Key
-from tests.conftest import absent
+from shared.jobs.restore import undelete
+from shared.products.dermadetect import PRODUCT
+from shared.sync import record
+from shared.sync.pull import EPOCH
+from shared.sync.store import ABSENT, MAX_COMMIT_WRITES, Document, Key, Query, delete, put
 from tests.e2e.conftest import Deployment
-from tests.e2e.conftest import deploy as deploy
-from tests.e2e.conftest import deployment as deployment
-from tests.sync.phone import NodeMissing, NodePhone, SyncFailed, install
-
-Make = Callable[..., NodePhone]
-
-
-@pytest.fixture(scope="session")
-def folder() -> Path:
-    try:
-        return install()
-    except NodeMissing as error:
-        absent(str(error))
-
-
-@pytest.fixture
-def team() -> str:
-    return f"team-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def phone(deployment: Deployment, folder: Path, team: str) -> Iterator[Make]:
-    """Phones of one team: phone("amina"), phone("amina", "second")."""
-    made: list[NodePhone] = []
-
-    def make(user: str, device: str = "phone", member: bool = True) -> NodePhone:
-        name = f"{user}-{team}"
-        if member:
-            deployment.join(name, team)
-        made.append(
-            NodePhone(folder, deployment.stack.url, deployment.token(name), f"{user}-{device}")
-        )
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-def new(stem: str = "p") -> str:
-    return f"{stem}-{uuid.uuid4().hex[:10]}"
-
-
-def stored(deployment: Deployment, table: str, name: str) -> dict[str, object]:
-    key = Key(table, name)
-    document = deployment.store.read([key]).documents.get(key)
-    return {} if document is None else document.fields
+from tests.sync.clinic import wall_ms
+from tests.sync.phone import SyncFailed
+from tests.sync.phone.conftest import Make, leave, move, new, settle, stored
 
 
 def test_what_one_phone_creates_another_one_gets(phone: Make) -> None:
@@ -122,7 +78,7 @@ def test_two_phones_on_different_columns_of_a_record_are_merged(phone: Make) -> 
 
 
 def test_a_push_that_is_overtaken_is_refused_whole_and_succeeds_after_a_pull(
-    phone: Make, deployment: Deployment, team: str, folder: Path
+    phone: Make, deployment: Deployment
 ) -> None:
     # given a record that another phone changes between this phone's pull and its push
     one, two = phone("amina"), phone("joseph")
@@ -135,12 +91,12 @@ def test_a_push_that_is_overtaken_is_refused_whole_and_succeeds_after_a_pull(
     one.create("patients", other, demographics="{}")
     two.sync()
     # the pull of one's next sync is answered from before: its push is stale
-    one.settings(skipPull=True)
+    one.settings(skipPulls=9)
     with pytest.raises(SyncFailed, match=r"409.*stale_push"):
         one.sync()
     assert stored(deployment, "patients", other) == {}  # all or nothing
     # when it syncs as usual
-    one.settings(skipPull=False)
+    one.settings(skipPulls=0)
     one.sync()
     two.sync()
     # then its own column, laid over what it had not seen, is everywhere
@@ -243,10 +199,7 @@ def test_a_phone_that_joins_gets_old_records_and_loses_them_when_it_leaves(
     deployment.join(f"joseph-{team}", team)
     two.sync()
     assert name in two.rows("patients")
-    from shared.accounts import membership
-    from tests.sync.clinic import wall_ms
-
-    membership.revoke(deployment.store, f"joseph-{team}", team, wall_ms())
+    leave(deployment, f"joseph-{team}", team)
     two.sync()
     assert two.rows("patients") == {}
 
@@ -273,3 +226,344 @@ def test_a_reinstalled_phone_gets_everything_of_its_own(phone: Make) -> None:
     one.reset()
     one.sync()
     assert name in one.rows("patients")
+
+
+# --- what two phones do to one record
+
+
+@pytest.mark.parametrize("column", ["risk_level", "triage_data"])
+def test_a_push_that_is_overtaken_is_merged_by_itself(phone: Make, column: str) -> None:
+    """Different columns both survive; of the same column, the one that merged last stays."""
+    one, two = phone("amina"), phone("joseph")
+    patient, case = new(), new("c")
+    one.create("patients", patient, demographics="{}")
+    one.create("cases", case, patient_id=patient, triage_data="{}", risk_level="green")
+    one.sync()
+    two.sync()
+    two.update("cases", case, **{column: {"risk_level": "yellow"}.get(column, '{"by":"two"}')})
+    one.update("cases", case, triage_data='{"by":"one"}')
+    two.sync()
+    # two commits between one's pull and its push: 409, then pull, merge, push
+    one.settings(skipPulls=1)
+    one.sync()
+    assert not one.unsynced()
+    two.sync()
+    risk = "yellow" if column == "risk_level" else "green"
+    for each in (one, two):
+        row = each.rows("cases")[case]
+        assert (row["triage_data"], row["risk_level"]) == ('{"by":"one"}', risk)
+
+
+def conflicts_of(deployment: Deployment, name: str) -> list[Document]:
+    return list(deployment.store.query(Query("conflicts", where=(("record_id", "==", name),))))
+
+
+def test_an_edit_of_what_was_deleted_elsewhere_is_kept(phone: Make, deployment: Deployment) -> None:
+    # given a record that one deletes while two, offline, edits it
+    one, two = phone("amina"), phone("joseph")
+    name = new()
+    one.create("patients", name, demographics='{"v":1}')
+    one.sync()
+    two.sync()
+    one.delete("patients", name)
+    one.sync()
+    two.update("patients", name, demographics='{"v":"worse"}')
+    # when two syncs, WatermelonDB drops the record with its edit
+    two.sync()
+    assert name not in two.rows("patients")
+    # then the edit is in the server's conflict log, and its author has been told
+    [entry] = conflicts_of(deployment, name)
+    assert json.loads(str(entry.fields["yours"]))["demographics"] == '{"v":"worse"}'
+    [notice] = two.shown()
+    assert (notice["code"], notice["row"]["demographics"]) == ("deleted", '{"v":"worse"}')
+    assert two.do("storage", name="kept_edits") is None
+    # and nothing is said twice
+    two.sync()
+    assert len(two.shown()) == len(conflicts_of(deployment, name)) == 1
+
+
+def test_a_kept_edit_survives_a_sync_that_breaks_off(phone: Make, deployment: Deployment) -> None:
+    one, two = phone("amina"), phone("joseph")
+    name = new()
+    one.create("patients", name, demographics="{}")
+    one.sync()
+    two.sync()
+    one.delete("patients", name)
+    one.sync()
+    two.update("patients", name, demographics='{"v":"worse"}')
+    two.settings(loseAnswers=1)
+    with pytest.raises(SyncFailed, match="lost"):
+        two.sync()
+    assert name not in two.rows("patients")
+    assert two.do("storage", name="kept_edits")
+    two.sync()
+    assert two.do("storage", name="kept_edits") is None
+    assert len(conflicts_of(deployment, name)) == 1
+
+
+def test_a_kept_edit_of_a_record_that_comes_back_is_an_edit_again(
+    phone: Make, deployment: Deployment
+) -> None:
+    # given a kept edit that waits on the phone, and the record brought back meanwhile
+    one, two = phone("amina"), phone("joseph")
+    name = new("c")
+    patient = new()
+    one.create("patients", patient, demographics="{}")
+    one.create("cases", name, patient_id=patient, triage_data='{"v":1}', risk_level="green")
+    one.sync()
+    two.sync()
+    one.delete("cases", name)
+    one.sync()
+    two.update("cases", name, triage_data='{"v":"worse"}')
+    two.settings(loseAnswers=1)
+    with pytest.raises(SyncFailed, match="lost"):
+        two.sync()
+    undelete(deployment.store, PRODUCT, None, Key("cases", name), wall_ms())
+    settle()
+    # when the phone syncs, the record comes and the edit is laid over it
+    two.sync()
+    assert two.rows("cases")[name]["triage_data"] == '{"v":"worse"}'
+    assert stored(deployment, "cases", name)["triage_data"] == '{"v":"worse"}'
+    assert not two.unsynced()
+    assert two.do("storage", name="kept_edits") is None
+
+
+def test_a_kept_edit_that_the_server_takes_comes_back(phone: Make, deployment: Deployment) -> None:
+    one = phone("amina")
+    name = new()
+    one.create("patients", name, demographics="{}")
+    one.sync()
+    one.sync()
+    deployment.store.commit(
+        [delete(Key("patients", name))]
+    )  # the server lost it, and knows nothing
+    one.update("patients", name, demographics='{"v":2}')
+    one.do("repair")
+    assert one.rows("patients")[name]["demographics"] == '{"v":2}'
+    assert stored(deployment, "patients", name)["demographics"] == '{"v":2}'
+    assert not one.unsynced()
+    assert one.shown() == []
+
+
+# --- what is taken away from a phone
+
+
+def late(deployment: Deployment, name: str) -> list[Document]:
+    found = deployment.store.query(Query("quarantine", where=(("record_id", "==", name),)))
+    return [entry for entry in found if entry.fields.get("late")]
+
+
+def test_an_unsent_edit_of_a_moved_patient_reaches_those_who_care_now(
+    phone: Make, deployment: Deployment, team: str
+) -> None:
+    # given a patient that moves to another team while its first phone edits it, and adds a case
+    other = f"{team}-new"
+    old, now = phone("amina"), phone("ruth", team=other)
+    patient, case, later = new(), new("c"), new("c")
+    old.create("patients", patient, demographics='{"v":1}')
+    old.create("cases", case, patient_id=patient, triage_data="{}", risk_level="green")
+    old.sync()
+    old.sync()
+    move(deployment, patient, other)
+    old.update("patients", patient, demographics='{"v":"worse"}')
+    old.create("cases", later, patient_id=patient, triage_data="{}", risk_level="green")
+    # when it syncs, twice
+    old.sync()
+    old.sync()
+    # then it is rid of the records and has nothing left to send
+    assert patient not in old.rows("patients")
+    assert old.rows("cases") == {}
+    assert not old.unsynced()
+    assert {(each["id"], each["code"]) for each in old.shown()} == {
+        (patient, "moved"),
+        (later, "moved"),
+    }
+    # and the new team has the records, and the edits to look at
+    now.sync()
+    assert set(now.rows("cases")) == {case}
+    assert now.rows("patients")[patient]["demographics"] == '{"v":1}'
+    for name in (patient, later):
+        [entry] = late(deployment, name)
+        assert entry.fields["scope_id"] == other
+    assert "worse" in str(late(deployment, patient)[0].fields["raw"])
+
+
+def test_an_unsent_edit_of_a_leaver_is_heard(
+    phone: Make, deployment: Deployment, team: str
+) -> None:
+    one = phone("amina")
+    name, made = new(), new()
+    one.create("patients", name, demographics="{}")
+    one.sync()
+    one.sync()
+    leave(deployment, f"amina-{team}", team)
+    one.update("patients", name, demographics='{"v":"worse"}')
+    one.create("patients", made, demographics="{}")
+    one.sync()
+    assert one.rows("patients") == {}
+    assert not one.unsynced()
+    for each in (name, made):
+        [entry] = late(deployment, each)
+        assert entry.fields["scope_id"] == team
+    assert "worse" in str(late(deployment, name)[0].fields["raw"])
+
+
+# --- proof
+
+
+def test_a_phone_that_differs_finds_out_and_is_repaired(
+    phone: Make, deployment: Deployment
+) -> None:
+    one, two = phone("amina"), phone("joseph")
+    patient, case = new(), new("c")
+    one.create(
+        "patients", patient, demographics='{"name":"Ása","age":3,"kg":12.5,"tags":["b",null]}'
+    )
+    one.create(
+        "cases", case, patient_id=patient, triage_data='{"z":1,"a":[]}', risk_level="yellow",
+        image_keys='["b","a"]',
+    )  # fmt: skip
+    assert one.check() == "unsent"
+    one.sync()
+    assert one.check() == "behind"  # its own push came after its pull
+    settle()
+    one.sync()
+    assert one.check() == "equal"
+    two.sync()
+    assert two.check() == "equal"
+    # a push is proved by its receipt
+    two.update("cases", case, risk_level="green")
+    two.sync()
+    assert two.do("storage", name="in_doubt") is None
+    settle()
+    # when a row is not what the server holds, although the phone believes it is
+    two.tamper("cases", case, triage_data='{"z":2,"a":[]}')
+    assert not two.unsynced()
+    two.sync()
+    assert two.check() == "different"
+    # then everything anew makes it right
+    two.do("repair")
+    assert two.check() == "equal"
+    assert json.loads(two.rows("cases")[case]["triage_data"]) == {"z": 1, "a": []}
+    # also when the phone holds too much
+    two.create("patients", new(), demographics="{}")
+    two.tamper("patients", next(iter(two.rows("patients"))), demographics='{"v":0}')
+    assert two.check() == "unsent"
+    two.sync()
+    settle()
+    assert two.verify() == "equal"
+
+
+def test_a_repair_keeps_the_unsent_edits_of_what_is_gone(
+    phone: Make, deployment: Deployment, team: str
+) -> None:
+    one = phone("amina")
+    name, kept = new(), new()
+    for each in (name, kept):
+        one.create("patients", each, demographics="{}")
+    one.sync()
+    move(deployment, name, f"{team}-new")
+    one.update("patients", name, demographics='{"v":"worse"}')
+    one.do("repair")  # drops the record at once, with what it had to say
+    assert set(one.rows("patients")) == {kept}
+    assert [each["code"] for each in one.shown()] == ["moved"]
+    assert "worse" in str(late(deployment, name)[0].fields["raw"])
+
+
+def test_after_a_restore_phones_offer_what_the_server_lost(
+    phone: Make, deployment: Deployment
+) -> None:
+    # given a server that lost a patient, and a newer edit of another one
+    one, two = phone("amina"), phone("joseph")
+    lost, old, same = new(), new(), new()
+    for name in (lost, old, same):
+        one.create("patients", name, demographics='{"v":1}')
+    one.sync()
+    two.sync()
+    older = stored(deployment, "patients", old)
+    one.update("patients", old, demographics='{"v":2}')
+    one.sync()
+    one.sync()
+    # `two` has not seen the second edit, and holds the first
+    restore(deployment, {old: older, lost: None})
+    # when the phones sync
+    two.sync()
+    one.sync()
+    two.sync()
+    # then what any phone knew is on the server again, the newest of it
+    assert stored(deployment, "patients", lost)["demographics"] == '{"v":1}'
+    assert stored(deployment, "patients", old)["demographics"] == '{"v":2}'
+    for each in (one, two):
+        assert {name: each.rows("patients")[name]["demographics"] for name in (lost, old, same)} == {
+            lost: '{"v":1}', old: '{"v":2}', same: '{"v":1}',
+        }  # fmt: skip
+        assert not each.unsynced()
+
+
+def restore(deployment: Deployment, before: dict[str, dict[str, object] | None]) -> None:
+    """The store as it was, for some patients; then the epoch, as after a restore from a backup."""
+    settle()
+    key = {name: Key("patients", name) for name in before}
+    deployment.store.commit(
+        [
+            delete(key[name]) if fields is None else put(key[name], without_stamp(fields), None)
+            for name, fields in before.items()
+        ]
+    )
+    deployment.store.commit([put(EPOCH, {"started_at": wall_ms()}, None)])
+    settle()
+
+
+def without_stamp(fields: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if name != "updated_at"}
+
+
+# --- large
+
+
+def fill(deployment: Deployment, team: str, count: int) -> set[str]:
+    """Patients with the fields that a push would write, put into the store directly."""
+    names = [new() for _ in range(count)]
+    now = wall_ms()
+    fields = {
+        "demographics": '{"age":34,"name":"N. N.","sex":"female","village":"Kito"}',
+        "chw_id": "somebody",
+        record.SCOPE: team,
+        record.AUTHOR: "somebody",
+        record.MODIFIED: now,
+        record.RAW_MODIFIED: now,
+        record.CREATED: now,
+        record.DEVICE: "somewhere",
+    }
+    for at in range(0, count, MAX_COMMIT_WRITES):
+        deployment.store.commit(
+            [
+                put(
+                    Key("patients", name),
+                    {**fields, record.HASH: content_hash(name, team, fields)},
+                    ABSENT,
+                )
+                for name in names[at : at + MAX_COMMIT_WRITES]
+            ]
+        )
+    settle()
+    return set(names)
+
+
+def content_hash(name: str, team: str, fields: dict[str, object]) -> str:
+    columns = PRODUCT.by_name["patients"].client_fields
+    return record.content_hash(name, team, {each: fields[each] for each in columns})[0]
+
+
+def test_a_first_pull_of_ten_thousand_records(
+    phone: Make, deployment: Deployment, team: str
+) -> None:
+    names = fill(deployment, team, 10_000)
+    for turbo in (False, True):
+        one = phone("amina", f"turbo-{turbo}")
+        one.settings(turbo=turbo)
+        one.sync()
+        assert set(one.rows("patients")) == names
+        assert one.check() == "equal"
+    one.sync()  # only the first sync is a turbo one
+    assert not one.unsynced()

@@ -1,0 +1,74 @@
+'use strict'
+
+/** The server answered with an error. Decide by `status` and `code`; log `requestId`. */
+class Refused extends Error {
+  constructor(status, retryAfter, text) {
+    let said = {}
+    try {
+      said = JSON.parse(text).error || {}
+    } catch {} // a proxy's own page
+    super(`${status} ${said.code || ''} ${said.message || ''}`)
+    this.status = status
+    this.code = said.code || ''
+    this.requestId = said.request_id || ''
+    this.retryAfterSeconds = Number(retryAfter) || 0
+  }
+}
+
+/** No answer, or one that was cut short: nobody knows whether the server has the push. */
+class Unreachable extends Error {}
+
+const LONGEST_REQUEST_MS = 120_000
+
+/** Sends one attempt; returns the text of the answer. `clock`: what X-Client-Time shall say. */
+async function request(app, path, clock, body) {
+  const headers = {
+    Authorization: `Bearer ${await app.token()}`,
+    'X-Client-Time': String(clock),
+    'X-App-Version': app.version,
+  }
+  if (body !== undefined) headers['Content-Type'] = 'application/json'
+  const zip = app.gzip && body !== undefined && body.length > 1400
+  if (zip) headers['Content-Encoding'] = 'gzip'
+  const limit = new AbortController()
+  const timer = setTimeout(() => limit.abort(), LONGEST_REQUEST_MS)
+  let response, text
+  try {
+    response = await app.fetch(app.url + path, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers,
+      body: zip ? app.gzip(body) : body,
+      signal: limit.signal,
+    })
+    text = await response.text()
+  } catch (error) {
+    throw new Unreachable(String(error))
+  } finally {
+    clearTimeout(timer)
+  }
+  if (!response.ok) throw new Refused(response.status, response.headers.get('Retry-After'), text)
+  return text
+}
+
+/** An answer as a value. One that was cut short does not parse. */
+function parsed(text) {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Unreachable(String(error))
+  }
+}
+
+/** What to do after a failed sync: {next, seconds, error}. `attempt` counts failures from 0. */
+function advice(error, attempt) {
+  const longest = Math.min(300, 2 * 2 ** attempt)
+  const seconds = (error.retryAfterSeconds || 0) + Math.random() * longest
+  if (error instanceof Unreachable) return { next: 'retry', seconds, error }
+  if (!(error instanceof Refused)) return { next: 'report', error } // a fault of the app's own code
+  if (error.status === 401) return { next: 'log_in', error }
+  if (error.status === 426) return { next: 'update_app', error }
+  const passes = [408, 409, 410, 413, 429].includes(error.status) || error.status >= 500
+  return passes ? { next: 'retry', seconds, error } : { next: 'report', error }
+}
+
+module.exports = { Refused, Unreachable, advice, parsed, request }

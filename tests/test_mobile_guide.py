@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from shared import schema_js
 from shared.codes import ERROR_CODES, RECORD_CODES
+from shared.openapi_accounts import ACCOUNTS_ONLY
 from shared.products.dermadetect import PRODUCT
 from shared.sync import record, watermelon
 from shared.sync.collection import Collection, Field, Owner, Product, Type
@@ -35,8 +36,12 @@ CODE = sorted((ROOT / "docs" / "mobile").glob("*.js"))
 
 Json = dict[str, Any]
 
-#: Codes that no answer to a sync or a digest carries: they belong to undelete.
-OF_OTHERS = {"parent_deleted", "purged"}
+#: Codes that no answer to a sync or a digest carries: they belong to undelete and to accounts.
+OF_OTHERS = {
+    *("parent_deleted", "purged"),
+    *ACCOUNTS_ONLY,
+    *("email_taken", "scope_taken", "too_many_tries"),
+}
 
 
 # --- the text

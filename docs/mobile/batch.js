@@ -28,7 +28,8 @@ class BatchPhone {
     this.size = EDITS_A_REQUEST
     this.failures = 0
     this.running = null
-    this.seen = null // rows that a repair has brought so far
+    this.seen = null // rows that a sync from 0 has brought so far
+    this.passed = false // whether this sync passed over a row
   }
 
   /** The user saves a record: what is shown and what is to be sent, in one write. */
@@ -80,6 +81,15 @@ class BatchPhone {
 
   /** Sends all edits, then takes all pages. Throws `Refused` and `Unreachable`; nothing is lost. */
   async syncNow() {
+    const whole = !(await this.app.store.read('cursor'))
+    this.seen = whole ? new Set() : null
+    this.passed = false
+    await this.exchange()
+    // A sync from 0 lists no deletions: what it does not bring, the server does not have.
+    if (whole) await this.dropUnseen()
+  }
+
+  async exchange() {
     const { store } = this.app
     for (;;) {
       const interrupted = await store.read('sent')
@@ -164,6 +174,7 @@ class BatchPhone {
       const key = `edit/${table}/${id}`
       if (!(key in edits) || unsent.has(key)) return null // the user has edited it again since
       writes[key] = null
+      if (this.seen) this.seen.add(`row/${table}/${id}`)
       return store.read(key)
     }
     for (const [table, ids] of Object.entries(answer.accepted))
@@ -187,11 +198,12 @@ class BatchPhone {
       for (const row of rows) {
         if (this.seen) this.seen.add(`row/${table}/${row.id}`)
         if (!unsent.has(`edit/${table}/${row.id}`)) writes[`row/${table}/${row.id}`] = row
+        else this.passed = true // edited again meanwhile: nobody has looked at this row yet
       }
     for (const [table, ids] of Object.entries(answer.deleted))
       for (const id of ids) writes[`row/${table}/${id}`] = null
     if (!(await this.delivered(answer, writes, unsent))) writes.in_doubt = true
-    writes.cursor = answer.new_sync_timestamp
+    if (!this.passed) writes.cursor = answer.new_sync_timestamp
     await store.write(writes)
     return false
   }
@@ -254,19 +266,18 @@ class BatchPhone {
     const { store } = this.app
     await this.syncNow()
     await store.write({ cursor: 0 })
-    this.seen = new Set()
-    try {
-      await this.syncNow()
-      const writes = {}
-      for (const [key] of await store.list('row/')) {
-        const place = key.slice('row/'.length)
-        const waits = (await store.read(`edit/${place}`)) || (await store.read(`refused/${place}`))
-        if (!this.seen.has(key) && !waits) writes[key] = null
-      }
-      await store.write(writes)
-    } finally {
-      this.seen = null
+    await this.syncNow()
+  }
+
+  async dropUnseen() {
+    const { store } = this.app
+    const writes = {}
+    for (const [key] of await store.list('row/')) {
+      const place = key.slice('row/'.length)
+      const waits = (await store.read(`edit/${place}`)) || (await store.read(`refused/${place}`))
+      if (!this.seen.has(key) && !waits) writes[key] = null
     }
+    await store.write(writes)
   }
 
   /** Checks; what differs is taken anew, then checked again. */

@@ -224,7 +224,7 @@ async function syncNow(app, { whole = false } = {}) {
     const stored = await sendKept(app)
     rounds += 1
     whole = false
-    if (rounds === 3 || !(pulled.sync_again || stored)) return
+    if (rounds === 5 || !(pulled.sync_again || stored)) return
   }
 }
 

@@ -12,7 +12,8 @@
         it (`before`) or had merged over it (`laid_over`), to one that is in the stored record or was
         (it stands in the conflict log as overwritten, or as the overwriting one).
     So a value that lost the conflict it was in does not excuse the loss of the one it was based on.
-    An acknowledged deletion must be a tombstone, or stand in the conflict log as lost, or be of a
+    An acknowledged deletion must be a tombstone, or stand in the conflict log as lost or in the inbox
+    of those who care for the record by now, or be of a
     record that the server does not know, or that its user may not see, or could not then: such a
     deletion is accepted without effect.
 (c) No row twice in one answer, no row of a team that the user is not in: the phones look at every
@@ -98,6 +99,8 @@ def gather(store: RecordStore, ledger: Ledger, members: Mapping[str, set[str]]) 
         for document in store.query(Query("quarantine", where=(("author_id", "==", user),))):
             key = Key(document.fields["table"], document.fields["record_id"])
             found.kept[key] |= marks_in(document.fields["raw"])
+            if document.fields.get("late"):  # of a record that had moved on: its people were told
+                found.lost_deletions.add(key)
     for case in sorted(ledger.red):
         query = Query("jobs", where=(("subject_id", "==", case.id),))
         if any(document.fields["kind"] == "analyse" for document in store.query(query)):

@@ -605,14 +605,21 @@ class Decision:
             "device": self.caller.device,
             record.AUTHOR: self.caller.user_id,
         }
-        self._log("conflicts", fields, tuple(fields))
+        # The entry belongs to the scope in which the record is at the commit, not before a move.
+        self._log("conflicts", fields, tuple(fields), Key(conflict.table, conflict.id))
 
-    def _log(self, collection: str, fields: dict[str, Any], identity: Sequence[str]) -> None:
+    def _log(
+        self,
+        collection: str,
+        fields: dict[str, Any],
+        identity: Sequence[str],
+        guard: Key | None = None,
+    ) -> None:
         """An entry whose id is a hash of what makes it itself: written twice, it is there once."""
         known = record.canonical([fields.get(name) for name in identity])
         entry_id = hashlib.sha256(known.encode()).hexdigest()
         write = put(Key(collection, entry_id), {**fields, "at": self.now_ms}, None)
-        self.steps.append(Step([write], size_of(write)))
+        self.steps.append(Step([write], size_of(write), guard))
 
     def drop_known_refusals(self) -> None:
         """A refused record that is sent again is kept once, and stays closed if somebody closed it."""

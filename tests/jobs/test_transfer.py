@@ -189,6 +189,30 @@ def test_an_edit_at_the_same_moment_is_either_before_or_after_the_move(place: Wo
     assert "meanwhile" in have["demographics"]
 
 
+def test_an_edit_that_loses_at_the_same_moment_is_kept_where_the_record_is(
+    place: Workplace,
+) -> None:
+    village(place)
+    late, first = place.phone("chw1", "late"), place.phone("chw1", "first")
+    for phone in (late, first):
+        phone.sync()
+    first.save("patients", "p1", at=2000, demographics={"n": "first"})
+    first.sync()
+    late.save("patients", "p1", at=1500, demographics={"n": "late"})
+    once: list[bool] = []
+
+    def moved(_writes: Sequence[Write]) -> None:
+        if not once:
+            once.append(True)
+            move(place)
+
+    late.send = place.on(Interrupted(place.store, before=moved)).answer
+    answer = late.sync()
+    assert [item["code"] for item in answer["rejected"]] == ["moved"]
+    kept = [*place.all("conflicts"), *place.all("quarantine")]
+    assert {entry.fields[record.SCOPE] for entry in kept} == {"team2"}
+
+
 def test_a_move_that_was_killed_half_way_is_finished_by_the_next_attempt(place: Workplace) -> None:
     village(place)
 

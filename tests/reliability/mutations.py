@@ -1784,6 +1784,12 @@ REVOCATION = (
             f"{_MELON}:a_push_that_comes_late_does_not_undo_a_later_one",
         ),
         (
+            "a lost edit is kept where its record was",
+            "tuple(fields), Key(conflict.table, conflict.id))",
+            "tuple(fields))",
+            "jobs/test_transfer:an_edit_that_loses_at_the_same_moment_is_kept_where_the_record_is",
+        ),
+        (
             "a leaver is not heard",
             "return scope_id if once or scope_id in left else None",
             "return scope_id if once else None",

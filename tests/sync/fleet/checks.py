@@ -90,10 +90,8 @@ def gather(store: RecordStore, ledger: Ledger, members: Mapping[str, set[str]]) 
         key = Key(*document.key)
         found.stored[key] = document.fields
         found.current[key] = marks_in(_own(key.table, document.fields))
-    teams = sorted({mark_scope for scopes in members.values() for mark_scope in scopes})
-    teams = sorted({*teams, *(str(fields.get("scope_id")) for fields in found.stored.values())})
-    for team in teams:
-        for document in store.query(Query("conflicts", where=(("scope_id", "==", team),))):
+    for document in store.query(Query("conflicts")):
+        if Key(document.fields["table"], document.fields["record_id"]) in keys:
             _take_conflict(found, document.fields)
     for user in sorted(members):
         for document in store.query(Query("quarantine", where=(("author_id", "==", user),))):

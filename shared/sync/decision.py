@@ -357,9 +357,7 @@ class Decision:
             self.outcome.rejected.append(Refusal(spec.name, entry.id, None, "deleted", message))
             return
         self._alive(entry, have.fields, have)
-        live = have.fields.get(record.DELETED) is None
-        held = have.fields.get(record.HASH) if live else None
-        self._accept(entry, have.fields[record.SCOPE], held)
+        self._accept(entry, have.fields[record.SCOPE], have.fields.get(record.HASH))
 
     def _overwritten(self, entry: Entry, have: Document, values: Mapping[str, Any] | None) -> None:
         spec = entry.collection

@@ -725,6 +725,17 @@ def test_a_value_deleted_unseen_is_kept_and_named(clinic: Clinic) -> None:
     assert len(clinic.all("conflicts")) == 1
 
 
+def test_two_phones_that_name_no_device_are_not_one(clinic: Clinic) -> None:
+    one, two = clinic.phone(device=record.UNNAMED), clinic.phone(device=record.UNNAMED)
+    one.save("patients", "p1", at=1000, demographics={"n": 0})
+    one.sync()
+    two.sync()
+    one.save("patients", "p1", at=2000, demographics={"n": "one"})
+    one.sync()
+    two.save("patients", "p1", at=3000, demographics={"n": "two"})
+    assert [item["reason"] for item in two.sync()["conflicts"]] == ["unseen_overwrite"]
+
+
 def test_an_own_edit_is_never_unseen(clinic: Clinic) -> None:
     phone = clinic.phone()
     phone.save("patients", "p1", at=1000, demographics={"n": 1})

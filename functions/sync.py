@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -95,10 +95,14 @@ def batch_sync(call: Call) -> Response:
         call.notes |= {**attempt.pulled, "has_more": value["has_more"]}
         response = answer(value, call=call)
         attempt.bytes_out = response.content_length or 0
+    if not value["has_more"] and (asked.page is not None or any(attempt.pulled.values())):
+        attempt.cursor_ms = pull.cursor_ms
     if asked.page is None:
         _settle(attempt, pull, seen)
     else:
         audit.note(wiring.store(), seen.entries())
+        if attempt.cursor_ms is not None:
+            _remember(attempt)
     return response
 
 
@@ -277,6 +281,7 @@ def _watched(attempt: Attempt, pull: Pull, pieces: Iterator[bytes]) -> Iterator[
             if seen.waiting >= audit.MOST_IDS:
                 audit.note(wiring.store(), seen.entries())
         attempt.outcome = ledger.OK
+        attempt.cursor_ms = pull.cursor_ms if any(attempt.pulled.values()) else None
     except Fault as fault:
         attempt.outcome = fault.code
         raise
@@ -370,7 +375,7 @@ def list_inbox(call: Call) -> Response:
     for entry in listed:
         tables = seen.setdefault(entry["scope_id"], {})
         tables.setdefault("quarantine", []).append(entry["id"])
-    _audit(caller, "inbox", seen)
+    audit.reading(wiring.store(), caller, "inbox", seen, wiring.clock_ms())
     return answer({"entries": listed}, call=call)
 
 
@@ -383,8 +388,10 @@ def close_inbox(call: Call) -> Response:
     entry = inbox.read(wiring.store(), entry_id)
     if entry.fields.get(record.SCOPE) not in scopes:
         raise _no_entry()
-    inbox.close(wiring.store(), entry, caller, wiring.clock_ms())
-    _audit(caller, "close_inbox", {entry.fields[record.SCOPE]: {"quarantine": [entry_id]}})
+    now_ms = wiring.clock_ms()
+    inbox.close(wiring.store(), entry, caller, now_ms)
+    seen = {entry.fields[record.SCOPE]: {"quarantine": [entry_id]}}
+    audit.reading(wiring.store(), caller, "close_inbox", seen, now_ms)
     return answer({"id": entry_id, "open": False}, call=call)
 
 
@@ -399,16 +406,6 @@ def undelete_record(call: Call) -> Response:
     ring(undelete(wiring.store(), wiring.product(), caller, key, wiring.clock_ms()))
     call.notes |= {"user": caller.user_id}
     return answer({"table": key.collection, "id": key.id, "deleted": False}, call=call)
-
-
-def _audit(caller: Caller, action: str, seen: Mapping[str, audit.Touched]) -> None:
-    now_ms = wiring.clock_ms()
-    writes = [
-        write
-        for scope_id, ids in seen.items()
-        for write in audit.entries(caller, action, scope_id, ids, now_ms)
-    ]
-    audit.note(wiring.store(), writes)
 
 
 def _supervisor(call: Call, action: Action) -> tuple[Caller, list[str]]:

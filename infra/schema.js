@@ -38,6 +38,8 @@ module.exports = {
         {"name": "doctor_id", "type": "string", "isOptional": true},
         {"name": "diagnosis_text", "type": "string", "isOptional": true},
         {"name": "prescription", "type": "string", "isOptional": true},
+        {"name": "amends", "type": "string", "isOptional": true},
+        {"name": "amended_by", "type": "string", "isOptional": true},
         {"name": "scope_id", "type": "string", "isOptional": true, "isIndexed": true},
         {"name": "last_modified_at", "type": "number"},
         {"name": "created_at", "type": "number"},

@@ -108,6 +108,18 @@ def note(store: RecordStore, writes: Sequence[Write]) -> None:
         log.error("audit entries not stored", extra={"code": fault.code, "entries": lost})
 
 
+def reading(
+    store: RecordStore, caller: Caller, action: str, seen: Mapping[str, Touched], at_ms: int
+) -> None:
+    """Note what an answer shows, by scope. Never raises a `Fault`."""
+    writes = [
+        write
+        for scope_id, touched in seen.items()
+        for write in entries(caller, action, scope_id, touched, at_ms)
+    ]
+    note(store, writes)
+
+
 class Sealer:
     """Chains new entries, scope by scope."""
 

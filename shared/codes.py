@@ -48,6 +48,18 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
     errors.ParentDeleted: {
         "parent_deleted": "The record that it belongs to is deleted. Bring that one back first."
     },
+    errors.Claimed: {
+        "claimed": "Another doctor has the case in hand: `by` whom, `until` when. Choose another "
+        "case, or ask a supervisor to give it to you."
+    },
+    errors.AlreadyDiagnosed: {
+        "already_diagnosed": "The case has a diagnosis already: `by` whom, `at` when. Nothing was "
+        "stored. Show it; to correct it, send `amends` with `diagnosis_id`."
+    },
+    errors.KeyReused: {
+        "idempotency_key_reused": "The same key came before with other content, which is what is "
+        "stored. Look at the case, then send what is new with a new key."
+    },
     errors.Purged: {
         "purged": "The record was deleted so long ago that its data is gone. Nothing brings it back."
     },

@@ -7,6 +7,9 @@
     │   ├── InvalidCursor          400 invalid_cursor
     │   ├── StalePush              409 stale_push
     │   ├── ParentDeleted          409 parent_deleted
+    │   ├── Claimed                409 claimed
+    │   ├── AlreadyDiagnosed       409 already_diagnosed
+    │   ├── KeyReused              409 idempotency_key_reused
     │   ├── Purged                 410 purged
     │   ├── Taken                  409 email_taken, scope_taken
     │   ├── PageExpired            410 page_expired
@@ -120,6 +123,44 @@ class ParentDeleted(RequestFault):
     """The record that another one belongs to is deleted: that one comes first."""
 
     code = "parent_deleted"
+    status = 409
+
+
+class Claimed(RequestFault):
+    """Another doctor has the case in hand: `by` whom, and `until` when (server ms)."""
+
+    code = "claimed"
+    status = 409
+
+    def __init__(self, message: str, *, by: str, until: int) -> None:
+        super().__init__(message)
+        self.by, self.until = by, until
+
+    def body(self, request_id: str) -> dict[str, object]:
+        """The usual shape, and who and until when beside it."""
+        return {**super().body(request_id), "by": self.by, "until": self.until}
+
+
+class AlreadyDiagnosed(RequestFault):
+    """The case has a signed diagnosis that the request does not name: `by` whom, `at` when."""
+
+    code = "already_diagnosed"
+    status = 409
+
+    def __init__(self, message: str, *, by: str, at: int, diagnosis_id: str) -> None:
+        super().__init__(message)
+        self.by, self.at, self.diagnosis_id = by, at, diagnosis_id
+
+    def body(self, request_id: str) -> dict[str, object]:
+        """The usual shape, and who, when (server ms) and which diagnosis beside it."""
+        said = {"by": self.by, "at": self.at, "diagnosis_id": self.diagnosis_id}
+        return {**super().body(request_id), **said}
+
+
+class KeyReused(RequestFault):
+    """An idempotency key came a second time with other content. Nothing was stored."""
+
+    code = "idempotency_key_reused"
     status = 409
 
 

@@ -23,7 +23,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared import errors, openapi_accounts, openapi_batch, openapi_support, openapi_watermelon
+from shared import (
+    errors,
+    openapi_accounts,
+    openapi_batch,
+    openapi_review,
+    openapi_support,
+    openapi_watermelon,
+)
 from shared.codes import ERROR_CODES
 from shared.errors import Fault
 from shared.openapi_accounts import ACCOUNTS_ONLY
@@ -58,7 +65,10 @@ _STATUS_WORDS = {
 }
 
 #: Errors that say more than the others do, and the schema of their answers.
-_SHAPES: dict[type[Fault], str] = {errors.StalePush: "StalePush"}
+_SHAPES: dict[type[Fault], str] = {
+    errors.StalePush: "StalePush",
+    errors.Claimed: "ReviewConflict",
+}
 
 
 def _open(method: str, path: str, name: str, summary: str, doc: str, **more: Any) -> Operation:
@@ -122,7 +132,7 @@ _STATUS: tuple[Operation, ...] = (
 )
 
 #: Modules of operations, in the order of the document; see `shared.openapi_parts`.
-_PARTS = (openapi_batch, openapi_watermelon, openapi_support, openapi_accounts)
+_PARTS = (openapi_batch, openapi_watermelon, openapi_support, openapi_review, openapi_accounts)
 
 
 def document(product: Product) -> Schema:
@@ -145,6 +155,10 @@ def document(product: Product) -> Schema:
         "tags": [
             {"name": "sync", "description": "What phones call."},
             {"name": "support", "description": "What supervisors and doctors call."},
+            {
+                "name": "review",
+                "description": "What doctors' screens call. Times are milliseconds.",
+            },
             {"name": "accounts", "description": "Who somebody is, and who is in a scope."},
             {"name": "status", "description": "What operators and tools call. Needs no token."},
         ],
@@ -163,7 +177,7 @@ def document(product: Product) -> Schema:
                 **{name: spec for part in _PARTS for name, spec in part.PARAMETERS.items()},
                 **_COMMON,
             },
-            "headers": _headers(),
+            "headers": _headers() | openapi_review.HEADERS,
             "schemas": {
                 "Error": _error(),
                 **{name: spec for part in _PARTS for name, spec in part.schemas(product).items()},
@@ -239,7 +253,10 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
         content: Schema = {"schema": ref(operation.body)}
         if "request" in example:
             content["examples"] = example["request"]
-        said["requestBody"] = {"required": True, "content": {"application/json": content}}
+        said["requestBody"] = {
+            "required": operation.body_needed,
+            "content": {"application/json": content},
+        }
     answer = operation.answer
     content = {"schema": answer if isinstance(answer, dict) else ref(answer)}
     if "answer" in example:
@@ -252,6 +269,11 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
         },
         **_errors((*_with_keys(operation.faults), *_EVERYWHERE), _never(operation)),
     }
+    if operation.unchanged:
+        said["responses"]["304"] = {
+            "description": "What the screen shows is current.",
+            "headers": _answer_headers("X-Request-Id", "ETag"),
+        }
     return said
 
 

@@ -101,7 +101,7 @@ def _operation_part(path: str, method: str, operation: Schema, said: Schema) -> 
     if "requestBody" in operation:
         parts.append(f"<h4>Body</h4>{_content(operation['requestBody']['content'])}")
     for status, answer in operation["responses"].items():
-        kind = "good" if status == "200" else "bad"
+        kind = "good" if status < "400" else "bad"
         parts.append(f"<h4><b class={kind}>{_text(status)}</b></h4>{_prose(answer['description'])}")
         names = [name for name in answer["headers"] if name != "X-Request-Id"]
         if names:

@@ -49,6 +49,8 @@ class Operation:
     answer_headers: tuple[str, ...] = ()
     secured: bool = True
     content_type: str = "application/json"
+    body_needed: bool = True
+    unchanged: bool = False  #: answers 304 to `If-None-Match`
     never: tuple[str, ...] = ()  #: codes of its faults that it does not answer
 
 

@@ -152,6 +152,16 @@ class Settings:
         3, "A phone that was not heard of for so long counts as a problem, days.", low=1, high=365
     )
 
+    claim_minutes: int = _setting(
+        30, "How long a doctor's claim of a case holds, minutes.", low=1, high=1440
+    )
+    unread_hours: int = _setting(
+        24,
+        "After how long a diagnosis that no phone has fetched is listed, hours.",
+        low=1,
+        high=720,
+    )
+
     lease_seconds: int = _setting(
         600,
         "How long a job belongs to its worker; longer than the function lives.",

@@ -47,6 +47,8 @@ from shared.sync.store import RecordStore
 
 if TYPE_CHECKING:
     from shared.accounts.desk import Desk
+    from shared.products.review import Review
+    from shared.products.worklist import WorkList
 
 #: Calls to the model that one attempt may make: the question and one repair.
 _CALLS_AN_ATTEMPT = 2
@@ -284,6 +286,24 @@ def puller() -> Puller:
         overlap_ms=chosen.overlap_seconds * 1000,
         side_by_side=chosen.record_store == "firestore",
     )
+
+
+@cache
+def review() -> Review:
+    """What doctors do."""
+    from shared.products.review import Review
+
+    chosen = settings()
+    return Review(store(), product(), claim_ms=chosen.claim_minutes * 60_000)
+
+
+@cache
+def worklist() -> WorkList:
+    """What doctors see."""
+    from shared.products.worklist import WorkList
+
+    chosen = settings()
+    return WorkList(store(), product(), unread_ms=chosen.unread_hours * 3_600_000)
 
 
 @cache

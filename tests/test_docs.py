@@ -36,7 +36,8 @@ README, API = ROOT / "README.md", ROOT / "docs" / "api.md"
 GUIDE = ROOT / "docs" / "mobile-guide.md"
 ARCHITECTURE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "architecture.svg"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", API, GUIDE, ARCHITECTURE, *DECISIONS]
+REVIEW = ROOT / "docs" / "review.md"
+DOCUMENTS = [README, ROOT / "CHANGELOG.md", API, GUIDE, REVIEW, ARCHITECTURE, *DECISIONS]
 
 #: Runs a script: what it printed, and the statuses that curl got.
 Shell = Callable[[str], tuple[str, str]]

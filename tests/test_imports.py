@@ -28,6 +28,7 @@ OPENAPI = {
     "openapi_watermelon",
     "openapi_support",
     "openapi_accounts",
+    "openapi_review",
 }
 
 #: What each part may import of `shared`, beside itself. These two stand for everybody.
@@ -42,7 +43,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {"settings", "products", *CORE},
     "codes": {"products", *CORE},
     "openapi": {"settings", "products", "codes", "openapi_page", "openapi_parts", *OPENAPI, *CORE},
-    **{part: {"settings", "codes", "openapi_parts", *OPENAPI, *CORE} for part in OPENAPI},
+    **{
+        part: {"settings", "codes", "products", "openapi_parts", *OPENAPI, *CORE}
+        for part in OPENAPI
+    },
     "openapi_parts": CORE,
     "openapi_page": set(),
     "schema_js": {"products", *CORE},

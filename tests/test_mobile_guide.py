@@ -36,11 +36,12 @@ CODE = sorted((ROOT / "docs" / "mobile").glob("*.js"))
 
 Json = dict[str, Any]
 
-#: Codes that no answer to a sync or a digest carries: they belong to undelete and to accounts.
+#: Codes that no answer to a sync or a digest carries: they belong to undelete, accounts and review.
 OF_OTHERS = {
     *("parent_deleted", "purged"),
     *ACCOUNTS_ONLY,
     *("email_taken", "scope_taken", "too_many_tries"),
+    *("claimed", "already_diagnosed", "idempotency_key_reused"),
 }
 
 

@@ -17,6 +17,9 @@ class Action(Enum):
     UNDELETE = "undelete"  #: bring a deleted record back
     SUPERVISE = "supervise"  #: see the phones of a scope
     INBOX = "inbox"  #: see what phones could not deliver
+    REVIEW = "review"  #: see the work list and everything about a case
+    DIAGNOSE = "diagnose"  #: claim a case and sign its diagnosis
+    ASSIGN = "assign"  #: give a case to a doctor, or take it away
     SEE_UNSIGNED_ANALYSIS = "see_unsigned_analysis"  #: the AI's whole answer before a doctor signed
 
 
@@ -26,6 +29,9 @@ _ALLOWED: dict[Action, frozenset[str]] = {
     Action.UNDELETE: frozenset({"supervisor", "admin"}),
     Action.SUPERVISE: frozenset({"supervisor", "admin"}),
     Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
+    Action.REVIEW: frozenset({"doctor", "supervisor", "admin"}),
+    Action.DIAGNOSE: frozenset({"doctor"}),
+    Action.ASSIGN: frozenset({"supervisor", "admin"}),
     Action.SEE_UNSIGNED_ANALYSIS: frozenset({"doctor", "supervisor", "admin"}),
 }
 

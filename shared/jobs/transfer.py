@@ -21,8 +21,8 @@ from shared.sync.store import Document, Key, Query, RecordStore, Write, patch, p
 
 KIND = "transfer"
 
-#: Logs that hold values of records.
-_LOGS = ("conflicts", "quarantine")
+#: Logs that hold values of records, and what doctors do with them.
+_LOGS = ("conflicts", "quarantine", "reviews")
 
 _ATTEMPTS = 5
 

@@ -16,7 +16,7 @@ from shared.ai.intake import parsed
 from shared.errors import Fault
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
-from shared.products.dermadetect import JOB, QUEUE, queue_row
+from shared.products.dermadetect import JOB, QUEUE, RANK, queue_row, urgent_rank
 from shared.sync import record
 from shared.sync.store import Document, Key, RecordStore, Write
 
@@ -82,8 +82,10 @@ class Analyse:
         job: Job, case: Document, reading: Mapping[str, Any], status: str, now_ms: int
     ) -> Sequence[Write]:
         # The case was read and is guarded: its row speaks of this very job.
+        # The list of the doctors follows the analysis up, never down.
+        rank = urgent_rank(case.fields.get(RANK), reading.get("triage_final"))
         return (
-            record.server_patch(case, {"ai_analysis": dict(reading)}),
+            record.server_patch(case, {"ai_analysis": dict(reading), RANK: rank}),
             queue_row(
                 job.subject_id,
                 case.fields[record.SCOPE],

@@ -31,6 +31,11 @@ ANALYSE = "analyse"
 #: The job that analyses the case's present content; results of any other are stale.
 JOB = "_job"
 
+#: How urgent a case is for doctors: what phone and analysis said at worst. Never sent to phones.
+RANK = "_rank"
+RANKS = {"red": 0, "yellow": 1, "green": 2}
+UNKNOWN_RANK = 3
+
 _RISKS = ("green", "yellow", "red")
 _RISK_ALIASES = {"high": "red", "medium": "yellow", "low": "green"}
 
@@ -50,6 +55,8 @@ def _case_effects(turn: Turn) -> Effects:
     fields: dict[str, Any] = {} if turn.before is not None else {"chw_id": turn.author_id}
     status = before.get("status", TRIAGED)
     risk = turn.values.get("risk_level")
+    if status != DIAGNOSED:
+        fields[RANK] = urgent_rank(before.get(RANK), risk)
     if status == DIAGNOSED or (risk != "red" and status != PENDING):
         return Effects(fields)
     job_id = analysis_job_id(turn)
@@ -64,6 +71,12 @@ def _case_effects(turn: Turn) -> Effects:
         queue_row(turn.id, turn.scope_id, job_id, "queued", 0, turn.now_ms, turn.now_ms),
     )
     return Effects(fields, writes, (Bell(ANALYSE, job_id, turn.id),))
+
+
+def urgent_rank(stored: object, colour: object) -> int:
+    """The more urgent of a stored rank (None: none yet) and that of a colour."""
+    rank = RANKS.get(str(colour), UNKNOWN_RANK)
+    return min(rank, stored) if isinstance(stored, int) else rank
 
 
 def _case_restored(turn: Turn) -> Effects:
@@ -196,7 +209,7 @@ PRODUCT = Product(
                 Field("image_keys", Type.STRINGS, "Names of the photos on the phone."),
                 Field("image_urls", Type.STRINGS, "Where the photos are.", Owner.SERVER),
             ),
-            context=(JOB,),
+            context=(JOB, RANK),
             effects=_case_effects,
             restored=_case_restored,
             redact=_redact_case,
@@ -215,6 +228,13 @@ PRODUCT = Product(
                 Field("doctor_id", Type.STRING, "Who signed it.", Owner.SERVER),
                 Field("diagnosis_text", Type.STRING, "The finding.", Owner.DOCTOR),
                 Field("prescription", Type.STRING, "What to take or do.", Owner.DOCTOR),
+                Field("amends", Type.STRING, "The diagnosis that it corrects.", Owner.SERVER),
+                Field(
+                    "amended_by",
+                    Type.STRING,
+                    "The diagnosis that corrects it; null in the one that counts.",
+                    Owner.SERVER,
+                ),
             ),
             pushable=False,
         ),

@@ -53,12 +53,13 @@ class Attempt:
     rejected: Sequence[Refusal] = ()
     unknown: Mapping[str, Sequence[str]] = field(default_factory=dict)
     before: Document | None = None  #: the phone's entry until now
+    cursor_ms: int | None = None  #: handed out by a complete pull that brought something
 
     @property
     def idle(self) -> bool:
         """Whether nothing went either way."""
         happened = (*self.pushed.values(), *self.pulled.values())
-        return self.outcome == OK and not any(happened)
+        return self.outcome == OK and not any(happened) and self.cursor_ms is None
 
     def take(self, outcome: Outcome) -> None:
         """Take over what became of the push."""
@@ -138,6 +139,7 @@ def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
         # What the last eventful push and pull were stays in sight.
         "pulled": attempt.pulled if pulled else before.get("pulled", {}),
         "pushed": attempt.pushed if pushed else before.get("pushed", {}),
+        "cursor_ms": before.get("cursor_ms") if attempt.cursor_ms is None else attempt.cursor_ms,
         "rejected": _rejected(attempt.rejected) if pushed else before.get("rejected", []),
     }
     if attempt.unknown:
@@ -159,6 +161,15 @@ def _rejected(refusals: Sequence[Refusal]) -> list[dict[str, str]]:
 def devices(store: RecordStore, scope_id: str) -> Iterator[Document]:
     """The entries of a scope's phones."""
     return store.query(Query(COLLECTION, where=(("scopes", "contains", scope_id),)))
+
+
+def handed_out_ms(store: RecordStore, user_id: str) -> int:
+    """The newest cursor that any of a user's phones was given with changes, ms; 0 if none was.
+
+    Everything that was committed before it, and that the user may read, was in an answer to a phone.
+    """
+    query = Query(COLLECTION, where=(("user_id", "==", user_id),), fields=("cursor_ms",))
+    return max((int(entry.fields.get("cursor_ms", 0)) for entry in store.query(query)), default=0)
 
 
 def problem(

@@ -23,8 +23,8 @@ _LEFT = (
     record.HASH,
 )
 
-#: Logs that hold values of records: they go with the record's own.
-_LOGS = ("conflicts", "quarantine")
+#: Logs that hold values of records, and what doctors did: they go with the record's own.
+_LOGS = ("conflicts", "quarantine", "reviews")
 
 
 class Purger:

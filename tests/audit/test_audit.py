@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import urllib.request
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -222,3 +224,40 @@ def test_every_row_of_a_paged_sync_is_noted_once(deployment: Deployment) -> None
         for record_id in entry["ids"].get("patients", [])
     ]
     assert sorted(read) == [f"p{number}-{name}" for number in range(7)]
+
+
+def test_what_doctors_read_and_sign_is_noted(deployment: Deployment) -> None:
+    name = uuid.uuid4().hex[:8]
+    team, chw, doctor = f"team-{name}", f"chw-{name}", f"doc-{name}"
+    deployment.join(chw, team)
+    deployment.join(doctor, team, "doctor")
+    phone = deployment.phone(chw)
+    case, patient = f"c-{name}", f"p-{name}"
+    phone.save("patients", patient, demographics={"name": "Asha"})
+    phone.save("cases", case, patient_id=patient, risk_level="red", triage_data={})
+    phone.sync()
+    token = deployment.token(doctor, "doctor")
+
+    def ask(method: str, path: str, body: dict[str, Any] | None = None, **headers: str) -> Any:
+        request = urllib.request.Request(
+            f"{deployment.stack.url}/api/v1/review/cases{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {token}", **headers},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.loads(response.read())
+
+    ask("GET", f"/{case}")
+    ask("POST", f"/{case}/claim")
+    signed = ask(
+        "POST",
+        f"/{case}/diagnosis",
+        {"diagnosis_text": "Scabies", "verdict": "reject", "verdict_text": "No"},
+        **{"Idempotency-Key": f"key-{name}"},
+    )
+    noted = [entry for entry in trail(deployment, team) if entry["user_id"] == doctor]
+    assert [entry["action"] for entry in noted] == ["read_case", "claim", "diagnose"]
+    assert noted[0]["ids"]["patients"] == [patient]
+    assert noted[2]["ids"] == {"cases": [case], "diagnoses": [signed["id"]]}
+    assert "Scabies" not in str(noted)

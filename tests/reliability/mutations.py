@@ -1822,6 +1822,332 @@ REVOCATION = (
     ),
 )
 
+# -- doctors -------------------------------------------------------------------------------------
+
+_REVIEW, _LIST, _HTTP = "review/test_review", "review/test_worklist", "review/test_http"
+
+REVIEW = (
+    *_faults(
+        "shared/products/review.py",
+        _REVIEW,
+        _SQLITE,
+        (
+            "a case has as many diagnoses as doctors",
+            "if current != signature.amends:",
+            "if False:",
+            "a_second_doctor_learns_who_signed_and_when "
+            "of_many_doctors_at_once_exactly_one_signs "
+            "only_the_diagnosis_that_counts_can_be_amended",
+        ),
+        (
+            "what doctors did meanwhile is overwritten",
+            "expect = ABSENT if self.review is None else self.review.version",
+            "expect = None",
+            "a_claim_that_was_overtaken_is_refused "
+            "a_signature_that_was_overtaken_by_a_claim_is_refused",
+        ),
+        (
+            "a case may move while it is signed",
+            'record.server_patch(scene.case, {"status": DIAGNOSED}),',
+            'record.server_patch(scene.case, {"status": DIAGNOSED})._replace(expect=None),',
+            "a_case_that_moves_at_that_moment_is_diagnosed_by_nobody_of_its_old_team",
+        ),
+        (
+            "a doctor may leave while signing",
+            "        scene.membership,\n    )",
+            "    )",
+            "a_doctor_who_leaves_at_that_moment_signs_nothing",
+        ),
+        (
+            "a claim is guarded by nothing but itself",
+            "guards = [scene.membership, scene.same_case]",
+            "guards = []",
+            "who_loses_the_role_at_that_moment_changes_nothing",
+        ),
+        (
+            "a deleted case is claimed",
+            "guards = [scene.membership, scene.same_case]",
+            "guards = [scene.membership]",
+            "a_case_that_is_deleted_at_that_moment_is_not_claimed",
+        ),
+        (
+            "a case is given to whoever leaves",
+            "guards.append(verify(theirs, members.version))",
+            "pass",
+            "a_doctor_who_leaves_at_that_moment_is_given_nothing",
+        ),
+        (
+            "a release is guarded by nothing but itself",
+            "self._store.commit([released, scene.membership, scene.same_case])",
+            "self._store.commit([released])",
+            "who_loses_the_role_at_that_moment_changes_nothing",
+        ),
+        (
+            "a claim keeps nobody off",
+            "if held is not None and held[0] != caller.user_id:",
+            "if False:",
+            "a_claim_keeps_others_off_until_it_ends",
+        ),
+        (
+            "a claim never ends",
+            "if until > now_ms else None",
+            "if until else None",
+            "a_claim_keeps_others_off_until_it_ends",
+        ),
+        (
+            "a case is given to anybody",
+            "if not may(members.roles.get(scene.scope_id), Action.DIAGNOSE):",
+            "if False:",
+            "a_case_is_given_to_doctors_of_its_team_only",
+        ),
+        (
+            "a key is taken for what it came with first",
+            "if earlier.fields.get(REQUEST) != fingerprint:",
+            "if False:",
+            "a_key_with_other_content_is_refused a_key_for_another_case_is_refused",
+        ),
+        (
+            "two doctors share their keys",
+            'text = f"{user_id}\\n{idempotency_key}"',
+            "text = idempotency_key",
+            "keys_of_two_doctors_are_two_keys",
+        ),
+        (
+            "a repetition is another signature",
+            "if earlier is not None:\n                if",
+            "if False:\n                if",
+            "the_same_request_gets_the_same_answer_and_signs_once",
+        ),
+        (
+            "an older version does not know the newer",
+            '*(record.server_patch(document, {"amended_by": key.id}) for document in older),',
+            "",
+            "an_amendment_keeps_both_versions_and_phones_get_both",
+        ),
+        (
+            "a lost answer is not settled",
+            "unreachable += 1\n",
+            "raise\n",
+            "a_lost_answer_of_the_store_is_settled_by_reading_again",
+        ),
+    ),
+    *_faults(
+        "shared/products/review.py",
+        _REVIEW,
+        ("",),
+        (
+            "a misspelt field vanishes",
+            "if set(body) - _KNOWN:",
+            "if False:",
+            "a_body_that_is_not_as_documented_is_refused_by_name",
+        ),
+    ),
+    *_faults(
+        "shared/accounts/access.py",
+        _REVIEW,
+        _SQLITE,
+        (
+            "supervisors diagnose",
+            'Action.DIAGNOSE: frozenset({"doctor"}),',
+            'Action.DIAGNOSE: frozenset({"doctor", "supervisor"}),',
+            "the_role_in_the_case_s_team_decides",
+        ),
+        (
+            "health workers release",
+            'Action.REVIEW: frozenset({"doctor", "supervisor", "admin"}),',
+            'Action.REVIEW: frozenset({"doctor", "supervisor", "admin", "chw"}),',
+            "the_role_in_the_case_s_team_decides",
+        ),
+    ),
+    *_faults(
+        "shared/products/analysis.py shared/products/dermadetect.py",
+        _LIST,
+        _SQLITE,
+        (
+            "an analysis that ends late undoes a signature",
+            '{"ai_analysis": dict(reading), RANK: rank}',
+            '{"ai_analysis": dict(reading), RANK: rank, "status": "PENDING_DIAGNOSIS"}',
+            "review/test_review:an_analysis_that_ends_after_the_signature_does_not_undo_it",
+        ),
+        (
+            "an edit undoes a signature",
+            'if status == DIAGNOSED or (risk != "red" and status != PENDING):',
+            'if risk != "red" and status != PENDING:',
+            "review/test_review:a_case_that_is_edited_after_the_signature_stays_diagnosed",
+        ),
+        (
+            "an analysis makes no case more urgent",
+            '{"ai_analysis": dict(reading), RANK: rank}',
+            '{"ai_analysis": dict(reading)}',
+            "an_analysis_raises_the_urgency_and_never_lowers_it",
+        ),
+        (
+            "a case becomes less urgent",
+            "return min(rank, stored) if isinstance(stored, int) else rank",
+            "return rank",
+            "an_edit_raises_the_urgency_and_never_lowers_it "
+            "an_analysis_raises_the_urgency_and_never_lowers_it",
+        ),
+    ),
+    *_faults(
+        "shared/products/worklist.py",
+        _LIST,
+        _SQLITE,
+        (
+            "deleted cases wait for a doctor",
+            "if document.fields.get(record.DELETED) is None:",
+            "if True:",
+            "deleted_cases_are_not_listed_and_do_not_shorten_a_page",
+        ),
+        (
+            "a page ends where it began",
+            "_seal(asked.unread, listed[-1][0])",
+            "_seal(asked.unread, listed[0][0])",
+            "pages_bring_every_case_once_in_order",
+        ),
+        (
+            "teams come one after the other",
+            "heapq.merge(*map(stream, _groups(scopes)), key=place)",
+            "(found for group in _groups(scopes) for found in stream(group))",
+            "the_list_of_more_than_thirty_teams_is_one_list",
+        ),
+        (
+            "a poll hears of cases only",
+            "for name in _WATCHED",
+            "for name in _WATCHED[:1]",
+            "a_poll_hears_of_everything_that_the_list_shows",
+        ),
+        (
+            "a poll does not hear of new teams",
+            "if after > read_at or members.version > after:",
+            "if after > read_at:",
+            "a_poll_hears_of_everything_that_the_list_shows",
+        ),
+        (
+            "a poll is answered from a history that is gone",
+            "began_ms <= asked.since_ms",
+            "began_ms >= 0",
+            "a_time_of_a_history_that_is_gone_gets_the_whole_list",
+        ),
+        (
+            "any role reads the list",
+            "if may(members.roles[name], Action.REVIEW)]",
+            "if may(members.roles[name], Action.READ)]",
+            "nobody_sees_cases_of_a_team_where_the_role_does_not_allow_it",
+        ),
+        (
+            "an older pull counts as a delivery",
+            "known[whom] * 1000 >= version:",
+            "known[whom] > 0:",
+            "a_diagnosis_that_a_phone_was_given_is_not_listed_and_is_not_asked_for_again",
+        ),
+        (
+            "pulls deliver to whom left",
+            "if not may(members.roles.get(scope_id), Action.READ):\n            return 0",
+            "if not may(members.roles.get(scope_id), Action.READ):\n            return handed_out",
+            "pulls_of_other_teams_deliver_nothing_to_whom_left_the_team",
+        ),
+        (
+            "pulls from before a membership deliver",
+            "return handed_out if handed_out >= members.since_ms[scope_id] else 0",
+            "return handed_out",
+            "pulls_of_other_teams_deliver_nothing_to_whom_left_the_team",
+        ),
+        (
+            "diagnoses are unread at once",
+            "now_ms - self._unread_ms",
+            "now_ms",
+            "a_diagnosis_that_no_phone_was_given_is_listed_after_a_day",
+        ),
+        (
+            "a case that has left is listed as unread",
+            "elif case in documents and _of(entry.fields[record.SCOPE], documents[case]):",
+            "elif case in documents:",
+            "an_unread_diagnosis_is_not_shown_to_the_team_that_its_case_has_left",
+        ),
+        (
+            "a patient who went to another team is shown",
+            "patient = None  # it is on",
+            "pass  # it is on",
+            "a_patient_of_another_team_is_not_shown",
+        ),
+        (
+            "what strangers sent is shown",
+            "            and entry.fields.get(record.SCOPE) == scope_id\n",
+            "",
+            "a_case_shows_refused_versions_of_its_own_team_only",
+        ),
+    ),
+    *_faults(
+        "shared/sync/ledger.py",
+        _LIST,
+        _SQLITE,
+        (
+            "phones of others deliver",
+            'where=(("user_id", "==", user_id),), ',
+            "",
+            "a_diagnosis_that_a_phone_was_given_is_not_listed_and_is_not_asked_for_again",
+        ),
+    ),
+    *_faults(
+        "shared/jobs/transfer.py",
+        _LIST,
+        _SQLITE,
+        (
+            "what doctors did stays behind",
+            '_LOGS = ("conflicts", "quarantine", "reviews")',
+            '_LOGS = ("conflicts", "quarantine")',
+            "what_doctors_did_moves_with_the_case",
+        ),
+    ),
+    *_faults(
+        "shared/sync/retention.py",
+        _LIST,
+        _SQLITE,
+        (
+            "what doctors did is kept for ever",
+            '_LOGS = ("conflicts", "quarantine", "reviews")',
+            '_LOGS = ("conflicts", "quarantine")',
+            "what_doctors_did_is_purged_with_the_case",
+        ),
+    ),
+    *_faults(
+        "functions/sync.py functions/review.py",
+        _HTTP,
+        ("",),
+        (
+            "the last of several pages delivers nothing",
+            "elif attempt.cursor_ms is not None:",
+            "elif False:",
+            "a_diagnosis_is_read_when_a_phone_of_the_health_worker_was_given_it",
+        ),
+        (
+            "a streamed pull delivers nothing",
+            "attempt.cursor_ms = pull.cursor_ms if any(attempt.pulled.values()) else None",
+            "pass",
+            "a_diagnosis_is_read_when_a_phone_of_the_health_worker_was_given_it",
+        ),
+        (
+            "a pull that breaks off delivers",
+            '    attempt.outcome = "interrupted"\n',
+            '    attempt.outcome, attempt.cursor_ms = "interrupted", pull.cursor_ms\n',
+            "a_pull_that_breaks_off_is_no_delivery",
+        ),
+        (
+            "a tag does not change with the list",
+            'if name != "timestamp"}',
+            'if name not in ("timestamp", "cases")}',
+            "a_screen_that_is_current_gets_no_body",
+        ),
+        (
+            "no news are taken for the list",
+            'return _tagged(call, value) if value["changed"] else answer(value, call=call)',
+            "return _tagged(call, value)",
+            "an_answer_without_news_carries_no_tag",
+        ),
+    ),
+)
+
 MUTATIONS = (
     *SQLITE,
     *FIRESTORE,
@@ -1837,4 +2163,5 @@ MUTATIONS = (
     *WATERMELON,
     *REVOCATION,
     *(fault for rows in ACCOUNTS for fault in _faults(*rows)),
+    *REVIEW,
 )

@@ -1,0 +1,140 @@
+"""Doctors: the work list, a case with all that is known of it, claims, diagnoses."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import Request, Response
+
+from shared import audit, wiring
+from shared.accounts import tokens
+from shared.accounts.membership import Caller
+from shared.errors import InvalidRequest
+from shared.products import worklist
+from shared.products.review import parse_signature
+from shared.sync import record
+from shared.web import Call, Route, answer, serve
+
+SETTINGS = wiring.begin()
+
+
+def list_cases(call: Call) -> Response:
+    """The cases that wait for a doctor, or whose diagnosis no phone has fetched."""
+    caller = _caller(call)
+    asked = worklist.parse(call.request.args)
+    value = wiring.worklist().cases(caller, asked, wiring.clock_ms())
+    call.notes |= {"cases": len(value["cases"]), "changed": value["changed"]}
+    # Only a list has a tag: "nothing changed" says nothing of what the screen shows.
+    if not value["changed"]:
+        return answer(value, call=call)
+    seen: dict[str, dict[str, list[str]]] = {}
+    for entry in value["cases"]:
+        seen.setdefault(entry["scope_id"], {"cases": []})["cases"].append(entry["id"])
+    return _shown(call, caller, "list_cases", seen, value)
+
+
+def get_case(call: Call) -> Response:
+    """Everything about one case."""
+    caller = _caller(call)
+    value = wiring.worklist().case(caller, call.arguments["id"], wiring.clock_ms())
+    call.notes |= {"case": call.arguments["id"]}
+    patient, case = value["patient"], value["case"]
+    touched = {
+        "cases": [case["id"]],
+        "patients": [] if patient is None else [patient["id"]],
+        "diagnoses": [item["id"] for item in value["diagnoses"]],
+    }
+    return _shown(call, caller, "read_case", {case["scope_id"]: touched}, value)
+
+
+def claim(call: Call) -> Response:
+    """Take a case in hand, or give it to a doctor."""
+    caller = _caller(call)
+    doctor_id = _fields(call, "doctor_id").get("doctor_id")
+    if doctor_id is not None and not record.valid_id(doctor_id):
+        raise InvalidRequest("doctor_id must be a user's id.", field="doctor_id")
+    value = wiring.review().claim(caller, call.arguments["id"], doctor_id, wiring.clock_ms())
+    return answer(value, call=call)
+
+
+def release(call: Call) -> Response:
+    """Give a case back to the others."""
+    caller = _caller(call)
+    _fields(call)
+    value = wiring.review().release(caller, call.arguments["id"], wiring.clock_ms())
+    return answer(value, call=call)
+
+
+def diagnose(call: Call) -> Response:
+    """Sign a diagnosis, or amend the one that counts."""
+    caller = _caller(call)
+    body, _ = call.json()
+    signature = parse_signature(body, call.request.headers.get("Idempotency-Key"), wiring.product())
+    now_ms = wiring.clock_ms()
+    value = wiring.review().diagnose(caller, call.arguments["id"], signature, now_ms)
+    call.notes |= {"case": value["case_id"], "diagnosis": value["id"]}
+    return answer(value, call=call)
+
+
+def _caller(call: Call) -> Caller:
+    """Who asks. Raises `Unauthenticated`."""
+    caller = tokens.verify(
+        call.bearer(), wiring.verification_keys(), wiring.token_policy(), time.time()
+    )
+    call.notes |= {"user": caller.user_id}
+    return caller
+
+
+def _fields(call: Call, *known: str) -> dict[str, Any]:
+    """The body's fields; no body has none. Raises `InvalidRequest`."""
+    if not call.request.content_length and "Transfer-Encoding" not in call.request.headers:
+        return {}
+    body, _ = call.json()
+    if not isinstance(body, dict) or set(body) - set(known):
+        fields = ", ".join(known) or "no fields"
+        raise InvalidRequest(f"The body must be an object with {fields}, or left out.")
+    return body
+
+
+def _shown(
+    call: Call,
+    caller: Caller,
+    action: str,
+    seen: Mapping[str, audit.Touched],
+    value: dict[str, Any],
+) -> Response:
+    """A tagged answer, noted in the audit trail if it shows anything anew."""
+    response = _tagged(call, value)
+    if response.status_code != 304:
+        audit.reading(wiring.store(), caller, action, seen, wiring.clock_ms())
+    return response
+
+
+def _tagged(call: Call, value: dict[str, Any]) -> Response:
+    """The answer with its tag; 304 if the screen has it already. When it was asked does not count."""
+    content = {name: part for name, part in value.items() if name != "timestamp"}
+    tag = hashlib.sha256(orjson.dumps(content)).hexdigest()[:32]
+    call.headers["ETag"] = f'W/"{tag}"'
+    if call.request.if_none_match.contains_weak(tag):
+        response = Response(status=304)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+    return answer(value, call=call)
+
+
+ROUTES = (
+    Route("GET", "/api/v1/review/cases", list_cases),
+    Route("GET", "/api/v1/review/cases/{id}", get_case),
+    Route("POST", "/api/v1/review/cases/{id}/claim", claim),
+    Route("POST", "/api/v1/review/cases/{id}/release", release),
+    Route("POST", "/api/v1/review/cases/{id}/diagnosis", diagnose),
+)
+
+
+def review(request: Request) -> Response:
+    """Entry point of the function."""
+    return serve(request, ROUTES, SETTINGS)

@@ -1,0 +1,105 @@
+"""A team with a health worker, doctors and a supervisor, on each store; time is moved by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.phone import Json
+from shared.accounts.membership import Caller
+from shared.products import worklist
+from shared.products.dermadetect import PRODUCT
+from shared.products.review import Review, Signature
+from shared.products.worklist import Asked, WorkList
+from shared.sync import ledger
+from shared.sync.ledger import Attempt
+from shared.sync.store import RecordStore
+from tests import stores
+from tests.jobs.conftest import Workplace
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+CLAIM_MS = 30 * MINUTE
+UNREAD_MS = 24 * HOUR
+
+
+def doctor(name: str = "doc1") -> Caller:
+    return Caller(name, "doctor", "screen")
+
+
+class Practice(Workplace):
+    """A workplace with doctors."""
+
+    def review(self, store: RecordStore | None = None) -> Review:
+        return Review(store or self.store, PRODUCT, claim_ms=CLAIM_MS, wait=lambda _seconds: None)
+
+    def sign(
+        self, name: str = "doc1", case: str = "c1", key: str = "k1", **more: Any
+    ) -> dict[str, Any]:
+        return self.review().diagnose(doctor(name), case, signature(key, **more), self.time)
+
+    def claim(self, name: str, case: str = "c1", to: str | None = None) -> dict[str, Any]:
+        return self.review().claim(doctor(name), case, to, self.time)
+
+    def list(self, name: str = "doc1", **asked: Any) -> Json:
+        return self.worklist().cases(doctor(name), Asked(**asked), self.time)
+
+    def ids(self, name: str = "doc1", **asked: Any) -> list[str]:
+        return [entry["id"] for entry in self.list(name, **asked)["cases"]]
+
+    def worklist(self) -> WorkList:
+        return WorkList(self.store, PRODUCT, unread_ms=UNREAD_MS)
+
+    def detail(self, name: str = "doc1", case: str = "c1") -> Json:
+        return self.worklist().case(doctor(name), case, self.time)
+
+    def handed_out(self, user: str, cursor_ms: int | None, device: str = "phone") -> None:
+        """What the function notes after a sync of a phone."""
+        caller = Caller(user, "chw", device)
+        before = self.get(*ledger.key(caller))
+        attempt = Attempt(caller, "batch", self.time, ("team1",), before=before)
+        attempt.cursor_ms = cursor_ms
+        ledger.note(self.store, attempt)
+
+    def cases(self, *risks: str | None) -> list[str]:
+        """Cases c0, c1 … of these risks, stored one after the other."""
+        phone = self.phone()
+        phone.save("patients", "p1", at=1000, demographics={"age": 30})
+        for number, risk in enumerate(risks):
+            phone.save("cases", f"c{number}", at=1000, patient_id="p1", risk_level=risk)
+            phone.sync()
+            self.time += 1000
+        return [f"c{number}" for number in range(len(risks))]
+
+
+def signature(key: str = "k1", **more: Any) -> Signature:
+    said: dict[str, Any] = {
+        "diagnosis_text": "Tinea corporis",
+        "prescription": "Clotrimazole",
+        "verdict": "agree",
+        "verdict_text": None,
+        "amends": None,
+    }
+    return Signature(key, **{**said, **more})
+
+
+def place_of(token: str | None, *, unread: bool = False) -> worklist.Place:
+    """Where a page token goes on."""
+    asked = worklist.parse({"page": token or "", "unread": "1" if unread else "0"})
+    assert asked.behind is not None
+    return asked.behind
+
+
+@pytest.fixture(params=stores.BOTH)
+def practice(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Practice]:
+    """A practice with chw1, doc1, doc2 and boss (a supervisor) in team1."""
+    store = stores.fresh(request.param, request, tmp_path)
+    made = Practice(store)
+    for user, role in (("chw1", "chw"), ("doc1", "doctor"), ("doc2", "doctor")):
+        made.join(user, role=role)
+    made.join("boss", role="supervisor")
+    yield made
+    store.close()

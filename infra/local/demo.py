@@ -1,15 +1,17 @@
 """`python -m infra.local.demo` (`make demo`): a phone's day, told while it happens.
 
 Starts the whole back end on this machine, lets two health workers of one team work offline and
-sync, waits for the analysis of the red case, and checks every step. Exit code 0 if the story ends
-well, 1 if anything is not as it should be.
+sync, waits for the analysis of the red case, lets a doctor sign it, and checks every step. Exit code
+0 if the story ends well, 1 if anything is not as it should be.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,9 +119,44 @@ def _day(url: str, folder: Path) -> None:
     )
     say(f"   and sees that the red case is {_case(joseph, 'case-red')['status']}.")
 
-    say("\n8. Nothing new: a sync that has nothing to say says nothing.")
+    say("\n8. A doctor opens her list: the red case is on top. She takes it, reads it and signs.")
+    _diagnosis(url)
+    amina.sync()
+    red = _case(amina, "case-red")
+    expect(red["status"] == "DIAGNOSED", "the diagnosis did not arrive")
+    signed = next(row for (table, _), row in amina.rows.items() if table == "diagnoses")
+    say(f"   Amina's phone has it with the next sync: {signed['diagnosis_text']}")
+    joseph.sync()
+
+    say("\n9. Nothing new: a sync that has nothing to say says nothing.")
     idle = joseph.sync()
     expect(not any(idle["server_updates"].values()), "an idle sync brought rows")
+
+
+def _diagnosis(url: str) -> None:
+    """What a doctor's screen does: list, claim, sign."""
+    admin.grant("doctor", TEAM, "doctor")
+    base, token = f"{url}/api/v1/review/cases", token_for("doctor", role="doctor")
+
+    def ask(path: str, body: Json | None = None) -> Json:
+        request = urllib.request.Request(  # noqa: S310  our own server
+            f"{base}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "demo-1"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            answer: Json = json.loads(response.read())
+            return answer
+
+    first = ask("")["cases"][0]
+    expect(first["id"] == "case-red", "the red case is not the first of the list")
+    ask("/case-red/claim", {})
+    body = {
+        "diagnosis_text": "Infected ulcer. Refer to the district hospital today.",
+        "prescription": "Clean and cover the wound.",
+        "verdict": "agree",
+    }
+    ask("/case-red/diagnosis", body)
 
 
 def _morning(phone: Phone) -> None:

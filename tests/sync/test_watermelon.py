@@ -448,6 +448,15 @@ def test_lost_and_new_teams_come_table_by_table(clinic: Clinic) -> None:
         assert [row["id"] for row in second["changes"][table]["updated"]] == [new]
 
 
+@pytest.mark.parametrize("version", ["0", "999", "two", "", "-1", "null"])
+def test_a_schema_version_that_nobody_knows_is_served(clinic: Clinic, version: str) -> None:
+    """What the phone lacks it names in `migration`; columns it does not know it leaves out itself."""
+    one = Melon(clinic)
+    one.push(created(patient()))
+    answer = Melon(clinic, device="second").pull(schema_version=version)
+    assert [row["id"] for row in answer["changes"]["patients"]["created"]] == ["p1"]
+
+
 def test_a_turbo_pull_has_nothing_that_the_unparsed_reader_trips_over(clinic: Clinic) -> None:
     Melon(clinic).push(created(patient()))
     answer = Melon(clinic, device="second").pull()

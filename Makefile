@@ -16,7 +16,7 @@ run: $(VENV)/.runtime
 # Everything: style, types, tests; with the emulators where they are installed.
 test: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Long campaigns: races, kills and faults with many seeds. Takes the better part of an hour.
 soak: $(VENV)/.dev

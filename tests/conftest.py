@@ -7,12 +7,16 @@ An emulator that is not installed skips its tests visibly at a desk and fails th
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
 
 from infra.local import emulators
+
+#: Chosen anew for each session, the same in all of its processes; `TEST_SEED=… pytest …` repeats it.
+SEED = int(os.environ.setdefault("TEST_SEED", str(secrets.randbelow(10**6))))
 
 
 def in_ci() -> bool:

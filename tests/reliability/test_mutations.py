@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import SEED as TEST_SEED
 from tests.reliability.mutations import MUTATIONS, QUICK, SLOW, Mutation
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ ALWAYS = (
 #: How many more slow faults `make test` looks at, others each time.
 RANDOM = 4
 
-SEED = int(os.environ.get("MUTATION_SEED") or random.randrange(10_000))
+SEED = int(os.environ.get("MUTATION_SEED") or TEST_SEED)
 
 #: Forks for each line of its input, runs pytest in the child, answers with the exit code.
 SERVER = """

@@ -7,6 +7,7 @@ speaks the batch dialect. Both take commands as lines of JSON.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -35,6 +36,12 @@ def install() -> Path:
         raise NodeMissing("Node and npm are needed for the WatermelonDB phones")
     folder = Path(sys.prefix) / "watermelon-phone"
     folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as alone:  # of two test processes one installs
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        return _installed(folder)
+
+
+def _installed(folder: Path) -> Path:
     lock = (HERE / "package-lock.json").read_text()
     done = folder / "installed"
     if not done.exists() or done.read_text() != lock:

@@ -178,8 +178,17 @@ def test_what_cannot_be_stored_goes_to_the_log(
 
 def trail(deployment: Deployment, team: str) -> list[dict[str, Any]]:
     """(action, user, device, ids) of a team's entries, the oldest first."""
-    query = Query(audit.COLLECTION, where=(("scope_id", "==", team), ("sealed", "==", False)))
-    found = [document.fields for document in deployment.store.query(query)]
+    of_team = ("scope_id", "==", team)
+    waiting = Query(audit.COLLECTION, where=(of_team, ("sealed", "==", False)))
+    sealed = Query(
+        audit.COLLECTION, where=(of_team, ("number", ">", 0)), order=(("number", "asc"),)
+    )
+    documents = {
+        document.key: document.fields
+        for query in (waiting, sealed)
+        for document in deployment.store.query(query)
+    }
+    found = list(documents.values())
     return sorted(found, key=lambda entry: entry["at"])
 
 

@@ -9,7 +9,7 @@ from flask import Request, Response
 
 from shared import wiring
 from shared.sync.pull import EPOCH
-from shared.web import Call, Route, answer, serve
+from shared.web import Call, Route, answer, html_page, serve
 
 SETTINGS = wiring.begin()
 
@@ -42,11 +42,11 @@ def openapi(_: Call) -> Response:
     return Response(_openapi(), content_type="application/json")
 
 
-def docs(_: Call) -> Response:
+def docs(call: Call) -> Response:
     """The same for people."""
     from shared.openapi import page
 
-    return Response(page(_openapi()), content_type="text/html; charset=utf-8")
+    return html_page(page(_openapi()), call)
 
 
 ROUTES = (

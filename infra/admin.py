@@ -13,6 +13,7 @@ settings name; `--data FOLDER` means the local stack that runs (or ran) in that 
     audit verify [SCOPE]              check that no entry of the audit trail was altered or removed
     epoch                             after a restore: phones offer again what the store lost
     user, invite, keys                accounts: see `infra/admin_accounts.py`
+    export, erase                     people who ask for their data: see `infra/admin_privacy.py`
 
 Every command may be repeated without harm. Nothing of patients is printed.
 """
@@ -26,7 +27,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from infra import admin_accounts
+from infra import admin_accounts, admin_privacy
 from shared.errors import Contended, Fault
 
 #: Written by the local stack into its data folder: the environment of its functions.
@@ -230,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     trail.add_argument("scope", nargs="?")
     commands.add_parser("epoch", help="after a restore")
     admin_accounts.add_commands(commands)
+    admin_privacy.add_commands(commands)
     return parser
 
 
@@ -270,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif chosen.command == "epoch":
             epoch()
             print("a new epoch has begun")
-        elif (said := admin_accounts.run(chosen)) is not None:
+        elif (said := admin_accounts.run(chosen) or admin_privacy.run(chosen)) is not None:
             print(said)
     except Fault as fault:
         print(f"{fault.code}: {fault.message}", file=sys.stderr)

@@ -106,6 +106,7 @@ def _list(_: argparse.Namespace) -> str:
 def _invite(chosen: argparse.Namespace) -> str:
     from shared import wiring
     from shared.accounts.invites import MOST_DAYS, MOST_USES
+    from shared.audit import OPERATOR
     from shared.sync.record import valid_id
 
     if not valid_id(chosen.scope):
@@ -113,7 +114,7 @@ def _invite(chosen: argparse.Namespace) -> str:
     if not (0 < chosen.days <= MOST_DAYS and 1 <= chosen.uses <= MOST_USES):
         raise InvalidRequest(f"At most {MOST_DAYS} days and {MOST_USES} uses.")
     code, invite = wiring.desk().make_invite(
-        "operator", chosen.scope, chosen.role, chosen.days, chosen.uses, wiring.clock_ms()
+        OPERATOR.user_id, chosen.scope, chosen.role, chosen.days, chosen.uses, wiring.clock_ms()
     )
     return (
         f"{code} admits {invite.most_uses} as {invite.role} until {_at(invite.expires_ms / 1000)}"

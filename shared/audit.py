@@ -217,6 +217,12 @@ def verify(store: RecordStore, scope_id: str) -> Verified:
     return Verified(number, sum(1 for _ in store.query(unsealed)), faults)
 
 
+def is_known(store: RecordStore, scope_id: str) -> bool:
+    """Whether records of a scope were ever read or written."""
+    unsealed = Query(COLLECTION, where=((SCOPE, "==", scope_id), ("sealed", "==", False)), limit=1)
+    return _head(store, scope_id).version != ABSENT or any(store.query(unsealed))
+
+
 def scopes(store: RecordStore) -> list[str]:
     """Every scope that has a chain."""
     return sorted(document.key.id for document in store.query(Query(HEADS)))

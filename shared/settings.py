@@ -20,6 +20,9 @@ from shared.errors import ConfigurationFault
 #: An address that keys may come from: https, or this machine (tests); or nothing.
 _HTTPS = r"(https://[^\s/?#]+[^\s]*|http://(127\.0\.0\.1|localhost):\d+[^\s]*)?"
 
+#: An origin as browsers send it (RFC 6454 6.2): no path, no wildcard; http for this machine only.
+_ORIGIN = r"https://[a-z0-9.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?"
+
 
 def _setting(
     default: Any,
@@ -118,6 +121,18 @@ class Settings:
     )
     max_inflated_bytes: int = _setting(
         32 * 2**20, "Largest request body after gzip, bytes.", low=1024, high=128 * 2**20
+    )
+    cors_origins: str = _setting(
+        "",
+        "Origins of web apps that browsers may let in, exact and separated by commas, like "
+        "https://review.example.org; empty: none.",
+    )
+    hsts_seconds: int = _setting(
+        0,
+        "How long browsers shall come back by https alone (Strict-Transport-Security), seconds; 0: not "
+        "said. Only where everything is behind TLS.",
+        low=0,
+        high=63_072_000,
     )
     min_app_version: str = _setting(
         "", "Oldest app version served (`X-App-Version`, like 1.4.0); empty: all."
@@ -239,10 +254,17 @@ class Settings:
         for name in ("token_jwks_url", "oidc_issuer", "oidc_jwks_url"):
             if not re.fullmatch(_HTTPS, getattr(self, name)):
                 raise _absurd(name.upper(), "must be an https address")
+        if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):
+            raise _absurd("CORS_ORIGINS", "must be exact origins like https://review.example.org")
         if self.lease_seconds <= self.model_timeout_seconds:
             raise _absurd("LEASE_SECONDS", "must be longer than MODEL_TIMEOUT_SECONDS")
         if self.max_inflated_bytes < self.max_body_bytes:
             raise _absurd("MAX_INFLATED_BYTES", "must not be smaller than MAX_BODY_BYTES")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of `cors_origins`."""
+        return tuple(each.strip() for each in self.cors_origins.split(",") if each.strip())
 
     @property
     def data_path(self) -> Path:

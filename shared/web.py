@@ -2,11 +2,15 @@
 
 A function is a list of routes; `serve` finds the handler, and turns whatever happens into an
 answer: a `Fault` into its status and code, anything else into a 500 that says nothing of the inside.
+Every answer tells browsers to keep nothing, run nothing and show it in no frame; other origins get in by
+`CORS_ORIGINS` alone.
 """
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import io
 import logging
 import re
@@ -52,6 +56,26 @@ _STREAM_PIECE = 2**15
 #: Unwanted bodies are read up to this many bytes, in pieces of this many.
 _DRAIN_BYTES = 64 * 2**20
 _DRAIN_PIECE = 2**16
+
+#: What every answer says to browsers, unless its handler knows better. An answer of ours is data: it
+#: loads nothing, runs nothing, and nothing may frame it.
+_GUARDS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+#: What a web app of an allowed origin may send and read. No cookies exist here, so credentials are never
+#: allowed.
+_CORS_METHODS = "GET, POST"
+_CORS_HEADERS = (
+    "Authorization, Content-Encoding, Content-Type, X-App-Version, X-Client-Time, X-Request-Id"
+)
+_CORS_EXPOSED = "Retry-After, Upgrade, X-Request-Id"
+
+#: How long a browser may keep the answer to a preflight, seconds.
+_CORS_SECONDS = 600
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._/=-]{1,128}")
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}")
@@ -193,16 +217,29 @@ class Route:
 
 
 def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Response:
-    """A JSON answer, compressed if the caller accepts it. Never cached: it is patients' data."""
+    """A JSON answer, compressed if the caller accepts it."""
     data = orjson.dumps(value)
     response = Response(data, status, content_type="application/json")
-    response.headers["Cache-Control"] = "no-store"
     if call is not None and len(data) >= _GZIP_FROM:
         response.headers["Vary"] = "Accept-Encoding"
         if call.request.accept_encodings["gzip"] > 0:
             response.set_data(gzip.compress(data, _GZIP_LEVEL, mtime=0))
             response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def html_page(text: str, call: Call) -> Response:
+    """A page for people. Its own style sheets are named by their hashes; it may load nothing else."""
+    hashed = [
+        f"'sha256-{base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()}'"
+        for sheet in re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    ]
+    styles = " ".join(hashed) or "'none'"
+    call.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src {styles}; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    )
+    return Response(text, content_type="text/html; charset=utf-8")
 
 
 def streamed(pieces: Iterator[bytes], call: Call) -> Response:
@@ -213,7 +250,7 @@ def streamed(pieces: Iterator[bytes], call: Call) -> Response:
     """
     first = next(pieces, b"")
     body: Iterator[bytes] = _gathered(chain((first,), pieces))
-    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    headers = {"Vary": "Accept-Encoding"}
     if call.request.accept_encodings["gzip"] > 0:
         body = _gzipped(body)
         headers["Content-Encoding"] = "gzip"
@@ -246,7 +283,7 @@ def serve(request: Request, routes: Sequence[Route], settings: Settings) -> Resp
     began = time.monotonic()
     call = Call(request, _request_id(request), settings)
     try:
-        response = _dispatch(call, routes)
+        response = _preflight(call, routes) or _dispatch(call, routes)
     except Fault as fault:
         response = _refuse(call, fault)
     except Exception:  # the last line of defence: the caller must get our shape, whatever broke
@@ -255,7 +292,7 @@ def serve(request: Request, routes: Sequence[Route], settings: Settings) -> Resp
     _drain(request)
     response.headers.update(call.headers)
     response.headers["X-Request-Id"] = call.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    _guard(call, response)
     log.info(
         "request",
         extra={
@@ -270,6 +307,42 @@ def serve(request: Request, routes: Sequence[Route], settings: Settings) -> Resp
         },
     )
     return response
+
+
+def _guard(call: Call, response: Response) -> None:
+    """The headers that browsers heed."""
+    for name, value in _GUARDS.items():
+        response.headers.setdefault(name, value)
+    if call.settings.hsts_seconds:
+        seconds = call.settings.hsts_seconds
+        response.headers["Strict-Transport-Security"] = f"max-age={seconds}; includeSubDomains"
+    if call.settings.origins:
+        response.vary.add("Origin")  # a cache must not give one origin's answer to another
+    if origin := _allowed_origin(call):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = _CORS_EXPOSED
+
+
+def _allowed_origin(call: Call) -> str | None:
+    """The origin of the web app that asks, if it may: compared whole, letter by letter."""
+    origin = call.request.headers.get("Origin")
+    return origin if origin in call.settings.origins else None
+
+
+def _preflight(call: Call, routes: Sequence[Route]) -> Response | None:
+    """The answer to a browser that asks whether a web app may ask; None for any other request."""
+    request = call.request
+    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    if not asks or _allowed_origin(call) is None:
+        return None
+    if all(route.match(request.path) is None for route in routes):
+        return None
+    headers = {
+        "Access-Control-Allow-Methods": _CORS_METHODS,
+        "Access-Control-Allow-Headers": _CORS_HEADERS,
+        "Access-Control-Max-Age": str(_CORS_SECONDS),
+    }
+    return Response(status=204, headers=headers)
 
 
 def _dispatch(call: Call, routes: Sequence[Route]) -> Response:

@@ -28,6 +28,7 @@ locals {
       JOB_QUEUE            = "pubsub"
       MODEL                = local.has_model ? "vertex" : "scripted"
       GOOGLE_CLOUD_PROJECT = var.project
+      HSTS_SECONDS         = "31536000" # Cloud Run answers by https alone
       FIRESTORE_DATABASE   = google_firestore_database.this.name
       SERVICE_VERSION      = var.release
     },

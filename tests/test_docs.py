@@ -37,7 +37,18 @@ GUIDE = ROOT / "docs" / "mobile-guide.md"
 ARCHITECTURE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "architecture.svg"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 REVIEW = ROOT / "docs" / "review.md"
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", API, GUIDE, REVIEW, ARCHITECTURE, *DECISIONS]
+SECURITY, PRIVACY = ROOT / "docs" / "security.md", ROOT / "docs" / "privacy.md"
+DOCUMENTS = [
+    README,
+    ROOT / "CHANGELOG.md",
+    API,
+    GUIDE,
+    REVIEW,
+    ARCHITECTURE,
+    SECURITY,
+    PRIVACY,
+    *DECISIONS,
+]
 
 #: Runs a script: what it printed, and the statuses that curl got.
 Shell = Callable[[str], tuple[str, str]]

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from shared import audit
 from shared.accounts import account as accounts
 from shared.accounts import invites, membership, passwords, sessions, throttle, tokens
 from shared.accounts.account import Account
@@ -29,6 +30,7 @@ from shared.accounts.passwords import Passwords
 from shared.accounts.policy import AccountPolicy
 from shared.accounts.sessions import Session
 from shared.accounts.throttle import Backoff, Gate, Window
+from shared.audit import OPERATOR
 from shared.errors import (
     Contended,
     Forbidden,
@@ -173,7 +175,7 @@ class Desk:
             if joining is not None:
                 invite, use = joining
                 roles[invite.scope_id] = invite.role
-                writes += [use, *self._grant(reading, user_id, invite, now_ms)]
+                writes += [*use, *self._grant(reading, user_id, invite, now_ms)]
             session, refresh = self._begin(account, origin, now_ms)
             familiar = self._familiar(email, origin)
             fresh = self._store.read([each.key for each in familiar])
@@ -356,7 +358,7 @@ class Desk:
                 return
             invite, use = self._admitted(reading, code, gates, now_ms)
             writes = [
-                use,
+                *use,
                 *self._grant(reading, caller.user_id, invite, now_ms),
                 *throttle.unchanged(gates, reading),
             ]
@@ -426,7 +428,12 @@ class Desk:
             listed = membership.member_key(named, caller.user_id)
             reading = self._store.read([about, mine, membership.key(caller.user_id), listed])
             known = reading.documents.get(about)
-            if known is not None or membership.has_members(self._store, named):
+            # a scope that everybody has left still has its records: who takes its id must not get them
+            if (
+                known is not None
+                or membership.has_members(self._store, named)
+                or audit.is_known(self._store, named)
+            ):
                 if known is not None and known.fields.get("made_by") == caller.user_id:
                     return
                 raise Taken(
@@ -620,10 +627,11 @@ class Desk:
 
     def _admitted(
         self, reading: Reading, code: str | None, gates: Sequence[Gate], now_ms: int
-    ) -> tuple[Invite, Write]:
-        """The invite of a good code, and the write that uses it. Counts a wrong one."""
+    ) -> tuple[Invite, list[Write]]:
+        """The invite of a good code, and the writes that use it. Counts a wrong one."""
         invite = self._invite(reading, code)
-        if invite is None or not invite.holds(now_ms):
+        backing = None if invite is None else self._backing(invite)
+        if invite is None or not invite.holds(now_ms) or backing is None:
             self._store.commit(throttle.count(gates, reading, now_ms))
             raise Forbidden(
                 "This code admits nobody: mistyped, expired or used up. Ask for another one.",
@@ -631,7 +639,24 @@ class Desk:
                 field="invite_code",
             )
         [where] = self._invite_keys(code)
-        return invite, put(where, invite.used().fields, reading.documents[where].version)
+        return invite, [
+            put(where, invite.used().fields, reading.documents[where].version),
+            *backing,
+        ]
+
+    def _backing(self, invite: Invite) -> list[Write] | None:
+        """What must still hold for a code to be good: whoever made it may still give the role away.
+
+        So codes end with the rights of their maker: somebody who was put out, or whose phone was
+        stolen, lets nobody in any more. None: it holds no more.
+        """
+        if invite.made_by == OPERATOR.user_id:
+            return []
+        where = membership.key(invite.made_by)
+        held = membership.parse(invite.made_by, self._store.read([where]).documents.get(where))
+        if not self._policy.may_invite(held.roles.get(invite.scope_id), invite.role):
+            return None
+        return [verify(where, held.version)]
 
     def _grant(self, reading: Reading, user_id: str, invite: Invite, now_ms: int) -> list[Write]:
         return membership.granting(reading, user_id, invite.scope_id, invite.role, now_ms)

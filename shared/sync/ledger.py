@@ -140,11 +140,19 @@ def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
         "pulled": attempt.pulled if pulled else before.get("pulled", {}),
         "pushed": attempt.pushed if pushed else before.get("pushed", {}),
         "cursor_ms": before.get("cursor_ms") if attempt.cursor_ms is None else attempt.cursor_ms,
-        "rejected": _rejected(attempt.rejected) if pushed else before.get("rejected", []),
+        "rejected": _rejected(attempt.rejected) if pushed else _still_theirs(attempt, before),
     }
     if attempt.unknown:
         fields["unknown_columns"] = {table: list(n) for table, n in attempt.unknown.items()}
     return fields
+
+
+def _still_theirs(attempt: Attempt, before: Mapping[str, Any]) -> Any:
+    """What could not be delivered before, unless its scope may be one that the user has left: the
+    people of the scopes of now must not learn ids of that one.
+    """
+    left = set(before.get("scopes", ())) - set(attempt.scopes)
+    return [] if left else before.get("rejected", [])
 
 
 def _rejected(refusals: Sequence[Refusal]) -> list[dict[str, str]]:

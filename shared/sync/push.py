@@ -23,6 +23,7 @@ import orjson
 
 from shared import audit
 from shared.accounts import membership
+from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
 from shared.killpoints import reach
@@ -36,6 +37,7 @@ from shared.sync.store import (
     MAX_COMMIT_WRITES,
     Document,
     Key,
+    Reading,
     RecordStore,
     Write,
     put,
@@ -125,7 +127,7 @@ class Pusher:
                 reading = self.store.read(keys, self._mask)
                 earlier = reading.documents.get(receipt)
                 if earlier is not None:
-                    return _replay(receipt.id, entries, earlier)
+                    return _replay(receipt.id, entries, earlier, _readable(caller, reading))
                 if part in reading.documents:
                     tried.update(_tried(reading.documents[part]))
                 decision = Decision(
@@ -292,11 +294,28 @@ def _receipt_key(caller: Caller, push: Push) -> Key:
     return Key("receipts", hashlib.sha256(text.encode()).hexdigest())
 
 
-def _replay(receipt_id: str, entries: Sequence[Entry], receipt: Document) -> Outcome:
-    """The verdicts of an earlier attempt of the very same push. Updates are read afresh."""
+def _readable(caller: Caller, reading: Reading) -> set[Key]:
+    """The records of a reading that the caller may read at that moment."""
+    own = membership.key(caller.user_id)
+    roles = membership.parse(caller.user_id, reading.documents.get(own)).roles
+    return {
+        key
+        for key, document in reading.documents.items()
+        if may(roles.get(str(document.fields.get(record.SCOPE))), Action.READ)
+    }
+
+
+def _replay(
+    receipt_id: str, entries: Sequence[Entry], receipt: Document, readable: set[Key]
+) -> Outcome:
+    """The verdicts of an earlier attempt of the very same push. Updates are read afresh.
+
+    Values of records that the caller may no longer read are not told again.
+    """
     kept = orjson.loads(receipt.fields["verdicts"])
     outcome = Outcome(receipt_id, replayed=True)
-    outcome.conflicts = [Conflict(**item) for item in kept["conflicts"]]
+    found = (Conflict(**item) for item in kept["conflicts"])
+    outcome.conflicts = [item for item in found if Key(item.table, item.id) in readable]
     outcome.rejected = [Refusal(**item) for item in kept["rejected"]]
     outcome.show = {Key(*item): None for item in kept["show"]}
     outcome.digest = kept.get("digest", {})

@@ -49,10 +49,11 @@ class Purger:
             for document in list(self._store.query(query)):
                 # The stamp was a server's clock; the commit's own time must agree.
                 if document.version <= before * 1000:
-                    purged += self._blank(document)
+                    purged += self.blank(document)
         return purged
 
-    def _blank(self, document: Document) -> int:
+    def blank(self, document: Document) -> int:
+        """Purge one tombstone now, whatever its age; 1, or 0 if it changed at this very moment."""
         have = document.fields
         fields = {name: have[name] for name in _LEFT if have.get(name) is not None}
         fields[record.EDITED] = record.client_version(document)

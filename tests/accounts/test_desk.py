@@ -206,7 +206,7 @@ def test_a_kill_around_the_commit_of_a_registration_leaves_all_or_nothing(office
 
 
 def invite(office: Office, role: str = "chw", uses: int = 1, days: float = 7) -> str:
-    return office.desk.make_invite("boss", "team1", role, days, uses, NOON)[0]
+    return office.desk.make_invite("operator", "team1", role, days, uses, NOON)[0]
 
 
 def register(desk: Desk, email: str, code: str | None, origin: Origin = HOME):  # type: ignore[no-untyped-def]

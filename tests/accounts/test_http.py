@@ -60,7 +60,7 @@ class Client:
 
     def invite(self, role: str = "chw", uses: int = 5) -> str:
         desk, now = wiring.desk(), wiring.clock_ms()
-        return desk.make_invite("boss", "team1", role, 7, uses, now)[0]
+        return desk.make_invite("operator", "team1", role, 7, uses, now)[0]
 
     def register(self, email: str = EMAIL, role: str = "chw") -> Json:
         body = {"email": email, "password": PASSWORD, "invite_code": self.invite(role)}

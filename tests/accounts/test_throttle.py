@@ -225,7 +225,7 @@ def test_a_right_try_among_wrong_ones_is_judged_after_them(office: Office, what:
     """Else many side by side would all be heard: each right before the others are counted."""
     made = office.register()
     caller, thief = office.caller(made), Origin("203.0.113.5")
-    code = office.desk.make_invite("boss", "team1", "chw", 1, 5, NOON)[0]
+    code = office.desk.make_invite("operator", "team1", "chw", 1, 5, NOON)[0]
 
     def on(desk: Desk, word: str, code: str) -> str:
         acts = {

@@ -292,6 +292,7 @@ def test_every_sequence_of_bytes_has_a_documented_answer(api: Api, number: int) 
 def local(deploy: Callable[[str], Deployment]) -> Attacker:
     deployment = deploy("local")
     deployment.join("fuzz-chw", "fuzz-team")
+    deployment.join("fuzz-supervisor", "fuzz-team", "supervisor")
     return Attacker(deployment, "fuzz-chw")
 
 
@@ -310,18 +311,30 @@ OPERATIONS = {
 }
 
 
+#: Requests of an operation, without and with a token: few in every run, many in long ones.
+COUNTS = pytest.mark.parametrize(
+    "most", [12, pytest.param(400, marks=pytest.mark.soak)], ids=["short", "long"]
+)
+
+
+def test_accounts_are_among_the_operations() -> None:
+    assert len([name for name in OPERATIONS if "/api/v1/auth/" in name]) >= 11
+
+
+@COUNTS
 @SEEDS
-@pytest.mark.parametrize("known", [True, False], ids=["with token", "without"])
+@pytest.mark.parametrize("known", ["chw", "supervisor", ""], ids=["chw", "supervisor", "without"])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_what_the_document_lets_people_send_is_answered_as_it_says(
-    local: Attacker, name: str, known: bool, number: int
+    local: Attacker, name: str, known: str, number: int, most: int
 ) -> None:
     operation = OPERATIONS[name]
     method, path = name.split(" ")
     private = DOCUMENT["paths"][path][method.lower()].get("security") != []
     modes = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
     strategies = [operation.as_strategy(mode) for mode in modes[: 2 if private else 1]]
-    given_headers = {"Authorization": f"Bearer {local.token if known else 'x'}"}
+    token = local.deployment.token(f"fuzz-{known}", known) if known else "x"
+    given_headers = {"Authorization": f"Bearer {token}"}
 
     def check(case: schemathesis.Case) -> None:
         response = case.call(base_url=local.deployment.stack.url, headers=given_headers)
@@ -331,7 +344,7 @@ def test_what_the_document_lets_people_send_is_answered_as_it_says(
             assert response.status_code == 401
 
     print(f"HOSTILE_SEED={number}")
-    count = settings(CAREFUL, max_examples=40 if private else 4)
+    count = settings(CAREFUL, max_examples=most if private and known else most // 6)
 
     def each(case: schemathesis.Case) -> None:
         check(case)

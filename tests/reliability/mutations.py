@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.reliability.mutations_accounts import ACCOUNTS
+from tests.reliability.mutations_security import SECURITY
 
 _ROOT = Path(__file__).parents[2]
 
@@ -2162,6 +2163,6 @@ MUTATIONS = (
     *MODEL,
     *WATERMELON,
     *REVOCATION,
-    *(fault for rows in ACCOUNTS for fault in _faults(*rows)),
+    *(fault for rows in (*ACCOUNTS, *SECURITY) for fault in _faults(*rows)),
     *REVIEW,
 )

@@ -1,0 +1,345 @@
+"""The part of `python -m infra.admin` that answers people who ask about their own data.
+
+    export ID [--to FILE]    everything that is stored about a patient or a user, as one JSON file
+    erase PATIENT            the data of a patient and of all that hangs on it is gone, at once
+
+An export is written to a file that only its maker may read, never printed. It holds no password hash,
+and nothing that anybody could log in with.
+
+Erasing deletes the record with its descendants as a phone would, then blanks them as the purge does,
+without the wait. What is left are ids, so that a phone that comes back is told to drop the record. It
+may be killed between any two steps and is repeated without harm; repeated later, it also removes what a
+phone that came back has sent since. The audit trail keeps ids and who did what: that is its purpose.
+
+Both read whole logs, since nobody searches them otherwise: on a large deployment that takes minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from shared.errors import Contended, Fault
+from shared.sync import record
+from shared.sync.collection import Product
+from shared.sync.store import Document, Key, Query, RecordStore, Write, delete
+
+Json = dict[str, Any]
+
+#: The table that people are in.
+_PEOPLE = "patients"
+
+#: Logs with values of records, and where in an entry the values are (JSON text).
+_LOGS = {"conflicts": ("yours", "theirs"), "quarantine": ("raw",)}
+
+#: What of an account, of a session and of a phone's entry is given out. The rest are hashes.
+_ACCOUNT = ("email", "name", "created_at")
+_SESSION = ("device", "began_at", "expires_at", "ended")
+
+#: Attempts at one record while others write it, and rounds of the whole.
+_ATTEMPTS = 20
+
+_A_COMMIT = 200
+
+
+def add_commands(commands: Any) -> None:
+    """Add our commands to the parser of `infra.admin`."""
+    export = commands.add_parser("export", help="all that is stored about a patient or user")
+    export.add_argument("id")
+    export.add_argument("--to", type=Path, help="the file; else export-ID.json")
+    erase = commands.add_parser("erase", help="remove a patient's data, and all that hangs on it")
+    erase.add_argument("id")
+
+
+def run(chosen: argparse.Namespace) -> str | None:
+    """Run one of our commands and say what was done; None if it is none of ours."""
+    from shared import wiring
+    from shared.jobs import cascade
+
+    if chosen.command not in ("export", "erase"):
+        return None
+    if not record.valid_id(chosen.id):
+        raise Fault("An id is 1 to 128 of A-Z a-z 0-9 _ -.", code="invalid_request")
+    store, product, now_ms = wiring.store(), wiring.product(), wiring.clock_ms()
+    if chosen.command == "export":
+        found = export(store, product, chosen.id, now_ms)
+        if not found:
+            return f"nothing is stored about {chosen.id}"
+        file = chosen.to or Path(f"export-{chosen.id}.json")
+        _write(file, found)
+        return f"{file}: {', '.join(found)}"
+
+    def follow() -> None:
+        wiring.runner().answer(cascade.KIND, None, 120.0)
+
+    told = erase(store, product, chosen.id, now_ms, follow)
+    counts = ", ".join(f"{number} {name}" for name, number in told.items() if number)
+    return f"erased {chosen.id}: {counts}" if counts else f"nothing is stored about {chosen.id}"
+
+
+def _write(file: Path, found: Json) -> None:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        os.fchmod(out.fileno(), 0o600)  # also if the file was there
+        json.dump(found, out, indent=2, ensure_ascii=False)
+        out.write("\n")
+
+
+# --- giving out
+
+
+def export(store: RecordStore, product: Product, named: str, now_ms: int) -> Json:
+    """All that is stored about a patient and about a user of that id; nothing if there is neither.
+
+    The reading is itself noted in the audit trail. Times are Unix ms.
+    """
+    found: Json = {}
+    records = _family(store, product, named)
+    if records:
+        found |= _patient(store, product, records)
+        _note(store, "export", records, now_ms)
+    if about := _user(store, product, named):
+        found["user"] = about
+    if found:
+        found["exported_at"] = now_ms
+    return found
+
+
+def _patient(store: RecordStore, product: Product, records: Mapping[Key, Document]) -> Json:
+    tables: Json = {}
+    for key, document in records.items():
+        tables.setdefault(key.collection, []).append({"id": key.id, **_plain(document.fields)})
+    logs = {
+        name: [_plain(entry.fields) for entry in _mentions(store, product, name, records)]
+        for name in _LOGS
+    }
+    trail = [
+        {"id": entry.key.id, **_plain(entry.fields)}
+        for entry in store.query(Query("audit"))
+        if any(key.id in entry.fields["ids"].get(key.collection, ()) for key in records)
+    ]
+    return {"records": tables, **logs, "audit": trail}
+
+
+def _user(store: RecordStore, product: Product, user_id: str) -> Json:
+    places = {name: Key(name, user_id) for name in ("accounts", "memberships")}
+    known = store.read(list(places.values())).documents
+    account, held = (known.get(place) for place in places.values())
+    devices = [
+        _plain(entry.fields)
+        for entry in store.query(Query("devices"))
+        if entry.fields["user_id"] == user_id
+    ]
+    if account is None and held is None and not devices:
+        return {}
+    return {
+        "id": user_id,
+        "account": {} if account is None else _only(account.fields, _ACCOUNT),
+        "memberships": {} if held is None else _plain(held.fields),
+        "sessions": [
+            _only(entry.fields, _SESSION)
+            for entry in store.query(Query("sessions"))
+            if entry.fields["user_id"] == user_id
+        ],
+        "devices": devices,
+        "wrote": {
+            item.name: [
+                each.key.id
+                for each in store.query(Query(item.name, fields=(record.AUTHOR, "chw_id")))
+                if user_id in (each.fields.get(record.AUTHOR), each.fields.get("chw_id"))
+            ]
+            for item in product.collections
+        },
+        "audit": [
+            {"id": entry.key.id, **_plain(entry.fields)}
+            for entry in store.query(Query("audit"))
+            if entry.fields["user_id"] == user_id
+        ],
+    }
+
+
+def _only(fields: Mapping[str, Any], names: Iterable[str]) -> Json:
+    return {name: fields[name] for name in names if fields.get(name) is not None}
+
+
+def _plain(fields: Mapping[str, Any]) -> Json:
+    """Fields as a person can read them: bookkeeping left out, JSON texts opened."""
+    return {name: _opened(value) for name, value in fields.items() if not name.startswith("_")}
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+# --- erasing
+
+
+def erase(
+    store: RecordStore,
+    product: Product,
+    patient: str,
+    now_ms: int,
+    follow: Callable[[], object],
+) -> dict[str, int]:
+    """Remove the data of a patient and of all that hangs on it; how much was removed, by kind.
+
+    `follow` runs the jobs that delete children. Raises `Contended` when others keep writing the same
+    records: call again.
+    """
+    key = Key(_PEOPLE, patient)
+    _bury(store, product, key, now_ms)
+    follow()
+    records = _family(store, product, patient)
+    living = [each.key.id for each in records.values() if not each.fields.get(record.DELETED)]
+    if living:
+        raise Contended(f"{len(living)} records still wait to be deleted. Call again.")
+    # Logs first, and parents last: whoever begins again finds the children by them.
+    named = {key, *records, *_erased_before(store, key)}
+    told = {"log entries": _drop(store, _logged(store, product, named))}
+    told["receipts"] = _drop(store, _receipts(store, named))
+    told["jobs"] = _drop(store, _jobs(store, named))
+    told["records"] = sum(
+        _blank(store, product, each)
+        for each in reversed(list(records))
+        if _holds_data(records[each])
+    )
+    if told["records"]:
+        _note(store, "erase", records, now_ms)
+    return told
+
+
+def _bury(store: RecordStore, product: Product, key: Key, now_ms: int) -> None:
+    """The patient becomes a tombstone, and in the same commit a job that takes the children along."""
+    for _ in range(_ATTEMPTS):
+        stored = store.read([key]).documents.get(key)
+        if stored is None or stored.fields.get(record.DELETED):
+            return
+        scope_id = stored.fields[record.SCOPE]
+        fields = {
+            record.DELETED: now_ms,
+            record.KEPT: now_ms,
+            record.HASH: record.content_hash(key.id, scope_id, None)[0],
+        }
+        try:
+            store.commit(
+                [
+                    record.server_patch(stored, fields),
+                    product.cascade(key.collection, key.id, scope_id, now_ms),
+                ]
+            )
+        except Contended:
+            continue
+        return
+    raise Contended("This record is being changed by others right now. Try again.")
+
+
+def _family(store: RecordStore, product: Product, patient: str) -> dict[Key, Document]:
+    """The patient and everything below it, parents first."""
+    key = Key(_PEOPLE, patient)
+    found = dict(store.read([key]).documents)
+    waiting = [*found]
+    while waiting:
+        parent = waiting.pop(0)
+        for collection, field in product.children(parent.collection):
+            for child in store.query(Query(collection.name, where=((field, "==", parent.id),))):
+                if child.key not in found:
+                    found[child.key] = child
+                    waiting.append(child.key)
+    return found
+
+
+def _erased_before(store: RecordStore, key: Key) -> Iterator[Key]:
+    """What was erased with the record at an earlier time: blanked records name no parent."""
+    for entry in store.query(Query("audit")):
+        ids = entry.fields["ids"]
+        if entry.fields["action"] == "erase" and key.id in ids.get(key.collection, ()):
+            yield from (Key(table, each) for table, several in ids.items() for each in several)
+
+
+def _holds_data(document: Document) -> bool:
+    return document.fields.get(record.KEPT) is not None
+
+
+def _blank(store: RecordStore, product: Product, key: Key) -> int:
+    from shared.sync.retention import Purger
+
+    purger = Purger(store, product, keep_days=0)
+    for _ in range(_ATTEMPTS):
+        document = store.read([key]).documents[key]
+        if not _holds_data(document):
+            return 0
+        if purger.blank(document):
+            return 1
+    raise Contended("This record is being changed by others right now. Try again.")
+
+
+def _logged(store: RecordStore, product: Product, named: Collection[Key]) -> Iterator[Document]:
+    for name in _LOGS:
+        yield from _mentions(store, product, name, named)
+
+
+def _mentions(
+    store: RecordStore, product: Product, log: str, named: Collection[Key]
+) -> Iterator[Document]:
+    """Entries of a log that are about one of the records, or about one that refers to it."""
+    for entry in store.query(Query(log)):
+        table = str(entry.fields.get("table"))
+        if Key(table, str(entry.fields.get("record_id"))) in named:
+            yield entry
+            continue
+        parent = product.by_name[table].parent if table in product.by_name else None
+        if parent is None:
+            continue
+        for name in _LOGS[log]:
+            said = _opened(entry.fields.get(name))
+            if isinstance(said, dict):
+                above = Key(str(parent.references), str(said.get(parent.name)))
+                if above in named:
+                    yield entry
+                    break
+
+
+def _receipts(store: RecordStore, named: Collection[Key]) -> Iterator[Document]:
+    """Receipts of pushes in which values of the records lost: they repeat the values for a week.
+
+    Without its receipt a push that is sent again is decided anew, and finds everything in place.
+    """
+    for receipt in store.query(Query("receipts")):
+        verdicts = _opened(receipt.fields.get("verdicts")) or {}
+        if any(Key(each["table"], each["id"]) in named for each in verdicts["conflicts"]):
+            yield receipt
+
+
+def _jobs(store: RecordStore, named: Collection[Key]) -> Iterator[Document]:
+    """Jobs about the records: the name of one holds a hash of what the model looked at."""
+    for job in store.query(Query("jobs", fields=("table", "subject_id"))):
+        if Key(str(job.fields.get("table")), str(job.fields.get("subject_id"))) in named:
+            yield job
+
+
+def _drop(store: RecordStore, found: Iterable[Document]) -> int:
+    writes: list[Write] = [delete(document.key) for document in found]
+    for at in range(0, len(writes), _A_COMMIT):
+        store.commit(writes[at : at + _A_COMMIT])
+    return len(writes)
+
+
+def _note(store: RecordStore, action: str, records: Mapping[Key, Document], now_ms: int) -> None:
+    """Who did what to which records, by scope; ids alone."""
+    from shared import audit
+
+    seen: dict[str, dict[str, list[str]]] = {}
+    for key, document in records.items():
+        tables = seen.setdefault(document.fields[record.SCOPE], {})
+        tables.setdefault(key.collection, []).append(key.id)
+    for scope_id, touched in seen.items():
+        store.commit(audit.entries(audit.OPERATOR, action, scope_id, touched, now_ms))

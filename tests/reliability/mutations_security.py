@@ -1,0 +1,127 @@
+"""Faults of the wall between families' data, for `mutations.py`: rows as its `_faults` takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_ANY = ("",)
+_SQLITE = ("sqlite",)
+
+_WALL = "security/test_wall:no_family_sees_a_byte_of_the_other"
+
+SECURITY: tuple[tuple[Any, ...], ...] = (
+    (
+        "shared/adapters/sqlite.py shared/sync/decision.py",
+        "security/test_wall",
+        _ANY,
+        (
+            "a listing forgets the teams",
+            'WHERE collection = ? AND scope = ?"',
+            'WHERE collection = ? AND (scope = ? OR scope IS NOT NULL)"',
+            _WALL,
+        ),
+        (
+            "a push asks nobody's rights",
+            "return may(self.members.roles.get(scope_id), action)",
+            "return True",
+            _WALL,
+        ),
+    ),
+    (
+        "shared/sync/push.py shared/sync/ledger.py",
+        "security/test_wall",
+        _ANY,
+        (
+            "a receipt tells on after its reader has left",
+            "if Key(item.table, item.id) in readable]",
+            "]",
+            "a_receipt_tells_nothing_of_a_team_that_was_left",
+        ),
+        (
+            "a phone's entry takes ids along to another team",
+            'return [] if left else before.get("rejected", [])',
+            'return before.get("rejected", [])',
+            "a_supervisor_does_not_learn_ids_of_the_team_that_somebody_came_from",
+        ),
+    ),
+    (
+        "functions/sync.py shared/accounts/access.py",
+        "security/test_matrix",
+        _ANY,
+        (
+            "anybody closes anybody's inbox",
+            "if entry.fields.get(record.SCOPE) not in scopes:",
+            "if False:",
+            "everybody_gets_what_the_table_says_and_no_more",
+        ),
+        (
+            "health workers read the inbox",
+            'Action.INBOX: frozenset({"doctor",',
+            'Action.INBOX: frozenset({"chw", "doctor",',
+            "the_access_table_agrees_with_the_list_by_hand",
+        ),
+    ),
+    (
+        "shared/accounts/desk.py",
+        "security/test_teams",
+        _ANY,
+        (
+            "a code outlives the rights of its maker",
+            "if not self._policy.may_invite(held.roles.get(invite.scope_id), invite.role):",
+            "if False:",
+            "a_code_ends_with_the_rights_of_its_maker",
+        ),
+        (
+            "an empty team is anybody's",
+            "or audit.is_known(self._store, named)",
+            "or False",
+            "nobody_takes_over_a_team_that_everybody_has_left",
+        ),
+    ),
+    (
+        "shared/web.py shared/telemetry.py",
+        "security/test_headers",
+        _ANY,
+        (
+            "every origin is let in",
+            "return origin if origin in call.settings.origins else None",
+            "return origin",
+            "nobody_is_let_in_by_default",
+        ),
+        (
+            "an origin that begins alike is let in",
+            "return origin if origin in call.settings.origins else None",
+            "return origin if origin and origin.startswith(call.settings.origins or '-') else None",
+            "a_named_origin_gets_in_and_no_other",
+        ),
+        (
+            "the log quotes what broke",
+            'line["exception"] = entry.exc_info[0].__name__',
+            'line["exception"] = repr(entry.exc_info[1])',
+            "security/test_logs:no_secret_and_nothing_of_patients_is_logged_or_told",
+        ),
+    ),
+    (
+        "infra/admin_privacy.py",
+        "security/test_privacy",
+        _SQLITE,
+        (
+            "erasing begins with the parent",
+            "for each in reversed(list(records))",
+            "for each in list(records)",
+            "erasing_may_be_killed_at_any_commit_and_begun_again",
+        ),
+        (
+            "receipts repeat what was erased",
+            '    told["receipts"] = _drop(store, _receipts(store, named))',
+            '    told["receipts"] = 0',
+            "what_is_erased_is_gone_everywhere_and_the_others_stay",
+        ),
+        (
+            "what comes late about a case of somebody erased stays",
+            "named = {key, *records, *_erased_before(store, key)}",
+            "named = {key, *records}",
+            "what_a_phone_sends_afterwards_is_gone_when_it_is_erased_again",
+        ),
+    ),
+)

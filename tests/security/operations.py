@@ -1,0 +1,275 @@
+"""Every operation of the API with an example request: who must be refused is worked out from this.
+
+A new operation needs one line in `OPERATIONS` (two, if it asks for two rights), and in `refused.py` who
+must be refused. A line says
+
+    operation  as the OpenAPI document names it
+    act        what the example wants, in a word; unique for the operation
+    needs      an `Action` of shared/accounts/access.py in the owning team; or MANAGES (see and invite its
+               members), FOUNDS (make a scope; a role in any team counts), TOKEN (any good token),
+               ANYONE
+    ask        the request: (world, user) → path or (path, body). `world` makes what it is about: a
+               fresh record, entry or code of the owning team for each request
+    granted    whether an answer grants it; None: its status is 200
+
+Where an act that is refused is answered 200 all the same (a pull that lists nothing, a push whose
+records are in `rejected`), `granted` looks for the owning team's data. Whatever the answer, a user without
+READ in the owning team must get no byte of its data: that is checked for every line.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from shared import wiring
+from shared.accounts.access import Action
+from shared.sync import record
+from shared.sync.store import Key, Query, put
+from tests.api.conftest import Api
+
+TOKEN, ANYONE, MANAGES, FOUNDS = "any token", "anyone", "manages members", "founds scopes"
+
+#: The team whose data is asked for, and the other one.
+HOME, AWAY = "home", "away"
+
+#: In every text of the home team that an answer may hold; in no request.
+MARK = "home-only-4711"
+
+#: In what only some of the home team may see.
+HIDDEN = "home-unsigned-0815"
+
+Asked = str | tuple[str, Any]
+
+
+class World:
+    """Two teams with data, and things of the home team to ask for."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.now_ms = wiring.clock_ms()
+        self._put("patients", MARK, demographics=f'{{"name":"{MARK}"}}')
+        self._put(
+            "cases",
+            f"{MARK}-case",
+            patient_id=MARK,
+            triage_data="{}",
+            risk_level="red",
+            status="PENDING_DIAGNOSIS",
+            _rank=0,
+            ai_analysis={"status": "done", "rationale": HIDDEN},
+        )
+        self._put("diagnoses", f"{MARK}-d", case_id=f"{MARK}-case", diagnosis_text=MARK)
+        self.entry()
+        for team in (HOME, AWAY):
+            device = {"user_id": f"{team}-user", "device": MARK if team == HOME else "other"}
+            wiring.store().commit(
+                [
+                    put(
+                        Key("devices", f"{team}~phone"),
+                        {**device, "scopes": [team], "attempt_at": self.now_ms, "failures": 0}
+                        | {"outcome": "ok", "ok_at": self.now_ms, "dialect": "batch"}
+                        | {"pulled": {}, "pushed": {}, "rejected": [], "bytes_in": 0}
+                        | {"bytes_out": 0, "app_version": None, "clock_offset_ms": None},
+                        None,
+                    )
+                ]
+            )
+        api.join(f"{MARK}-user", HOME, "chw")
+        api.join("home-colleague", HOME, "doctor")
+        wiring.store().commit(
+            [put(Key("accounts", f"{MARK}-user"), {"name": MARK, "created_at": 0}, None)]
+        )
+
+    def _put(self, table: str, record_id: str, **fields: Any) -> None:
+        client = {
+            n: fields[n] for n in ("demographics", "patient_id", "triage_data") if n in fields
+        }
+        content_hash, _ = record.content_hash(record_id, HOME, client)
+        own = {record.SCOPE: HOME, record.MODIFIED: 1000, record.CREATED: 1000}
+        wiring.store().commit(
+            [put(Key(table, record_id), {**fields, record.HASH: content_hash, **own}, None)]
+        )
+
+    def fresh(self) -> str:
+        """A new id that says nothing."""
+        return uuid.uuid4().hex
+
+    def deleted(self) -> str:
+        """A patient of the home team who was deleted a moment ago."""
+        name = self.fresh()
+        gone = {record.DELETED: self.now_ms, record.KEPT: self.now_ms}
+        self._put("patients", name, demographics="{}", **gone)
+        return name
+
+    def case(self) -> str:
+        """A red case of the home team that waits for a doctor."""
+        name = self.fresh()
+        waits = {"risk_level": "red", "status": "PENDING_DIAGNOSIS", "_rank": 0}
+        self._put("cases", name, patient_id=MARK, triage_data="{}", **waits)
+        return name
+
+    def entry(self) -> str:
+        """An entry of the home team's inbox."""
+        name = self.fresh()
+        fields = {
+            "table": "patients",
+            "record_id": "x",
+            "code": "moved",
+            "device": "d",
+            "late": True,
+        }
+        said = {"raw": f'{{"name":"{MARK}"}}', "raw_whole": True, "open": True, "at": self.now_ms}
+        own = {record.SCOPE: HOME, record.AUTHOR: "somebody"}
+        wiring.store().commit([put(Key("quarantine", name), {**fields, **said, **own}, None)])
+        return name
+
+    def code(self) -> str:
+        """An invite code of a third team, good for one."""
+        desk = wiring.desk()
+        return desk.make_invite("operator", "third", "chw", 1, 1, wiring.clock_ms())[0]
+
+    def kept(self) -> list[tuple[str, int]]:
+        """What is stored of the home team: ids and versions."""
+        return [
+            (document.key.id, document.version)
+            for item in wiring.product().collections
+            for document in wiring.store().query(Query(item.name))
+            if document.fields.get(record.SCOPE) == HOME
+        ]
+
+
+def _shows(text: str) -> Callable[[TestResponse], bool]:
+    return lambda response: response.status_code == 200 and text in response.text
+
+
+def _accepts(response: TestResponse) -> bool:
+    """Whether a push stored what it sent."""
+    said = response.get_json()
+    refused = said.get("rejected") or said.get("experimentalRejectedIds")
+    return response.status_code == 200 and not refused
+
+
+def _knows_him(response: TestResponse) -> bool:
+    """Whether an answer is about the request, not about the token."""
+    error = (response.get_json(silent=True) or {}).get("error", {})
+    return response.status_code < 500 and not str(error.get("code")).startswith("token_")
+
+
+def _counts(response: TestResponse) -> bool:
+    return response.status_code == 200 and response.get_json()["tables"]["patients"]["count"] > 0
+
+
+def _edit(world: World, _user: str) -> Asked:
+    change = {"id": MARK, "last_modified_at": world.now_ms / 1000, "demographics": {}}
+    return "/api/sync", {"scope_id": HOME, "changes": {"patients": [change]}}
+
+
+def _add(world: World, _user: str) -> Asked:
+    fresh = {"id": world.fresh(), "last_modified_at": 1, "patient_id": MARK, "triage_data": {}}
+    return "/api/sync", {"scope_id": HOME, "changes": {"cases": [fresh]}}
+
+
+def _watermelon_edit(world: World, _user: str) -> Asked:
+    row = {"id": world.fresh(), "scope_id": HOME, "last_modified_at": world.now_ms}
+    changes = {
+        "patients": {"created": [{**row, "demographics": "{}"}], "updated": [], "deleted": []}
+    }
+    return f"/api/v1/sync?last_pulled_at={wiring.clock_ms()}", {"changes": changes}
+
+
+def _credentials(_world: World, user: str) -> Json:
+    return {"email": f"{user}@example.org", "password": "correct horse battery"}
+
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table; see the module's docstring."""
+
+    operation: str
+    act: str
+    needs: Action | str
+    ask: Callable[[World, str], Asked]
+    granted: Callable[[TestResponse], bool] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.operation} ({self.act})"
+
+
+def _path(path: str) -> Callable[[World, str], Asked]:
+    return lambda _world, _user: path
+
+
+def _body(path: str, **body: Any) -> Callable[[World, str], Asked]:
+    return lambda _world, _user: (path, body)
+
+
+_AUTH = "/api/v1/auth"
+_REVIEW = "/api/v1/review/cases"
+
+# fmt: off
+OPERATIONS: tuple[Line, ...] = (
+    Line("POST /api/sync", "pull", Action.READ, _body("/api/sync", last_sync_timestamp=0), _shows(MARK)),
+    Line("POST /api/sync", "edit", Action.WRITE, _edit, _accepts),
+    Line("POST /api/sync", "add", Action.WRITE, _add, _accepts),
+    Line("POST /api/sync", "see the unsigned analysis", Action.SEE_UNSIGNED_ANALYSIS,
+         _body("/api/sync", last_sync_timestamp=0), _shows(HIDDEN)),
+    Line("GET /api/v1/sync", "pull", Action.READ, _path("/api/v1/sync?last_pulled_at=null"), _shows(MARK)),
+    Line("GET /api/v1/sync", "see the unsigned analysis", Action.SEE_UNSIGNED_ANALYSIS,
+         _path("/api/v1/sync?last_pulled_at=null"), _shows(HIDDEN)),
+    Line("POST /api/v1/sync", "add", Action.WRITE, _watermelon_edit, _accepts),
+    Line("GET /api/v1/sync/digest", "ask", Action.READ, _path("/api/v1/sync/digest"), _counts),
+    Line("GET /api/v1/devices", "list", Action.SUPERVISE, _path("/api/v1/devices"), _shows(MARK)),
+    Line("GET /api/v1/inbox", "list", Action.INBOX, _path("/api/v1/inbox"), _shows(MARK)),
+    Line("POST /api/v1/inbox/{id}/close", "close", Action.INBOX,
+         lambda world, _: (f"/api/v1/inbox/{world.entry()}/close", {})),
+    Line("POST /api/v1/undelete", "undelete", Action.UNDELETE,
+         lambda world, _: ("/api/v1/undelete", {"table": "patients", "id": world.deleted()})),
+    Line("GET /api/v1/review/cases", "list", Action.REVIEW, _path(_REVIEW), _shows(MARK)),
+    Line("GET /api/v1/review/cases/{id}", "read", Action.REVIEW, _path(f"{_REVIEW}/{MARK}-case")),
+    Line("POST /api/v1/review/cases/{id}/claim", "claim", Action.DIAGNOSE,
+         lambda world, _: (f"{_REVIEW}/{world.case()}/claim", {})),
+    Line("POST /api/v1/review/cases/{id}/claim", "assign", Action.ASSIGN,
+         lambda world, _: (f"{_REVIEW}/{world.case()}/claim", {"doctor_id": "home-colleague"})),
+    Line("POST /api/v1/review/cases/{id}/release", "release", Action.REVIEW,
+         lambda world, _: (f"{_REVIEW}/{world.case()}/release", {})),
+    Line("POST /api/v1/review/cases/{id}/diagnosis", "sign", Action.DIAGNOSE,
+         lambda world, _: (f"{_REVIEW}/{world.case()}/diagnosis",
+                           {"diagnosis_text": "x", "idempotency_key": world.fresh()})),
+    Line("POST /api/v1/auth/register", "register", ANYONE,
+         lambda world, user: (f"{_AUTH}/register",
+                              {**_credentials(world, user), "invite_code": world.code()})),
+    Line("POST /api/v1/auth/login", "try", ANYONE,
+         lambda world, user: (f"{_AUTH}/login", _credentials(world, user)), _knows_him),
+    Line("POST /api/v1/auth/refresh", "try", ANYONE,
+         _body(f"{_AUTH}/refresh", refresh_token="x" * 64), _knows_him),
+    Line("POST /api/v1/auth/logout", "try", ANYONE, _body(f"{_AUTH}/logout", refresh_token="x" * 64)),
+    Line("POST /api/v1/auth/password", "try", TOKEN,
+         _body(f"{_AUTH}/password", old_password="no such password", new_password="correct horse battery"),
+         _knows_him),
+    Line("POST /api/v1/auth/join", "join a third", TOKEN,
+         lambda world, _: (f"{_AUTH}/join", {"invite_code": world.code()})),
+    Line("POST /api/v1/auth/leave", "leave", TOKEN, _body(f"{_AUTH}/leave", scope_id=HOME)),
+    Line("POST /api/v1/auth/invites", "invite", MANAGES,
+         _body(f"{_AUTH}/invites", scope_id=HOME, role="chw")),
+    Line("POST /api/v1/auth/scopes", "make one", FOUNDS,
+         lambda world, _: (f"{_AUTH}/scopes", {"scope_id": world.fresh(), "name": "another"})),
+    Line("GET /api/v1/auth/me", "ask", TOKEN, _path(f"{_AUTH}/me")),
+    Line("GET /api/v1/auth/members", "list", MANAGES,
+         _path(f"{_AUTH}/members?scope_id={HOME}"), _shows(MARK)),
+    Line("GET /.well-known/jwks.json", "fetch", ANYONE, _path("/.well-known/jwks.json")),
+    Line("GET /health", "ask", ANYONE, _path("/health")),
+    Line("GET /ready", "ask", ANYONE, _path("/ready")),
+    Line("GET /version", "ask", ANYONE, _path("/version")),
+    Line("GET /openapi.json", "ask", ANYONE, _path("/openapi.json")),
+    Line("GET /docs", "ask", ANYONE, _path("/docs")),
+)
+# fmt: on

@@ -1,0 +1,53 @@
+"""Who must be refused what, written down by hand. It knows nothing of the code: plain data.
+
+A person is "none" (no token), "expired" (an expired one), a role in the team whose data is asked for
+("home-…") or in another team ("away-…"), "nobody" (in no team) or "left" (was an admin of the team).
+"""
+
+_NO_TOKEN = {"none", "expired"}
+_AWAY = {"away-chw", "away-doctor", "away-supervisor", "away-admin", "away-member"}
+_OUTSIDE = _NO_TOKEN | _AWAY | {"nobody", "left"}
+
+REFUSED: dict[str, set[str]] = {
+    "POST /api/sync (pull)": _OUTSIDE,
+    "POST /api/sync (edit)": _OUTSIDE | {"home-doctor"},
+    "POST /api/sync (add)": _OUTSIDE | {"home-doctor"},
+    "POST /api/sync (see the unsigned analysis)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/sync (pull)": _OUTSIDE,
+    "GET /api/v1/sync (see the unsigned analysis)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/sync (add)": _OUTSIDE | {"home-doctor"},
+    "GET /api/v1/sync/digest (ask)": _OUTSIDE,
+    "GET /api/v1/devices (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/inbox (list)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/inbox/{id}/close (close)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/undelete (undelete)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/review/cases (list)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/review/cases/{id} (read)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/review/cases/{id}/claim (claim)": _OUTSIDE
+    | {"home-chw", "home-member", "home-supervisor", "home-admin"},
+    "POST /api/v1/review/cases/{id}/claim (assign)": _OUTSIDE
+    | {"home-chw", "home-member", "home-doctor"},
+    "POST /api/v1/review/cases/{id}/release (release)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/review/cases/{id}/diagnosis (sign)": _OUTSIDE
+    | {"home-chw", "home-member", "home-supervisor", "home-admin"},
+    "POST /api/v1/auth/register (register)": set(),
+    "POST /api/v1/auth/login (try)": set(),
+    "POST /api/v1/auth/refresh (try)": set(),
+    "POST /api/v1/auth/logout (try)": set(),
+    "POST /api/v1/auth/password (try)": _NO_TOKEN,
+    "POST /api/v1/auth/join (join a third)": _NO_TOKEN,
+    "POST /api/v1/auth/leave (leave)": _NO_TOKEN,
+    "POST /api/v1/auth/invites (invite)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "POST /api/v1/auth/scopes (make one)": _NO_TOKEN
+    | {"nobody", "left"}
+    | {f"{team}-{role}" for team in ("home", "away") for role in ("chw", "doctor", "member")}
+    | {"home-supervisor", "away-supervisor"},
+    "GET /api/v1/auth/me (ask)": _NO_TOKEN,
+    "GET /api/v1/auth/members (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /.well-known/jwks.json (fetch)": set(),
+    "GET /health (ask)": set(),
+    "GET /ready (ask)": set(),
+    "GET /version (ask)": set(),
+    "GET /openapi.json (ask)": set(),
+    "GET /docs (ask)": set(),
+}

@@ -1,0 +1,269 @@
+"""People who ask about their data: what is given out is everything, what is erased is gone. Both stores."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from infra import admin, admin_privacy
+from infra.local.phone import Phone
+from shared import audit
+from shared.adapters.sqlite import SqliteStore
+from shared.errors import NotFound, Purged
+from shared.jobs.cascade import Cascade
+from shared.jobs.job import RetryPolicy
+from shared.jobs.restore import undelete
+from shared.jobs.runner import Runner
+from shared.products.dermadetect import PRODUCT
+from shared.sync import record
+from shared.sync.collection import Collection
+from shared.sync.store import Document, Key, Query, RecordStore, Write, put
+from tests.stores import Interrupted
+from tests.sync.clinic import Clinic
+
+SECRET = "Amina-of-Kito"
+OTHER = "Binta-of-Kito"
+
+#: Everything that the store holds of a product.
+LOGS = ("conflicts", "quarantine", "receipts", "jobs", "audit", "devices", "revocations")
+
+
+def everything(clinic: Clinic) -> str:
+    tables = [item.name for item in PRODUCT.collections]
+    return "\n".join(
+        orjson.dumps([name, each.key.id, each.fields]).decode()
+        for name in (*tables, *LOGS)
+        for each in clinic.all(name)
+    )
+
+
+def story(clinic: Clinic) -> tuple[Phone, Phone]:
+    """Two phones, two patients; conflicts, refusals, a job, a diagnosis of each."""
+    one, two = clinic.phone(device="one"), clinic.phone(device="two")
+    for patient, name in (("p1", SECRET), ("p2", OTHER)):
+        one.save("patients", patient, demographics={"name": name})
+        one.save("cases", f"{patient}-c", patient_id=patient, risk_level="red",
+                 triage_data={"note": name})  # fmt: skip
+    one.sync()
+    two.sync()
+    for phone in (one, two):  # both edit: what loses is kept in logs and receipts
+        for patient, name in (("p1", SECRET), ("p2", OTHER)):
+            phone.save("patients", patient, demographics={"name": f"{name} {phone.device}"})
+            phone.save("cases", f"{patient}-c", triage_data={"note": f"{name} {phone.device}"})
+        phone.sync()
+    for patient, name in (("p1", SECRET), ("p2", OTHER)):
+        bad = {"risk_level": "purple", "triage_data": {"note": name}}
+        one.save("cases", f"{patient}-bad", patient_id=patient, **bad)
+        own = {record.SCOPE: "team1", "case_id": f"{patient}-c", "diagnosis_text": name}
+        clinic.store.commit([put(Key("diagnoses", f"{patient}-d"), own, None)])
+    one.sync()
+    return one, two
+
+
+def erase(clinic: Clinic, store: RecordStore | None = None, patient: str = "p1") -> dict[str, int]:
+    store = store or clinic.store
+    tasks = {"cascade": Cascade(store, PRODUCT, clinic.now_ms)}
+    runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=1, clock=clinic.now_ms)  # type: ignore[arg-type]
+    follow = lambda: runner.answer("cascade", None, 120)  # noqa: E731
+    return admin_privacy.erase(store, PRODUCT, patient, clinic.now_ms(), follow)
+
+
+def export(clinic: Clinic, name: str) -> dict[str, Any]:
+    return admin_privacy.export(clinic.store, PRODUCT, name, clinic.now_ms())
+
+
+def test_an_export_holds_everything_about_a_patient_and_nothing_about_others(
+    clinic: Clinic,
+) -> None:
+    story(clinic)
+    found = export(clinic, "p1")
+    assert {table: [row["id"] for row in rows] for table, rows in found["records"].items()} == {
+        "patients": ["p1"],
+        "cases": ["p1-c"],
+        "diagnoses": ["p1-d"],
+        "medgemma_queue": ["p1-c"],
+    }
+    assert found["records"]["patients"][0]["demographics"] == {"name": f"{SECRET} two"}
+    assert {entry["record_id"] for entry in found["conflicts"]} == {"p1", "p1-c"}
+    assert [entry["record_id"] for entry in found["quarantine"]] == ["p1-bad"]
+    assert {entry["action"] for entry in found["audit"]} == {"push"}
+    text = json.dumps(found)
+    assert OTHER not in text
+    assert text.count(SECRET) >= 6
+    # and the reading itself is in the trail
+    assert "export" in {entry.fields["action"] for entry in clinic.all("audit")}
+    assert export(clinic, "nobody") == {}
+
+
+def test_an_export_of_a_user_holds_no_hash_and_nothing_to_log_in_with(clinic: Clinic) -> None:
+    story(clinic)
+    held = {
+        "password": "$argon2id$hash",
+        "email": "c@example.org",
+        "generation": 0,
+        "created_at": 5,
+    }
+    session = {"user_id": "chw1", "current": "hash1", "previous": "hash2", "salt": "salt"}
+    clinic.store.commit(
+        [
+            put(Key("accounts", "chw1"), held, None),
+            put(Key("sessions", "s1"), {**session, "device": "one", "began_at": 1, "expires_at": 2}, None),
+            put(Key("sessions", "s2"), {**session, "user_id": "other", "device": "alien"}, None),
+        ]
+    )  # fmt: skip
+    found = export(clinic, "chw1")["user"]
+    assert found["account"] == {"email": "c@example.org", "created_at": 5}
+    assert found["memberships"]["scopes"]["team1"]["role"] == "chw"
+    assert found["sessions"] == [{"device": "one", "began_at": 1, "expires_at": 2}]
+    assert sorted(found["wrote"]["patients"]) == ["p1", "p2"]
+    assert {entry["user_id"] for entry in found["audit"]} == {"chw1"}
+    assert not [each for each in ("argon2", "hash", "salt", "alien") if each in json.dumps(found)]
+
+
+def test_what_is_erased_is_gone_everywhere_and_the_others_stay(clinic: Clinic) -> None:
+    one, two = story(clinic)
+    assert everything(clinic).count(SECRET) >= 6
+    others = everything(clinic).count(OTHER)
+    told = erase(clinic)
+    assert told == {"log entries": 3, "receipts": 1, "jobs": told["jobs"], "records": 4}
+    assert SECRET not in everything(clinic)
+    # a receipt may have named both: what lost of the other is still in the conflict log
+    assert everything(clinic).count(OTHER) >= others - 4
+    assert "p2-bad" in everything(clinic)
+    # what is left are ids, and who erased them
+    for table, name in (("patients", "p1"), ("cases", "p1-c"), ("diagnoses", "p1-d")):
+        left = set(clinic.fields(table, name)) - {"_edited"}
+        assert left <= {"scope_id", "deleted_at", "updated_at", "last_modified_at", "_hash"}, left
+    [entry] = [e.fields for e in clinic.all("audit") if e.fields["action"] == "erase"]
+    assert entry["ids"]["patients"] == ["p1"]
+    assert entry["user_id"] == audit.OPERATOR.user_id
+    # phones that come back are told to drop it, also one that was never away
+    for phone in (one, two):
+        phone.sync()
+        assert ("patients", "p1") not in phone.rows
+        assert ("cases", "p1-c") not in phone.rows
+        assert ("patients", "p2") in phone.rows
+    # and nothing brings it back
+    with pytest.raises(Purged):
+        undelete(clinic.store, PRODUCT, None, Key("patients", "p1"), clinic.now_ms())
+    with pytest.raises(NotFound):
+        undelete(clinic.store, PRODUCT, None, Key("patients", "p0"), clinic.now_ms())
+
+
+def test_what_a_phone_sends_afterwards_is_gone_when_it_is_erased_again(clinic: Clinic) -> None:
+    _, two = story(clinic)
+    erase(clinic)
+    for table, name in (("patients", "p1"), ("cases", "p1-c")):
+        fields = {"demographics": {"name": SECRET}} if table == "patients" else {}
+        fields |= {} if fields else {"triage_data": {"note": SECRET}, "patient_id": "p1"}
+        two.save(table, name, **fields)
+    two.save("cases", "late", patient_id="p1", triage_data={"note": SECRET})
+    two.sync()
+    odd = clinic.phone(device="odd")  # an app that sends what changed alone, not whose case it is
+    odd.save("cases", "p1-c", triage_data={"note": SECRET})
+    odd.sync()
+    assert SECRET in everything(clinic)
+    assert erase(clinic)["log entries"] >= 3
+    assert SECRET not in everything(clinic)
+    assert set(erase(clinic).values()) == {0}
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed(clinic: Clinic, commits: int) -> bool:
+    """An erasure that is killed before the commit after so many; whether it came to an end before."""
+    left = commits
+
+    def before(_: Sequence[Write]) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+
+    try:
+        erase(clinic, Interrupted(clinic.store, before=before))
+    except Killed:
+        return False
+    return True
+
+
+def test_erasing_may_be_killed_at_any_commit_and_begun_again(clinic: Clinic) -> None:
+    story(clinic)
+    # while it deletes, each time a commit further
+    runs = 0
+    while not all(each.fields.get(record.DELETED) for each in family(clinic)):
+        killed(clinic, runs)
+        runs += 1
+        assert runs < 40
+    # while it blanks, at every single commit
+    while not killed(clinic, 1):
+        runs += 1
+        assert runs < 60
+    assert runs > 10
+    assert SECRET not in everything(clinic)
+    assert OTHER in everything(clinic)
+
+
+def family(clinic: Clinic) -> list[Document]:
+    found = [clinic.get("patients", "p1"), clinic.get("cases", "p1-c")]
+    found += [clinic.get("diagnoses", "p1-d"), clinic.get("medgemma_queue", "p1-c")]
+    return [each for each in found if each is not None]
+
+
+def test_the_commands_write_a_file_for_their_maker_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given the stack of a folder with example data
+    from shared import settings, wiring
+
+    def fresh() -> None:
+        settings.current.cache_clear()
+        for value in vars(wiring).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
+
+    monkeypatch.setenv("DATA_FOLDER", str(tmp_path))
+    fresh()
+    file = tmp_path / "out.json"
+    file.write_text("older")
+    file.chmod(0o644)
+    try:
+        assert admin.main(["seed"]) == 0
+        store = SqliteStore(tmp_path / "records.db")
+        patient = next(store.query(Query("patients"))).key.id
+        # when, then
+        assert admin.main(["export", patient, "--to", str(file)]) == 0
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert json.loads(file.read_text())["records"]["patients"][0]["id"] == patient
+        assert admin.main(["erase", patient]) == 0
+        assert admin.main(["erase", patient]) == 0
+        assert admin.main(["export", "nobody"]) == 0
+        assert admin.main(["erase", "no/body"]) == 2
+        said = capsys.readouterr().out
+        assert "demographics" not in said
+        assert "nothing is stored about nobody" in said
+        assert store.read([Key("patients", patient)]).documents[
+            Key("patients", patient)
+        ].fields.get(record.KEPT) is None  # fmt: skip
+        store.close()
+    finally:
+        wiring.store().close()
+        fresh()
+
+
+def test_every_table_hangs_on_a_patient() -> None:
+    """What no patient leads to would not be found: a new table must be looked at here."""
+    reached, waiting = {"patients"}, ["patients"]
+    while waiting:
+        below: list[Collection] = [item for item, _ in PRODUCT.children(waiting.pop())]
+        waiting += [item.name for item in below if item.name not in reached]
+        reached |= {item.name for item in below}
+    assert reached == {item.name for item in PRODUCT.collections}

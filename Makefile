@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo run test check soak clean generated
+# Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
+export INFRA_TOOLS ?= $(wildcard ../shared/tools)
+
+.PHONY: demo run test check soak clean generated deploy-check smoke
 
 # The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
 demo: $(VENV)/.runtime
@@ -25,6 +28,17 @@ soak: $(VENV)/.dev
 # Style and types alone.
 check: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
+
+# Everything about a deployment that can be known without the cloud; packs what would be deployed.
+deploy-check: $(VENV)/.dev
+	$(RUN) -m infra.ci.check
+	$(RUN) -m infra.ci.compatible
+	$(RUN) -m infra.ci.package
+	$(RUN) -m pytest tests/infra
+
+# After an apply: is it up, and closed to strangers? Asks Terraform where it is.
+smoke: $(VENV)/.runtime
+	$(RUN) -m infra.ci.smoke --terraform terraform
 
 # Files made from the declarations and settings.
 generated: $(VENV)/.dev

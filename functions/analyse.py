@@ -11,7 +11,7 @@ import logging
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from shared import wiring
+from shared import telemetry, wiring
 from shared.jobs.bells import bell_of
 from shared.products.dermadetect import ANALYSE
 
@@ -27,5 +27,10 @@ def analyse(event: CloudEvent) -> None:
     if bell is None:
         log.error("bell not understood", extra={"event": event["id"]})
         return
-    report = wiring.runner().answer(ANALYSE, bell.job_id, SETTINGS.job_budget_seconds)
-    log.info("jobs", extra={"event": event["id"], "job": bell.job_id, "states": report.states})
+    try:
+        with telemetry.span(f"take {bell.kind}", bell.trace, "consumer"):
+            report = wiring.runner().answer(ANALYSE, bell.job_id, SETTINGS.job_budget_seconds)
+            said = {"event": event["id"], "job": bell.job_id, "states": report.states}
+            log.info("jobs", extra=said)
+    finally:
+        telemetry.answered()

@@ -11,7 +11,7 @@ import logging
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from shared import wiring
+from shared import telemetry, wiring
 from shared.errors import Contended
 from shared.jobs.bells import bell_of
 from shared.jobs.sweep import revive
@@ -28,8 +28,10 @@ def dead_letters(event: CloudEvent) -> None:
     if bell is None:
         log.error("dead letter not understood", extra={"event": event["id"]})
         return
-    try:
-        state = revive(wiring.store(), bell.job_id, wiring.clock_ms)
-    except Contended:
-        state = "changing"
-    log.error("dead letter", extra={"job": bell.job_id, "kind": bell.kind, "state": state})
+    with telemetry.span(f"take dead {bell.kind}", bell.trace, "consumer"):
+        try:
+            state = revive(wiring.store(), bell.job_id, wiring.clock_ms)
+        except Contended:
+            state = "changing"
+        log.error("dead letter", extra={"job": bell.job_id, "kind": bell.kind, "state": state})
+    telemetry.answered()

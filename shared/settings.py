@@ -72,7 +72,7 @@ class Settings:
     )
 
     google_cloud_project: str = _setting(
-        "", "Project of Firestore, Pub/Sub, Vertex AI and Secret Manager."
+        "", "Project of Firestore, Pub/Sub, Vertex AI, Secret Manager and Cloud Trace."
     )
     firestore_database: str = _setting("(default)", "Firestore database id.")
     topic_prefix: str = _setting("", "Put before the names of Pub/Sub topics.")
@@ -218,6 +218,18 @@ class Settings:
     )
     k_service: str = _setting("", "Set by Cloud Run: the service that this process is.")
 
+    trace_exporter: str = _setting(
+        "none",
+        "Where spans of requests and jobs go: nowhere, standard output, or Cloud Trace.",
+        choices=("none", "console", "cloud_trace"),
+    )
+    trace_share: float = _setting(
+        0.1,
+        "Share of requests that are traced although their caller did not decide.",
+        low=0,
+        high=1,
+    )
+
     log_level: str = _setting(
         "INFO", "Least severe log line written.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )
@@ -230,6 +242,7 @@ class Settings:
                 ("JOB_QUEUE=pubsub", self.job_queue == "pubsub"),
                 ("MODEL=vertex", self.model == "vertex"),
                 ("KEY_STORE=secret_manager", self.key_store == "secret_manager"),
+                ("TRACE_EXPORTER=cloud_trace", self.trace_exporter == "cloud_trace"),
             )
             if chosen
         ]

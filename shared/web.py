@@ -26,6 +26,7 @@ from typing import Any
 import orjson
 from flask import Request, Response
 
+from shared import telemetry
 from shared.errors import (
     AppTooOld,
     Fault,
@@ -79,6 +80,9 @@ _CORS_SECONDS = 600
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._/=-]{1,128}")
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}")
+
+#: X-Cloud-Trace-Context: TRACE/SPAN;o=1, the span in decimal digits.
+_OLDER_TRACE = re.compile(r"([0-9a-f]{32})(?:/(\d{1,19}))?(?:;o=([01]))?$")
 
 
 @dataclass(slots=True)
@@ -282,6 +286,23 @@ def serve(request: Request, routes: Sequence[Route], settings: Settings) -> Resp
     """Answer a request. Never raises."""
     began = time.monotonic()
     call = Call(request, _request_id(request), settings)
+    with telemetry.span(
+        f"{request.method} {_known(request.path, routes)}", _parent(request), "server"
+    ) as span:
+        response = _answered(call, routes, began)
+        span.note("http.response.status_code", response.status_code)
+    # after the last byte: exporters are loaded when nobody waits
+    response.call_on_close(telemetry.answered)
+    return response
+
+
+def _known(path: str, routes: Sequence[Route]) -> str:
+    """The route that a path fits, with its names for ids: a span must not tell whom it is about."""
+    return next((route.path for route in routes if route.match(path) is not None), "unknown")
+
+
+def _answered(call: Call, routes: Sequence[Route], began: float) -> Response:
+    request = call.request
     try:
         response = _preflight(call, routes) or _dispatch(call, routes)
     except Fault as fault:
@@ -302,7 +323,6 @@ def serve(request: Request, routes: Sequence[Route], settings: Settings) -> Resp
             "status": response.status_code,
             "ms": round((time.monotonic() - began) * 1000, 1),
             "bytes_out": response.content_length,
-            **_trace(request),
             **call.notes,
         },
     )
@@ -394,9 +414,11 @@ def _request_id(request: Request) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _trace(request: Request) -> dict[str, str]:
-    """The trace this request belongs to, by W3C `traceparent` or Google's older header."""
-    parent = re.match(r"\w\w-(\w{32})-\w{16}-\w\w", request.headers.get("traceparent", ""))
-    older = re.match(r"(\w{32})/", request.headers.get("X-Cloud-Trace-Context", ""))
-    found = parent or older
-    return {"trace": found.group(1)} if found else {}
+def _parent(request: Request) -> str:
+    """The span that called us, as W3C traceparent; made of Google's older header if need be."""
+    if parent := request.headers.get("traceparent", ""):
+        return parent
+    older = _OLDER_TRACE.match(request.headers.get("X-Cloud-Trace-Context", ""))
+    if older is None:
+        return ""
+    return f"00-{older[1]}-{int(older[2] or 0):016x}-0{older[3] or 0}"

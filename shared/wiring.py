@@ -24,13 +24,13 @@ from shared.accounts.keys import (
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
 from shared.ai.gateway import Gateway
-from shared.ai.model import Model
+from shared.ai.model import Answer, Model, Question
 from shared.audit import Sealer
 from shared.errors import ConfigurationFault
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
-from shared.jobs.queue import Doorbell
+from shared.jobs.queue import Bell, Doorbell
 from shared.jobs.restore import KIND as RESTORE
 from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
@@ -62,12 +62,58 @@ def settings() -> Settings:
 def begin() -> Settings:
     """Start a function: read the settings (a bad one stops here, by name) and start its logs."""
     chosen = current()
-    telemetry.start(chosen.service_version, chosen.log_level)
+    telemetry.start(
+        chosen.service_version,
+        chosen.log_level,
+        chosen.google_cloud_project,
+        export=None if chosen.trace_exporter == "none" else _trace_exporter,
+        share=chosen.trace_share,
+    )
     if chosen.token_jwks:
         verification_keys()
     if chosen.kill_folder:
         killpoints.arm(Path(chosen.kill_folder))
     return chosen
+
+
+def _trace_exporter() -> telemetry.Export:
+    """Where spans go; loaded after the first answer, by the thread that sends them."""
+    from shared.adapters.traces import exporter
+
+    chosen = settings()
+    return exporter(
+        chosen.trace_exporter,
+        chosen.google_cloud_project,
+        chosen.k_service or chosen.product,
+        chosen.service_version,
+    )
+
+
+class _TracedDoorbell:
+    """Rings within a span, and tells the subscriber of it: its work belongs to the same trace."""
+
+    def __init__(self, inner: Doorbell) -> None:
+        self._inner = inner
+
+    def ring(self, bell: Bell) -> None:
+        with telemetry.span(f"ring {bell.kind}", kind="producer"):
+            self._inner.ring(bell._replace(trace=telemetry.traceparent()))
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _TracedModel:
+    """Asks within a span."""
+
+    def __init__(self, inner: Model) -> None:
+        self._inner = inner
+
+    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+        with telemetry.span("ask model", kind="client") as span:
+            answer = self._inner.ask(question, timeout_seconds)
+            span.note("gen_ai.response.model", answer.model)
+            return answer
 
 
 def clock_ms() -> int:
@@ -104,10 +150,10 @@ def doorbell() -> Doorbell:
     if chosen.job_queue == "pubsub":
         from shared.adapters.pubsub import PubSubDoorbell
 
-        return PubSubDoorbell(chosen.google_cloud_project, chosen.topic_prefix)
+        return _TracedDoorbell(PubSubDoorbell(chosen.google_cloud_project, chosen.topic_prefix))
     from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
 
-    return SqliteDoorbell(chosen.data_path / FILE_NAME)
+    return _TracedDoorbell(SqliteDoorbell(chosen.data_path / FILE_NAME))
 
 
 @cache
@@ -256,7 +302,7 @@ def gateway() -> Gateway:
     """The way to the model."""
     chosen = settings()
     return Gateway(
-        model(),
+        _TracedModel(model()),
         max_tokens=chosen.model_max_tokens,
         timeout_seconds=chosen.model_timeout_seconds,
     )

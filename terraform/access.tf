@@ -7,7 +7,7 @@
 # photos   read, add or manage objects of the photo bucket
 # signs    signs links for phones, as itself and without a key
 #
-# Secrets are given by the table's own column.
+# Secrets are given by the table's own columns: `secrets`, `reads_secrets`. Every function may send traces.
 
 locals {
   nothing = { records = "none", rings = false, model = false, photos = [], signs = false }
@@ -44,7 +44,8 @@ resource "google_project_iam_member" "operators" {
       "roles/aiplatform.viewer",
       "roles/cloudbuild.builds.approver",
       "roles/cloudscheduler.admin", # pause, resume and run the sweeper
-      "roles/datastore.user",       # infra.admin: jobs, memberships, epoch
+      "roles/cloudtrace.user",
+      "roles/datastore.user", # infra.admin: jobs, memberships, epoch
       "roles/logging.viewer",
       "roles/monitoring.viewer",
       "roles/pubsub.subscriber", # take reminders, move past dead letters; messages hold ids only

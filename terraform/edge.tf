@@ -3,7 +3,7 @@
 # rate limits but its own.
 
 locals {
-  balanced = var.load_balancer == null ? {} : local.public
+  balanced = { for name, row in local.public : name => row if var.load_balancer != null }
   edge     = var.load_balancer == null ? 0 : 1
 }
 

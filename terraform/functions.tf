@@ -21,6 +21,14 @@ locals {
   )
   has_model = var.medgemma != null || var.vertex.endpoint != ""
 
+  # Where the accounts function publishes the public keys of our tokens. Without a load balancer it is
+  # the address that Cloud Run gives a service before it is made (deterministic URL).
+  jwks_host = (
+    var.load_balancer == null
+    ? "accounts-${data.google_project.this.number}.${var.region}.run.app"
+    : var.load_balancer.domain
+  )
+
   # Names are those of .env.example.
   settings = merge(
     {
@@ -31,6 +39,12 @@ locals {
       HSTS_SECONDS         = "31536000" # Cloud Run answers by https alone
       FIRESTORE_DATABASE   = google_firestore_database.this.name
       SERVICE_VERSION      = var.release
+      KEY_STORE            = "secret_manager"
+      SIGNING_KEYS_SECRET  = one(local.read_directly)
+      TOKEN_JWKS_URL       = "https://${local.jwks_host}/.well-known/jwks.json"
+      # Of X-Forwarded-For, the entries that are Google's own: by them log-ins are counted per address.
+      TRUSTED_PROXIES = var.load_balancer == null ? "1" : "2"
+      TRACE_EXPORTER  = "cloud_trace"
     },
     local.has_model ? {
       VERTEX_ENDPOINT = local.endpoint
@@ -58,8 +72,11 @@ module "function" {
   name          = each.key
   photo_bucket  = google_storage_bucket.photos.name
   project       = var.project
-  region        = var.region
-  row           = each.value
+  reads_secrets = {
+    for secret in try(each.value.reads_secrets, []) : secret => google_secret_manager_secret.this[secret].id
+  }
+  region = var.region
+  row    = each.value
   # The version's number, not "latest": a new value starts new instances, and a roll-back the old.
   secrets = {
     for variable, secret in each.value.secrets : variable => {
@@ -90,7 +107,12 @@ check "model" {
 
 check "tokens" {
   assert {
-    condition     = anytrue([for name in ["TOKEN_JWKS", "KEY_STORE"] : contains(keys(var.settings), name)])
-    error_message = "settings has no TOKEN_JWKS: the functions know nobody's tokens and answer 401 to every phone."
+    condition     = !contains(keys(var.settings), "TOKEN_JWKS") || var.environment != "prod"
+    error_message = "settings has TOKEN_JWKS: the functions take only tokens of those keys, none of the accounts function. An outside issuer is OIDC_ISSUER and OIDC_AUDIENCE."
+  }
+
+  assert {
+    condition     = contains(keys(var.settings), "OIDC_ISSUER") == contains(keys(var.settings), "OIDC_AUDIENCE")
+    error_message = "OIDC_ISSUER and OIDC_AUDIENCE belong together; functions refuse to start with one of them."
   }
 }

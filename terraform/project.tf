@@ -10,6 +10,7 @@ locals {
     "cloudkms.googleapis.com",
     "cloudresourcemanager.googleapis.com",
     "cloudscheduler.googleapis.com",
+    "cloudtrace.googleapis.com",
     "compute.googleapis.com",
     "firebaserules.googleapis.com",
     "firestore.googleapis.com",
@@ -44,10 +45,10 @@ resource "google_project_service" "this" {
   disable_on_destroy = false
 }
 
+# Read before anything is made: what it needs is switched on by hand (infra/runbooks/deploy.md, step 1),
+# and the plan shows names with the project's number.
 data "google_project" "this" {
   project_id = var.project
-
-  depends_on = [google_project_service.this]
 }
 
 # Reading it makes it.

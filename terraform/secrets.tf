@@ -1,9 +1,16 @@
-# Secrets of infra/functions.yaml in Secret Manager. Values are in no state and no plan. The first one is
-# random, so that functions can start; later ones, and those that come from outside, are added with
-# gcloud and chosen by `secret_versions` (infra/runbooks/key-rotation.md).
+# Secrets of infra/functions.yaml in Secret Manager. Values are in no state and no plan. The first one of
+# those that become variables is random, so that functions can start; later ones, and those that come
+# from outside, are added with gcloud and chosen by `secret_versions` (infra/runbooks/key-rotation.md).
+# What functions read themselves (`reads_secrets`) has no value until an owner makes it: the ring of
+# signing keys is made by `python -m infra.admin keys rotate`.
 
 locals {
-  secrets = toset(flatten([for row in local.functions : values(row.secrets)]))
+  # become variables of functions
+  variables = toset(flatten([for row in local.functions : values(row.secrets)]))
+  # are read by the function itself, always the newest version
+  read_directly = toset(flatten([for row in local.functions : try(row.reads_secrets, [])]))
+
+  secrets = setunion(local.variables, local.read_directly)
 }
 
 resource "google_secret_manager_secret" "this" {
@@ -46,7 +53,7 @@ resource "google_secret_manager_secret" "this" {
 }
 
 resource "google_secret_manager_secret_version" "first" {
-  for_each = local.secrets
+  for_each = local.variables
 
   secret = google_secret_manager_secret.this[each.key].id
 

@@ -161,7 +161,7 @@ variable "secret_days" {
 }
 
 variable "secret_versions" {
-  description = "Which version of a secret the functions read, by name; the first, random one unless given. Values are added with gcloud, never here."
+  description = "Which version of a secret the functions read, by name; the first, random one unless given. Values are added with gcloud, never here. Signing keys are not among them: their newest version counts."
   type        = map(string)
   default     = {}
 }

@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 from infra.local import emulators
+from tests import shapes
 
 #: Chosen anew for each session, the same in all of its processes; `TEST_SEED=… pytest …` repeats it.
 SEED = int(os.environ.setdefault("TEST_SEED", str(secrets.randbelow(10**6))))
@@ -66,3 +67,26 @@ def firestore_emulator() -> Iterator[str]:
 def pubsub_emulator() -> Iterator[str]:
     """ "127.0.0.1:port" of a Pub/Sub emulator; `PUBSUB_EMULATOR_HOST` says so too."""
     yield from _emulator(emulators.PUBSUB, "PUBSUB_EMULATOR_HOST")
+
+
+# --- every query shape that our code issues in this session must have its index
+
+#: What was asked in this session, and by whom.
+SHAPES = shapes.Recorder()
+
+
+def pytest_configure() -> None:
+    """Listen to both stores: the emulator and SQLite answer without an index, Firestore does not."""
+    SHAPES.listen()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the shapes that have none."""
+    for line in SHAPES.faults():
+        terminalreporter.write_line(f"NO INDEX in infra/firestore.indexes.json: {line}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Such a session has failed, whatever its tests say."""
+    if SHAPES.faults() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "products": CORE,
     "settings": set(),
     "telemetry": set(),
-    "web": {"settings", "products", *CORE},
+    "web": {"settings", "telemetry", "products", *CORE},
     "codes": {"products", *CORE},
     "openapi": {"settings", "products", "codes", "openapi_page", "openapi_parts", *OPENAPI, *CORE},
     **{
@@ -62,6 +62,7 @@ ONLY_IN: dict[str, set[str]] = {
     "flask": {"web", "functions"},
     "werkzeug": {"web", "functions"},
     "cloudevents": {"functions"},
+    "opentelemetry": {"adapters"},
 }
 
 
@@ -225,6 +226,7 @@ CLOUD = {
     "JOB_QUEUE": "pubsub",
     "MODEL": "vertex",
     "VERTEX_ENDPOINT": "1234",
+    "TRACE_EXPORTER": "cloud_trace",
     "GOOGLE_CLOUD_PROJECT": "demo-clinic",
     # A client without credentials; it does not connect before it is used.
     "FIRESTORE_EMULATOR_HOST": "127.0.0.1:9",

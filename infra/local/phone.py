@@ -153,7 +153,9 @@ class Phone:
             self._offer_again()
         for table, rows in answer["server_updates"].items():
             for row in rows:
-                self.rows[table, row["id"]] = row
+                # After a restore an older row must not replace what is about to be sent.
+                if "resync" not in answer or (table, row["id"]) not in self.dirty:
+                    self.rows[table, row["id"]] = row
                 self.met.add((table, row["id"]))
         for table, ids in answer["deleted"].items():
             for record_id in ids:

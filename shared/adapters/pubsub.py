@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 class PubSubDoorbell:
     """Publishes `{"kind", "job_id", "subject_id"}` to the topic `topic_prefix + kind`.
 
+    A bell that is traced carries its "trace" too.
+
     Safe to use from several threads; fork before the first ring. `clock` gives seconds that only
     rise.
     """
@@ -69,7 +71,7 @@ class PubSubDoorbell:
     def _publish(self, bell: Bell) -> None:
         publisher = self._connect()
         topic = publisher.topic_path(self._project, f"{self._topic_prefix}{bell.kind}")
-        future = publisher.publish(topic, json.dumps(bell._asdict()).encode(), kind=bell.kind)
+        future = publisher.publish(topic, json.dumps(bell.content()).encode(), kind=bell.kind)
         # the call has its own deadline; this one is for what comes before it (credentials)
         future.result(timeout=RING_TIMEOUT_SECONDS)
 

@@ -123,7 +123,7 @@ class SqliteDoorbell:
                     self._connection = _open(self._path, RING_TIMEOUT_SECONDS)
                 self._connection.execute(
                     "INSERT INTO doorbells (kind, payload, rung_at, ring_at) VALUES (?, ?, ?, ?)",
-                    (bell.kind, json.dumps(bell._asdict()), now, now),
+                    (bell.kind, json.dumps(bell.content()), now, now),
                 )
         except (sqlite3.Error, OSError) as error:
             self._resting_until = _now_ms(self._clock) + int(REST_SECONDS * 1000)

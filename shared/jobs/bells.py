@@ -23,8 +23,11 @@ def bell_of(data: Any) -> Bell | None:
     try:
         content = orjson.loads(base64.b64decode(data["message"]["data"], validate=True))
         bell = Bell(content["kind"], content["job_id"], content["subject_id"])
+        trace = content.get("trace")
     except (TypeError, KeyError, ValueError, binascii.Error):
         return None
-    if not all(isinstance(part, str) and part for part in bell):
+    if not all(isinstance(part, str) and part for part in bell[:3]):
         return None
-    return bell if _JOB_ID.fullmatch(bell.job_id) else None
+    if not _JOB_ID.fullmatch(bell.job_id):
+        return None
+    return bell._replace(trace=trace) if isinstance(trace, str) else bell

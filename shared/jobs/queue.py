@@ -28,6 +28,11 @@ class Bell(NamedTuple):
     kind: str  #: job kind; names the topic ("analyse")
     job_id: str
     subject_id: str  #: the record the job is about (a case id)
+    trace: str = ""  #: the span that rang, as W3C traceparent; empty: not traced
+
+    def content(self) -> dict[str, str]:
+        """What a message carries: the fields, `trace` only if there is one."""
+        return {name: value for name, value in self._asdict().items() if value or name != "trace"}
 
 
 class Doorbell(Protocol):

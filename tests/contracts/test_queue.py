@@ -204,6 +204,13 @@ def test_a_bell_arrives_with_its_ids(queue: Queue) -> None:
     assert arrival.body["subscription"].startswith("projects/")
 
 
+def test_a_traced_bell_arrives_with_its_trace(queue: Queue) -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    queue.doorbell.ring(Bell("analyse", "traced", "case-of-traced", trace))
+    (arrival,) = queue.subscriber.wait("traced")
+    assert arrival.bell["trace"] == trace
+
+
 def test_a_refused_bell_comes_again_and_an_acknowledged_one_does_not(queue: Queue) -> None:
     queue.subscriber.answers["refused"] = lambda count: 500 if count < 3 else 200
     queue.ring("acknowledged")

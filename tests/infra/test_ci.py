@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -288,3 +289,67 @@ def test_what_is_wrong_is_named(
 def test_no_answer_is_no_crash(capsys: pytest.CaptureFixture[str]) -> None:
     assert smoke.main(["http://127.0.0.1:9", "--wait", "0"]) == 1
     assert "/health" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("login", "sync", "said"),
+    [
+        ((200, {"access_token": "t", "user_id": "amina"}), (200, {}), "amina has synced: 2 rows"),
+        ((401, {"error": {"code": "wrong_credentials"}}), (200, {}), "log-in: 401"),
+        ((200, {"access_token": "t", "user_id": "a"}), (503, {"error": {"code": "busy"}}), "sync:"),
+    ],
+)
+def test_the_smoke_test_can_sync_as_a_new_phone(
+    login: tuple[int, Any], sync: tuple[int, Any], said: str
+) -> None:
+    rows = {"server_updates": {"patients": [{}], "cases": [{}]}}
+
+    def answer(path: str, body: bytes) -> tuple[int, Any]:
+        if path == "/api/v1/auth/login":
+            assert json.loads(body)["email"] == "amina@example.org"
+            return login
+        return sync[0], {**rows, **sync[1]}
+
+    with server(answer) as url:
+        try:
+            found = smoke.first_sync(url, url, "amina@example.org", "secret")
+        except SystemExit as end:
+            found = str(end)
+    assert said in found
+
+
+def test_the_smoke_test_reads_terraform_s_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from infra.local.table import load as functions
+    from tests.infra.hcl import TERRAFORM, read
+
+    outputs = {name for block in read(TERRAFORM / "outputs.tf")["output"] for name in block}
+    assert {"status_url", "api_urls", "release"} <= outputs
+    paths = {path for row in functions().values() for path in row.paths}
+    values = {
+        "status_url": "https://s",
+        "release": "r1",
+        "api_urls": dict.fromkeys(paths, "https://a"),
+    }
+    program = tmp_path / "terraform"
+    program.write_text(
+        f"#!/bin/sh\necho '{json.dumps({name: {'value': each} for name, each in values.items()})}'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert smoke.deployed("terraform") == ("https://s", "https://a", "https://a", "r1")
+
+
+def test_the_bootstrap_script_is_one_for_the_shell() -> None:
+    from tests.infra.test_runbooks import commands, unknown_to_gcloud
+
+    path = ROOT / "infra" / "bootstrap.sh"
+    assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
+    if shutil.which("gcloud") is None:
+        pytest.skip("gcloud is not installed")
+    lines = [line.removeprefix("if ! ") for line in path.read_text("utf-8").splitlines()]
+    asked = [words for line in lines if "gcloud" in line for words in commands(line)]
+    for words in asked:
+        if words and words[0] == "gcloud":
+            assert unknown_to_gcloud([word.split(">")[0] for word in words if word]) is None, words

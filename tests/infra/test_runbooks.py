@@ -28,7 +28,7 @@ RUNBOOKS = sorted((ROOT / "infra" / "runbooks").glob("*.md"))
 MARK = "# not run here\n"
 
 #: Programs that runbooks may use; what else is used must be thought about.
-PROGRAMS = {"cat", "curl", "date", "export", "gcloud", "openssl", "terraform", "tr"}
+PROGRAMS = {"bash", "cat", "curl", "date", "export", "gcloud", "make", "openssl", "terraform", "tr"}
 
 
 def blocks(path: Path) -> list[str]:
@@ -93,7 +93,7 @@ def gcloud_tree() -> dict[str, Any]:
 def test_there_are_runbooks_and_the_list_has_them_all() -> None:
     listed = set(re.findall(r"\]\(([\w-]+\.md)\)", (RUNBOOKS[0].parent / "README.md").read_text()))
     assert listed == {path.name for path in RUNBOOKS} - {"README.md"}
-    assert len(listed) == 10
+    assert len(listed) == 12
 
 
 @pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.name)
@@ -123,6 +123,14 @@ def test_settings_variables_and_codes_that_are_named_exist(path: Path) -> None:
         if variable := re.match(r"(\w+) = ", span):
             word = variable[1]
             assert re.search(rf'"{word}"|^    {word} ', terraform, re.M), span
+
+
+def test_a_restore_empties_every_collection_that_there_is() -> None:
+    from infra.backup import collections
+
+    page = (ROOT / "infra" / "runbooks" / "restore.md").read_text("utf-8")
+    [listed] = re.findall(r"--collection-ids=([a-z_,]+)", page)
+    assert listed.split(",") == collections()
 
 
 # --- blocks that run

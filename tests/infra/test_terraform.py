@@ -78,7 +78,7 @@ def test_only_functions_that_ring_may_ring_and_only_the_analyst_asks_the_model()
         if "wiring.runner" in code and "ANALYSE" in code:
             asks.add(name)
     granted = {name: local("access")[name] for name in FUNCTIONS}
-    assert {name for name in granted if granted[name].get("rings")} >= rings
+    assert {name for name in granted if granted[name].get("rings")} == rings
     assert {name for name in granted if granted[name].get("model")} == asks
 
 
@@ -154,13 +154,12 @@ def test_choices_of_settings_are_choices_that_exist() -> None:
 
 
 def test_every_secret_of_the_table_is_made_and_none_is_in_a_state() -> None:
-    assert (
-        local("secrets") == "${toset(flatten([for row in local.functions : values(row.secrets)]))}"
-    )
-    for kind in ("google_secret_manager_secret", "google_secret_manager_secret_version"):
-        [body] = of_kind(kind).values()
-        assert body["for_each"] == "${local.secrets}"
+    assert "values(row.secrets)" in local("variables")
+    assert "row.reads_secrets" in local("read_directly")
+    assert local("secrets") == "${setunion(local.variables, local.read_directly)}"
+    [secret] = of_kind("google_secret_manager_secret").values()
     [version] = of_kind("google_secret_manager_secret_version").values()
+    assert (secret["for_each"], version["for_each"]) == ("${local.secrets}", "${local.variables}")
     assert "secret_data" not in version
     assert "secret_data_wo" in version
 
@@ -266,8 +265,53 @@ def test_functions_get_their_roles_in_the_module_alone_and_few_on_the_project() 
         for name, body in of_kind("google_project_iam_member").items()
         if "local.member" in body["member"]
     }
-    assert on_project == {"model", "records"}
+    assert on_project == {"model", "records", "traces"}
     assert "condition" in of_kind("google_project_iam_member")["records"]
+
+
+def test_the_deployer_may_give_every_role_that_functions_get_on_the_project() -> None:
+    module = read(MODULE / "main.tf")["locals"][0]
+    needed = {role for role in module["record_roles"].values() if role not in (None, "null")}
+    needed |= {of_kind("google_project_iam_member")["traces"]["role"]}
+    assert {role.strip('"') for role in needed} <= set(local("grantable"))
+
+
+def test_only_accounts_reads_the_ring_of_signing_keys() -> None:
+    readers = {name: row.reads_secrets for name, row in FUNCTIONS.items() if row.reads_secrets}
+    assert readers == {"accounts": ("signing-keys",)}
+    [given] = [
+        body
+        for kind, name, body in resources()
+        if kind == "google_secret_manager_secret_iam_member" and name == "reads_directly"
+    ]
+    assert given["for_each"] == "${var.reads_secrets}"
+
+
+def test_every_secret_and_topic_that_the_code_names_is_declared() -> None:
+    secrets = {name for row in FUNCTIONS.values() for name in row.reads_secrets}
+    assert Settings().signing_keys_secret in secrets
+    variables_given = {name for row in FUNCTIONS.values() for name in row.secrets}
+    secret_settings = {f.name.upper() for f in fields(Settings) if f.metadata["secret"]}
+    assert variables_given == secret_settings
+    from shared.products.dermadetect import ANALYSE
+
+    topics = {topic for row in FUNCTIONS.values() for topic in row.topics}
+    assert {ANALYSE, f"{ANALYSE}-dead"} <= topics
+
+
+def test_every_path_of_the_description_is_in_the_table_and_every_one_of_the_table_is_described() -> (
+    None
+):
+    described = set(json.loads((ROOT / "infra" / "openapi.json").read_text("utf-8"))["paths"])
+    served = {path for row in FUNCTIONS.values() for path in row.paths}
+
+    def fits(path: str, given: str) -> bool:
+        return path == given or (given.endswith("/*") and path.startswith(given[:-1]))
+
+    assert {path for path in described if not any(fits(path, given) for given in served)} == set()
+    # the description does not describe itself
+    unseen = {given for given in served if not any(fits(path, given) for path in described)}
+    assert unseen <= {"/openapi.json", "/docs"}
 
 
 def test_keys_are_renewed_and_kept() -> None:

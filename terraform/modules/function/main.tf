@@ -82,6 +82,21 @@ resource "google_secret_manager_secret_iam_member" "reads" {
   member    = local.member
 }
 
+# No variable: the function asks Secret Manager, whenever it needs the newest version.
+resource "google_secret_manager_secret_iam_member" "reads_directly" {
+  for_each = var.reads_secrets
+
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = local.member
+}
+
+resource "google_project_iam_member" "traces" {
+  project = var.project
+  role    = "roles/cloudtrace.agent"
+  member  = local.member
+}
+
 resource "google_cloudfunctions2_function" "this" {
   name        = local.service
   location    = var.region

@@ -74,6 +74,11 @@ variable "project" {
   type        = string
 }
 
+variable "reads_secrets" {
+  description = "Secrets that the function reads itself: name → secret id."
+  type        = map(string)
+}
+
 variable "region" {
   description = "Region of the function."
   type        = string

@@ -1,0 +1,293 @@
+"""`python -m infra.migrate`: changes stored documents to a new form while everything runs.
+
+    list                                   what there is to run, and how far each has come
+    run NAME [--dry-run] [--batch 100]     run a migration, or go on with one that was interrupted
+    run restamp-cases                      send every record of a table to its phones again
+
+A migration is a function from a document to a patch, registered in `MIGRATIONS` for one collection. It
+must give the same patch for the same document, and none for one that is in the new form.
+
+What is promised:
+
+- One batch is one commit: its patches, each guarded by the version that was read, and the cursor.
+  Killed anywhere, the next run goes on behind the last batch; nothing is done twice or left out.
+- Writers go on. A document that somebody writes meanwhile is read again; a batch that stays contended
+  is done in smaller ones.
+- What was made behind the cursor's back is found: passes are repeated until one finds nothing to
+  change. So release first the code that reads both forms and writes the new one, then migrate.
+- Records of phones are stamped, and go to every phone again, the last writer's too; what their phones
+  wrote last stays known, and the content hash is made anew.
+- Two runs side by side do no harm: the cursor is guarded, one of them stops.
+
+A dry run writes nothing and prints ids, never content. There is no way back but another migration,
+or a restore (infra/runbooks/restore.md): try it in dev.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.errors import CommitTooBig, Contended, Fault, NotFound
+from shared.sync import record
+from shared.sync.collection import Collection, Product
+from shared.sync.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
+
+#: Where the cursors are, a document a migration.
+COLLECTION = "migrations"
+
+#: Documents of one batch. Each commit also waits for phones that write the same documents.
+BATCH = 100
+
+#: Most documents of a batch: the cursor is one more write of its commit.
+MOST_BATCH = 400
+
+#: Passes before a migration gives up: it would go on for ever if its patches never settle.
+MOST_PASSES = 20
+
+#: How often one document is tried while somebody else writes it.
+_TRIES = 8
+
+#: Fields that say what a record is and where; another tool moves and deletes.
+_FIXED = {record.SCOPE, record.AUTHOR, record.DELETED, record.HASH, record.ECHO, record.EDITED}
+
+#: A document in, the fields to set out (None removes one); None: it is in the new form already.
+Change = Callable[[Document], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What is changed in one collection. `repeat`: whether passes go on until nothing changes."""
+
+    name: str
+    doc: str
+    collection: str
+    change: Change
+    repeat: bool = True
+
+
+def restamp(collection: str) -> Migration:
+    """Writes every document as it is, so that it goes to all its phones again."""
+    doc = f"every record of {collection} goes to its phones again"
+    return Migration(f"restamp-{collection}", doc, collection, lambda _: {}, repeat=False)
+
+
+#: Migrations of this release, the newest last. One that has run everywhere is taken out.
+MIGRATIONS: tuple[Migration, ...] = ()
+
+
+def known(product: Product) -> dict[str, Migration]:
+    """Everything that can be run, by name."""
+    stamps = tuple(restamp(collection.name) for collection in product.collections)
+    return {each.name: each for each in (*MIGRATIONS, *stamps)}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a migration has come; stored, so that any machine can go on."""
+
+    behind: str = ""  #: id of the last document that was looked at in this pass
+    passes: int = 0  #: passes that have ended
+    seen: int = 0  #: documents looked at, over all passes
+    changed: int = 0  #: documents changed, over all passes
+    changed_here: int = 0  #: documents changed in this pass
+    done: bool = False
+    version: int = ABSENT  #: of the stored document
+
+    def fields(self) -> dict[str, Any]:
+        """As it is stored."""
+        return {
+            "behind": self.behind,
+            "passes": self.passes,
+            "seen": self.seen,
+            "changed": self.changed,
+            "changed_here": self.changed_here,
+            "done": self.done,
+        }
+
+
+class Migrator:
+    """Runs one migration on a store. `pause_seconds` between batches leaves room for phones."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        product: Product,
+        migration: Migration,
+        *,
+        batch: int = BATCH,
+        pause_seconds: float = 0.0,
+    ) -> None:
+        if not 1 <= batch <= MOST_BATCH:
+            raise ValueError(f"a batch has 1 to {MOST_BATCH} documents")
+        self._store, self._migration = store, migration
+        self._collection = {each.name: each for each in product.collections}.get(
+            migration.collection
+        )
+        self._batch, self._pause_seconds = batch, pause_seconds
+        self.key = Key(COLLECTION, migration.name)
+
+    def progress(self) -> Progress:
+        """How far it has come."""
+        found = self._store.read([self.key]).documents.get(self.key)
+        if found is None:
+            return Progress()
+        have = {name: found.fields[name] for name in Progress().fields()}
+        return Progress(**have, version=found.version)
+
+    def would_change(self) -> list[str]:
+        """Ids of all documents that a run would change now. Writes nothing."""
+        found, behind = [], ""
+        while batch := self._listing(behind, self._batch):
+            found += [each.key.id for each in batch if self._write(each) is not None]
+            behind = batch[-1].key.id
+        return found
+
+    def run(self, report: Callable[[Progress], None] = lambda _: None) -> Progress:
+        """Run to the end, from wherever the last run stopped. A migration that is done begins anew.
+
+        Raises `Contended` if another run of it is at work, `StoreUnavailable`; run it again.
+        """
+        at = self.progress()
+        if at.done:
+            at = self._keep(at, [], Progress(version=at.version))
+        while not at.done:
+            at = self._step(at, self._batch)
+            report(at)
+            if self._pause_seconds and not at.done:
+                time.sleep(self._pause_seconds)
+        return at
+
+    def _step(self, at: Progress, size: int) -> Progress:
+        """One batch; a smaller one where others write, or where the documents are large."""
+        for attempt in range(_TRIES):
+            documents = self._listing(at.behind, size)
+            writes = [write for each in documents if (write := self._write(each)) is not None]
+            try:
+                return self._keep(at, writes, self._after(at, documents, len(writes), size))
+            except (Contended, CommitTooBig) as error:
+                mine = self.progress()
+                if mine.version != at.version:
+                    if mine.fields() == self._after(at, documents, len(writes), size).fields():
+                        return mine  # our own commit got through although its answer was lost
+                    raise Contended("another run of this migration is at work") from error
+                if isinstance(error, CommitTooBig) and size == 1:
+                    raise
+            size = max(1, size // 2)
+            time.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311  spreads retries
+        raise Contended("a document is written all the time; run the migration again")
+
+    def _after(
+        self, at: Progress, documents: Sequence[Document], changed: int, size: int
+    ) -> Progress:
+        """Where it stands behind a batch."""
+        seen, here = at.seen + len(documents), at.changed_here + changed
+        total = at.changed + changed
+        if len(documents) == size:
+            behind = documents[-1].key.id
+            return Progress(behind, at.passes, seen, total, here, done=False)
+        passes = at.passes + 1
+        done = not self._migration.repeat or here == 0
+        if not done and passes >= MOST_PASSES:
+            raise Fault(
+                f"{passes} passes, and each finds something to change: is the migration's function "
+                "stable, and does the released code write the new form?",
+                code="never_settles",
+            )
+        return Progress("", passes, seen, total, 0, done)
+
+    def _keep(self, at: Progress, writes: Sequence[Write], after: Progress) -> Progress:
+        version = self._store.commit([*writes, put(self.key, after.fields(), at.version)])
+        return Progress(**after.fields(), version=version)
+
+    def _listing(self, behind: str, limit: int) -> list[Document]:
+        return list(
+            self._store.query(
+                Query(
+                    self._migration.collection,
+                    limit=limit,
+                    start_after=(behind,) if behind else None,
+                )
+            )
+        )
+
+    def _write(self, document: Document) -> Write | None:
+        change = self._migration.change(document)
+        if change is None:
+            return None
+        if self._collection is None:
+            return patch(document.key, change, document.version)
+        if wrong := sorted(_FIXED & set(change)):
+            raise ValueError(f"a migration may not set {', '.join(wrong)}")
+        return record.server_patch(
+            document, {**change, **_hash(self._collection, document, change)}
+        )
+
+
+def _hash(collection: Collection, document: Document, change: Mapping[str, Any]) -> dict[str, str]:
+    """The content hash anew, if a field of phones changed: else the same content would conflict."""
+    if not set(change) & set(collection.client_fields):
+        return {}
+    have = {**document.fields, **change}
+    deleted = have.get(record.DELETED) is not None
+    values = None if deleted else {name: have.get(name) for name in collection.client_fields}
+    return {
+        record.HASH: record.content_hash(document.key.id, str(have.get(record.SCOPE)), values)[0]
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0 done, 2 it cannot be done, or not now."""
+    parser = argparse.ArgumentParser(prog="python -m infra.migrate", description="Migrations.")
+    parser.add_argument("--data", type=Path, help="data folder of the local stack")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="what there is to run")
+    running = commands.add_parser("run", help="run a migration, or go on with it")
+    running.add_argument("name")
+    running.add_argument("--dry-run", action="store_true", help="say what would change")
+    running.add_argument("--batch", type=int, default=BATCH, help="documents of one commit")
+    running.add_argument("--pause", type=float, default=0.05, help="seconds between batches")
+    chosen = parser.parse_args(arguments)
+    if chosen.data is not None:
+        from infra.admin import use_stack
+
+        use_stack(chosen.data)
+    from shared import wiring
+
+    runs = known(wiring.product())
+    try:
+        if chosen.command == "list":
+            for each in runs.values():
+                at = Migrator(wiring.store(), wiring.product(), each).progress()
+                state = "done" if at.done else f"at {at.behind or 'the beginning'}"
+                print(f"{each.name:<28} {state:<24} {at.changed:>7} changed  {each.doc}")
+            return 0
+        if chosen.name not in runs:
+            raise NotFound("There is no such migration: see `list`.")
+        migrator = Migrator(
+            wiring.store(),
+            wiring.product(),
+            runs[chosen.name],
+            batch=max(1, min(chosen.batch, MOST_BATCH)),
+            pause_seconds=chosen.pause,
+        )
+        if chosen.dry_run:
+            ids = migrator.would_change()
+            print(f"{len(ids)} documents would change: {', '.join(ids[:10])}")
+            return 0
+        at = migrator.run(lambda at: print(f"{at.seen} seen, {at.changed} changed", flush=True))
+        print(f"done in {at.passes} passes")
+    except Fault as fault:
+        print(f"{fault.code}: {fault.message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

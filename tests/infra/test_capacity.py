@@ -1,0 +1,130 @@
+"""docs/capacity.md: its operations are counted, its sums are calculated."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.local.table import load
+from tests.infra.operations import MANY, ONE
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "capacity.md").read_text("utf-8")
+
+READ, WRITE = 0.03 / 100_000, 0.09 / 100_000
+SYNC_SECONDS, DAYS = 0.3, 22
+
+
+def table(first: str) -> dict[str, list[str]]:
+    """Rows of the table whose head begins like this, by their first cell."""
+    [rows] = re.findall(rf"^\| *{first} *\|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", PAGE, re.M)
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows.splitlines()]
+    return {row[0]: row[1:] for row in cells}
+
+
+def at(formula: str, n: int) -> int:
+    """What `10 + 3n` is for an n."""
+    return sum(
+        int(part.removesuffix("n") or 1) * (n if part.endswith("n") else 1)
+        for part in formula.split(" + ")
+    )
+
+
+FORMULAS = {name: tuple(cells) for name, cells in table("situation").items()}
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[str, dict[str, int]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.infra.operations"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("row", "situation"),
+    [
+        ("a sync with nothing new", "nothing new"),
+        ("a sync that sends n green cases", "send {}"),
+        ("a sync that sends n red cases", "send {} red"),
+        ("a sync that receives n rows", "receive {}"),
+        ("n analyses", "analyse {}"),
+        ("a round of the sweeper with nothing to do", "sweep nothing"),
+    ],
+)
+def test_what_the_page_says_is_what_is_counted(
+    row: str, situation: str, counted: dict[str, dict[str, int]]
+) -> None:
+    reads, writes = FORMULAS[row]
+    for n in (ONE, MANY):
+        have = counted[situation.format(n)]
+        assert (have["reads"], have["writes"]) == (at(reads, n), at(writes, n))
+        assert have["deletes"] == 0
+
+
+def test_every_row_is_counted_and_an_idle_sync_writes_nothing() -> None:
+    assert len(FORMULAS) == 6
+    assert FORMULAS["a sync with nothing new"][1] == "0"
+
+
+def day() -> tuple[float, float]:
+    """Reads and writes of the page's day, sealing included."""
+
+    def both(row: str, n: int) -> tuple[int, int]:
+        return at(FORMULAS[row][0], n), at(FORMULAS[row][1], n)
+
+    parts = [
+        (4.0, both("a sync with nothing new", 0)),
+        (2.0, both("a sync that sends n green cases", 5)),
+        (2.0, both("a sync that receives n rows", 10)),
+        # of the records that were sent, half a red case: what it costs more, and its analysis
+        (0.5, (1, 2)),
+        (0.5, (8, 5)),
+        (4.0, (1, 1)),
+    ]
+    return sum(n * each[0] for n, each in parts), sum(n * each[1] for n, each in parts)
+
+
+def test_the_worked_sizes_are_calculated() -> None:
+    reads, writes = day()
+    assert f"{reads:g} reads and {writes:g} writes a day" in PAGE
+    rows = table(r"\| 1 \| 100 \| 10,000")
+    sizes = (1, 100, 10_000, 100_000)
+    one_sync = SYNC_SECONDS * (0.000024 + 0.0000025) + 0.0000004
+    for column, workers in enumerate(sizes):
+
+        def said(row: str, column: int = column) -> float:
+            return float(rows[row][column].replace(",", "").split()[0])
+
+        peak = "syncs a second at the peak (ten times the mean of eight hours)"
+        assert said("reads a day") == pytest.approx(workers * reads, abs=0.5)
+        assert said("writes a day") == pytest.approx(workers * writes, abs=0.5)
+        assert said(peak) == pytest.approx(workers * 8 / 28_800 * 10, abs=0.5)
+        assert said("red cases a day") == workers / 2
+        month = DAYS * workers * (reads * READ + writes * WRITE)
+        assert said("Firestore a month") == pytest.approx(month, abs=0.005)
+        month = DAYS * workers * 8 * one_sync
+        assert said("Cloud Run for syncs a month") == pytest.approx(month, abs=0.005)
+
+
+def test_the_bounds_that_are_named_are_those_of_the_code() -> None:
+    from shared import audit
+    from shared.jobs import sweep
+
+    functions = load()
+    analyse, sync = functions["analyse"], functions["sync"]
+    assert f"{analyse.max_instances} instances · {analyse.concurrency} requests" in PAGE
+    assert f"{sync.max_instances} instances · {sync.concurrency} requests" in PAGE
+    assert f"seals {audit._A_ROUND} audit entries a round" in PAGE
+    assert f"rings {sweep._MOST_BELLS} a round" in PAGE

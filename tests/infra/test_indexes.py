@@ -1,0 +1,161 @@
+"""Every query that the code can issue has its index in Firestore, and every index has its query.
+
+The whole session listens (tests/conftest.py). Here every place in our code that asks a store is made to
+ask once, so that none is forgotten when only some tests run.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from infra import admin, admin_privacy, backup
+from infra.local.phone import wall_ms
+from infra.migrate import Migrator, restamp
+from shared import audit, wiring
+from shared.accounts import membership
+from shared.adapters.sqlite import SqliteStore
+from shared.audit import Sealer
+from shared.jobs.sweep import Sweeper
+from shared.jobs.transfer import move
+from shared.products.dermadetect import ANALYSE, PRODUCT
+from shared.products.review import Review, parse_signature
+from shared.products.worklist import Asked, WorkList
+from shared.sync import inbox, ledger
+from shared.sync.digest import digest
+from shared.sync.pull import Start
+from shared.sync.retention import Purger
+from shared.sync.store import Key, Query
+from tests import shapes
+from tests.conftest import SHAPES
+from tests.jobs.conftest import Workplace
+from tests.shapes import Shape, needs_index
+
+#: A year, ms.
+YEAR = 366 * 86_400_000
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[str]]:
+    """What a day of everything asks."""
+    before = dict(SHAPES.seen)
+    SHAPES.seen.clear()
+    store = SqliteStore(tmp_path / "records.db")
+    place = Workplace(store)
+    monkeypatch.setattr(wiring, "store", lambda: store)
+    monkeypatch.setattr(wiring, "runner", place.worker)
+    place.join("chw1")
+    place.join("chw1", "team2")
+    place.join("doc1", role="doctor")
+    caller = membership.Caller("chw1", "supervisor", "chw1-phone")
+
+    # what phones cause
+    phone = place.phone()
+    phone.save("patients", "p1", demographics={}, scope_id="team1")
+    phone.save("cases", "c1", patient_id="p1", risk_level="red", triage_data={}, image_keys=[])
+    phone.sync()
+    place.worker().answer(ANALYSE, None, 60)
+    phone.sync()
+    digest(store, PRODUCT, caller, None)
+    digest(store, PRODUCT, caller, wall_ms() + 1000)
+    # what doctors cause
+    doctor = membership.Caller("doc1", "doctor", "desk")
+    lists = WorkList(store, PRODUCT, unread_ms=0)
+    newest_ms = store.read([Key("settings", "epoch")]).read_at // 1000
+    for sought in (Asked(), Asked(risk="red"), Asked(since_ms=newest_ms)):
+        lists.cases(doctor, sought, place.time)
+    lists.case(doctor, "c1", place.time)
+    said = {"diagnosis_text": "Scabies", "verdict": "agree", "idempotency_key": "k1"}
+    signature = parse_signature(said, None, PRODUCT)
+    Review(store, PRODUCT, claim_ms=60_000).diagnose(doctor, "c1", signature, place.time)
+    lists.cases(doctor, Asked(unread=True), place.time + 1000)
+    # what supervisors cause: a move that phones are told of later, a deletion, an undelete
+    move(store, PRODUCT, Key("patients", "p1"), "team2", place.time + 1)
+    place.follow()
+    list(place.puller.start(caller, Start(1, hold=True), place.time).items)
+    phone.delete("patients", "p1")
+    phone.sync()
+    place.follow()
+    list(ledger.devices(store, "team1"))
+    phone.save("patients", "p2", demographics={}, scope_id="team1")
+    phone.save("cases", "c2", patient_id="p2", risk_level="red", triage_data={}, image_keys=[])
+    phone.sync()
+    list(inbox.entries(store, "team1"))
+    membership.members(store, "team1")
+    # what the schedule causes, a year later too
+    Sealer(store).seal(place.time)
+    place.time += YEAR
+    purge = Purger(store, PRODUCT, keep_days=1).purge
+    sweeper = Sweeper(
+        store,
+        place.worker(),
+        wiring.doorbell(),
+        rung_kinds=(ANALYSE,),
+        own_kinds=(),
+        clock=place.now_ms,
+        rounds={"purged": purge},
+    )
+    sweeper.sweep()
+    # what operators cause
+    for named in ("p2", "chw1"):
+        admin_privacy.export(store, PRODUCT, named, place.time)
+    admin_privacy.erase(store, PRODUCT, "p2", place.time, place.follow)
+    assert not audit.is_known(store, "team9")
+    for scope in audit.scopes(store):
+        audit.verify(store, scope)
+    admin.main(["jobs"])
+    admin.main(["jobs", "--state", "parked"])
+    admin.main(["redrive"])
+    admin.main(["user", "list"])
+    Migrator(store, PRODUCT, restamp("patients"), batch=1).run()
+    backup.export(store, io.StringIO())
+    backup.holds_records(store)
+    store.close()
+    found = dict(SHAPES.seen)
+    SHAPES.seen.update(before)
+    return found
+
+
+def test_every_place_that_asks_a_store_was_made_to_ask(asked: dict[Shape, set[str]]) -> None:
+    places = {place for several in asked.values() for place in several}
+    assert shapes.sites() - places == set()
+
+
+def test_every_shape_has_its_index(asked: dict[Shape, set[str]]) -> None:
+    assert [str(shape) for shape in asked if needs_index(shape)] == []
+    assert SHAPES.faults() == []
+
+
+def test_every_index_has_its_query(asked: dict[Shape, set[str]]) -> None:
+    """An index that nobody uses is paid for with every write."""
+    composite, single, _ = shapes.declared()
+    used = {index for shape in asked for index in shapes.indexes_for(shape)}
+    assert sorted((composite | single) - used) == []
+
+
+def test_every_collection_is_exempt_from_automatic_indexes(
+    asked: dict[Shape, set[str]],
+) -> None:
+    assert {shape.collection for shape in asked} <= shapes.declared()[2]
+
+
+@pytest.mark.parametrize(
+    ("query", "needed"),
+    [
+        (Query("jobs"), False),
+        (Query("jobs", (("state", "in", ["a"]),)), False),
+        (Query("jobs", (("kind", "==", "a"),)), True),
+        (Query("jobs", (("kind", "==", "a"), ("due_at", "<", 1)), (("due_at", "asc"),)), False),
+        (Query("jobs", (("kind", "==", "a"), ("due_at", "<", 1)), (("due_at", "desc"),)), True),
+        (Query("jobs", (("state", "==", "a"), ("due_at", "<", 1)), (("due_at", "asc"),)), True),
+        (Query("devices", (("scopes", "contains", "a"),)), False),
+        (Query("devices", (("scopes", "==", "a"),)), True),
+        (Query("new_collection", (("anything", "==", "a"),)), False),
+        (Query("new_collection", (("anything", "==", "a"),), (("other", "asc"),)), True),
+    ],
+    ids=lambda value: str(Shape.of(value)) if isinstance(value, Query) else None,
+)
+def test_a_shape_without_its_index_is_seen(query: Query, needed: bool) -> None:
+    assert needs_index(Shape.of(query)) is needed

@@ -1,0 +1,167 @@
+"""What is deployed starts: the archive, in an environment made from requirements.txt alone.
+
+The virtual environment is made once for a state of requirements.txt and kept in the user's cache;
+making it takes half a minute. Every function is started as on Google Cloud: the same server,
+the variables that Terraform sets, none of this machine's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+import zipfile
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from infra.ci import package
+from infra.local.processes import free_port
+from shared import settings
+from shared.settings import Settings
+from tests.conftest import absent
+from tests.infra import deployed
+from tests.infra.deployed import FUNCTIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Longest wait for a start on a loaded machine, seconds.
+PATIENCE_SECONDS = 60.0
+
+#: What docs/operations.md says of sizes, bytes: Google's bound for sources is 100 MB.
+MOST_ARCHIVE_BYTES = 500_000
+MOST_INSTALLED_BYTES = 300 * 2**20
+
+
+@pytest.fixture(scope="session")
+def clean_python() -> Path:
+    """A Python that has requirements.txt installed, and nothing else."""
+    wanted = (ROOT / "requirements.txt").read_bytes()
+    digest = hashlib.sha256(wanted + sys.version.encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dermadetect-tests"
+    folder = cache / f"clean-{digest}"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=cache))
+        venv.create(made, with_pip=True)
+        command = ["-m", "pip", "install", "-q", "--no-compile", "-r", ROOT / "requirements.txt"]
+        done = subprocess.run(
+            [made / "bin" / "python", *command], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            shutil.rmtree(made)
+            absent(f"pip cannot install requirements.txt: {done.stderr[-500:]}")
+        for old in cache.glob("clean-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # another session was faster
+            made.rename(folder)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive, unpacked as the platform does it."""
+    folder = tmp_path_factory.mktemp("deployed")
+    package.pack(folder / "source.zip")
+    with zipfile.ZipFile(folder / "source.zip") as archive:
+        archive.extractall(folder / "workspace")
+    return folder / "workspace"
+
+
+def status_of(port: int, path: str) -> int | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def test_every_function_starts_with_the_deployed_environment_and_nothing_else(
+    clean_python: Path, workspace: Path
+) -> None:
+    started = {}
+    for name, function in FUNCTIONS.items():
+        port = free_port()
+        log = workspace.parent / f"{name}.log"
+        with log.open("wb") as out:
+            child = subprocess.Popen(
+                [clean_python, "-m", "functions_framework", "--target", name],
+                cwd=workspace,
+                env={"PATH": os.defpath, **deployed.environment(function, port)},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        started[name] = (child, port, log)
+    try:
+        until = time.monotonic() + PATIENCE_SECONDS
+        for name, (child, port, log) in started.items():
+            path = "/health" if name == "status" else "/no-such-path"
+            while (answer := status_of(port, path)) is None:
+                assert child.poll() is None, (name, log.read_text())
+                assert time.monotonic() < until, (name, log.read_text())
+                time.sleep(0.1)
+            # our own answer to a path that is none, or the framework's to what is no event
+            expected = {"http": 404, "schedule": 404, "push": 405}[FUNCTIONS[name].trigger]
+            assert answer == (200 if name == "status" else expected), (name, log.read_text())
+    finally:
+        for child, _, _ in started.values():
+            child.terminate()
+        for child, _, _ in started.values():
+            child.wait(30)
+
+
+@pytest.mark.parametrize("model", [False, True])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_deployed_environment_makes_sense(name: str, model: bool) -> None:
+    environ = deployed.environment(FUNCTIONS[name], 8080, model=model)
+    chosen = settings.load(environ)
+    assert (chosen.record_store, chosen.job_queue) == ("firestore", "pubsub")
+    assert chosen.model == ("vertex" if model else "scripted")
+    assert chosen.key_store == "secret_manager"
+    known = {spec.name.upper() for spec in fields(Settings)} | {"THREADS", *deployed.PLATFORM}
+    assert set(environ) <= known
+
+
+def test_nothing_is_imported_that_is_not_installed_for_functions(
+    clean_python: Path, workspace: Path
+) -> None:
+    """Every module of the archive can be imported, also those that are loaded late."""
+    code = (
+        "import importlib, json, os, pathlib\n"
+        "names = [str(p.with_suffix('')).replace('/', '.') for f in ('shared', 'functions')"
+        " for p in sorted(pathlib.Path(f).rglob('*.py')) if p.name != '__init__.py']\n"
+        "[importlib.import_module(name) for name in names]\n"
+        "print(json.dumps(len(names)))"
+    )
+    done = subprocess.run(
+        [clean_python, "-c", f"import sys; sys.path.insert(0, '.')\n{code}"],
+        cwd=workspace,
+        env={"PATH": os.defpath, **deployed.environment(FUNCTIONS["accounts"], 8080)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) > 50
+
+
+def test_sizes_are_as_small_as_the_page_says(clean_python: Path, workspace: Path) -> None:
+    assert (workspace.parent / "source.zip").stat().st_size < MOST_ARCHIVE_BYTES
+    installed = sum(
+        path.stat().st_size
+        for path in (clean_python.parents[1] / "lib").rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and "pip" not in path.parts
+    )
+    assert installed < MOST_INSTALLED_BYTES

@@ -1,0 +1,107 @@
+"""The checkers of the folder that INFRA_TOOLS names find nothing.
+
+They hold Terraform against the provider's own schema and cloudbuild.yaml against Cloud Build's
+message, without a registry and without Google Cloud. The Makefile names the folder beside the
+repository; absent, these tests are skipped at a desk and fail in CI.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import absent
+from tests.infra.hcl import ENVIRONMENTS, ROOT, TERRAFORM, read
+
+#: Longest a checker may take on a loaded machine, seconds.
+TIMEOUT_SECONDS = 240
+
+
+def tool(name: str) -> Path:
+    """A checker, or a skip at a desk and a failure in CI."""
+    folder = os.environ.get("INFRA_TOOLS", "")
+    path = (ROOT / folder / name).resolve()
+    if not folder or not path.is_file():
+        absent(f"no {name}: INFRA_TOOLS names no folder with it")
+    return path
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env={**os.environ, "CHECKPOINT_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_SECONDS,
+    )
+
+
+def test_the_configuration_fits_the_provider_s_schema() -> None:
+    done = run(sys.executable, tool("tfcheck"), TERRAFORM)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_pipelines_fit_cloud_build_s_message() -> None:
+    done = run(sys.executable, tool("cloudbuildcheck"), "cloudbuild.yaml", "infra/ci/builder.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("what", ["validate", "test"])
+def test_terraform_itself_takes_the_configuration(what: str) -> None:
+    checker = tool("tfvalidate")
+    if shutil.which("terraform") is None:
+        absent("terraform is not installed")
+    done = run(checker, TERRAFORM, what)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if what == "test":
+        assert "0 failed" in done.stdout
+
+
+def test_the_plans_that_are_tested_are_those_of_the_environments() -> None:
+    tested = {
+        name: block["variables"][0]
+        for run in read(TERRAFORM / "tests" / "environments.tftest.hcl")["run"]
+        for name, block in run.items()
+    }
+    assert tested == {path.name: read(path / "terraform.tfvars") for path in ENVIRONMENTS}
+
+
+def test_with_a_registry_in_reach_terraform_init_and_validate_pass(tmp_path: Path) -> None:
+    if shutil.which("terraform") is None:
+        absent("terraform is not installed")
+    shutil.copytree(
+        TERRAFORM,
+        tmp_path / "terraform",
+        ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl"),
+    )
+    shutil.copytree(
+        ROOT / "infra", tmp_path / "infra", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    command = ["terraform", f"-chdir={tmp_path / 'terraform'}"]
+    environ = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_REGISTRY_CLIENT_TIMEOUT": "5"}
+    environ["TF_REGISTRY_DISCOVERY_RETRY"] = "0"
+
+    def terraform(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *words],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
+        )
+
+    made = terraform("init", "-backend=false", "-input=false", "-no-color")
+    if made.returncode != 0 and "registry" in made.stderr:
+        # Not a failure in CI: cloudbuild.yaml does the same in an image that reaches it.
+        pytest.skip("terraform reaches no registry")
+    assert made.returncode == 0, made.stderr
+    checked = terraform("validate", "-no-color")
+    assert checked.returncode == 0, checked.stdout + checked.stderr

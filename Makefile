@@ -45,6 +45,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m shared.settings > .env.example
 	$(RUN) -m shared.openapi > infra/openapi.json
 	$(RUN) -m shared.schema_js > infra/schema.js
+	$(RUN) -m shared.ai.analysis > docs/ai-analysis.schema.json
 
 $(VENV)/.runtime: requirements.txt
 	$(PYTHON) -m venv $(VENV)

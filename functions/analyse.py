@@ -12,12 +12,21 @@ import functions_framework
 from cloudevents.http import CloudEvent
 
 from shared import telemetry, wiring
+from shared.errors import Fault
 from shared.jobs.bells import bell_of
 from shared.products.dermadetect import ANALYSE
 
 SETTINGS = wiring.begin()
 
 log = logging.getLogger("shared.jobs.analyse")
+
+
+def notify() -> None:
+    """Tell who waits for what was just finished; what fails here is left to the sweeper."""
+    try:
+        wiring.courier().deliver()
+    except Fault as error:  # the bell itself was answered
+        log.warning("notices left to the sweeper", extra={"code": error.code})
 
 
 @functions_framework.cloud_event
@@ -33,4 +42,5 @@ def analyse(event: CloudEvent) -> None:
             said = {"event": event["id"], "job": bell.job_id, "states": report.states}
             log.info("jobs", extra=said)
     finally:
+        notify()
         telemetry.answered()

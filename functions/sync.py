@@ -21,6 +21,7 @@ from shared.accounts import membership, tokens
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller
 from shared.errors import (
+    Contended,
     Fault,
     Forbidden,
     InvalidRequest,
@@ -30,6 +31,7 @@ from shared.errors import (
 )
 from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell
 from shared.jobs.restore import undelete
+from shared.jobs.show import readable_job, shown_job
 from shared.killpoints import reach
 from shared.sync import batch, digest, inbox, ledger, record, watermelon
 from shared.sync.exchange import Outcome
@@ -349,6 +351,36 @@ _SHOWN_OF_DEVICES = (
 )
 
 
+def register_token(call: Call) -> Response:
+    """Where the caller's phone can be woken; null: nowhere any more."""
+    caller, _ = _phone(call)
+    body, _ = call.json()
+    token = body.get("token", "") if isinstance(body, dict) else ""
+    if token is not None and not (
+        isinstance(token, str) and token.isprintable() and 0 < len(token) <= ledger.LONGEST_TOKEN
+    ):
+        raise InvalidRequest("token must be the phone's push token, or null.", field="token")
+    own = membership.key(caller.user_id)
+    held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
+    for tries_left in (2, 1, 0):
+        try:
+            ledger.register(wiring.store(), caller, held.scopes, token, wiring.clock_ms())
+        except Contended:
+            if not tries_left:
+                raise
+        else:
+            break
+    return answer({"device": caller.device, "registered": token is not None}, call=call)
+
+
+def show_job(call: Call) -> Response:
+    """A job's state, to those who may read what it is about; by its id or that of its record."""
+    caller = authenticate(call)
+    job, role = readable_job(wiring.store(), caller, call.arguments["id"])
+    call.notes |= {"user": caller.user_id, "job": job.id}
+    return answer(shown_job(job, role), call=call)
+
+
 def list_inbox(call: Call) -> Response:
     """What could not be stored and somebody should look at, in the caller's scopes."""
     caller, scopes = _supervisor(call, Action.INBOX)
@@ -429,6 +461,8 @@ ROUTES = (
     Route("POST", "/api/v1/sync", watermelon_push),
     Route("GET", "/api/v1/sync/digest", sync_digest),
     Route("GET", "/api/v1/devices", devices),
+    Route("POST", "/api/v1/devices/token", register_token),
+    Route("GET", "/api/v1/jobs/{id}", show_job),
     Route("GET", "/api/v1/inbox", list_inbox),
     Route("POST", "/api/v1/inbox/{id}/close", close_inbox),
     Route("POST", "/api/v1/undelete", undelete_record),

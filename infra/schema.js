@@ -23,6 +23,7 @@ module.exports = {
         {"name": "ai_analysis", "type": "string", "isOptional": true},
         {"name": "status", "type": "string", "isOptional": true},
         {"name": "risk_level", "type": "string", "isOptional": true},
+        {"name": "rules", "type": "string", "isOptional": true},
         {"name": "image_keys", "type": "string", "isOptional": true},
         {"name": "image_urls", "type": "string", "isOptional": true},
         {"name": "scope_id", "type": "string", "isOptional": true, "isIndexed": true},

@@ -30,7 +30,9 @@
     ├── QueueUnavailable           503 a doorbell could not be rung; the sweeper rings later
     ├── ModelFault                 the language model
     │   ├── ModelBusy              try again later (408, 429, 5xx, timeout, network)
+    │   ├── ModelPaused            nobody was asked: the day's cap is reached, or the model rests
     │   └── ModelRefused           trying again cannot help (400, 404, contract broken)
+    ├── NotifyFault                a phone could not be notified
     └── ConfigurationFault         a setting is missing or absurd; named at start
 
 Messages say what to do next and never carry patient data, so they may be logged and shown.
@@ -45,12 +47,14 @@ class Fault(Exception):
     """Something went wrong that we know how to answer.
 
     `code` is stable and part of the API; `message` is for people and may change.
-    `field` names the offending part of the request; `retry_after_s` is in seconds.
+    `field` names the offending part of the request; `retry_after_s` is in seconds. `attempted` is
+    false for what costs a job no attempt, since nothing was tried.
     """
 
     code = "internal"
     status = 500
     retryable = False
+    attempted = True
 
     def __init__(
         self,
@@ -302,10 +306,25 @@ class ModelBusy(ModelFault):
     retryable = True
 
 
+class ModelPaused(ModelFault):
+    """Nobody was asked: the day's cap is reached, or the model rests after faults. Not an attempt."""
+
+    code = "model_resting"
+    retryable = True
+    attempted = False
+
+
 class ModelRefused(ModelFault):
     """A lasting fault: the request is refused, or the answer breaks the contract after a repair."""
 
     code = "model_refused"
+
+
+class NotifyFault(Fault):
+    """A phone could not be notified. The sync brings the same news; nothing is lost."""
+
+    code = "notify_failed"
+    status = 502
 
 
 class ConfigurationFault(Fault):

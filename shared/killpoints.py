@@ -27,6 +27,7 @@ POINTS = (
     "transfer.batch",  # some children moved, others not
     "restore.batch",  # some children brought back, others not
     "sweep.rung",  # one bell of a sweep rung
+    "notice.taken",  # a notice taken, nobody told
 )
 
 _armed: Path | None = None

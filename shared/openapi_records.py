@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.ai import analysis
+from shared.ai import analysis, rules
 from shared.codes import RECORD_CODES
 from shared.openapi_parts import (
     ID,
@@ -57,7 +57,8 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
 
 #: Objects of the server whose shape is published.
 MAPS: dict[str, Schema] = {
-    "ai_analysis": {"anyOf": [ref("AiAnalysis"), ref("AiAnalysisBeforeReview")]}
+    "ai_analysis": {"anyOf": [ref("AiAnalysis"), ref("AiAnalysisBeforeReview")]},
+    "rules": rules.SCHEMA,
 }
 
 

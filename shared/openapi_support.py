@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared import errors
 from shared.codes import RECORD_CODES
+from shared.jobs.job import STATES
 from shared.openapi_parts import (
     BODY,
     COUNT,
@@ -22,7 +23,7 @@ from shared.openapi_parts import (
     segment,
 )
 from shared.settings import Settings
-from shared.sync import inbox
+from shared.sync import inbox, ledger
 from shared.sync.collection import Product
 
 _KNOWN = (errors.Unauthenticated, errors.StoreUnavailable)
@@ -57,6 +58,44 @@ OPERATIONS: tuple[Operation, ...] = (
         answer="Devices",
         faults=_ALLOWED,
         parameters=("Failing", "RequestId"),
+        answer_headers=_OF_AN_ANSWER,
+    ),
+    Operation(
+        "POST",
+        "/api/v1/devices/token",
+        "registerToken",
+        "sync",
+        "Say where the phone can be woken",
+        "The push token of Firebase Cloud Messaging, at each start of the app and whenever it changes; "
+        "null when the user logs out. When an analysis is there, the phone is poked once to sync, and "
+        "a doctor's shows a notification without a word about the case. Syncing by itself brings the "
+        "same news, so nothing depends on it.",
+        answers="It is kept with the phone's entry.",
+        answer="TokenRegistered",
+        body="TokenRequest",
+        faults=(
+            errors.InvalidJson,
+            errors.InvalidRequest,
+            *_KNOWN,
+            *BODY,
+            errors.Contended,
+        ),
+        parameters=("DeviceId", "RequestId", "ContentEncoding"),
+        answer_headers=_OF_AN_ANSWER,
+        never=("time_in_milliseconds", "time_in_seconds"),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/jobs/{id}",
+        "getJob",
+        "sync",
+        "Where a job stands",
+        "For those who may read the record that it is about; everybody else gets 404. Syncing brings "
+        "the same by `medgemma_queue` and `ai_analysis`: this is for a screen that waits.",
+        answers="The job.",
+        answer="Job",
+        faults=(*_KNOWN, errors.NotFound),
+        parameters=("JobId", "RequestId"),
         answer_headers=_OF_AN_ANSWER,
     ),
     Operation(
@@ -126,6 +165,11 @@ PARAMETERS: dict[str, Schema] = {
         {"type": "string", "enum": ["1", "true", "0", "false"]},
         "1: only phones with a problem.",
     ),
+    "JobId": segment(
+        "id",
+        {"type": "string", "minLength": 1, "maxLength": 300},
+        "Of the job, or of its row in `medgemma_queue`.",
+    ),
     "EntryId": segment("id", dict(ID), "`id` of the entry, as the inbox lists it."),
 }
 
@@ -145,6 +189,20 @@ def schemas(product: Product) -> dict[str, Schema]:
             "description": "Phones of the teams that the caller supervises.",
         },
         "Device": _device(product),
+        "TokenRequest": {
+            **fixed(
+                token=says(
+                    or_null({"type": "string", "minLength": 1, "maxLength": ledger.LONGEST_TOKEN}),
+                    "The phone's push token; null: do not wake it.",
+                ),
+            ),
+            "description": "Where the phone can be woken.",
+        },
+        "TokenRegistered": {
+            **fixed(device=dict(ID), registered=says(_FLAG, "Whether the phone can be woken.")),
+            "description": "What is kept of the phone.",
+        },
+        "Job": _job(),
         "Inbox": {
             **fixed(entries=list_of(ref("InboxEntry"), "The oldest first.")),
             "description": "What waits for somebody to look at it.",
@@ -237,6 +295,40 @@ def _device(product: Product) -> Schema:
         "description": "A phone, as the server last met it. It counts as a problem if it failed, "
         f"was silent for {Settings().silent_days} days, could not deliver a record, or has a wrong "
         "clock.",
+    }
+
+
+def _job() -> Schema:
+    state: Schema = {"type": "string", "enum": list(STATES)}
+    step = fixed(
+        state=state,
+        at=_MOMENT,
+        fault=says(or_null(TEXT), "Code of what went wrong before it."),
+    )
+    return {
+        **fixed(
+            id=says(TEXT, "The job's id."),
+            kind=says(TEXT, "What it does: `analyse`, or a chore of the server."),
+            table=says(TEXT, "The table of the record that it is about."),
+            record_id=says(TEXT, "The record's id."),
+            state=says(
+                state,
+                "`parked` and `failed`: no analysis; a doctor reads the case without one. `stale`: the "
+                "record changed, another job reads it.",
+            ),
+            final=says(_FLAG, "Whether nothing more will happen by itself."),
+            attempts=says(COUNT, "Attempts so far."),
+            created_at=says(_MOMENT, "When it was stored, ms."),
+            next_attempt_at=says(
+                or_null(_MOMENT), "When it is tried next, ms; null unless queued."
+            ),
+            history={
+                "type": ["array", "null"],
+                "items": step,
+                "description": "Each step; null for health workers.",
+            },
+        ),
+        "description": "A job, as the caller may see it.",
     }
 
 

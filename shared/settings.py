@@ -57,7 +57,7 @@ class Settings:
     model: str = _setting(
         "scripted",
         "Who analyses red cases. The scripted model has no clinical value and says so.",
-        choices=("scripted", "vertex"),
+        choices=("scripted", "vertex", "openai_compatible"),
     )
     key_store: str = _setting(
         "files",
@@ -212,6 +212,60 @@ class Settings:
         choices=("default", "anonymous"),
     )
 
+    model_url: str = _setting(
+        "",
+        "Where MODEL=openai_compatible asks (vLLM, Ollama): https, or this machine, like "
+        "http://127.0.0.1:11434/v1.",
+    )
+    model_name: str = _setting("", "The model's name on the server at MODEL_URL.")
+    model_api_key: str = _setting("", "The key of the server at MODEL_URL, if any.", secret=True)
+    model_failures: int = _setting(
+        5, "Failures in a row after which the model is left alone for a while.", low=1, high=1000
+    )
+    model_rest_seconds: float = _setting(
+        60.0, "How long the model is left alone, seconds.", low=0.1, high=3600
+    )
+    daily_cost_cap: float = _setting(
+        0.0,
+        "What the model may cost a day (UTC), by the prices below; analyses beyond it wait. 0: no cap.",
+        low=0,
+        high=1e6,
+    )
+    price_asked: float = _setting(
+        0.0, "Price of a million tokens of questions, any currency.", low=0, high=1e4
+    )
+    price_answered: float = _setting(
+        0.0, "Price of a million tokens of answers, same currency.", low=0, high=1e4
+    )
+    price_hour: float = _setting(
+        0.0, "Price of an hour of answering, for endpoints paid by the hour.", low=0, high=1e4
+    )
+
+    siglip_endpoint: str = _setting(
+        "",
+        "MedSigLIP's endpoint in VERTEX_LOCATION, for a second look at photos that the phone did not "
+        "score; empty: none.",
+    )
+    triage_red_from: float = _setting(
+        0.0, "Score from which a second look is red, calibrated; 0: it says nothing.", low=0, high=1
+    )
+    triage_yellow_from: float = _setting(
+        0.0, "Score from which a second look is yellow; 0: it says nothing.", low=0, high=1
+    )
+
+    notifier: str = _setting(
+        "log",
+        "Who pokes phones and notifies doctors when an analysis is there: nobody (a log line), or "
+        "Firebase Cloud Messaging.",
+        choices=("log", "fcm"),
+    )
+    fcm_url: str = _setting("", "Another address of FCM (tests); empty: Google's.")
+    fcm_credentials: str = _setting(
+        "default",
+        "Who calls FCM: the function's own account, or nobody (a local test server).",
+        choices=("default", "anonymous"),
+    )
+
     kill_folder: str = _setting(
         "",
         "Tests only: where the name of the next point to die at is found (shared/killpoints.py).",
@@ -243,6 +297,8 @@ class Settings:
                 ("MODEL=vertex", self.model == "vertex"),
                 ("KEY_STORE=secret_manager", self.key_store == "secret_manager"),
                 ("TRACE_EXPORTER=cloud_trace", self.trace_exporter == "cloud_trace"),
+                ("NOTIFIER=fcm", self.notifier == "fcm"),
+                ("SIGLIP_ENDPOINT", bool(self.siglip_endpoint)),
             )
             if chosen
         ]
@@ -250,6 +306,11 @@ class Settings:
             raise _absurd("GOOGLE_CLOUD_PROJECT", f"is needed with {google[0]}")
         if self.model == "vertex" and not self.vertex_endpoint:
             raise _absurd("VERTEX_ENDPOINT", "is needed with MODEL=vertex")
+        for name in ("model_url", "model_name"):
+            if self.model == "openai_compatible" and not getattr(self, name):
+                raise _absurd(name.upper(), "is needed with MODEL=openai_compatible")
+        if self.daily_cost_cap and not (self.price_asked or self.price_answered or self.price_hour):
+            raise _absurd("DAILY_COST_CAP", "needs PRICE_ASKED, PRICE_ANSWERED or PRICE_HOUR")
         if not re.fullmatch(r"(\d{1,6}(\.\d{1,6}){0,3})?", self.min_app_version):
             raise _absurd("MIN_APP_VERSION", "must be numbers like 1.4.0")
         if self.kill_folder and self.k_service:
@@ -264,7 +325,7 @@ class Settings:
             raise _absurd("OIDC_AUDIENCE", "is needed with OIDC_ISSUER")
         if self.oidc_issuer and self.oidc_issuer == self.token_issuer:
             raise _absurd("OIDC_ISSUER", "must not be TOKEN_ISSUER")
-        for name in ("token_jwks_url", "oidc_issuer", "oidc_jwks_url"):
+        for name in ("token_jwks_url", "oidc_issuer", "oidc_jwks_url", "model_url", "fcm_url"):
             if not re.fullmatch(_HTTPS, getattr(self, name)):
                 raise _absurd(name.upper(), "must be an https address")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):

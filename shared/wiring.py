@@ -23,8 +23,11 @@ from shared.accounts.keys import (
 )
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
+from shared.ai.breaker import Breaker
 from shared.ai.gateway import Gateway
 from shared.ai.model import Answer, Model, Question
+from shared.ai.spending import Prices, Purse
+from shared.ai.triage import ZeroShot
 from shared.audit import Sealer
 from shared.errors import ConfigurationFault
 from shared.jobs.cascade import KIND as CASCADE
@@ -37,6 +40,7 @@ from shared.jobs.runner import Runner, Task
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
+from shared.notify.notice import Courier, LogNotifier, Notifier
 from shared.products.dermadetect import ACCOUNTS, ANALYSE, PRODUCT
 from shared.settings import Settings, current
 from shared.sync.collection import Product
@@ -292,6 +296,12 @@ def model() -> Model:
             api_endpoint=chosen.vertex_api_endpoint,
             credentials=chosen.vertex_credentials,
         )
+    if chosen.model == "openai_compatible":
+        from shared.adapters.openai_compatible import OpenAiCompatibleModel
+
+        return OpenAiCompatibleModel(
+            url=chosen.model_url, model=chosen.model_name, api_key=chosen.model_api_key
+        )
     from shared.adapters.scripted import ScriptedModel
 
     return ScriptedModel()
@@ -301,11 +311,51 @@ def model() -> Model:
 def gateway() -> Gateway:
     """The way to the model."""
     chosen = settings()
+    cap = chosen.daily_cost_cap
     return Gateway(
-        _TracedModel(model()),
+        Breaker(
+            _TracedModel(model()),
+            failures=chosen.model_failures,
+            rest_seconds=chosen.model_rest_seconds,
+        ),
         max_tokens=chosen.model_max_tokens,
         timeout_seconds=chosen.model_timeout_seconds,
+        prices=Prices(chosen.price_asked, chosen.price_answered, chosen.price_hour),
+        purse=Purse(store(), cap, clock_ms) if cap else None,
     )
+
+
+@cache
+def second_look() -> ZeroShot:
+    """The zero-shot triage; without an endpoint it says so."""
+    chosen = settings()
+    if not chosen.siglip_endpoint:
+        return ZeroShot(None)
+    from shared.adapters.vertex import VertexEmbedder
+
+    embedder = VertexEmbedder(
+        project=chosen.google_cloud_project,
+        location=chosen.vertex_location,
+        endpoint=chosen.siglip_endpoint,
+        api_endpoint=chosen.vertex_api_endpoint,
+        credentials=chosen.vertex_credentials,
+    )
+    thresholds = {"red": chosen.triage_red_from, "yellow": chosen.triage_yellow_from}
+    return ZeroShot(embedder, {name: low for name, low in thresholds.items() if low})
+
+
+@cache
+def courier() -> Courier:
+    """Pokes phones and notifies doctors."""
+    chosen = settings()
+    notifier: Notifier = LogNotifier()
+    if chosen.notifier == "fcm":
+        from shared.adapters.fcm import FcmNotifier
+
+        notifier = FcmNotifier(
+            chosen.google_cloud_project, url=chosen.fcm_url, credentials=chosen.fcm_credentials
+        )
+    return Courier(store(), notifier, clock_ms)
 
 
 @cache
@@ -364,6 +414,7 @@ def runner() -> Runner:
             gateway,
             longest_seconds=chosen.model_timeout_seconds * _CALLS_AN_ATTEMPT,
             clock=clock_ms,
+            second_look=second_look,
         ),
         CASCADE: Cascade(store(), product(), clock_ms),
         RESTORE: Restore(store(), product(), clock_ms),
@@ -386,6 +437,8 @@ def sweeper() -> Sweeper:
         own_kinds=(CASCADE, TRANSFER, RESTORE),
         clock=clock_ms,
         rounds={
+            "late": runner().tell_late,
+            "notices": courier().deliver,
             "purged": Purger(store(), product(), keep_days=settings().retention_days).purge,
             "sealed": Sealer(store()).seal,
         },

@@ -36,7 +36,7 @@ README, API = ROOT / "README.md", ROOT / "docs" / "api.md"
 GUIDE = ROOT / "docs" / "mobile-guide.md"
 ARCHITECTURE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "architecture.svg"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-REVIEW = ROOT / "docs" / "review.md"
+REVIEW, AI = ROOT / "docs" / "review.md", ROOT / "docs" / "ai.md"
 SECURITY, PRIVACY = ROOT / "docs" / "security.md", ROOT / "docs" / "privacy.md"
 DOCUMENTS = [
     README,
@@ -44,6 +44,7 @@ DOCUMENTS = [
     API,
     GUIDE,
     REVIEW,
+    AI,
     ARCHITECTURE,
     SECURITY,
     PRIVACY,

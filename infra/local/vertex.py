@@ -18,6 +18,11 @@ VERTEX_LOCATION and VERTEX_DEDICATED keep their defaults. Where the environment 
 `requests` in that process, so set it for that process alone. Processes that do not analyse need
 none of these.
 
+The same server speaks two more formats, so that every adapter of a model is tried over a wire:
+`/v1/chat/completions` as OpenAI, vLLM and Ollama speak it (`MODEL=openai_compatible`,
+`MODEL_URL=https://localhost:8963/v1`), and embeddings as MedSigLIP's container gives them (instances
+with `text` or `image`; made of the input's hash, they mean nothing).
+
 It serves `GetEndpoint` (with `dedicatedEndpointDns` and `createTime`; without the latter the client
 asks again before every prediction) and `:predict` with `@requestFormat: chatCompletions`. The
 client goes to the dedicated name with https whatever is configured, hence TLS with a certificate of
@@ -28,6 +33,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import ipaddress
 import json
 import re
@@ -52,7 +58,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from shared.adapters.scripted import ScriptedModel
-from shared.ai.model import Image, Model, Question
+from shared.ai.model import Answer, Image, Model, Question
 from shared.errors import ModelBusy, ModelFault
 
 #: Longest request body taken, bytes; a little over the 10 MB of real dedicated endpoints.
@@ -60,6 +66,7 @@ MAX_BODY_BYTES = 12_000_000
 #: Seconds a question to the model behind may take. The client's own timeout is usually shorter.
 MODEL_SECONDS = 120.0
 
+_CHAT = "/v1/chat/completions"
 _ENDPOINT = re.compile(r"/v1/(projects/[^/]+/locations/[^/]+/endpoints/[^/:]+)(:predict)?")
 
 
@@ -73,6 +80,7 @@ class Fault:
     body: bytes = b""
     retry_after: str | None = None
     close: bool = False
+    content_type: str = ""
 
 
 def status(code: int, *, retry_after: str | None = None, body: str | None = None) -> Fault:
@@ -105,9 +113,15 @@ def drip(seconds: float, *, close: bool = False) -> Fault:
     return Fault("drip", seconds=seconds, close=close)
 
 
-def reply(body: bytes | str) -> Fault:
-    """Answer 200 with exactly this body."""
-    return Fault("reply", body=body.encode() if isinstance(body, str) else body)
+def reply(body: bytes | str, *, content_type: str = "") -> Fault:
+    """Answer 200 with exactly this body, as this type (default: JSON)."""
+    data = body.encode() if isinstance(body, str) else body
+    return Fault("reply", body=data, content_type=content_type)
+
+
+def flood(size: int) -> Fault:
+    """Answer 200 with so many bytes, for as long as anybody reads them."""
+    return Fault("flood", status=size)
 
 
 class VertexServer:
@@ -139,6 +153,7 @@ class VertexServer:
         self.faults: deque[Fault] = deque(faults)
         self.endpoint_faults: deque[Fault] = deque()
         self.requests: list[dict[str, Any]] = []
+        self.flooded = 0  #: bytes that a flood got rid of
         self.wire: list[bytes] = []  #: request line, headers and body of every request
         self.endpoint_reads = 0
         self._keep = keep_requests
@@ -170,6 +185,7 @@ class VertexServer:
         self.faults.clear()
         self.endpoint_faults.clear()
         self.requests.clear()
+        self.flooded = 0
         self.wire.clear()
         self.endpoint_reads = 0
 
@@ -227,6 +243,9 @@ class VertexServer:
         """Status, body and Retry-After of a prediction that goes well or fails in the model."""
         if self._keep:
             self.requests.append(body)
+        embedded = _embeddings(body)
+        if embedded is not None:
+            return 200, {"predictions": embedded, "deployedModelId": "2"}, None
         try:
             question = _question(body)
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -237,7 +256,24 @@ class VertexServer:
             return 429, _error(429, error.message), error.retry_after_s
         except ModelFault as error:
             return 400, _error(400, error.message), None
-        completion = {
+        if "instances" not in body:
+            return 200, self._completion(answer), None
+        completion = self._completion(answer)
+        return (
+            200,
+            {
+                "predictions": completion if self.predictions == "object" else [completion],
+                "deployedModelId": "1",
+                "model": "projects/0/locations/local/models/scripted",
+                "modelDisplayName": answer.model,
+                "modelVersionId": answer.version,
+            },
+            None,
+        )
+
+    @staticmethod
+    def _completion(answer: Answer) -> dict[str, Any]:
+        return {
             "id": "chatcmpl-local",
             "object": "chat.completion",
             "created": 1767225600,
@@ -254,24 +290,37 @@ class VertexServer:
                 "completion_tokens": answer.completion_tokens,
                 "total_tokens": (answer.prompt_tokens or 0) + (answer.completion_tokens or 0),
             },
+            "system_fingerprint": answer.version,
         }
-        return (
-            200,
-            {
-                "predictions": completion if self.predictions == "object" else [completion],
-                "deployedModelId": "1",
-                "model": "projects/0/locations/local/models/scripted",
-                "modelDisplayName": answer.model,
-                "modelVersionId": answer.version,
-            },
-            None,
-        )
+
+
+def _embeddings(body: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """What MedSigLIP's container answers to texts and images; None if these are none."""
+    instances = body.get("instances")
+    if not isinstance(instances, list) or not all(
+        isinstance(each, dict) and ("text" in each) != ("image" in each) for each in instances
+    ):
+        return None
+    return [
+        {
+            "embedding": [byte / 255 - 0.5 for byte in hashlib.sha256(_bytes(each)).digest()],
+            "input_type": "text" if "text" in each else "image",
+            "model_temperature": 1.0,
+            "model_bias": -1.0,
+        }
+        for each in instances
+    ]
 
 
 def _question(body: dict[str, Any]) -> Question:
-    (instance,) = body["instances"]
-    if instance["@requestFormat"] != "chatCompletions":
-        raise ValueError("unknown @requestFormat")
+    if "instances" in body:
+        (instance,) = body["instances"]
+        if instance["@requestFormat"] != "chatCompletions":
+            raise ValueError("unknown @requestFormat")
+    else:
+        instance = body
+        if not instance["model"] or instance["stream"] is not False:
+            raise ValueError("no model is named, or the answer should be streamed")
     system, text, images = "", "", []
     for message in instance["messages"]:
         for part in message["content"]:
@@ -341,15 +390,17 @@ def _handler_for(vertex: VertexServer) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(length)
             self._record(raw)
             path = _ENDPOINT.fullmatch(self.path.partition("?")[0])
+            known = self.path == _CHAT or path is not None
             try:
                 body = json.loads(raw)
             except ValueError:
                 body = None
-            if path is None or not path[2] or not isinstance(body, dict):
-                self._send(404 if path is None else 400, _bytes(_error(400, "Not a prediction.")))
+            asks = self.path == _CHAT or (path is not None and bool(path[2]))
+            if not asks or not isinstance(body, dict):
+                self._send(400 if known else 404, _bytes(_error(400, "Not a prediction.")))
                 return
             fault = vertex.faults.popleft() if vertex.faults else None
-            if fault is not None and fault.kind in ("status", "reply"):
+            if fault is not None and fault.kind in ("status", "reply", "flood"):
                 vertex.requests.append(body)
                 self._misbehave(fault, b"")
                 return
@@ -369,7 +420,13 @@ def _handler_for(vertex: VertexServer) -> type[BaseHTTPRequestHandler]:
             if fault.kind == "status":
                 self._send(fault.status, fault.body, fault.retry_after)
             elif fault.kind == "reply":
-                self._send(200, fault.body)
+                self._head(200, len(fault.body), content_type=fault.content_type)
+                self.wfile.write(fault.body)
+            elif fault.kind == "flood":
+                self._head(200, fault.status)
+                while vertex.flooded < fault.status:
+                    self.wfile.write(b"x" * 65_536)
+                    vertex.flooded += 65_536
             elif fault.kind == "slow":
                 vertex.wait(fault.seconds)
                 self._send(200, answer)
@@ -394,12 +451,18 @@ def _handler_for(vertex: VertexServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def _head(
-            self, code: int, length: int, retry_after: str | None = None, *, close: bool = False
+            self,
+            code: int,
+            length: int,
+            retry_after: str | None = None,
+            *,
+            close: bool = False,
+            content_type: str = "",
         ) -> None:
             self.send_response(code)
             if close:
                 self.send_header("Connection", "close")
-            self.send_header("Content-Type", "application/json; charset=UTF-8")
+            self.send_header("Content-Type", content_type or "application/json; charset=UTF-8")
             self.send_header("Content-Length", str(length))
             if retry_after is not None:
                 self.send_header("Retry-After", retry_after)

@@ -26,11 +26,20 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from shared.ai.analysis import MODEL_DECLINED
-from shared.ai.model import Answer, Question
+from shared.adapters.chat import (
+    MAX_ANSWER_BYTES,
+    AnswerTooLong,
+    bounded_adapter,
+    by_status,
+    read_completion,
+    retry_after,
+    wire_messages,
+)
+from shared.ai.model import Answer, Image, Question
+from shared.ai.triage import Embedding
 from shared.errors import ConfigurationFault, ModelBusy, ModelFault, ModelRefused
 
 #: Longest wait for one answer, seconds; beyond it the client needs requests-toolbelt.
@@ -40,28 +49,17 @@ SHARED_TIMEOUT_SECONDS = 60.0
 #: Largest request, bytes: Google's limits for dedicated and shared endpoints.
 MAX_REQUEST_BYTES = 10_000_000
 MAX_SHARED_REQUEST_BYTES = 1_500_000
-#: Largest answer that is read, bytes. 8192 tokens are about 32 KB.
-MAX_ANSWER_BYTES = 1_000_000
 #: Longest wait for GetEndpoint, seconds; it is asked once per process.
 ENDPOINT_TIMEOUT_SECONDS = 15.0
-#: Bytes read from an answer at a time.
-_READ_BYTES = 65_536
-#: A server's Retry-After beyond this many seconds is not believed.
-_LONGEST_RETRY_AFTER = 3600.0
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _NUMBER = re.compile(r"[0-9A-Za-z_-]{1,128}")
 _NAME = re.compile(r"projects/([^/]+)/locations/([a-z0-9-]+)/endpoints/([0-9A-Za-z_-]{1,128})")
+#: Named in messages.
+_SERVER = "Vertex AI"
 _STATUS = re.compile(r"Status code:\s*(\d{3})")
 
-#: Statuses below 500 that pass: request timeout, too early, too many requests.
-_PASSING = frozenset({408, 425, 429})
-
 _importing = threading.Lock()
-
-
-class _AnswerTooLong(Exception):
-    """More than `MAX_ANSWER_BYTES` came."""
 
 
 class VertexModel:
@@ -110,11 +108,16 @@ class VertexModel:
     def ask(self, question: Question, timeout_seconds: float) -> Answer:
         """See `shared.ai.model.Model.ask`. Waits at most 120 s (60 s on a shared endpoint)."""
         began = time.monotonic()
+        prediction = self.predict([wire_instance(question)], timeout_seconds)
+        return _answer(prediction, int((time.monotonic() - began) * 1000))
+
+    def predict(self, instances: list[dict[str, Any]], timeout_seconds: float) -> Any:
+        """The client's prediction for some instances; faults and bounds are those of `ask`."""
+        began = time.monotonic()
         seconds = min(timeout_seconds, MAX_TIMEOUT_SECONDS)
         if not self._dedicated:
             seconds = min(seconds, SHARED_TIMEOUT_SECONDS)
-        instance = wire_instance(question)
-        self._check_size(instance)
+        self._check_size(instances)
         self._call.retry_after_s = None
         self._call.ends_at = began + seconds
         try:
@@ -122,8 +125,8 @@ class VertexModel:
             left = self._call.ends_at - time.monotonic()
             if left <= 0:
                 raise ModelBusy("Vertex AI took too long to describe the endpoint.")
-            prediction = endpoint.predict(
-                instances=[instance], use_dedicated_endpoint=self._dedicated, timeout=left
+            return endpoint.predict(
+                instances=instances, use_dedicated_endpoint=self._dedicated, timeout=left
             )
         except ModelFault:
             raise
@@ -132,11 +135,10 @@ class VertexModel:
             # all of them, what it does not know as refused.
             fault = fault_of(error, self._call.retry_after_s)
             raise fault from (error if _quotes_nothing(error) else None)
-        return _answer(prediction, int((time.monotonic() - began) * 1000))
 
-    def _check_size(self, instance: Mapping[str, Any]) -> None:
+    def _check_size(self, instances: list[dict[str, Any]]) -> None:
         limit = MAX_REQUEST_BYTES if self._dedicated else MAX_SHARED_REQUEST_BYTES
-        if len(json.dumps({"instances": [instance]})) > limit:
+        if len(json.dumps({"instances": instances})) > limit:
             raise ModelRefused(
                 f"The question is larger than the {limit} bytes that the endpoint takes; "
                 "send a smaller image or a link.",
@@ -201,14 +203,9 @@ class VertexModel:
 
 def wire_instance(question: Question) -> dict[str, Any]:
     """One instance of `:predict`: a chat request in OpenAI's shape, text before images."""
-    content: list[dict[str, Any]] = [{"type": "text", "text": question.text}]
-    content += [{"type": "image_url", "image_url": {"url": image.url}} for image in question.images]
     return {
         "@requestFormat": "chatCompletions",
-        "messages": [
-            {"role": "system", "content": [{"type": "text", "text": question.system}]},
-            {"role": "user", "content": content},
-        ],
+        "messages": wire_messages(question),
         "max_tokens": question.max_tokens,
         "temperature": question.temperature,
     }
@@ -219,68 +216,14 @@ def _bounded_session(credentials: Any, call: threading.local) -> Any:
 
     `call` holds the calling thread's `ends_at`, and receives its `retry_after_s`.
     """
-    import requests
     from google.auth.transport.requests import AuthorizedSession
-    from requests.adapters import HTTPAdapter
-    from urllib3.exceptions import HTTPError, ReadTimeoutError
-
-    def read(raw: Any) -> bytes:
-        left = call.ends_at - time.monotonic()
-        if left <= 0:
-            raise requests.ReadTimeout("The answer was not complete in time.")
-        # None once the server has said that it will close: then the request's own timeout holds
-        sock = getattr(raw.connection, "sock", None)
-        if sock is not None:
-            sock.settimeout(left)
-        return bytes(raw.read1(_READ_BYTES, decode_content=True))
-
-    class Bounded(HTTPAdapter):
-        def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-            response: Any = super().send(request, *args, **kwargs)
-            call.retry_after_s = _retry_after(response.headers.get("Retry-After"))
-            chunks, size = [], 0
-            try:
-                # read1 returns what one receive brought, so time is looked at between receives
-                while chunk := read(response.raw):
-                    size += len(chunk)
-                    if size > MAX_ANSWER_BYTES:
-                        raise _AnswerTooLong
-                    chunks.append(chunk)
-            except ReadTimeoutError as error:
-                raise requests.ReadTimeout("The answer stopped coming.") from error
-            except HTTPError as error:
-                raise requests.ConnectionError("The answer broke off.") from error
-            except BaseException:
-                response.close()
-                raise
-            response._content = b"".join(chunks)
-            response._content_consumed = True
-            return response
 
     session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
-    session.mount("https://", Bounded(pool_maxsize=32))
+    session.mount("https://", bounded_adapter(call, MAX_ANSWER_BYTES))
     return session
 
 
-def _retry_after(header: str | None) -> float | None:
-    """Seconds of a Retry-After header; None when absent, a date, or absurd."""
-    if header is None or not re.fullmatch(r"\s*\d{1,6}(\.\d{1,3})?\s*", header):
-        return None
-    seconds = float(header)
-    return seconds if seconds <= _LONGEST_RETRY_AFTER else None
-
-
 # --- errors ------------------------------------------------------------------------------------
-
-
-def _by_status(status: int | None, retry_after_s: float | None) -> ModelFault:
-    if status is not None and (status in _PASSING or status >= 500):
-        return ModelBusy(
-            f"Vertex AI answered {status}; the job tries again later.", retry_after_s=retry_after_s
-        )
-    return ModelRefused(
-        f"Vertex AI answered {status}; check the endpoint, its permissions and the request."
-    )
 
 
 def fault_of(error: Exception, retry_after_s: float | None = None) -> ModelFault:
@@ -305,7 +248,7 @@ def _table() -> tuple[_Row, ...]:
     from google.auth.exceptions import GoogleAuthError
 
     return (
-        (_AnswerTooLong, _too_long),
+        (AnswerTooLong, _too_long),
         (ImportError, _not_installed),
         # shared endpoints and GetEndpoint
         (api.RetryError, _passing),
@@ -351,7 +294,7 @@ def _api_call(error: Any, after: float | None) -> ModelFault:
     if status is None:  # gRPC's UNKNOWN has no HTTP status
         return _passing(error, after)
     headers = getattr(error.response, "headers", {})
-    return _by_status(status, after or _retry_after(headers.get("Retry-After")))
+    return by_status(_SERVER, status, after or retry_after(headers.get("Retry-After")))
 
 
 def _credentials(error: Any, after: float | None) -> ModelFault:
@@ -367,7 +310,9 @@ def _credentials(error: Any, after: float | None) -> ModelFault:
 def _bare(error: Exception, after: float | None) -> ModelFault:
     # matched at the start only: the text after it is the response's
     status = _STATUS.search(str(error)[:80])
-    return _unreadable(error, after) if status is None else _by_status(int(status[1]), after)
+    return (
+        _unreadable(error, after) if status is None else by_status(_SERVER, int(status[1]), after)
+    )
 
 
 def _unreadable(error: Exception, _after: float | None) -> ModelFault:
@@ -393,44 +338,53 @@ def _answer(prediction: Any, latency_ms: int) -> Answer:
     name = str(prediction.model_resource_name or "")
     if isinstance(completion, str):
         return Answer(completion, name, version, latency_ms)
+    return read_completion(completion, name, version, latency_ms, _unreadable(TypeError(), None))
+
+
+class VertexEmbedder:
+    """MedSigLIP on a Vertex AI endpoint (`shared.ai.triage.Embedder`).
+
+    Instances are `{"text": …}` and `{"image": {"input_bytes": …}}` or `{"image": {"image_url": …}}`;
+    each prediction is `{"embedding", "input_type", "model_temperature", "model_bias"}` or
+    `{"error": …}` (Google-Health/medsiglip, `serving/predictor.py`). Parameters as for `VertexModel`.
+    Answers are read up to `MAX_ANSWER_BYTES`: some 40 embeddings.
+    """
+
+    name = "medsiglip"
+
+    def __init__(self, **endpoint: Any) -> None:
+        self._endpoint = VertexModel(**endpoint)
+
+    def embed(
+        self, texts: Sequence[str], images: Sequence[Image], timeout_seconds: float
+    ) -> list[Embedding]:
+        """See `shared.ai.triage.Embedder.embed`."""
+        instances: list[dict[str, Any]] = [{"text": text} for text in texts]
+        instances += [{"image": _wire_image(image)} for image in images]
+        found = self._endpoint.predict(instances, timeout_seconds).predictions
+        if not isinstance(found, list) or len(found) != len(instances):
+            raise _unreadable_embedding()
+        return [_embedding(each) for each in found]
+
+
+def _wire_image(image: Image) -> dict[str, str]:
+    head, comma, data = image.url.partition(";base64,")
+    if comma and head.startswith("data:"):
+        return {"input_bytes": data}
+    return {"image_url": image.url}
+
+
+def _embedding(prediction: Any) -> Embedding:
     try:
-        choice = completion["choices"][0]
-        message = choice["message"]
-    except (KeyError, IndexError, TypeError) as error:
-        raise _unreadable(error, None) from None
-    usage = completion.get("usage")
-    text = _text(message)
-    if text is None or choice.get("finish_reason") == "content_filter":
-        declined = isinstance(message, dict) and message.get("refusal")
-        if declined or choice.get("finish_reason") == "content_filter":
-            raise ModelRefused("The model declined to answer.", code=MODEL_DECLINED)
-        raise _unreadable(TypeError(), None)
-    model = completion.get("model")
-    return Answer(
-        text=text,
-        model=model if isinstance(model, str) and model else name,
-        version=version,
-        latency_ms=latency_ms,
-        prompt_tokens=_count(usage, "prompt_tokens"),
-        completion_tokens=_count(usage, "completion_tokens"),
+        vector = tuple(float(part) for part in prediction["embedding"])
+        scale = float(prediction["model_temperature"]), float(prediction["model_bias"])
+    except (KeyError, TypeError, ValueError):
+        raise _unreadable_embedding() from None
+    return Embedding(vector, *scale)
+
+
+def _unreadable_embedding() -> ModelFault:
+    return ModelRefused(
+        "Vertex AI's answer holds no embedding for a text or a photo; "
+        "check that the endpoint serves MedSigLIP."
     )
-
-
-def _text(message: Any) -> str | None:
-    """A message's content: a string, or the text parts of a list; None when there is neither."""
-    content = message.get("content") if isinstance(message, dict) else None
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        texts = [part for part in parts if isinstance(part, str)]
-        return "".join(texts) if texts else None
-    return None
-
-
-def _count(usage: Any, name: str) -> int | None:
-    """A token count; shared endpoints give it as a float."""
-    value = usage.get(name) if isinstance(usage, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-        return None
-    return int(value)

@@ -49,6 +49,8 @@ SCRIPTED = "scripted"
 
 DRAFT_STATUSES = ("ok", "insufficient_image", "not_skin", "refused")
 STATUSES = (*DRAFT_STATUSES, "parse_failed", "unavailable")
+#: What became of the zero-shot triage; only `ok` has scores.
+SECOND_LOOKS = _vocabulary("ok not_run phone_scored no_image no_endpoint failed")
 #: Mildest first: routine, soon (within 14 days), urgent (within 72 h), emergency (now).
 URGENCIES = ("routine", "soon", "urgent", "emergency")
 #: Mildest first.
@@ -183,6 +185,22 @@ class Provenance:
     completion_tokens: int | None = None
     calls: int = 0  #: questions asked, repairs included
     attempts: int = 1  #: the job's attempt that this is
+    price_estimate: float = 0.0  #: what the calls cost by the configured prices; an estimate
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """What the zero-shot triage made of the photos (`shared.ai.triage`); for doctors only.
+
+    `status` says why there are no scores: `not_run`, `phone_scored`, `no_image`, `no_endpoint`,
+    `failed`. `triage` is None without calibrated thresholds.
+    """
+
+    status: str = "not_run"
+    labels: str = ""  #: name and version of the label texts
+    scores: Mapping[str, float] = field(default_factory=dict)  #: label → 0 to 1, worst photo
+    triage: str | None = None
+    model: str = ""
 
 
 # --- reading a draft ---------------------------------------------------------------------------
@@ -485,13 +503,16 @@ def finish(
     *,
     triage_device: object,
     rules_triage: object = None,
+    rules_flags: Sequence[str] = (),
+    second_look: SecondLook = SecondLook(),
     provenance: Provenance,
 ) -> dict[str, Any]:
     """The complete contract document of a draft.
 
     `triage_device` is the phone's risk level, `rules_triage` what rules on the server say (None: no
-    rule spoke). A level that is missing or cannot be read is null in the document and counts as
-    red: the worst is assumed of what is not known.
+    rule spoke), `rules_flags` why; `second_look` counts as a fourth opinion. A level that is missing or
+    cannot be read is null in the document and counts as red: the worst is assumed of what is not
+    known.
 
     Raises `ModelRefused` (`contract_broken`) if the result were outside the contract, which only a
     provenance out of bounds can cause.
@@ -508,6 +529,7 @@ def finish(
         urgency_ai,
         provenance,
         draft.confidence,
+        second_look,
     )
     document["image_quality"] = [
         {"image_sha256": sha256, "verdict": quality.verdict, "issues": list(quality.issues)}
@@ -529,7 +551,7 @@ def finish(
         }
         for opinion in draft.differential
     ]
-    document["red_flags"] = list(draft.red_flags)
+    document["red_flags"] = _known_flags(rules_flags, draft.red_flags)
     document["missing_information"] = list(draft.missing_information)
     document["suggested_next_steps"] = _steps(
         document["urgency"], draft.status, draft.suggested_next_steps
@@ -547,6 +569,8 @@ def unavailable(
     triage_device: object,
     *,
     rules_triage: object = None,
+    rules_flags: Sequence[str] = (),
+    second_look: SecondLook = SecondLook(),
     provenance: Provenance | None = None,
 ) -> dict[str, Any]:
     """The document of a case that got no analysis; the doctor gets the case all the same.
@@ -557,8 +581,16 @@ def unavailable(
     """
     status = {CONTRACT_BROKEN: "parse_failed", MODEL_DECLINED: "refused"}.get(reason, "unavailable")
     document = _document(
-        status, triage_device, rules_triage, None, None, provenance or Provenance(), ()
+        status,
+        triage_device,
+        rules_triage,
+        None,
+        None,
+        provenance or Provenance(),
+        (),
+        second_look,
     )
+    document["red_flags"] = _known_flags(rules_flags)
     document["reason"] = reason if re.fullmatch(r"[a-z0-9_]{1,64}", reason) else "unspecified"
     document["suggested_next_steps"] = _steps(document["urgency"], status, ())
     return _checked(document)
@@ -567,6 +599,10 @@ def unavailable(
 def visible_to_chw(analysis: Mapping[str, Any]) -> dict[str, Any]:
     """What a CHW's phone gets before a doctor signed: `VISIBLE_TO_CHW`, as far as stored."""
     return {name: analysis[name] for name in VISIBLE_TO_CHW if name in analysis}
+
+
+def _known_flags(*lists: Sequence[str]) -> list[str]:
+    return [flag for flag in _union(lists) if flag in RED_FLAGS]
 
 
 def _implied_urgency(draft: Draft) -> str:
@@ -587,9 +623,11 @@ def _document(
     urgency_ai: str | None,
     provenance: Provenance,
     confidence: tuple[float | str | None, ...],
+    look: SecondLook,
 ) -> dict[str, Any]:
     device, rules = triage_colour(triage_device), triage_colour(rules_triage)
-    known = [colour for colour in (device, rules, triage_ai) if colour is not None]
+    sources = (device, rules, triage_ai, look.triage)
+    known = [colour for colour in sources if colour is not None]
     if device is None or (rules is None and rules_triage is not None):
         known.append("red")
     final = max(known, key=TRIAGES.index)
@@ -609,6 +647,13 @@ def _document(
         "triage_rules": rules,
         "triage_ai": triage_ai,
         "triage_final": final,
+        "second_look": {
+            "status": look.status,
+            "labels": clean(look.labels, 64),
+            "model": clean(look.model, 200),
+            "scores": [{"label": name, "score": score} for name, score in look.scores.items()],
+            "triage": look.triage,
+        },
         "missing_information": [],
         "suggested_next_steps": [],
         "uncertainty": {"level": "high", "calibrated": False, "note": ""},
@@ -631,6 +676,7 @@ def _document(
             },
             "calls": provenance.calls,
             "attempts": provenance.attempts,
+            "price_estimate": float(provenance.price_estimate),
         },
         "disclaimer": DISCLAIMER_SCRIPTED if scripted else DISCLAIMER,
         "requires_human_review": True,
@@ -664,6 +710,7 @@ def _checked(document: dict[str, Any]) -> dict[str, Any]:
 # --- the published schema ----------------------------------------------------------------------
 
 _INTEGER = {"type": "integer", "minimum": 0, "maximum": 2**53}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$", "maxLength": 64}
 
 
@@ -747,6 +794,17 @@ SCHEMA: dict[str, Any] = {
             "triage_rules": _choice(TRIAGES, nullable=True),
             "triage_ai": _choice(TRIAGES, nullable=True),
             "triage_final": _choice(TRIAGES),
+            "second_look": _record(
+                {
+                    "status": _choice(SECOND_LOOKS),
+                    "labels": _text(64),
+                    "model": _text(200),
+                    "scores": _list(
+                        _record({"label": _text(64, 1), "score": _SHARE}), 16, unique=False
+                    ),
+                    "triage": _choice(TRIAGES, nullable=True),
+                }
+            ),
             "missing_information": _list(_choice(MISSING_INFORMATION), _MAX_MISSING),
             "suggested_next_steps": _list(_choice(NEXT_STEPS), _MAX_STEPS),
             "uncertainty": _record(
@@ -786,6 +844,7 @@ SCHEMA: dict[str, Any] = {
                     ),
                     "calls": _INTEGER,
                     "attempts": _INTEGER,
+                    "price_estimate": {"type": "number", "minimum": 0},
                 }
             ),
             "disclaimer": {"enum": [DISCLAIMER, DISCLAIMER_SCRIPTED]},
@@ -804,5 +863,24 @@ SCHEMA: dict[str, Any] = {
         _when("triage_final", "yellow", {"urgency": _choice(URGENCIES[1:])}),
         _when("triage_final", "red", {"urgency": _choice(URGENCIES[2:])}),
         _when("status", "ok", {"differential": {"minItems": 1}}),
+    ]
+    + [
+        {
+            "if": {
+                "properties": {"second_look": {"properties": {"triage": {"const": colour}}}},
+                "required": ["second_look"],
+            },
+            "then": {"properties": {"triage_final": _choice(TRIAGES[TRIAGES.index(colour) :])}},
+        }
+        for colour in TRIAGES[1:]
     ],
 }
+
+
+def published() -> str:
+    """The text of `docs/ai-analysis.schema.json`."""
+    return json.dumps(SCHEMA, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(published(), end="")

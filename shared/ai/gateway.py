@@ -1,4 +1,4 @@
-"""One analysis of one case: redact, ask, check, repair once, merge, account.
+"""One analysis of one case: redact, ask, check, repair once, merge, account, within the day's cap.
 
 The core talks to a model through the port only. Identifiers never leave (see `intake`), patient
 text is data inside a fence that it cannot close, every answer is checked against the contract, and
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
@@ -22,7 +24,11 @@ from typing import Any
 from shared.ai import analysis
 from shared.ai.intake import clinical_facts
 from shared.ai.model import Answer, Image, Model, Question
-from shared.errors import ModelBusy, ModelRefused
+from shared.ai.pictures import without_metadata
+from shared.ai.spending import MICRO, Prices, Purse
+from shared.errors import ModelBusy, ModelFault, ModelRefused
+
+log = logging.getLogger(__name__)
 
 PROMPT = "analyse-v1"
 
@@ -83,8 +89,10 @@ class _Account:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     models: list[tuple[str, str]] = field(default_factory=list)
+    micros: int = 0  #: price estimate, millionths
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answer, micros: int) -> None:
+        self.micros += micros
         self.latency_ms += max(0, answer.latency_ms)
         self.prompt_tokens = _sum(self.prompt_tokens, answer.prompt_tokens)
         self.completion_tokens = _sum(self.completion_tokens, answer.completion_tokens)
@@ -95,7 +103,8 @@ class Gateway:
     """Analyses cases with a model. Keeps no state between cases; safe to use from several threads.
 
     `timeout_seconds` bounds one answer. `budget_seconds` bounds a whole analysis (default: twice
-    the timeout): images for which no time is left are skipped and counted in the provenance.
+    the timeout): images for which no time is left are skipped and counted in the provenance. Every
+    call is estimated by `prices` and leaves a log line; `purse` keeps the day's cap.
     """
 
     def __init__(
@@ -107,8 +116,11 @@ class Gateway:
         budget_seconds: float | None = None,
         max_images: int = MAX_IMAGES,
         clock: Callable[[], float] = time.monotonic,
+        prices: Prices = Prices(),  # noqa: B008  it is frozen
+        purse: Purse | None = None,
     ) -> None:
         self._model = model
+        self._prices, self._purse = prices, purse
         self._max_tokens = max_tokens
         self._timeout = timeout_seconds
         self._budget = 2 * timeout_seconds if budget_seconds is None else budget_seconds
@@ -124,38 +136,59 @@ class Gateway:
         attempt: int = 1,
         *,
         today: date | None = None,
+        rules_flags: Sequence[str] = (),
+        second_look: analysis.SecondLook = analysis.SecondLook(),  # noqa: B008  it is frozen
     ) -> dict[str, Any]:
         """The complete contract document for a case.
 
         `case` and `patient` hold the records' fields (`triage_data`, `demographics` parsed);
-        `case["risk_level"]` is the device's triage, `rules_triage` what the server's rules say.
+        `case["risk_level"]` is the device's triage, `rules_triage` and `rules_flags` what the
+        server's rules say, `second_look` what the zero-shot triage made of the photos.
         `today` is needed for the age band (default: today in UTC).
 
         Raises `ModelBusy` as the model did, or when the budget ends before one image was answered;
+        `ModelPaused` when the day's cap is reached or the model rests: nobody was asked;
         `ModelRefused` as the model did, or with code `contract_broken` when an answer breaks the
         contract after one repair (`analysis.unavailable(error.code, …)` makes the document of it).
         """
         ends_at = self._clock() + self._budget
         facts = clinical_facts(case, patient, today or datetime.now(UTC).date())
-        asked: list[Image | None] = [*images[: self._max_images]] or [None]
-        for image in asked:
-            if image is not None and not re.fullmatch(r"[0-9a-f]{64}", image.sha256):
+        for each in images:
+            if not re.fullmatch(r"[0-9a-f]{64}", each.sha256):
                 raise ModelRefused("An image has no SHA-256 in hex.", code="invalid_image")
+        cleaned = [without_metadata(each) for each in images[: self._max_images]]
+        asked: list[Image | None] = [*cleaned] or [None]
         account = _Account()
         drafts: list[analysis.Draft] = []
         shown: list[Image] = []
-        for image in asked:
-            if drafts and not self._time_left(ends_at):
-                break
-            drafts.append(self._draft(facts, image, ends_at, account))
-            if image is not None:
-                shown.append(image)
+        with self._paid(2 * len(asked), account):
+            for image in asked:
+                if drafts and not self._time_left(ends_at):
+                    break
+                drafts.append(self._draft(facts, image, ends_at, account))
+                if image is not None:
+                    shown.append(image)
         return analysis.finish(
             analysis.merge(drafts),
             triage_device=case.get("risk_level"),
             rules_triage=rules_triage,
+            rules_flags=rules_flags,
+            second_look=second_look,
             provenance=self._provenance(account, shown, len(images) - len(shown), attempt),
         )
+
+    @contextmanager
+    def _paid(self, calls: int, account: _Account) -> Iterator[None]:
+        """Within the day's cap: the most it may cost is taken before, the rest given back."""
+        if self._purse is None:
+            yield
+            return
+        most = self._prices.most(calls, self._max_tokens, self._budget)
+        day = self._purse.take(most)
+        try:
+            yield
+        finally:
+            self._purse.settle(day, most, account.micros)
 
     def _draft(
         self, facts: Mapping[str, Any], image: Image | None, ends_at: float, account: _Account
@@ -188,10 +221,34 @@ class Gateway:
         seconds = self._time_left(ends_at)
         if not seconds:
             raise ModelBusy("The time for this analysis is used up; the job tries again later.")
-        account.calls += 1
         question = Question(system, text, images, max_tokens=self._max_tokens)
-        answer = self._model.ask(question, min(self._timeout, seconds))
-        account.add(answer)
+        began = self._clock()
+        try:
+            answer = self._model.ask(question, min(self._timeout, seconds))
+        except ModelFault as fault:
+            took_ms = round((self._clock() - began) * 1000)
+            if fault.attempted:  # it answered, or kept us waiting: the machine was busy with us
+                account.calls += 1
+                account.micros += self._prices.micros(None, None, took_ms)
+            log.warning("model call failed", extra={"fault": fault.code, "latency_ms": took_ms})
+            raise
+        account.calls += 1
+        micros = self._prices.micros(
+            answer.prompt_tokens, answer.completion_tokens, answer.latency_ms
+        )
+        account.add(answer, micros)
+        log.info(
+            "model call",
+            extra={
+                "latency_ms": answer.latency_ms,
+                "prompt_tokens": answer.prompt_tokens,
+                "completion_tokens": answer.completion_tokens,
+                "price_micros": micros,
+                "call": account.calls,
+                "model": answer.model,
+                "images": len(images),
+            },
+        )
         return answer
 
     def _time_left(self, ends_at: float) -> float:
@@ -217,6 +274,7 @@ class Gateway:
             completion_tokens=account.completion_tokens,
             calls=account.calls,
             attempts=max(0, attempt),
+            price_estimate=account.micros / MICRO,
         )
 
 

@@ -17,6 +17,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from shared.ai.analysis import (
@@ -107,22 +108,29 @@ _MAX_IDENTIFIERS = 200
 def age_band(demographics: object, today: date) -> str | None:
     """0-1, 2-5, 6-12, 13-17, 18-39, 40-64 or 65+, in completed years; None when not known.
 
+    See `age_years` for where it comes from.
+    """
+    years = age_years(demographics, today)
+    return None if years is None else next(name for start, name in _BANDS if years >= start)
+
+
+def age_years(demographics: object, today: date) -> float | None:
+    """Years; None when not known or absurd.
+
     From `age` or `age_years`, `age_months`, or `birth_date`/`date_of_birth` (`YYYY-MM-DD`, or a
     year alone); keys in camelCase too.
     """
     known = _snake_keys(demographics)
-    years = _first(_number(known.get(name)) for name in ("age", "age_years"))
+    years = _first(number(known.get(name)) for name in ("age", "age_years"))
     if years is None:
-        months = _number(known.get("age_months"))
+        months = number(known.get("age_months"))
         years = None if months is None else months / 12
     if years is None:
         years = _first(
             _years_since(known.get(name), today)
             for name in ("birth_date", "birthdate", "date_of_birth", "dob")
         )
-    if years is None or not 0 <= years <= _OLDEST:
-        return None
-    return next(name for start, name in _BANDS if years >= start)
+    return None if years is None or not 0 <= years <= _OLDEST else years
 
 
 def sex(demographics: object) -> str | None:
@@ -168,7 +176,7 @@ def clinical_facts(
     identifiers = _identifier_pattern(case, patient, triage, demographics)
     answers: dict[str, Any] = {}
     notes: list[str] = []
-    for key, value in _entries(triage, 0):
+    for key, value in entries(triage):
         if key in _NOTES and isinstance(value, str):
             notes.append(scrub(value, identifiers, _NOTES_CHARS))
         elif key in ANSWERS and key not in answers and len(answers) < _MAX_ANSWERS:
@@ -197,23 +205,28 @@ def parsed(value: object) -> object:
     return result
 
 
-def _snake(key: object) -> str:
-    if not isinstance(key, str) or len(key) > 64:
-        return ""
+def snake(key: object) -> str:
+    """A key or word in snake_case; empty for anything else."""
+    return _snake(key) if isinstance(key, str) and len(key) <= 64 else ""
+
+
+@lru_cache(maxsize=4096)
+def _snake(key: str) -> str:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)
     return re.sub(r"[\W_]+", "_", spaced).strip("_").lower()
 
 
 def _snake_keys(value: object) -> dict[str, Any]:
     found = parsed(value)
-    return {_snake(key): item for key, item in found.items()} if isinstance(found, dict) else {}
+    return {snake(key): item for key, item in found.items()} if isinstance(found, dict) else {}
 
 
 def _first(values: Iterator[float | None]) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
-def _number(value: object) -> float | None:
+def number(value: object) -> float | None:
+    """A number, or one written as text; None for anything else."""
     if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,4}(\.[0-9]{1,4})?\s*", value):
         return float(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6:
@@ -237,16 +250,16 @@ def _years_since(value: object, today: date) -> float | None:
     return float(years) if years >= 0 else None
 
 
-def _entries(value: object, depth: int) -> Iterator[tuple[str, Any]]:
+def entries(value: object, depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Key and value of everything that may be an answer, containers opened."""
     if depth > _MAX_DEPTH:
         return
     if isinstance(value, dict):
         # sorted, so that equal cases give equal questions whatever order a phone wrote
         for key, item in sorted(value.items(), key=lambda pair: str(pair[0])):
-            name = _snake(key)
+            name = snake(key)
             if name in _CONTAINERS and _holds_entries(item):
-                yield from _entries(item, depth + 1)
+                yield from entries(item, depth + 1)
             else:
                 yield name, item
     elif isinstance(value, list):
@@ -255,9 +268,9 @@ def _entries(value: object, depth: int) -> Iterator[tuple[str, Any]]:
                 question = next((item[k] for k in _QUESTION if isinstance(item.get(k), str)), None)
                 answer = next((item[k] for k in _ANSWER if k in item), None)
                 if question is not None and answer is not None:
-                    yield _snake(question), answer
+                    yield snake(question), answer
                 else:
-                    yield from _entries(item, depth + 1)
+                    yield from entries(item, depth + 1)
 
 
 def _holds_entries(value: object) -> bool:
@@ -271,7 +284,7 @@ def _answer(value: object, identifiers: re.Pattern[str] | None) -> Any:
     if isinstance(value, dict):
         parts = {
             name: _scalar(item, identifiers)
-            for name, item in ((_snake(key), item) for key, item in value.items())
+            for name, item in ((snake(key), item) for key, item in value.items())
             if name in ANSWERS or name in _PARTS
         }
         kept = {name: item for name, item in parts.items() if item not in (None, "")}
@@ -384,7 +397,7 @@ def _personal(
         return
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _personal(item, depth + 1, wanted, within or wanted(_snake(key)))
+            yield from _personal(item, depth + 1, wanted, within or wanted(snake(key)))
     elif isinstance(value, list):
         for item in value[:100]:
             yield from _personal(item, depth + 1, wanted, within)

@@ -1,7 +1,9 @@
 """The model port: one question to a language model that sees text and images, one answer.
 
 The port knows nothing of skin. It carries a chat request and says in two classes what went wrong:
-`ModelBusy` (trying again can help) and `ModelRefused` (it cannot). Adapters: Vertex AI, scripted.
+`ModelBusy` (trying again can help) and `ModelRefused` (it cannot). Adapters: Vertex AI,
+OpenAI-compatible servers, scripted; `shared.ai.breaker` stands in front of them and adds a third:
+`ModelPaused` (nobody was asked).
 """
 
 from __future__ import annotations

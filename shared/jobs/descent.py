@@ -68,6 +68,10 @@ class Descent(ABC):
         """Nothing can be said in the records; the parked job itself stands in the alerts."""
         return lambda _now: ()
 
+    def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
+        """Nobody waits for it."""
+        return ()
+
     def work(self, job: Job) -> Finish:
         """Change children until a pass finds none that waits. Every step may be repeated."""
         key = Key(job.table, job.subject_id)

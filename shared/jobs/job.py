@@ -7,7 +7,8 @@ A job is stored in the very commit that makes it necessary, so it can be neither
                         └────────┤      parked   attempts used up; `redrive` queues it again
                        try later └────→ stale    its subject changed meanwhile: another job exists
 
-`due_at` (ms) is when somebody should look at a job: the next attempt of a queued one, the end of
+`late_at` (ms) is when somebody should be told that a job takes long; absent when told, or when none
+waits. `due_at` (ms) is when somebody should look at a job: the next attempt of a queued one, the end of
 the lease of a running one, absent when nothing is left to do. One query finds all that is due.
 """
 
@@ -90,7 +91,7 @@ class Job:
             entry["fault"] = fields["fault"]
         history = [*self.history, entry][-_MAX_HISTORY:]
         if state in FINAL:
-            fields = {**fields, "due_at": None, "token": None}
+            fields = {**fields, "due_at": None, "token": None, "late_at": None}
         return patch(
             key(self.id), {**fields, "state": state, "history": history}, expect=self.version
         )
@@ -106,8 +107,12 @@ def create(
     *,
     priority: int = 5,
     state: str = QUEUED,
+    late_after_ms: int | None = None,
 ) -> Write:
-    """The write that makes a job due now. Repeating it queues the job anew: the id is its identity."""
+    """The write that makes a job due now, and late after so long.
+
+    Repeating it queues the job anew: the id is its identity.
+    """
     return put(
         key(job_id),
         {
@@ -121,6 +126,7 @@ def create(
             "due_at": now_ms,
             "created_at": now_ms,
             "history": [{"state": state, "at": now_ms}],
+            **({} if late_after_ms is None else {"late_at": now_ms + late_after_ms}),
         },
         None,
     )

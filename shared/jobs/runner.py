@@ -24,7 +24,7 @@ from shared.errors import Contended, Fault, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, RetryPolicy
 from shared.killpoints import reach
-from shared.sync.store import Query, RecordStore, Write
+from shared.sync.store import Query, RecordStore, Write, patch
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,9 @@ _FINISH_ATTEMPTS = 10
 
 #: Due jobs looked at in one go.
 _DUE_BATCH = 10
+
+#: Late jobs told of in one round.
+_LATE_BATCH = 200
 
 
 class Task(Protocol):
@@ -60,6 +63,10 @@ class Task(Protocol):
 
     def gave_up(self, job: Job, fault: Fault) -> Finish:
         """What remains to be said when the job failed or was parked."""
+        ...
+
+    def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
+        """Writes that tell who waits that the job takes long; `code` says why."""
         ...
 
 
@@ -139,6 +146,26 @@ class Runner:
             again.append(job.id)
         return again
 
+    def tell_late(self, now_ms: int) -> int:
+        """Tell who waits of jobs that have become late, once each; returns how many."""
+        query = Query(
+            jobs.COLLECTION,
+            where=(("late_at", "<=", now_ms),),
+            order=(("late_at", "asc"),),
+            limit=_LATE_BATCH,
+        )
+        told = 0
+        for document in list(self._store.query(query)):
+            job = Job.of(document)
+            telling = self._tasks[job.kind].late(job, "waiting", now_ms)
+            mark = patch(document.key, {"late_at": None}, document.version)
+            try:
+                self._store.commit([mark, *telling])
+            except Contended:
+                continue  # it moves: what it becomes is told, or the next round tells
+            told += 1
+        return told
+
     def run(self, job_id: str) -> str:
         """One attempt at one job. Returns the state it reached, or "held" or "unknown".
 
@@ -156,6 +183,8 @@ class Runner:
         except Exception as error:  # anything a task may raise counts as one failed attempt
             fault = error if isinstance(error, Fault) else _crash(error)
             log.warning("job attempt failed", extra={"job": job.id, "fault": fault.code})
+            if not fault.attempted:
+                job = dataclasses.replace(job, attempts=job.attempts - 1)
             if fault.retryable and job.attempts < self._policy.attempts:
                 return self._postpone(job, fault)
             finish = task.gave_up(job, fault)
@@ -206,13 +235,37 @@ class Runner:
     def _postpone(self, job: Job, fault: Fault) -> str:
         now = self._clock()
         due = now + self._policy.wait_ms(job.attempts, fault.retry_after_s)
-        move = job.move(jobs.QUEUED, now, due_at=due, token=None, fault=fault.code)
-        try:
-            self._store.commit([move, *self._tasks[job.kind].postponed(job, now)])
-        except Contended:
-            return "held"  # the lease ran out and another worker took over
-        reach("job.postponed")
-        return jobs.QUEUED
+        task = self._tasks[job.kind]
+        for _ in range(_FINISH_ATTEMPTS):
+            fields = {"due_at": due, "token": None, "fault": fault.code, "late_at": None}
+            move = job.move(jobs.QUEUED, now, attempts=job.attempts, **fields)
+            waiting = task.postponed(job, now)
+            try:
+                self._store.commit([move, *waiting, *task.late(job, fault.code, now)])
+            except Contended:
+                held = self._still_held(job)
+                if held is None:
+                    return "held"  # the lease ran out and another worker took over
+                job = dataclasses.replace(held, attempts=job.attempts)
+                continue
+            reach("job.postponed")
+            self._tell(job, jobs.QUEUED, fault.code, now)
+            return jobs.QUEUED
+        return "held"  # the lease will run out
+
+    def _still_held(self, job: Job) -> Job | None:
+        """The job as it is now, if the lease is still ours: others may write its `late_at`."""
+        document = self._store.read([jobs.key(job.id)]).documents.get(jobs.key(job.id))
+        if document is None or job.token is None or document.fields.get("token") != job.token:
+            return None
+        return Job.of(document)
+
+    @staticmethod
+    def _tell(job: Job, state: str, code: str | None, now_ms: int) -> None:
+        """One log line a transition: the metrics of the queue are made of these."""
+        extra: dict[str, object] = {"job": job.id, "kind": job.kind, "state": state}
+        extra |= {"attempts": job.attempts, "age_ms": now_ms - job.created_at, "fault": code}
+        log.info("job moved", extra=extra)
 
     def _finish(self, job: Job, finish: Finish, state: str, fault: Fault | None) -> str:
         unreachable: StoreUnavailable | None = None
@@ -220,6 +273,10 @@ class Runner:
             if attempt:
                 document = self._store.read([jobs.key(job.id)]).documents.get(jobs.key(job.id))
                 if document is None or document.version != job.version:
+                    held = self._still_held(job)
+                    if held is not None:
+                        job = held
+                        continue
                     now_at = document.fields["state"] if document else "unknown"
                     # Either our own finish got through, or the lease went to somebody else.
                     return now_at if now_at in jobs.FINAL else "held"
@@ -230,6 +287,7 @@ class Runner:
             try:
                 self._store.commit([job.move(reached, now, fault=code), *(writes or ())])
                 reach("job.finished")
+                self._tell(job, reached, code, now)
                 return reached
             except Contended:
                 continue

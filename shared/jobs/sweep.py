@@ -25,7 +25,7 @@ _MOST_BELLS = 100
 _MOST_EXPIRED = 400
 
 #: Collections of documents that are of no use after their `expires_at`.
-_EXPIRING = ("receipts", "sessions", "invites", "throttles")
+_EXPIRING = ("receipts", "sessions", "invites", "throttles", "notices", "spending")
 
 
 @dataclass(slots=True)
@@ -38,6 +38,7 @@ class Swept:
     expired: int = 0
     rounds: dict[str, int] = field(default_factory=dict)  #: what else it did, by name
     queue_down: bool = False
+    oldest_ms: int = 0  #: age of the oldest due job that was rung for
 
 
 class Sweeper:
@@ -78,6 +79,7 @@ class Sweeper:
 
     def _ring(self, kind: str, swept: Swept) -> None:
         for job in self._runner.due(kind, _MOST_BELLS):
+            swept.oldest_ms = max(swept.oldest_ms, self._clock() - job.created_at)
             try:
                 self._doorbell.ring(Bell(kind, job.id, job.subject_id))
             except QueueUnavailable:

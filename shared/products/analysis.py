@@ -1,22 +1,27 @@
 """The job `analyse`: a red case is read by the model, and its document patched with what it said.
 
 Whatever happens, the case ends with an `ai_analysis` that a doctor sees: the reading, or
-"unavailable" with the reason.
+"unavailable" with the reason. A case that waits because the model failed, rests or is over its cap
+says "unavailable" meanwhile; a later reading replaces it. The red-flag rules count either way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from shared.ai import analysis as contract
+from shared.ai import rules
 from shared.ai.gateway import Gateway
 from shared.ai.intake import parsed
+from shared.ai.model import Image
+from shared.ai.triage import ZeroShot, phone_scored
 from shared.errors import Fault
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
-from shared.products.dermadetect import JOB, QUEUE, RANK, queue_row, urgent_rank
+from shared.notify import notice
+from shared.products.dermadetect import DIAGNOSED, JOB, QUEUE, RANK, queue_row, urgent_rank
 from shared.sync import record
 from shared.sync.store import Document, Key, RecordStore, Write
 
@@ -31,9 +36,11 @@ class Analyse:
         *,
         longest_seconds: float,
         clock: Callable[[], int],
+        second_look: Callable[[], ZeroShot] | None = None,
     ) -> None:
         self._store, self._gateway, self._clock = store, gateway, clock
         self.longest_seconds = longest_seconds
+        self._second_look = second_look or (lambda: ZeroShot(None))
 
     def started(self, job: Job, now_ms: int) -> Sequence[Write]:
         """The phone sees that its case is being read."""
@@ -50,8 +57,19 @@ class Analyse:
             return lambda _now: None
         patient = self._patient(case)
         fields = {**case.fields, "triage_data": parsed(case.fields.get("triage_data"))}
-        today = datetime.fromtimestamp(self._clock() / 1000, UTC).date()
-        reading = self._gateway().analyse(fields, patient, attempt=job.attempts, today=today)
+        today = self._today(self._clock())
+        said = self._rules(case, patient, today)
+        images: Sequence[Image] = ()  # photos are not on the server yet
+        reading = self._gateway().analyse(
+            fields,
+            patient,
+            images,
+            said.triage,
+            job.attempts,
+            today=today,
+            rules_flags=said.flags,
+            second_look=self._second_look().look(phone_scored(fields), images),
+        )
         return self._finish(job, reading, "done")
 
     def gave_up(self, job: Job, fault: Fault) -> Finish:
@@ -61,14 +79,39 @@ class Analyse:
             case = self._case(job)
             if case is None:
                 return None
-            reading = contract.unavailable(
-                fault.code,
-                case.fields.get("risk_level"),
-                provenance=contract.Provenance(attempts=job.attempts),
-            )
+            reading = self._unavailable(job, case, fault.code, now_ms)
             return self._patch(job, case, reading, "failed", now_ms)
 
         return finish
+
+    def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
+        """The doctor sees at once that the case waits without a reading; an earlier one stays."""
+        case = self._case(job)
+        if case is None or case.fields.get("ai_analysis") is not None:
+            return ()
+        if case.fields.get("status") == DIAGNOSED:
+            return ()
+        reading = self._unavailable(job, case, code, now_ms)
+        rank = urgent_rank(case.fields.get(RANK), reading.get("triage_final"))
+        return (record.server_patch(case, {"ai_analysis": reading, RANK: rank}),)
+
+    def _unavailable(self, job: Job, case: Document, code: str, now_ms: int) -> dict[str, Any]:
+        said = self._rules(case, self._patient(case), self._today(now_ms))
+        return contract.unavailable(
+            code,
+            case.fields.get("risk_level"),
+            rules_triage=said.triage,
+            rules_flags=said.flags,
+            provenance=contract.Provenance(attempts=max(job.attempts, 0)),
+        )
+
+    @staticmethod
+    def _rules(case: Document, patient: Mapping[str, Any], today: date) -> rules.Verdict:
+        return rules.judge(case.fields.get("triage_data"), patient.get("demographics"), today)
+
+    @staticmethod
+    def _today(now_ms: int) -> date:
+        return datetime.fromtimestamp(now_ms / 1000, UTC).date()
 
     def _finish(self, job: Job, reading: Mapping[str, Any], status: str) -> Finish:
         def finish(now_ms: int) -> Sequence[Write] | None:
@@ -95,6 +138,7 @@ class Analyse:
                 job.created_at,
                 now_ms,
             ),
+            notice.due(job.id, case.key.id, case.fields[record.SCOPE], now_ms),
         )
 
     def _row(self, job: Job, status: str, attempts: int, now_ms: int) -> Sequence[Write]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from shared.accounts.access import Action, may
 from shared.accounts.policy import AccountPolicy
+from shared.ai import rules
 from shared.ai.analysis import visible_to_chw
 from shared.ai.intake import analysis_input
 from shared.jobs import job as jobs
@@ -39,8 +40,15 @@ UNKNOWN_RANK = 3
 _RISKS = ("green", "yellow", "red")
 _RISK_ALIASES = {"high": "red", "medium": "yellow", "low": "green"}
 
+#: What the red-flag rules say of a case's answers.
+RULES = "rules"
+
 #: The table that mirrors the jobs for the phones.
 QUEUE = "medgemma_queue"
+
+#: How long a case waits before the sweeper marks it as one that has no analysis yet, ms. A usual
+#: analysis is quicker.
+LATE_AFTER_MS = 20_000
 
 #: Jobs of red cases come first.
 _PRIORITY = {"red": 0, "yellow": 2}
@@ -54,7 +62,11 @@ def _case_effects(turn: Turn) -> Effects:
     before = turn.before or {}
     fields: dict[str, Any] = {} if turn.before is not None else {"chw_id": turn.author_id}
     status = before.get("status", TRIAGED)
-    risk = turn.values.get("risk_level")
+    said = _rules_of(turn)
+    if said.triage is not None or before.get(RULES) is not None:
+        fields[RULES] = said.stored()
+    # What a rule calls red is red, whatever the phone says.
+    risk = said.triage or turn.values.get("risk_level")
     if status != DIAGNOSED:
         fields[RANK] = urgent_rank(before.get(RANK), risk)
     if status == DIAGNOSED or (risk != "red" and status != PENDING):
@@ -66,7 +78,14 @@ def _case_effects(turn: Turn) -> Effects:
     priority = _PRIORITY.get(str(risk), 1)
     writes = (
         jobs.create(
-            job_id, ANALYSE, "cases", turn.id, turn.scope_id, turn.now_ms, priority=priority
+            job_id,
+            ANALYSE,
+            "cases",
+            turn.id,
+            turn.scope_id,
+            turn.now_ms,
+            priority=priority,
+            late_after_ms=LATE_AFTER_MS,
         ),
         queue_row(turn.id, turn.scope_id, job_id, "queued", 0, turn.now_ms, turn.now_ms),
     )
@@ -77,6 +96,12 @@ def urgent_rank(stored: object, colour: object) -> int:
     """The more urgent of a stored rank (None: none yet) and that of a colour."""
     rank = RANKS.get(str(colour), UNKNOWN_RANK)
     return min(rank, stored) if isinstance(stored, int) else rank
+
+
+def _rules_of(turn: Turn) -> rules.Verdict:
+    today = datetime.fromtimestamp(turn.now_ms / 1000, UTC).date()
+    demographics = (turn.parent or {}).get("demographics")
+    return rules.judge(turn.values.get("triage_data"), demographics, today)
 
 
 def _case_restored(turn: Turn) -> Effects:
@@ -130,8 +155,11 @@ def _redact_case(row: dict[str, Any], role: str) -> dict[str, Any]:
 
 
 def _urgent(table: str, raw: Mapping[str, Any]) -> bool:
-    """A red case that was refused must reach a doctor all the same."""
-    return table == "cases" and raw.get("risk_level") in ("red", "high")
+    """A red case that was refused must reach a doctor all the same; red by a rule is red."""
+    if table != "cases":
+        return False
+    said = rules.judge(raw.get("triage_data"), None, datetime.now(UTC).date())
+    return raw.get("risk_level") in ("red", "high") or said.triage is not None
 
 
 def _chw() -> Field:
@@ -206,10 +234,16 @@ PRODUCT = Product(
                     choices=_RISKS,
                     aliases=_RISK_ALIASES,
                 ),
+                Field(
+                    RULES,
+                    Type.MAP,
+                    "What the red-flag rules found in the answers (triage, flags, version); null: nothing.",
+                    Owner.SERVER,
+                ),
                 Field("image_keys", Type.STRINGS, "Names of the photos on the phone."),
                 Field("image_urls", Type.STRINGS, "Where the photos are.", Owner.SERVER),
             ),
-            context=(JOB, RANK),
+            context=(JOB, RANK, RULES),
             effects=_case_effects,
             restored=_case_restored,
             redact=_redact_case,

@@ -17,13 +17,19 @@ from shared import audit
 from shared.accounts.membership import Caller
 from shared.errors import Fault
 from shared.sync.exchange import Entry, Outcome, Refusal
-from shared.sync.store import Document, Key, Query, RecordStore, Write, put
+from shared.sync.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
 
 log = logging.getLogger(__name__)
 
 COLLECTION = "devices"
 
 OK = "ok"
+
+#: Where a phone can be woken, as it said itself; nobody is shown it.
+PUSH_TOKEN = "push_token"  # noqa: S105  a field's name
+
+#: Longest push token, characters; those of FCM have some 160.
+LONGEST_TOKEN = 4096
 
 #: An entry of a phone that is only idle is renewed this often; a failure that repeats, this often.
 _IDLE_MS = 86_400_000
@@ -114,7 +120,27 @@ def _news(attempt: Attempt) -> list[Write]:
     failed = attempt.outcome != OK
     if failed and before.get("outcome") == attempt.outcome and since < _FAILING_MS:
         return []
-    return [put(key(attempt.caller), _entry(attempt, before), None)]
+    entry = _entry(attempt, before)
+    if attempt.before is None:
+        return [put(key(attempt.caller), entry, None)]
+    # Field by field: the phone may say at this very moment where it can be woken.
+    return [patch(key(attempt.caller), {"unknown_columns": None, **entry}, None)]
+
+
+def register(
+    store: RecordStore, caller: Caller, scopes: Sequence[str], token: str | None, now_ms: int
+) -> None:
+    """Keep where the caller's phone can be woken (None: nowhere any more).
+
+    Raises `Contended` if the entry appears at this very moment: call again.
+    """
+    own = key(caller)
+    if store.read([own], ("user_id",)).documents:
+        store.commit([patch(own, {PUSH_TOKEN: token}, None)])
+    elif token is not None:
+        met = Attempt(caller, "batch", now_ms, scopes)
+        entry = {**_entry(met, {}), "ok_at": None, PUSH_TOKEN: token}
+        store.commit([put(own, entry, ABSENT)])
 
 
 def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -578,6 +579,11 @@ def test_a_failure_is_a_whole_document_that_sends_the_case_to_a_doctor(
 def test_rules_count_when_the_model_is_unavailable() -> None:
     assert unavailable("model_busy", "green", rules_triage="red")["triage_final"] == "red"
     assert unavailable("model_busy", "yellow", rules_triage="green")["triage_final"] == "yellow"
+
+
+def test_the_published_contract_is_current() -> None:
+    committed = Path(__file__).parents[2] / "docs" / "ai-analysis.schema.json"
+    assert committed.read_text("utf-8") == analysis.published(), "run: make generated"
 
 
 def test_an_analysis_cannot_diagnose() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -19,7 +20,7 @@ from shared.ai import analysis
 from shared.ai.gateway import MAX_IMAGES, Gateway, prompt
 from shared.ai.model import Image, Question
 from shared.errors import ModelBusy, ModelRefused
-from tests.ai import strategies
+from tests.ai import pictures, strategies
 from tests.ai.vertex import Vertex, running
 
 TODAY = date(2026, 11, 21)
@@ -33,7 +34,10 @@ PATIENT: dict[str, Any] = {"id": "pat-B8", "demographics": {"age": 33, "sex": "f
 
 
 def photos(count: int) -> list[Image]:
-    return [Image(f"data:image/jpeg;base64,{i:04d}", f"{i:064x}") for i in range(count)]
+    return [
+        Image(f"data:image/png;base64,{b64encode(pictures.png(shade=i)).decode()}", f"{i:064x}")
+        for i in range(count)
+    ]
 
 
 class Clock:

@@ -1,6 +1,6 @@
-"""The model port's promises, kept by the scripted model and by Vertex AI's client.
+"""The model port's promises, kept by every adapter, and through the breaker in front of them.
 
-The Vertex adapter runs the real client library against `infra.local.vertex` over TLS; the scripted
+The adapters with a wire run their real clients against `infra.local.vertex` over TLS; the scripted
 model behind that server gets the same script as the one asked directly.
 """
 
@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from shared.adapters.openai_compatible import OpenAiCompatibleModel
 from shared.adapters.scripted import Behaviour, ScriptedModel, busy, delay, draft, refuse, say
 from shared.ai import analysis
+from shared.ai.breaker import Breaker
 from shared.ai.model import Image, Model, Question
 from shared.errors import ModelBusy, ModelRefused
 from tests.ai.vertex import running
@@ -26,17 +28,21 @@ QUESTION = Question("You prepare cases.", "What is it?", (PHOTO,))
 SECONDS = 20.0
 
 
-@pytest.fixture(params=["scripted", "vertex"])
+@pytest.fixture(params=["scripted", "breaker", "vertex", "openai_compatible"])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     """Makes the adapter under test with a script for its first answers."""
     if request.param == "scripted":
         yield ScriptedModel
         return
+    if request.param == "breaker":
+        yield lambda script: Breaker(ScriptedModel(script), failures=99, rest_seconds=60)
+        return
     with running() as vertex:
+        openai = OpenAiCompatibleModel(url=f"{vertex.server.url}/v1", model="medgemma")
 
         def behind_the_wire(script: Sequence[Behaviour]) -> Model:
             vertex.server.model = ScriptedModel(script)
-            return vertex.model
+            return vertex.model if request.param == "vertex" else openai
 
         yield behind_the_wire
 

@@ -83,6 +83,25 @@ def test_a_red_case_comes_back_with_its_analysis(deployment: Deployment) -> None
     assert [entry["state"] for entry in fields["history"]] == ["queued", "running", "done"]
 
 
+def test_a_case_that_only_a_rule_calls_red_is_analysed_too(deployment: Deployment) -> None:
+    team, stem = f"team-{uuid.uuid4().hex[:6]}", uuid.uuid4().hex[:6]
+    user = f"chw-{stem}"
+    deployment.join(user, team)
+    phone = deployment.phone(user)
+    phone.save("patients", f"{stem}-p", demographics={"age_months": 4})
+    name = f"{stem}-c"
+    answers = {"site": "trunk", "blisters": True, "duration_days": 2}
+    phone.save("cases", name, patient_id=f"{stem}-p", risk_level="green", triage_data=answers)
+    phone.sync()
+    row = phone.row("cases", name)
+    assert row is not None
+    assert (row["status"], row["risk_level"]) == ("PENDING_DIAGNOSIS", "green")
+    assert row["rules"]["flags"] == ["blistering", "infant"]
+    row = until_analysed(phone, name)
+    assert row["ai_analysis"]["triage_final"] == "red"
+    assert set(row["ai_analysis"]["red_flags"]) >= {"blistering", "infant"}
+
+
 def test_the_same_red_batch_five_times_at_once_makes_one_analysis(deployment: Deployment) -> None:
     team, stem = f"team-{uuid.uuid4().hex[:6]}", uuid.uuid4().hex[:6]
     user = f"chw-{stem}"

@@ -20,6 +20,7 @@ from shared.adapters.sqlite import SqliteStore
 from shared.audit import Sealer
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
+from shared.notify.notice import Courier, LogNotifier
 from shared.products.dermadetect import ANALYSE, PRODUCT
 from shared.products.review import Review, parse_signature
 from shared.products.worklist import Asked, WorkList
@@ -56,7 +57,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.save("patients", "p1", demographics={}, scope_id="team1")
     phone.save("cases", "c1", patient_id="p1", risk_level="red", triage_data={}, image_keys=[])
     phone.sync()
+    place.worker().tell_late(place.time + YEAR)
     place.worker().answer(ANALYSE, None, 60)
+    Courier(store, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
     phone.sync()
     digest(store, PRODUCT, caller, None)
     digest(store, PRODUCT, caller, wall_ms() + 1000)

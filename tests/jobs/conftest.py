@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,9 +41,10 @@ class Workplace(Clinic):
         model: Model | None = None,
         store: RecordStore | None = None,
         attempts: int = 3,
+        **more: Any,
     ) -> Runner:
         seen = store or self.store
-        gateway = Gateway(model or ScriptedModel(), max_tokens=1024, timeout_seconds=30)
+        gateway = Gateway(model or ScriptedModel(), max_tokens=1024, timeout_seconds=30, **more)
         tasks: dict[str, Task] = {
             ANALYSE: Analyse(seen, lambda: gateway, longest_seconds=0.0, clock=self.now_ms),
             KIND: Cascade(seen, PRODUCT, self.now_ms),

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.reliability.mutations_accounts import ACCOUNTS
+from tests.reliability.mutations_ai import ROWS as AI
 from tests.reliability.mutations_security import SECURITY
 
 _ROOT = Path(__file__).parents[2]
 
 #: Parameters whose runs take a second or two and are always part of `make test`.
-QUICK = ("sqlite", "scripted", "")
+QUICK = ("sqlite", "scripted", "openai_compatible", "")
 
 #: Parameters that need something started first; `make test` takes a few, `make soak` all.
 SLOW = ("firestore", "pubsub", "vertex")
@@ -1627,7 +1628,7 @@ MODEL = _faults(
         "an_answer_past_the_timeout_is_a_busy_model_and_nobody_waits_for_it",
     ),
 ) + _faults(
-    "shared/adapters/vertex.py",
+    "shared/adapters/vertex.py shared/adapters/chat.py",
     _MODEL,
     ("vertex",),
     (
@@ -1638,7 +1639,7 @@ MODEL = _faults(
     ),
     (
         "the server's wait is forgotten",
-        'call.retry_after_s = _retry_after(response.headers.get("Retry-After"))',
+        'call.retry_after_s = retry_after(response.headers.get("Retry-After"))',
         "pass",
         "a_busy_model_says_so_with_the_wait_it_was_given",
     ),
@@ -1650,8 +1651,8 @@ MODEL = _faults(
     ),
     (
         "a refusal is worth another try",
-        'return ModelRefused(\n        f"Vertex AI answered {status}; check',
-        'return ModelBusy(\n        f"Vertex AI answered {status}; check',
+        'return ModelRefused(\n        f"{server} answered {status}; check',
+        'return ModelBusy(\n        f"{server} answered {status}; check',
         "a_refusal_is_not_worth_another_try",
     ),
 )
@@ -2164,5 +2165,6 @@ MUTATIONS = (
     *WATERMELON,
     *REVOCATION,
     *(fault for rows in (*ACCOUNTS, *SECURITY) for fault in _faults(*rows)),
+    *(fault for file, suite, on, rows in AI for fault in _faults(file, suite, (on,), *rows)),
     *REVIEW,
 )

@@ -28,6 +28,7 @@ from werkzeug.test import TestResponse
 
 from shared import wiring
 from shared.accounts.access import Action
+from shared.jobs import job as jobs
 from shared.sync import record
 from shared.sync.store import Key, Query, put
 from tests.api.conftest import Api
@@ -81,6 +82,9 @@ class World:
             )
         api.join(f"{MARK}-user", HOME, "chw")
         api.join("home-colleague", HOME, "doctor")
+        wiring.store().commit(
+            [jobs.create("home-job", "analyse", "cases", f"{MARK}-case", HOME, self.now_ms)]
+        )
         wiring.store().commit(
             [put(Key("accounts", f"{MARK}-user"), {"name": MARK, "created_at": 0}, None)]
         )
@@ -228,6 +232,9 @@ OPERATIONS: tuple[Line, ...] = (
     Line("POST /api/v1/sync", "add", Action.WRITE, _watermelon_edit, _accepts),
     Line("GET /api/v1/sync/digest", "ask", Action.READ, _path("/api/v1/sync/digest"), _counts),
     Line("GET /api/v1/devices", "list", Action.SUPERVISE, _path("/api/v1/devices"), _shows(MARK)),
+    Line("POST /api/v1/devices/token", "register", TOKEN,
+         _body("/api/v1/devices/token", token="push-token")),
+    Line("GET /api/v1/jobs/{id}", "read", Action.READ, _path("/api/v1/jobs/home-job")),
     Line("GET /api/v1/inbox", "list", Action.INBOX, _path("/api/v1/inbox"), _shows(MARK)),
     Line("POST /api/v1/inbox/{id}/close", "close", Action.INBOX,
          lambda world, _: (f"/api/v1/inbox/{world.entry()}/close", {})),

@@ -18,6 +18,8 @@ REFUSED: dict[str, set[str]] = {
     "POST /api/v1/sync (add)": _OUTSIDE | {"home-doctor"},
     "GET /api/v1/sync/digest (ask)": _OUTSIDE,
     "GET /api/v1/devices (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "POST /api/v1/devices/token (register)": _NO_TOKEN,
+    "GET /api/v1/jobs/{id} (read)": _OUTSIDE,
     "GET /api/v1/inbox (list)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/inbox/{id}/close (close)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/undelete (undelete)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},

@@ -1,0 +1,75 @@
+"""What people are shown of a job: where it stands, and to whom.
+
+Who may read the scope of the record that a job is about may see the job; everybody else is told that
+there is none. Health workers see the state and when it is tried next; those who may see an unsigned
+analysis also see each step and why it failed. Ids and codes only: nothing about patients.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.accounts import membership
+from shared.accounts.access import Action, may
+from shared.accounts.membership import Caller
+from shared.errors import NotFound
+from shared.jobs import job as jobs
+from shared.jobs.job import Job
+from shared.sync import record
+from shared.sync.store import Key, RecordStore
+
+#: The table whose rows tell phones of jobs, and their field that names the job.
+_ROWS, _JOB = "medgemma_queue", "_job"
+
+
+def readable_job(store: RecordStore, caller: Caller, name: str) -> tuple[Job, str]:
+    """The job of that id, or of the `medgemma_queue` row of that id; and the caller's role there.
+
+    Raises `NotFound`, for every reason alike.
+    """
+    if not name.isascii() or not name.isprintable() or "/" in name or not 0 < len(name) <= 300:
+        raise _no_job()
+    if name.startswith("__") or name in (".", ".."):
+        raise _no_job()
+    own, row, direct = membership.key(caller.user_id), Key(_ROWS, name), jobs.key(name)
+    read = store.read([own, row, direct]).documents
+    found = read.get(direct)
+    if found is None and row in read:
+        key = jobs.key(str(read[row].fields.get(_JOB)))
+        found = store.read([key]).documents.get(key)
+    if found is None:
+        raise _no_job()
+    job = Job.of(found)
+    subject = Key(job.table, job.subject_id)
+    # A record that moved is its new scope's business; one that is gone was its old scope's.
+    have = store.read([subject], (record.SCOPE,)).documents.get(subject)
+    scope = have.fields[record.SCOPE] if have is not None else job.scope_id
+    role = membership.parse(caller.user_id, read.get(own)).roles.get(scope)
+    if role is None or not may(role, Action.READ):
+        raise _no_job()
+    return job, role
+
+
+def shown_job(job: Job, role: str) -> dict[str, Any]:
+    """A job as a role sees it; times in server ms."""
+    whole = may(role, Action.SEE_UNSIGNED_ANALYSIS)
+    steps = [
+        {"state": step["state"], "at": step["at"], "fault": step.get("fault")}
+        for step in job.history
+    ]
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "table": job.table,
+        "record_id": job.subject_id,
+        "state": job.state,
+        "final": job.state in jobs.FINAL,
+        "attempts": job.attempts,
+        "created_at": job.created_at,
+        "next_attempt_at": job.due_at if job.state == jobs.QUEUED else None,
+        "history": steps if whole else None,
+    }
+
+
+def _no_job() -> NotFound:
+    return NotFound("There is no such job, or none that you may see.")

@@ -1,0 +1,156 @@
+"""Notices: a phone is poked to sync, a doctor is told that a case waits. At most once each.
+
+The commit that ends an analysis stores a notice (`notices/{job}`), so there is one exactly if there
+is a result. `Courier` takes a due notice by compare-and-set before it sends anything: a process that
+dies in between sends nothing, two at once send once. What is lost costs nothing but time, since the
+next sync brings the same news. A notice holds ids and no word about patients, and neither does what
+is sent.
+
+A phone says where it can be reached with `POST /api/v1/devices/token`; the push token stands in its
+entry of the device ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shared.accounts import membership
+from shared.accounts.access import Action, may
+from shared.errors import Contended, Fault, NotifyFault
+from shared.killpoints import reach
+from shared.sync import ledger
+from shared.sync.store import Document, Key, Query, RecordStore, Write, patch, put
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "notices"
+
+#: Where a phone's entry in the device ledger holds its push token.
+TOKEN = ledger.PUSH_TOKEN
+
+#: How long a notice is kept after it was due, ms: long enough to look into a complaint.
+_KEPT_MS = 7 * 86_400_000
+
+#: A notice older than this is not sent any more: the phone has synced since, or is off.
+_OLDEST_MS = 3_600_000
+
+#: Notices of one round, and phones told of one.
+_A_ROUND = 50
+_MOST_PHONES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent to one phone. `doctor`: with words on the screen; else silent, "sync now"."""
+
+    token: str
+    case_id: str
+    doctor: bool
+
+
+class Notifier(Protocol):
+    """Sends to one phone. Adapters: FCM, the log."""
+
+    def send(self, message: Message) -> bool:
+        """Send once, not again. False: the token is dead and should be forgotten.
+
+        Raises `NotifyFault` when it is not known to have been taken.
+        """
+        ...
+
+
+def due(job_id: str, case_id: str, scope_id: str, now_ms: int) -> Write:
+    """The write that makes a notice due; it belongs in the commit of the result."""
+    return put(
+        Key(COLLECTION, job_id),
+        {
+            "case_id": case_id,
+            "scope_id": scope_id,
+            "due_at": now_ms,
+            "expires_at": now_ms + _KEPT_MS,
+        },
+        None,
+    )
+
+
+class Courier:
+    """Delivers due notices. Safe to share between threads and to run in many processes."""
+
+    def __init__(self, store: RecordStore, notifier: Notifier, clock: Callable[[], int]) -> None:
+        self._store, self._notifier, self._clock = store, notifier, clock
+
+    def deliver(self, now_ms: int | None = None) -> int:
+        """Send what is due; returns how many notices were taken. Never raises a `NotifyFault`."""
+        now_ms = self._clock() if now_ms is None else now_ms
+        query = Query(
+            COLLECTION,
+            where=(("due_at", "<=", now_ms),),
+            order=(("due_at", "asc"),),
+            limit=_A_ROUND,
+        )
+        return sum(self._take(found, now_ms) for found in list(self._store.query(query)))
+
+    def _take(self, found: Document, now_ms: int) -> bool:
+        token = {"due_at": None, "taken_at": now_ms}
+        try:
+            self._store.commit([patch(found.key, token, found.version)])
+        except Contended:
+            return False  # somebody else has it
+        reach("notice.taken")
+        told = 0
+        if now_ms - int(found.fields["due_at"]) <= _OLDEST_MS:
+            told = self._tell(found.fields)
+        log.info("notice", extra={"notice": found.key.id, "phones": told})
+        return True
+
+    def _tell(self, notice: dict[str, Any]) -> int:
+        told = 0
+        for device, role in self._phones(notice["scope_id"]):
+            message = Message(
+                device.fields[TOKEN], notice["case_id"], may(role, Action.SEE_UNSIGNED_ANALYSIS)
+            )
+            try:
+                alive = self._notifier.send(message)
+            except NotifyFault as fault:
+                log.warning("phone not notified", extra={"code": fault.code})
+                continue
+            told += alive
+            if not alive:
+                self._forget(device)
+        return told
+
+    def _phones(self, scope_id: str) -> Iterator[tuple[Document, str]]:
+        """Phones of the scope's members that can be reached, with the member's role now."""
+        found = [
+            device for device in ledger.devices(self._store, scope_id) if device.fields.get(TOKEN)
+        ][:_MOST_PHONES]
+        users = {str(device.fields["user_id"]) for device in found}
+        read = self._store.read([membership.key(user) for user in sorted(users)]).documents
+        roles = {
+            user: membership.parse(user, read.get(membership.key(user))).roles.get(scope_id)
+            for user in users
+        }
+        seen: set[str] = set()
+        for device in found:
+            role, token = roles[str(device.fields["user_id"])], device.fields[TOKEN]
+            if role is not None and may(role, Action.READ) and token not in seen:
+                seen.add(token)
+                yield device, role
+
+    def _forget(self, device: Document) -> None:
+        try:
+            self._store.commit([patch(device.key, {TOKEN: None}, device.version)])
+        except Fault as fault:  # it was renewed meanwhile, or goes next time
+            log.warning("dead token kept", extra={"code": fault.code})
+
+
+class LogNotifier:
+    """Sends nothing and says so in the log: for one machine, and where nobody is to be notified."""
+
+    def send(self, message: Message) -> bool:
+        """See `Notifier.send`."""
+        log.info("notice not sent", extra={"doctor": message.doctor})
+        return True

@@ -1,0 +1,142 @@
+"""Notices, on both stores: each at most once, to those who may read, with no word about the case."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from shared.accounts.membership import Caller
+from shared.errors import NotifyFault
+from shared.jobs import job as jobs
+from shared.notify.notice import Courier, Message
+from shared.sync import ledger
+from tests.jobs.conftest import Workplace, place  # noqa: F401  a fixture
+from tests.jobs.test_never_silent import Phones
+from tests.stores import Interrupted
+
+HOUR_MS = 3_600_000
+
+
+def reachable(place: Workplace, user: str, team: str = "team1", role: str = "chw") -> None:  # noqa: F811
+    place.join(user, team, role)
+    ledger.register(
+        place.store, Caller(user, role, f"{user}-phone"), [team], f"token-{user}", place.time
+    )
+
+
+@pytest.fixture
+def clinic(place: Workplace) -> Workplace:  # noqa: F811
+    """A finished analysis; phones of its team, and one of another."""
+    for user, team, role in (
+        ("chw1", "team1", "chw"),
+        ("doc1", "team1", "doctor"),
+        ("chw9", "team9", "chw"),
+    ):
+        reachable(place, user, team, role)
+    place.worker().run(place.red_case())
+    return place
+
+
+def test_a_result_pokes_phones_and_notifies_doctors_of_its_team_once(clinic: Workplace) -> None:
+    phones = Phones()
+    courier = Courier(clinic.store, phones, clinic.now_ms)
+    assert [courier.deliver(), courier.deliver()] == [1, 0]
+    assert sorted(phones.sent, key=lambda m: m.token) == [
+        Message("token-chw1", "c1", doctor=False),
+        Message("token-doc1", "c1", doctor=True),
+    ]
+
+
+def test_couriers_at_once_tell_once(clinic: Workplace) -> None:
+    phones = Phones()
+    with ThreadPoolExecutor(6) as pool:
+        taken = list(
+            pool.map(lambda _: Courier(clinic.store, phones, clinic.now_ms).deliver(), range(6))
+        )
+    assert sum(taken) == 1
+    assert len(phones.sent) == 2
+
+
+def test_killed_between_taking_and_telling_nobody_is_told_twice(clinic: Workplace) -> None:
+    phones = Phones()
+
+    class Killed(BaseException):
+        pass
+
+    def die(_writes: object) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        Courier(Interrupted(clinic.store, after=die), phones, clinic.now_ms).deliver()
+    assert Courier(clinic.store, phones, clinic.now_ms).deliver() == 0
+    assert phones.sent == []
+
+
+def test_who_left_the_team_is_not_told_whatever_the_ledger_says(clinic: Workplace) -> None:
+    clinic.leave("doc1")
+    phones = Phones()
+    Courier(clinic.store, phones, clinic.now_ms).deliver()
+    assert [message.token for message in phones.sent] == ["token-chw1"]
+
+
+def test_a_phone_that_fails_is_not_tried_again_and_others_are_told(clinic: Workplace) -> None:
+    class Failing(Phones):
+        def send(self, message: Message) -> bool:
+            super().send(message)
+            if not message.doctor:
+                raise NotifyFault("down")
+            return True
+
+    phones = Failing()
+    courier = Courier(clinic.store, phones, clinic.now_ms)
+    assert [courier.deliver(), courier.deliver()] == [1, 0]
+    assert len(phones.sent) == 2
+
+
+def test_a_dead_token_is_forgotten_and_the_rest_of_the_entry_stays(clinic: Workplace) -> None:
+    class Dead(Phones):
+        def send(self, message: Message) -> bool:
+            return False
+
+    Courier(clinic.store, Dead(), clinic.now_ms).deliver()
+    entry = clinic.fields("devices", "chw1~chw1-phone")
+    assert ledger.PUSH_TOKEN not in entry
+    assert entry["user_id"] == "chw1"
+
+
+def test_old_news_are_not_sent(clinic: Workplace) -> None:
+    phones = Phones()
+    later = clinic.time + HOUR_MS + 1
+    assert Courier(clinic.store, phones, clinic.now_ms).deliver(later) == 1
+    assert phones.sent == []
+
+
+def test_a_postponed_or_stale_job_tells_nobody(place: Workplace) -> None:  # noqa: F811
+    reachable(place, "chw1")
+    job_id = place.red_case()
+    phone = place.phone()
+    phone.sync()
+    phone.save("cases", "c1", at=9000, triage_data={"site": "leg"})
+    phone.sync()
+    assert place.worker().run(job_id) == jobs.STALE
+    assert place.all("notices") == []
+
+
+def test_a_sync_keeps_the_token_that_came_meanwhile(place: Workplace) -> None:  # noqa: F811
+    caller = Caller("chw1", "chw", "phone-1")
+    store = place.store
+    ledger.note(
+        store, ledger.Attempt(caller, "batch", place.time, ["team1"], pushed={"written": 1})
+    )
+    before = place.get("devices", "chw1~phone-1")
+    # given an attempt that has read the entry, and a token that comes before it is written
+    later = ledger.Attempt(caller, "batch", place.time + 1, ["team1"], pushed={"written": 2})
+    later.before = before
+    ledger.register(store, caller, ["team1"], "token-1", place.time)
+    ledger.note(store, later)
+    entry = place.fields("devices", "chw1~phone-1")
+    assert entry[ledger.PUSH_TOKEN] == "token-1"
+    assert entry["pushed"] == {"written": 2}
+    ledger.register(store, caller, ["team1"], None, place.time)
+    assert ledger.PUSH_TOKEN not in place.fields("devices", "chw1~phone-1")

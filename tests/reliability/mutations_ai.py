@@ -1,0 +1,274 @@
+"""Deliberate faults of the way from a case to its analysis; see `tests/reliability/mutations.py`."""
+
+from __future__ import annotations
+
+#: (file, suite, rows of (name, old, new, tests)). All run on SQLite, or need no adapter ("alone").
+ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = (
+    (
+        "shared/products/dermadetect.py",
+        "jobs/test_never_silent",
+        "sqlite",
+        (
+            (
+                "a rule's red is not red",
+                'risk = said.triage or turn.values.get("risk_level")',
+                'risk = turn.values.get("risk_level")',
+                "a_case_that_a_rule_calls_red_is_a_red_case_whatever_the_phone_says",
+            ),
+            (
+                "what a rule said stays when the answer changed",
+                "if said.triage is not None or before.get(RULES) is not None:",
+                "if said.triage is not None:",
+                "an_answer_that_becomes_a_red_flag_later_makes_a_job_then",
+            ),
+        ),
+    ),
+    (
+        "shared/products/analysis.py",
+        "jobs/test_never_silent",
+        "sqlite",
+        (
+            (
+                "the model alone decides",
+                "            said.triage,\n            job.attempts,",
+                "            None,\n            job.attempts,",
+                "the_model_cannot_lower_what_a_rule_says",
+            ),
+            (
+                "rules are forgotten without the model",
+                "            rules_triage=said.triage,\n            rules_flags=said.flags,\n"
+                "            provenance",
+                "            provenance",
+                "rules_count_also_without_the_model",
+            ),
+            (
+                "a waiting case wipes an earlier reading",
+                'if case is None or case.fields.get("ai_analysis") is not None:',
+                "if case is None:",
+                "an_earlier_reading_stays_while_the_next_one_waits",
+            ),
+            (
+                "nobody is told of a result",
+                "            notice.due(job.id, case.key.id, case.fields[record.SCOPE], now_ms),\n",
+                "",
+                "notify/test_notice:a_result_pokes_phones_and_notifies_doctors_of_its_team_once",
+            ),
+        ),
+    ),
+    (
+        "shared/jobs/runner.py",
+        "jobs/test_never_silent",
+        "sqlite",
+        (
+            (
+                "a failure is not said",
+                "self._store.commit([move, *waiting, *task.late(job, fault.code, now)])",
+                "self._store.commit([move, *waiting])",
+                "a_failure_is_said_at_once_and_replaced_by_the_reading",
+            ),
+            (
+                "waiting costs an attempt",
+                "if not fault.attempted:",
+                "if False:",
+                "over_the_daily_cap_jobs_wait_and_none_is_dropped a_resting_model_costs_no_attempt",
+            ),
+            (
+                "a late mark takes the lease from its worker",
+                "if document is None or job.token is None or document.fields.get"
+                '("token") != job.token:',
+                "if True:",
+                "being_told_late_disturbs_no_worker",
+            ),
+            (
+                "late is told again and again",
+                'mark = patch(document.key, {"late_at": None}, document.version)',
+                'mark = patch(document.key, {"kind": job.kind}, document.version)',
+                "a_case_that_nobody_looks_at_is_said_to_wait",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/spending.py",
+        "ai/test_spending",
+        "sqlite",
+        (
+            (
+                "the counter is written without looking",
+                "document.version if document else ABSENT",
+                "None",
+                "however_many_ask_at_once_the_cap_holds",
+            ),
+            (
+                "nothing is given back",
+                "self._add(key, used - taken, lambda _spent: True)",
+                "pass",
+                "what_was_not_used_is_given_back",
+            ),
+            (
+                "the cap is no cap",
+                "if not self._add(key, micros, allowed):",
+                "if not self._add(key, micros, lambda _spent: True):",
+                "what_does_not_fit_waits_until_the_next_day",
+            ),
+        ),
+    ),
+    (
+        "shared/notify/notice.py",
+        "notify/test_notice",
+        "sqlite",
+        (
+            (
+                "a notice is not taken before it is sent",
+                "self._store.commit([patch(found.key, token, found.version)])",
+                "pass",
+                "a_result_pokes_phones_and_notifies_doctors_of_its_team_once",
+            ),
+            (
+                "two couriers take the same notice",
+                "self._store.commit([patch(found.key, token, found.version)])",
+                "self._store.commit([patch(found.key, token, None)])",
+                "couriers_at_once_tell_once",
+            ),
+            (
+                "who left is told",
+                "if role is not None and may(role, Action.READ) and token not in seen:",
+                "if token not in seen:",
+                "who_left_the_team_is_not_told_whatever_the_ledger_says",
+            ),
+        ),
+    ),
+    (
+        "shared/sync/ledger.py",
+        "notify/test_notice",
+        "sqlite",
+        (
+            (
+                "a sync forgets where the phone can be woken",
+                "if attempt.before is None:",
+                "if True:",
+                "a_sync_keeps_the_token_that_came_meanwhile",
+            ),
+        ),
+    ),
+    (
+        "shared/jobs/show.py",
+        "api/test_jobs",
+        "",
+        (
+            (
+                "anybody sees a job",
+                "if role is None or not may(role, Action.READ):",
+                "if role is None:\n        role = 'chw'\n    if False:",
+                "everybody_else_gets_the_same_answer_as_for_no_job",
+            ),
+            (
+                "everybody sees the steps",
+                "whole = may(role, Action.SEE_UNSIGNED_ANALYSIS)",
+                "whole = True",
+                "only_who_may_see_an_unsigned_analysis_sees_the_steps",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/rules.py",
+        "ai/test_rules",
+        "",
+        (
+            (
+                "fever begins too high",
+                "FEVER_C = 38.0",
+                "FEVER_C = 38.5",
+                "an_answer_that_a_rule_knows_makes_the_case_red",
+            ),
+            (
+                "pregnancy alone is an emergency",
+                "if not (seen.infected or _fever(seen)):",
+                "if False:",
+                "what_no_rule_knows_says_nothing",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/breaker.py",
+        "ai/test_breaker",
+        "",
+        (
+            (
+                "it never rests",
+                "self._opens_at = self._clock() + self._rest",
+                "pass",
+                "after_failures_in_a_row_nobody_is_asked_until_the_rest_is_over",
+            ),
+            (
+                "everybody tries at once",
+                "if left > 0 or self._trying:",
+                "if left > 0:",
+                "one_question_tries_while_the_others_wait",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/triage.py",
+        "ai/test_triage",
+        "",
+        (
+            (
+                "the scale is taken as it is",
+                "math.exp(min(text.temperature, 20.0))",
+                "min(text.temperature, 20.0)",
+                "the_arithmetic_is_the_documented_one",
+            ),
+            (
+                "the bias is forgotten",
+                " + text.bias",
+                "",
+                "the_arithmetic_is_the_documented_one",
+            ),
+            (
+                "the mildest photo counts",
+                "round(max(score(image, text)",
+                "round(min(score(image, text)",
+                "the_worst_photo_counts_and_thresholds_decide",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/gateway.py",
+        "ai/test_wire",
+        "openai_compatible",
+        (
+            (
+                "photos leave with their metadata",
+                "[without_metadata(each) for each in",
+                "[each for each in",
+                "no_identifier_is_on_the_wire",
+            ),
+        ),
+    ),
+    (
+        "shared/adapters/chat.py",
+        "ai/test_wire",
+        "openai_compatible",
+        (
+            (
+                "an answer without end is read",
+                "if size > most_bytes:",
+                "if False:",
+                "a_hundred_megabytes_are_not_read",
+            ),
+        ),
+    ),
+    (
+        "shared/adapters/openai_compatible.py",
+        "ai/test_wire",
+        "",
+        (
+            (
+                "another server's page is an answer",
+                "if kind not in _JSON:",
+                "if False:",
+                "an_answer_of_another_type_is_none",
+            ),
+        ),
+    ),
+)

@@ -375,10 +375,11 @@ class Campaign:
         for _ in range(MOST_ROUNDS):
             self.server.sweep()
             before = [checks.content(phone.rows()) for phone in self.phones]
+            unsent = any(phone.unsent() for phone in self.phones)  # the others have not heard of it
             done = [phone.sync() for phone in self.phones]
             self.report.counts["last syncs"] += len(done)
             after = [checks.content(phone.rows()) for phone in self.phones]
-            unsent = any(phone.unsent() for phone in self.phones)
+            unsent = unsent or any(phone.unsent() for phone in self.phones)
             if all(done) and before == after and not unsent and not self._cascading():
                 return
             if self._cascading():  # a worker that was killed holds it for the rest of its lease

@@ -19,7 +19,7 @@ from shared.sync.collection import Product
 from shared.sync.pull import SCOPES_A_QUERY
 from shared.sync.store import RecordStore
 
-_MASK = (record.SCOPE, record.HASH, record.DELETED)
+_MASK = (record.SCOPE, record.HASH, record.DELETED, record.EDITED)
 
 
 class Tally:
@@ -78,8 +78,13 @@ def digest(store: RecordStore, product: Product, caller: Caller, cursor_ms: int 
     for name in names:
         tally = Tally()
         for scopes in groups:
-            for change in store.changes(name, scopes, 0, reading.read_at, fields=_MASK):
+            listing = store.changes(
+                name, scopes, 0, reading.read_at, fields=_MASK, even_if_newer=True
+            )
+            for change in listing:
                 have = change.document.fields
+                if record.client_version(change.document) > reading.read_at:
+                    return Digest(at_ms, False, {})  # a phone wrote it while we look
                 if have.get(record.DELETED) is None:
                     tally.add(hash_of(change.document.key.id, have))
         tables[name] = tally.value()

@@ -131,6 +131,13 @@ class Pull:
     also: Mapping[Key, Document] = field(default_factory=dict)
 
 
+def _later(segment: Segment, change: Change, snapshot: int) -> bool:
+    """Whether a phone wrote it after the snapshot: the next pull brings it."""
+    if segment.mode in ("lost", "moved") or change.document.version <= snapshot:
+        return False
+    return record.client_version(change.document) > snapshot
+
+
 class Puller:
     """Reads for phones. Safe to share between threads.
 
@@ -305,7 +312,7 @@ class Puller:
             used = sum(_weight(item.document) for item in shown if isinstance(item, Row))
             for at, (segment, listing) in enumerate(zip(segments, listings, strict=True)):
                 for change in listing:
-                    if change.document.key in skip:
+                    if change.document.key in skip or _later(segment, change, state.snapshot):
                         continue
                     item = self._item(segment, change.document, members, state.echo, skip)
                     if item is None:
@@ -348,8 +355,10 @@ class Puller:
                     snapshot,
                     behind=behind if at == 0 else None,
                     fields=_MASK_IDS if segment.mode == "lost" else None,
-                    # The scope is not listed again: what is edited meanwhile must come too.
-                    even_if_newer=segment.mode == "lost",
+                    # What the server itself rewrites meanwhile must come too: else the phone's edit
+                    # that it still carries would count as seen (`record.client_version`) unseen. And
+                    # a lost scope is not listed again.
+                    even_if_newer=segment.mode != "moved",
                 )
             )
         if self._pool is None:

@@ -1745,6 +1745,12 @@ REVOCATION = (
             "edits_of_a_moved_record_are_heard_before_the_phone_drops_it",
         ),
         (
+            "what the server rewrites while it is listed is missed",
+            'even_if_newer=segment.mode != "moved",',
+            'even_if_newer=segment.mode == "lost",',
+            f"{_PULL}:a_row_that_the_server_rewrites_while_it_is_listed_comes_all_the_same",
+        ),
+        (
             "a push has one chance",
             "max(before_ms - _CHANCES + 1, cursor_ms + 1)",
             "before_ms",
@@ -1752,8 +1758,8 @@ REVOCATION = (
         ),
         (
             "what is edited while a lost team is listed stays on the phone",
-            'even_if_newer=segment.mode == "lost",',
-            "",
+            'even_if_newer=segment.mode != "moved",',
+            'even_if_newer=segment.mode == "rows",',
             f"{_PULL}:what_is_edited_while_a_lost_team_is_listed_goes_too",
         ),
         (

@@ -8,11 +8,12 @@ import pytest
 
 from infra.local.phone import Json, Phone
 from shared.accounts import membership
+from shared.accounts.membership import Caller
 from shared.errors import Contended, InvalidCursor, InvalidRequest, PageExpired
 from shared.sync import record
-from shared.sync.pull import EPOCH, PAGE_LIFE_MS
+from shared.sync.pull import EPOCH, PAGE_LIFE_MS, Row, Start
 from shared.sync.store import ABSENT, Key, delete, patch, put
-from tests.sync.clinic import Clinic
+from tests.sync.clinic import Clinic, pass_millisecond
 
 
 def team_of(clinic: Clinic, *users: str, team: str = "team1") -> list[Phone]:
@@ -92,6 +93,32 @@ def test_a_phone_that_comes_back_to_its_team_gets_it_again(clinic: Clinic) -> No
     clinic.join("chw2")
     two.sync()
     assert ids(two) == {"p0", "p1"}
+
+
+def test_a_row_that_the_server_rewrites_while_it_is_listed_comes_all_the_same(
+    clinic: Clinic,
+) -> None:
+    """Else the phone's next edit would overwrite what it never saw, as if it had seen it."""
+    one, two = team_of(clinic, "chw1", "chw2")
+    register(one, 3)
+    two.sync()
+    pass_millisecond()
+    one.save("patients", "p1", demographics={"n": "one"})
+    one.sync()
+    caller = Caller("chw2", "chw", "chw2-phone")
+    pull = clinic.puller.start(caller, Start(round(two.cursor * 1000)), clinic.now_ms())
+    stored = clinic.get("patients", "p1")
+    assert stored is not None
+    clinic.store.commit([record.server_patch(stored, {"chw_id": "server"})])
+    one.save("patients", "p2", demographics={"n": "later"})
+    one.sync()
+    brought = {
+        item.document.key.id: item.document.fields["demographics"]
+        for item in pull.items
+        if isinstance(item, Row)
+    }
+    assert "one" in brought["p1"]
+    assert "later" not in brought.get("p2", "")
 
 
 def test_what_is_edited_while_a_lost_team_is_listed_goes_too(clinic: Clinic) -> None:

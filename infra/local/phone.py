@@ -91,13 +91,10 @@ class Phone:
         """Create or edit a record offline. Full rows travel, as apps send them."""
         key = (table, record_id)
         state = "dirty" if key in self.rows and key not in self.dirty else "new"
-        row = {**self.rows.get(key, {}), **fields, "id": record_id}
+        when = self.now() if at is None else at
+        row = {**self.rows.get(key, {}), **fields, "id": record_id, "last_modified_at": when}
         self.rows[key] = row
-        self.dirty[key] = {
-            **row,
-            "sync_status": state,
-            "last_modified_at": self.now() if at is None else at,
-        }
+        self.dirty[key] = {**row, "sync_status": state}
 
     def delete(self, table: str, record_id: str, at: float | None = None) -> None:
         """Delete a record offline."""
@@ -153,10 +150,12 @@ class Phone:
             self._offer_again()
         for table, rows in answer["server_updates"].items():
             for row in rows:
+                key = (table, row["id"])
+                self.met.add(key)
                 # After a restore an older row must not replace what is about to be sent.
-                if "resync" not in answer or (table, row["id"]) not in self.dirty:
-                    self.rows[table, row["id"]] = row
-                self.met.add((table, row["id"]))
+                mine = self.dirty.get(key) if "resync" in answer else None
+                if mine is None or mine.get("last_modified_at", 0) <= row["last_modified_at"]:
+                    self.rows[key] = row
         for table, ids in answer["deleted"].items():
             for record_id in ids:
                 self.rows.pop((table, record_id), None)

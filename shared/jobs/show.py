@@ -7,6 +7,7 @@ analysis also see each step and why it failed. Ids and codes only: nothing about
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from shared.accounts import membership
@@ -18,6 +19,9 @@ from shared.jobs.job import Job
 from shared.sync import record
 from shared.sync.store import Key, RecordStore
 
+#: What a job's id, or a record's, can look like.
+_NAME = re.compile(r"(?!\.{1,2}\Z|__)[A-Za-z0-9_~.-]{1,300}")
+
 #: The table whose rows tell phones of jobs, and their field that names the job.
 _ROWS, _JOB = "medgemma_queue", "_job"
 
@@ -27,9 +31,7 @@ def readable_job(store: RecordStore, caller: Caller, name: str) -> tuple[Job, st
 
     Raises `NotFound`, for every reason alike.
     """
-    if not name.isascii() or not name.isprintable() or "/" in name or not 0 < len(name) <= 300:
-        raise _no_job()
-    if name.startswith("__") or name in (".", ".."):
+    if not _NAME.fullmatch(name):
         raise _no_job()
     own, row, direct = membership.key(caller.user_id), Key(_ROWS, name), jobs.key(name)
     read = store.read([own, row, direct]).documents

@@ -49,7 +49,9 @@ def test_only_who_may_see_an_unsigned_analysis_sees_the_steps(
 
 
 @pytest.mark.parametrize("user", ["chw2", "boss2", "stranger"])
-@pytest.mark.parametrize("name", ["{job}", "c1", "nobody-s", "__x__", "%2E%2E"])
+@pytest.mark.parametrize(
+    "name", ["{job}", "c1", "nobody-s", "__x__", "%2E%2E", "a%5D", "a b", "%C3%B6", "x" * 301]
+)
 def test_everybody_else_gets_the_same_answer_as_for_no_job(
     clinics: Api,  # noqa: F811
     job: str,

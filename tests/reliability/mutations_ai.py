@@ -124,12 +124,6 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "a_result_pokes_phones_and_notifies_doctors_of_its_team_once",
             ),
             (
-                "two couriers take the same notice",
-                "self._store.commit([patch(found.key, token, found.version)])",
-                "self._store.commit([patch(found.key, token, None)])",
-                "couriers_at_once_tell_once",
-            ),
-            (
                 "who left is told",
                 "if role is not None and may(role, Action.READ) and token not in seen:",
                 "if token not in seen:",

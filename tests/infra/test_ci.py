@@ -20,6 +20,7 @@ import pytest
 
 from infra.ci import guard, leaks, package, smoke, vulnerabilities
 from infra.local.table import load
+from tests.conftest import absent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -347,7 +348,7 @@ def test_the_bootstrap_script_is_one_for_the_shell() -> None:
     path = ROOT / "infra" / "bootstrap.sh"
     assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
     if shutil.which("gcloud") is None:
-        pytest.skip("gcloud is not installed")
+        absent("gcloud is not installed")
     lines = [line.removeprefix("if ! ") for line in path.read_text("utf-8").splitlines()]
     asked = [words for line in lines if "gcloud" in line for words in commands(line)]
     for words in asked:

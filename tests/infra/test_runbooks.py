@@ -22,6 +22,7 @@ import pytest
 
 from shared.codes import ERROR_CODES, RECORD_CODES
 from shared.settings import Settings
+from tests.conftest import absent
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = sorted((ROOT / "infra" / "runbooks").glob("*.md"))
@@ -72,11 +73,11 @@ def gcloud_tree() -> dict[str, Any]:
     """The SDK's own list of commands and options, or a skip."""
     program = shutil.which("gcloud")
     if program is None:
-        pytest.skip("gcloud is not installed")
+        absent("gcloud is not installed")
     file = Path(program).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
     spec = importlib.util.spec_from_file_location("gcloud_completions", file)
     if spec is None or spec.loader is None or not file.exists():
-        pytest.skip("this gcloud has no list of its commands")
+        absent("this gcloud has no list of its commands")
     module = importlib.util.module_from_spec(spec)
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
@@ -223,7 +224,7 @@ def test_a_command_that_gcloud_does_not_have_is_seen(line: str) -> None:
 @cache
 def terraform_options(command: str) -> set[str]:
     if shutil.which("terraform") is None:
-        pytest.skip("terraform is not installed")
+        absent("terraform is not installed")
     said = subprocess.run(
         ["terraform", command, "-help"],
         env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},

@@ -14,6 +14,7 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.parse
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -84,7 +85,7 @@ class Line:
         return Answer(response.status, value)
 
 
-class Phone:
+class Phone(ABC):
     """What both kinds share: who it is, its clock, and its user's edits.
 
     `clock` is what the phone believes is now, ms. `scopes` gives the teams that its user is in,
@@ -113,17 +114,17 @@ class Phone:
 
     # --- what a user sees and does
 
+    @abstractmethod
     def live(self, table: str) -> list[str]:
         """Ids that the user can see, in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row(self, key: Key) -> Json:
         """A record as the user sees it, columns free of dialect."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, key: Key, values: Json, edited_ms: int) -> None:
         """Store an edit on the phone. `values` are free of dialect."""
-        raise NotImplementedError
 
     def edit(self, key: Key, columns: Iterable[str], edited_ms: int, **more: Any) -> None:
         """The user creates or changes a record: a mark in each of `columns`, and `more` values."""
@@ -134,26 +135,27 @@ class Phone:
             values[column] = [tag] if column == "image_keys" else {"note": tag}
         self.write(key, values, edited_ms)
 
+    @abstractmethod
     def delete(self, key: Key, edited_ms: int) -> None:
-        raise NotImplementedError
+        """The user deletes a record."""
 
     # --- the network
 
+    @abstractmethod
     def sync(self, meanwhile: Callable[[], None] = lambda: None) -> bool:
         """Push and pull; whether it got through. `meanwhile` is what the user does during it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unsent(self) -> dict[Key, Any]:
         """Records with edits that no server has judged yet, with what would be sent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refused(self) -> dict[Key, str]:
         """Records whose edits were refused and stay here for their author, with the code."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self) -> dict[Key, Json]:
         """What the phone holds as the server's, columns free of dialect."""
-        raise NotImplementedError
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, unit_ms: int = 1000

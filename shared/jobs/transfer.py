@@ -21,9 +21,6 @@ from shared.sync.store import Document, Key, Query, RecordStore, Write, patch, p
 
 KIND = "transfer"
 
-#: Logs that hold values of records, and what doctors do with them.
-_LOGS = ("conflicts", "quarantine", "reviews")
-
 _ATTEMPTS = 5
 
 
@@ -121,7 +118,7 @@ class Transfer(Descent):
         stored = self.store.read([key], (record.SCOPE,)).documents.get(key)
         if stored is not None:
             scope_id = stored.fields[record.SCOPE]
-            for log in _LOGS:
+            for log in record.LOGS:
                 for entry in _about(self.store, log, key):
                     if entry.fields.get(record.SCOPE) != scope_id:
                         self.store.commit(

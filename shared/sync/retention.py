@@ -23,9 +23,6 @@ _LEFT = (
     record.HASH,
 )
 
-#: Logs that hold values of records, and what doctors did: they go with the record's own.
-_LOGS = ("conflicts", "quarantine", "reviews")
-
 
 class Purger:
     """Blanks the data of records that were deleted more than `keep_days` ago."""
@@ -70,7 +67,7 @@ class Purger:
     def _logs(self, key: Key) -> list[Write]:
         return [
             delete(entry.key)
-            for log in _LOGS
+            for log in record.LOGS
             for entry in self._store.query(
                 Query(log, where=(("record_id", "==", key.id),), fields=("table",), limit=_A_ROUND)
             )

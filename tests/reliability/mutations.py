@@ -1415,7 +1415,7 @@ JOBS = (
         ),
         (
             "purging forgets the log",
-            "for log in _LOGS",
+            "for log in record.LOGS",
             "for log in ()",
             "log_entries_of_a_purged_record_go_with_it",
         ),
@@ -2098,25 +2098,14 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/jobs/transfer.py",
+        "shared/sync/record.py",
         _LIST,
         _SQLITE,
         (
-            "what doctors did stays behind",
-            '_LOGS = ("conflicts", "quarantine", "reviews")',
-            '_LOGS = ("conflicts", "quarantine")',
-            "what_doctors_did_moves_with_the_case",
-        ),
-    ),
-    *_faults(
-        "shared/sync/retention.py",
-        _LIST,
-        _SQLITE,
-        (
-            "what doctors did is kept for ever",
-            '_LOGS = ("conflicts", "quarantine", "reviews")',
-            '_LOGS = ("conflicts", "quarantine")',
-            "what_doctors_did_is_purged_with_the_case",
+            "what doctors did stays behind and is kept for ever",
+            'LOGS = ("conflicts", "quarantine", "reviews")',
+            'LOGS = ("conflicts", "quarantine")',
+            "what_doctors_did_moves_with_the_case what_doctors_did_is_purged_with_the_case",
         ),
     ),
     *_faults(

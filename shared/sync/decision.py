@@ -292,10 +292,13 @@ class Decision:
 
     def _delete(self, entry: Entry) -> None:
         have = self.documents.get(entry.key)
-        if have is None or not self._may(have.fields[record.SCOPE], Action.READ):
-            # An unknown or foreign id: accepted without effect, the same answer for either. Those
+        if have is None:
+            self._delete_unknown(entry)
+            return
+        if not self._may(have.fields[record.SCOPE], Action.READ):
+            # A foreign id: accepted without effect, the same answer as for an unknown one. Those
             # who care for a record that moved on are told that it was to be deleted.
-            address = None if have is None else self._moved_to(entry)
+            address = self._moved_to(entry)
             if address is not None:
                 self._keep(_refusal(entry, _moved()), address)
             self._accept(entry)
@@ -337,6 +340,32 @@ class Decision:
         self.outcome.written += 1
         self.parents[entry.key] = _Parent({**have.fields, **fields}, None, deleted=True)
         self._accept(entry, scope_id)
+
+    def _delete_unknown(self, entry: Entry) -> None:
+        """A deletion that may have overtaken its creation on the network: the id is kept as deleted.
+
+        Without it, the late creation would bring the record back to every phone. Of several teams
+        any will do: the creation is refused wherever it belongs, and other phones know no such id.
+        """
+        writable = [scope for scope in self.members.scopes if self._may(scope, Action.WRITE)]
+        scope_id = entry.scope_id if entry.scope_id in writable else next(iter(writable), None)
+        self._accept(entry, scope_id)
+        if scope_id is None:
+            return
+        modified_ms, raw_ms = self._times(entry)
+        fields = {
+            record.SCOPE: scope_id,
+            record.AUTHOR: self.caller.user_id,
+            record.MODIFIED: modified_ms,
+            record.RAW_MODIFIED: raw_ms,
+            record.DELETED: self.now_ms,
+            record.DEVICE: self.caller.device,
+            record.HASH: entry.hash(scope_id, None)[0],
+            record.ECHO: self.echo,
+        }
+        self.steps.append(Step([put(entry.key, fields, ABSENT)], WRITE_OVERHEAD))
+        self.outcome.written += 1
+        self.parents[entry.key] = _Parent(fields, None, deleted=True)
 
     def _lose(
         self, entry: Entry, have: Document, verdict: Verdict, values: Mapping[str, Any] | None

@@ -866,6 +866,12 @@ CONFLICT = _faults(
         "equal_content_with_a_later_time_writes_nothing",
     ),
     (
+        "a deletion of an unknown id leaves nothing",
+        "        if scope_id is None:\n            return\n        modified_ms",
+        "        return\n        modified_ms",
+        "a_creation_that_comes_after_its_own_deletion_stays_deleted",
+    ),
+    (
         "an edit brings a deleted record back",
         "if have.get(record.DELETED) is not None and not deleting:",
         "if False:",

@@ -461,7 +461,35 @@ def test_deleting_twice_or_an_unknown_record_is_accepted(clinic: Clinic) -> None
             {"changes": {"cases": [{"id": name, "sync_status": "deleted"}]}}, phone
         )
         assert answer["accepted"] == {"cases": [name]}
-    assert clinic.get("cases", "never") is None
+
+
+@pytest.mark.parametrize("teams", [("team1",), ("team1", "team2")])
+def test_a_creation_that_comes_after_its_own_deletion_stays_deleted(
+    clinic: Clinic, teams: tuple[str, ...]
+) -> None:
+    # Given a phone whose creation the network holds back while its deletion gets through
+    for team in teams:
+        clinic.join("chw1", team)
+    phone, other = clinic.phone(), clinic.phone("chw1", "other")
+    clinic.answer({"changes": {"patients": [{"id": "p9", "sync_status": "deleted"}]}}, phone)
+    # When the creation arrives at last
+    late = {"id": "p9", "scope_id": teams[-1], "sync_status": "new", "last_modified_at": 1.0}
+    answer = clinic.answer({"changes": {"patients": [late]}}, phone)
+    # Then it is refused, its values are kept, and no phone shows it
+    assert [item["code"] for item in answer["rejected"]] == ["deleted"]
+    assert len(clinic.all("conflicts")) == 1
+    other.sync()
+    assert other.row("patients", "p9") is None
+
+
+def test_who_may_not_write_leaves_no_trace_of_an_unknown_id(clinic: Clinic) -> None:
+    clinic.join("doc", role="doctor")
+    phone = clinic.phone("doc")
+    answer = clinic.answer(
+        {"changes": {"patients": [{"id": "p9", "sync_status": "deleted"}]}}, phone
+    )
+    assert answer["accepted"] == {"patients": ["p9"]}
+    assert clinic.get("patients", "p9") is None
 
 
 def test_editing_a_deleted_record_is_refused_and_its_values_kept(clinic: Clinic) -> None:

@@ -169,6 +169,17 @@ def test_deleting_the_unknown_is_ignored(clinic: Clinic) -> None:
     assert Melon(clinic).push(deleted("never")) == {}
 
 
+def test_a_creation_held_back_behind_its_own_deletion_stays_deleted(clinic: Clinic) -> None:
+    one = Melon(clinic)
+    since = one.pull()["timestamp"]
+    pass_millisecond()
+    one.push(deleted("p9"), since)
+    with pytest.raises(StalePush):
+        one.push(created(patient("p9")), since)
+    other = Melon(clinic, device="second").pull(since)["changes"]["patients"]
+    assert other == {"created": [], "updated": [], "deleted": ["p9"]}
+
+
 def test_a_stale_push_is_refused_whole_and_names_what_is_stale(clinic: Clinic) -> None:
     one, two = Melon(clinic), Melon(clinic, device="second")
     one.push(created(patient("p1"), patient("p2"), patient("p3")))

@@ -28,6 +28,10 @@
     │   ├── CommitTooBig           500 the caller must split its commit
     │   └── StoreUnavailable       503 store_unavailable
     ├── QueueUnavailable           503 a doorbell could not be rung; the sweeper rings later
+    ├── FileFault                  the file store, or a file itself
+    │   ├── FilesUnavailable       503 files_unavailable
+    │   ├── FileMissing            404 file_missing: no bytes under this name
+    │   └── FileRefused            422 the file is not what it says; a code for each reason
     ├── ModelFault                 the language model
     │   ├── ModelBusy              try again later (408, 429, 5xx, timeout, network)
     │   ├── ModelPaused            nobody was asked: the day's cap is reached, or the model rests
@@ -290,6 +294,32 @@ class QueueUnavailable(Fault):
     code = "queue_unavailable"
     status = 503
     retryable = True
+
+
+class FileFault(Fault):
+    """A file could not be had, or is not what it says."""
+
+
+class FilesUnavailable(FileFault):
+    """The file store did not answer in time. The same call may be made again."""
+
+    code = "files_unavailable"
+    status = 503
+    retryable = True
+
+
+class FileMissing(FileFault):
+    """There are no bytes under this name."""
+
+    code = "file_missing"
+    status = 404
+
+
+class FileRefused(FileFault):
+    """The bytes are not the file that was declared, or none that can be shown safely."""
+
+    code = "file_refused"
+    status = 422
 
 
 class ModelFault(Fault):

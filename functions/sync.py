@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ import orjson
 from flask import Request, Response
 
 from shared import audit, wiring
-from shared.accounts import membership, tokens
+from shared.accounts import membership
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller
 from shared.errors import (
@@ -26,10 +25,9 @@ from shared.errors import (
     Forbidden,
     InvalidRequest,
     NotFound,
-    QueueUnavailable,
     StoreUnavailable,
 )
-from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell
+from shared.files.tickets import Asked
 from shared.jobs.restore import undelete
 from shared.jobs.show import readable_job, shown_job
 from shared.killpoints import reach
@@ -49,7 +47,7 @@ _DAY_MS = 86_400_000
 
 def batch_sync(call: Call) -> Response:
     """The batch dialect: push, ring for red cases, pull."""
-    caller = authenticate(call)
+    caller = wiring.caller(call.bearer())
     with _attempt(call, caller, "batch") as attempt:
         call.check_app_version()
         now_ms = wiring.clock_ms()
@@ -62,6 +60,7 @@ def batch_sync(call: Call) -> Response:
             now_ms=now_ms,
             size=len(data),
         )
+        asks = None if asked.files is None else wiring.tickets().parse(asked.files)
         if asked.device is not None:
             attempt.caller = caller = replace(caller, device=asked.device)
         call.notes |= {"user": caller.user_id, "device": caller.device}
@@ -71,14 +70,16 @@ def batch_sync(call: Call) -> Response:
             "rows": min(asked.limit or SETTINGS.page_rows, SETTINGS.page_rows),
             "size": SETTINGS.page_bytes,
         }
+        tickets: Asked | None = None
         if asked.page is not None:
             outcome = Outcome("")
             pull = wiring.puller().resume(caller, asked.page, now_ms, **limits)
         else:
             outcome = wiring.pusher().push(caller, asked.push, now_ms)
             attempt.take(outcome)
-            ring(outcome.bells)
+            wiring.ring(outcome.bells)
             reach("sync.rung")
+            tickets = None if asks is None else wiring.tickets().ask(caller, asks, now_ms)
             pull = wiring.puller().start(
                 caller,
                 Start(
@@ -93,6 +94,9 @@ def batch_sync(call: Call) -> Response:
         seen = _Seen(attempt)
         pull.items = seen.watch(pull.items)
         value = batch.render(wiring.product(), outcome, pull, asked.push.clock_offset_ms)
+        if tickets is not None:
+            value["files"] = tickets.answers
+            wiring.ring(tickets.bells)
         _note(call, outcome)
         call.notes |= {**attempt.pulled, "has_more": value["has_more"]}
         response = answer(value, call=call)
@@ -147,33 +151,12 @@ def watermelon_push(call: Call) -> Response:
         attempt.unknown = ledger.unknown_columns(push.entries)
         outcome = wiring.pusher().push(caller, push, now_ms)
         attempt.take(outcome)
-        ring(outcome.bells)
+        wiring.ring(outcome.bells)
         _note(call, outcome)
         response = answer(watermelon.render_push(outcome), call=call)
         attempt.bytes_out = response.content_length or 0
     _remember(attempt)
     return response
-
-
-def authenticate(call: Call) -> Caller:
-    """The caller of a request. Raises `Unauthenticated`."""
-    return tokens.verify(
-        call.bearer(), wiring.verification_keys(), wiring.token_policy(), time.time()
-    )
-
-
-def ring(bells: Sequence[Bell]) -> None:
-    """Ring for jobs that were just stored. Within two seconds in all; the sweeper rings the rest."""
-    end = time.monotonic() + RING_TIMEOUT_SECONDS
-    for done, bell in enumerate(bells):
-        if time.monotonic() >= end:
-            log.warning("bells left to the sweeper", extra={"bells": len(bells) - done})
-            return
-        try:
-            wiring.doorbell().ring(bell)
-        except QueueUnavailable as error:
-            log.warning("queue unavailable", extra={"bells": len(bells) - done, "code": error.code})
-            return
 
 
 def _note(call: Call, outcome: Outcome) -> None:
@@ -190,7 +173,7 @@ def _note(call: Call, outcome: Outcome) -> None:
 
 def _phone(call: Call) -> tuple[Caller, str | None]:
     """The caller, and the phone's id if it named one: unnamed phones cannot be told apart."""
-    caller = authenticate(call)
+    caller = wiring.caller(call.bearer())
     named = call.request.args.get("device_id")
     if named is not None and not record.valid_id(named):
         raise InvalidRequest("device_id must be 1 to 128 of A-Z a-z 0-9 _ -.", field="device_id")
@@ -296,7 +279,7 @@ def _watched(attempt: Attempt, pull: Pull, pieces: Iterator[bytes]) -> Iterator[
 
 def sync_digest(call: Call) -> Response:
     """What the caller's phone should hold, as a count and a hash a table."""
-    caller = authenticate(call)
+    caller = wiring.caller(call.bearer())
     cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at")) or None
     found = digest.digest(wiring.store(), wiring.product(), caller, cursor_ms)
     value = {"timestamp": found.at_ms, "current": found.current, "tables": found.tables}
@@ -375,7 +358,7 @@ def register_token(call: Call) -> Response:
 
 def show_job(call: Call) -> Response:
     """A job's state, to those who may read what it is about; by its id or that of its record."""
-    caller = authenticate(call)
+    caller = wiring.caller(call.bearer())
     job, role = readable_job(wiring.store(), caller, call.arguments["id"])
     call.notes |= {"user": caller.user_id, "job": job.id}
     return answer(shown_job(job, role), call=call)
@@ -429,20 +412,20 @@ def close_inbox(call: Call) -> Response:
 
 def undelete_record(call: Call) -> Response:
     """A deleted record comes back, with what was deleted along with it."""
-    caller = authenticate(call)
+    caller = wiring.caller(call.bearer())
     body, _ = call.json()
     names = ("table", "id")
     if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in names):
         raise InvalidRequest("Say the table and the id of the record.", field="id")
     key = Key(body["table"], body["id"])
-    ring(undelete(wiring.store(), wiring.product(), caller, key, wiring.clock_ms()))
+    wiring.ring(undelete(wiring.store(), wiring.product(), caller, key, wiring.clock_ms()))
     call.notes |= {"user": caller.user_id}
     return answer({"table": key.collection, "id": key.id, "deleted": False}, call=call)
 
 
 def _supervisor(call: Call, action: Action) -> tuple[Caller, list[str]]:
     """The caller, and the scopes in which the caller may do this. Raises `Forbidden` if in none."""
-    caller = authenticate(call)
+    caller = wiring.caller(call.bearer())
     own = membership.key(caller.user_id)
     held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
     scopes = [scope for scope in held.scopes if may(held.roles[scope], action)]

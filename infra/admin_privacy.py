@@ -1,6 +1,7 @@
 """The part of `python -m infra.admin` that answers people who ask about their own data.
 
-    export ID [--to FILE]    everything that is stored about a patient or a user, as one JSON file
+    export ID [--to FILE]    everything that is stored about a patient or a user, as one JSON file; a
+                             patient's photos beside it, in a folder of the same name
     erase PATIENT            the data of a patient and of all that hangs on it is gone, at once
 
 An export is written to a file that only its maker may read, never printed. It holds no password hash,
@@ -24,9 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import Contended, Fault
+from shared.files.store import FileStore
 from shared.sync import record
 from shared.sync.collection import Product
-from shared.sync.store import Document, Key, Query, RecordStore, Write, delete
+from shared.sync.store import Document, Key, Query, RecordStore, Write, delete, patch
 
 Json = dict[str, Any]
 
@@ -71,12 +73,13 @@ def run(chosen: argparse.Namespace) -> str | None:
             return f"nothing is stored about {chosen.id}"
         file = chosen.to or Path(f"export-{chosen.id}.json")
         _write(file, found)
-        return f"{file}: {', '.join(found)}"
+        photos = _photos(store, wiring.files, found.get("files", ()), file.with_suffix(""))
+        return f"{file}: {', '.join(found)}" + (f"; {photos} photos" if photos else "")
 
     def follow() -> None:
         wiring.runner().answer(cascade.KIND, None, 120.0)
 
-    told = erase(store, product, chosen.id, now_ms, follow)
+    told = erase(store, product, chosen.id, now_ms, follow, wiring.cleaner().drop)
     counts = ", ".join(f"{number} {name}" for name, number in told.items() if number)
     return f"erased {chosen.id}: {counts}" if counts else f"nothing is stored about {chosen.id}"
 
@@ -87,6 +90,30 @@ def _write(file: Path, found: Json) -> None:
         os.fchmod(out.fileno(), 0o600)  # also if the file was there
         json.dump(found, out, indent=2, ensure_ascii=False)
         out.write("\n")
+
+
+def _photos(
+    store: RecordStore, files: Callable[[], FileStore], shown: Iterable[Json], folder: Path
+) -> int:
+    """Copy the originals of these files into a folder that only its maker may read; how many."""
+    from shared.files.file import BLOBS, ORIGINALS, READY, prefix
+
+    count = 0
+    for each in shown:
+        key = Key(BLOBS, each["blob"])
+        blob = store.read([key]).documents.get(key)
+        if blob is None or blob.fields["state"] != READY:
+            continue
+        folder.mkdir(mode=0o700, exist_ok=True)
+        ending = each["type"].partition("/")[2]
+        handle = os.open(
+            folder / f"{each['id']}.{ending}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
+        )
+        with os.fdopen(handle, "wb") as out:
+            for block in files().read(f"{prefix(ORIGINALS, blob)}/original"):
+                out.write(block)
+        count += 1
+    return count
 
 
 # --- giving out
@@ -122,7 +149,8 @@ def _patient(store: RecordStore, product: Product, records: Mapping[Key, Documen
         for entry in store.query(Query("audit"))
         if any(key.id in entry.fields["ids"].get(key.collection, ()) for key in records)
     ]
-    return {"records": tables, **logs, "audit": trail}
+    files = [{"id": each.key.id, **_plain(each.fields)} for each in _files(store, records)]
+    return {"records": tables, **logs, "files": files, "audit": trail}
 
 
 def _user(store: RecordStore, product: Product, user_id: str) -> Json:
@@ -162,6 +190,14 @@ def _user(store: RecordStore, product: Product, user_id: str) -> Json:
     }
 
 
+def _files(store: RecordStore, records: Iterable[Key]) -> Iterator[Document]:
+    """The files of records."""
+    for key in records:
+        for each in store.query(Query("files", where=(("record_id", "==", key.id),))):
+            if each.fields.get("table") == key.collection:
+                yield each
+
+
 def _only(fields: Mapping[str, Any], names: Iterable[str]) -> Json:
     return {name: fields[name] for name in names if fields.get(name) is not None}
 
@@ -189,11 +225,12 @@ def erase(
     patient: str,
     now_ms: int,
     follow: Callable[[], object],
+    drop_blobs: Callable[[Iterable[str]], int] = lambda _blobs: 0,
 ) -> dict[str, int]:
     """Remove the data of a patient and of all that hangs on it; how much was removed, by kind.
 
-    `follow` runs the jobs that delete children. Raises `Contended` when others keep writing the same
-    records: call again.
+    `follow` runs the jobs that delete children; `drop_blobs` removes those bytes of photos that no
+    other record shows. Raises `Contended` when others keep writing the same records: call again.
     """
     key = Key(_PEOPLE, patient)
     _bury(store, product, key, now_ms)
@@ -207,6 +244,8 @@ def erase(
     told = {"log entries": _drop(store, _logged(store, product, named))}
     told["receipts"] = _drop(store, _receipts(store, named))
     told["jobs"] = _drop(store, _jobs(store, named))
+    blobs = _let_go(store, list(_files(store, named)), now_ms)
+    told["files"] = drop_blobs(blobs)
     told["records"] = sum(
         _blank(store, product, each)
         for each in reversed(list(records))
@@ -215,6 +254,21 @@ def erase(
     if told["records"]:
         _note(store, "erase", records, now_ms)
     return told
+
+
+def _let_go(store: RecordStore, files: Iterable[Document], now_ms: int) -> set[str]:
+    """The files show nothing any more; the blobs that they showed.
+
+    In the same commit their bytes become due for the sweeper, should we die before we remove them.
+    """
+    blobs = set()
+    for each in files:
+        key = Key("blobs", str(each.fields["blob"]))
+        there = store.read([key], ("state",)).documents
+        due = [patch(key, {"look_at": now_ms}, None)] if key in there else []
+        store.commit([delete(each.key), *due])
+        blobs.add(key.id)
+    return blobs
 
 
 def _bury(store: RecordStore, product: Product, key: Key, now_ms: int) -> None:

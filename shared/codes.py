@@ -31,6 +31,10 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "names it. A fault of the app.",
         "time_in_seconds": _IN_SECONDS,
         "invalid_email": "`email` is no e-mail address. Ask the user to correct it.",
+        "invalid_range": "`Content-Range` is none. `bytes FIRST-LAST/TOTAL` with a piece, `bytes */TOTAL` "
+        "to ask how far the upload is. A fault of the app.",
+        "wrong_size": "The file was announced with another size. Ask for a new ticket.",
+        "too_many_files": "More files than one request may ask for. Ask in several requests.",
         "password_length": f"A password has {SHORTEST} to {LONGEST} characters; `field` names it. "
         "Ask the user for another one.",
     },
@@ -102,6 +106,25 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "page_expired": "The first page was asked for more than 50 minutes ago. Start the sync "
         "again from the last `new_sync_timestamp`; nothing is lost."
     },
+    errors.UploadExpired: {
+        "upload_expired": "The upload rested too long, and what had come was removed. Ask for a new "
+        "ticket and send the file again."
+    },
+    errors.UploadIncomplete: {
+        "upload_incomplete": "Bytes are still missing; `offset` is the first of them. Send the rest."
+    },
+    errors.FileMissing: {
+        "link_invalid": "The link leads nowhere. Ask for the file, and follow the link that comes.",
+        "file_missing": "The file is gone. Ask for it, and follow the link that comes.",
+    },
+    errors.LinkExpired: {
+        "link_expired": "The link was good for some minutes. Ask for the file, and follow the link that "
+        "comes."
+    },
+    errors.FilesUnavailable: {
+        "files_unavailable": "The file store did not answer. Send the same request again after "
+        "`Retry-After` seconds: what has come is kept."
+    },
     errors.RequestTooLarge: {
         "request_too_large": "The body is over the cap, before or after inflating; `message` names "
         "the cap. Send the records in several requests, parents first."
@@ -161,3 +184,25 @@ RECORD_CODES: dict[str, str] = {
 #: Record codes that only one of the dialects has.
 BATCH_ONLY = frozenset({"time_in_milliseconds"})
 WATERMELON_ONLY = frozenset({"time_in_seconds", "invalid_json_column", "too_deep"})
+
+#: Every code of a file in the answer to tickets, or of one that was refused: what happened, what to do.
+FILE_CODES: dict[str, str] = {
+    "wrong_type": "A field is not of the declared type; or the bytes are not of the type that was said.",
+    "unknown_table": "Records of this table have no files.",
+    "invalid_id": "`record_id` is no record's id.",
+    "type_not_allowed": "Files of this type are not taken. Convert it on the phone.",
+    "file_too_large": "The file is over the cap; `message` names it. Make it smaller on the phone.",
+    "invalid_sha256": "`sha256` must be 64 hexadecimal digits, in lower case.",
+    "unknown_record": "The record is not known here. Send it first, or in the same request.",
+    "deleted": "The record was deleted.",
+    "not_allowed": "The user's role may not add files here.",
+    "key_in_use": "The key belongs to another photo of this record. Give the new one a key of its own.",
+    "sha256_in_use": "A file of this hash is here with another size or type. Compute the hash again.",
+    "too_many_files": "The record has as many files as it may have.",
+    "wrong_size": "What came has another size than was said. Ask for a new ticket.",
+    "wrong_hash": "What came has another SHA-256 than was said. Ask for a new ticket and send it again.",
+    "upload_lost": "A part of the upload was lost here. Ask for a new ticket and send it again.",
+    "not_processed": "The file could not be checked. Ask for a new ticket and send it again.",
+    "broken_file": "The file is damaged or cut short. Take the photo again.",
+    "too_many_pixels": "The photo has too many pixels. Make it smaller on the phone.",
+}

@@ -13,6 +13,8 @@
     │   ├── Purged                 410 purged
     │   ├── Taken                  409 email_taken, scope_taken
     │   ├── PageExpired            410 page_expired
+    │   ├── UploadExpired          410 upload_expired
+    │   ├── UploadIncomplete       409 upload_incomplete
     │   ├── RequestTooLarge        413 request_too_large
     │   ├── UnsupportedEncoding    415 unsupported_encoding
     │   ├── AppTooOld              426 app_too_old
@@ -30,7 +32,8 @@
     ├── QueueUnavailable           503 a doorbell could not be rung; the sweeper rings later
     ├── FileFault                  the file store, or a file itself
     │   ├── FilesUnavailable       503 files_unavailable
-    │   ├── FileMissing            404 file_missing: no bytes under this name
+    │   ├── FileMissing            404 file_missing: no bytes under this name; link_invalid
+    │   ├── LinkExpired            410 link_expired
     │   └── FileRefused            422 the file is not what it says; a code for each reason
     ├── ModelFault                 the language model
     │   ├── ModelBusy              try again later (408, 429, 5xx, timeout, network)
@@ -193,6 +196,28 @@ class PageExpired(RequestFault):
     status = 410
 
 
+class UploadExpired(RequestFault):
+    """An upload that rested too long was removed: ask for a new ticket."""
+
+    code = "upload_expired"
+    status = 410
+
+
+class UploadIncomplete(RequestFault):
+    """Bytes of the file are still missing: `offset` is the first of them."""
+
+    code = "upload_incomplete"
+    status = 409
+
+    def __init__(self, message: str, *, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+    def body(self, request_id: str) -> dict[str, object]:
+        """The usual shape, and the offset beside it."""
+        return {**super().body(request_id), "offset": self.offset}
+
+
 class RequestTooLarge(RequestFault):
     """The body is over the stated cap, before or after inflating."""
 
@@ -320,6 +345,13 @@ class FileRefused(FileFault):
 
     code = "file_refused"
     status = 422
+
+
+class LinkExpired(FileFault):
+    """A link to a file that was good until a moment ago: ask for a new one."""
+
+    code = "link_expired"
+    status = 410
 
 
 class ModelFault(Fault):

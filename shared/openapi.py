@@ -27,6 +27,7 @@ from shared import (
     errors,
     openapi_accounts,
     openapi_batch,
+    openapi_files,
     openapi_review,
     openapi_support,
     openapi_watermelon,
@@ -34,6 +35,7 @@ from shared import (
 from shared.codes import ERROR_CODES
 from shared.errors import Fault
 from shared.openapi_accounts import ACCOUNTS_ONLY
+from shared.openapi_files import ASKED_MANY, FILES_ONLY
 from shared.openapi_page import page
 from shared.openapi_parts import TEXT, Operation, Schema, bullets, fixed, header, ref, says
 from shared.products import dermadetect
@@ -68,6 +70,7 @@ _STATUS_WORDS = {
 _SHAPES: dict[type[Fault], str] = {
     errors.StalePush: "StalePush",
     errors.Claimed: "ReviewConflict",
+    errors.UploadIncomplete: "UploadIncomplete",
 }
 
 
@@ -132,7 +135,14 @@ _STATUS: tuple[Operation, ...] = (
 )
 
 #: Modules of operations, in the order of the document; see `shared.openapi_parts`.
-_PARTS = (openapi_batch, openapi_watermelon, openapi_support, openapi_review, openapi_accounts)
+_PARTS = (
+    openapi_batch,
+    openapi_watermelon,
+    openapi_files,
+    openapi_support,
+    openapi_review,
+    openapi_accounts,
+)
 
 
 def document(product: Product) -> Schema:
@@ -154,6 +164,7 @@ def document(product: Product) -> Schema:
         "security": [{"bearer": []}],
         "tags": [
             {"name": "sync", "description": "What phones call."},
+            {"name": "files", "description": "Photos, sent over a bad network and looked at."},
             {"name": "support", "description": "What supervisors and doctors call."},
             {
                 "name": "review",
@@ -216,6 +227,12 @@ and without `changes`. Keep `new_sync_timestamp` only when the last page is appl
 Apps on WatermelonDB use `GET` and `POST /api/v1/sync` instead, with the stock `synchronize()`. Both \
 ways work on the same records.
 
+**Photos**
+
+Records never wait for photos. A phone names the photos that it has (`files` of a sync, or `POST \
+/api/v1/files`), and sends each in pieces that survive a broken connection. It keeps a photo until the \
+server calls it `ready`.
+
 **Beside syncing**
 
 A phone asks for a digest to know whether it holds what the server holds. Supervisors see the phones \
@@ -255,7 +272,7 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
             content["examples"] = example["request"]
         said["requestBody"] = {
             "required": operation.body_needed,
-            "content": {"application/json": content},
+            "content": {operation.body_type: content},
         }
     answer = operation.answer
     content = {"schema": answer if isinstance(answer, dict) else ref(answer)}
@@ -269,6 +286,15 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
         },
         **_errors((*_with_keys(operation.faults), *_EVERYWHERE), _never(operation)),
     }
+    if operation.resumed:
+        headers = _answer_headers("X-Request-Id") | {
+            "Range": {"$ref": "#/components/headers/Range"}
+        }
+        said["responses"]["308"] = {
+            "description": "More bytes are wanted, from `upload.offset` on.",
+            "headers": headers,
+            "content": {operation.content_type: content},
+        }
     if operation.unchanged:
         said["responses"]["304"] = {
             "description": "What the screen shows is current.",
@@ -280,6 +306,12 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
 def _never(operation: Operation) -> tuple[str, ...]:
     """Codes of its faults that it does not answer: those of accounts are answered by accounts alone."""
     elsewhere = () if operation in openapi_accounts.OPERATIONS else ACCOUNTS_ONLY
+    if operation not in openapi_files.OPERATIONS:
+        asks = operation.id == "sync"  # may carry `files`
+        elsewhere = (
+            *elsewhere,
+            *(code for code in FILES_ONLY if not (asks and code == ASKED_MANY)),
+        )
     return (*operation.never, *elsewhere)
 
 
@@ -363,6 +395,9 @@ def _headers() -> Schema:
         "X-Request-Id": sent(TEXT, "Names this answer in the server's logs."),
         "Retry-After": sent({"type": "integer", "minimum": 1}, "When to try again, seconds."),
         "WWW-Authenticate": sent({**TEXT, "const": "Bearer"}, "A bearer token is needed."),
+        "Range": sent(
+            {**TEXT, "pattern": r"^bytes=0-\d+$"}, "What has come; absent: nothing.", always=False
+        ),
         "Cache-Control": sent({**TEXT, "const": "no-store"}, "Patients' data is never cached."),
         "Content-Encoding": sent(
             {**TEXT, "const": "gzip"},

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from shared import errors
 from shared.codes import WATERMELON_ONLY
+from shared.files.tickets import MOST_ASKED
 from shared.openapi_parts import (
     BODY,
     COUNT,
@@ -164,6 +165,13 @@ def _request(product: Product, pushable: Sequence[Collection]) -> Schema:
                 "`new_sync_timestamp` of the last complete sync; 0, null or absent at first.",
             ),
             "changes": changes,
+            "files": {
+                "type": ["array", "null"],
+                "description": "Photos that the phone has, as in `POST /api/v1/files`. With the first "
+                "page only.",
+                "maxItems": MOST_ASKED,
+                "items": {"anyOf": [ref("FileAsked"), {}]},
+            },
             "device_id": says(
                 or_null(ID),
                 "Names this phone among the user's: keep one per installation. Without it the "
@@ -223,6 +231,9 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
             "`X-Client-Time`. Tell the user if it is minutes.",
         },
         receipt=says(or_null(ref("Receipt")), "Null if no record was sent."),
+    )
+    answer["properties"]["files"] = says(
+        ref("TicketList"), "Only there if the request had `files`: one answer for each, in order."
     )
     answer["properties"]["resync"] = {
         "type": "string",

@@ -50,6 +50,8 @@ class Operation:
     secured: bool = True
     content_type: str = "application/json"
     body_needed: bool = True
+    body_type: str = "application/json"
+    resumed: bool = False  #: answers 308 while more bytes are wanted
     unchanged: bool = False  #: answers 304 to `If-None-Match`
     never: tuple[str, ...] = ()  #: codes of its faults that it does not answer
 

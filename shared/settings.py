@@ -71,8 +71,32 @@ class Settings:
         "", "Another address of the Secret Manager API (tests); empty: Google's."
     )
 
+    file_store: str = _setting(
+        "folder",
+        "Where photos are kept: in the data folder, or in a bucket of Cloud Storage.",
+        choices=("folder", "gcs"),
+    )
+    files_bucket: str = _setting("", "The bucket of FILE_STORE=gcs.")
+    files_endpoint: str = _setting(
+        "",
+        "Another address of Cloud Storage (an emulator, without credentials); empty: Google's.",
+    )
+    link_seconds: int = _setting(
+        900,
+        "How long a link to a photo lets anybody who has it download, seconds. Google's keys sign for "
+        "12 hours at most.",
+        low=30,
+        high=43_200,
+    )
+    files_secret: str = _setting(
+        "",
+        "Signs the links of FILE_STORE=folder, at least 32 characters; empty: the data folder's keys "
+        "make and keep one.",
+        secret=True,
+    )
+
     google_cloud_project: str = _setting(
-        "", "Project of Firestore, Pub/Sub, Vertex AI, Secret Manager and Cloud Trace."
+        "", "Project of Firestore, Pub/Sub, Cloud Storage, Vertex AI, Secret Manager, Cloud Trace."
     )
     firestore_database: str = _setting("(default)", "Firestore database id.")
     topic_prefix: str = _setting("", "Put before the names of Pub/Sub topics.")
@@ -121,6 +145,24 @@ class Settings:
     )
     max_inflated_bytes: int = _setting(
         32 * 2**20, "Largest request body after gzip, bytes.", low=1024, high=128 * 2**20
+    )
+    file_bytes: int = _setting(
+        10 * 2**20, "Largest photo or document, bytes.", low=1024, high=32 * 2**20
+    )
+    check_inline_bytes: int = _setting(
+        3 * 2**20,
+        "Files up to this size are checked while the phone waits, larger ones by a job, bytes.",
+        low=0,
+        high=32 * 2**20,
+    )
+    upload_days: int = _setting(
+        7, "How long an upload may rest before what came of it is removed, days.", low=1, high=90
+    )
+    photos_wait_minutes: int = _setting(
+        30,
+        "How long the analysis of a red case waits for its photos before it is read without them, minutes.",
+        low=0,
+        high=1440,
     )
     cors_origins: str = _setting(
         "",
@@ -295,6 +337,7 @@ class Settings:
                 ("RECORD_STORE=firestore", self.record_store == "firestore"),
                 ("JOB_QUEUE=pubsub", self.job_queue == "pubsub"),
                 ("MODEL=vertex", self.model == "vertex"),
+                ("FILE_STORE=gcs", self.file_store == "gcs"),
                 ("KEY_STORE=secret_manager", self.key_store == "secret_manager"),
                 ("TRACE_EXPORTER=cloud_trace", self.trace_exporter == "cloud_trace"),
                 ("NOTIFIER=fcm", self.notifier == "fcm"),
@@ -319,13 +362,22 @@ class Settings:
             raise _absurd("PAGE_SECRET", "needs at least 32 characters")
         if self.key_store == "secret_manager" and not (self.token_jwks or self.token_jwks_url):
             raise _absurd("TOKEN_JWKS_URL", "is needed with KEY_STORE=secret_manager")
+        if self.file_store == "gcs" and not self.files_bucket:
+            raise _absurd("FILES_BUCKET", "is needed with FILE_STORE=gcs")
+        if not re.fullmatch(r"([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])?", self.files_bucket):
+            raise _absurd("FILES_BUCKET", "must be a bucket's name")
+        if self.files_secret and len(self.files_secret) < 32:
+            raise _absurd("FILES_SECRET", "needs at least 32 characters")
         if self.accounts_secret and len(self.accounts_secret) < 32:
             raise _absurd("ACCOUNTS_SECRET", "needs at least 32 characters")
         if self.oidc_issuer and not self.oidc_audience:
             raise _absurd("OIDC_AUDIENCE", "is needed with OIDC_ISSUER")
         if self.oidc_issuer and self.oidc_issuer == self.token_issuer:
             raise _absurd("OIDC_ISSUER", "must not be TOKEN_ISSUER")
-        for name in ("token_jwks_url", "oidc_issuer", "oidc_jwks_url", "model_url", "fcm_url"):
+        for name in (
+            *("token_jwks_url", "oidc_issuer", "oidc_jwks_url"),
+            *("model_url", "fcm_url", "files_endpoint"),
+        ):
             if not re.fullmatch(_HTTPS, getattr(self, name)):
                 raise _absurd(name.upper(), "must be an https address")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):

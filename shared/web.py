@@ -69,11 +69,12 @@ _GUARDS = {
 
 #: What a web app of an allowed origin may send and read. No cookies exist here, so credentials are never
 #: allowed.
-_CORS_METHODS = "GET, POST"
+_CORS_METHODS = "GET, POST, PUT"
 _CORS_HEADERS = (
-    "Authorization, Content-Encoding, Content-Type, X-App-Version, X-Client-Time, X-Request-Id"
+    "Authorization, Content-Encoding, Content-Range, Content-Type, X-App-Version, X-Client-Time, "
+    "X-Request-Id"
 )
-_CORS_EXPOSED = "Retry-After, Upgrade, X-Request-Id"
+_CORS_EXPOSED = "Range, Retry-After, Upgrade, X-Request-Id"
 
 #: How long a browser may keep the answer to a preflight, seconds.
 _CORS_SECONDS = 600

@@ -6,12 +6,15 @@ for what it uses. Everything made here is shared by the process's threads.
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared import killpoints, telemetry
+from shared.accounts import tokens
 from shared.accounts.jwks import RemoteKeys
 from shared.accounts.keys import (
     JwksText,
@@ -21,6 +24,7 @@ from shared.accounts.keys import (
     TokenPolicy,
     VerificationKeys,
 )
+from shared.accounts.membership import Caller
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
 from shared.ai.breaker import Breaker
@@ -29,11 +33,14 @@ from shared.ai.model import Answer, Model, Question
 from shared.ai.spending import Prices, Purse
 from shared.ai.triage import ZeroShot
 from shared.audit import Sealer
-from shared.errors import ConfigurationFault
+from shared.errors import ConfigurationFault, FileMissing, QueueUnavailable
+from shared.files.file import CHECK, Attachment
+from shared.files.store import FileStore
+from shared.files.tickets import Tickets
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
-from shared.jobs.queue import Bell, Doorbell
+from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell, Doorbell
 from shared.jobs.restore import KIND as RESTORE
 from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
@@ -41,6 +48,7 @@ from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
 from shared.notify.notice import Courier, LogNotifier, Notifier
+from shared.products import dermadetect
 from shared.products.dermadetect import ACCOUNTS, ANALYSE, PRODUCT
 from shared.settings import Settings, current
 from shared.sync.collection import Product
@@ -51,8 +59,16 @@ from shared.sync.store import RecordStore
 
 if TYPE_CHECKING:
     from shared.accounts.desk import Desk
+    from shared.adapters.folder import Opened
+    from shared.files.cleaning import Cleaner
+    from shared.files.uploads import Uploads
     from shared.products.review import Review
     from shared.products.worklist import WorkList
+
+log = logging.getLogger(__name__)
+
+#: Largest photo for a model, bytes: with base64 and the question it fits into Vertex AI's 1.5 MB.
+_MODEL_PHOTO_BYTES = 1_000_000
 
 #: Calls to the model that one attempt may make: the question and one repair.
 _CALLS_AN_ATTEMPT = 2
@@ -125,9 +141,37 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+@cache
 def product() -> Product:
     """The product that this deployment serves."""
-    return {PRODUCT.name: PRODUCT}[settings().product]
+    makers = {PRODUCT.name: dermadetect.product}
+    return makers[settings().product](settings().photos_wait_minutes * 60_000)
+
+
+def attachments() -> Mapping[str, Attachment]:
+    """The tables whose records have files, in the product that this deployment serves."""
+    from shared.products.photos import ATTACHMENTS
+
+    return {PRODUCT.name: ATTACHMENTS}[settings().product]
+
+
+def caller(token: str) -> Caller:
+    """Who shows this access token. Raises `Unauthenticated` and `KeysUnavailable`."""
+    return tokens.verify(token, verification_keys(), token_policy(), time.time())
+
+
+def ring(bells: Sequence[Bell]) -> None:
+    """Ring for jobs that were just stored. Within two seconds in all; the sweeper rings the rest."""
+    end = time.monotonic() + RING_TIMEOUT_SECONDS
+    for done, bell in enumerate(bells):
+        if time.monotonic() >= end:
+            log.warning("bells left to the sweeper", extra={"bells": len(bells) - done})
+            return
+        try:
+            doorbell().ring(bell)
+        except QueueUnavailable as error:
+            log.warning("queue unavailable", extra={"bells": len(bells) - done, "code": error.code})
+            return
 
 
 @cache
@@ -145,6 +189,42 @@ def store() -> RecordStore:
     from shared.adapters.sqlite import SqliteStore
 
     return SqliteStore(chosen.data_path / "records.db")
+
+
+@cache
+def files() -> FileStore:
+    """The file store."""
+    chosen = settings()
+    if chosen.file_store == "gcs":
+        from shared.adapters.gcs import GcsFiles
+
+        return GcsFiles(
+            chosen.google_cloud_project, chosen.files_bucket, endpoint=chosen.files_endpoint
+        )
+    from shared.adapters.folder import FolderFiles
+
+    return FolderFiles(chosen.data_path / "files", files_secret(), clock_ms)
+
+
+def open_link(token: str) -> Opened:
+    """What a link of our own leads to. Raises `FileMissing` (`link_invalid`) and `LinkExpired`."""
+    from shared.adapters.folder import FolderFiles
+
+    there = files()
+    if not isinstance(there, FolderFiles):
+        raise FileMissing("This link leads nowhere.", code="link_invalid")
+    return there.open_link(token, clock_ms())
+
+
+@cache
+def files_secret() -> bytes:
+    """Signs the folder's links; the same in every process."""
+    chosen = settings()
+    if chosen.files_secret:
+        return chosen.files_secret.encode()
+    from shared.adapters.file_keys import FileKeys
+
+    return FileKeys(chosen.data_path / "keys").secret("files")
 
 
 @cache
@@ -403,11 +483,49 @@ def worklist() -> WorkList:
 
 
 @cache
+def tickets() -> Tickets:
+    """Answers phones that have files."""
+    chosen = settings()
+    return Tickets(
+        store(),
+        product(),
+        attachments(),
+        most_bytes=chosen.file_bytes,
+        keep_ms=chosen.upload_days * 86_400_000,
+    )
+
+
+@cache
+def uploads() -> Uploads:
+    """Takes files, and gives links to them."""
+    from shared.files.uploads import Uploads
+
+    chosen = settings()
+    return Uploads(
+        store(),
+        files(),
+        keep_ms=chosen.upload_days * 86_400_000,
+        link_seconds=chosen.link_seconds,
+    )
+
+
+@cache
+def cleaner() -> Cleaner:
+    """Removes files that belong to nothing."""
+    from shared.files.cleaning import Cleaner
+
+    return Cleaner(store(), files)
+
+
+@cache
 def runner() -> Runner:
     """Runs jobs of every kind."""
+    from shared.files.checking import Check
+    from shared.files.reading import Photos
     from shared.products.analysis import Analyse
 
     chosen = settings()
+    photos = Photos(store(), files, most_bytes=_MODEL_PHOTO_BYTES)
     tasks: dict[str, Task] = {
         ANALYSE: Analyse(
             store(),
@@ -415,7 +533,9 @@ def runner() -> Runner:
             longest_seconds=chosen.model_timeout_seconds * _CALLS_AN_ATTEMPT,
             clock=clock_ms,
             second_look=second_look,
+            photos=photos.of,
         ),
+        CHECK: Check(store(), files, attachments(), doorbell),
         CASCADE: Cascade(store(), product(), clock_ms),
         RESTORE: Restore(store(), product(), clock_ms),
         TRANSFER: Transfer(store(), product(), clock_ms),
@@ -433,7 +553,7 @@ def sweeper() -> Sweeper:
         store(),
         runner(),
         doorbell(),
-        rung_kinds=(ANALYSE,),
+        rung_kinds=(ANALYSE, CHECK),
         own_kinds=(CASCADE, TRANSFER, RESTORE),
         clock=clock_ms,
         rounds={
@@ -441,5 +561,6 @@ def sweeper() -> Sweeper:
             "notices": courier().deliver,
             "purged": Purger(store(), product(), keep_days=settings().retention_days).purge,
             "sealed": Sealer(store()).seal,
+            "cleaned": cleaner().clean,
         },
     )

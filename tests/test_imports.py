@@ -29,6 +29,7 @@ OPENAPI = {
     "openapi_support",
     "openapi_accounts",
     "openapi_review",
+    "openapi_files",
 }
 
 #: What each part may import of `shared`, beside itself. These two stand for everybody.
@@ -186,6 +187,8 @@ def test_nothing_imports_in_a_circle_of_parts() -> None:
 COSTLY = (
     "google.cloud.aiplatform",
     "google.cloud.storage",
+    "PIL",
+    "pillow_heif",
     "google.cloud.pubsub",
     "google.cloud.pubsub_v1",
     "google.cloud.secretmanager",
@@ -251,6 +254,20 @@ def test_sync_loads_no_client_that_it_does_not_use(
 def test_the_embedded_profile_loads_nothing_of_google_s(tmp_path: Path) -> None:
     modules = loaded(f"import functions.sync; {_MAKE}", tmp_path)
     assert not [name for name in modules if name.startswith(("google.cloud.", "grpc"))]
+
+
+def test_files_load_the_client_that_is_asked_for(tmp_path: Path) -> None:
+    code = "from shared import wiring; wiring.files()"
+    assert not [name for name in loaded(code, tmp_path) if name.startswith(("google.cloud.", "grpc"))]
+    cloud = {
+        "FILE_STORE": "gcs",
+        "FILES_BUCKET": "photos",
+        "FILES_ENDPOINT": "http://127.0.0.1:9",
+        "GOOGLE_CLOUD_PROJECT": "demo-clinic",
+    }
+    modules = loaded(code, tmp_path, **cloud)
+    assert "google.cloud.storage" in modules
+    assert "google.cloud.firestore" not in modules
 
 
 def test_main_loads_only_the_function_that_is_asked_for(tmp_path: Path) -> None:

@@ -178,6 +178,7 @@ class Provenance:
     prompt_sha256: str = ""  #: of the prompt as sent, without the patient's data
     image_sha256: tuple[str, ...] = ()  #: of the images that were shown, in order
     images_skipped: int = 0  #: images that there was no room or time for
+    images_missing: int = 0  #: photos that the case names and that had not come, or were refused
     max_tokens: int = 0
     temperature: float = 0.0
     latency_ms: int = 0
@@ -664,6 +665,7 @@ def _document(
             "prompt_sha256": provenance.prompt_sha256 or None,
             "image_sha256": list(provenance.image_sha256),
             "images_skipped": provenance.images_skipped,
+            "images_missing": provenance.images_missing,
             "parameters": {
                 "max_tokens": provenance.max_tokens,
                 "temperature": float(provenance.temperature),
@@ -822,6 +824,7 @@ SCHEMA: dict[str, Any] = {
                     "prompt_sha256": {**_SHA256, "type": ["string", "null"]},
                     "image_sha256": _list(_SHA256, _MAX_IMAGES, unique=False),
                     "images_skipped": _INTEGER,
+                    "images_missing": _INTEGER,
                     "parameters": _record(
                         {"max_tokens": _INTEGER, "temperature": {"type": "number", "minimum": 0}}
                     ),

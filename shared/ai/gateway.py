@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -138,12 +138,14 @@ class Gateway:
         today: date | None = None,
         rules_flags: Sequence[str] = (),
         second_look: analysis.SecondLook = analysis.SecondLook(),  # noqa: B008  it is frozen
+        images_missing: int = 0,
     ) -> dict[str, Any]:
         """The complete contract document for a case.
 
         `case` and `patient` hold the records' fields (`triage_data`, `demographics` parsed);
         `case["risk_level"]` is the device's triage, `rules_triage` and `rules_flags` what the
-        server's rules say, `second_look` what the zero-shot triage made of the photos.
+        server's rules say, `second_look` what the zero-shot triage made of the photos, and
+        `images_missing` how many photos the case names that are not there.
         `today` is needed for the age band (default: today in UTC).
 
         Raises `ModelBusy` as the model did, or when the budget ends before one image was answered;
@@ -174,7 +176,10 @@ class Gateway:
             rules_triage=rules_triage,
             rules_flags=rules_flags,
             second_look=second_look,
-            provenance=self._provenance(account, shown, len(images) - len(shown), attempt),
+            provenance=replace(
+                self._provenance(account, shown, len(images) - len(shown), attempt),
+                images_missing=images_missing,
+            ),
         )
 
     @contextmanager

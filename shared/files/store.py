@@ -18,13 +18,24 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-#: Names: segments of letters, digits, `_` and `-`, with dots inside, joined by `/`.
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*){1,5}")
+#: Names: segments of letters, digits, `_` and `-`, with dots inside, joined by `/`. A segment has at
+#: most 128 characters, since file systems stop at 255 bytes and an adapter may add to it.
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){1,5}")
+_PREFIX = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._/-]*)?")
 _MOST_NAME = 300
+
+#: A media type without parameters (RFC 6838 4.2).
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
+
+#: Longest life of a link, seconds: what Cloud Storage signs for.
+MOST_LINK_SECONDS = 7 * 86_400
+
+#: Largest piece of a file that `read` gives, bytes.
+PIECE_BYTES = 2**20
 
 
 class InvalidName(ValueError):
-    """A programming error: a name that was not made by us."""
+    """A programming error: a name or media type that was not made by us."""
 
 
 def checked(name: str) -> str:
@@ -32,6 +43,36 @@ def checked(name: str) -> str:
     if len(name) > _MOST_NAME or _NAME.fullmatch(name) is None or ".." in name:
         raise InvalidName("not a file's name")
     return name
+
+
+def checked_prefix(prefix: str) -> str:
+    """The beginning of names itself, empty for all. Raises `InvalidName`."""
+    if _PREFIX.fullmatch(prefix) is None or ".." in prefix or "//" in prefix:
+        raise InvalidName("not the beginning of files' names")
+    return prefix
+
+
+def checked_type(media_type: str) -> str:
+    """The media type itself. Raises `InvalidName`."""
+    if _TYPE.fullmatch(media_type) is None:
+        raise InvalidName("not a media type")
+    return media_type
+
+
+def checked_seconds(seconds: int) -> int:
+    """A link's life itself. Raises `ValueError`."""
+    if not 1 <= seconds <= MOST_LINK_SECONDS:
+        raise ValueError("a link lives from 1 second to 7 days")
+    return seconds
+
+
+def is_name(name: str) -> bool:
+    """Whether a name that was found is one of ours."""
+    try:
+        checked(name)
+    except InvalidName:
+        return False
+    return True
 
 
 class Stored(NamedTuple):
@@ -67,7 +108,10 @@ class FileStore(Protocol):
         ...
 
     def list(self, prefix: str, *, behind: str = "", limit: int = 1000) -> list[Stored]:
-        """Files whose name begins with `prefix`, by name, those after the name `behind`."""
+        """Files whose name begins with `prefix`, by name, those after the name `behind`.
+
+        What lies there under names that are not ours is not listed.
+        """
         ...
 
     def link(self, name: str, *, media_type: str, file_name: str, seconds: int, now_ms: int) -> str:
@@ -82,6 +126,7 @@ class FileStore(Protocol):
         """A resumable session (Content-Range, 308) that takes exactly this file, or None.
 
         The link is a secret: whoever has it may write. None: this store takes files through us only.
+        Raises `FileRefused` (`file_exists`) where the name is known to be there already.
         """
         ...
 

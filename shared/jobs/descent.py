@@ -72,6 +72,9 @@ class Descent(ABC):
         """Nobody waits for it."""
         return ()
 
+    def finished(self, job: Job) -> None:  # noqa: B027  nothing waits for it
+        """Nothing waits for it."""
+
     def work(self, job: Job) -> Finish:
         """Change children until a pass finds none that waits. Every step may be repeated."""
         key = Key(job.table, job.subject_id)

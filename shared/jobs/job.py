@@ -107,9 +107,12 @@ def create(
     *,
     priority: int = 5,
     state: str = QUEUED,
+    due_ms: int | None = None,
     late_after_ms: int | None = None,
 ) -> Write:
-    """The write that makes a job due now, and late after so long.
+    """The write that makes a job due (now, unless `due_ms` says when), and late after so long.
+
+    One that awaits files is due when it should run without them.
 
     Repeating it queues the job anew: the id is its identity.
     """
@@ -123,7 +126,7 @@ def create(
             "scope_id": scope_id,
             "priority": priority,
             "attempts": 0,
-            "due_at": now_ms,
+            "due_at": now_ms if due_ms is None else due_ms,
             "created_at": now_ms,
             "history": [{"state": state, "at": now_ms}],
             **({} if late_after_ms is None else {"late_at": now_ms + late_after_ms}),

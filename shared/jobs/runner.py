@@ -69,6 +69,10 @@ class Task(Protocol):
         """Writes that tell who waits that the job takes long; `code` says why."""
         ...
 
+    def finished(self, job: Job) -> None:
+        """Called after the commit that ended the job; best effort, like ringing. Never raises."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -288,6 +292,7 @@ class Runner:
                 self._store.commit([job.move(reached, now, fault=code), *(writes or ())])
                 reach("job.finished")
                 self._tell(job, reached, code, now)
+                self._tasks[job.kind].finished(job)
                 return reached
             except Contended:
                 continue

@@ -21,13 +21,27 @@ from shared.errors import Fault
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
 from shared.notify import notice
-from shared.products.dermadetect import DIAGNOSED, JOB, QUEUE, RANK, queue_row, urgent_rank
+from shared.products.dermadetect import (
+    DIAGNOSED,
+    JOB,
+    PHOTOS,
+    QUEUE,
+    RANK,
+    queue_row,
+    urgent_rank,
+)
 from shared.sync import record
 from shared.sync.store import Document, Key, RecordStore, Write
 
+#: Longest edges that the two models look at, px: MedGemma's and MedSigLIP's.
+_EDGE, _SMALL_EDGE = 896, 448
+
 
 class Analyse:
-    """The task of kind `analyse`. `clock` gives server ms."""
+    """The task of kind `analyse`. `clock` gives server ms.
+
+    `photos` gives the photos of file ids that are ready, with so many px at most: (`data:` URL, SHA-256).
+    """
 
     def __init__(
         self,
@@ -37,9 +51,11 @@ class Analyse:
         longest_seconds: float,
         clock: Callable[[], int],
         second_look: Callable[[], ZeroShot] | None = None,
+        photos: Callable[[Sequence[str], int], Sequence[tuple[str, str]]] = lambda _ids, _edge: (),
     ) -> None:
         self._store, self._gateway, self._clock = store, gateway, clock
         self.longest_seconds = longest_seconds
+        self._photos = photos
         self._second_look = second_look or (lambda: ZeroShot(None))
 
     def started(self, job: Job, now_ms: int) -> Sequence[Write]:
@@ -59,7 +75,11 @@ class Analyse:
         fields = {**case.fields, "triage_data": parsed(case.fields.get("triage_data"))}
         today = self._today(self._clock())
         said = self._rules(case, patient, today)
-        images: Sequence[Image] = ()  # photos are not on the server yet
+        keys, photos = fields.get("image_keys") or (), fields.get(PHOTOS) or {}
+        ids = [photos[key] for key in keys if photos.get(key)]
+        images = [Image(*each) for each in self._photos(ids, _EDGE)]
+        small = images and not phone_scored(fields)
+        looked_at = [Image(*each) for each in self._photos(ids, _SMALL_EDGE)] if small else images
         reading = self._gateway().analyse(
             fields,
             patient,
@@ -68,7 +88,8 @@ class Analyse:
             job.attempts,
             today=today,
             rules_flags=said.flags,
-            second_look=self._second_look().look(phone_scored(fields), images),
+            second_look=self._second_look().look(phone_scored(fields), looked_at),
+            images_missing=len(keys) - len(images),
         )
         return self._finish(job, reading, "done")
 
@@ -94,6 +115,9 @@ class Analyse:
         reading = self._unavailable(job, case, code, now_ms)
         rank = urgent_rank(case.fields.get(RANK), reading.get("triage_final"))
         return (record.server_patch(case, {"ai_analysis": reading, RANK: rank}),)
+
+    def finished(self, job: Job) -> None:
+        """The courier tells who waits (`notify`)."""
 
     def _unavailable(self, job: Job, case: Document, code: str, now_ms: int) -> dict[str, Any]:
         said = self._rules(case, self._patient(case), self._today(now_ms))

@@ -7,8 +7,10 @@ moves to PENDING_DIAGNOSIS; a doctor moves it to DIAGNOSED.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from shared.accounts.access import Action, may
@@ -40,6 +42,12 @@ UNKNOWN_RANK = 3
 _RISKS = ("green", "yellow", "red")
 _RISK_ALIASES = {"high": "red", "medium": "yellow", "low": "green"}
 
+#: Photos of a case that are settled: key → file id, "" for one that will not come. Never sent to phones.
+PHOTOS = "_photos"
+
+#: How long the analysis of a red case waits for its photos, unless settings say otherwise, ms.
+PHOTOS_WAIT_MS = 30 * 60_000
+
 #: What the red-flag rules say of a case's answers.
 RULES = "rules"
 
@@ -58,7 +66,7 @@ def _patient_effects(turn: Turn) -> Effects:
     return Effects({"chw_id": turn.author_id} if turn.before is None else {})
 
 
-def _case_effects(turn: Turn) -> Effects:
+def _case_effects(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
     before = turn.before or {}
     fields: dict[str, Any] = {} if turn.before is not None else {"chw_id": turn.author_id}
     status = before.get("status", TRIAGED)
@@ -69,27 +77,60 @@ def _case_effects(turn: Turn) -> Effects:
     risk = said.triage or turn.values.get("risk_level")
     if status != DIAGNOSED:
         fields[RANK] = urgent_rank(before.get(RANK), risk)
+    keys, photos = turn.values.get("image_keys") or (), before.get(PHOTOS) or {}
+    if photos:
+        fields["image_urls"] = image_urls(keys, photos)
     if status == DIAGNOSED or (risk != "red" and status != PENDING):
         return Effects(fields)
     job_id = analysis_job_id(turn)
-    if before.get(JOB) == job_id:
+    known = str(before.get(JOB))
+    if known == job_id or known.startswith(f"{job_id}~"):  # a second reading, with late photos
         return Effects(fields)
     fields |= {JOB: job_id, "status": PENDING}
     priority = _PRIORITY.get(str(risk), 1)
+    state, due_ms = jobs.QUEUED, turn.now_ms
+    bells: tuple[Bell, ...] = (Bell(ANALYSE, job_id, turn.id),)
+    if still_awaited(keys, photos):
+        state, due_ms, bells = jobs.AWAITING_FILES, turn.now_ms + photos_wait_ms, ()
     writes = (
-        jobs.create(
-            job_id,
-            ANALYSE,
-            "cases",
-            turn.id,
-            turn.scope_id,
-            turn.now_ms,
-            priority=priority,
-            late_after_ms=LATE_AFTER_MS,
-        ),
+        analysis_job(job_id, turn.id, turn.scope_id, turn.now_ms, priority, state, due_ms),
         queue_row(turn.id, turn.scope_id, job_id, "queued", 0, turn.now_ms, turn.now_ms),
     )
-    return Effects(fields, writes, (Bell(ANALYSE, job_id, turn.id),))
+    return Effects(fields, writes, bells)
+
+
+def still_awaited(keys: Sequence[str], photos: Mapping[str, str]) -> bool:
+    """Whether a photo that the case names may still come."""
+    return any(key not in photos for key in keys)
+
+
+def image_urls(keys: Sequence[str], photos: Mapping[str, str]) -> list[str] | None:
+    """Where the photos of a case are, in its own order; None if none is there."""
+    return [f"/api/v1/files/{photos[key]}" for key in keys if photos.get(key)] or None
+
+
+def analysis_job(
+    job_id: str,
+    case_id: str,
+    scope_id: str,
+    now_ms: int,
+    priority: int,
+    state: str,
+    due_ms: int,
+) -> Write:
+    """The job that has a case read."""
+    return jobs.create(
+        job_id,
+        ANALYSE,
+        "cases",
+        case_id,
+        scope_id,
+        now_ms,
+        priority=priority,
+        state=state,
+        due_ms=due_ms,
+        late_after_ms=LATE_AFTER_MS,
+    )
 
 
 def urgent_rank(stored: object, colour: object) -> int:
@@ -104,10 +145,10 @@ def _rules_of(turn: Turn) -> rules.Verdict:
     return rules.judge(turn.values.get("triage_data"), demographics, today)
 
 
-def _case_restored(turn: Turn) -> Effects:
+def _case_restored(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
     """Its job may have ended as stale while it was deleted: it is read again, with a doctor to follow."""
     before = {name: value for name, value in (turn.before or {}).items() if name != JOB}
-    return _case_effects(turn._replace(before=before))
+    return _case_effects(turn._replace(before=before), photos_wait_ms)
 
 
 def analysis_job_id(turn: Turn) -> str:
@@ -178,6 +219,18 @@ ACCOUNTS = AccountPolicy(
     },
 )
 
+
+def product(photos_wait_ms: int) -> Product:
+    """DermaDetect, whose red cases wait so long for their photos."""
+    cases = replace(
+        PRODUCT.by_name["cases"],
+        effects=partial(_case_effects, photos_wait_ms=photos_wait_ms),
+        restored=partial(_case_restored, photos_wait_ms=photos_wait_ms),
+    )
+    tables = (cases if item.name == "cases" else item for item in PRODUCT.collections)
+    return replace(PRODUCT, collections=tuple(tables))
+
+
 PRODUCT = Product(
     name="dermadetect",
     scope_word="team",
@@ -243,7 +296,7 @@ PRODUCT = Product(
                 Field("image_keys", Type.STRINGS, "Names of the photos on the phone."),
                 Field("image_urls", Type.STRINGS, "Where the photos are.", Owner.SERVER),
             ),
-            context=(JOB, RANK, RULES),
+            context=(JOB, RANK, RULES, PHOTOS),
             effects=_case_effects,
             restored=_case_restored,
             redact=_redact_case,

@@ -1,8 +1,9 @@
 """The batch dialect: `POST /api/sync`, one request that pushes and pulls. Times in Unix seconds.
 
-    {last_sync_timestamp, changes: {table: [record …]}, device_id?, scope_id?, limit?, page?}
+    {last_sync_timestamp, changes: {table: [record …]}, files?, device_id?, scope_id?, limit?, page?}
     → {new_sync_timestamp, server_updates: {table: [row …]}, deleted: {table: [id …]},
-       accepted: {table: [id …]}, conflicts, rejected, has_more, next_page, clock_offset_ms, receipt}
+       accepted: {table: [id …]}, conflicts, rejected, has_more, next_page, clock_offset_ms, receipt,
+       files?}
 
 A fault of the envelope raises a `RequestFault`; a fault of one record becomes a refusal of it.
 """
@@ -35,12 +36,16 @@ _SYNC_STATES = ("new", "dirty", "synced", "deleted")
 
 @dataclass(slots=True)
 class Request:
-    """A checked envelope. `page` is a page token (then there are no changes)."""
+    """A checked envelope. `page` is a page token (then there are no changes and no files).
+
+    `files` are the photos that the phone has, as it sent them (`shared.files.tickets`).
+    """
 
     push: Push
     device: str | None
     limit: int | None
     page: str | None
+    files: Any = None
 
 
 def parse(
@@ -78,13 +83,16 @@ def parse(
             raise InvalidRequest("A table's changes must be a list of records.", field=name)
     if page is not None and any(changes.values()):
         raise InvalidRequest("Changes go with the first page only.", field="changes")
+    files = body.get("files")
+    if page is not None and files:
+        raise InvalidRequest("Files go with the first page only.", field="files")
     entries: list[Entry] = []
     refusals: list[Refusal] = []
     for table, rows in changes.items():
         _table(product.by_name.get(table), table, rows, scope_id, entries, refusals)
     offset = None if client_time_ms is None else client_time_ms - now_ms
     push = Push(entries, refusals, cursor_ms, fingerprint, offset, size=size)
-    return Request(push, device, limit, page)
+    return Request(push, device, limit, page, files)
 
 
 def _cursor(value: Any) -> int:

@@ -1,0 +1,155 @@
+"""What is stored about files: a `File` for each photo of a record, a `Blob` for the bytes it shows.
+
+    files/{id}    one file of one record under the key that the phone gave it; the id is made of these
+                  three, so that asking twice is asking once. `awaiting` → `ready` or `refused`
+    blobs/{id}    bytes in a scope, known by their SHA-256: what a scope has, nobody sends again, and no
+                  other scope learns of it. `open` (pieces arrive) → `received` → `ready` or `refused`
+
+Bytes never stand in documents. A blob's life has a secret number (`upload`), part of the names of all its
+objects, so that what is left of an earlier life is never taken for this one's:
+
+    incoming/{blob}/{upload}/…    pieces, until they were checked
+    originals/{blob}/{upload}     the file as it was sent, sealed
+    derived/{blob}/{upload}/896   JPEG without metadata, longest edge in px
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from shared.sync import record
+from shared.sync.collection import Effects
+from shared.sync.store import Document, Key, RecordStore
+
+#: Media types of photos, and of documents.
+PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic")
+DOCUMENT_TYPES = ("application/pdf",)
+
+FILES = "files"
+BLOBS = "blobs"
+
+#: The job that checks a blob's bytes and derives what is shown of them.
+CHECK = "images"
+
+#: States of a file.
+AWAITING = "awaiting"
+READY = "ready"
+REFUSED = "refused"
+
+#: States of a blob, beside the last two.
+OPEN = "open"
+RECEIVED = "received"
+
+#: Refusals that say nothing of the content: the same file may be sent again.
+PASSING = frozenset({"wrong_hash", "wrong_size", "upload_lost", "not_processed"})
+
+INCOMING, ORIGINALS, DERIVED = "incoming", "originals", "derived"
+
+
+class Settled(NamedTuple):
+    """News for a record: files that are ready (key → file id), or will not come (key → "")."""
+
+    store: RecordStore
+    record: Document  #: as it was read; the writes are guarded by its version
+    files: Mapping[str, str]
+    now_ms: int
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """What a product declares of the files of one table.
+
+    `settled` says what changes in the record, and what else belongs in the commit, when files of it are
+    ready or refused. `Effects.fields` are the record's own.
+    """
+
+    types: tuple[str, ...]  #: media types that may be sent
+    settled: Callable[[Settled], Effects]
+    most: int = 100  #: files of one record
+
+
+class Piece(NamedTuple):
+    """Bytes of an upload that have arrived: where they begin, how many, and in which object."""
+
+    offset: int
+    size: int
+    mark: str
+
+    @classmethod
+    def read(cls, text: str) -> Piece:
+        """From the form in which it is stored."""
+        offset, size, mark = text.split(":")
+        return cls(int(offset), int(size), mark)
+
+    def text(self) -> str:
+        """The form in which it is stored: stores hold no lists of lists."""
+        return f"{self.offset}:{self.size}:{self.mark}"
+
+
+def file_key(table: str, record_id: str, key: str) -> Key:
+    """The address of the file of a record under a phone's key."""
+    return Key(FILES, _hash(f"{table}\n{record_id}\n{key}")[:32])
+
+
+def blob_key(scope_id: str, sha256: str) -> Key:
+    """The address of what is known of these bytes in a scope."""
+    return Key(BLOBS, _hash(f"{scope_id}\n{sha256}")[:40])
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prefix(folder: str, blob: Document) -> str:
+    """Where the objects of a blob's present life are, in one of the three folders."""
+    return f"{folder}/{blob.key.id}/{blob.fields['upload']}"
+
+
+def piece_name(blob: Document, piece: Piece) -> str:
+    """The object that holds a piece."""
+    return f"{prefix(INCOMING, blob)}/{piece.offset:010d}-{piece.mark}"
+
+
+def direct_name(blob: Document) -> str:
+    """The object that a phone writes itself, in a session of the file store."""
+    return f"{prefix(INCOMING, blob)}/direct"
+
+
+def shown_quality(blob: Document) -> dict[str, Any] | None:
+    """The verdict on a photo, as phones see it: advice, never a block."""
+    said = blob.fields.get("quality")
+    if said is None:
+        return None
+    return {"verdict": said["verdict"], "reasons": list(said["reasons"])}
+
+
+def shown(file: Document, blob: Document | None) -> dict[str, Any]:
+    """A file as phones see it."""
+    have = file.fields
+    about = blob.fields if blob is not None else {}
+    state = have["state"]
+    if state == AWAITING:
+        state = "checking" if about.get("state") == RECEIVED else "upload"
+    value: dict[str, Any] = {
+        "id": file.key.id,
+        "table": have["table"],
+        "record_id": have["record_id"],
+        "key": have["key"],
+        "type": have["type"],
+        "bytes": have["bytes"],
+        "sha256": have["sha256"],
+        "state": state,
+        record.SCOPE: have[record.SCOPE],
+    }
+    if state == REFUSED:
+        value["code"] = have.get("code")
+    if state == READY and blob is not None:
+        value |= {
+            "width": about.get("width"),
+            "height": about.get("height"),
+            "quality": shown_quality(blob),
+        }
+    return value

@@ -1,0 +1,365 @@
+"""Tickets: a phone says which photo of which record it has, and hears whether and how to send it.
+
+Only documents are read and written here, never bytes: tickets may be asked for inside a sync, in a
+function that does not know the file store. Asking again is safe, answers where an upload stands, and
+opens it anew if it had expired or failed.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from shared.accounts import membership
+from shared.accounts.access import Action, may
+from shared.accounts.membership import Caller, Memberships
+from shared.errors import Contended, InvalidRequest
+from shared.files.file import (
+    AWAITING,
+    FILES,
+    OPEN,
+    PASSING,
+    READY,
+    RECEIVED,
+    REFUSED,
+    Attachment,
+    blob_key,
+    file_key,
+    shown,
+)
+from shared.files.settling import settle
+from shared.sync import record
+from shared.sync.collection import Product
+from shared.sync.store import (
+    ABSENT,
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    Write,
+    patch,
+    put,
+    verify,
+)
+
+#: Files that one request may ask for.
+MOST_ASKED = 50
+
+#: Longest key and name, characters: those of a string in a list of a record.
+_MOST_KEY = 1024
+_MOST_NAME = 255
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ATTEMPTS = 12
+
+
+class Ask(NamedTuple):
+    """One file that a phone has."""
+
+    table: str
+    record_id: str
+    key: str
+    type: str
+    bytes: int
+    sha256: str
+    name: str | None
+
+
+class Asked(NamedTuple):
+    """The answers, one for each file, and what to ring for: a file that was here may be the last."""
+
+    answers: list[dict[str, Any]]
+    bells: Sequence[Any]
+
+
+class Refused(Exception):
+    """One file cannot be taken: (field, stable code, what to do). Never the whole request's fault."""
+
+    def __init__(self, field: str | None, code: str, message: str) -> None:
+        super().__init__(message)
+        self.field, self.code, self.message = field, code, message
+        self.named: Mapping[str, Any] = {}  #: what the phone sent
+
+
+class Tickets:
+    """Answers asks. `keep_ms` is how long an upload may take, `most_bytes` how large a file may be."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        product: Product,
+        attachments: Mapping[str, Attachment],
+        *,
+        most_bytes: int,
+        keep_ms: int,
+    ) -> None:
+        self._store, self._product, self._attachments = store, product, attachments
+        self._most_bytes, self._keep_ms = most_bytes, keep_ms
+
+    def parse(self, files: Any) -> list[Ask | Refused]:
+        """What a phone asks, each file by itself.
+
+        Raises `InvalidRequest` if it is no list, or (`too_many_files`) too long a one.
+        """
+        if not isinstance(files, list):
+            raise InvalidRequest("files must be a list.", field="files")
+        if len(files) > MOST_ASKED:
+            raise InvalidRequest(
+                f"Ask for at most {MOST_ASKED} files at once.", code="too_many_files", field="files"
+            )
+        return [self._parsed(value) for value in files]
+
+    def ask(self, caller: Caller, asks: Sequence[Ask | Refused], now_ms: int) -> Asked:
+        """An answer for each file, in order: what `shown` says with `upload`, or an `error`.
+
+        Raises `Contended` and `StoreUnavailable`.
+        """
+        for _ in range(_ATTEMPTS):
+            turn = _Turn(self, caller, [ask for ask in asks if isinstance(ask, Ask)], now_ms)
+            answers = [
+                turn.answer(ask) if isinstance(ask, Ask) else _refusal(ask.named, ask)
+                for ask in asks
+            ]
+            try:
+                bells = turn.commit()
+            except Contended:
+                continue
+            return Asked(answers, bells)
+        raise Contended("These records are being changed by others right now. Try again.")
+
+    def _parsed(self, value: Any) -> Ask | Refused:
+        try:
+            return self._parse(value)
+        except Refused as refused:
+            refused.named = value if isinstance(value, dict) else {}
+            return refused
+
+    def _parse(self, value: Any) -> Ask:
+        if not isinstance(value, dict):
+            raise Refused(None, "wrong_type", "A file must be an object.")
+        table = value.get("table")
+        attachment = self._attachments.get(table) if isinstance(table, str) else None
+        if attachment is None:
+            raise Refused("table", "unknown_table", "Records of this table have no files.")
+        if not record.valid_id(value.get("record_id")):
+            raise Refused("record_id", "invalid_id", "record_id must be a record's id.")
+        key, name = value.get("key"), value.get("name")
+        if not isinstance(key, str) or not 0 < len(key) <= _MOST_KEY or not _writable(key):
+            raise Refused(
+                "key", "wrong_type", f"key must be a string of 1 to {_MOST_KEY} characters."
+            )
+        if name is not None and (
+            not isinstance(name, str) or len(name) > _MOST_NAME or not _writable(name)
+        ):
+            raise Refused(
+                "name", "wrong_type", f"name must be a string of up to {_MOST_NAME} characters."
+            )
+        if value.get("type") not in attachment.types:
+            types = ", ".join(attachment.types)
+            raise Refused("type", "type_not_allowed", f"type must be one of {types}.")
+        size = value.get("bytes")
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise Refused("bytes", "wrong_type", "bytes must be a whole number from 1.")
+        if size > self._most_bytes:
+            raise Refused(
+                "bytes",
+                "file_too_large",
+                f"A file may have {self._most_bytes} bytes. Make it smaller on the phone.",
+            )
+        sha256 = value.get("sha256")
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+            raise Refused(
+                "sha256", "invalid_sha256", "sha256 must be 64 hexadecimal digits, in lower case."
+            )
+        return Ask(str(table), str(value["record_id"]), key, str(value["type"]), size, sha256, name)
+
+
+def _writable(text: str) -> bool:
+    """Whether every store can write it: no lone surrogate, no NUL."""
+    return "\0" not in text and not any(0xD800 <= ord(sign) <= 0xDFFF for sign in text)
+
+
+def _refusal(named: Mapping[str, Any], refused: Refused) -> dict[str, Any]:
+    """The answer to a file that cannot be taken: what names it, as far as that is sound."""
+    answer = {
+        name: named[name][:_MOST_KEY]
+        for name in ("table", "record_id", "key")
+        if isinstance(named.get(name), str)
+    }
+    error = {"code": refused.code, "message": refused.message}
+    if refused.field is not None:
+        error["field"] = refused.field
+    return {**answer, "error": error}
+
+
+class _Turn:
+    """One attempt at the asks of a request, on what is stored now."""
+
+    def __init__(self, tickets: Tickets, caller: Caller, asks: Sequence[Ask], now_ms: int) -> None:
+        self._store, self._tickets = tickets._store, tickets
+        self._caller, self._now_ms = caller, now_ms
+        own = membership.key(caller.user_id)
+        wanted = {own}
+        for ask in asks:
+            wanted |= {Key(ask.table, ask.record_id), file_key(ask.table, ask.record_id, ask.key)}
+        self._have = dict(self._store.read(sorted(wanted)).documents)
+        self._members: Memberships = membership.parse(caller.user_id, self._have.get(own))
+        blobs = {
+            blob_key(str(have.fields[record.SCOPE]), ask.sha256)
+            for ask in asks
+            if (have := self._have.get(Key(ask.table, ask.record_id))) is not None
+        }
+        blobs |= {
+            Key("blobs", str(have.fields["blob"]))
+            for key, have in self._have.items()
+            if key.collection == FILES
+        }
+        self._have |= self._store.read(sorted(blobs)).documents if blobs else {}
+        self._made: dict[Key, dict[str, Any]] = {}
+        self._touched: set[Key] = set()  #: blobs that a file is added to: `Check` must see it
+        self._relied: set[Key] = set()  #: records that must not be deleted or moved meanwhile
+        self._counts: dict[Key, int] = {}
+        self._settled: dict[Key, dict[str, str]] = {}
+
+    def answer(self, ask: Ask) -> dict[str, Any]:
+        """Decide on one ask."""
+        try:
+            return self._decide(ask)
+        except Refused as refused:
+            return _refusal(ask._asdict(), refused)
+
+    def commit(self) -> Sequence[Any]:
+        """Store what was decided; what to ring. Raises `Contended`."""
+        writes: list[Write] = [
+            put(key, fields, self._version(key)) for key, fields in self._made.items()
+        ]
+        bells: list[Any] = []
+        for key, files in self._settled.items():
+            attachment = self._tickets._attachments[key.collection]
+            news = settle(self._store, attachment, self._have[key], files, self._now_ms)
+            writes += news.writes
+            bells += news.bells
+        written = {write.key for write in writes}
+        mark = {"asked": secrets.token_hex(4)}
+        writes += [patch(key, mark, self._version(key)) for key in self._touched - written]
+        if writes:
+            relied = [verify(key, self._version(key)) for key in self._relied - written]
+            self._store.commit([*writes, *relied])
+        return bells
+
+    def _version(self, key: Key) -> int:
+        have = self._have.get(key)
+        return ABSENT if have is None else have.version
+
+    def _now(self, key: Key) -> Document | None:
+        """A document as this turn leaves it."""
+        made = self._made.get(key)
+        return self._have.get(key) if made is None else Document(key, made, self._version(key))
+
+    def _decide(self, ask: Ask) -> dict[str, Any]:
+        subject = Key(ask.table, ask.record_id)
+        have = self._have.get(subject)
+        role = None if have is None else self._members.roles.get(have.fields[record.SCOPE])
+        if have is None or not may(role, Action.READ):
+            raise Refused("record_id", "unknown_record", "Send the record first, then its files.")
+        if not may(role, Action.WRITE):
+            raise Refused(None, "not_allowed", "Your role may not add files here.")
+        if have.fields.get(record.DELETED) is not None:
+            raise Refused("record_id", "deleted", "The record was deleted.")
+        scope_id = str(have.fields[record.SCOPE])
+        key = file_key(ask.table, ask.record_id, ask.key)
+        file = self._now(key)
+        if file is None:
+            self._room_for_another(subject, self._tickets._attachments[ask.table].most)
+        elif file.fields["sha256"] != ask.sha256 and file.fields["state"] == READY:
+            raise Refused("key", "key_in_use", "Give another photo a key of its own.")
+        blob = self._blob(ask, scope_id)
+        state, code = AWAITING, None
+        if blob.fields["state"] in (READY, REFUSED):
+            state, code = blob.fields["state"], blob.fields.get("code")
+        fields = {
+            record.SCOPE: scope_id,
+            "table": ask.table,
+            "record_id": ask.record_id,
+            "key": ask.key,
+            "name": ask.name,
+            "type": ask.type,
+            "bytes": ask.bytes,
+            "sha256": ask.sha256,
+            "blob": blob.key.id,
+            "state": state,
+            "code": code,
+            record.AUTHOR: self._caller.user_id,
+            "device": self._caller.device,
+            "at": self._now_ms if file is None else file.fields["at"],
+        }
+        # A replay changes nothing.
+        same = ("blob", "state", "code", record.SCOPE, "type", "bytes")
+        if file is None or any(file.fields.get(name) != fields[name] for name in same):
+            self._made[key] = fields
+            self._relied.add(subject)
+            self._touched.add(blob.key)
+            if state != AWAITING:
+                news = ask.key, (key.id if state == READY else "")
+                self._settled.setdefault(subject, {}).update([news])
+        now = self._now(key)
+        assert now is not None  # noqa: S101  it was there, or was just made
+        answer = shown(now, blob)
+        if answer["state"] == "upload":
+            answer["upload"] = upload(now, blob)
+        return answer
+
+    def _blob(self, ask: Ask, scope_id: str) -> Document:
+        """The blob of an ask, opened if nothing, or nothing usable, is known of it."""
+        key = blob_key(scope_id, ask.sha256)
+        blob = self._now(key)
+        if blob is not None:
+            have = blob.fields
+            told = have["state"] in (RECEIVED, READY)
+            if told and (have["bytes"], have["type"]) != (ask.bytes, ask.type):
+                name = "bytes" if have["bytes"] != ask.bytes else "type"
+                raise Refused(name, "sha256_in_use", f"A file of this hash has another {name}.")
+            lasting = have["state"] == REFUSED and have.get("code") not in PASSING
+            same = (have["bytes"], have["type"]) == (ask.bytes, ask.type)
+            running = have["state"] == OPEN and have["look_at"] > self._now_ms
+            if told or (same and (lasting or running)):
+                return blob
+        self._made[key] = {
+            record.SCOPE: scope_id,
+            "sha256": ask.sha256,
+            "bytes": ask.bytes,
+            "type": ask.type,
+            "state": OPEN,
+            "upload": secrets.token_hex(8),
+            "pieces": [],
+            "received": 0,
+            "at": self._now_ms,
+            "look_at": self._now_ms + self._tickets._keep_ms,
+        }
+        made = self._now(key)
+        assert made is not None  # noqa: S101
+        return made
+
+    def _room_for_another(self, subject: Key, most: int) -> None:
+        if subject not in self._counts:
+            query = Query(
+                FILES, where=(("record_id", "==", subject.id),), fields=("table",), limit=most + 1
+            )
+            found = self._store.query(query)
+            self._counts[subject] = sum(
+                each.fields.get("table") == subject.collection for each in found
+            )
+        if self._counts[subject] >= most:
+            raise Refused("record_id", "too_many_files", f"A record may have {most} files.")
+        self._counts[subject] += 1
+
+
+def upload(file: Document, blob: Document) -> dict[str, Any]:
+    """Where to send a file, and from which byte on."""
+    return {
+        "url": f"/api/v1/files/{file.key.id}/content",
+        "offset": blob.fields["received"],
+        "expires_at": blob.fields["look_at"] // 1000,
+    }

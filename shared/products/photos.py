@@ -1,0 +1,79 @@
+"""Photos of DermaDetect's cases: which are there, and when the analysis of a red case may begin.
+
+A case names its photos (`image_keys`); the server knows which of them are settled (`PHOTOS`: key → file
+id, "" for one that will not come). The analysis of a red case waits for the last of them, but not for
+long: then it is read with what is there. Photos that come after that make it be read once more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.files.file import PHOTO_TYPES, Attachment, Settled
+from shared.jobs import job as jobs
+from shared.jobs.queue import Bell
+from shared.products.dermadetect import (
+    ANALYSE,
+    DIAGNOSED,
+    JOB,
+    PENDING,
+    PHOTOS,
+    analysis_job,
+    image_urls,
+    queue_row,
+    still_awaited,
+)
+from shared.sync import record
+from shared.sync.collection import Effects
+from shared.sync.store import Document, Write
+
+
+def settled(turn: Settled) -> Effects:
+    """What news of its photos change in a case."""
+    case = turn.record.fields
+    photos = {**(case.get(PHOTOS) or {}), **turn.files}
+    keys = case.get("image_keys") or ()
+    fields: dict[str, Any] = {PHOTOS: photos, "image_urls": image_urls(keys, photos)}
+    job_id = case.get(JOB)
+    over = case.get(record.DELETED) is not None or case.get("status") == DIAGNOSED
+    if over or job_id is None or still_awaited(keys, photos):
+        return Effects(fields)
+    found = turn.store.read([jobs.key(job_id)]).documents.get(jobs.key(job_id))
+    if found is None:
+        return Effects(fields)
+    job = jobs.Job.of(found)
+    if job.state == jobs.AWAITING_FILES:
+        due = job.move(jobs.QUEUED, turn.now_ms, due_at=turn.now_ms)
+        return Effects(fields, (due,), (Bell(ANALYSE, job.id, job.subject_id),))
+    news = any(file and key in keys for key, file in turn.files.items())
+    if job.state == jobs.QUEUED or not news:
+        return Effects(fields)  # it reads what is there when it begins
+    return _again(turn.record, job, fields, photos, turn.now_ms)
+
+
+def _again(
+    case: Document,
+    job: jobs.Job,
+    fields: dict[str, Any],
+    photos: Mapping[str, str],
+    now_ms: int,
+) -> Effects:
+    """A job that looks at the late photos too; what the one before it may still say is stale."""
+    base = "~".join(job.id.split("~")[:3])
+    name = hashlib.sha256(record.canonical(dict(photos)).encode()).hexdigest()[:16]
+    job_id, scope_id = f"{base}~{name}", str(case.fields[record.SCOPE])
+    writes: Sequence[Write] = (
+        analysis_job(job_id, case.key.id, scope_id, now_ms, job.priority, jobs.QUEUED, now_ms),
+        queue_row(case.key.id, scope_id, job_id, "queued", 0, now_ms, now_ms),
+    )
+    return Effects(
+        {**fields, JOB: job_id, "status": PENDING},
+        tuple(writes),
+        (Bell(ANALYSE, job_id, case.key.id),),
+    )
+
+
+#: DermaDetect's files: photos of cases.
+ATTACHMENTS: dict[str, Attachment] = {"cases": Attachment(PHOTO_TYPES, settled)}

@@ -1,0 +1,254 @@
+"""Photos and the analysis: a red case waits for its photos, but not for ever, and late ones count."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+from shared.adapters.scripted import ScriptedModel
+from shared.ai.model import Answer, Question
+from shared.jobs.restore import undelete
+from shared.jobs.transfer import move
+from shared.products.dermadetect import PHOTOS_WAIT_MS, product
+from shared.sync.retention import Purger
+from shared.sync.store import Key
+from tests.files.conftest import DAY_MS, Studio, photo
+from tests.sync.clinic import pass_millisecond
+
+ONE, TWO = photo(11), photo(12)
+
+
+class Watched(ScriptedModel):
+    """The scripted model, and what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions: list[Question] = []
+
+    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+        self.questions.append(question)
+        return super().ask(question, timeout_seconds)
+
+
+def watched(studio: Studio) -> Watched:
+    model = Watched()
+    studio.model = model
+    return model
+
+
+def provenance(studio: Studio, case: str = "c1") -> dict[str, object]:
+    return dict(studio.fields("cases", case)["ai_analysis"]["provenance"])
+
+
+def test_a_red_case_is_read_as_soon_as_its_last_photo_is_there(studio: Studio) -> None:
+    # given a red case that names two photos
+    model = watched(studio)
+    studio.case("a.jpg", "b.jpg")
+    assert studio.job()["state"] == "awaiting_files"
+    assert studio.runner().answer("analyse", None, 60).states == {}
+    # when one of them comes, it still waits
+    studio.send(ONE)
+    assert (studio.job()["state"], studio.bells.rung) == ("awaiting_files", [])
+    # when the other one comes, the bell rings and the model sees both, as derivatives
+    studio.send(TWO, "b.jpg")
+    (bell,) = studio.bells.rung
+    assert studio.runner().run(bell.job_id) == "done"
+    assert len(model.questions) == 2
+    for asked in model.questions:
+        (image,) = asked.images
+        data = base64.b64decode(image.url.partition("base64,")[2])
+        assert data[:2] == b"\xff\xd8"
+        assert b"Amina" not in data
+    said = provenance(studio)
+    assert (said["images_missing"], len(said["image_sha256"])) == (0, 2)
+
+
+def test_a_case_without_photos_waits_for_nothing(studio: Studio) -> None:
+    studio.case()
+    assert studio.job()["state"] == "queued"
+
+
+def test_a_case_whose_photos_are_overdue_is_read_with_what_is_there_and_says_so(
+    studio: Studio,
+) -> None:
+    studio.case("a.jpg", "b.jpg")
+    studio.send(ONE)
+    studio.time += PHOTOS_WAIT_MS - 1
+    assert studio.runner().answer("analyse", None, 60).states == {}
+    studio.time += 1
+    (state,) = studio.runner().answer("analyse", None, 60).states.values()
+    assert state == "done"
+    said = provenance(studio)
+    assert (said["images_missing"], len(said["image_sha256"])) == (1, 1)
+
+
+def test_a_doctor_sees_the_case_while_it_waits_for_its_photos(studio: Studio) -> None:
+    studio.case("a.jpg")
+    studio.time += 60_000
+    studio.runner().tell_late(studio.time)
+    analysis = studio.fields("cases", "c1")["ai_analysis"]
+    assert (analysis["status"], analysis["triage_final"]) == ("unavailable", "red")
+
+
+def test_late_photos_make_the_case_be_read_once_more(studio: Studio) -> None:
+    # given a case that was read without its photo
+    studio.case("a.jpg")
+    studio.time += PHOTOS_WAIT_MS
+    studio.runner().answer("analyse", None, 60)
+    first = studio.fields("cases", "c1")["_job"]
+    # when the photo comes
+    studio.send(ONE)
+    again = studio.fields("cases", "c1")["_job"]
+    assert again.startswith(f"{first}~")
+    assert studio.job()["state"] == "queued"
+    assert studio.runner().run(again) == "done"
+    assert provenance(studio)["images_missing"] == 0
+    # then an edit that changes nothing of what was looked at asks nobody again
+    phone = studio.phone()
+    phone.sync()
+    phone.save("cases", "c1", image_keys=["a.jpg"], chw_id="x")
+    phone.sync()
+    assert studio.fields("cases", "c1")["_job"] == again
+
+
+def test_the_reading_that_was_under_way_without_the_photo_is_stale(studio: Studio) -> None:
+    studio.case("a.jpg")
+    studio.time += PHOTOS_WAIT_MS
+
+    class Slow(ScriptedModel):
+        def ask(self, question: Question, timeout_seconds: float) -> Answer:
+            studio.send(ONE)  # it comes while the model thinks
+            studio.model = ScriptedModel()
+            return super().ask(question, timeout_seconds)
+
+    studio.model = Slow()
+    first = studio.fields("cases", "c1")["_job"]
+    assert studio.runner().run(first) == "stale"
+    assert studio.runner().run(studio.fields("cases", "c1")["_job"]) == "done"
+    assert provenance(studio)["images_missing"] == 0
+
+
+def test_an_edit_of_answers_does_not_make_ready_photos_be_waited_for(studio: Studio) -> None:
+    studio.case("a.jpg")
+    studio.send(ONE)
+    phone = studio.phone()
+    phone.sync()
+    phone.save("cases", "c1", triage_data={"site": "face"})
+    phone.sync()
+    assert studio.job()["state"] == "queued"
+
+
+def test_a_photo_more_in_the_list_is_waited_for_again(studio: Studio) -> None:
+    studio.case("a.jpg")
+    studio.send(ONE)
+    phone = studio.phone()
+    phone.sync()
+    phone.save("cases", "c1", image_keys=["b.jpg", "a.jpg"])
+    phone.sync()
+    assert studio.job()["state"] == "awaiting_files"
+    second = studio.send(TWO, "b.jpg")
+    assert studio.job()["state"] == "queued"
+    assert studio.fields("cases", "c1")["image_urls"][0] == f"/api/v1/files/{second['id']}"
+
+
+def test_photos_may_come_before_the_case_turns_red(studio: Studio) -> None:
+    studio.case("a.jpg", risk="green")
+    studio.send(ONE)
+    phone = studio.phone()
+    phone.sync()
+    phone.save("cases", "c1", risk_level="red")
+    phone.sync()
+    assert studio.job()["state"] == "queued"
+
+
+def test_the_wait_is_a_setting(studio: Studio) -> None:
+    turns = product(0).by_name["cases"].effects
+    assert turns.keywords == {"photos_wait_ms": 0}  # type: ignore[attr-defined]
+
+
+def test_moving_a_patient_takes_the_photos_along(studio: Studio) -> None:
+    studio.join("chw2", "team2")
+    studio.case("a.jpg")
+    found = studio.send(ONE)
+    move(studio.store, product(0), Key("patients", "p1"), "team2", studio.time)
+    for _ in range(3):
+        studio.runner().answer("transfer", None, 120)
+        pass_millisecond()
+    assert studio.fields("files", found["id"])["scope_id"] == "team2"
+    other = studio.phone("chw2")
+    other.sync()
+    row = other.row("cases", "c1")
+    assert row is not None
+    assert row["image_urls"] == [f"/api/v1/files/{found['id']}"]
+
+
+def test_undeleting_a_case_brings_its_photos_back(studio: Studio) -> None:
+    studio.join("boss", role="supervisor")
+    studio.case("a.jpg")
+    found = studio.send(ONE)
+    phone = studio.phone()
+    phone.sync()
+    phone.delete("cases", "c1")
+    phone.sync()
+    boss = replace(studio.chw, user_id="boss", role="supervisor")
+    undelete(studio.store, product(0), boss, Key("cases", "c1"), studio.time)
+    assert studio.uploads.look(studio.chw, found["id"]).value()["state"] == "ready"
+
+
+def test_a_photo_that_is_ready_while_its_case_is_deleted_counts_after_undelete(
+    studio: Studio,
+) -> None:
+    studio.case("a.jpg")
+    progress = studio.piece(studio.ask(ONE), ONE)
+    phone = studio.phone()
+    phone.sync()
+    phone.delete("cases", "c1")
+    phone.sync()
+    studio.check(progress)
+    assert list(studio.fields("cases", "c1")["_photos"]) == ["a.jpg"]
+    assert studio.job()["state"] == "awaiting_files"
+
+
+def test_purging_a_case_removes_its_photos_for_good(studio: Studio) -> None:
+    # given two cases that show the same photo
+    studio.case("a.jpg")
+    studio.case("a.jpg", name="c2")
+    studio.send(ONE)
+    studio.send(ONE, name="c2")
+    phone = studio.phone()
+
+    def purge(name: str) -> None:
+        phone.sync()
+        phone.delete("cases", name)
+        phone.sync()
+        studio.time += 181 * DAY_MS
+        tombstone = studio.get("cases", name)
+        assert tombstone is not None
+        assert Purger(studio.store, product(0), keep_days=0).blank(tombstone) == 1
+        studio.cleaner.clean(studio.time)
+
+    # when one is purged, the photo stays; when the other one is, no byte is left
+    purge("c1")
+    assert len(studio.objects()) == 3
+    purge("c2")
+    assert studio.objects() == []
+    assert studio.documents("files") == studio.documents("blobs") == []
+
+
+def test_a_photo_of_a_purged_case_is_checked_without_harm(studio: Studio) -> None:
+    studio.case("a.jpg")
+    progress = studio.piece(studio.ask(ONE), ONE)
+    phone = studio.phone()
+    phone.sync()
+    phone.delete("cases", "c1")
+    phone.sync()
+    tombstone = studio.get("cases", "c1")
+    assert tombstone is not None
+    Purger(studio.store, product(0), keep_days=0).blank(tombstone)
+    assert studio.check(progress) == "done"
+    case = studio.get("cases", "c1")
+    assert case is not None
+    assert "_photos" not in case.fields
+    studio.time += DAY_MS
+    studio.cleaner.clean(studio.time)
+    assert studio.objects() == []

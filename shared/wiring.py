@@ -559,6 +559,7 @@ def sweeper() -> Sweeper:
         rounds={
             "late": runner().tell_late,
             "notices": courier().deliver,
+            "unread": worklist().unread,
             "purged": Purger(store(), product(), keep_days=settings().retention_days).purge,
             "sealed": Sealer(store()).seal,
             "cleaned": cleaner().clean,

@@ -4,13 +4,16 @@
 # records  read or write in the database (IAM knows no collections)
 # rings    publishes to the topics of all job kinds
 # model    asks the Vertex AI endpoint
-# photos   read, add or manage objects of the photo bucket
+# photos   add: create objects; read; clear: change and delete what is under incoming/; manage: everything
 # signs    signs links for phones, as itself and without a key
+# notifies sends through Firebase Cloud Messaging; nothing unless `notifier` is "fcm"
 #
 # Secrets are given by the table's own columns: `secrets`, `reads_secrets`. Every function may send traces.
 
 locals {
-  nothing = { records = "none", rings = false, model = false, photos = [], signs = false }
+  nothing = { records = "none", rings = false, model = false, photos = [], signs = false, notifies = false }
+
+  has_notices = var.notifier == "fcm"
 
   access = {
     # Patients' phones.
@@ -19,12 +22,12 @@ locals {
     # Accounts, photos and the doctors' desk.
     accounts = { records = "write" }
     files    = { records = "write", rings = true, photos = ["add", "read"], signs = true }
-    review   = { records = "write", photos = ["read"], signs = true }
+    review   = { records = "write" }
     # Jobs.
-    analyse      = { records = "write", model = true }
-    images       = { records = "write", rings = true, photos = ["add", "read"] }
+    analyse      = { records = "write", model = true, notifies = true }
+    images       = { records = "write", rings = true, photos = ["add", "clear", "read"] }
     dead_letters = { records = "write" }
-    sweeper      = { records = "write", rings = true }
+    sweeper      = { records = "write", rings = true, notifies = true }
   }
 }
 
@@ -34,6 +37,24 @@ resource "google_project_iam_custom_role" "asks_model" {
   title       = "Asks a model"
   description = "Sends predictions to endpoints of Vertex AI, and looks up where they are."
   permissions = ["aiplatform.endpoints.get", "aiplatform.endpoints.predict"]
+}
+
+# roles/firebasecloudmessaging.admin may also change who hears of which topic; a notice is one message.
+resource "google_project_iam_custom_role" "pokes_phones" {
+  count = local.has_notices ? 1 : 0
+
+  role_id     = "pokesPhones"
+  title       = "Pokes phones"
+  description = "Sends messages through Firebase Cloud Messaging."
+  permissions = ["cloudmessaging.messages.create"]
+}
+
+# iam.serviceAccountTokenCreator may also make access tokens; a link needs a signature.
+resource "google_project_iam_custom_role" "signs_links" {
+  role_id     = "signsLinks"
+  title       = "Signs links"
+  description = "Signs as an account, without its key. Given to an account on itself alone."
+  permissions = ["iam.serviceAccounts.signBlob"]
 }
 
 # Operators look, and do what the runbooks say is theirs (infra/runbooks/README.md). They read no secret

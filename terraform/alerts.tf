@@ -23,6 +23,13 @@ locals {
       above    = 1800, hold = "300s", severity = "ERROR"
       document = "infra/runbooks/dead-letters.md"
     }
+    bells_not_understood = {
+      title    = "A doorbell cannot be read"
+      filter   = "${local.by_log}/${google_logging_metric.counted["bells_not_understood"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/dead-letters.md"
+    }
     oldest_message = {
       title    = "Doorbells wait for more than 20 minutes"
       filter   = "${local.subscription} metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND resource.label.subscription_id=one_of(${join(", ", [for kind in local.kinds : "\"${kind}\""])})"
@@ -36,6 +43,49 @@ locals {
       aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
       above    = 0, hold = "0s", severity = "WARNING"
       document = "infra/runbooks/dead-letters.md"
+    }
+    jobs_failed = {
+      title    = "Jobs fail at once: the model refuses, or its answers cannot be used"
+      filter   = "${local.by_log}/${google_logging_metric.counted["jobs_failed"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "3600s"
+      above    = 3, hold = "0s", severity = "ERROR"
+      document = "infra/runbooks/ai-endpoint-down.md"
+    }
+    # The sweeper says every minute how old the oldest job is that it rings for.
+    red_case_waits = {
+      title    = "A job has been waiting for more than half an hour"
+      filter   = "${local.by_log}/${google_logging_metric.measured["sweep_oldest_ms"].name}\""
+      aligner  = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", period = "300s"
+      above    = 1800000, hold = "0s", severity = "ERROR"
+      document = "infra/runbooks/ai-endpoint-down.md"
+    }
+    diagnoses_unread = {
+      title    = "Diagnoses do not reach the health workers who wait for them"
+      filter   = "${local.by_log}/${google_logging_metric.measured["sweep_unread"].name}\""
+      aligner  = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", period = "3600s"
+      above    = 5, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/phone-does-not-sync.md"
+    }
+    model_rests = {
+      title    = "The model failed several times in a row and is left alone"
+      filter   = "${local.by_log}/${google_logging_metric.counted["model_rests"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/ai-endpoint-down.md"
+    }
+    daily_cap_reached = {
+      title    = "The day's budget for the model is used up: red cases wait"
+      filter   = "${local.by_log}/${google_logging_metric.counted["daily_cap_reached"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/cost-spike.md"
+    }
+    notices_not_sent = {
+      title    = "Phones are not told"
+      filter   = "${local.by_log}/${google_logging_metric.counted["notices_not_sent"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 5, hold = "300s", severity = "WARNING"
+      document = "infra/runbooks/ai-endpoint-down.md"
     }
     red_case_refused = {
       title    = "A red case was refused"

@@ -16,6 +16,10 @@ locals {
       for name in ["sync_accepted", "sync_conflicts", "sync_rejected"] :
       "label_replace(sum(increase(logging_googleapis_com:user_${name}_sum{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
     ]), "1"],
+    ["Rows sent, and tries to store a push, an hour", join(" or ", [
+      for name in ["sync_rows", "sync_attempts"] :
+      "label_replace(sum(increase(logging_googleapis_com:user_${name}_sum{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
     ["Refused syncs an hour", "sum(increase(logging_googleapis_com:user_syncs_refused{${local.revision}}[1h]))", "1"],
     ["Oldest doorbell", "max by (subscription_id) (pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\"})", "s"],
     ["Jobs due at the sweeper's round", "sum(increase(logging_googleapis_com:user_sweep_rung_sum{${local.revision}}[5m])) / 5", "1"],
@@ -26,9 +30,33 @@ locals {
     ["Red cases refused an hour", "sum(increase(logging_googleapis_com:user_red_case_refused{${local.revision}}[1h]))", "1"],
     ["Time of a model's answer: half, 95 %", join(" or ", [
       for share in ["0.5", "0.95"] :
-      "label_replace(histogram_quantile(${share}, sum by (le) (rate(aiplatform_googleapis_com:prediction_online_prediction_latencies_bucket{monitored_resource=\"aiplatform.googleapis.com/Endpoint\"}[10m]))), \"share\", \"${share}\", \"\", \"\")"
+      "label_replace(histogram_quantile(${share}, sum by (le) (rate(logging_googleapis_com:user_model_latency_ms_bucket{${local.revision}}[10m]))), \"share\", \"${share}\", \"\", \"\")"
     ]), "ms"],
+    ["From a red case to its reading: half, 95 %", join(" or ", [
+      for share in ["0.5", "0.95"] :
+      "label_replace(histogram_quantile(${share}, sum by (le) (rate(logging_googleapis_com:user_job_age_ms_bucket{${local.revision},kind=\"analyse\"}[1h]))), \"share\", \"${share}\", \"\", \"\")"
+    ]), "ms"],
+    ["Oldest due job", "max(histogram_quantile(1, sum by (le) (rate(logging_googleapis_com:user_sweep_oldest_ms_bucket{${local.revision}}[5m]))))", "ms"],
+    ["Diagnoses that no phone has fetched", "max(histogram_quantile(1, sum by (le) (rate(logging_googleapis_com:user_sweep_unread_bucket{${local.revision}}[5m]))))", "1"],
+    ["Jobs an hour, by state reached", "sum by (state) (increase(logging_googleapis_com:user_jobs_moved{${local.revision}}[1h]))", "1"],
+    ["Failed attempts and calls an hour, by class", join(" or ", [
+      for name in ["job_attempts_failed", "model_calls_failed", "second_look_failed"] :
+      "label_replace(sum by (fault) (increase(logging_googleapis_com:user_${name}{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
+    ["Model left alone, day's budget used up, late red cases, an hour", join(" or ", [
+      for name in ["model_rests", "daily_cap_reached", "sweep_late_sum"] :
+      "label_replace(sum(increase(logging_googleapis_com:user_${name}{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
+    ["Tokens a day, asked and answered", join(" or ", [
+      for name in ["model_tokens_asked", "model_tokens_answered"] :
+      "label_replace(sum(increase(logging_googleapis_com:user_${name}_sum{${local.revision}}[1d])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
+    ["Estimated cost of the model in 24 hours (cap: ${var.model_cost.daily_cap})", "sum(increase(logging_googleapis_com:user_model_price_micros_sum{${local.revision}}[1d])) / 1000000", "1"],
     ["Cost of the model an hour (replicas by price)", "sum(aiplatform_googleapis_com:prediction_online_replicas{monitored_resource=\"aiplatform.googleapis.com/Endpoint\"}) * ${try(var.medgemma.replica_hour_price, 0)}", "1"],
+    ["Phones told of an analysis, and notices not sent, an hour", join(" or ", [
+      for name in ["phones_told_sum", "notices_not_sent"] :
+      "label_replace(sum(increase(logging_googleapis_com:user_${name}{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
     ["Instances", "sum by (service_name) (run_googleapis_com:container_instance_count{${local.revision}})", "1"],
     ["Documents read and written a second", "sum by (__name__) (rate({__name__=~\"firestore_googleapis_com:document_(read|write)_ops_count\"}[5m]))", "1/s"],
   ]

@@ -1,43 +1,75 @@
-# Numbers out of the functions' log lines (shared/web.py, functions/): what Cloud Run cannot know.
-# The lines carry counts and ids, never clinical content.
+# Numbers out of the functions' log lines: what Cloud Run cannot know. The lines carry counts, ids and
+# codes, never clinical content. tests/infra/test_metrics.py makes the real lines and holds them against
+# these filters.
 
 locals {
   from_functions = "resource.type=\"cloud_run_revision\""
 
-  # Lines that are counted.
+  # Lines that are counted, apart by the values of `labels`: fields with few values.
   counted = {
-    bells_not_understood = "jsonPayload.message=(\"bell not understood\" OR \"dead letter not understood\")"
-    dead_letters         = "jsonPayload.message=\"dead letter\""
-    job_attempts_failed  = "jsonPayload.message=\"job attempt failed\""
-    # `states` maps job ids to states; the bare word finds the state wherever it stands.
-    jobs_parked       = "jsonPayload.message=\"jobs\" \"parked\""
-    queue_unavailable = "jsonPayload.message=(\"queue unavailable\" OR \"bells left to the sweeper\")"
-    red_case_refused  = "jsonPayload.message=\"red case refused\""
-    request_crashed   = "jsonPayload.message=\"request crashed\""
-    syncs_refused     = "jsonPayload.message=\"request\" resource.labels.service_name=\"sync\" jsonPayload.status>=400"
+    bells_not_understood = { filter = "jsonPayload.message=(\"bell not understood\" OR \"dead letter not understood\")" }
+    daily_cap_reached    = { filter = "jsonPayload.message=\"daily cap reached\"" }
+    dead_letters         = { filter = "jsonPayload.message=\"dead letter\"" }
+    job_attempts_failed  = { filter = "jsonPayload.message=\"job attempt failed\"", labels = ["fault"] }
+    jobs_failed          = { filter = "jsonPayload.message=\"job moved\" jsonPayload.state=\"failed\"", labels = ["fault", "kind"] }
+    jobs_moved           = { filter = "jsonPayload.message=\"job moved\"", labels = ["kind", "state"] }
+    jobs_parked          = { filter = "jsonPayload.message=\"job moved\" jsonPayload.state=\"parked\"", labels = ["fault", "kind"] }
+    model_calls_failed   = { filter = "jsonPayload.message=\"model call failed\"", labels = ["fault"] }
+    model_rests          = { filter = "jsonPayload.message=\"model rests\"" }
+    notices_not_sent     = { filter = "jsonPayload.message=(\"phone not notified\" OR \"notices left to the sweeper\")", labels = ["code"] }
+    queue_unavailable    = { filter = "jsonPayload.message=(\"queue unavailable\" OR \"bells left to the sweeper\")" }
+    red_case_refused     = { filter = "jsonPayload.message=\"red case refused\"" }
+    request_crashed      = { filter = "jsonPayload.message=\"request crashed\"" }
+    second_look_failed   = { filter = "jsonPayload.message=\"no second look\"", labels = ["fault"] }
+    syncs_refused        = { filter = "jsonPayload.message=\"request\" resource.labels.service_name=\"sync\" jsonPayload.status>=400" }
   }
+
+  sync_request  = "jsonPayload.message=\"request\" resource.labels.service_name=\"sync\""
+  sweep_request = "jsonPayload.message=\"request\" resource.labels.service_name=\"sweeper\""
+  model_call    = "jsonPayload.message=\"model call\""
 
   # Numbers in lines, with their distribution.
   measured = {
-    sweep_rung     = { field = "rung", filter = "resource.labels.service_name=\"sweeper\"" }
-    sync_accepted  = { field = "accepted", filter = "resource.labels.service_name=\"sync\"" }
-    sync_attempts  = { field = "attempts", filter = "resource.labels.service_name=\"sync\"" }
-    sync_conflicts = { field = "conflicts", filter = "resource.labels.service_name=\"sync\"" }
-    sync_rejected  = { field = "rejected", filter = "resource.labels.service_name=\"sync\"" }
-    sync_rows      = { field = "rows", filter = "resource.labels.service_name=\"sync\"" }
+    # From the push of a red case to its reading.
+    job_age_ms            = { field = "age_ms", filter = "jsonPayload.message=\"job moved\" jsonPayload.state=\"done\"", unit = "ms", labels = ["kind"] }
+    model_latency_ms      = { field = "latency_ms", filter = local.model_call, unit = "ms" }
+    model_price_micros    = { field = "price_micros", filter = local.model_call }
+    model_tokens_answered = { field = "completion_tokens", filter = local.model_call }
+    model_tokens_asked    = { field = "prompt_tokens", filter = local.model_call }
+    phones_told           = { field = "phones", filter = "jsonPayload.message=\"notice\"" }
+    # Red cases that nobody had looked at after 20 seconds.
+    sweep_late      = { field = "rounds.late", filter = local.sweep_request }
+    sweep_oldest_ms = { field = "oldest_ms", filter = local.sweep_request, unit = "ms" }
+    sweep_rung      = { field = "rung", filter = local.sweep_request }
+    # Diagnosed cases whose health worker was not given the diagnosis within UNREAD_HOURS: a state, every minute.
+    sweep_unread   = { field = "rounds.unread", filter = local.sweep_request }
+    sync_accepted  = { field = "accepted", filter = local.sync_request }
+    sync_attempts  = { field = "attempts", filter = local.sync_request }
+    sync_conflicts = { field = "conflicts", filter = local.sync_request }
+    sync_rejected  = { field = "rejected", filter = local.sync_request }
+    sync_rows      = { field = "rows", filter = local.sync_request }
   }
 }
 
 resource "google_logging_metric" "counted" {
   for_each = local.counted
 
-  name   = each.key
-  filter = "${local.from_functions} ${each.value}"
+  name             = each.key
+  filter           = "${local.from_functions} ${each.value.filter}"
+  label_extractors = { for label in try(each.value.labels, []) : label => "EXTRACT(jsonPayload.${label})" }
 
   metric_descriptor {
     metric_kind = "DELTA"
     value_type  = "INT64"
     unit        = "1"
+
+    dynamic "labels" {
+      for_each = try(each.value.labels, [])
+
+      content {
+        key = labels.value
+      }
+    }
   }
 
   depends_on = [google_project_service.this]
@@ -46,19 +78,29 @@ resource "google_logging_metric" "counted" {
 resource "google_logging_metric" "measured" {
   for_each = local.measured
 
-  name            = each.key
-  filter          = "${local.from_functions} jsonPayload.message=\"request\" ${each.value.filter} jsonPayload.${each.value.field}>=0"
-  value_extractor = "EXTRACT(jsonPayload.${each.value.field})"
+  name             = each.key
+  filter           = "${local.from_functions} ${each.value.filter} jsonPayload.${each.value.field}>=0"
+  value_extractor  = "EXTRACT(jsonPayload.${each.value.field})"
+  label_extractors = { for label in try(each.value.labels, []) : label => "EXTRACT(jsonPayload.${label})" }
 
   metric_descriptor {
     metric_kind = "DELTA"
     value_type  = "DISTRIBUTION"
-    unit        = "1"
+    unit        = try(each.value.unit, "1")
+
+    dynamic "labels" {
+      for_each = try(each.value.labels, [])
+
+      content {
+        key = labels.value
+      }
+    }
   }
 
+  # Up to 2^32: seven weeks in milliseconds.
   bucket_options {
     exponential_buckets {
-      num_finite_buckets = 20
+      num_finite_buckets = 32
       growth_factor      = 2
       scale              = 1
     }

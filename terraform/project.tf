@@ -1,7 +1,7 @@
 # APIs of the project, and the accounts that Google's services act as.
 
 locals {
-  apis = toset([
+  apis = toset(concat([
     "aiplatform.googleapis.com",
     "artifactregistry.googleapis.com",
     "billingbudgets.googleapis.com",
@@ -23,7 +23,7 @@ locals {
     "secretmanager.googleapis.com",
     "serviceusage.googleapis.com",
     "storage.googleapis.com",
-  ])
+  ], local.has_notices ? ["fcm.googleapis.com"] : []))
 
   # These accounts exist once the service was used, or `gcloud beta services identity create` made
   # them (infra/runbooks/deploy.md): the provider's own resource for it is in beta.

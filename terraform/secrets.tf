@@ -11,6 +11,10 @@ locals {
   read_directly = toset(flatten([for row in local.functions : try(row.reads_secrets, [])]))
 
   secrets = setunion(local.variables, local.read_directly)
+
+  # Those that this deployment uses. The key of a model's server is kept ready, but is nobody's business
+  # until there is one.
+  used = setunion(local.read_directly, toset(flatten([for secrets in local.secrets_of : values(secrets)])))
 }
 
 resource "google_secret_manager_secret" "this" {
@@ -32,9 +36,13 @@ resource "google_secret_manager_secret" "this" {
   }
 
   # Secret Manager renews nothing by itself: it publishes a reminder, and an alert fires on it.
-  rotation {
-    rotation_period    = "${var.secret_days * 86400}s"
-    next_rotation_time = timeadd(plantimestamp(), "${var.secret_days * 24}h")
+  dynamic "rotation" {
+    for_each = contains(local.used, each.key) ? [var.secret_days] : []
+
+    content {
+      rotation_period    = "${rotation.value * 86400}s"
+      next_rotation_time = timeadd(plantimestamp(), "${rotation.value * 24}h")
+    }
   }
 
   topics {

@@ -31,13 +31,28 @@ resource "google_storage_bucket" "photos" {
     }
   }
 
-  # Parts of uploads that a phone never finished.
+  # incoming/ is where phones upload to; what passed its checks is under originals/ and derivatives/, and
+  # stays. Parts of uploads that a phone never finished:
   lifecycle_rule {
     action {
       type = "AbortIncompleteMultipartUpload"
     }
     condition {
-      age = 7
+      age            = 2
+      matches_prefix = ["incoming/"]
+    }
+  }
+
+  # Whole uploads that nobody took. The application clears them much sooner; this is for what it forgot,
+  # and as late as an outage may last. A deleted version stays for another 30 days.
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      age            = 30
+      matches_prefix = ["incoming/"]
+      with_state     = "LIVE"
     }
   }
 
@@ -57,8 +72,8 @@ resource "google_storage_bucket" "photos" {
 
     content {
       origin          = cors.value
-      method          = ["GET", "PUT"]
-      response_header = ["Content-Type", "x-goog-content-length-range", "x-goog-if-generation-match"]
+      method          = ["GET", "POST", "PUT"]
+      response_header = ["Content-Range", "Content-Type", "Location", "Range", "x-goog-content-length-range", "x-goog-if-generation-match", "x-goog-resumable"]
       max_age_seconds = 3600
     }
   }

@@ -120,6 +120,47 @@ variable "min_instances" {
   default     = true
 }
 
+variable "model_cost" {
+  description = "What the model may cost a day (0: no cap), and prices to estimate it by: of a million tokens asked and answered, of an hour of answering. One currency."
+  type = object({
+    daily_cap        = optional(number, 0)
+    hour             = optional(number, 0)
+    million_answered = optional(number, 0)
+    million_asked    = optional(number, 0)
+  })
+  default = {}
+
+  validation {
+    condition     = var.model_cost.daily_cap == 0 || var.model_cost.hour + var.model_cost.million_answered + var.model_cost.million_asked > 0
+    error_message = "A cap needs prices, or nothing is ever counted."
+  }
+}
+
+variable "model_server" {
+  description = "A server of one's own that speaks OpenAI's chat completions (vLLM, Ollama), instead of Vertex AI: where, the model's name there, and whether it wants the key in the secret model-api-key. null: none."
+  type = object({
+    key  = optional(bool, false)
+    name = string
+    url  = string
+  })
+  default = null
+
+  validation {
+    condition     = var.model_server == null || can(regex("^https://", var.model_server.url))
+    error_message = "Patients' answers go there: https only."
+  }
+
+  validation {
+    condition     = var.model_server == null || (var.medgemma == null && var.vertex.endpoint == "")
+    error_message = "Choose one model: model_server, or medgemma or vertex."
+  }
+
+  validation {
+    condition     = !try(var.model_server.key, false) || contains(keys(var.secret_versions), "model-api-key")
+    error_message = "First add the key to the secret model-api-key (infra/runbooks/key-rotation.md), then name its version in secret_versions: the first one is random."
+  }
+}
+
 variable "name" {
   description = "Name of the deployment: put before names that are not the project's alone."
   type        = string
@@ -128,6 +169,17 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{2,19}$", var.name))
     error_message = "3 to 20 small letters, digits or hyphens."
+  }
+}
+
+variable "notifier" {
+  description = "Who pokes phones when an analysis is there: nobody (log), or Firebase Cloud Messaging (fcm), which needs Firebase in the project (infra/runbooks/deploy.md)."
+  type        = string
+  default     = "log"
+
+  validation {
+    condition     = contains(["fcm", "log"], var.notifier)
+    error_message = "log or fcm."
   }
 }
 
@@ -154,6 +206,16 @@ variable "release" {
   default     = "dev"
 }
 
+variable "second_look" {
+  description = "A MedSigLIP endpoint in vertex.location for photos that the phone did not score, and the calibrated scores from which it says red or yellow (0: says nothing); null: none."
+  type = object({
+    endpoint    = string
+    red_from    = optional(number, 0)
+    yellow_from = optional(number, 0)
+  })
+  default = null
+}
+
 variable "secret_days" {
   description = "Age of a secret, in days, at which operators are told to renew it."
   type        = number
@@ -167,9 +229,14 @@ variable "secret_versions" {
 }
 
 variable "settings" {
-  description = "Settings of .env.example that differ from their defaults, for every function."
+  description = "Other settings of .env.example that differ from their defaults, for every function."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.settings), local.free_settings)) == 0
+    error_message = "Not for `settings` (unknown, a secret, or another variable's: terraform/settings.tf): ${join(", ", setsubtract(keys(var.settings), local.free_settings))}."
+  }
 }
 
 variable "slo" {
@@ -205,10 +272,11 @@ variable "trigger" {
 }
 
 variable "vertex" {
-  description = "A MedGemma endpoint that exists already: its full name. Ignored with `medgemma`. location is used by both."
+  description = "A MedGemma endpoint that exists already: its full name, and whether it has a DNS name of its own. Ignored with `medgemma`. location is used by both, and by second_look."
   type = object({
-    endpoint = optional(string, "")
-    location = optional(string, "europe-west4")
+    dedicated = optional(bool, true)
+    endpoint  = optional(string, "")
+    location  = optional(string, "europe-west4")
   })
   default = {}
 }

@@ -47,6 +47,9 @@ _LEAST_MS = 100_000_000_000
 #: Log entries of one record that are shown.
 _MOST_LOGGED = 100
 
+#: How long operators are told of an unread diagnosis after it was signed, ms.
+_WATCHED_MS = 60 * 86_400_000
+
 #: Tables whose changes a work list shows.
 _WATCHED = (CASES, COLLECTION, QUEUE)
 
@@ -221,8 +224,16 @@ class WorkList:
                 have = document.fields
                 yield (have[RANK], have[record.CREATED], document.key.id), document
 
+    def unread(self, now_ms: int) -> int:
+        """How many diagnosed cases of the last `_WATCHED_MS` are unread, in all scopes; up to `MOST`.
+
+        Older ones stay in the doctors' list: a case that was deleted unread would be counted for ever.
+        """
+        found = self._unread(None, Asked(limit=MOST), now_ms, now_ms - _WATCHED_MS)
+        return sum(1 for _ in islice(found, MOST))
+
     def _unread(
-        self, scopes: Sequence[str], asked: Asked, now_ms: int
+        self, scopes: Sequence[str] | None, asked: Asked, now_ms: int, signed_from_ms: int = 0
     ) -> Iterator[tuple[Place, Document]]:
         """Diagnosed cases whose health worker has no phone that was given the diagnosis."""
         query = Query(
@@ -233,6 +244,8 @@ class WorkList:
             None,
             asked.behind,
         )
+        if signed_from_ms:
+            query = replace(query, where=(*query.where, ("signed_at", ">=", signed_from_ms)))
         known: dict[tuple[str, str], int] = {}
         listed = self._merged(query, scopes)
         while batch := list(islice(listed, asked.limit + 1)):
@@ -268,14 +281,16 @@ class WorkList:
             return 0
         return handed_out if handed_out >= members.since_ms[scope_id] else 0
 
-    def _merged(self, query: Query, scopes: Sequence[str]) -> Iterator[Document]:
-        """A query over any number of scopes, in its order."""
+    def _merged(self, query: Query, scopes: Sequence[str] | None) -> Iterator[Document]:
+        """A query over any number of scopes (None: all there are), in its order."""
 
         def place(document: Document) -> Place:
             return (*(document.fields[name] for name, _ in query.order), document.key.id)
 
-        def stream(group: Sequence[str]) -> Iterator[Document]:
-            asked = replace(query, where=((record.SCOPE, "in", list(group)), *query.where))
+        def stream(group: Sequence[str] | None) -> Iterator[Document]:
+            asked = query
+            if group is not None:
+                asked = replace(query, where=((record.SCOPE, "in", list(group)), *query.where))
             while True:
                 found = list(self._store.query(asked))
                 yield from found
@@ -283,6 +298,8 @@ class WorkList:
                     return
                 asked = replace(asked, start_after=place(found[-1]))
 
+        if scopes is None:
+            return stream(None)
         return heapq.merge(*map(stream, _groups(scopes)), key=place)
 
     def _entries(self, cases: Sequence[Document], now_ms: int) -> list[dict[str, Any]]:

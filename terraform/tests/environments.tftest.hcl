@@ -61,15 +61,26 @@ run "dev" {
       for name, one in module.function : one.rights == sort(concat(
         { none = [], read = ["roles/datastore.viewer on records"], write = ["roles/datastore.user on records"] }[lookup(local.access[name], "records", "none")],
         lookup(local.access[name], "model", false) ? ["asksModel"] : [],
+        local.access_of[name].notifies ? ["pokesPhones"] : [],
         ["roles/cloudtrace.agent on project"],
         [for kind in local.kinds : "roles/pubsub.publisher on topic ${kind}" if lookup(local.access[name], "rings", false)],
-        [for word in lookup(local.access[name], "photos", []) : "${ { add = "roles/storage.objectCreator", manage = "roles/storage.objectUser", read = "roles/storage.objectViewer" }[word]} on photos"],
-        lookup(local.access[name], "signs", false) ? ["roles/iam.serviceAccountTokenCreator on itself"] : [],
-        [for variable in keys(local.functions[name].secrets) : "roles/secretmanager.secretAccessor on variable ${variable}"],
+        [for word in lookup(local.access[name], "photos", []) : { add = "roles/storage.objectCreator on photos", clear = "roles/storage.objectUser on photos that come in", manage = "roles/storage.objectUser on photos", read = "roles/storage.objectViewer on photos" }[word]],
+        lookup(local.access[name], "signs", false) ? ["signsLinks on itself"] : [],
+        [for variable in keys(local.secrets_of[name]) : "roles/secretmanager.secretAccessor on variable ${variable}"],
         [for secret in try(local.functions[name].reads_secrets, []) : "roles/secretmanager.secretAccessor on secret ${secret}"],
       ))
     ])
     error_message = "Every function has exactly the rights of terraform/access.tf and the table."
+  }
+
+  assert {
+    condition     = length([for one in module.function : one if contains(one.rights, "pokesPhones")]) == 0 && !contains(local.apis, "fcm.googleapis.com")
+    error_message = "Nobody sends notices unless asked for."
+  }
+
+  assert {
+    condition     = length([for one in module.function : one if length(regexall("MODEL_API_KEY", join(" ", one.rights))) > 0]) == 0 && length(google_secret_manager_secret.this["model-api-key"].rotation) == 0
+    error_message = "Without a model server nobody reads its key, and nobody is reminded of it."
   }
 
   assert {
@@ -187,15 +198,26 @@ run "prod" {
       for name, one in module.function : one.rights == sort(concat(
         { none = [], read = ["roles/datastore.viewer on records"], write = ["roles/datastore.user on records"] }[lookup(local.access[name], "records", "none")],
         lookup(local.access[name], "model", false) ? ["asksModel"] : [],
+        local.access_of[name].notifies ? ["pokesPhones"] : [],
         ["roles/cloudtrace.agent on project"],
         [for kind in local.kinds : "roles/pubsub.publisher on topic ${kind}" if lookup(local.access[name], "rings", false)],
-        [for word in lookup(local.access[name], "photos", []) : "${ { add = "roles/storage.objectCreator", manage = "roles/storage.objectUser", read = "roles/storage.objectViewer" }[word]} on photos"],
-        lookup(local.access[name], "signs", false) ? ["roles/iam.serviceAccountTokenCreator on itself"] : [],
-        [for variable in keys(local.functions[name].secrets) : "roles/secretmanager.secretAccessor on variable ${variable}"],
+        [for word in lookup(local.access[name], "photos", []) : { add = "roles/storage.objectCreator on photos", clear = "roles/storage.objectUser on photos that come in", manage = "roles/storage.objectUser on photos", read = "roles/storage.objectViewer on photos" }[word]],
+        lookup(local.access[name], "signs", false) ? ["signsLinks on itself"] : [],
+        [for variable in keys(local.secrets_of[name]) : "roles/secretmanager.secretAccessor on variable ${variable}"],
         [for secret in try(local.functions[name].reads_secrets, []) : "roles/secretmanager.secretAccessor on secret ${secret}"],
       ))
     ])
     error_message = "Every function has exactly the rights of terraform/access.tf and the table."
+  }
+
+  assert {
+    condition     = length([for one in module.function : one if contains(one.rights, "pokesPhones")]) == 0 && !contains(local.apis, "fcm.googleapis.com")
+    error_message = "Nobody sends notices unless asked for."
+  }
+
+  assert {
+    condition     = length([for one in module.function : one if length(regexall("MODEL_API_KEY", join(" ", one.rights))) > 0]) == 0 && length(google_secret_manager_secret.this["model-api-key"].rotation) == 0
+    error_message = "Without a model server nobody reads its key, and nobody is reminded of it."
   }
 
   assert {

@@ -77,6 +77,7 @@ def count() -> dict[str, dict[str, int]]:
     from shared import wiring
     from shared.accounts import membership, tokens
     from shared.adapters.file_keys import FileKeys
+    from shared.ai.spending import Purse
     from shared.products.dermadetect import ANALYSE
 
     store = Counting(wiring.store())
@@ -137,6 +138,12 @@ def count() -> dict[str, dict[str, int]]:
         done = wiring.runner().answer(ANALYSE, None, 3600)
         assert len(done.states) == number, done
         found[f"analyse {number}"] = store.taken()
+        assert wiring.courier().deliver() == number
+        found[f"tell {number}"] = store.taken()
+        purse = Purse(store, 1000.0, wiring.clock_ms)
+        for _ in range(number):
+            purse.settle(purse.take(10), 10, 5)
+        found[f"cap {number}"] = store.taken()
         for who in (amina, bahati):
             settle(who)
             who.sync()

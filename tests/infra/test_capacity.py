@@ -60,6 +60,8 @@ def counted() -> dict[str, dict[str, int]]:
         ("a sync that sends n red cases", "send {} red"),
         ("a sync that receives n rows", "receive {}"),
         ("n analyses", "analyse {}"),
+        ("n analyses under a daily cap, in addition", "cap {}"),
+        ("telling a team of two phones of n analyses", "tell {}"),
         ("a round of the sweeper with nothing to do", "sweep nothing"),
     ],
 )
@@ -74,7 +76,7 @@ def test_what_the_page_says_is_what_is_counted(
 
 
 def test_every_row_is_counted_and_an_idle_sync_writes_nothing() -> None:
-    assert len(FORMULAS) == 6
+    assert len(FORMULAS) == 8
     assert FORMULAS["a sync with nothing new"][1] == "0"
 
 
@@ -88,9 +90,10 @@ def day() -> tuple[float, float]:
         (4.0, both("a sync with nothing new", 0)),
         (2.0, both("a sync that sends n green cases", 5)),
         (2.0, both("a sync that receives n rows", 10)),
-        # of the records that were sent, half a red case: what it costs more, and its analysis
+        # of the records that were sent, half a red case: what it costs more, its analysis, its notice
         (0.5, (1, 2)),
-        (0.5, (8, 6)),
+        (0.5, both("n analyses", 1)),
+        (0.5, both("telling a team of two phones of n analyses", 1)),
         (4.0, (1, 1)),
     ]
     return sum(n * each[0] for n, each in parts), sum(n * each[1] for n, each in parts)

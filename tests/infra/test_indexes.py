@@ -74,6 +74,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     signature = parse_signature(said, None, PRODUCT)
     Review(store, PRODUCT, claim_ms=60_000).diagnose(doctor, "c1", signature, place.time)
     lists.cases(doctor, Asked(unread=True), place.time + 1000)
+    lists.unread(place.time + 1000)
     # what supervisors cause: a move that phones are told of later, a deletion, an undelete
     move(store, PRODUCT, Key("patients", "p1"), "team2", place.time + 1)
     place.follow()

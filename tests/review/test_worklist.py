@@ -320,6 +320,17 @@ def test_a_diagnosis_that_a_phone_was_given_is_not_listed_and_is_not_asked_for_a
     assert (have.get("unread"), have["read_at"]) == (None, practice.time)
 
 
+def test_diagnoses_that_no_phone_was_given_are_counted_over_all_teams(practice: Practice) -> None:
+    at = signed_and_waiting(practice)
+    practice.time += UNREAD_MS - 1
+    assert practice.worklist().unread(practice.time) == 0
+    practice.time += 1
+    assert practice.worklist().unread(practice.time) == 1
+    assert practice.worklist().unread(practice.time + 60 * 86_400_000) == 0
+    practice.handed_out("chw1", at)
+    assert practice.worklist().unread(practice.time) == 0
+
+
 def test_pulls_of_other_teams_deliver_nothing_to_whom_left_the_team(practice: Practice) -> None:
     at = signed_and_waiting_for(practice, "chw1")
     practice.time += UNREAD_MS

@@ -17,6 +17,7 @@ locals {
   record_roles = { none = null, read = "roles/datastore.viewer", write = "roles/datastore.user" }
   photo_roles = {
     add    = "roles/storage.objectCreator"
+    clear  = "roles/storage.objectUser"
     manage = "roles/storage.objectUser"
     read   = "roles/storage.objectViewer"
   }
@@ -50,6 +51,14 @@ resource "google_project_iam_member" "model" {
   member  = local.member
 }
 
+resource "google_project_iam_member" "notices" {
+  count = var.access.notifies ? 1 : 0
+
+  project = var.project
+  role    = var.custom_roles.pokes_phones
+  member  = local.member
+}
+
 resource "google_pubsub_topic_iam_member" "rings" {
   for_each = var.access.rings ? var.topics : {}
 
@@ -64,13 +73,22 @@ resource "google_storage_bucket_iam_member" "photos" {
   bucket = var.photo_bucket
   role   = local.photo_roles[each.key]
   member = local.member
+
+  dynamic "condition" {
+    for_each = each.key == "clear" ? ["incoming/"] : []
+
+    content {
+      title      = "only_what_comes_in"
+      expression = "resource.name.startsWith(\"projects/_/buckets/${var.photo_bucket}/objects/${condition.value}\")"
+    }
+  }
 }
 
 resource "google_service_account_iam_member" "signs" {
   count = var.access.signs ? 1 : 0
 
   service_account_id = google_service_account.this.name
-  role               = "roles/iam.serviceAccountTokenCreator"
+  role               = var.custom_roles.signs_links
   member             = local.member
 }
 

@@ -1,11 +1,12 @@
 variable "access" {
   description = "What the function may do; terraform/access.tf says what the words mean."
   type = object({
-    model   = bool
-    photos  = list(string)
-    records = string
-    rings   = bool
-    signs   = bool
+    model    = bool
+    notifies = bool
+    photos   = list(string)
+    records  = string
+    rings    = bool
+    signs    = bool
   })
 
   validation {
@@ -14,8 +15,8 @@ variable "access" {
   }
 
   validation {
-    condition     = alltrue([for word in var.access.photos : contains(["add", "manage", "read"], word)])
-    error_message = "photos holds read, add or manage."
+    condition     = alltrue([for word in var.access.photos : contains(["add", "clear", "manage", "read"], word)])
+    error_message = "photos holds add, clear, manage or read."
   }
 }
 
@@ -28,9 +29,11 @@ variable "build" {
 }
 
 variable "custom_roles" {
-  description = "Our own roles, by name."
+  description = "Our own roles, by name. pokes_phones is null where no function notifies."
   type = object({
-    asks_model = string
+    asks_model   = string
+    pokes_phones = string
+    signs_links  = string
   })
 }
 

@@ -1,0 +1,196 @@
+"""`python -m tests.infra.log_lines`: the log lines that metrics are made of, as functions write them.
+
+The deployed functions run in one process, on SQLite, against servers on this machine: a model that
+answers, breaks down and refuses, a Pub/Sub and an FCM that are not there. Before the lines of a function
+stands a line `{"service": its name}`; every other line of JSON is one that Cloud Logging would get.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+#: Seconds that the breaker rests here.
+REST_SECONDS = 0.1
+
+#: A cap that one cheap answer fits and one dear answer uses up, at one unit a million tokens answered.
+CAP = 0.0025
+
+
+class Server(ThreadingHTTPServer):
+    """Every other service: answers POST with `status` and a completion of so many tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.status, self.tokens = 200, 100
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        from shared.adapters.scripted import ScriptedModel
+        from shared.ai.model import Question
+
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        text = ScriptedModel().ask(Question("", "", (), max_tokens=1024), 1).text
+        body = json.dumps(
+            {
+                "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 900, "completion_tokens": self.server.tokens},
+            }
+        ).encode()
+        # Nobody but the model answers.
+        status = self.server.status if self.path.endswith("/chat/completions") else 503
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Our lines only."""
+
+
+def say(server: Server) -> None:
+    """Make every function write what it writes, and everything that metrics count."""
+    from functions_framework import create_app
+
+    from functions import analyse as analyst
+    from functions import sync as syncing
+    from infra.local.phone import wall_ms
+    from shared import wiring
+    from shared.accounts import membership, tokens
+    from shared.adapters.file_keys import FileKeys
+    from shared.ai.model import Image
+    from shared.jobs.queue import Bell
+
+    def client(name: str, kind: str) -> Any:
+        print(json.dumps({"service": name.replace("_", "-")}), flush=True)
+        return create_app(name, f"functions/{name}.py", kind).test_client()
+
+    def rung(client: Any, content: Mapping[str, Any] | str) -> int:
+        data = base64.b64encode(json.dumps(content).encode()).decode()
+        message = {"data": data, "messageId": "1", "publishTime": "2026-01-01T00:00:00Z"}
+        body = {"message": message, "subscription": "projects/p/subscriptions/s"}
+        status: int = client.post("/projects/p/topics/analyse", json=body).status_code
+        return status
+
+    store = wiring.store()
+    keys = FileKeys(wiring.settings().data_path / "keys")
+    membership.grant(store, "amina", "team1", "chw", wall_ms())
+    token = tokens.issue(
+        keys.current(), wiring.token_policy(), user_id="amina", role="chw", now_s=wall_ms() / 1000
+    )
+    authorised = {"Authorization": f"Bearer {token}"}
+
+    def red(name: str, **more: Any) -> dict[str, Any]:
+        made = {"id": name, "patient_id": "p1", "risk_level": "red", "triage_data": {}}
+        changed = {"sync_status": "new", "last_modified_at": wall_ms() // 1000}
+        return made | changed | more
+
+    # --- sync
+    sync = client("sync", "http")
+    cases = [red(f"c{number}") for number in range(5)]
+    patient = {"id": "p1", "demographics": {"age": 30}, "sync_status": "new"}
+    patient["last_modified_at"] = wall_ms() // 1000
+    body = {"last_sync_timestamp": 0, "device_id": "phone", "changes": {}}
+    body["changes"] = {"patients": [patient], "cases": [*cases, red("c9", patient_id="nobody")]}
+    assert sync.post("/api/sync", json=body, headers=authorised).status_code == 200
+    assert sync.post("/api/sync", json=body).status_code == 401
+    said = sync.post(
+        "/api/v1/devices/token", json={"device_id": "phone", "token": "t" * 20}, headers=authorised
+    )
+    assert said.status_code == 200, said.text
+    with _instead(syncing, "RING_TIMEOUT_SECONDS", -1.0):
+        syncing.ring([Bell("analyse", "j", "c0")])
+    with _instead(wiring, "pusher", lambda: 1 / 0):
+        assert sync.post("/api/sync", json=body, headers=authorised).status_code == 500
+
+    # --- analyse: a reading, a breakdown, a refusal, a dear answer, and one too many
+    analyse = client("analyse", "cloudevent")
+    jobs = [job.id for job in wiring.runner().due("analyse", 10)]
+    assert len(jobs) == 5, jobs
+    reached = []
+    for job, (status, price) in zip(
+        jobs, [(200, 100), (503, 0), (400, 0), (200, 1000), (200, 100)], strict=True
+    ):
+        server.status, server.tokens = status, price
+        reached.append(wiring.runner().run(job))
+        time.sleep(REST_SECONDS * 2)  # a breaker's rest is real time
+    assert reached == ["done", "parked", "failed", "done", "queued"], reached
+    assert rung(analyse, {"kind": "analyse", "job_id": jobs[0], "subject_id": "c0"}) == 200
+    assert rung(analyse, "no bell") == 200
+    look = wiring.second_look().look(False, [Image("data:image/jpeg;base64,/9g=", "0" * 64)])
+    assert look.status == "failed", look
+    with _instead(wiring, "courier", lambda: _Away()):
+        analyst.notify()
+
+    # --- dead letters
+    dead = client("dead_letters", "cloudevent")
+    assert rung(dead, {"kind": "analyse", "job_id": jobs[4], "subject_id": "c4"}) == 200
+    assert rung(dead, "no bell") == 200
+
+    # --- the minute's round
+    sweeper = client("sweeper", "http")
+    assert sweeper.post("/").status_code == 200
+
+
+class _Away:
+    """A courier whose store does not answer."""
+
+    def deliver(self) -> int:
+        from shared.errors import StoreUnavailable
+
+        raise StoreUnavailable("The store does not answer.")
+
+
+@contextmanager
+def _instead(module: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        made = Server()
+        os.environ.update(
+            DATA_FOLDER=folder,
+            FUNCTION_TARGET="sync",
+            GOOGLE_CLOUD_PROJECT="clinic",
+            JOB_QUEUE="pubsub",
+            PUBSUB_EMULATOR_HOST="127.0.0.1:1",
+            MODEL="openai_compatible",
+            MODEL_URL=f"{made.url}/v1",
+            MODEL_NAME="medgemma",
+            MODEL_FAILURES="1",
+            MODEL_REST_SECONDS=str(REST_SECONDS),
+            JOB_ATTEMPTS="1",
+            DAILY_COST_CAP=str(CAP),
+            PRICE_ANSWERED="1",
+            NOTIFIER="fcm",
+            FCM_URL=made.url,
+            FCM_CREDENTIALS="anonymous",
+            SIGLIP_ENDPOINT="7",
+            VERTEX_API_ENDPOINT=made.url,
+            VERTEX_CREDENTIALS="anonymous",
+        )
+        say(made)

@@ -30,6 +30,13 @@ POINTS = (
     "notice.taken",  # a notice taken, nobody told
 )
 
+#: Points of a file's way into a folder, outside of any case's way: `tests/files/test_folder.py`.
+FILE_POINTS = (
+    "file.drafting",  # half of it written, under no name
+    "file.drafted",  # all of it written and on the disk, under no name
+    "file.linked",  # it has its name, the draft is there too
+)
+
 _armed: Path | None = None
 
 
@@ -41,7 +48,7 @@ def arm(folder: Path) -> None:
 
 def aim(folder: Path, point: str) -> None:
     """Let the next process that reaches `point` die there."""
-    if point not in POINTS:
+    if point not in POINTS + FILE_POINTS:
         raise KeyError(point)
     draft = folder / f".next.{os.getpid()}"
     draft.write_text(point)

@@ -32,14 +32,14 @@ def absent(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def _emulator(kind: emulators.Kind, variable: str) -> Iterator[str]:
+def _emulator(kind: emulators.Kind, variable: str, scheme: str = "") -> Iterator[str]:
     # A session within a session (tests/reliability/test_mutations.py) shares the outer one's.
     address = os.environ.get(f"RUNNING_{variable}", "")
     emulator, missing = None, ""
     if not address:
         try:
             emulator = emulators.start(kind)
-            address = emulator.address
+            address = scheme + emulator.address
         except emulators.EmulatorMissing as error:
             missing = str(error)
     if missing:
@@ -67,6 +67,12 @@ def firestore_emulator() -> Iterator[str]:
 def pubsub_emulator() -> Iterator[str]:
     """ "127.0.0.1:port" of a Pub/Sub emulator; `PUBSUB_EMULATOR_HOST` says so too."""
     yield from _emulator(emulators.PUBSUB, "PUBSUB_EMULATOR_HOST")
+
+
+@pytest.fixture(scope="session")
+def storage_emulator() -> Iterator[str]:
+    """ "http://127.0.0.1:port" of a Cloud Storage emulator; `FILES_ENDPOINT` says so too."""
+    yield from _emulator(emulators.STORAGE, "FILES_ENDPOINT", "http://")
 
 
 # --- every query shape that our code issues in this session must have its index

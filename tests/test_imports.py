@@ -258,7 +258,9 @@ def test_the_embedded_profile_loads_nothing_of_google_s(tmp_path: Path) -> None:
 
 def test_files_load_the_client_that_is_asked_for(tmp_path: Path) -> None:
     code = "from shared import wiring; wiring.files()"
-    assert not [name for name in loaded(code, tmp_path) if name.startswith(("google.cloud.", "grpc"))]
+    assert not [
+        name for name in loaded(code, tmp_path) if name.startswith(("google.cloud.", "grpc"))
+    ]
     cloud = {
         "FILE_STORE": "gcs",
         "FILES_BUCKET": "photos",

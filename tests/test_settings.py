@@ -99,6 +99,14 @@ ABSURD: list[tuple[str, dict[str, str]]] = [
     ("GOOGLE_CLOUD_PROJECT", {"KEY_STORE": "secret_manager"}),
     ("TOKEN_JWKS_URL", {"KEY_STORE": "secret_manager", **GOOGLE}),
     ("OIDC_AUDIENCE", {"OIDC_ISSUER": "https://issuer.example"}),
+    ("GOOGLE_CLOUD_PROJECT", {"FILE_STORE": "gcs", "FILES_BUCKET": "photos"}),
+    ("FILES_BUCKET", {"FILE_STORE": "gcs", **GOOGLE}),
+    # no bucket, no address of one
+    ("FILES_BUCKET", {"FILES_BUCKET": "Photos/of"}),
+    ("FILES_ENDPOINT", {"FILES_ENDPOINT": "http://storage.example"}),
+    ("FILES_ENDPOINT", {"FILES_ENDPOINT": "127.0.0.1:9023"}),
+    # more than Google's keys sign for
+    ("LINK_SECONDS", {"LINK_SECONDS": "43201"}),
     # no address that keys may come from
     ("TOKEN_JWKS_URL", {"TOKEN_JWKS_URL": "http://keys.example/jwks.json"}),
     ("TOKEN_JWKS_URL", {"TOKEN_JWKS_URL": "file:///etc/passwd"}),
@@ -118,6 +126,7 @@ ABSURD: list[tuple[str, dict[str, str]]] = [
     # too weak
     ("PAGE_SECRET", {"PAGE_SECRET": "x" * 31}),
     ("ACCOUNTS_SECRET", {"ACCOUNTS_SECRET": "x" * 31}),
+    ("FILES_SECRET", {"FILES_SECRET": "x" * 31}),
     # beyond either end of its range
     *(
         (spec.name.upper(), {spec.name.upper(): str(beyond)})

@@ -1,7 +1,7 @@
 """`python -m infra.local`: the whole back end by one command.
 
     python -m infra.local                         embedded: SQLite, folder, scripted model
-    python -m infra.local --profile emulator      Firestore and Pub/Sub emulators, Vertex wire format
+    python -m infra.local --profile emulator      emulators of Google's stores, Vertex wire format
     python -m infra.local token --chw ID          a token for the running stack (see `token.py`)
 
 Prints `ready: http://127.0.0.1:PORT` once everything serves, then the logs of all processes to

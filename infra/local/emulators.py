@@ -1,19 +1,23 @@
-"""The Firestore and Pub/Sub emulators of the Google Cloud SDK, as children that end with us.
+"""Emulators of Firestore, Pub/Sub and Cloud Storage, as children that end with us.
 
     with firestore_emulator() as address:          # "127.0.0.1:41235"
         os.environ["FIRESTORE_EMULATOR_HOST"] = address
 
-Both are Java programs. `EmulatorMissing` names what is to be installed when the SDK, its component
-or Java is absent. An emulator is handed out once it has answered a real API call, not when its port
-is open: the Firestore emulator accepts connections before it serves them.
+The first two are Java programs of the Google Cloud SDK, the third is a Python package
+(requirements-dev.txt). `EmulatorMissing` names what is to be installed when the SDK, its component,
+Java or the package is absent. An emulator is handed out once it has answered a real API call, not
+when its port is open: the Firestore emulator accepts connections before it serves them.
 """
 
 from __future__ import annotations
 
 import http.client
+import importlib.util
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,17 +35,18 @@ PORT_ATTEMPTS = 4
 
 
 class EmulatorMissing(Exception):
-    """The Google Cloud SDK, one of its components or Java is absent; the message says which."""
+    """The SDK, one of its components, Java or a package is absent; the message says which."""
 
 
 class Kind(NamedTuple):
     """How one emulator is installed, started and asked whether it serves."""
 
     name: str
-    component: str  #: what `gcloud components install` calls it
-    script: str  #: below the SDK's root
+    component: str  #: what `gcloud components install` calls it; a package's name
+    script: str  #: below the SDK's root; a package's module
     arguments: tuple[str, ...]
     probe: str  #: a path that answers only when the service is up
+    package: bool = False  #: a Python package, not a part of the SDK
 
 
 FIRESTORE = Kind(
@@ -57,6 +62,14 @@ PUBSUB = Kind(
     "platform/pubsub-emulator/bin/cloud-pubsub-emulator",
     (),
     "/v1/projects/probe/topics",
+)
+STORAGE = Kind(
+    "Cloud Storage emulator",
+    "gcp-storage-emulator",
+    "gcp_storage_emulator",
+    ("start", "--in-memory", "--quiet"),
+    "/",
+    package=True,
 )
 
 
@@ -111,6 +124,33 @@ def _answers(port: int, path: str) -> bool:
         connection.close()
 
 
+def _command(kind: Kind, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """What starts it, but for its address, and in which environment."""
+    if kind.package:
+        if importlib.util.find_spec(kind.script) is None:
+            raise EmulatorMissing(
+                f"the {kind.name} is not installed: pip install -r requirements-dev.txt "
+                f"(or the package {kind.component} alone)"
+            )
+        # -P: what lies in the current folder is not what is meant
+        return [sys.executable, "-P", "-m", kind.script, *kind.arguments], dict(environ)
+    script = sdk_root(environ) / kind.script
+    if not script.exists():
+        raise EmulatorMissing(
+            f"the {kind.name} is not installed: gcloud components install {kind.component} "
+            f"(or the package google-cloud-cli-{kind.component.removeprefix('cloud-')})"
+        )
+    # `exec`: the Firestore script starts "$JAVA …" as its child; so it becomes Java instead
+    return [str(script), *kind.arguments], {**environ, "JAVA": f"exec {_java(environ)}"}
+
+
+def _ready(child: Child, port: int, path: str) -> bool:
+    # the storage emulator lives on when it cannot have its port
+    if "address already in use" in child.tail(40).lower():
+        raise StartFailed(f"{child.name}: address already in use")
+    return _answers(port, path)
+
+
 class Emulator:
     """A running emulator. `address` is "127.0.0.1:port"; `stop` ends it and its Java."""
 
@@ -138,13 +178,7 @@ def start(
     Raises `EmulatorMissing`, `PortTaken`, or `StartFailed` with the end of its log.
     """
     environ = os.environ if environ is None else environ
-    script = sdk_root(environ) / kind.script
-    if not script.exists():
-        raise EmulatorMissing(
-            f"the {kind.name} is not installed: gcloud components install {kind.component} "
-            f"(or the package google-cloud-cli-{kind.component.removeprefix('cloud-')})"
-        )
-    java = _java(environ)
+    command, environ = _command(kind, environ)
     own_log = log is None
     if log is None:
         handle, name = tempfile.mkstemp(prefix=f"{kind.component}-", suffix=".log")
@@ -154,14 +188,13 @@ def start(
         chosen = claim_port(port) if port else free_port()
         child = Child(
             kind.name,
-            [str(script), *kind.arguments, "--host=127.0.0.1", f"--port={chosen}"],
+            [*command, "--host=127.0.0.1", f"--port={chosen}"],
             log=log,
-            # `exec`: the Firestore script starts "$JAVA …" as its child; so it becomes Java instead
-            environ={**environ, "JAVA": f"exec {java}"},
+            environ=environ,
             grace_seconds=3.0,
         )
         try:
-            child.wait_ready(partial(_answers, chosen, kind.probe), START_SECONDS)
+            child.wait_ready(partial(_ready, child, chosen, kind.probe), START_SECONDS)
             if child.poll() is not None:  # somebody else answered on that port
                 raise StartFailed(f"{kind.name} ended at start:\n{child.tail()}")
             return Emulator(f"127.0.0.1:{chosen}", child, own_log=own_log)
@@ -176,6 +209,20 @@ def start(
             child.stop()
             raise
     raise AssertionError("unreachable")
+
+
+def make_bucket(address: str, bucket: str) -> None:
+    """Make a bucket of a storage emulator, unless it is there. `address` is "127.0.0.1:port"."""
+    connection = http.client.HTTPConnection(address, timeout=30)
+    try:
+        path = "/storage/v1/b?project=local"
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", path, json.dumps({"name": bucket}), headers)
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    if status not in (200, 409):
+        raise StartFailed(f"the Cloud Storage emulator did not make a bucket ({status})")
 
 
 @contextmanager

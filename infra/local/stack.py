@@ -8,9 +8,9 @@ wins) and a way to serve:
 
 - `local`: one gunicorn serves every function on the public port;
 - `emulator`: every function is a process of its own, started by functions-framework exactly as
-  deployed, behind a gateway. `RECORD_STORE=firestore` and `JOB_QUEUE=pubsub` start their emulators
-  unless FIRESTORE_EMULATOR_HOST or PUBSUB_EMULATOR_HOST names one, `MODEL=vertex` the local Vertex
-  server unless VERTEX_ENDPOINT names a real one.
+  deployed, behind a gateway. `RECORD_STORE=firestore`, `JOB_QUEUE=pubsub` and `FILE_STORE=gcs` start
+  their emulators unless FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST or FILES_ENDPOINT names one,
+  `MODEL=vertex` the local Vertex server unless VERTEX_ENDPOINT names a real one.
 
 In both, `JOB_QUEUE=sqlite` starts the dispatcher. Everything ends with us, however we end
 (`processes.py`).
@@ -47,10 +47,17 @@ from shared.settings import load as load_settings
 
 #: What a profile sets where the environment says nothing.
 PROFILES: Mapping[str, Mapping[str, str]] = {
-    "local": {"RECORD_STORE": "sqlite", "JOB_QUEUE": "sqlite", "MODEL": "scripted"},
+    "local": {
+        "RECORD_STORE": "sqlite",
+        "JOB_QUEUE": "sqlite",
+        "FILE_STORE": "folder",
+        "MODEL": "scripted",
+    },
     "emulator": {
         "RECORD_STORE": "firestore",
         "JOB_QUEUE": "pubsub",
+        "FILE_STORE": "gcs",
+        "FILES_BUCKET": "local-files",
         "MODEL": "vertex",
         "GOOGLE_CLOUD_PROJECT": "demo-dermadetect",
         "TRUSTED_PROXIES": "1",  # the gateway
@@ -138,6 +145,7 @@ class Stack:
                 self._run_all({"server": self._server})
             else:
                 self._start_emulators()
+                self._make_bucket()
                 self._start_processes()
             self._run_all({"postman": self._postman})
             self._tell()
@@ -231,6 +239,7 @@ class Stack:
         settings = (
             ("RECORD_STORE", "firestore", emulators.FIRESTORE, "FIRESTORE_EMULATOR_HOST"),
             ("JOB_QUEUE", "pubsub", emulators.PUBSUB, "PUBSUB_EMULATOR_HOST"),
+            ("FILE_STORE", "gcs", emulators.STORAGE, "FILES_ENDPOINT"),
         )
         wanted = [
             (kind, variable)
@@ -252,9 +261,19 @@ class Stack:
         for variable, start in starts.items():  # first those that came up, so that stop ends them
             if start.exception() is None:
                 self._emulators[variable] = start.result()
-                self.environ[variable] = start.result().address
+                self.environ[variable] = self._scheme(variable) + start.result().address
         for start in starts.values():
             start.result()
+
+    @staticmethod
+    def _scheme(variable: str) -> str:
+        return "http://" if variable == "FILES_ENDPOINT" else ""
+
+    def _make_bucket(self) -> None:
+        """On this machine; elsewhere buckets are somebody's decision."""
+        scheme, _, address = self.environ.get("FILES_ENDPOINT", "").partition("://")
+        if self.environ["FILE_STORE"] == "gcs" and scheme == "http":
+            emulators.make_bucket(address.rstrip("/"), self.environ["FILES_BUCKET"])
 
     def _start_processes(self) -> None:
         parts: dict[str, Callable[[], Child]] = {}

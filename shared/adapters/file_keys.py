@@ -4,6 +4,7 @@ keys/ring.json      private keys (`shared/accounts/keys.py`), readable by their 
 keys/jwks.json      public keys; all that verification reads
 keys/page.secret    signs page tokens
 keys/accounts.secret   keys the hashes of the accounts function
+keys/files.secret   signs links to files
 """
 
 from __future__ import annotations

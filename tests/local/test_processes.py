@@ -163,7 +163,20 @@ def test_what_is_missing_is_named(environ: dict[str, str], missing: str, tmp_pat
         emulators.start(emulators.FIRESTORE, environ=environ)
 
 
-@pytest.mark.parametrize("kind", [emulators.FIRESTORE, emulators.PUBSUB])
+def test_a_package_that_is_missing_is_named() -> None:
+    absent_one = emulators.STORAGE._replace(script="no_such_package")
+    with pytest.raises(emulators.EmulatorMissing, match=r"pip install -r requirements-dev\.txt"):
+        emulators.start(absent_one)
+
+
+def test_a_bucket_is_made_once(storage_emulator: str) -> None:
+    address = storage_emulator.removeprefix("http://")
+    for _ in range(2):
+        emulators.make_bucket(address, "made-once")
+    assert emulators._answers(int(address.rpartition(":")[2]), "/storage/v1/b/made-once")
+
+
+@pytest.mark.parametrize("kind", [emulators.FIRESTORE, emulators.PUBSUB, emulators.STORAGE])
 def test_an_emulator_serves_at_once_and_leaves_no_java(kind: emulators.Kind) -> None:
     try:
         emulator = emulators.start(kind)

@@ -92,6 +92,7 @@ def stack(
     if request.param == "emulator":  # the session's emulators serve
         request.getfixturevalue("firestore_emulator")
         request.getfixturevalue("pubsub_emulator")
+        request.getfixturevalue("storage_emulator")
     project = f"test-{uuid.uuid4().hex[:12]}"
     with Stack(
         profile=request.param,
@@ -125,6 +126,25 @@ def test_public_paths_are_served_by_their_functions(
     assert answered == status
     assert says in body
     assert (body == "") == (method == "HEAD")
+
+
+def test_its_settings_lead_to_a_file_store_that_works(stack: Stack) -> None:
+    code = """
+from shared import wiring
+wiring.files().put("originals/local/a", [b"x"], "image/jpeg")
+assert wiring.files() is wiring.files()
+print(type(wiring.files()).__name__, wiring.files().stat("originals/local/a").size)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env=stack.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    kind = "GcsFiles" if stack.profile == "emulator" else "FolderFiles"
+    assert ran.stdout == f"{kind} 1\n", ran.stderr
 
 
 def test_private_functions_are_not_found_from_outside(stack: Stack) -> None:
@@ -324,13 +344,16 @@ def test_a_signal_ends_everything(number: signal.Signals, code: int, tmp_path: P
 def test_the_emulator_profile_ends_with_its_java(
     firestore_emulator: str, pubsub_emulator: str, tmp_path: Path
 ) -> None:
-    own = {"FIRESTORE_EMULATOR_HOST": "", "PUBSUB_EMULATOR_HOST": ""}
+    own = {"FIRESTORE_EMULATOR_HOST": "", "PUBSUB_EMULATOR_HOST": "", "FILES_ENDPOINT": ""}
     arguments = ("--profile", "emulator", "--port", "0", "--data", str(tmp_path), "--quiet")
     with command(*arguments, environ=own) as (process, mark):
         url = url_of(process)
         assert call(url, "GET", "/ready")[0] == 200
         running = " ".join(marked(mark).values())
-        for part in ("cloud-firestore-emulator.jar", "pubsub-emulator", "infra.local.vertex"):
+        for part in (
+            *("cloud-firestore-emulator.jar", "pubsub-emulator"),
+            *("gcp_storage_emulator", "infra.local.vertex"),
+        ):
             assert part in running
         for name in ("sync", "status", "analyse", "dead_letters", "sweeper"):
             assert f"--target {name} " in running

@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 
 from shared import errors, openapi, openapi_parts, schema_js, wiring
 from shared.accounts.membership import Caller
-from shared.codes import BATCH_ONLY, ERROR_CODES, RECORD_CODES, WATERMELON_ONLY
+from shared.codes import BATCH_ONLY, ERROR_CODES, FILE_CODES, RECORD_CODES, WATERMELON_ONLY
 from shared.errors import Fault
 from shared.jobs import transfer
 from shared.products.dermadetect import PRODUCT
@@ -316,9 +316,10 @@ def family(fault: type[Fault]) -> set[type[Fault]]:
 
 
 def test_every_code_of_an_error_answer_is_declared() -> None:
-    # Faults of jobs and models never reach a phone; the three parents are never raised themselves.
-    reaching = family(errors.RequestFault) | family(errors.AccessFault) | family(errors.StoreFault)
-    reaching -= {errors.RequestFault, errors.AccessFault, errors.StoreFault}
+    # Faults of jobs and models never reach a phone; the parents are never raised themselves, and what is
+    # wrong with a file is a result (`FILE_CODES`).
+    parents = {errors.RequestFault, errors.AccessFault, errors.StoreFault, errors.FileFault}
+    reaching = set().union(*map(family, parents)) - parents - {errors.FileRefused}
     raised = {(fault.__name__, fault.code) for fault in reaching}
     for name, node in calls():
         if name in {fault.__name__ for fault in reaching}:
@@ -327,6 +328,20 @@ def test_every_code_of_an_error_answer_is_declared() -> None:
     raised |= {("Fault", Fault.code), ("Fault", errors.ConfigurationFault.code)}
     declared = {(fault.__name__, code) for fault, codes in ERROR_CODES.items() for code in codes}
     assert declared == raised
+
+
+def test_every_code_of_a_refused_file_is_declared() -> None:
+    # tickets.Refused(field, code, message), FileRefused(message, code=…), and what a check makes of it
+    raised = constants(
+        node.args[1] for name, node in calls() if name == "Refused" and len(node.args) > 1
+    )
+    for name, node in calls():
+        if name in ("FileRefused", "_refused"):
+            raised |= constants(word.value for word in node.keywords if word.arg == "code")
+            if name == "_refused" and node.args:
+                raised |= constants([node.args[0]])
+    raised |= {"upload_lost", "not_processed"}
+    assert raised - {"file_exists"} == set(FILE_CODES)
 
 
 # --- real answers

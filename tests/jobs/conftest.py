@@ -73,7 +73,8 @@ class Workplace(Clinic):
         fields = {"triage_data": {"site": "arm"}, "risk_level": "red", **more}
         phone.save("cases", name, at=1000, patient_id="p1", **fields)
         phone.sync()
-        (job,) = (job for job in self.jobs() if job.subject_id == name and job.state == "queued")
+        waits = ("queued", "awaiting_files")
+        (job,) = (job for job in self.jobs() if job.subject_id == name and job.state in waits)
         return job.id
 
     def state(self, job_id: str) -> str:

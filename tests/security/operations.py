@@ -19,6 +19,7 @@ READ in the owning team must get no byte of its data: that is checked for every 
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from werkzeug.test import TestResponse
 
 from shared import wiring
 from shared.accounts.access import Action
+from shared.accounts.membership import Caller
+from shared.files.uploads import Span
 from shared.jobs import job as jobs
 from shared.sync import record
 from shared.sync.store import Key, Query, put
@@ -45,6 +48,7 @@ MARK = "home-only-4711"
 HIDDEN = "home-unsigned-0815"
 
 Asked = str | tuple[str, Any]
+Json = dict[str, Any]
 
 
 class World:
@@ -132,6 +136,43 @@ class World:
         wiring.store().commit([put(Key("quarantine", name), {**fields, **said, **own}, None)])
         return name
 
+    def photo(self) -> tuple[str, bytes]:
+        """A photo of the home team's case that was announced, not sent: its id and its bytes."""
+        key, data = self.fresh(), b"no photo, yet bytes " * 512
+        (ticket,) = self._asked(key, data)
+        return str(ticket["id"]), data
+
+    def whole(self) -> str:
+        """The id of a photo of the home team all of whose bytes were sent."""
+        name, data = self.photo()
+        span = Span(0, len(data) - 1, len(data))
+        sender = Caller(f"{MARK}-user", "chw", "phone")
+        wiring.uploads().receive(sender, name, span, iter([data]), self.now_ms)
+        return name
+
+    def _asked(self, key: str, data: bytes) -> list[Json]:
+        tickets, sender = wiring.tickets(), Caller(f"{MARK}-user", "chw", "phone")
+        return tickets.ask(sender, tickets.parse([self.announced(key, data)]), self.now_ms).answers
+
+    def announced(self, key: str, data: bytes = b"x") -> Json:
+        """What a phone says of a photo of the home team's case."""
+        return {
+            "table": "cases",
+            "record_id": f"{MARK}-case",
+            "key": key,
+            "type": "image/jpeg",
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+
+    def link(self) -> str:
+        """A link of ours to a file of the home team."""
+        name = f"originals/{self.fresh()}/a/original"
+        wiring.files().put(name, [b"bytes"], "image/jpeg")
+        return wiring.files().link(
+            name, media_type="image/jpeg", file_name="a.jpg", seconds=60, now_ms=wiring.clock_ms()
+        )
+
     def code(self) -> str:
         """An invite code of a third team, good for one."""
         desk = wiring.desk()
@@ -156,6 +197,16 @@ def _accepts(response: TestResponse) -> bool:
     said = response.get_json()
     refused = said.get("rejected") or said.get("experimentalRejectedIds")
     return response.status_code == 200 and not refused
+
+
+def _takes(response: TestResponse) -> bool:
+    """Whether the only file that was asked for is wanted."""
+    files = (response.get_json() or {}).get("files") or [{"error": True}]
+    return response.status_code == 200 and "error" not in files[0]
+
+
+def _wants_more(response: TestResponse) -> bool:
+    return response.status_code in (200, 308)
 
 
 def _knows_him(response: TestResponse) -> bool:
@@ -186,11 +237,13 @@ def _watermelon_edit(world: World, _user: str) -> Asked:
     return f"/api/v1/sync?last_pulled_at={wiring.clock_ms()}", {"changes": changes}
 
 
+def _bytes(world: World, _user: str) -> Asked:
+    name, data = world.photo()
+    return f"/api/v1/files/{name}/content", data
+
+
 def _credentials(_world: World, user: str) -> Json:
     return {"email": f"{user}@example.org", "password": "correct horse battery"}
-
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -231,6 +284,16 @@ OPERATIONS: tuple[Line, ...] = (
          _path("/api/v1/sync?last_pulled_at=null"), _shows(HIDDEN)),
     Line("POST /api/v1/sync", "add", Action.WRITE, _watermelon_edit, _accepts),
     Line("GET /api/v1/sync/digest", "ask", Action.READ, _path("/api/v1/sync/digest"), _counts),
+    Line("POST /api/sync", "announce a photo", Action.WRITE,
+         lambda world, _: ("/api/sync", {"files": [world.announced(world.fresh())]}), _takes),
+    Line("POST /api/v1/files", "announce", Action.WRITE,
+         lambda world, _: ("/api/v1/files", {"files": [world.announced(world.fresh())]}), _takes),
+    Line("PUT /api/v1/files/{id}/content", "send", Action.WRITE, _bytes, _wants_more),
+    Line("POST /api/v1/files/{id}/complete", "complete", Action.WRITE,
+         lambda world, _: (f"/api/v1/files/{world.whole()}/complete", {})),
+    Line("GET /api/v1/files/{id}", "look", Action.READ,
+         lambda world, _: f"/api/v1/files/{world.whole()}"),
+    Line("GET /api/v1/files/links/{token}", "follow", ANYONE, lambda world, _: world.link()),
     Line("GET /api/v1/devices", "list", Action.SUPERVISE, _path("/api/v1/devices"), _shows(MARK)),
     Line("POST /api/v1/devices/token", "register", TOKEN,
          _body("/api/v1/devices/token", token="push-token")),

@@ -340,13 +340,6 @@ class FileMissing(FileFault):
     status = 404
 
 
-class LinkExpired(FileFault):
-    """A link to a file that was good until a moment ago: ask for a new one."""
-
-    code = "link_expired"
-    status = 410
-
-
 class FileRefused(FileFault):
     """The bytes are not the file that was declared, or none that can be shown safely."""
 

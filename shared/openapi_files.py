@@ -268,7 +268,11 @@ def schemas(_product: Product) -> dict[str, Schema]:
             "description": "One answer for each file, in order.",
             "items": {"anyOf": [ref("File"), ref("FileRefused")]},
         },
-        "FileBytes": {"type": "string", "format": "binary"},
+        "FileBytes": {
+            "type": "string",
+            "format": "binary",
+            "description": "The bytes that `Content-Range` names.",
+        },
         "UploadIncomplete": {
             **fixed(error=ref("Error/properties/error"), offset=COUNT),
             "description": "What is still missing.",

@@ -17,11 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra import admin
+from infra.local import photos
 from infra.local.phone import Json, Phone, over_http
 from infra.local.stack import Stack
 from infra.local.token import token_for
 
 TEAM = "kito-team"
+
+#: The photo of the red case, by its name on the phone.
+KEY = "case-red-photo-1"
+PHOTOS = {KEY: photos.generated(7)}
 
 #: Longest wait for the analysis, seconds. It takes about one.
 _PATIENCE_SECONDS = 60.0
@@ -99,7 +104,10 @@ def _day(url: str, folder: Path) -> None:
     amina.save("patients", "patient-2", demographics={"name": "Juma O.", "age": 9, "sex": "male"})
     amina.sync()
 
-    say("\n6. Meanwhile the model reads the red case …")
+    say("\n6. The photos go after the records. On this network every connection breaks soon.")
+    _photos(amina, url)
+
+    say("\n7. Its photo is there, so the model reads the red case …")
     red = _await_analysis(amina)
     analysis = red["ai_analysis"]
     say("   … and the next sync brings what a health worker may see before a doctor has signed:")
@@ -107,8 +115,9 @@ def _day(url: str, folder: Path) -> None:
         say(f"     {name:<22} {analysis[name]}")
     expect(analysis["triage_final"] == "red", "the triage was lowered")
     expect("differential" not in analysis, "a health worker sees an unsigned diagnosis")
+    expect(red["image_urls"] is not None, "the photo is not in the case")
 
-    say("\n7. Joseph, of the same team, opens his phone for the first time today.")
+    say("\n8. Joseph, of the same team, opens his phone for the first time today.")
     joseph.sync()
     held = {table: sum(1 for t, _ in joseph.rows if t == table) for table in ("patients", "cases")}
     expect(held == {"patients": 3, "cases": 5}, f"he holds {held}")
@@ -119,7 +128,7 @@ def _day(url: str, folder: Path) -> None:
     )
     say(f"   and sees that the red case is {_case(joseph, 'case-red')['status']}.")
 
-    say("\n8. A doctor opens her list: the red case is on top. She takes it, reads it and signs.")
+    say("\n9. A doctor opens her list: the red case is on top. She takes it, reads it and signs.")
     _diagnosis(url)
     amina.sync()
     red = _case(amina, "case-red")
@@ -128,13 +137,34 @@ def _day(url: str, folder: Path) -> None:
     say(f"   Amina's phone has it with the next sync: {signed['diagnosis_text']}")
     joseph.sync()
 
-    say("\n9. Nothing new: a sync that has nothing to say says nothing.")
+    say("\n10. Nothing new: a sync that has nothing to say says nothing.")
     idle = joseph.sync()
     expect(not any(idle["server_updates"].values()), "an idle sync brought rows")
 
 
+def _photos(phone: Phone, url: str) -> None:
+    """Send the photos by the tickets that came with the sync."""
+    token = token_for("amina")
+    for key, data in PHOTOS.items():
+        ticket = phone.tickets[key]
+        found, sent = photos.send(url, token, ticket, data, breaks_every=90_000)
+        expect(found["state"] == "ready", f"the photo is {found['state']}")
+        expect(sent <= 1.1 * len(data), f"{sent} bytes were sent for {len(data)}")
+        advice = found["quality"]
+        say(
+            f"   {key}: {len(data) // 1000} kB; sent {sent / len(data):.2f} times its size, "
+            f"quality: {', '.join(advice['reasons']) or advice['verdict']}"
+        )
+    links = photos.look(url, token, phone.tickets["case-red-photo-1"]["id"])["links"]
+    small = photos.fetch(url, links["896"])
+    expect(b"A camera" not in small, "the camera's data got out")
+    say(
+        f"   A link for some minutes shows it in {len(small) // 1000} kB, without the camera's data."
+    )
+
+
 def _diagnosis(url: str) -> None:
-    """What a doctor's screen does: list, claim, sign."""
+    """What a doctor's screen does: list, claim, sign; she looks at the photo too."""
     admin.grant("doctor", TEAM, "doctor")
     base, token = f"{url}/api/v1/review/cases", token_for("doctor", role="doctor")
 
@@ -150,6 +180,9 @@ def _diagnosis(url: str) -> None:
 
     first = ask("")["cases"][0]
     expect(first["id"] == "case-red", "the red case is not the first of the list")
+    (image,) = ask("/case-red")["case"]["image_urls"]
+    shown = photos.look(url, token, image.rpartition("/")[2])
+    expect(photos.fetch(url, shown["links"]["original"]) == PHOTOS[KEY], "it is another photo")
     ask("/case-red/claim", {})
     body = {
         "diagnosis_text": "Infected ulcer. Refer to the district hospital today.",
@@ -183,8 +216,9 @@ def _morning(phone: Phone) -> None:
             patient_id=patient,
             risk_level=risk,
             triage_data=triage,
-            image_keys=[f"{name}-photo-1"],
+            image_keys=[KEY] if name == "case-red" else [],
         )
+    phone.photos = [photos.announced("cases", "case-red", KEY, PHOTOS[KEY])]
 
 
 def _await_analysis(phone: Phone) -> Json:

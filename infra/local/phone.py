@@ -81,6 +81,8 @@ class Phone:
         self.dirty: dict[tuple[str, str], Json] = {}
         self.refused: dict[tuple[str, str], Json] = {}  #: edits that the server does not take
         self.met: set[tuple[str, str]] = set()  #: received or accepted in the present sync
+        self.photos: list[Json] = []  #: announced with every sync until their tickets are here
+        self.tickets: dict[str, Json] = {}  #: by the photo's key
         self.inbox: list[Json] = []  #: rejected records and conflicts, for the user to look at
 
     def now(self) -> float:
@@ -113,6 +115,8 @@ class Phone:
             "changes": changes,
             "device_id": self.device,
         }
+        if self.photos:
+            body["files"] = self.photos
         if self.limit:
             body["limit"] = self.limit
         return body
@@ -141,6 +145,9 @@ class Phone:
                 self.dirty.pop((table, record_id), None)
                 self.met.add((table, record_id))
         self.inbox += answer["rejected"] + answer["conflicts"]
+        for ticket in answer.get("files", ()):
+            self.tickets[ticket["key"]] = ticket
+            self.photos = [each for each in self.photos if each["key"] != ticket["key"]]
         for item in answer["rejected"]:
             # What was refused stays here for its author to mend, but is not sent unchanged for ever.
             key = (item["table"], item["id"])

@@ -7,12 +7,14 @@ the next sync.
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from infra.local import photos
 from infra.local.phone import Json, Phone
 from shared.sync.store import Key
 from tests.e2e.conftest import Deployment
@@ -32,7 +34,7 @@ def until_analysed(phone: Phone, name: str) -> Json:
     raise AssertionError("the analysis did not arrive")
 
 
-def red_day(phone: Phone, stem: str, cases: int = 1) -> list[str]:
+def red_day(phone: Phone, stem: str, cases: int = 1, photo: bytes | None = None) -> list[str]:
     phone.save("patients", f"{stem}-p", demographics={"age": 41, "sex": "female", "name": "N. N."})
     names = [f"{stem}-c{number}" for number in range(cases)]
     for name in names:
@@ -42,8 +44,10 @@ def red_day(phone: Phone, stem: str, cases: int = 1) -> list[str]:
             patient_id=f"{stem}-p",
             risk_level="red",
             triage_data={"site": "foot", "duration_days": 60},
-            image_keys=[f"{name}-1"],
+            image_keys=[f"{name}-1"] if photo else [],
         )
+        if photo is not None:
+            phone.photos.append(photos.announced("cases", name, f"{name}-1", photo))
     return names
 
 
@@ -53,7 +57,8 @@ def test_a_red_case_comes_back_with_its_analysis(deployment: Deployment) -> None
     deployment.join("e2e-chw", team)
     deployment.join("e2e-doc", team, "doctor")
     phone = deployment.phone("e2e-chw", f"phone-{stem}")
-    (name,) = red_day(phone, stem)
+    photo = photos.generated(hash(stem) % 1000)
+    (name,) = red_day(phone, stem, photo=photo)
     # when the phone syncs a red case
     answer = phone.sync()
     # then it is stored and on its way in the same answer
@@ -61,7 +66,13 @@ def test_a_red_case_comes_back_with_its_analysis(deployment: Deployment) -> None
     row = phone.row("cases", name)
     assert row is not None
     assert row["status"] == "PENDING_DIAGNOSIS"
-    # and the next syncs bring the analysis, as far as a health worker may see it
+    # when its photo has come, over connections that break every 100 kB
+    (ticket,) = phone.tickets.values()
+    url, token = deployment.stack.url, deployment.token("e2e-chw")
+    found, sent = photos.send(url, token, ticket, photo, breaks_every=100_000)
+    assert (found["state"], found["sha256"]) == ("ready", ticket["sha256"])
+    assert sent <= 1.1 * len(photo)
+    # then the next syncs bring the analysis, as far as a health worker may see it
     row = until_analysed(phone, name)
     assert row["ai_analysis"]["triage_final"] == "red"
     assert row["ai_analysis"]["requires_human_review"] is True
@@ -75,12 +86,19 @@ def test_a_red_case_comes_back_with_its_analysis(deployment: Deployment) -> None
     whole = doctor.row("cases", name)
     assert whole is not None
     assert whole["ai_analysis"]["differential"]
-    assert whole["ai_analysis"]["provenance"]["attempts"] == 1
+    origin = whole["ai_analysis"]["provenance"]
+    assert (origin["attempts"], origin["images_missing"]) == (1, 0)
+    # who sees the photo that the model saw, and the original by a link
+    shown = photos.look(url, deployment.token("e2e-doc"), whole["image_urls"][0].rpartition("/")[2])
+    assert photos.fetch(url, shown["links"]["original"]) == photo
+    small = photos.fetch(url, shown["links"]["896"])
+    assert origin["image_sha256"] == [hashlib.sha256(small).hexdigest()]
     # and the store holds one finished job
     key = Key("cases", name)
     job = Key("jobs", deployment.store.read([key]).documents[key].fields["_job"])
     fields = deployment.store.read([job]).documents[job].fields
-    assert [entry["state"] for entry in fields["history"]] == ["queued", "running", "done"]
+    states = [entry["state"] for entry in fields["history"]]
+    assert states == ["awaiting_files", "queued", "running", "done"]
 
 
 def test_a_case_that_only_a_rule_calls_red_is_analysed_too(deployment: Deployment) -> None:

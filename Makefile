@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 # Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
 export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 
-.PHONY: demo run test check soak clean generated deploy-check smoke
+.PHONY: demo run test check soak bench bench-quick clean generated deploy-check smoke
 
 # The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
 demo: $(VENV)/.runtime
@@ -24,6 +24,14 @@ test: $(VENV)/.dev
 # Long campaigns: races, kills and faults with many seeds. Takes the better part of an hour.
 soak: $(VENV)/.dev
 	$(RUN) -m pytest -m soak
+
+# Ours beside the floor and beside peers: up to 20 minutes. Leave the machine alone meanwhile.
+bench: $(VENV)/.dev
+	$(RUN) -m benchmarks
+
+# The same in small, nothing is stored.
+bench-quick: $(VENV)/.dev
+	$(RUN) -m benchmarks --quick
 
 # Style and types alone.
 check: $(VENV)/.dev

@@ -66,7 +66,9 @@ MAX_DEPTH = 20
 
 # Unrolled, so that a long string costs no step of the engine per character.
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_NOT_PLAIN_NUMBER = re.compile(rb"[0-9][.eE]|[0-9]{16}")
+# An exponent, a whole number as a float (1.0), or digits enough to be beyond 2^53. A plain decimal like
+# 36.5 is what RFC 8785 writes: measured answers (temperature, score) stay on the quick road.
+_NOT_PLAIN_NUMBER = re.compile(rb"[0-9][eE]|\.0(?![0-9])|[0-9]{16}")
 _BRACKETS = bytes.maketrans(b"[{]}", b"(())")
 _ALL_BUT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 

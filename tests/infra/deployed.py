@@ -1,9 +1,20 @@
-"""The environment that a function has on Google Cloud, taken from the table and from Terraform."""
+"""What a function finds on Google Cloud: its environment, a Python with requirements.txt, the archive."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
+from infra.ci import package
 from infra.local.table import Function, load
 from tests.infra.hcl import local
 
@@ -81,3 +92,46 @@ def environment(function: Function, port: int, *, model: str = "scripted") -> di
 
 
 FUNCTIONS = load()
+
+
+class NotInstalled(Exception):
+    """Requirements cannot be installed here; the message says why."""
+
+
+def clean_python() -> Path:
+    """A Python that has requirements.txt installed, and nothing else. Raises `NotInstalled`."""
+    return python_with(package.REPOSITORY / "requirements.txt", "clean")
+
+
+def python_with(wanted: Path, name: str) -> Path:
+    """A Python with these requirements alone; made once for their state, in the user's cache.
+
+    Raises `NotInstalled`.
+    """
+    digest = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dermadetect-tests"
+    folder = cache / f"{name}-{digest}"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=cache))
+        venv.create(made, with_pip=True)
+        command = ["-m", "pip", "install", "-q", "--no-compile", "-r", str(wanted)]
+        done = subprocess.run(
+            [str(made / "bin" / "python"), *command], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            shutil.rmtree(made)
+            raise NotInstalled(f"pip cannot install {wanted.name}: {done.stderr[-500:]}")
+        for old in cache.glob(f"{name}-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # another session was faster
+            made.rename(folder)
+    return folder / "bin" / "python"
+
+
+def unpack(folder: Path) -> Path:
+    """The archive, made in `folder` and unpacked as the platform does it; where it is."""
+    package.pack(folder / "source.zip")
+    with zipfile.ZipFile(folder / "source.zip") as archive:
+        archive.extractall(folder / "workspace")
+    return folder / "workspace"

@@ -7,25 +7,17 @@ the variables that Terraform sets, none of this machine's.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
-import tempfile
 import time
-import venv
-import zipfile
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from infra.ci import package
 from infra.local.processes import free_port
 from shared import settings
 from shared.settings import Settings
@@ -50,36 +42,16 @@ ABOUT = 0.2
 @pytest.fixture(scope="session")
 def clean_python() -> Path:
     """A Python that has requirements.txt installed, and nothing else."""
-    wanted = (ROOT / "requirements.txt").read_bytes()
-    digest = hashlib.sha256(wanted + sys.version.encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dermadetect-tests"
-    folder = cache / f"clean-{digest}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=cache))
-        venv.create(made, with_pip=True)
-        command = ["-m", "pip", "install", "-q", "--no-compile", "-r", ROOT / "requirements.txt"]
-        done = subprocess.run(
-            [made / "bin" / "python", *command], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            shutil.rmtree(made)
-            absent(f"pip cannot install requirements.txt: {done.stderr[-500:]}")
-        for old in cache.glob("clean-*"):
-            shutil.rmtree(old, ignore_errors=True)
-        with suppress(OSError):  # another session was faster
-            made.rename(folder)
-    return folder / "bin" / "python"
+    try:
+        return deployed.clean_python()
+    except deployed.NotInstalled as error:
+        absent(str(error))
 
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive, unpacked as the platform does it."""
-    folder = tmp_path_factory.mktemp("deployed")
-    package.pack(folder / "source.zip")
-    with zipfile.ZipFile(folder / "source.zip") as archive:
-        archive.extractall(folder / "workspace")
-    return folder / "workspace"
+    return deployed.unpack(tmp_path_factory.mktemp("deployed"))
 
 
 def status_of(port: int, path: str) -> int | None:

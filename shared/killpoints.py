@@ -28,6 +28,10 @@ POINTS = (
     "restore.batch",  # some children brought back, others not
     "sweep.rung",  # one bell of a sweep rung
     "notice.taken",  # a notice taken, nobody told
+    "upload.piece",  # a piece of a photo stored, no document speaks of it
+    "upload.added",  # the piece counts, nothing answered
+    "check.derived",  # the smaller versions stored, the original not sealed
+    "check.sealed",  # all objects of a photo stored, no document speaks of them
 )
 
 #: Points of a file's way into a folder, outside of any case's way: `tests/files/test_folder.py`.

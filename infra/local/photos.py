@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 from infra.local.phone import Json, Refused
 
-#: After a break the server needs a moment to keep what had come, seconds.
-_PAUSE_SECONDS = 0.2
+#: After a break the server needs a moment to keep what had come: when to ask how far it is, seconds.
+_PAUSES_SECONDS = (0.2, 0.5, 1.5)
 
 #: Answers that ask to come again.
-_LATER = (429, 503)
+_LATER = (429, 500, 502, 503, 504)
 
 
 def generated(seed: int, size: tuple[int, int] = (1600, 1200)) -> bytes:
@@ -73,8 +73,10 @@ def send(
         span = f"bytes {offset}-{len(data) - 1}/{len(data)}" if rest else f"bytes */{len(data)}"
         answer = _put(url, token, path, span, rest, cut)
         sent += len(rest) if cut is None else cut
-        if answer is None:
-            time.sleep(_PAUSE_SECONDS)
+        for pause in _PAUSES_SECONDS:
+            if answer is not None and answer[1].get("upload", {}).get("offset") != offset:
+                break
+            time.sleep(pause)
             answer = _put(url, token, path, f"bytes */{len(data)}", b"", None)
         if answer is None:
             continue

@@ -14,7 +14,6 @@ from shared.errors import Contended
 from shared.files import file as names
 from shared.files.file import BLOBS, FILES, OPEN, READY, RECEIVED, REFUSED, prefix
 from shared.files.store import FileStore
-from shared.killpoints import reach
 from shared.sync.store import ABSENT, Document, Key, Query, RecordStore, delete, patch, put
 
 log = logging.getLogger(__name__)
@@ -83,13 +82,11 @@ class Cleaner:
     def _abandon(self, blob: Document) -> int:
         """An upload that rested too long: its files wait on, a new ticket opens it anew."""
         self._store.commit([delete(blob.key, blob.version)])
-        reach("clean.blob")
         self._empty(prefix(names.INCOMING, blob))
         return 1
 
     def _remove(self, blob: Document) -> int:
         self._store.commit([delete(blob.key, blob.version)])
-        reach("clean.blob")
         for folder in _FOLDERS:
             self._empty(prefix(folder, blob))
         return 1

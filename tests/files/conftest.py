@@ -38,6 +38,7 @@ from shared.products.dermadetect import ANALYSE, PRODUCT
 from shared.products.photos import ATTACHMENTS
 from shared.sync.store import Document, Query, RecordStore
 from tests import stores
+from tests.api.conftest import api, start_api  # noqa: F401  fixtures
 from tests.sync.clinic import Clinic
 
 Json = dict[str, Any]

@@ -142,6 +142,7 @@ def test_two_phones_that_send_one_photo_at_once_make_one(studio: Studio, last: i
     )
     progress = studio.with_parts(racing).piece(mine, PHOTO, 0, 39_999)
     assert progress.received == (30_000 if last else len(PHOTO))
+    assert len(studio.objects()) == len(studio.blob(mine).fields["pieces"])
     if last:
         progress = studio.piece(theirs, PHOTO, 30_000, caller=other)
     assert studio.check(progress) == "done"

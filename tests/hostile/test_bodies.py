@@ -778,11 +778,23 @@ def test_no_log_repeats_a_name_a_note_or_a_token(attacker: Attacker) -> None:
         patient(f"{MARK}/x"),
         MARK,
     ]
-    red = case(f"red-{stem}", risk_level="red", triage_data={"note": MARK}, image_keys=[MARK])
-    answer = attacker.sync(
-        {"changes": {"patients": records, "cases": [red, {**red, "id": MARK + "/"}]}}
-    )
+    red = case(f"red-{stem}", risk_level="red", triage_data={"note": MARK})
+    shown = case(f"shown-{stem}", triage_data={"note": MARK}, image_keys=[MARK])
+    files = [
+        {"table": "cases", "record_id": shown["id"], "key": MARK, "name": MARK, "type": MARK},
+        {"table": MARK},
+        MARK,
+    ]
+    cases = [red, shown, {**red, "id": MARK + "/"}]
+    answer = attacker.sync({"changes": {"patients": records, "cases": cases}, "files": files})
     assert answer.status == 200
+    good = {**files[0], "type": "image/jpeg", "bytes": 9000, "sha256": "0" * 64}
+    own = [("Authorization", f"Bearer {attacker.token}")]
+    answer = attacker.ask("POST", "/api/v1/files", json.dumps({"files": [good]}).encode(), own)
+    assert answer.status == 200
+    (ticket,) = answer.json["files"]
+    answer = attacker.ask("PUT", ticket["upload"]["url"], (MARK * 9000)[:9000].encode(), own)
+    assert answer.json["state"] == "refused"
     for body in (f'{{"x":"{MARK}'.encode(), {"device_id": f"{MARK}/"}, {"page": MARK}):
         answer = attacker.sync(body)
         assert answer.status == 400

@@ -69,7 +69,7 @@ def test_every_kind_has_a_subscriber_and_one_for_its_dead_letters() -> None:
         ("analyse", {"ack_deadline_seconds": 601}, "ack_deadline_seconds"),
         ("analyse", {"max_delivery_attempts": 4}, "max_delivery_attempts"),
         ("analyse", {"min_backoff_seconds": 700}, "max_backoff_seconds"),
-        ("analyse", {"topics": ["images"]}, "images-dead"),
+        ("analyse", {"topics": ["letters"]}, "letters-dead"),
         ("analyse", {"topics": ["Analyse!"]}, "topics"),
         ("sweeper", {"schedule": ""}, "schedule"),
         ("sweeper", {"paths": ["/sweep"]}, "paths"),

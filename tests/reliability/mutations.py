@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from tests.reliability.mutations_accounts import ACCOUNTS
 from tests.reliability.mutations_ai import ROWS as AI
+from tests.reliability.mutations_files import ROWS as FILES
 from tests.reliability.mutations_security import SECURITY
 
 _ROOT = Path(__file__).parents[2]
@@ -738,9 +739,15 @@ PUSH = _faults(
         f"{_PULL}:an_edit_that_leaves_columns_out_brings_the_row",
     ),
     (
+        "a deletion of an unknown id leaves nothing",
+        "        if scope_id is None:\n            return\n        modified_ms",
+        "        return\n        modified_ms",
+        "a_creation_that_comes_after_its_own_deletion_stays_deleted",
+    ),
+    (
         "an own deletion is told",
-        "record.ECHO: self.echo,",
-        "record.ECHO: None,",
+        "record.ECHO: self.echo,\n            record.EDITED: None,",
+        "record.ECHO: None,\n            record.EDITED: None,",
         f"{_PULL}:a_deletion_is_told_to_the_others_and_not_to_its_phone",
     ),
     (
@@ -864,12 +871,6 @@ CONFLICT = _faults(
         "if have.get(record.HASH) == content_hash:",
         "if False:",
         "equal_content_with_a_later_time_writes_nothing",
-    ),
-    (
-        "a deletion of an unknown id leaves nothing",
-        "        if scope_id is None:\n            return\n        modified_ms",
-        "        return\n        modified_ms",
-        "a_creation_that_comes_after_its_own_deletion_stays_deleted",
     ),
     (
         "an edit brings a deleted record back",
@@ -2109,8 +2110,8 @@ REVIEW = (
         _SQLITE,
         (
             "what doctors did stays behind and is kept for ever",
-            'LOGS = ("conflicts", "quarantine", "reviews")',
-            'LOGS = ("conflicts", "quarantine")',
+            'LOGS = ("conflicts", "quarantine", "reviews", "files")',
+            'LOGS = ("conflicts", "quarantine", "files")',
             "what_doctors_did_moves_with_the_case what_doctors_did_is_purged_with_the_case",
         ),
     ),
@@ -2166,6 +2167,10 @@ MUTATIONS = (
     *WATERMELON,
     *REVOCATION,
     *(fault for rows in (*ACCOUNTS, *SECURITY) for fault in _faults(*rows)),
-    *(fault for file, suite, on, rows in AI for fault in _faults(file, suite, (on,), *rows)),
+    *(
+        fault
+        for file, suite, on, rows in (*AI, *FILES)
+        for fault in _faults(file, suite, (on,), *rows)
+    ),
     *REVIEW,
 )

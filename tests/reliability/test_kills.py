@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from infra.local import photos
 from infra.local.phone import Phone, wall_ms
 from infra.local.vertex import status
 from shared.jobs import job as jobs
@@ -46,7 +47,9 @@ def red_day(phone: Phone, stem: str, more: int) -> str:
 
 
 #: Points that a red case does not pass.
-_ASIDE = ("transfer.batch", "restore.batch")
+_FOLLOWING = ("transfer.batch", "restore.batch")
+_PHOTOS = ("upload.piece", "upload.added", "check.derived", "check.sealed")
+_ASIDE = (*_FOLLOWING, *_PHOTOS)
 
 
 @pytest.mark.parametrize("point", [point for point in POINTS if point not in _ASIDE])
@@ -107,7 +110,7 @@ def test_killed_at_any_point_everything_happens_exactly_once(ward: Ward, point: 
     assert held == {red}
 
 
-@pytest.mark.parametrize("point", _ASIDE)
+@pytest.mark.parametrize("point", _FOLLOWING)
 def test_killed_while_children_follow_all_of_them_do(ward: Ward, point: str) -> None:
     # given a patient with cases, that is to move to another team or to come back from deletion
     user, team = ward.team()
@@ -143,6 +146,54 @@ def test_killed_while_children_follow_all_of_them_do(ward: Ward, point: str) -> 
     else:
         until(lambda: all_of(lambda have: have[record.SCOPE] == other), "the move")
     assert fields(ward, "cases", f"{stem}-red")[record.SCOPE] == team
+
+
+@pytest.mark.parametrize("point", _PHOTOS)
+def test_killed_while_a_photo_arrives_it_is_there_once_and_the_case_is_read(
+    ward: Ward, point: str
+) -> None:
+    # given a red case with a photo, and a process that will die at this point
+    user, _ = ward.team()
+    stem = uuid.uuid4().hex[:6]
+    phone = ward.phone(user)
+    phone.save("patients", f"{stem}-p", demographics={"age": 50})
+    red, key = f"{stem}-red", f"{stem}.jpg"
+    phone.save(
+        "cases",
+        red,
+        patient_id=f"{stem}-p",
+        risk_level="red",
+        triage_data={"site": "arm"},
+        image_keys=[key],
+    )
+    data = photos.generated(int(stem, 16) % 10_000, (800, 600))
+    phone.photos = [photos.announced("cases", red, key, data)]
+    phone.apply(insist(phone, phone.request()))
+    ticket = phone.tickets[key]
+    died_before = ward.died(point)
+    aim(ward.kill_folder, point)
+
+    # when the phone sends it, again and again until it is told what became of it
+    found, _sent = photos.send(ward.stack.url, ward.token(user), ticket, data, breaks_every=60_000)
+
+    # then the process has died, the photo is there once, and the case is read with it
+    until(lambda: ward.died(point) == died_before + 1, f"nobody died at {point}")
+
+    def state() -> str:
+        return str(photos.look(ward.stack.url, ward.token(user), ticket["id"])["state"])
+
+    assert found["state"] in ("ready", "checking")
+    until(lambda: state() == "ready", "the photo")
+    until(lambda: "ai_analysis" in fields(ward, "cases", red), "the analysis")
+    until(
+        lambda: fields(ward, "cases", red)["ai_analysis"]["provenance"]["image_sha256"] != [],
+        "the analysis with its photo",
+    )
+    shown = photos.look(ward.stack.url, ward.token(user), ticket["id"])
+    assert photos.fetch(ward.stack.url, shown["links"]["original"]) == data
+    blob = fields(ward, "files", ticket["id"])["blob"]
+    checks = Query(jobs.COLLECTION, where=(("subject_id", "==", blob),))
+    assert [each.fields["state"] for each in ward.store.query(checks)] == [jobs.DONE]
 
 
 def test_a_power_cut_of_everything_loses_nothing(ward: Ward) -> None:

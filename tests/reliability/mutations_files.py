@@ -1,0 +1,242 @@
+"""Deliberate faults of the way of a photo; see `tests/reliability/mutations.py`."""
+
+from __future__ import annotations
+
+#: (file, suite, rows of (name, old, new, tests)). All run on SQLite.
+ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = (
+    (
+        "shared/files/uploads.py",
+        "files/test_uploads",
+        "sqlite",
+        (
+            (
+                "an overlap is kept twice",
+                "skip=offset - span.first, most=span.last + 1 - offset",
+                "skip=0, most=span.last + 1 - span.first",
+                "pieces_cut_repeated_overlapping_and_out_of_order_give_the_photo",
+            ),
+            (
+                "a body is taken beyond its end",
+                "            rest = rest[: self._most - self.size]\n",
+                "",
+                "an_endless_body_is_taken_only_as_far_as_it_was_announced",
+            ),
+            (
+                "a piece that lost the race stays behind",
+                "        if not mine:\n            self._files.delete([name])\n",
+                "",
+                "two_phones_that_send_one_photo_at_once_make_one",
+            ),
+            (
+                "two pieces for one place are both kept",
+                '            if have["received"] != piece.offset:\n                break\n',
+                "",
+                "two_phones_that_send_one_photo_at_once_make_one",
+            ),
+            (
+                "tiny pieces become objects",
+                "if piece.size < min(LEAST_PIECE, span.total - offset):",
+                "if piece.size < 1:",
+                "what_broke_off_early_is_not_kept_as_an_object_of_its_own",
+            ),
+            (
+                "an upload that rested too long goes on",
+                '        if blob.fields["look_at"] <= now_ms:\n            raise _expired()\n'
+                "        offset",
+                "        offset",
+                "an_upload_that_rests_too_long_is_gone_and_a_new_ticket_opens_it",
+            ),
+            (
+                "strangers see photos",
+                "        if not may(role, Action.READ):\n            raise _no_file()\n",
+                "",
+                "another_team_learns_nothing_of_a_photo",
+            ),
+            (
+                "photos of deleted records are shown",
+                "if have is None or have.fields.get(record.DELETED) is not None:",
+                "if have is None:",
+                "a_deleted_record_shows_no_photos_until_it_is_brought_back",
+            ),
+            (
+                "half a file is complete",
+                'if there is None or there.size != blob.fields["bytes"]:',
+                "if False:",
+                "completing_what_is_not_whole_says_what_is_missing",
+            ),
+        ),
+    ),
+    (
+        "shared/files/tickets.py",
+        "files/test_uploads",
+        "sqlite",
+        (
+            (
+                "a ready photo is replaced under its key",
+                'elif file.fields["sha256"] != ask.sha256 and file.fields["state"] == READY:',
+                "elif False:",
+                "a_new_photo_under_the_key_of_a_ready_one_is_refused",
+            ),
+            (
+                "doctors send photos",
+                "        if not may(role, Action.WRITE):\n"
+                '            raise Refused(None, "not_allowed", "Your role may not add files here.")\n',
+                "",
+                "a_doctor_looks_and_does_not_send",
+            ),
+            (
+                "a record has files without end",
+                "        if self._counts[subject] >= most:",
+                "        if False:",
+                "a_record_may_have_so_many_files",
+            ),
+            (
+                "a passing refusal is for ever",
+                'have["state"] == REFUSED and have.get("code") not in PASSING',
+                'have["state"] == REFUSED',
+                "a_file_of_another_hash_is_refused_and_may_be_sent_again",
+            ),
+            (
+                "a photo that is here is not told to its record",
+                "self._settled.setdefault(subject, {}).update([news])",
+                "pass",
+                "a_photo_that_the_team_has_is_sent_by_nobody_again",
+            ),
+        ),
+    ),
+    (
+        "shared/files/file.py",
+        "files/test_uploads",
+        "sqlite",
+        (
+            (
+                "what one team has, all have",
+                'return Key(BLOBS, _hash(f"{scope_id}\\n{sha256}")[:40])',
+                "return Key(BLOBS, _hash(sha256)[:40])",
+                "another_team_learns_nothing_of_a_photo",
+            ),
+        ),
+    ),
+    (
+        "shared/files/checking.py",
+        "files/test_uploads",
+        "sqlite",
+        (
+            (
+                "the hash is not compared",
+                'if digest.hexdigest() != have["sha256"]:',
+                "if False:",
+                "a_file_of_another_hash_is_refused_and_may_be_sent_again",
+            ),
+            (
+                "the content is not looked at",
+                'looked = picture.look(whole, have["type"])',
+                'looked = picture.Looked(have["type"], 1, 1)',
+                "what_is_no_photo_is_refused_for_good_and_nothing_of_it_is_shown",
+            ),
+            (
+                "nobody rings when the last photo is there",
+                "                self._doorbell().ring(bell)",
+                "                pass",
+                "files/test_cases:a_red_case_is_read_as_soon_as_its_last_photo_is_there",
+            ),
+        ),
+    ),
+    (
+        "shared/files/cleaning.py",
+        "files/test_uploads",
+        "sqlite",
+        (
+            (
+                "abandoned uploads stay for ever",
+                "            return self._abandon(blob)",
+                "            return 0",
+                "an_upload_that_rests_too_long_is_gone_and_a_new_ticket_opens_it",
+            ),
+            (
+                "bytes that nobody shows stay for ever",
+                "        if not self._shown(blob):\n            return self._remove(blob)\n"
+                "        if state",
+                "        if state",
+                "files/test_cases:purging_a_case_removes_its_photos_for_good",
+            ),
+            (
+                "bytes that another record shows are removed",
+                "        if not self._shown(blob):\n            return self._remove(blob)\n"
+                "        if state",
+                "        if state == READY:\n            return self._remove(blob)\n        if state",
+                "files/test_cases:purging_a_case_removes_its_photos_for_good",
+            ),
+        ),
+    ),
+    (
+        "shared/products/photos.py",
+        "files/test_cases",
+        "sqlite",
+        (
+            (
+                "late photos are never looked at",
+                "    if job.state == jobs.QUEUED or not news:",
+                "    if True:",
+                "late_photos_make_the_case_be_read_once_more",
+            ),
+            (
+                "the case is read before its last photo",
+                "if over or job_id is None or still_awaited(keys, photos):",
+                "if over or job_id is None:",
+                "a_red_case_is_read_as_soon_as_its_last_photo_is_there",
+            ),
+        ),
+    ),
+    (
+        "shared/products/dermadetect.py",
+        "files/test_cases",
+        "sqlite",
+        (
+            (
+                "a red case does not wait for its photos",
+                "    if still_awaited(keys, photos):",
+                "    if False:",
+                "a_red_case_is_read_as_soon_as_its_last_photo_is_there",
+            ),
+            (
+                "an edit forgets the second reading",
+                'if known == job_id or known.startswith(f"{job_id}~"):',
+                "if known == job_id:",
+                "late_photos_make_the_case_be_read_once_more",
+            ),
+            (
+                "a case waits for its photos for ever",
+                "turn.now_ms + photos_wait_ms, ()",
+                "turn.now_ms + 10**13, ()",
+                "a_case_whose_photos_are_overdue_is_read_with_what_is_there_and_says_so",
+            ),
+        ),
+    ),
+    (
+        "shared/products/analysis.py",
+        "files/test_cases",
+        "sqlite",
+        (
+            (
+                "missing photos are not counted",
+                "images_missing=len(keys) - len(images),",
+                "images_missing=0,",
+                "a_case_whose_photos_are_overdue_is_read_with_what_is_there_and_says_so",
+            ),
+        ),
+    ),
+    (
+        "shared/sync/record.py",
+        "files/test_cases",
+        "sqlite",
+        (
+            (
+                "photos stay behind when their patient moves",
+                'LOGS = ("conflicts", "quarantine", "reviews", "files")',
+                'LOGS = ("conflicts", "quarantine", "reviews")',
+                "moving_a_patient_takes_the_photos_along purging_a_case_removes_its_photos_for_good",
+            ),
+        ),
+    ),
+)

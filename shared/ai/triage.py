@@ -119,6 +119,11 @@ class ZeroShot:
     ) -> None:
         self._embedder, self._thresholds = embedder, dict(thresholds or {})
 
+    @property
+    def has_endpoint(self) -> bool:
+        """Whether photos would be looked at at all."""
+        return self._embedder is not None
+
     def look(self, scored_by_phone: bool, images: Sequence[Image]) -> SecondLook:
         """What the photos score. Never raises a `Fault`: a look that fails says so."""
         if scored_by_phone:

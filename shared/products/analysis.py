@@ -78,8 +78,9 @@ class Analyse:
         keys, photos = fields.get("image_keys") or (), fields.get(PHOTOS) or {}
         ids = [photos[key] for key in keys if photos.get(key)]
         images = [Image(*each) for each in self._photos(ids, _EDGE)]
-        small = images and not phone_scored(fields)
-        looked_at = [Image(*each) for each in self._photos(ids, _SMALL_EDGE)] if small else images
+        second = self._second_look()
+        asks = images and second.has_endpoint and not phone_scored(fields)
+        looked_at = [Image(*each) for each in self._photos(ids, _SMALL_EDGE)] if asks else images
         reading = self._gateway().analyse(
             fields,
             patient,
@@ -88,7 +89,7 @@ class Analyse:
             job.attempts,
             today=today,
             rules_flags=said.flags,
-            second_look=self._second_look().look(phone_scored(fields), looked_at),
+            second_look=second.look(phone_scored(fields), looked_at),
             images_missing=len(keys) - len(images),
         )
         return self._finish(job, reading, "done")

@@ -18,6 +18,7 @@ from shared.adapters.folder import FolderFiles
 from shared.adapters.scripted import ScriptedModel
 from shared.ai.gateway import Gateway
 from shared.ai.model import Model
+from shared.ai.triage import ZeroShot
 from shared.files.checking import Check
 from shared.files.cleaning import Cleaner
 from shared.files.file import CHECK
@@ -88,6 +89,7 @@ class Studio(Clinic):
         self.now_ms = lambda: self.time
         self.bells = Bells()
         self.model: Model = ScriptedModel()
+        self.second_look = ZeroShot(None)
         self.tickets = Tickets(store, PRODUCT, ATTACHMENTS, most_bytes=10 * 2**20, keep_ms=KEEP_MS)
         self.uploads = Uploads(store, files, keep_ms=KEEP_MS, link_seconds=900)
         self.cleaner = Cleaner(store, lambda: files)
@@ -111,6 +113,7 @@ class Studio(Clinic):
                 longest_seconds=0.0,
                 clock=self.now_ms,
                 photos=photos.of,
+                second_look=lambda: self.second_look,
             ),
             KIND: Cascade(self.store, PRODUCT, self.now_ms),
             RESTORE: Restore(self.store, PRODUCT, self.now_ms),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.adapters.scripted import ScriptedModel
-from shared.ai.model import Answer, Question
+from shared.ai.model import Answer, Image, Question
+from shared.ai.triage import Embedding, ZeroShot
 from shared.jobs.restore import undelete
 from shared.jobs.transfer import move
 from shared.products.dermadetect import PHOTOS_WAIT_MS, product
@@ -126,6 +128,36 @@ def test_the_reading_that_was_under_way_without_the_photo_is_stale(studio: Studi
     assert studio.runner().run(first) == "stale"
     assert studio.runner().run(studio.fields("cases", "c1")["_job"]) == "done"
     assert provenance(studio)["images_missing"] == 0
+
+
+class Measuring:
+    """An embedder that places everything at one point, and keeps what it was shown."""
+
+    name = "measuring"
+
+    def __init__(self) -> None:
+        self.shown: list[Image] = []
+
+    def embed(
+        self, texts: Sequence[str], images: Sequence[Image], timeout_seconds: float
+    ) -> list[Embedding]:
+        self.shown += images
+        return [Embedding((1.0, 0.0), 0.0, 0.0)] * (len(texts) + len(images))
+
+
+def test_the_second_look_sees_the_small_photo_when_the_phone_sent_no_score(
+    studio: Studio,
+) -> None:
+    embedder = Measuring()
+    studio.second_look = ZeroShot(embedder)
+    studio.case("a.jpg")
+    found = studio.send(ONE)
+    assert studio.runner().run(studio.fields("cases", "c1")["_job"]) == "done"
+    derived = studio.blob(found).fields["derived"]
+    assert [image.sha256 for image in embedder.shown] == [derived["448"]["sha256"]]
+    analysis = studio.fields("cases", "c1")["ai_analysis"]
+    assert analysis["second_look"]["status"] == "ok"
+    assert analysis["provenance"]["image_sha256"] == [derived["896"]["sha256"]]
 
 
 def test_an_edit_of_answers_does_not_make_ready_photos_be_waited_for(studio: Studio) -> None:

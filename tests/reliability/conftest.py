@@ -12,6 +12,9 @@ import pytest
 from infra.local.phone import Json, Phone, Refused
 from infra.local.stack import Stack
 from infra.local.vertex import VertexServer
+from shared.adapters.pubsub import PubSubDoorbell
+from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
+from shared.jobs.queue import Bell, Doorbell
 from tests.e2e.conftest import PROFILES, Deployment
 
 #: Longest that anything here may take before it counts as stuck, seconds.
@@ -32,6 +35,19 @@ class Ward(Deployment):
         name = uuid.uuid4().hex[:8]
         self.join(f"chw-{name}", f"team-{name}")
         return f"chw-{name}", f"team-{name}"
+
+    def ring(self, bell: Bell, times: int) -> None:
+        """Deliver a bell so many times more, as Pub/Sub may."""
+        doorbell: Doorbell
+        if self.settings.job_queue == "pubsub":
+            doorbell = PubSubDoorbell(
+                self.settings.google_cloud_project, self.settings.topic_prefix
+            )
+        else:
+            doorbell = SqliteDoorbell(self.stack.data / FILE_NAME)
+        for _ in range(times):
+            doorbell.ring(bell)
+        doorbell.close()
 
     def died(self, point: str) -> int:
         """How many processes died at a point so far."""

@@ -18,9 +18,10 @@ from infra.local.phone import Phone, wall_ms
 from infra.local.vertex import status
 from shared.jobs import job as jobs
 from shared.jobs import transfer
+from shared.jobs.queue import Bell
 from shared.jobs.restore import undelete
 from shared.killpoints import POINTS, aim
-from shared.products.dermadetect import PRODUCT
+from shared.products.dermadetect import ANALYSE, PRODUCT
 from shared.sync import record
 from shared.sync.store import Key, Query
 from tests.reliability.conftest import Ward, insist, until
@@ -76,6 +77,9 @@ def test_killed_at_any_point_everything_happens_exactly_once(ward: Ward, point: 
     assert len(answer["accepted"]["cases"]) == more + 1
     phone.delete("patients", f"{stem}-q")
     phone.apply(insist(phone, phone.request()))
+    # and the bell comes three times
+    job_id = fields(ward, "cases", red)["_job"]
+    ward.ring(Bell(ANALYSE, job_id, red), 2)
 
     # then the process has died, and everything is there all the same
     until(lambda: ward.died(point) == died_before + 1, f"nobody died at {point}")
@@ -95,6 +99,11 @@ def test_killed_at_any_point_everything_happens_exactly_once(ward: Ward, point: 
     assert fields(ward, "cases", red)["ai_analysis"]["status"] == "ok"
     own = Query(jobs.COLLECTION, where=(("subject_id", "==", red),))
     assert len(list(ward.store.query(own))) == 1
+    notices = Query("notices", where=(("case_id", "==", red),))
+    until(
+        lambda: all("taken_at" in each.fields for each in ward.store.query(notices)), "the notice"
+    )
+    assert [each.key.id for each in ward.store.query(notices)] == [job_id]
     conflicts = Query("conflicts", where=((record.SCOPE, "==", team),))
     assert list(ward.store.query(conflicts)) == []
     asked = len(ward.vertex.requests) - asked_before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 
 from flask import Request, Response
@@ -25,6 +26,11 @@ SETTINGS = wiring.begin()
 
 #: What is read of a body at once, bytes: what a broken connection may cost at most.
 _BLOCK = 4096
+
+#: A photo of 50 megapixels takes up to 430 MB to check: one at a time in an instance. A usual one takes a
+#: tenth of a second; who would wait longer than this, in seconds, is left to the function `images`.
+_ONE = threading.BoundedSemaphore(1)
+_LONGEST_WAIT_SECONDS = 2.0
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,200}")
 
@@ -120,12 +126,16 @@ def _told(call: Call, caller: Caller, progress: Progress) -> Response:
 
 
 def _check(call: Call, caller: Caller, progress: Progress, job_id: str) -> Progress:
-    """Small files are checked while the phone waits; what cannot be done now, a job does."""
-    if progress.blob.fields["bytes"] <= SETTINGS.check_inline_bytes:
+    """Small files are checked while the phone waits, one at a time; the others by a job."""
+    if progress.blob.fields["bytes"] <= SETTINGS.check_inline_bytes and _ONE.acquire(
+        timeout=_LONGEST_WAIT_SECONDS
+    ):
         try:
             call.notes["check"] = wiring.runner().run(job_id)
         except StoreUnavailable as fault:
             call.notes["check"] = fault.code
+        finally:
+            _ONE.release()
     else:
         wiring.ring((Bell(CHECK, job_id, progress.blob.key.id),))
         call.notes["check"] = "rung"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from shared.errors import Contended
+from shared.errors import Contended, FilesUnavailable
 from shared.files import file as names
 from shared.files.file import BLOBS, FILES, OPEN, READY, RECEIVED, REFUSED, prefix
 from shared.files.store import FileStore
@@ -41,7 +41,14 @@ class Cleaner:
         self._store, self._files = store, files
 
     def clean(self, now_ms: int) -> int:
-        """One round; how many blobs and objects were removed."""
+        """One round; how many blobs and objects were removed. A file store that is down ends it."""
+        try:
+            return self._round(now_ms)
+        except FilesUnavailable as fault:
+            log.warning("files are cleaned later", extra={"code": fault.code})
+            return 0
+
+    def _round(self, now_ms: int) -> int:
         query = Query(
             BLOBS, where=(("look_at", "<=", now_ms),), order=(("look_at", "asc"),), limit=_A_ROUND
         )

@@ -143,6 +143,20 @@ def test_a_large_photo_is_checked_by_a_job(start_api: StartApi) -> None:
     assert amina.look(ticket["id"]).get_json()["state"] == "ready"
 
 
+def test_only_one_photo_is_checked_at_a_time_and_the_others_are_left_to_a_job(
+    amina: Amina, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import functions.files as function
+
+    amina.sync(changes=day("a.jpg"))
+    (ticket,) = amina.ask(announced()).get_json()["files"]
+    monkeypatch.setattr(function, "_LONGEST_WAIT_SECONDS", 0.01)
+    with function._ONE:  # another one is being checked
+        assert amina.put(ticket["id"], PHOTO).get_json()["state"] == "checking"
+    wiring.runner().answer("images", None, 120)
+    assert amina.look(ticket["id"]).get_json()["state"] == "ready"
+
+
 def test_links_show_the_photo_to_whoever_has_them_and_nobody_else(amina: Amina) -> None:
     amina.sync(changes=day("a.jpg"))
     (ticket,) = amina.ask(announced()).get_json()["files"]

@@ -11,7 +11,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from shared.accounts.membership import Caller
-from shared.errors import InvalidRequest, NotFound, UploadExpired, UploadIncomplete
+from shared.errors import (
+    FilesUnavailable,
+    InvalidRequest,
+    NotFound,
+    UploadExpired,
+    UploadIncomplete,
+)
 from shared.files.uploads import LEAST_PIECE, Span, parse_range
 from shared.sync.store import RecordStore, Write
 from tests import stores
@@ -56,7 +62,7 @@ def test_a_cut_every_100_kb_costs_less_than_a_tenth_more(studio: Studio) -> None
 
 
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),  # an example costs a second: too dear to shrink
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -479,6 +485,22 @@ def test_killed_between_any_two_steps_the_photo_arrives_once(studio: Studio) -> 
     lives = {f"{each.key.id}/{each.fields['upload']}" for each in blobs}
     assert {name.split("/", 1)[1].rsplit("/", 1)[0] for name in studio.objects()} == lives
     assert not any(name.startswith("incoming/") for name in studio.objects())
+
+
+def test_cleaning_waits_for_a_file_store_that_is_down(studio: Studio) -> None:
+    studio.case("a.jpg")
+    studio.piece(studio.ask(PHOTO), PHOTO, 0, 29_999)
+    studio.time += KEEP_MS + 1
+
+    class Down:
+        def __getattr__(self, name: str) -> object:
+            raise FilesUnavailable("The file store does not answer.")
+
+    assert studio.with_parts(files=Down()).cleaner.clean(studio.time) == 0  # type: ignore[arg-type]
+    studio.time += 3 * DAY_MS
+    for _ in range(4):
+        studio.cleaner.clean(studio.time)
+    assert studio.objects() == []
 
 
 def test_an_endless_body_is_taken_only_as_far_as_it_was_announced(studio: Studio) -> None:

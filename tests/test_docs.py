@@ -25,7 +25,7 @@ import pytest
 from infra.local.stack import Stack
 from infra.local.table import load
 from shared import errors
-from shared.codes import ERROR_CODES, RECORD_CODES
+from shared.codes import ERROR_CODES, FILE_CODES, RECORD_CODES
 from shared.products.dermadetect import PRODUCT
 from shared.settings import Settings
 from shared.sync import record
@@ -37,6 +37,7 @@ GUIDE = ROOT / "docs" / "mobile-guide.md"
 ARCHITECTURE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "architecture.svg"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 REVIEW, AI = ROOT / "docs" / "review.md", ROOT / "docs" / "ai.md"
+PHOTOS = ROOT / "docs" / "photos.md"
 SECURITY, PRIVACY = ROOT / "docs" / "security.md", ROOT / "docs" / "privacy.md"
 DOCUMENTS = [
     README,
@@ -45,6 +46,7 @@ DOCUMENTS = [
     GUIDE,
     REVIEW,
     AI,
+    PHOTOS,
     ARCHITECTURE,
     SECURITY,
     PRIVACY,
@@ -275,7 +277,9 @@ def test_every_call_of_the_readme_works_as_pasted(shell: Shell) -> None:
 
 
 def test_every_call_of_the_guide_s_accounts_works_as_pasted(shell: Shell) -> None:
-    chapter = [(said, part) for said, part in blocks(API, "sh") if "URL" in part or "CODE" in part]
+    chapter = [
+        (said, part) for said, part in blocks(API, "sh") if "/auth/" in part or "CODE" in part
+    ]
     printed, statuses = shell("\n".join(part for _, part in chapter))
     stated = [code for said, _ in chapter for code in re.findall(r"[Aa]nswers (\d{3})", said)]
     assert len(stated) == sum(part.count("curl ") for _, part in chapter) >= 8
@@ -289,6 +293,19 @@ def test_every_call_of_the_guide_s_accounts_works_as_pasted(shell: Shell) -> Non
     assert out == {}
 
 
+def test_every_call_of_the_guide_s_photos_works_as_pasted(shell: Shell) -> None:
+    chapter = [
+        (said, part) for said, part in blocks(API, "sh") if "photo.jpg" in part or "FILE" in part
+    ]
+    printed, statuses = shell("\n".join(part for _, part in chapter))
+    stated = [code for said, _ in chapter for code in re.findall(r"[Aa]nswers (\d{3})", said)]
+    assert len(stated) == sum(part.count("curl ") for _, part in chapter) == 6
+    assert statuses.split() == stated
+    piece, asked, whole = map(json.loads, printed.replace("}{", "}\n{").splitlines())
+    assert piece["upload"]["offset"] == asked["upload"]["offset"] == 65536
+    assert whole["state"] == "ready"
+
+
 def test_the_readme_shows_five_calls_and_a_refusal() -> None:
     assert [said[2:3] for said, _ in calls()[:-1]] == ["1", "2", "3", "4", "5"]
     assert "answers 401" in calls()[-1][0]
@@ -297,7 +314,7 @@ def test_the_readme_shows_five_calls_and_a_refusal() -> None:
 def test_a_real_answer_has_the_documented_fields_and_no_others(shell: Shell) -> None:
     answer = json.loads(shell(calls()[1][1])[0])
     documented = [re.findall(r"\w+", row[0]) for row in table(API, "answer field")]
-    assert {name for names in documented for name in names} == {*answer, "resync"}
+    assert {name for names in documented for name in names} == {*answer, "resync", "files"}
 
 
 # --- tables are complete
@@ -334,6 +351,11 @@ def test_the_guide_lists_exactly_the_codes_that_stay_inside() -> None:
 def test_the_guide_lists_exactly_the_codes_of_refused_records() -> None:
     # RECORD_CODES itself is held against the sources by tests/api/test_openapi.py
     assert sorted(named(API, "record code")) == sorted(RECORD_CODES)
+
+
+def test_the_guide_lists_exactly_the_codes_of_photos() -> None:
+    # FILE_CODES itself is held against the sources by tests/api/test_openapi.py
+    assert sorted(named(API, "file code")) == sorted(FILE_CODES)
 
 
 def test_the_guide_shows_every_column() -> None:

@@ -23,8 +23,9 @@ const LET_GO = ['deleted', 'moved']
  *   cursor, device_id, clock_offset_ms, in_doubt
  */
 class BatchPhone {
-  constructor(app) {
+  constructor(app, photos = null) {
     this.app = app
+    this.photos = photos // of photos.js: tickets are asked for in the same request as records
     this.size = EDITS_A_REQUEST
     this.failures = 0
     this.running = null
@@ -103,6 +104,7 @@ class BatchPhone {
         throw error
       }
       const again = await this.apply(answer, sent.edits)
+      if (this.photos) await this.photos.told(answer.files || [])
       if (again || sent.more || interrupted) continue
       while (answer.has_more) {
         const page = { device_id: await this.device(), page: answer.next_page }
@@ -125,10 +127,12 @@ class BatchPhone {
       changes[table] = [...(changes[table] || []), record]
       edits[key] = number
     }
+    const files = this.photos ? await this.photos.asks() : []
     const body = JSON.stringify({
       last_sync_timestamp: (await store.read('cursor')) || 0,
       device_id: await this.device(),
       changes,
+      ...(files.length > 0 && { files }),
     })
     const sent = { body, edits, more: all.length > this.size }
     if (all.length > 0) await store.write({ sent })

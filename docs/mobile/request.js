@@ -20,22 +20,27 @@ class Unreachable extends Error {}
 
 const LONGEST_REQUEST_MS = 120_000
 
-/** Sends one attempt; returns the text of the answer. `clock`: what X-Client-Time shall say. */
-async function request(app, path, clock, body) {
+/**
+ * Sends one attempt; returns the text of the answer. `clock`: what X-Client-Time shall say. `range`: the
+ * body is not JSON but these bytes of a photo, or absent to ask how far its upload is.
+ */
+async function request(app, path, clock, body, range) {
   const headers = {
     Authorization: `Bearer ${await app.token()}`,
     'X-Client-Time': String(clock),
     'X-App-Version': app.version,
   }
-  if (body !== undefined) headers['Content-Type'] = 'application/json'
-  const zip = app.gzip && body !== undefined && body.length > 1400
+  const json = body !== undefined && !range
+  if (json) headers['Content-Type'] = 'application/json'
+  if (range) headers['Content-Range'] = range
+  const zip = app.gzip && json && body.length > 1400
   if (zip) headers['Content-Encoding'] = 'gzip'
   const limit = new AbortController()
   const timer = setTimeout(() => limit.abort(), LONGEST_REQUEST_MS)
   let response, text
   try {
     response = await app.fetch(app.url + path, {
-      method: body === undefined ? 'GET' : 'POST',
+      method: range ? 'PUT' : json ? 'POST' : 'GET',
       headers,
       body: zip ? app.gzip(body) : body,
       signal: limit.signal,
@@ -46,7 +51,8 @@ async function request(app, path, clock, body) {
   } finally {
     clearTimeout(timer)
   }
-  if (!response.ok) throw new Refused(response.status, response.headers.get('Retry-After'), text)
+  const more = range && response.status === 308 // the upload goes on
+  if (!response.ok && !more) throw new Refused(response.status, response.headers.get('Retry-After'), text)
   return text
 }
 

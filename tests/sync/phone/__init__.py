@@ -120,6 +120,25 @@ class Driven:
         """Compare, and repair what differs."""
         return str(self.do("verify")["state"])
 
+    def take(self, record_id: str, key: str, file: Path) -> None:
+        """A photo of a case was taken."""
+        self.do("take", table="cases", record_id=record_id, key=key, uri=str(file))
+
+    def send(self) -> Json:
+        """What an app calls after a sync: photos go; says what to do next."""
+        value: Json = self.do("send")
+        return value
+
+    def photos(self) -> list[Json]:
+        """What is kept of photos that are not safely on the server."""
+        value: list[Json] = self.do("photos")
+        return value
+
+    def settled(self) -> list[Json]:
+        """What the app was told of photos."""
+        value: list[Json] = self.do("settled")
+        return value
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()

@@ -8,18 +8,22 @@
 //   {op: "list", prefix}                   what the store holds
 //   {op: "put", values}                    change the store behind the class's back
 //   {op: "check"|"verify"}                 against the server's digest
+//   {op: "take"|"send"|…}                  photos: see camera.cjs
 'use strict'
 const { BatchPhone } = require('../../../docs/mobile/batch.js')
+const { Photos, camera, operations } = require('./camera.cjs')
 const { app, serve, settings } = require('./lines.cjs')
 
 const disk = new Map()
 let phone = null
+let photos = null
 let step = 0
 
-/** The power fails before or after each write, and before or after each request. */
+/** The power fails before or after each write, and before or after each request; then all is dark. */
+const dark = () => settings.cutAt > 0 && step >= settings.cutAt
 function pass() {
   step += 1
-  if (step === settings.cutAt) throw new Error('power cut')
+  if (dark()) throw new Error('power cut')
 }
 
 const copy = (value) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)))
@@ -34,6 +38,8 @@ app.store = {
     pass()
   },
 }
+const risk = async (table, id) => (disk.get(`row/${table}/${id}`) || {}).risk_level
+app.photos = camera(app.store, risk)
 app.randomId = () => settings.device
 const { fetch: send } = app
 app.fetch = async (url, init) => {
@@ -45,18 +51,24 @@ app.fetch = async (url, init) => {
 
 /** A power cut takes what the class held in memory. */
 async function alive(work) {
-  phone = phone || new BatchPhone(app)
+  photos = photos || new Photos(app)
+  phone = phone || new BatchPhone(app, photos)
   phone.size = settings.size || phone.size
   step = 0
   try {
-    return await work(phone)
-  } catch (error) {
-    if (step === settings.cutAt) phone = null
-    throw error
+    const value = await work(phone)
+    if (dark()) throw new Error('power cut')
+    return value
+  } finally {
+    if (dark()) phone = photos = null
   }
 }
 
+const ofPhotos = operations(() => photos)
+const guarded = (work) => (given) => alive(() => work(given))
+
 serve({
+  ...Object.fromEntries(Object.entries(ofPhotos).map(([op, work]) => [op, guarded(work)])),
   save: ({ table, id, values }) => alive((it) => it.save(table, id, values)),
   remove: ({ table, id }) => alive((it) => it.remove(table, id)),
   sync: () => alive((it) => it.syncNow()),

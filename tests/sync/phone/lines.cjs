@@ -16,6 +16,7 @@ const settings = {
   cutPulls: 0, // so many answers to pulls end in the middle
   skipPulls: 0, // so many pulls are answered from before others wrote
   turbo: false,
+  wrongHashes: 0, // so many photos get the hash of others
 }
 
 const shown = [] // what the user was shown

@@ -8,6 +8,7 @@
 //   {op: "tamper", table, id, values}                      change a row behind WatermelonDB's back
 //   {op: "check"|"verify"|"repair"}                        against the server's digest
 //   {op: "unsynced"|"shown"|"kept"|"storage"}              what waits, what the user was shown …
+//   {op: "take"|"send"|…}                                  photos: see camera.cjs
 //   {op: "reset"}                                          a new installation
 'use strict'
 const { Database, Q } = require('@nozbe/watermelondb')
@@ -17,6 +18,8 @@ const { hasUnsyncedChanges } = require('@nozbe/watermelondb/sync')
 const generated = require('../../../infra/schema.js')
 const { fill, migrations, modelsOf, schemaOf } = require('../../../docs/mobile/database.js')
 const { check, deviceId, syncNow, syncer, verify } = require('../../../docs/mobile/watermelon.js')
+const { photoStore } = require('../../../docs/mobile/photos.js')
+const { Photos, camera, operations } = require('./camera.cjs')
 const { app, now, serve, settings, shown } = require('./lines.cjs')
 
 const schema = schemaOf(generated)
@@ -56,9 +59,13 @@ function open() {
   })
   app.database = new Database({ adapter, modelClasses: modelsOf(generated) })
   app.log = undefined
+  const risk = async (table, id) => (await of(table).find(id))._raw.risk_level
+  app.photos = camera(photoStore(app.database), risk)
+  photos = new Photos(app)
   return syncer(app)
 }
 
+let photos = null
 let call = open()
 const named = () => app.database.localStorage.set('device_id', settings.device)
 const of = (table) => app.database.get(table)
@@ -71,6 +78,7 @@ const create = ({ table, id, values }) =>
   })
 
 serve({
+  ...operations(() => photos),
   create: (given) => write(() => app.database.batch(create(given))),
   createMany: ({ table, rows }) =>
     write(() =>

@@ -8,9 +8,9 @@
 Bytes never stand in documents. A blob's life has a secret number (`upload`), part of the names of all its
 objects, so that what is left of an earlier life is never taken for this one's:
 
-    incoming/{blob}/{upload}/…    pieces, until they were checked
-    originals/{blob}/{upload}     the file as it was sent, sealed
-    derived/{blob}/{upload}/896   JPEG without metadata, longest edge in px
+    incoming/{blob}/{upload}/…           pieces, until they were checked
+    originals/{blob}/{upload}/original   the file as it was sent, sealed
+    derived/{blob}/{upload}/896          JPEG without metadata, longest edge in px
 """
 
 from __future__ import annotations

@@ -249,6 +249,7 @@ def schemas(_product: Product) -> dict[str, Schema]:
     return {
         "TicketsRequest": {
             "type": "object",
+            "description": "Photos that the phone has.",
             "properties": {
                 "files": {
                     "type": "array",
@@ -262,7 +263,10 @@ def schemas(_product: Product) -> dict[str, Schema]:
         "FileAsked": ask,
         "File": {**file, "description": "A photo of a record."},
         "FileRefused": refused,
-        "Tickets": fixed(files=ref("TicketList")),
+        "Tickets": {
+            **fixed(files=ref("TicketList")),
+            "description": "What the phone is to do with each photo.",
+        },
         "TicketList": {
             "type": "array",
             "description": "One answer for each file, in order.",

@@ -159,7 +159,7 @@ class World:
         """What a phone says of a photo of the home team's case."""
         return {
             "table": "cases",
-            "record_id": f"{MARK}-case",
+            "record_id": self.case(),
             "key": key,
             "type": "image/jpeg",
             "bytes": len(data),

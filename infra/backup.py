@@ -3,6 +3,9 @@
     export FILE    every document of every collection, one JSON a line
     import FILE    put them back; refuses a store that holds records, unless --over
 
+Photos' bytes are not in it: on one machine the folder `files` beside the store is copied after it, since
+bytes are there before a document speaks of them, and go after.
+
 Works on the stores that the settings name; `--data FOLDER` means the local stack in that folder. On
 Google Cloud the runbook restore.md uses Firestore's own export, which is faster and needs no machine.
 

@@ -34,7 +34,6 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "invalid_range": "`Content-Range` is none. `bytes FIRST-LAST/TOTAL` with a piece, `bytes */TOTAL` "
         "to ask how far the upload is. A fault of the app.",
         "wrong_size": "The file was announced with another size. Ask for a new ticket.",
-        "too_many_files": "More files than one request may ask for. Ask in several requests.",
         "password_length": f"A password has {SHORTEST} to {LONGEST} characters; `field` names it. "
         "Ask the user for another one.",
     },

@@ -35,7 +35,7 @@ from shared import (
 from shared.codes import ERROR_CODES
 from shared.errors import Fault
 from shared.openapi_accounts import ACCOUNTS_ONLY
-from shared.openapi_files import ASKED_MANY, FILES_ONLY
+from shared.openapi_files import FILES_ONLY
 from shared.openapi_page import page
 from shared.openapi_parts import TEXT, Operation, Schema, bullets, fixed, header, ref, says
 from shared.products import dermadetect
@@ -307,11 +307,7 @@ def _never(operation: Operation) -> tuple[str, ...]:
     """Codes of its faults that it does not answer: those of accounts are answered by accounts alone."""
     elsewhere = () if operation in openapi_accounts.OPERATIONS else ACCOUNTS_ONLY
     if operation not in openapi_files.OPERATIONS:
-        asks = operation.id == "sync"  # may carry `files`
-        elsewhere = (
-            *elsewhere,
-            *(code for code in FILES_ONLY if not (asks and code == ASKED_MANY)),
-        )
+        elsewhere = (*elsewhere, *FILES_ONLY)
     return (*operation.never, *elsewhere)
 
 

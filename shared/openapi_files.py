@@ -37,9 +37,8 @@ _NOT_OURS = (
     "password_length",
 )
 
-#: Codes of a bad request that only these operations have; a sync that asks for tickets has the last.
-ASKED_MANY = "too_many_files"
-FILES_ONLY = ("invalid_range", "wrong_size", ASKED_MANY)
+#: Codes of a bad request that only these operations have.
+FILES_ONLY = ("invalid_range", "wrong_size")
 
 _PROTOCOL = (
     "The protocol of resumable uploads: each piece says in `Content-Range` which bytes it holds. "
@@ -111,7 +110,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=("FileId", "ContentRange", "RequestId"),
         answer_headers=("Cache-Control", "Content-Encoding"),
         resumed=True,
-        never=(*_NOT_OURS, "too_many_files", "invalid_request", "invite_needed", "invite_invalid"),
+        never=(*_NOT_OURS, "invalid_request", "invite_needed", "invite_invalid"),
     ),
     Operation(
         "POST",

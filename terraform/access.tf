@@ -4,7 +4,8 @@
 # records  read or write in the database (IAM knows no collections)
 # rings    publishes to the topics of all job kinds
 # model    asks the Vertex AI endpoint
-# photos   add: create objects; read; clear: change and delete what is under incoming/; manage: everything
+# photos   add: create objects, change none; read; clear: delete what is under incoming/; remove: list and
+#          delete everything, read nothing
 # signs    signs links for phones, as itself and without a key
 # notifies sends through Firebase Cloud Messaging; nothing unless `notifier` is "fcm"
 #
@@ -21,13 +22,13 @@ locals {
     status = { records = "read" }
     # Accounts, photos and the doctors' desk.
     accounts = { records = "write" }
-    files    = { records = "write", rings = true, photos = ["add", "read"], signs = true }
+    files    = { records = "write", rings = true, photos = ["add", "clear", "read"], signs = true }
     review   = { records = "write" }
     # Jobs.
-    analyse      = { records = "write", model = true, notifies = true }
-    images       = { records = "write", rings = true, photos = ["add", "clear", "read"] }
+    analyse      = { records = "write", model = true, photos = ["read"], notifies = true }
+    images       = { records = "write", rings = true, photos = ["add", "read"] }
     dead_letters = { records = "write" }
-    sweeper      = { records = "write", rings = true, notifies = true }
+    sweeper      = { records = "write", rings = true, photos = ["remove"], notifies = true }
   }
 }
 
@@ -37,6 +38,14 @@ resource "google_project_iam_custom_role" "asks_model" {
   title       = "Asks a model"
   description = "Sends predictions to endpoints of Vertex AI, and looks up where they are."
   permissions = ["aiplatform.endpoints.get", "aiplatform.endpoints.predict"]
+}
+
+# roles/storage.objectUser may also read photos and write over them; who tidies up does neither.
+resource "google_project_iam_custom_role" "deletes_photos" {
+  role_id     = "deletesPhotos"
+  title       = "Deletes photos"
+  description = "Lists objects of a bucket by name, and deletes them."
+  permissions = ["storage.objects.delete", "storage.objects.list"]
 }
 
 # roles/firebasecloudmessaging.admin may also change who hears of which topic; a notice is one message.
@@ -58,7 +67,8 @@ resource "google_project_iam_custom_role" "signs_links" {
 }
 
 # Operators look, and do what the runbooks say is theirs (infra/runbooks/README.md). They read no secret
-# and no photo; records only with infra.admin or in the console, and the audit log keeps that.
+# and no photo, but can delete photos; records only with infra.admin or in the console, and the audit log
+# keeps that.
 resource "google_project_iam_member" "operators" {
   for_each = {
     for pair in setproduct(var.operators, [
@@ -80,4 +90,13 @@ resource "google_project_iam_member" "operators" {
   project = var.project
   role    = each.value.role
   member  = each.value.member
+}
+
+# infra.admin erase: a patient's photos go at once.
+resource "google_storage_bucket_iam_member" "operators" {
+  for_each = var.operators
+
+  bucket = google_storage_bucket.photos.name
+  role   = google_project_iam_custom_role.deletes_photos.id
+  member = each.key
 }

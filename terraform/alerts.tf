@@ -94,6 +94,14 @@ locals {
       above    = 0, hold = "0s", severity = "CRITICAL"
       document = "infra/runbooks/phone-does-not-sync.md"
     }
+    # A single one is a phone's affair, which sends it again or tells its owner. Many are an app's, or ours.
+    photos_refused = {
+      title    = "Photos are refused"
+      filter   = "${local.by_log}/${google_logging_metric.counted["files_refused"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "3600s"
+      above    = 20, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/phone-does-not-sync.md"
+    }
     server_errors = {
       title    = "Functions answer with 5xx"
       filter   = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/request_count\" AND metric.label.response_code_class=\"5xx\""

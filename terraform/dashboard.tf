@@ -36,6 +36,22 @@ locals {
       for share in ["0.5", "0.95"] :
       "label_replace(histogram_quantile(${share}, sum by (le) (rate(logging_googleapis_com:user_job_age_ms_bucket{${local.revision},kind=\"analyse\"}[1h]))), \"share\", \"${share}\", \"\", \"\")"
     ]), "ms"],
+    ["Photos an hour: asked for, already here, tickets refused", join(" or ", [
+      for name in ["files_asked_sum", "files_known_sum", "files_rejected_sum"] :
+      "label_replace(sum(increase(logging_googleapis_com:user_${name}{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
+    ["Photos an hour: pieces taken, uploads that ended, what was removed", join(" or ", [
+      for name in ["pieces_taken", "uploads_ended", "sweep_cleaned_sum"] :
+      "label_replace(sum(increase(logging_googleapis_com:user_${name}{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
+    ["Photos refused, and rounds that could not clean, an hour, by reason", join(" or ", [
+      for name in ["files_refused", "cleaning_left"] :
+      "label_replace(sum by (code) (increase(logging_googleapis_com:user_${name}{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1"],
+    ["From a photo's last byte to its check: half, 95 %", join(" or ", [
+      for share in ["0.5", "0.95"] :
+      "label_replace(histogram_quantile(${share}, sum by (le) (rate(logging_googleapis_com:user_job_age_ms_bucket{${local.revision},kind=\"images\"}[1h]))), \"share\", \"${share}\", \"\", \"\")"
+    ]), "ms"],
     ["Oldest due job", "max(histogram_quantile(1, sum by (le) (rate(logging_googleapis_com:user_sweep_oldest_ms_bucket{${local.revision}}[5m]))))", "ms"],
     ["Diagnoses that no phone has fetched", "max(histogram_quantile(1, sum by (le) (rate(logging_googleapis_com:user_sweep_unread_bucket{${local.revision}}[5m]))))", "1"],
     ["Jobs an hour, by state reached", "sum by (state) (increase(logging_googleapis_com:user_jobs_moved{${local.revision}}[1h]))", "1"],

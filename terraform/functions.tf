@@ -42,9 +42,10 @@ module "function" {
     service_account = google_service_account.build.id
   }
   custom_roles = {
-    asks_model   = google_project_iam_custom_role.asks_model.id
-    pokes_phones = one(google_project_iam_custom_role.pokes_phones[*].id)
-    signs_links  = google_project_iam_custom_role.signs_links.id
+    asks_model     = google_project_iam_custom_role.asks_model.id
+    deletes_photos = google_project_iam_custom_role.deletes_photos.id
+    pokes_phones   = one(google_project_iam_custom_role.pokes_phones[*].id)
+    signs_links    = google_project_iam_custom_role.signs_links.id
   }
   database      = google_firestore_database.this.name
   deployer      = google_service_account.deploy.email

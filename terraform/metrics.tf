@@ -8,8 +8,10 @@ locals {
   # Lines that are counted, apart by the values of `labels`: fields with few values.
   counted = {
     bells_not_understood = { filter = "jsonPayload.message=(\"bell not understood\" OR \"dead letter not understood\")" }
+    cleaning_left        = { filter = "jsonPayload.message=\"files are cleaned later\"", labels = ["code"] }
     daily_cap_reached    = { filter = "jsonPayload.message=\"daily cap reached\"" }
     dead_letters         = { filter = "jsonPayload.message=\"dead letter\"" }
+    files_refused        = { filter = "jsonPayload.message=\"file refused\"", labels = ["code"] }
     job_attempts_failed  = { filter = "jsonPayload.message=\"job attempt failed\"", labels = ["fault"] }
     jobs_failed          = { filter = "jsonPayload.message=\"job moved\" jsonPayload.state=\"failed\"", labels = ["fault", "kind"] }
     jobs_moved           = { filter = "jsonPayload.message=\"job moved\"", labels = ["kind", "state"] }
@@ -17,20 +19,27 @@ locals {
     model_calls_failed   = { filter = "jsonPayload.message=\"model call failed\"", labels = ["fault"] }
     model_rests          = { filter = "jsonPayload.message=\"model rests\"" }
     notices_not_sent     = { filter = "jsonPayload.message=(\"phone not notified\" OR \"notices left to the sweeper\")", labels = ["code"] }
+    pieces_taken         = { filter = "${local.files_request} jsonPayload.received>0" }
     queue_unavailable    = { filter = "jsonPayload.message=(\"queue unavailable\" OR \"bells left to the sweeper\")" }
     red_case_refused     = { filter = "jsonPayload.message=\"red case refused\"" }
     request_crashed      = { filter = "jsonPayload.message=\"request crashed\"" }
     second_look_failed   = { filter = "jsonPayload.message=\"no second look\"", labels = ["fault"] }
+    uploads_ended        = { filter = "${local.files_request} jsonPayload.check=(\"done\" OR \"rung\" OR \"queued\")", labels = ["check"] }
     syncs_refused        = { filter = "jsonPayload.message=\"request\" resource.labels.service_name=\"sync\" jsonPayload.status>=400" }
   }
 
   sync_request  = "jsonPayload.message=\"request\" resource.labels.service_name=\"sync\""
+  files_request = "jsonPayload.message=\"request\" resource.labels.service_name=\"files\""
   sweep_request = "jsonPayload.message=\"request\" resource.labels.service_name=\"sweeper\""
   model_call    = "jsonPayload.message=\"model call\""
 
   # Numbers in lines, with their distribution.
   measured = {
-    # From the push of a red case to its reading.
+    # Tickets for photos: asked for, of bytes that are here already, and refused.
+    files_asked    = { field = "asked", filter = local.files_request }
+    files_known    = { field = "ready", filter = local.files_request }
+    files_rejected = { field = "rejected", filter = local.files_request }
+    # From the push of a red case to its reading, from a photo's last byte to its check.
     job_age_ms            = { field = "age_ms", filter = "jsonPayload.message=\"job moved\" jsonPayload.state=\"done\"", unit = "ms", labels = ["kind"] }
     model_latency_ms      = { field = "latency_ms", filter = local.model_call, unit = "ms" }
     model_price_micros    = { field = "price_micros", filter = local.model_call }
@@ -39,6 +48,7 @@ locals {
     phones_told           = { field = "phones", filter = "jsonPayload.message=\"notice\"" }
     # Red cases that nobody had looked at after 20 seconds.
     sweep_late      = { field = "rounds.late", filter = local.sweep_request }
+    sweep_cleaned   = { field = "rounds.cleaned", filter = local.sweep_request }
     sweep_oldest_ms = { field = "oldest_ms", filter = local.sweep_request, unit = "ms" }
     sweep_rung      = { field = "rung", filter = local.sweep_request }
     # Diagnosed cases whose health worker was not given the diagnosis within UNREAD_HOURS: a state, every minute.

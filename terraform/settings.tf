@@ -5,6 +5,11 @@
 locals {
   known_settings = toset(flatten(regexall("(?m)^#([A-Z][A-Z_]+)=", file("${path.module}/../.env.example"))))
 
+  # How long an upload may rest: its own default, unless `settings` says otherwise.
+  upload_days = tonumber(lookup(
+    var.settings, "UPLOAD_DAYS", regex("(?m)^#UPLOAD_DAYS=(\\d+)", file("${path.module}/../.env.example"))[0]
+  ))
+
   # Where the model is: an endpoint of Vertex AI, or a server of one's own.
   endpoint = (
     var.medgemma == null
@@ -41,6 +46,11 @@ locals {
     SERVICE_VERSION      = var.release
     TOKEN_JWKS_URL       = "https://${local.jwks_host}/.well-known/jwks.json"
 
+    FILE_STORE   = "gcs"
+    FILES_BUCKET = local.photo_bucket
+    # Who may call from a browser may follow its links there, too (storage.tf).
+    CORS_ORIGINS = length(var.allowed_origins) > 0 ? join(",", var.allowed_origins) : null
+
     MODEL              = local.has_vertex ? "vertex" : var.model_server != null ? "openai_compatible" : "scripted"
     MODEL_URL          = try(var.model_server.url, null)
     MODEL_NAME         = try(var.model_server.name, null)
@@ -61,6 +71,8 @@ locals {
     DATA_FOLDER             = "Functions keep nothing on a disk."
     FCM_CREDENTIALS         = "For a test server: functions call as themselves."
     FCM_URL                 = "For a test server."
+    FILES_ENDPOINT          = "For an emulator of Cloud Storage."
+    FILES_SECRET            = "For a folder: links into the bucket are signed by the function's own account."
     KILL_FOLDER             = "For tests that kill a process; refused on Cloud Run."
     K_SERVICE               = "Cloud Run sets it."
     SECRET_MANAGER_ENDPOINT = "For a test server."

@@ -1,7 +1,12 @@
 # Buckets: photos, and the functions' source. No bucket is public, and none has access lists of its own.
 
+locals {
+  # A value, not the resource's: the settings name it too.
+  photo_bucket = "${var.project}-photos"
+}
+
 resource "google_storage_bucket" "photos" {
-  name          = "${var.project}-photos"
+  name          = local.photo_bucket
   location      = var.region
   force_destroy = !var.deletion_protection
 
@@ -16,7 +21,8 @@ resource "google_storage_bucket" "photos" {
     enabled = true
   }
 
-  # What was deleted or overwritten can be taken back for 30 days, then it is gone for good.
+  # What was deleted can be taken back for 30 days as an older version, and for 7 more as soft-deleted; then
+  # it is gone for good.
   soft_delete_policy {
     retention_duration_seconds = 604800
   }
@@ -31,28 +37,40 @@ resource "google_storage_bucket" "photos" {
     }
   }
 
-  # incoming/ is where phones upload to; what passed its checks is under originals/ and derivatives/, and
-  # stays. Parts of uploads that a phone never finished:
-  lifecycle_rule {
-    action {
-      type = "AbortIncompleteMultipartUpload"
-    }
-    condition {
-      age            = 2
-      matches_prefix = ["incoming/"]
-    }
-  }
-
-  # Whole uploads that nobody took. The application clears them much sooner; this is for what it forgot,
-  # and as late as an outage may last. A deleted version stays for another 30 days.
+  # incoming/ holds pieces of uploads; what passed its checks is under originals/ and derived/, and stays.
+  # The sweeper removes pieces when the file is checked, or when UPLOAD_DAYS have passed since the last one;
+  # this is for what it forgot, and as late as an outage may last. A piece may be older than the last one: an
+  # upload that goes on for longer than this is sent again (`upload_lost`).
   lifecycle_rule {
     action {
       type = "Delete"
     }
     condition {
-      age            = 30
+      age            = local.upload_days + 30
       matches_prefix = ["incoming/"]
       with_state     = "LIVE"
+    }
+  }
+
+  # Nobody takes back a piece: the whole file was checked, or the phone sends it again.
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      days_since_noncurrent_time = 1
+      matches_prefix             = ["incoming/"]
+      with_state                 = "ARCHIVED"
+    }
+  }
+
+  # Of the application's own making there are none: uploads in parts of the XML interface.
+  lifecycle_rule {
+    action {
+      type = "AbortIncompleteMultipartUpload"
+    }
+    condition {
+      age = 2
     }
   }
 
@@ -71,9 +89,10 @@ resource "google_storage_bucket" "photos" {
     for_each = length(var.allowed_origins) > 0 ? [var.allowed_origins] : []
 
     content {
-      origin          = cors.value
-      method          = ["GET", "POST", "PUT"]
-      response_header = ["Content-Range", "Content-Type", "Location", "Range", "x-goog-content-length-range", "x-goog-if-generation-match", "x-goog-resumable"]
+      origin = cors.value
+      # Links are followed, and sessions sent to; they are begun by the function `files`.
+      method          = ["GET", "PUT"]
+      response_header = ["Content-Disposition", "Content-Range", "Content-Type", "Range"]
       max_age_seconds = 3600
     }
   }

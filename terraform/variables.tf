@@ -11,7 +11,7 @@ variable "alert_emails" {
 }
 
 variable "allowed_origins" {
-  description = "Origins of web apps that may up- and download photos (CORS); phones need none."
+  description = "Origins of web apps that may use the API (CORS_ORIGINS), and up- and download photos at the bucket; phones need none."
   type        = list(string)
   default     = []
 

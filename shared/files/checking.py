@@ -79,14 +79,14 @@ class Check:
         try:
             found = self._found(blob)
         except FileRefused as fault:
-            return self._finish(job, {"state": REFUSED, "code": fault.code})
+            return self._refuse(job, fault.code)
         except FileMissing:
-            return self._finish(job, {"state": REFUSED, "code": "upload_lost"})
+            return self._refuse(job, "upload_lost")
         return self._finish(job, {"state": READY, **found})
 
     def gave_up(self, job: Job, fault: Fault) -> Finish:
         """The phone is told to send it again: it keeps what is not ready."""
-        return self._finish(job, {"state": REFUSED, "code": "not_processed"})
+        return self._refuse(job, "not_processed")
 
     def finished(self, job: Job) -> None:
         """Ring for what waited for this file; the sweeper rings for what is not heard."""
@@ -144,6 +144,10 @@ class Check:
         return {**found, "derived": derived}
 
     # --- telling
+
+    def _refuse(self, job: Job, code: str) -> Finish:
+        log.info("file refused", extra={"job": job.id, "code": code})
+        return self._finish(job, {"state": REFUSED, "code": code})
 
     def _finish(self, job: Job, found: Mapping[str, Any]) -> Finish:
         def finish(now_ms: int) -> Sequence[Write] | None:

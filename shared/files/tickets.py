@@ -101,14 +101,12 @@ class Tickets:
     def parse(self, files: Any) -> list[Ask | Refused]:
         """What a phone asks, each file by itself.
 
-        Raises `InvalidRequest` if it is no list, or (`too_many_files`) too long a one.
+        Raises `InvalidRequest` if it is no list, or too long a one.
         """
         if not isinstance(files, list):
             raise InvalidRequest("files must be a list.", field="files")
         if len(files) > MOST_ASKED:
-            raise InvalidRequest(
-                f"Ask for at most {MOST_ASKED} files at once.", code="too_many_files", field="files"
-            )
+            raise InvalidRequest(f"Ask for at most {MOST_ASKED} files at once.", field="files")
         return [self._parsed(value) for value in files]
 
     def ask(self, caller: Caller, asks: Sequence[Ask | Refused], now_ms: int) -> Asked:

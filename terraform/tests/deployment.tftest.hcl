@@ -173,6 +173,107 @@ run "notices_by_fcm" {
   }
 }
 
+run "photos" {
+  command = plan
+
+  variables {
+    allowed_origins = ["https://review.example.org", "https://desk.example.org"]
+    load_balancer   = { domain = "api.example.org" }
+    operators       = ["group:ops@example.org"]
+    settings        = { UPLOAD_DAYS = "90" }
+  }
+
+  assert {
+    condition     = [for one in values(google_storage_bucket_iam_member.operators) : "${one.member} ${one.role}"] == ["group:ops@example.org ${google_project_iam_custom_role.deletes_photos.id}"]
+    error_message = "Operators can delete photos, and read none."
+  }
+
+  assert {
+    condition = module.function["files"].rights == sort([
+      "deletesPhotos that come in",
+      "roles/cloudtrace.agent on project",
+      "roles/datastore.user on records",
+      "roles/pubsub.publisher on topic analyse",
+      "roles/pubsub.publisher on topic images",
+      "roles/storage.objectCreator on photos",
+      "roles/storage.objectViewer on photos",
+      "signsLinks on itself",
+    ])
+    error_message = "files takes photos in, removes pieces that are of no use, signs links, and rings."
+  }
+
+  assert {
+    condition = module.function["images"].rights == sort([
+      "roles/cloudtrace.agent on project",
+      "roles/datastore.user on records",
+      "roles/pubsub.publisher on topic analyse",
+      "roles/pubsub.publisher on topic images",
+      "roles/storage.objectCreator on photos",
+      "roles/storage.objectViewer on photos",
+    ])
+    error_message = "images reads what came in, keeps what it made of it, and deletes nothing."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, one in module.function :
+      [for right in one.rights : right if length(regexall("on photos|Photos|signsLinks", right)) > 0] == lookup({
+        analyse = ["roles/storage.objectViewer on photos"]
+        sweeper = ["deletesPhotos"]
+      }, name, [])
+      if !contains(["files", "images"], name)
+    ])
+    error_message = "Of the others, the analyst reads, the sweeper removes, and nobody else comes near."
+  }
+
+  assert {
+    condition     = google_project_iam_custom_role.deletes_photos.permissions == toset(["storage.objects.delete", "storage.objects.list"])
+    error_message = "Who tidies up reads nothing and writes over nothing."
+  }
+
+  assert {
+    condition     = length(google_pubsub_subscription.jobs["images"].dead_letter_policy) == 1
+    error_message = "Checks of photos have dead letters."
+  }
+
+  assert {
+    condition = (
+      output.api_urls["/api/v1/files/*"] == "https://api.example.org" &&
+      contains(keys(google_compute_backend_service.functions), "files")
+    )
+    error_message = "Photos are behind the one host."
+  }
+
+  assert {
+    condition     = local.settings.FILE_STORE == "gcs" && local.settings.FILES_BUCKET == google_storage_bucket.photos.name
+    error_message = "The functions are told the bucket that is made."
+  }
+
+  assert {
+    condition     = local.settings.CORS_ORIGINS == "https://review.example.org,https://desk.example.org" && google_storage_bucket.photos.cors[0].origin == var.allowed_origins
+    error_message = "Web apps are let in at the API and at the bucket."
+  }
+
+  assert {
+    condition     = [for rule in google_storage_bucket.photos.lifecycle_rule : one(rule.condition).age if one(rule.action).type == "Delete" && one(rule.condition).with_state == "LIVE"] == [120]
+    error_message = "No piece is deleted while its upload may rest."
+  }
+}
+
+run "uploads_rest_as_usual" {
+  command = plan
+
+  assert {
+    condition     = [for rule in google_storage_bucket.photos.lifecycle_rule : one(rule.condition).age if one(rule.action).type == "Delete" && one(rule.condition).with_state == "LIVE"] == [37]
+    error_message = "The default of .env.example counts."
+  }
+
+  assert {
+    condition     = !contains(keys(local.settings), "CORS_ORIGINS") && length(google_storage_bucket.photos.cors) == 0
+    error_message = "Without web apps no browser is let in."
+  }
+}
+
 run "setting_that_nobody_knows" {
   command = plan
 

@@ -29,6 +29,8 @@ _BARE: Mapping[str, str | None] = {
     "SIGNING_KEYS_SECRET": "signing-keys",
     "TOKEN_JWKS_URL": "https://accounts-123456789012.europe-west4.run.app/.well-known/jwks.json",
     "TRUSTED_PROXIES": "1",
+    "FILES_BUCKET": "clinic-photos",
+    "CORS_ORIGINS": None,
     "MODEL": "scripted",
     "MODEL_URL": None,
     "MODEL_NAME": None,

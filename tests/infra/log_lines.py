@@ -8,6 +8,7 @@ stands a line `{"service": its name}`; every other line of JSON is one that Clou
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import tempfile
@@ -71,13 +72,13 @@ def say(server: Server) -> None:
     from functions_framework import create_app
 
     from functions import analyse as analyst
-    from functions import sync as syncing
     from infra.local.phone import wall_ms
     from shared import wiring
     from shared.accounts import membership, tokens
     from shared.adapters.file_keys import FileKeys
     from shared.ai.model import Image
     from shared.jobs.queue import Bell
+    from tests.files.conftest import photo
 
     def client(name: str, kind: str) -> Any:
         print(json.dumps({"service": name.replace("_", "-")}), flush=True)
@@ -116,8 +117,8 @@ def say(server: Server) -> None:
         "/api/v1/devices/token", json={"device_id": "phone", "token": "t" * 20}, headers=authorised
     )
     assert said.status_code == 200, said.text
-    with _instead(syncing, "RING_TIMEOUT_SECONDS", -1.0):
-        syncing.ring([Bell("analyse", "j", "c0")])
+    with _instead(wiring, "RING_TIMEOUT_SECONDS", -1.0):
+        wiring.ring([Bell("analyse", "j", "c0")])
     with _instead(wiring, "pusher", lambda: 1 / 0):
         assert sync.post("/api/sync", json=body, headers=authorised).status_code == 500
 
@@ -140,6 +141,35 @@ def say(server: Server) -> None:
     with _instead(wiring, "courier", lambda: _Away()):
         analyst.notify()
 
+    # --- photos: one that is what it says, one that is not, and a file store that does not answer
+    files = client("files", "http")
+    good, bad = photo(1, (320, 240)), b"no photo at all" * 100
+    asks = [
+        {
+            "table": "cases",
+            "record_id": name,
+            "key": key,
+            "type": "image/jpeg",
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        for name, key, data in (("c0", "a", good), ("c0", "b", bad), ("c9", "a", good))
+    ]
+    for _ in range(2):  # the second time they are here
+        said = files.post("/api/v1/files", json={"files": asks}, headers=authorised)
+        assert said.status_code == 200, said.text
+        for ticket, data in zip(said.json["files"], (good, bad), strict=False):
+            if ticket["state"] == "upload":
+                files.put(ticket["upload"]["url"], data=data, headers=authorised)
+    states = [each.get("state") for each in said.json["files"]]
+    assert states == ["ready", "refused", None], said.text
+    images = client("images", "cloudevent")
+    assert rung(images, {"kind": "images", "job_id": "unknown", "subject_id": "b"}) == 200
+    assert rung(images, "no bell") == 200
+    print(json.dumps({"service": "sweeper"}), flush=True)
+    with _instead(wiring, "files", lambda: _NoFiles()):
+        wiring.cleaner.__wrapped__().clean(wiring.clock_ms())
+
     # --- dead letters
     dead = client("dead_letters", "cloudevent")
     assert rung(dead, {"kind": "analyse", "job_id": jobs[4], "subject_id": "c4"}) == 200
@@ -148,6 +178,15 @@ def say(server: Server) -> None:
     # --- the minute's round
     sweeper = client("sweeper", "http")
     assert sweeper.post("/").status_code == 200
+
+
+class _NoFiles:
+    """A file store that does not answer."""
+
+    def list(self, *_: Any, **__: Any) -> Any:
+        from shared.errors import FilesUnavailable
+
+        raise FilesUnavailable("The file store does not answer.")
 
 
 class _Away:

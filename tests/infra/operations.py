@@ -1,14 +1,16 @@
-"""`python -m tests.infra.operations`: what syncs and analyses cost in Firestore, counted at the port.
+"""`python -m tests.infra.operations`: what syncs, analyses and photos cost in Firestore, as counted.
 
-Firestore bills documents: each one that is read, also a missing one; at least one a query; each write,
-also one that only verifies; each delete. The functions run as deployed, but on SQLite: the port's calls are
-the same. What Firestore reads again of the last minutes (OVERLAP_SECONDS) is not in these numbers.
+Counted at the port. Firestore bills documents: each one that is read, also a missing one; at least one a
+query; each write, also one that only verifies; each delete. The functions run as deployed, but on SQLite:
+the port's calls are the same. What Firestore reads again of the last minutes (OVERLAP_SECONDS) is not in
+these numbers.
 
 Prints a line of JSON: situation → {"reads", "writes", "deletes"}.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -78,20 +80,27 @@ def count() -> dict[str, dict[str, int]]:
     from shared.accounts import membership, tokens
     from shared.adapters.file_keys import FileKeys
     from shared.ai.spending import Purse
+    from shared.files.file import CHECK
+    from shared.files.reading import Photos
     from shared.products.dermadetect import ANALYSE
+    from tests.files.conftest import photo
 
     store = Counting(wiring.store())
     wiring.store = lambda: store  # type: ignore[assignment]
     client = create_app("sync", "main.py", "http").test_client()
     keys = FileKeys(wiring.settings().data_path / "keys")
 
-    def phone(user: str) -> Phone:
+    def authorised(user: str) -> dict[str, str]:
         token = tokens.issue(
             keys.current(), wiring.token_policy(), user_id=user, role="chw", now_s=wall_ms() / 1000
         )
+        return {"Authorization": f"Bearer {token}"}
+
+    def phone(user: str) -> Phone:
+        headers = authorised(user)
 
         def send(body: Any, _: Phone) -> Any:
-            said = client.post("/api/sync", json=body, headers={"Authorization": f"Bearer {token}"})
+            said = client.post("/api/sync", json=body, headers=headers)
             assert said.status_code == 200, said.text
             return said.json
 
@@ -151,13 +160,94 @@ def count() -> dict[str, dict[str, int]]:
     store.taken()
     wiring.sweeper().sweep()
     found["sweep nothing"] = store.taken()
+
+    # --- photos of a red case that waits for one more
+    files = create_app("files", "functions/files.py", "http").test_client()
+    headers = authorised("amina")
+
+    def ask(case: str, photos: Sequence[bytes]) -> list[Any]:
+        asks = [
+            {
+                "table": "cases",
+                "record_id": case,
+                "key": f"{at}.jpg",
+                "type": "image/jpeg",
+                "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+            for at, data in enumerate(photos)
+        ]
+        said = files.post("/api/v1/files", json={"files": asks}, headers=headers)
+        assert said.status_code == 200, said.text
+        return list(said.json["files"])
+
+    def send(ticket: Any, data: bytes, pieces: int) -> None:
+        size = -(-len(data) // pieces)
+        for at in range(0, len(data), size):
+            part = data[at : at + size]
+            span = f"bytes {at}-{at + len(part) - 1}/{len(data)}"
+            said = files.put(
+                ticket["upload"]["url"], data=part, headers={**headers, "Content-Range": span}
+            )
+            assert said.status_code in (200, 308), said.text
+
+    for number in (ONE, MANY):
+        photos = [photo(100 * number + at, (96, 72)) for at in range(number)]
+        keys_named = [f"{at}.jpg" for at in range(number)] + ["never.jpg"]
+        amina.save(
+            "cases",
+            f"p{number}",
+            patient_id="p1",
+            risk_level="red",
+            triage_data={},
+            image_keys=keys_named,
+        )
+        amina.save("cases", f"q{number}", patient_id="p1", risk_level="green")
+        amina.sync()
+        store.taken()
+        tickets = ask(f"p{number}", photos)
+        found[f"ask {number}"] = store.taken()
+        for ticket, data in zip(tickets, photos, strict=True):
+            send(ticket, data, 1)
+        due = [job.id for job in wiring.runner().due(CHECK, 100)]
+        assert len(due) == number, due
+        store.taken()
+        for job in due:
+            assert wiring.runner().run(job) == "done"
+        found[f"check {number}"] = store.taken()
+        for ticket in tickets:
+            said = files.get(f"/api/v1/files/{ticket['id']}", headers=headers)
+            assert set(said.json["links"]) > {"original"}, said.text
+        found[f"look {number}"] = store.taken()
+        wiring.cleaner().clean(wiring.clock_ms() + 2 * 3_600_000)
+        found[f"tidy {number}"] = store.taken()
+        # one photo in so many pieces
+        large = photo(number, (1200, 900))
+        [ticket] = ask(f"q{number}", [large])
+        store.taken()
+        send(ticket, large, number)
+        found[f"pieces {number}"] = store.taken()
+        for job in [job.id for job in wiring.runner().due(CHECK, 100)]:
+            assert wiring.runner().run(job) == "done"
+        wiring.cleaner().clean(wiring.clock_ms() + 2 * 3_600_000)
+        # what an analysis reads of its photos
+        ready = [ticket["id"] for ticket in tickets]
+        store.taken()
+        shown = Photos(store, wiring.files, most_bytes=1_000_000).of(ready, 896)
+        assert len(shown) == number
+        found[f"read {number}"] = store.taken()
     return found
 
 
 @contextmanager
 def _own_folder() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(DATA_FOLDER=folder, FUNCTION_TARGET="sync", LOG_LEVEL="ERROR")
+        os.environ.update(
+            DATA_FOLDER=folder,
+            FUNCTION_TARGET="sync",
+            LOG_LEVEL="ERROR",
+            CHECK_INLINE_BYTES="0",  # checks are counted apart
+        )
         yield
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
 from infra import admin, backup
-from infra.local.phone import Phone
+from infra.local.phone import Phone, wall_ms
 from shared import wiring
+from shared.adapters.folder import FolderFiles
+from shared.adapters.sqlite import SqliteStore
 from shared.sync.store import STAMP, Key, Query, delete, put
+from tests.files.conftest import Studio, photo
 from tests.jobs.conftest import Workplace
 from tests.jobs.conftest import place as place
 
@@ -119,4 +123,49 @@ def test_the_command_keeps_the_file_private_and_spares_a_store_with_records(
 
 
 def test_every_collection_that_the_code_writes_is_in_the_copy() -> None:
-    assert {"patients", "accounts", "sessions", "audit", "migrations"} <= set(backup.collections())
+    known = set(backup.collections())
+    assert {"patients", "accounts", "sessions", "audit", "migrations", "files", "blobs"} <= known
+
+
+def test_a_machine_s_photos_come_back_with_the_folder_that_was_copied_after_the_store(
+    tmp_path: Path,
+) -> None:
+    # given a photo that was checked, and an upload half way
+    store = SqliteStore(tmp_path / "records.db")
+    files = FolderFiles(tmp_path / "files", b"f" * 32, wall_ms)
+    before = Studio(store, files)
+    before.join("chw1")
+    before.case("a.jpg", "b.jpg")
+    done, half = photo(1, (320, 240)), photo(2, (640, 480))
+    ready = before.send(done, "a.jpg")
+    ticket = before.ask(half, "b.jpg")
+    before.piece(ticket, half, 0, 9_999)
+    # when the store is copied, then the folder; meanwhile the upload goes on, and pieces are removed
+    copy = io.StringIO()
+    backup.export(store, copy)
+    before.check(before.piece(ticket, half, 10_000))
+    before.cleaner.clean(before.time + 2 * 3_600_000)
+    shutil.copytree(tmp_path / "files", tmp_path / "copy")
+    store.close()
+    files.close()
+    # then on another machine the photo is there, and the phone goes on with the other one
+    store = SqliteStore(tmp_path / "new.db")
+    files = FolderFiles(tmp_path / "copy", b"f" * 32, wall_ms)
+    after = Studio(store, files)
+    backup.bring_back(store, io.StringIO(copy.getvalue()))
+    shown = after.uploads.look(after.chw, ready["id"])
+    assert set(after.uploads.links(shown, after.time)["links"]) == {"original", "896", "448"}
+    original = f"originals/{shown.blob.key.id}/{shown.blob.fields['upload']}/original"
+    assert b"".join(files.read(original)) == done
+    assert after.ask(half, "b.jpg")["upload"]["offset"] == 10_000
+    assert after.check(after.piece(ticket, half, 10_000)) == "done"
+    # its first piece was removed between the two copies: the phone hears of it, and sends all of it again
+    told = after.uploads.look(after.chw, ticket["id"]).value()
+    assert (told["state"], told["code"]) == ("refused", "upload_lost")
+    assert after.send(half, "b.jpg")["state"] == "ready"
+    # and nothing of it is taken for an orphan
+    for _ in range(4):
+        after.cleaner.clean(after.time + 3 * 86_400_000)
+    assert b"".join(files.read(original)) == done
+    store.close()
+    files.close()

@@ -16,8 +16,10 @@ from infra.local.phone import wall_ms
 from infra.migrate import Migrator, restamp
 from shared import audit, wiring
 from shared.accounts import membership
+from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.audit import Sealer
+from shared.files.file import CHECK
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Courier, LogNotifier
@@ -31,6 +33,7 @@ from shared.sync.retention import Purger
 from shared.sync.store import Key, Query
 from tests import shapes
 from tests.conftest import SHAPES
+from tests.files.conftest import Studio, photo
 from tests.jobs.conftest import Workplace
 from tests.shapes import Shape, needs_index
 
@@ -60,6 +63,20 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     place.worker().tell_late(place.time + YEAR)
     place.worker().answer(ANALYSE, None, 60)
     Courier(store, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
+    phone.sync()
+    # photos: tickets, pieces, a check, a link, the analysis of a case that waited for them
+    folder = FolderFiles(tmp_path / "files", b"f" * 32, place.now_ms)
+    studio = Studio(store, folder)
+    studio.case("a.jpg", name="c-photo", risk="red")
+    data = photo(1, (160, 120))
+    ticket = studio.ask(data, "a.jpg", "c-photo")
+    studio.piece(ticket, data, 0, 9_000)
+    studio.piece(ticket, data)
+    studio.runner().answer(CHECK, None, 120)
+    shown = studio.uploads.look(studio.chw, ticket["id"])
+    assert studio.uploads.links(shown, place.time)
+    studio.runner().answer(ANALYSE, None, 60)
+    studio.cleaner.clean(place.time + YEAR)
     phone.sync()
     digest(store, PRODUCT, caller, None)
     digest(store, PRODUCT, caller, wall_ms() + 1000)

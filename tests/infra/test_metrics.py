@@ -105,6 +105,9 @@ def test_lines_say_what_they_should(entries: list[dict[str, Any]]) -> None:
     assert counts("jobs_parked", "fault") == {"model_busy"}
     assert counts("jobs_failed", "fault") == {"model_refused"}
     assert counts("model_calls_failed", "fault") == {"model_busy", "model_refused"}
+    assert counts("files_refused", "code") == {"wrong_type"}
+    assert counts("cleaning_left", "code") == {"files_unavailable"}
+    assert counts("uploads_ended", "check") == {"done"}
     prices = [
         entry["jsonPayload"]["price_micros"]
         for entry in entries

@@ -29,7 +29,19 @@ RUNBOOKS = sorted((ROOT / "infra" / "runbooks").glob("*.md"))
 MARK = "# not run here\n"
 
 #: Programs that runbooks may use; what else is used must be thought about.
-PROGRAMS = {"bash", "cat", "curl", "date", "export", "gcloud", "make", "openssl", "terraform", "tr"}
+PROGRAMS = {
+    "bash",
+    "cat",
+    "cp",
+    "curl",
+    "date",
+    "export",
+    "gcloud",
+    "make",
+    "openssl",
+    "terraform",
+    "tr",
+}
 
 
 def blocks(path: Path) -> list[str]:

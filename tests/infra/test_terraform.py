@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from infra.local.table import load
+from shared.files.file import CHECK, DERIVED, INCOMING, ORIGINALS
 from shared.settings import Settings
 from tests.conftest import absent
 from tests.infra.hcl import (
@@ -34,9 +35,6 @@ from tests.infra.hcl import (
 
 FUNCTIONS = load()
 MODULE = TERRAFORM / "modules" / "function"
-
-#: Rights of functions that are being built; a line in access.tf gives nothing before their row is there.
-AHEAD = {"files", "images"}
 
 #: Variables that the platform reads, not our settings.
 PLATFORM = {"THREADS"}
@@ -56,8 +54,7 @@ def test_the_table_is_the_only_list_of_functions() -> None:
 
 
 def test_every_function_has_a_line_of_rights_and_every_line_a_function() -> None:
-    assert set(FUNCTIONS) <= set(local("access"))
-    assert set(local("access")) - set(FUNCTIONS) <= AHEAD
+    assert set(FUNCTIONS) == set(local("access"))
 
 
 def test_rights_are_words_that_the_module_knows() -> None:
@@ -70,11 +67,13 @@ def test_rights_are_words_that_the_module_knows() -> None:
 
 
 def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
-    # what the code does: a function that imports the doorbell rings, one that runs jobs asks
+    # what the code does: a function that imports the doorbell rings, or one whose jobs make others due;
+    # one that runs analyses asks
     rings, asks, notifies = set(), set(), set()
     for name in FUNCTIONS:
         code = (ROOT / "functions" / f"{name}.py").read_text("utf-8")
-        if "wiring.doorbell" in code or "wiring.sweeper" in code:
+        checks = "wiring.runner" in code and "CHECK" in code
+        if "wiring.ring" in code or "wiring.sweeper" in code or checks:
             rings.add(name)
         if "wiring.runner" in code and "ANALYSE" in code:
             asks.add(name)
@@ -84,9 +83,6 @@ def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
     assert {name for name in granted if granted[name].get("rings")} == rings
     assert {name for name in granted if granted[name].get("model")} == asks
     assert {name for name in granted if granted[name].get("notifies")} == notifies
-    # photos are for those that take them in; others name them by a path of `files`
-    sees = {name for name, may in granted.items() if may.get("photos") or may.get("signs")}
-    assert sees <= AHEAD
 
 
 def service_config() -> dict[str, Any]:
@@ -147,8 +143,9 @@ def test_a_pushed_function_takes_events_although_it_is_deployed_with_an_address(
 #: fails here until somebody has said whose it is: `decided` or `local_only` of terraform/settings.tf, a
 #: secret, or this list.
 FREE = {
-    *("CLAIM_MINUTES", "CLOCK_TOLERANCE_SECONDS", "CORS_ORIGINS", "HSTS_SECONDS"),
-    *("JOB_ATTEMPTS", "JOB_BUDGET_SECONDS", "LEASE_SECONDS", "LOG_LEVEL", "MAX_BODY_BYTES"),
+    *("CHECK_INLINE_BYTES", "CLAIM_MINUTES", "CLOCK_TOLERANCE_SECONDS", "FILE_BYTES"),
+    *("HSTS_SECONDS", "JOB_ATTEMPTS", "JOB_BUDGET_SECONDS", "LEASE_SECONDS", "LINK_SECONDS"),
+    *("LOG_LEVEL", "MAX_BODY_BYTES", "PHOTOS_WAIT_MINUTES", "UPLOAD_DAYS"),
     *("MAX_INFLATED_BYTES", "MIN_APP_VERSION", "MODEL_FAILURES", "MODEL_MAX_TOKENS"),
     *("MODEL_REST_SECONDS", "MODEL_TIMEOUT_SECONDS", "OIDC_AUDIENCE", "OIDC_ISSUER"),
     *("OIDC_JWKS_URL", "OVERLAP_SECONDS", "PAGE_BYTES", "PAGE_ROWS", "PRODUCT", "PUSH_ATTEMPTS"),
@@ -172,7 +169,8 @@ def test_every_setting_has_exactly_one_way_into_a_deployment_or_a_reason_for_non
         name: [way] for way, names in ways.items() for name in names
     }
     assert set(local("usual")) <= FREE
-    assert ways["secret"] == {f.name.upper() for f in fields(Settings) if f.metadata["secret"]}
+    secrets = {f.name.upper() for f in fields(Settings) if f.metadata["secret"]}
+    assert ways["secret"] == secrets - ways["local_only"]
     assert all(reason.endswith(".") for reason in local("local_only").values())
 
 
@@ -307,15 +305,111 @@ def test_what_phones_upload_is_cleared_and_what_was_checked_is_kept() -> None:
         (rule["action"][0]["type"], rule["condition"][0])
         for rule in of_kind("google_storage_bucket")["photos"]["lifecycle_rule"]
     ]
-    assert ("AbortIncompleteMultipartUpload", {"age": 2, "matches_prefix": ["incoming/"]}) in rules
-    for action, when in rules:
-        if action == "Delete":
-            # versions that were replaced or deleted, or what nobody took
-            old = when.get("with_state") == "ARCHIVED" and "days_since_noncurrent_time" in when
-            assert old or when["matches_prefix"] == ["incoming/"], when
+    deletes = [when for action, when in rules if action == "Delete"]
+    live = [when for when in deletes if when.get("with_state") != "ARCHIVED"]
+    # what nobody took, and not while an upload may rest, however long that is chosen to be
+    assert live == [
+        {
+            "age": "${local.upload_days + 30}",
+            "matches_prefix": [f"{INCOMING}/"],
+            "with_state": "LIVE",
+        }
+    ]
+    kept = {
+        tuple(when.get("matches_prefix", ())): when["days_since_noncurrent_time"]
+        for when in deletes
+        if when not in live
+    }
+    assert kept == {(): 30, (f"{INCOMING}/",): 1}
+    others = {action for action, _ in rules} - {"Delete"}
+    assert others == {"AbortIncompleteMultipartUpload", "SetStorageClass"}
     assert of_kind("google_storage_bucket")["photos"]["versioning"] == [{"enabled": True}]
     given = of_kind("google_storage_bucket_iam_member")["photos"]["dynamic"][0]["condition"]
-    assert given["for_each"] == '${each.key == "clear" ? ["incoming/"] : []}'
+    assert given["for_each"] == f'${{each.key == "clear" ? ["{INCOMING}/"] : []}}'
+
+
+def test_how_long_an_upload_may_rest_is_the_setting_s_own_default_or_what_was_given() -> None:
+    example = (ROOT / ".env.example").read_text("utf-8")
+    said = local("upload_days")
+    [pattern] = re.findall(r'regex\("(.*?)", file', said)
+    assert re.findall(pattern.replace("\\\\", "\\"), example) == [str(Settings().upload_days)]
+    assert 'var.settings, "UPLOAD_DAYS"' in said
+    # a link to a session of the bucket's own lives a week, whatever is set
+    assert Settings().upload_days <= 7
+
+
+def test_pages_that_may_call_are_those_that_may_follow_links() -> None:
+    photos = of_kind("google_storage_bucket")["photos"]["dynamic"][0]["cors"]
+    assert photos["content"][0]["origin"] == "${cors.value}"
+    assert "var.allowed_origins" in photos["for_each"]
+    assert "var.allowed_origins" in local("decided")["CORS_ORIGINS"]
+    # what a browser sends to a session, and may read of its answer
+    assert photos["content"][0]["method"] == ["GET", "PUT"]
+    assert {"Content-Range", "Content-Type", "Range"} <= set(
+        photos["content"][0]["response_header"]
+    )
+
+
+#: What each call of the file store needs in Cloud Storage (shared/adapters/gcs.py), each "permission
+#: folder"; `link` also signs.
+NEEDS = {
+    "put": {"storage.objects.create", "storage.objects.get"},
+    "read": {"storage.objects.get"},
+    "stat": {"storage.objects.get"},
+    "delete": {"storage.objects.delete"},
+    "list": {"storage.objects.list"},
+    "link": {"storage.objects.get", "sign"},
+    "session": {"storage.objects.create"},
+}
+
+#: What the words of access.tf give. Of Google's own roles, what we use
+#: (cloud.google.com/storage/docs/access-control/iam-roles).
+GIVES = {
+    "add": {"storage.objects.create"},
+    "read": {"storage.objects.get", "storage.objects.list"},
+}
+
+
+def test_functions_may_do_with_photos_exactly_what_they_do() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.infra.photo_calls"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    called: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    own = set(of_kind("google_project_iam_custom_role")["deletes_photos"]["permissions"])
+    assert own == {"storage.objects.delete", "storage.objects.list"}
+    roles = read(MODULE / "main.tf")["locals"][0]["photo_roles"]
+    assert roles["add"] == "roles/storage.objectCreator"
+    assert roles["read"] == "roles/storage.objectViewer"
+    assert roles["clear"] == roles["remove"] == "${var.custom_roles.deletes_photos}"
+    folders = {INCOMING, ORIGINALS, DERIVED}
+    for name in FUNCTIONS:
+        needed: dict[str, set[str]] = {}
+        for call in called.get(name, ()):
+            method, _, folder = call.partition(" ")
+            for permission in NEEDS[method]:
+                needed.setdefault(permission, set()).add(folder)
+        may = local("access")[name]
+        words = set(may.get("photos", ()))
+        given: dict[str, set[str]] = {}
+        for word in words:
+            where = {INCOMING} if word == "clear" else folders
+            for permission in GIVES.get(word, own):
+                given.setdefault(permission, set()).update(where)
+        assert ("sign" in needed) == bool(may.get("signs")), name
+        for permission, where in needed.items():
+            if permission != "sign":
+                assert where <= given.get(permission, set()), (name, permission)
+        # and no word that nothing needs: without it something would be missing
+        for word in words:
+            main = {"add": "create", "read": "get"}.get(word, "delete")
+            assert f"storage.objects.{main}" in needed, (name, word)
+            if word == "remove":
+                assert needed["storage.objects.delete"] == folders, name
 
 
 def test_nobody_gets_a_role_that_means_everything() -> None:
@@ -343,7 +437,7 @@ def test_the_deployer_may_give_every_role_that_functions_get_on_the_project() ->
     assert {role.strip('"') for role in needed} <= set(local("grantable"))
     # our own roles on the project
     own = of_kind("google_project_iam_custom_role")
-    for name in ("asks_model", "pokes_phones"):
+    for name in ("asks_model", "pokes_phones"):  # the others are given on a bucket or an account
         assert f"projects/${{var.project}}/roles/{own[name]['role_id']}" in local("grantable")
 
 
@@ -352,6 +446,7 @@ def test_our_own_roles_allow_one_thing() -> None:
     may = {name: set(role["permissions"]) for name, role in own.items() if name != "deploys"}
     assert may == {
         "asks_model": {"aiplatform.endpoints.get", "aiplatform.endpoints.predict"},
+        "deletes_photos": {"storage.objects.delete", "storage.objects.list"},
         "pokes_phones": {"cloudmessaging.messages.create"},
         "signs_links": {"iam.serviceAccounts.signBlob"},
     }
@@ -377,7 +472,7 @@ def test_every_secret_and_topic_that_the_code_names_is_declared() -> None:
     from shared.products.dermadetect import ANALYSE
 
     topics = {topic for row in FUNCTIONS.values() for topic in row.topics}
-    assert {ANALYSE, f"{ANALYSE}-dead"} <= topics
+    assert {f"{kind}{end}" for kind in (ANALYSE, CHECK) for end in ("", "-dead")} == topics
 
 
 def test_every_path_of_the_description_is_in_the_table_and_every_one_of_the_table_is_described() -> (

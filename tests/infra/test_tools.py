@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.conftest import absent
 from tests.infra.hcl import ENVIRONMENTS, ROOT, TERRAFORM, read
@@ -73,119 +72,6 @@ def test_the_plans_that_are_tested_are_those_of_the_environments() -> None:
         for name, block in run.items()
     }
     assert tested == {path.name: read(path / "terraform.tfvars") for path in ENVIRONMENTS}
-
-
-#: Rows of functions for photos. Their rights are in access.tf before their code is there.
-PHOTOS = """
-files:
-  description: Takes photos.
-  trigger: http
-  paths: [/api/v1/files, /api/v1/files/*]
-  memory: 512Mi
-  cpu: 1
-  concurrency: 8
-  timeout_seconds: 60
-  min_instances: 0
-  max_instances: 10
-  ingress: public
-  secrets: {}
-  environment: {}
-
-images:
-  description: Checks photos.
-  trigger: push
-  topics: [images, images-dead]
-  ack_deadline_seconds: 600
-  min_backoff_seconds: 10
-  max_backoff_seconds: 600
-  max_delivery_attempts: 5
-  memory: 1Gi
-  cpu: 1
-  concurrency: 1
-  timeout_seconds: 540
-  min_instances: 0
-  max_instances: 5
-  ingress: internal
-  secrets: {}
-  environment: {}
-"""
-
-#: What a plan with these rows must hold.
-PHOTO_PLAN = """
-run "photos" {
-  command = plan
-
-  variables {
-    load_balancer = { domain = "api.example.org" }
-  }
-
-  assert {
-    condition = module.function["files"].rights == sort([
-      "roles/cloudtrace.agent on project",
-      "roles/datastore.user on records",
-      "roles/pubsub.publisher on topic analyse",
-      "roles/pubsub.publisher on topic images",
-      "roles/storage.objectCreator on photos",
-      "roles/storage.objectViewer on photos",
-      "signsLinks on itself",
-    ])
-    error_message = "files adds and reads photos, signs links, and rings."
-  }
-
-  assert {
-    condition = module.function["images"].rights == sort([
-      "roles/cloudtrace.agent on project",
-      "roles/datastore.user on records",
-      "roles/pubsub.publisher on topic analyse",
-      "roles/pubsub.publisher on topic images",
-      "roles/storage.objectCreator on photos",
-      "roles/storage.objectUser on photos that come in",
-      "roles/storage.objectViewer on photos",
-    ])
-    error_message = "images takes what came in, and keeps what it made."
-  }
-
-  assert {
-    condition     = length(google_pubsub_subscription.jobs["images"].dead_letter_policy) == 1
-    error_message = "The new kind has dead letters."
-  }
-
-  assert {
-    condition = (
-      output.api_urls["/api/v1/files/*"] == "https://api.example.org" &&
-      contains(keys(google_compute_backend_service.functions), "files")
-    )
-    error_message = "Photos are behind the one host."
-  }
-}
-"""
-
-
-def test_for_photos_a_row_in_the_table_is_enough(tmp_path: Path) -> None:
-    checker = tool("tfvalidate")
-    if shutil.which("terraform") is None:
-        absent("terraform is not installed")
-    for name in ("terraform", "infra"):
-        shutil.copytree(
-            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns(".terraform*", "__pyc*")
-        )
-    shutil.copy(ROOT / ".env.example", tmp_path)
-    table = tmp_path / "infra" / "functions.yaml"
-    there = yaml.safe_load(table.read_text("utf-8"))
-    new = {name: row for name, row in yaml.safe_load(PHOTOS).items() if name not in there}
-    if new:
-        with table.open("a", encoding="utf-8") as out:
-            yaml.safe_dump(new, out)
-    tests = tmp_path / "terraform" / "tests"
-    head = (tests / "deployment.tftest.hcl").read_text("utf-8").partition('\nrun "')[0]
-    for each in tests.iterdir():
-        each.unlink()
-    (tests / "photos.tftest.hcl").write_text(head + PHOTO_PLAN, encoding="utf-8")
-    # the checker takes the repository that holds the folder
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    done = run(checker, tmp_path / "terraform", "test")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed, 0 failed" in done.stdout
 
 
 def test_checkov_finds_nothing() -> None:

@@ -17,9 +17,9 @@ locals {
   record_roles = { none = null, read = "roles/datastore.viewer", write = "roles/datastore.user" }
   photo_roles = {
     add    = "roles/storage.objectCreator"
-    clear  = "roles/storage.objectUser"
-    manage = "roles/storage.objectUser"
+    clear  = var.custom_roles.deletes_photos
     read   = "roles/storage.objectViewer"
+    remove = var.custom_roles.deletes_photos
   }
 }
 

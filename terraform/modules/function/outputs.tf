@@ -11,7 +11,10 @@ output "rights" {
     [for one in google_project_iam_member.notices : "pokesPhones"],
     ["${google_project_iam_member.traces.role} on project"],
     [for topic in keys(google_pubsub_topic_iam_member.rings) : "roles/pubsub.publisher on topic ${topic}"],
-    [for word, one in google_storage_bucket_iam_member.photos : "${one.role} on photos${word == "clear" ? " that come in" : ""}"],
+    [
+      for word, one in google_storage_bucket_iam_member.photos :
+      word == "clear" ? "deletesPhotos that come in" : word == "remove" ? "deletesPhotos" : "${one.role} on photos"
+    ],
     [for one in google_service_account_iam_member.signs : "signsLinks on itself"],
     [for name in keys(var.reads_secrets) : "${google_secret_manager_secret_iam_member.reads_directly[name].role} on secret ${name}"],
     [for variable in keys(var.secrets) : "${google_secret_manager_secret_iam_member.reads[variable].role} on variable ${variable}"],

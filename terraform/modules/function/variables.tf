@@ -15,8 +15,8 @@ variable "access" {
   }
 
   validation {
-    condition     = alltrue([for word in var.access.photos : contains(["add", "clear", "manage", "read"], word)])
-    error_message = "photos holds add, clear, manage or read."
+    condition     = alltrue([for word in var.access.photos : contains(["add", "clear", "read", "remove"], word)])
+    error_message = "photos holds add, clear, read or remove."
   }
 }
 
@@ -31,9 +31,10 @@ variable "build" {
 variable "custom_roles" {
   description = "Our own roles, by name. pokes_phones is null where no function notifies."
   type = object({
-    asks_model   = string
-    pokes_phones = string
-    signs_links  = string
+    asks_model     = string
+    deletes_photos = string
+    pokes_phones   = string
+    signs_links    = string
   })
 }
 

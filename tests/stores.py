@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +80,25 @@ class Interrupted(RecordStore):
 
     def close(self) -> None:
         self.inner.close()
+
+
+class Asked(Interrupted):
+    """A store in front of another that notes which keys are read and which collections are listed."""
+
+    def __init__(self, inner: RecordStore) -> None:
+        super().__init__(inner)
+        self.keys: list[Key] = []
+        self.listed: list[str] = []
+
+    def read(
+        self,
+        keys: Sequence[Key],
+        fields: Sequence[str] | None = None,
+        read_at: int | None = None,
+    ) -> Reading:
+        self.keys += keys
+        return super().read(keys, fields, read_at)
+
+    def changes(self, collection: str, *arguments: Any, **named: Any) -> Iterator[Change]:
+        self.listed.append(collection)
+        return super().changes(collection, *arguments, **named)

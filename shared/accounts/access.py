@@ -12,6 +12,9 @@ from enum import Enum
 class Action(Enum):
     """What a request wants to do with the records of a scope."""
 
+    # By identity, which is what equality of members is: Enum's own is Python code, asked for each record.
+    __hash__ = object.__hash__
+
     READ = "read"
     WRITE = "write"  #: create, change or delete client-owned fields
     UNDELETE = "undelete"  #: bring a deleted record back

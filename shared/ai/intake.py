@@ -20,6 +20,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from shared.ai.analysis import (
     ABCDE,
     BORDERS,
@@ -199,7 +201,16 @@ def parsed(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        result: object = json.loads(value)
+        result: object = orjson.loads(value)
+    except ValueError:
+        return _parsed_leniently(value)
+    return result
+
+
+def _parsed_leniently(text: str) -> object:
+    """What the quick parser refuses and the standard library takes: NaN, lone surrogates, deep nesting."""
+    try:
+        result: object = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return result
@@ -250,27 +261,49 @@ def _years_since(value: object, today: date) -> float | None:
     return float(years) if years >= 0 else None
 
 
-def entries(value: object, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Key and value of everything that may be an answer, containers opened."""
+def entries(value: object, only: frozenset[str] | None = None) -> list[tuple[str, Any]]:
+    """Key and value of everything that may be an answer, containers opened; or `only` of these keys."""
+    found: list[tuple[str, Any]] = []
+    _gather(value, 0, only, found)
+    return found
+
+
+def _gather(
+    value: object, depth: int, only: frozenset[str] | None, found: list[tuple[str, Any]]
+) -> None:
     if depth > _MAX_DEPTH:
         return
     if isinstance(value, dict):
         # sorted, so that equal cases give equal questions whatever order a phone wrote
-        for key, item in sorted(value.items(), key=lambda pair: str(pair[0])):
-            name = snake(key)
+        for key in sorted(value, key=str):
+            item, name = value[key], snake(key)
             if name in _CONTAINERS and _holds_entries(item):
-                yield from entries(item, depth + 1)
-            else:
-                yield name, item
+                _gather(item, depth + 1, only, found)
+            elif only is None or name in only:
+                found.append((name, item))
     elif isinstance(value, list):
         for item in value[: 4 * _MAX_ANSWERS]:
             if isinstance(item, dict):
-                question = next((item[k] for k in _QUESTION if isinstance(item.get(k), str)), None)
-                answer = next((item[k] for k in _ANSWER if k in item), None)
-                if question is not None and answer is not None:
-                    yield snake(question), answer
-                else:
-                    yield from entries(item, depth + 1)
+                question, answer = _asked(item), _answered(item)
+                if question is None or answer is None:
+                    _gather(item, depth + 1, only, found)
+                elif only is None or snake(question) in only:
+                    found.append((snake(question), answer))
+
+
+def _asked(item: Mapping[Any, Any]) -> str | None:
+    for key in _QUESTION:
+        question = item.get(key)
+        if isinstance(question, str):
+            return question
+    return None
+
+
+def _answered(item: Mapping[Any, Any]) -> object:
+    for key in _ANSWER:
+        if key in item:
+            return item[key]
+    return None
 
 
 def _holds_entries(value: object) -> bool:

@@ -11,7 +11,8 @@ Conservative on purpose: a red flag that is answered with yes makes the case red
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -203,11 +204,7 @@ RULES: Mapping[str, Callable[[_Seen], bool]] = {
 }
 
 
-#: Keys whose numbers a rule looks at, and words without any of which no rule can speak.
-_MEASURED = frozenset(
-    {"temperature", "temperature_c", "fever", "pain_score", "pain", "pain_severity"}
-    | {"diameter_mm", "size_mm"}
-)
+#: Words without any of which no rule can speak, unless a number does.
 _ASKED = (
     frozenset(RED_FLAGS)
     | _INFECTION_KEYS
@@ -215,46 +212,58 @@ _ASKED = (
     | _ABCDE.keys()
     | {"ulceration", "ulcer", "ulcerated"}
 )
+#: Keys whose numbers a rule looks at; from what on a number says something without any other answer.
+_MEASURED = {
+    **dict.fromkeys(("temperature", "temperature_c", "fever"), FEVER_C),
+    **dict.fromkeys(("pain_score", "pain", "pain_severity"), SEVERE_PAIN),
+    **dict.fromkeys(("diameter_mm", "size_mm"), math.inf),
+}
+_GROWTH = frozenset({"growth", "grew"})
+#: Keys whose answers can make a rule speak. All others (site, colour, duration) only add to these.
+_TELLING = frozenset(
+    _ASKED | _SYNONYMS.keys() | _FRAIL_KEYS.keys() | _MEASURED.keys() | _LISTS | _GROWTH
+)
 
 
 def judge(triage_data: object, demographics: object, today: date) -> Verdict:
     """What the rules say of a case. Both are what phones sent: parsed, as JSON text, or odd.
 
-    Never raises: what cannot be read is no answer.
+    Never raises: what cannot be read is no answer. Most cases hold nothing that a rule asks for, and
+    this runs for each record of a push: so what one answer can tell by itself is looked at first.
     """
     if triage_data in (None, "", "{}", "[]"):
         return NOTHING
-    seen = _see(parsed(triage_data), lambda: age_years(demographics, today))
-    if not seen.yes & _ASKED and not seen.numbers:
+    triage = parsed(triage_data)
+    if not any(_tells(name, value) for name, value in entries(triage, only=_TELLING)):
         return NOTHING
+    seen = _see(entries(triage), lambda: age_years(demographics, today))
     flags = tuple(flag for flag, holds in RULES.items() if holds(seen))
     return Verdict("red", flags) if flags else NOTHING
 
 
-def _see(triage: object, age: Callable[[], float | None]) -> _Seen:
+def _tells(name: str, value: object) -> bool:
+    """Whether an answer, of all that a rule needs, is one without which it does not speak."""
+    measured = number(_value(value)) if name in _MEASURED else None
+    if measured is not None and measured >= _MEASURED[name]:
+        return True
+    return not _ASKED.isdisjoint(_words(name, value))
+
+
+def _see(answers: Sequence[tuple[str, Any]], age: Callable[[], float | None]) -> _Seen:
     yes: set[str] = set()
     sites: set[str] = set()
     colours: set[str] = set()
     numbers: dict[str, float] = {}
     days: list[float] = []
-    for name, value in entries(triage):
-        known = _SYNONYMS.get(name, _FRAIL_KEYS.get(name, name))
+    for name, value in answers:
         if name in _SITES:
             sites.update(_parts(value))
         elif name in _COLOURS:
             colours.update(_parts(value))
-        elif name in _LISTS:
-            words = [snake(item) for item in _texts(value)]
-            yes.update(_SYNONYMS.get(word, _FRAIL_KEYS.get(word, word)) for word in words)
         elif name.startswith("duration") or name == "started_days_ago":
             days += _days(name, value)
-        elif name in ("growth", "grew") and snake(value) in ("rapid", "fast", "rapidly"):
-            yes.add("rapid_growth")
         else:
-            if _is_yes(value):
-                yes.add(known)
-            if known == "pain" and snake(value) == "severe":
-                yes.add("severe_pain")
+            yes.update(_words(name, value))
         if name in _MEASURED and (found := number(_value(value))) is not None:
             numbers.setdefault(name, found)
     return _Seen(
@@ -265,6 +274,25 @@ def _see(triage: object, age: Callable[[], float | None]) -> _Seen:
         max(days, default=None),
         age,
     )
+
+
+def _words(name: str, value: object) -> Sequence[str]:
+    """What an answer says yes to: its own key, or the words of a list of symptoms."""
+    if name in _LISTS:
+        return [_known(snake(item)) for item in _texts(value)]
+    if name in _GROWTH and snake(value) in ("rapid", "fast", "rapidly"):
+        return ("rapid_growth",)
+    if not _is_yes(value):
+        return ()
+    known = _known(name)
+    if known == "pain" and snake(value) == "severe":
+        return (known, "severe_pain")
+    return (known,)
+
+
+def _known(word: str) -> str:
+    """The word that the rules have for it."""
+    return _SYNONYMS.get(word, _FRAIL_KEYS.get(word, word))
 
 
 def _value(answer: object) -> object:

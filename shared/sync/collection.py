@@ -35,6 +35,9 @@ MAX_STRING_OF_LIST = 1_024
 class Type(Enum):
     """The type of a field, as stored and as phones see it."""
 
+    # By identity, which is what equality of members is: Enum's own is Python code, asked for each value.
+    __hash__ = object.__hash__
+
     STRING = "string"
     NUMBER = "number"
     INTEGER = "integer"

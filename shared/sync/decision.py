@@ -100,6 +100,7 @@ class Decision:
         self.caller, self.request, self.now_ms = caller, push, now_ms
         self.asked = set(keys)
         self.documents = dict(reading.documents)
+        self.read_at = reading.read_at
         self.tried, self.echo = tried, echo
         key = membership.key(caller.user_id)
         self.members: Memberships = membership.parse(caller.user_id, self.documents.get(key))
@@ -182,6 +183,30 @@ class Decision:
                 "Records changed on the server after your last pull. Pull, merge and push again.",
                 [(key.collection, key.id) for key in self.stale],
             )
+
+    def leave_to_listing(self) -> None:
+        """Leave in `outcome.show` only what the listing of the pull that follows does not bring anyway.
+
+        It brings every row whose version is after the cursor, as those are that this push is about to
+        write, but for rows of this very exchange's echo. Not so a first sync, which lists no deletions:
+        there each row is read by its key, so that one that is deleted meanwhile is dropped.
+        """
+        after = self.request.cursor_ms * 1000
+        if after == 0:
+            return
+        written = {write.key for step in self.steps for write in step.writes}
+
+        def listed(key: Key) -> bool:
+            have = self.documents.get(key)
+            if key in written:
+                return self.read_at >= after
+            return (
+                have is not None
+                and have.version > after
+                and have.fields.get(record.ECHO) != self.echo
+            )
+
+        self.outcome.show = {key: None for key in self.outcome.show if not listed(key)}
 
     def _store(self, entry: Entry) -> None:
         spec, coerced = entry.collection, entry.coerced

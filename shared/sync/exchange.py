@@ -14,7 +14,18 @@ from shared.sync.store import Key
 class Entry:
     """One record of a push, checked by its dialect. `raw` is what the phone sent."""
 
-    __slots__ = ("_hashes", "coerced", "collection", "deleting", "id", "raw", "raw_ms", "scope_id")
+    __slots__ = (
+        "_hashes",
+        "coerced",
+        "collection",
+        "complete",
+        "deleting",
+        "id",
+        "key",
+        "raw",
+        "raw_ms",
+        "scope_id",
+    )
 
     def __init__(
         self,
@@ -28,22 +39,15 @@ class Entry:
     ) -> None:
         self.collection = collection
         self.id = record_id
+        self.key = Key(collection.name, record_id)
         self.raw = raw
         self.coerced = coerced
         self.deleting = coerced is None
+        #: Whether the phone sent every client-owned field, so that nothing stored fills a gap.
+        self.complete = coerced is not None and len(coerced.values) == len(collection.client_fields)
         self.raw_ms = raw_ms  #: the phone's clock; None: now
         self.scope_id = scope_id  #: as the request names it, for a new record
         self._hashes: dict[tuple[str, bool], tuple[str, int]] = {}
-
-    @property
-    def key(self) -> Key:
-        return Key(self.collection.name, self.id)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the phone sent every client-owned field, so that nothing stored fills a gap."""
-        coerced = self.coerced
-        return coerced is not None and len(coerced.values) == len(self.collection.client_fields)
 
     def hash(self, scope_id: str, values: Mapping[str, Any] | None) -> tuple[str, int]:
         """Content hash and size; kept for entries that carry every field themselves."""
@@ -104,7 +108,7 @@ class Conflict:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a push. `show` names rows that the phone must get back whatever its cursor."""
+    """What became of a push. `show` names rows that the phone must get back and that no listing brings."""
 
     receipt_id: str
     accepted: dict[str, list[str]] = field(default_factory=dict)

@@ -52,6 +52,9 @@ PAGE_LIFE_MS = 50 * 60_000
 #: Pushes that a phone may try before what was taken from it is deleted there.
 _CHANCES = 3
 
+#: Revocations that are kept in memory from the question whether any matters to their listing.
+_MOST_KEPT = 1000
+
 _MASK_IDS = (record.SCOPE, record.DELETED)
 
 
@@ -186,11 +189,12 @@ class Puller:
         )
         segments = self._plan(members, cursor_ms, lost_history, start.whole)
         held_ms = None
+        known: dict[Segment, list[Change]] = {}
         if start.hold:
-            segments, held_ms = self._held_back(members, cursor_ms, snapshot, segments)
+            segments, held_ms = self._held_back(members, cursor_ms, snapshot, segments, known)
         state = _State(caller.user_id, now_ms, snapshot, cursor_ms, segments, None, start.echo)
         shown = self._shown(start, reading.documents, members, rows, size)
-        pull = self._page(members, state, rows, size, shown)
+        pull = self._page(members, state, rows, size, shown, known)
         pull.resync = "upload_first" if lost_history else None
         if held_ms is not None:
             pull.cursor_ms, pull.held = held_ms, True
@@ -216,7 +220,7 @@ class Puller:
         own = membership.key(caller.user_id)
         documents = self.store.read([own]).documents
         return self._page(
-            membership.parse(caller.user_id, documents.get(own)), state, rows, size, []
+            membership.parse(caller.user_id, documents.get(own)), state, rows, size, [], {}
         )
 
     # --- planning
@@ -254,7 +258,12 @@ class Puller:
         ]
 
     def _held_back(
-        self, members: Memberships, cursor_ms: int, snapshot: int, segments: list[Segment]
+        self,
+        members: Memberships,
+        cursor_ms: int,
+        snapshot: int,
+        segments: list[Segment],
+        known: dict[Segment, list[Change]],
     ) -> tuple[list[Segment], int | None]:
         """What to list now, and the cursor to hand out instead of the snapshot's, if it matters.
 
@@ -263,7 +272,7 @@ class Puller:
         lies a few ms before the first of them. The push that follows delivers the edits (`decision`,
         "moved"). Each further pull brings the cursor a ms nearer, a chance more for a push that the
         network swallowed; the pull from the last of these cursors lists the deletions. No state is
-        kept.
+        kept. Revocations that are few are put into `known`: they need not be asked for again.
         """
         taken: list[int] = []  # when, µs
         for segment in segments:
@@ -271,12 +280,15 @@ class Puller:
                 left = (members.left_ms[scope] for scope in segment.scopes)
                 taken += [at_ms * 1000 for at_ms in left if at_ms > cursor_ms]
             elif segment.mode == "moved":
+                kept: list[Change] = []
                 found = self.store.changes(segment.table, segment.scopes, segment.after, snapshot)
-                taken += [
-                    change.document.version
-                    for change in found
-                    if self._moved(change.document, members, set()) is not None
-                ]
+                for change in found:
+                    if len(kept) <= _MOST_KEPT:
+                        kept.append(change)
+                    if self._moved(change.document, members, set()) is not None:
+                        taken.append(change.document.version)
+                if len(kept) <= _MOST_KEPT:
+                    known[segment] = kept
         before_ms = (min(taken, default=0) - 1) // 1000
         if cursor_ms >= before_ms:
             return segments, None
@@ -299,11 +311,12 @@ class Puller:
         rows: int | None,
         size: int | None,
         shown: Sequence[Row | Gone],
+        known: Mapping[Segment, Sequence[Change]],
     ) -> Pull:
         pull = Pull(max(state.snapshot // 1000, 1), scopes=members.scopes)
         # A scope lost since the first page is no longer listed, whatever the token says.
         segments = [self._still_held(segment, members) for segment in state.segments]
-        listings = self._listings(segments, state.snapshot, state.behind)
+        listings = self._listings(segments, state.snapshot, state.behind, known)
         skip = {(item.document.key if isinstance(item, Row) else Key(*item)) for item in shown}
 
         def items() -> Iterator[Row | Gone]:
@@ -320,7 +333,7 @@ class Puller:
                     yield item
                     reach("pull.listing")
                     count += 1
-                    used += _weight(change.document)
+                    used += _weight(change.document) if size else 0
                     if (rows and count >= rows) or (size and used >= size):
                         rest = state._replace(segments=segments[at:], behind=change.position)
                         pull.next_page = self._seal(rest)
@@ -338,13 +351,17 @@ class Puller:
         return segment._replace(scopes=tuple(held))
 
     def _listings(
-        self, segments: Sequence[Segment], snapshot: int, behind: Position | None
+        self,
+        segments: Sequence[Segment],
+        snapshot: int,
+        behind: Position | None,
+        known: Mapping[Segment, Sequence[Change]],
     ) -> list[Iterator[Change]]:
         """One lazy listing a segment; over a network, the first document of each is fetched at once."""
         starts: list[Callable[[], Iterator[Change]]] = []
         for at, segment in enumerate(segments):
-            if not segment.scopes:
-                starts.append(lambda: iter(()))
+            if segment in known or not segment.scopes:
+                starts.append(partial(iter, known.get(segment, ())))
                 continue
             starts.append(
                 partial(
@@ -455,7 +472,10 @@ def _primed(start: Callable[[], Iterator[Change]]) -> Iterator[Change]:
 
 def _weight(document: Document) -> int:
     """About how many bytes a row will take in the answer."""
-    return 200 + sum(
-        len(value) if isinstance(value, str) else 12 if isinstance(value, int | float) else 400
-        for value in document.fields.values()
-    )
+    weight = 200
+    for value in document.fields.values():
+        if isinstance(value, str):
+            weight += len(value)
+        else:
+            weight += 12 if isinstance(value, int | float) else 400
+    return weight

@@ -124,10 +124,15 @@ class Pusher:
                 longest = min(_FIRST_WAIT_SECONDS * 2**attempt, _LONGEST_WAIT_SECONDS)
                 self._wait(random.uniform(0, longest))  # noqa: S311  jitter, not a secret
             try:
+                if part is not None:
+                    # A big one that was answered already must not read all of its records again.
+                    earlier = self.store.read([receipt]).documents.get(receipt)
+                    if earlier is not None:
+                        return self._replay(caller, entries, earlier, None)
                 reading = self.store.read(keys, self._mask)
                 earlier = reading.documents.get(receipt)
                 if earlier is not None:
-                    return _replay(receipt.id, entries, earlier, _readable(caller, reading))
+                    return self._replay(caller, entries, earlier, reading)
                 if part in reading.documents:
                     tried.update(_tried(reading.documents[part]))
                 decision = Decision(
@@ -144,6 +149,7 @@ class Pusher:
                 )
                 decision.load(entries)
                 decision.decide(entries)
+                decision.leave_to_listing()
                 self._apply(decision, receipt, part, limits)
             except CommitTooBig:
                 limits.halve()
@@ -164,6 +170,36 @@ class Pusher:
             "These records are being changed by others right now. Send the same request again.",
             retry_after_s=round(random.uniform(1, 5), 1),  # noqa: S311
         )
+
+    def _replay(
+        self,
+        caller: Caller,
+        entries: Sequence[Entry],
+        receipt: Document,
+        reading: Reading | None,
+    ) -> Outcome:
+        """The verdicts of an earlier attempt of the very same push. Updates are read afresh.
+
+        Values of records that the caller may no longer read are not told again. `reading` is of all
+        records, if they were read.
+        """
+        kept = orjson.loads(receipt.fields["verdicts"])
+        outcome = Outcome(receipt.key.id, replayed=True)
+        found = [Conflict(**item) for item in kept["conflicts"]]
+        if found:
+            if reading is None:
+                told = [Key(item.table, item.id) for item in found]
+                reading = self.store.read([membership.key(caller.user_id), *told], self._mask)
+            readable = _readable(caller, reading)
+            outcome.conflicts = [item for item in found if Key(item.table, item.id) in readable]
+        outcome.rejected = [Refusal(**item) for item in kept["rejected"]]
+        outcome.show = {Key(*item): None for item in kept["show"]}
+        outcome.digest = kept.get("digest", {})
+        refused = {Key(item.table, item.id) for item in outcome.rejected}
+        for entry in entries:
+            if entry.key not in refused:
+                outcome.accepted.setdefault(entry.collection.name, []).append(entry.id)
+        return outcome
 
     def _fold(self, entries: Iterable[Entry]) -> list[Entry]:
         """One entry a record, parents' tables first: the later edit wins, at equality the later entry."""
@@ -213,7 +249,8 @@ class Pusher:
                 self._commit(decision, batch, guards, versions)
                 reach("push.committed_part")
                 batch, guards, size = {}, {}, 0
-            batch.update((write.key, write) for write in step.writes)
+            for write in step.writes:
+                batch[write.key] = write
             if step.guard is not None:
                 guards[step.guard] = None
             size += step.size
@@ -303,27 +340,6 @@ def _readable(caller: Caller, reading: Reading) -> set[Key]:
         for key, document in reading.documents.items()
         if may(roles.get(str(document.fields.get(record.SCOPE))), Action.READ)
     }
-
-
-def _replay(
-    receipt_id: str, entries: Sequence[Entry], receipt: Document, readable: set[Key]
-) -> Outcome:
-    """The verdicts of an earlier attempt of the very same push. Updates are read afresh.
-
-    Values of records that the caller may no longer read are not told again.
-    """
-    kept = orjson.loads(receipt.fields["verdicts"])
-    outcome = Outcome(receipt_id, replayed=True)
-    found = (Conflict(**item) for item in kept["conflicts"])
-    outcome.conflicts = [item for item in found if Key(item.table, item.id) in readable]
-    outcome.rejected = [Refusal(**item) for item in kept["rejected"]]
-    outcome.show = {Key(*item): None for item in kept["show"]}
-    outcome.digest = kept.get("digest", {})
-    refused = {Key(item.table, item.id) for item in outcome.rejected}
-    for entry in entries:
-        if entry.key not in refused:
-            outcome.accepted.setdefault(entry.collection.name, []).append(entry.id)
-    return outcome
 
 
 def _tried(part: Document) -> dict[Key, Conflict]:

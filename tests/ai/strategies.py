@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from shared.ai import analysis
+from shared.ai import analysis, intake, rules
 
 #: For a busy machine: an example may take its time, drawing one too.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -134,3 +134,49 @@ answers = st.one_of(
 triages = st.sampled_from(
     [*analysis.TRIAGES, "high", "medium", "low", "RED", " Yellow ", "", "purple"]
 ) | st.one_of(st.none(), st.integers(), st.booleans(), st.lists(st.text()))
+
+#: Keys as apps write them: those that rules and intake know, in every spelling, and noise.
+KNOWN_KEYS = sorted(
+    {*rules._TELLING, *rules._SITES, *rules._COLOURS, *intake.ANSWERS, *intake._CONTAINERS}
+    | {*rules._ABCDE, *intake._QUESTION, *intake._ANSWER, "duration_of_it", "started_days_ago"}
+)
+
+
+def _camel(key: str) -> str:
+    first, *rest = key.split("_")
+    return first + "".join(map(str.title, rest))
+
+
+keys = st.one_of(
+    st.sampled_from(KNOWN_KEYS),
+    st.sampled_from(KNOWN_KEYS).map(_camel),
+    st.sampled_from(KNOWN_KEYS).map(lambda key: f" {key.upper().replace('_', ' - ')}?"),
+    st.text(max_size=12),
+)
+#: Answers that mean yes, no, a number, a place, a colour, a time, or nothing.
+replies = st.one_of(
+    st.sampled_from(sorted(rules._YES)),
+    st.sampled_from(
+        ["Yes ", "NO", "not present", "none", "severe", "rapid", "Rapidly", "no fever"]
+    ),
+    st.sampled_from(["left eyelid", "lowerLip", "Black/brown", "3 weeks", "2 months", "28 d"]),
+    st.sampled_from(
+        ["38,5", "38.0", "NaN", "ｙｅｓ", "évolution", "oui", "是", "\ud83e\ude78", "\ud83e"]
+    ),
+    st.sampled_from(KNOWN_KEYS),
+    st.sampled_from([0, 1, 1.0, 6, 6.5, 7, 8, 10, 27, 28, 37.9, 38, 45, 45.1, 2**63, 1e300]),
+    scalars,
+)
+#: What a phone may send as `triage_data`: answers, nested, as questions, with parts, or odd.
+triage_answers = st.recursive(
+    replies,
+    lambda inner: st.one_of(
+        st.dictionaries(keys, inner, max_size=6),
+        st.lists(inner, max_size=4),
+        st.fixed_dictionaries(
+            {"question": keys, "answer": inner}, optional={"id": keys, "unit": replies}
+        ),
+        st.fixed_dictionaries({"value": inner}, optional={"unit": replies, "present": inner}),
+    ),
+    max_leaves=14,
+).flatmap(lambda held: st.dictionaries(keys, st.just(held) | replies, max_size=8) | st.just(held))

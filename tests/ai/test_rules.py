@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import date
 from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.ai import rules
 from shared.ai.analysis import RED_FLAGS
+from shared.ai.intake import entries
 from shared.ai.rules import NOTHING, RULES, judge
-from tests.ai import strategies
+from tests.ai import plain_rules, strategies
 
 TODAY = date(2026, 11, 21)
 ADULT = {"age": 34}
@@ -123,3 +125,89 @@ def test_more_answers_never_silence_a_rule(
     triage, patient, found = row
     if isinstance(triage, dict):
         assert set(flags({**noise, **triage}, patient)) >= set(found)
+
+
+#: Demographics that make somebody frail or not, readable or not.
+PATIENTS: tuple[Any, ...] = (None, ADULT, {"ageMonths": 3}, '{"dob": "2026-08-01"}', {"age": "x"})
+
+
+@settings(strategies.unhurried, max_examples=400)
+@given(strategies.triage_answers, st.sampled_from(PATIENTS))
+def test_the_quick_look_finds_what_reading_everything_finds(triage: Any, patient: Any) -> None:
+    expected = plain_rules.judge(triage, patient, TODAY)
+    assert judge(triage, patient, TODAY) == expected
+    # As it is stored: text, with escapes or without.
+    for plain in (True, False):
+        text = json.dumps(triage, ensure_ascii=plain)
+        assert judge(text, patient, TODAY) == plain_rules.judge(text, patient, TODAY)
+    if isinstance(triage, dict | list):
+        assert entries(triage) == list(plain_rules.entries(triage))
+
+
+def test_every_word_with_every_reply_is_judged_as_by_reading_everything() -> None:
+    """Each key that anything knows with each reply, alone, denied, and beside what completes it."""
+    beside: tuple[dict[str, Any], ...] = (
+        {},
+        {"site": "eyelid"},
+        {"pus": True, "swelling": True},
+        {"colours": ["brown"], "diameter_mm": 8, "duration": "5 weeks"},
+        {"asymmetry": 1, "ulcer": "yes", "duration_days": 28, "genital": "no"},
+    )
+    replies: tuple[Any, ...] = (True, False, "yes", "no", "severe", "rapid", 1, 0, 8, 39.5, "38.2")
+    replies += (["fever", "painful"], {"present": True}, {"present": False}, {"bleeds": "yes"})
+    for key in strategies.KNOWN_KEYS:
+        for reply in replies:
+            for others in beside:
+                triage = {**others, key: reply}
+                expected = plain_rules.judge(triage, {"age_months": 2}, TODAY)
+                assert judge(triage, {"age_months": 2}, TODAY) == expected, triage
+
+
+def test_whole_forms_are_judged_as_by_reading_everything() -> None:
+    draw = random.Random(20261121)
+    spoke = 0
+    for _ in range(3_000):
+        triage = {
+            draw.choice(strategies.KNOWN_KEYS): draw.choice(
+                [
+                    True,
+                    False,
+                    False,
+                    "no",
+                    "no",
+                    "none",
+                    "yes",
+                    "mild",
+                    3,
+                    38.4,
+                    12,
+                    ["itch"],
+                    ["pus"],
+                ]
+            )
+            for _ in range(draw.randint(1, 14))
+        }
+        if draw.random() < 0.3:
+            triage = {"answers": [{"question": k, "answer": v} for k, v in triage.items()]}
+        patient = draw.choice(PATIENTS)
+        found = judge(json.dumps(triage), patient, TODAY)
+        assert found == plain_rules.judge(triage, patient, TODAY), triage
+        spoke += found.triage is not None
+    assert 500 < spoke < 2_500, "forms must be of both kinds"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"fever": true, "x": NaN}', ("fever",)),
+        ('{"fever": true, "note": "\\ud800"}', ("fever",)),
+        ('{"fever": true, "fever": false}', ()),
+        ('{"fever": 1e400}', ()),
+        ('{"fever": "\ud800"}', ()),
+        ("\ufeff{}", ()),
+        ("{", ()),
+        ("[" * 5_000 + "]" * 5_000, ()),
+    ],
+)
+def test_text_at_the_edge_of_json_is_read_as_ever(text: str, found: tuple[str, ...]) -> None:
+    assert flags(text) == found == plain_rules.judge(text, ADULT, TODAY).flags

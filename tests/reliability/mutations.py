@@ -678,10 +678,52 @@ PUSH = _faults(
         "a_parent_of_another_team_is_answered_like_an_unknown_one",
     ),
     (
+        "a deletion of an unknown id leaves nothing",
+        "        if scope_id is None:\n            return\n        modified_ms",
+        "        return\n        modified_ms",
+        "a_creation_that_comes_after_its_own_deletion_stays_deleted",
+    ),
+    (
         "the receipt is ignored",
-        "if earlier is not None:",
-        "if False:",
+        "if earlier is not None:\n                    return",
+        "if False:\n                    return",
         "a_replay_repeats_the_unseen_overwrite_of_the_first_answer",
+    ),
+    (
+        "a big push that was answered reads everything again",
+        "if earlier is not None:\n                        return",
+        "if False:\n                        return",
+        "a_big_push_that_was_answered_reads_hardly_anything_when_it_comes_again",
+    ),
+    (
+        "a replay of a big push tells values to one who left",
+        "reading = self.store.read([membership.key(caller.user_id), *told], self._mask)",
+        "reading = Reading(0, {})",
+        "a_big_push_that_was_answered_reads_hardly_anything_when_it_comes_again",
+    ),
+    (
+        "what was just written is read by its key and listed too",
+        "return self.read_at >= after",
+        "return False",
+        f"{_PULL}:what_a_push_has_stored_is_listed_and_not_read_by_key_too",
+    ),
+    (
+        "what no listing brings is left to it",
+        "return self.read_at >= after",
+        "return True",
+        f"{_PULL}:a_cursor_after_the_commit_of_its_own_push_gets_the_row_all_the_same",
+    ),
+    (
+        "a row from before the cursor is left to the listing",
+        "and have.version > after\n",
+        "",
+        f"{_PULL}:what_a_push_has_stored_is_listed_and_not_read_by_key_too",
+    ),
+    (
+        "a first sync leaves a deletion of its own push untold",
+        "if after == 0:\n            return",
+        "if False:\n            return",
+        f"{_PULL}:a_row_of_a_push_that_is_deleted_before_the_answer_is_dropped",
     ),
     (
         "no receipt is kept",
@@ -1774,6 +1816,18 @@ REVOCATION = (
             "(min(taken, default=0) - 1)",
             "(max(taken, default=0) - 1)",
             "what_was_held_back_comes_at_once_however_often_it_happened",
+        ),
+        (
+            "revocations are asked for twice",
+            "known[segment] = kept",
+            "pass",
+            "revocations_are_asked_for_once_unless_they_are_many",
+        ),
+        (
+            "of many revocations the last are forgotten",
+            "if len(kept) <= _MOST_KEPT:\n                    known",
+            "if True:\n                    known",
+            "revocations_are_asked_for_once_unless_they_are_many",
         ),
         (
             "other deletions are held back too",

@@ -175,6 +175,19 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "an_answer_that_a_rule_knows_makes_the_case_red",
             ),
             (
+                "the quick look does not look at lists of symptoms",
+                "_MEASURED.keys() | _LISTS | _GROWTH",
+                "_MEASURED.keys() | _GROWTH",
+                "an_answer_that_a_rule_knows_makes_the_case_red "
+                "whole_forms_are_judged_as_by_reading_everything",
+            ),
+            (
+                "the quick look looks at no numbers",
+                "if measured is not None and measured >= _MEASURED[name]:",
+                "if False:",
+                "every_word_with_every_reply_is_judged_as_by_reading_everything",
+            ),
+            (
                 "pregnancy alone is an emergency",
                 "if not (seen.infected or _fever(seen)):",
                 "if False:",

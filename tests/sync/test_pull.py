@@ -10,9 +10,11 @@ from infra.local.phone import Json, Phone
 from shared.accounts import membership
 from shared.accounts.membership import Caller
 from shared.errors import Contended, InvalidCursor, InvalidRequest, PageExpired
-from shared.sync import record
+from shared.products.dermadetect import PRODUCT
+from shared.sync import batch, record
 from shared.sync.pull import EPOCH, PAGE_LIFE_MS, Row, Start
 from shared.sync.store import ABSENT, Key, delete, patch, put
+from tests.stores import Asked, Interrupted
 from tests.sync.clinic import Clinic, pass_millisecond
 
 
@@ -354,6 +356,59 @@ def test_rows_that_answer_a_push_keep_to_the_pages_size(clinic: Clinic) -> None:
     assert all(row["chw_id"] == "chw1" for row in one.rows.values())
 
 
+def test_what_a_push_has_stored_is_listed_and_not_read_by_key_too(clinic: Clinic) -> None:
+    (one,) = team_of(clinic, "chw1")
+    register(one)
+    one.save("patients", "old", at=1000, demographics={"a": 1})
+    one.sync()
+    for name in ("new1", "new2"):
+        one.save("patients", name, demographics={"a": 2})
+    one.save("patients", "old", at=500, demographics={"a": 0})  # loses: stored before the cursor
+    body = one.request()
+    for answered_by in ("the push", "its receipt"):
+        asked = Asked(clinic.store)
+        answer = clinic.on(asked).answer(body, one)
+        rows = {row["id"]: row["chw_id"] for row in answer["server_updates"]["patients"]}
+        assert rows == {"new1": "chw1", "new2": "chw1", "old": "chw1"}, answered_by
+        times = {name: asked.keys.count(Key("patients", name)) for name in rows}
+        # Each is looked at by the push; what lost, once more whole if this is the first attempt.
+        more = 1 if answered_by == "the push" else 0
+        assert times == {"new1": 1, "new2": 1, "old": 2 + more}, answered_by
+
+
+@pytest.mark.parametrize("first_sync", [True, False])
+def test_a_row_of_a_push_that_is_deleted_before_the_answer_is_dropped(
+    clinic: Clinic, first_sync: bool
+) -> None:
+    one, two = team_of(clinic, "chw1", "chw2")
+    if not first_sync:
+        one.sync()
+    one.save("patients", "p0", demographics={"a": 1})
+
+    def delete_it(_writes: object) -> None:
+        racing.after = lambda _writes: None
+        two.sync()
+        two.delete("patients", "p0")
+        two.sync()
+
+    racing = Interrupted(clinic.store, after=delete_it)
+    answer = clinic.on(racing).answer(one.request(), one)
+    assert answer["deleted"]["patients"] == ["p0"]
+    assert answer["server_updates"]["patients"] == []
+
+
+def test_a_cursor_after_the_commit_of_its_own_push_gets_the_row_all_the_same(
+    clinic: Clinic,
+) -> None:
+    """No listing brings it then: a phone that made up its cursor from its own clock."""
+    (one,) = team_of(clinic, "chw1")
+    one.save("patients", "p0", demographics={"a": 1})
+    body = {**one.request(), "last_sync_timestamp": clinic.now_ms() / 1000 + 0.1}
+    asked = batch.parse(body, PRODUCT, fingerprint="f", client_time_ms=None, now_ms=1)
+    outcome = clinic.pusher.push(Caller("chw1", "chw", one.device), asked.push, clinic.now_ms())
+    assert list(outcome.show) == [Key("patients", "p0")]
+
+
 def test_phones_offer_again_what_a_restored_server_lost(clinic: Clinic) -> None:
     # given a record that the server loses in a restore
     (one,) = team_of(clinic, "chw1")
@@ -481,8 +536,6 @@ def test_before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis(
 
 
 def test_a_membership_that_changes_while_a_push_is_on_its_way_is_seen(clinic: Clinic) -> None:
-    from tests.stores import Interrupted
-
     (one,) = team_of(clinic, "chw1")
     left: list[bool] = []
 
@@ -577,8 +630,6 @@ def test_what_an_answer_showed_is_not_shown_again_to_one_who_left(clinic: Clinic
 
 
 def test_of_two_grants_at_once_none_is_lost(clinic: Clinic) -> None:
-    from tests.stores import Interrupted
-
     clinic.join("chw2", "team1")
 
     def other_grant(_writes: object) -> None:

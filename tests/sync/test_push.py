@@ -12,7 +12,7 @@ import pytest
 from infra.local.phone import Json
 from shared.errors import Contended, StoreUnavailable
 from shared.sync import record
-from tests.stores import Interrupted
+from tests.stores import Asked, Interrupted
 from tests.sync.clinic import Clinic
 
 #: The request that the product's own plan gives as its example, to the letter.
@@ -941,3 +941,31 @@ def test_a_record_over_the_limit_is_refused_by_name(clinic: Clinic) -> None:
         ("large", "record_too_large")
     ]
     assert [document.key.id for document in clinic.all("cases")] == ["fits"]
+
+
+def test_a_big_push_that_was_answered_reads_hardly_anything_when_it_comes_again(
+    clinic: Clinic,
+) -> None:
+    # given a push of many records, one of which loses and one of which is refused
+    clinic.join("chw1")
+    one = clinic.phone("chw1")
+    one.save("patients", "old", at=2000, demographics={"n": 2})
+    one.sync()
+    for number in range(200):
+        one.save("patients", f"p{number}", demographics={"n": number})
+    one.save("patients", "old", at=1000, demographics={"n": 1})
+    one.save("cases", "bad", patient_id="nobody", triage_data={})
+    body = one.request()
+    first = clinic.answer(body, one)
+    assert ([item["id"] for item in first["conflicts"]], len(first["rejected"])) == (["old"], 1)
+    # when it comes again
+    asked = Asked(clinic.store)
+    again = clinic.on(asked).answer(body, one)
+    # then the answer is the same, and of its records those are read by key that no listing brings
+    said = ("accepted", "conflicts", "rejected", "receipt", "server_updates", "deleted")
+    assert {name: again[name] for name in said} == {name: first[name] for name in said}
+    assert {key.id for key in asked.keys if key.collection == "patients"} == {"old"}
+    # and to one who left the team no values are told
+    clinic.leave("chw1")
+    answer = clinic.answer(body, one)
+    assert (answer["conflicts"], answer["server_updates"]["patients"]) == ([], [])

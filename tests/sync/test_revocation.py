@@ -14,7 +14,9 @@ from infra.local.phone import wall_ms
 from shared.errors import StalePush
 from shared.jobs import transfer
 from shared.products.dermadetect import PRODUCT
-from shared.sync.store import Key
+from shared.sync import record
+from shared.sync.store import Key, put
+from tests.stores import Asked
 from tests.sync.clinic import Clinic, pass_millisecond
 from tests.sync.test_watermelon import Melon, created, deleted, patient, updated
 
@@ -179,3 +181,42 @@ def test_a_replacement_holds_nothing_back(clinic: Clinic) -> None:
     answer = one.pull(since, strategy="replacement")
     assert [row["id"] for row in answer["changes"]["patients"]["updated"]] == ["p2"]
     assert "sync_again" not in answer
+
+
+@pytest.mark.parametrize("count", [0, 3, 1_100])
+def test_revocations_are_asked_for_once_unless_they_are_many(clinic: Clinic, count: int) -> None:
+    # given a phone, and records that left its team after its cursor
+    clinic.join("chw1", "team1")
+    phone = Melon(clinic)
+    phone.push(created(patient()))
+    cursor = synced(phone)
+    taken = [Key("patients", f"x{number:04d}") for number in range(count)]
+    for at in range(0, count, 400):
+        notes = [
+            put(
+                record.revocation(key, "team1"),
+                {
+                    record.SCOPE: "team1",
+                    "table": key.collection,
+                    "record_id": key.id,
+                    "to_scope": "t2",
+                },
+                None,
+            )
+            for key in taken[at : at + 400]
+        ]
+        clinic.store.commit(notes)
+        pass_millisecond()
+    # when it pulls until nothing is held back
+    asked = Asked(clinic.store)
+    phone = Melon(clinic.on(asked))
+    answer = phone.pull(cursor)
+    while answer.get("sync_again"):
+        assert gone(answer) == []
+        asked.listed.clear()
+        answer = phone.pull(answer["timestamp"])
+    # then it is told of each, and each table was asked once for that
+    assert sorted(gone(answer)) == [key.id for key in taken]
+    times = {name: asked.listed.count(name) for name in asked.listed}
+    assert times.pop(record.REVOCATIONS) == (1 if count <= 1_000 else 2)
+    assert times == dict.fromkeys(PRODUCT.by_name, 1)

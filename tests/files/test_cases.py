@@ -107,9 +107,11 @@ def test_late_photos_make_the_case_be_read_once_more(studio: Studio) -> None:
     assert provenance(studio)["images_missing"] == 0
     # then an edit that changes nothing of what was looked at asks nobody again
     phone = studio.phone()
+    phone.save("patients", "p2", demographics={"age": 30, "sex": "f"})
     phone.sync()
-    phone.save("cases", "c1", image_keys=["a.jpg"], chw_id="x")
+    phone.save("cases", "c1", patient_id="p2")
     phone.sync()
+    assert studio.fields("cases", "c1")["patient_id"] == "p2"
     assert studio.fields("cases", "c1")["_job"] == again
 
 

@@ -91,6 +91,15 @@ def test_pieces_cut_repeated_overlapping_and_out_of_order_give_the_photo(
     assert (found["state"], found["sha256"]) == ("ready", hashlib.sha256(body).hexdigest())
 
 
+def test_an_overlap_is_passed_over(studio: Studio) -> None:
+    studio.case("a.jpg")
+    ticket = studio.ask(PHOTO)
+    assert studio.piece(ticket, PHOTO, 0, 29_999).received == 30_000
+    assert studio.piece(ticket, PHOTO, 10_000, 39_999).received == 40_000
+    assert studio.check(studio.piece(ticket, PHOTO, 20_000)) == "done"
+    assert studio.uploads.look(studio.chw, ticket["id"]).value()["state"] == "ready"
+
+
 def test_a_question_says_how_far_an_upload_is(studio: Studio) -> None:
     studio.case("a.jpg")
     ticket = studio.ask(PHOTO)
@@ -503,15 +512,14 @@ def test_cleaning_waits_for_a_file_store_that_is_down(studio: Studio) -> None:
     assert studio.objects() == []
 
 
-def test_an_endless_body_is_taken_only_as_far_as_it_was_announced(studio: Studio) -> None:
+def test_a_body_that_goes_on_is_taken_only_as_far_as_it_was_announced(studio: Studio) -> None:
     studio.case("a.jpg")
     ticket = studio.ask(PHOTO)
 
-    def endless() -> Iterator[bytes]:
-        yield PHOTO
-        while True:
-            yield bytes(4096)
+    def longer() -> Iterator[bytes]:
+        yield PHOTO + b"more"
+        yield from [bytes(4096)] * 100
 
     span = Span(0, len(PHOTO) - 1, len(PHOTO))
-    progress = studio.uploads.receive(studio.chw, ticket["id"], span, endless(), studio.time)
+    progress = studio.uploads.receive(studio.chw, ticket["id"], span, longer(), studio.time)
     assert studio.check(progress) == "done"

@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import pytest
@@ -339,7 +340,7 @@ def test_what_the_document_lets_people_send_is_answered_as_it_says(
     given_headers = {"Authorization": f"Bearer {token}"}
 
     def check(case: schemathesis.Case) -> None:
-        if any("\n" in str(value) for value in case.path_parameters.values()):
+        if any("\n" in unquote(str(value)) for value in case.path_parameters.values()):
             return  # the framework itself answers 404 to a path with a line break
         response = case.call(base_url=local.deployment.stack.url, headers=given_headers)
         case.validate_response(response, checks=CHECKS)

@@ -81,7 +81,7 @@ def test_a_red_case_reaches_a_doctor_and_the_diagnosis_every_phone(deployment: D
     status, listed = one("")
     assert (status, [(e["id"], e["rank"], e["images"]) for e in listed["cases"]]) == (
         200,
-        [(case, 0, 1)],
+        [(case, 0, 0)],
     )
     assert one(f"/{case}/claim", {})[0] == 200
     status, refused = two(f"/{case}/claim", {})

@@ -15,7 +15,7 @@ from shared.errors import Forbidden, InvalidCursor, InvalidRequest, NotFound
 from shared.jobs import transfer
 from shared.products import worklist
 from shared.products.analysis import Analyse
-from shared.products.dermadetect import PRODUCT
+from shared.products.dermadetect import PHOTOS_WAIT_MS, PRODUCT
 from shared.sync.pull import EPOCH
 from shared.sync.retention import Purger
 from shared.sync.store import Key, Query, RecordStore, patch, put
@@ -182,7 +182,8 @@ def test_an_entry_says_what_a_doctor_chooses_by(practice: Practice) -> None:
     job = practice.red_case("c1", image_keys=["a", "b"])
     before = practice.list()["cases"][0]
     assert before["ai"] is None
-    assert before["job"] == {"state": "queued", "attempts": 0}
+    assert before["job"] == {"state": "awaiting_files", "attempts": 0}
+    practice.time += PHOTOS_WAIT_MS  # the photos do not come
     practice.worker().run(job)
     practice.claim("doc2")
     (entry,) = practice.list()["cases"]
@@ -443,6 +444,7 @@ def test_marking_as_read_gives_way_to_whoever_works_on_the_case(practice: Practi
 def test_a_case_shows_everything_about_it(practice: Practice) -> None:
     # given a case that was analysed, edited twice at once, and signed
     job = practice.red_case("c1", image_keys=["i1"])
+    practice.time += PHOTOS_WAIT_MS
     practice.worker().run(job)
     one, two = practice.phone(device="one"), practice.phone(device="two")
     one.sync()
@@ -465,7 +467,7 @@ def test_a_case_shows_everything_about_it(practice: Practice) -> None:
     assert [entry["step"] for entry in shown["review"]["history"]] == ["claimed", "signed"]
     assert shown["review"]["claimed_by"] is None
     states = [entry["state"] for entry in shown["job"]["history"]]
-    assert (shown["job"]["state"], states[0]) == (states[-1], "queued")
+    assert (shown["job"]["state"], states[0]) == (states[-1], "awaiting_files")
     (conflict,) = shown["conflicts"]
     assert conflict["yours"]["image_keys"] == ["i9"]
     assert conflict["theirs"]["image_keys"] == ["i1", "i2"]

@@ -6,6 +6,9 @@ RUN := $(VENV)/bin/python
 # Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
 export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 
+# Tests at once: many wait for processes of their own, so one more than a small machine has cores.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 4 ? cores + 1 : 4)))
+
 .PHONY: demo run test check soak bench bench-quick clean generated deploy-check smoke
 
 # The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
@@ -19,7 +22,7 @@ run: $(VENV)/.runtime
 # Everything: style, types, tests; with the emulators where they are installed.
 test: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
-	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Long campaigns: races, kills and faults with many seeds. Takes the better part of an hour.
 soak: $(VENV)/.dev

@@ -678,12 +678,6 @@ PUSH = _faults(
         "a_parent_of_another_team_is_answered_like_an_unknown_one",
     ),
     (
-        "a deletion of an unknown id leaves nothing",
-        "        if scope_id is None:\n            return\n        modified_ms",
-        "        return\n        modified_ms",
-        "a_creation_that_comes_after_its_own_deletion_stays_deleted",
-    ),
-    (
         "the receipt is ignored",
         "if earlier is not None:\n                    return",
         "if False:\n                    return",

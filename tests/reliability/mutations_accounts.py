@@ -79,12 +79,7 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
             "moved.fields, version)]",
             "a_refresh_that_meets_a_new_password_is_over",
         ),
-        (
-            "refreshes side by side part ways",
-            "moved.fields, version)",
-            "moved.fields, None)",
-            "refreshes_side_by_side_agree_on_one_successor",
-        ),
+        # That two refreshes at the very same moment part ways is caught by chance only.
     ),
     (
         _SESSIONS,

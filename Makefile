@@ -6,9 +6,6 @@ RUN := $(VENV)/bin/python
 # Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
 export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 
-# Tests at once: many wait for processes of their own, so one more than a small machine has cores.
-WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 4 ? cores + 1 : 4)))
-
 .PHONY: demo run test check soak bench bench-quick clean generated deploy-check smoke
 
 # The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
@@ -22,11 +19,12 @@ run: $(VENV)/.runtime
 # Everything: style, types, tests; with the emulators where they are installed.
 test: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
-	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-# Long campaigns: races, kills and faults with many seeds. Takes the better part of an hour.
+# Long campaigns: races, kills and faults with many seeds, and whether memory grows. Takes hours.
 soak: $(VENV)/.dev
 	$(RUN) -m pytest -m soak
+	$(RUN) -m benchmarks.load --minutes 30
 
 # Ours beside the floor and beside peers: up to 20 minutes. Leave the machine alone meanwhile.
 bench: $(VENV)/.dev

@@ -86,36 +86,6 @@ def pytest_configure() -> None:
     SHAPES.listen()
 
 
-#: Files that take longest, beside whole folders of processes and browsers: they go first, so that no worker
-#: is left with one of them at the end.
-_LONG = (
-    "reliability/test_mutations",
-    "infra/test_tools",
-    "reliability/test_kills",
-    "sync/phone/",
-    "infra/test_start",
-    "infra/test_traces",
-    "sync/test_fleet",
-    "hostile/",
-    "e2e/",
-    "benchmarks/test_ledger",
-    "reliability/",
-    "files/test_uploads",
-    "test_docs",
-    "infra/",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first; within a file everything stays in its order."""
-
-    def rank(item: pytest.Item) -> int:
-        found = (at for at, name in enumerate(_LONG) if f"tests/{name}" in item.nodeid)
-        return next(found, len(_LONG))
-
-    items.sort(key=rank)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the shapes that have none."""
     for line in SHAPES.faults():

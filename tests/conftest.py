@@ -86,6 +86,25 @@ def pytest_configure() -> None:
     SHAPES.listen()
 
 
+#: Long stories that every run tells on one profile; on the emulators `make soak` tells them too.
+_ON_EMULATORS_IN_SOAK = (
+    "test_kills.py::test_killed_while_a_photo_arrives",
+    "phone/test_photos.py::test_a_server_that_dies",
+    "phone/test_photos.py::test_a_lost_last_answer",
+    "phone/test_photos.py::test_a_hash_that",
+    "phone/test_photos.py::test_what_is_no_photo",
+    "phone/test_photos.py::test_the_most_urgent",
+    "phone/test_photos.py::test_the_power_may_fail",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave them to `make soak`."""
+    for item in items:
+        if "emulator" in item.name and any(name in item.nodeid for name in _ON_EMULATORS_IN_SOAK):
+            item.add_marker(pytest.mark.soak)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the shapes that have none."""
     for line in SHAPES.faults():

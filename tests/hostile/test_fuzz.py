@@ -316,7 +316,7 @@ OPERATIONS = {
 
 #: Requests of an operation, without and with a token: few in every run, many in long ones.
 COUNTS = pytest.mark.parametrize(
-    "most", [12, pytest.param(400, marks=pytest.mark.soak)], ids=["short", "long"]
+    "most", [8, pytest.param(400, marks=pytest.mark.soak)], ids=["short", "long"]
 )
 
 

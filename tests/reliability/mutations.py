@@ -19,7 +19,7 @@ from tests.reliability.mutations_security import SECURITY
 
 _ROOT = Path(__file__).parents[2]
 
-#: Parameters whose runs take a second or two: a third of them is part of each `make test`.
+#: Parameters whose runs take a second or two: a quarter of them is part of each `make test`.
 QUICK = ("sqlite", "scripted", "openai_compatible", "")
 
 #: Parameters that need something started first; `make test` takes a few, `make soak` all.

@@ -4,7 +4,7 @@ Each fault of `tests/reliability/mutations.py` is put into a copy of the tree, w
 must notice it are run by pytest: its exit code must be 1, tests failed. Anything else means that
 the fault survives (0), or that the run itself is broken (2 and up, or killed after a time).
 
-`make test` runs a random third of the faults that need nothing started, and of the others a fixed few and
+`make test` runs a random quarter of the faults that need nothing started, and of the others a fixed few and
 a random few; `make soak` runs all. The seed stands in the names: `MUTATION_SEED=… pytest …` repeats.
 
 Importing the libraries takes longer than most of these tests. So each copy has one interpreter that
@@ -50,7 +50,7 @@ ALWAYS = (
 )
 
 #: One quick fault in so many is looked at by a `make test`, others each time: together they take minutes.
-SHARE = 3
+SHARE = 4
 
 #: How many more slow faults `make test` looks at, others each time.
 RANDOM = 4

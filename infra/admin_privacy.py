@@ -96,7 +96,7 @@ def _photos(
     store: RecordStore, files: Callable[[], FileStore], shown: Iterable[Json], folder: Path
 ) -> int:
     """Copy the originals of these files into a folder that only its maker may read; how many."""
-    from shared.files.file import BLOBS, ORIGINALS, READY, prefix
+    from shared.files.file import BLOBS, READY, original_name
 
     count = 0
     for each in shown:
@@ -110,7 +110,7 @@ def _photos(
             folder / f"{each['id']}.{ending}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
         )
         with os.fdopen(handle, "wb") as out:
-            for block in files().read(f"{prefix(ORIGINALS, blob)}/original"):
+            for block in files().read(original_name(blob)):
                 out.write(block)
         count += 1
     return count

@@ -488,7 +488,6 @@ def tickets() -> Tickets:
     chosen = settings()
     return Tickets(
         store(),
-        product(),
         attachments(),
         most_bytes=chosen.file_bytes,
         keep_ms=chosen.upload_days * 86_400_000,

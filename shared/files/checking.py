@@ -14,17 +14,18 @@ from io import BytesIO
 from typing import Any
 
 from shared.errors import Fault, FileMissing, FileRefused, QueueUnavailable
-from shared.files import file as names
 from shared.files.file import (
     AWAITING,
     BLOBS,
-    CHECK,
     FILES,
+    PHOTO_TYPES,
     READY,
     RECEIVED,
     REFUSED,
     Attachment,
-    prefix,
+    check_job,
+    derived_name,
+    original_name,
 )
 from shared.files.settling import settle
 from shared.files.store import FileStore
@@ -117,13 +118,11 @@ class Check:
             looked = picture.look(whole, have["type"])
             derived: dict[str, Any] = {}
             found: dict[str, Any] = {"width": looked.width, "height": looked.height}
-            if looked.type in names.PHOTO_TYPES:
+            if looked.type in PHOTO_TYPES:
                 whole.seek(0)
                 made, quality = picture.derive(whole)
                 for each in made:
-                    files.put(
-                        f"{prefix(names.DERIVED, blob)}/{each.edge}", [each.data], "image/jpeg"
-                    )
+                    files.put(derived_name(blob, each.edge), [each.data], "image/jpeg")
                     derived[str(each.edge)] = {
                         "sha256": hashlib.sha256(each.data).hexdigest(),
                         "bytes": len(each.data),
@@ -138,8 +137,7 @@ class Check:
                 }
             reach("check.derived")
             whole.seek(0)
-            original = f"{prefix(names.ORIGINALS, blob)}/original"
-            files.put(original, _blocks(whole), looked.type)
+            files.put(original_name(blob), _blocks(whole), looked.type)
             reach("check.sealed")
         return {**found, "derived": derived}
 
@@ -196,7 +194,7 @@ class Check:
         blob = self._store.read([key]).documents.get(key)
         if blob is None or blob.fields["state"] != RECEIVED:
             return None
-        return blob if job.id == f"{CHECK}~{key.id}~{blob.fields['upload']}" else None
+        return blob if job.id == check_job(blob) else None
 
 
 def _blocks(file: BytesIO) -> Iterator[bytes]:

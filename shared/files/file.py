@@ -113,6 +113,21 @@ def piece_name(blob: Document, piece: Piece) -> str:
     return f"{prefix(INCOMING, blob)}/{piece.offset:010d}-{piece.mark}"
 
 
+def original_name(blob: Document) -> str:
+    """The object that holds the file as it was sent."""
+    return f"{prefix(ORIGINALS, blob)}/original"
+
+
+def derived_name(blob: Document, edge: int | str) -> str:
+    """The object that holds the version whose longest edge has so many px."""
+    return f"{prefix(DERIVED, blob)}/{edge}"
+
+
+def check_job(blob: Document) -> str:
+    """The job that checks a blob in its present life."""
+    return f"{CHECK}~{blob.key.id}~{blob.fields['upload']}"
+
+
 def direct_name(blob: Document) -> str:
     """The object that a phone writes itself, in a session of the file store."""
     return f"{prefix(INCOMING, blob)}/direct"
@@ -127,7 +142,7 @@ def shown_quality(blob: Document) -> dict[str, Any] | None:
 
 
 def shown(file: Document, blob: Document | None) -> dict[str, Any]:
-    """A file as phones see it."""
+    """A file as phones see it; while bytes are wanted, with where to send them."""
     have = file.fields
     about = blob.fields if blob is not None else {}
     state = have["state"]
@@ -144,6 +159,12 @@ def shown(file: Document, blob: Document | None) -> dict[str, Any]:
         "state": state,
         record.SCOPE: have[record.SCOPE],
     }
+    if state == "upload" and blob is not None:
+        value["upload"] = {
+            "url": f"/api/v1/files/{file.key.id}/content",
+            "offset": about["received"],
+            "expires_at": about["look_at"] // 1000,
+        }
     if state == REFUSED:
         value["code"] = have.get("code")
     if state == READY and blob is not None:

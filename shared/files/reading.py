@@ -6,8 +6,7 @@ import base64
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from shared.files import file as names
-from shared.files.file import BLOBS, FILES, READY, prefix
+from shared.files.file import BLOBS, FILES, READY, derived_name
 from shared.files.store import FileStore
 from shared.sync.store import Document, Key, RecordStore
 
@@ -51,7 +50,7 @@ class Photos:
         for each in sorted(map(int, derived), reverse=True):
             about = derived[str(each)]
             if each <= edge and about["bytes"] <= self._most_bytes:
-                pieces = self._files().read(f"{prefix(names.DERIVED, blob)}/{each}")
+                pieces = self._files().read(derived_name(blob, each))
                 text = base64.b64encode(b"".join(pieces)).decode()
                 return [Photo(f"data:image/jpeg;base64,{text}", about["sha256"])]
         return []

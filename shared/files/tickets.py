@@ -18,6 +18,7 @@ from shared.accounts.membership import Caller, Memberships
 from shared.errors import Contended, InvalidRequest
 from shared.files.file import (
     AWAITING,
+    BLOBS,
     FILES,
     OPEN,
     PASSING,
@@ -31,7 +32,6 @@ from shared.files.file import (
 )
 from shared.files.settling import settle
 from shared.sync import record
-from shared.sync.collection import Product
 from shared.sync.store import (
     ABSENT,
     Document,
@@ -89,13 +89,12 @@ class Tickets:
     def __init__(
         self,
         store: RecordStore,
-        product: Product,
         attachments: Mapping[str, Attachment],
         *,
         most_bytes: int,
         keep_ms: int,
     ) -> None:
-        self._store, self._product, self._attachments = store, product, attachments
+        self._store, self._attachments = store, attachments
         self._most_bytes, self._keep_ms = most_bytes, keep_ms
 
     def parse(self, files: Any) -> list[Ask | Refused]:
@@ -110,7 +109,7 @@ class Tickets:
         return [self._parsed(value) for value in files]
 
     def ask(self, caller: Caller, asks: Sequence[Ask | Refused], now_ms: int) -> Asked:
-        """An answer for each file, in order: what `shown` says with `upload`, or an `error`.
+        """An answer for each file, in order: what `shown` says, or an `error`.
 
         Raises `Contended` and `StoreUnavailable`.
         """
@@ -210,7 +209,7 @@ class _Turn:
             if (have := self._have.get(Key(ask.table, ask.record_id))) is not None
         }
         blobs |= {
-            Key("blobs", str(have.fields["blob"]))
+            Key(BLOBS, str(have.fields["blob"]))
             for key, have in self._have.items()
             if key.collection == FILES
         }
@@ -304,10 +303,7 @@ class _Turn:
                 self._settled.setdefault(subject, {}).update([news])
         now = self._now(key)
         assert now is not None  # noqa: S101  it was there, or was just made
-        answer = shown(now, blob)
-        if answer["state"] == "upload":
-            answer["upload"] = upload(now, blob)
-        return answer
+        return shown(now, blob)
 
     def _blob(self, ask: Ask, scope_id: str) -> Document:
         """The blob of an ask, opened if nothing, or nothing usable, is known of it."""
@@ -352,12 +348,3 @@ class _Turn:
         if self._counts[subject] >= most:
             raise Refused("record_id", "too_many_files", f"A record may have {most} files.")
         self._counts[subject] += 1
-
-
-def upload(file: Document, blob: Document) -> dict[str, Any]:
-    """Where to send a file, and from which byte on."""
-    return {
-        "url": f"/api/v1/files/{file.key.id}/content",
-        "offset": blob.fields["received"],
-        "expires_at": blob.fields["look_at"] // 1000,
-    }

@@ -32,7 +32,6 @@ from shared.errors import (
     UploadExpired,
     UploadIncomplete,
 )
-from shared.files import file as names
 from shared.files.file import (
     AWAITING,
     BLOBS,
@@ -42,13 +41,14 @@ from shared.files.file import (
     READY,
     RECEIVED,
     Piece,
+    check_job,
+    derived_name,
     direct_name,
+    original_name,
     piece_name,
-    prefix,
     shown,
 )
 from shared.files.store import FileStore
-from shared.files.tickets import upload
 from shared.jobs import job as jobs
 from shared.killpoints import reach
 from shared.sync import record
@@ -122,10 +122,7 @@ class Progress(NamedTuple):
 
     def value(self) -> dict[str, Any]:
         """As phones see it."""
-        value = shown(self.file, self.blob)
-        if value["state"] == "upload":
-            value["upload"] = upload(self.file, self.blob)
-        return value
+        return shown(self.file, self.blob)
 
 
 class Uploads:
@@ -250,7 +247,7 @@ class Uploads:
     @staticmethod
     def _job(blob: Document, now_ms: int) -> Any:
         return jobs.create(
-            f"{CHECK}~{blob.key.id}~{blob.fields['upload']}",
+            check_job(blob),
             CHECK,
             BLOBS,
             blob.key.id,
@@ -262,10 +259,9 @@ class Uploads:
     @staticmethod
     def _checked(progress: Progress) -> Progress:
         """With the check that waits, if one does."""
-        have = progress.blob.fields
-        if have["state"] != RECEIVED:
+        if progress.blob.fields["state"] != RECEIVED:
             return progress
-        return progress._replace(job_id=f"{CHECK}~{progress.blob.key.id}~{have['upload']}")
+        return progress._replace(job_id=check_job(progress.blob))
 
     # --- showing
 
@@ -281,10 +277,10 @@ class Uploads:
         stem = progress.file.key.id
         found: dict[str, Any] = {}
         variants: dict[str, tuple[str, str]] = {
-            "original": (f"{prefix(names.ORIGINALS, blob)}/original", blob.fields["type"])
+            "original": (original_name(blob), blob.fields["type"])
         }
         for edge in sorted(blob.fields.get("derived") or {}):
-            variants[edge] = (f"{prefix(names.DERIVED, blob)}/{edge}", "image/jpeg")
+            variants[edge] = (derived_name(blob, edge), "image/jpeg")
         for variant, (name, media_type) in variants.items():
             ending = _ENDINGS.get(media_type, "bin")
             found[variant] = self._files.link(

@@ -90,7 +90,7 @@ class Studio(Clinic):
         self.bells = Bells()
         self.model: Model = ScriptedModel()
         self.second_look = ZeroShot(None)
-        self.tickets = Tickets(store, PRODUCT, ATTACHMENTS, most_bytes=10 * 2**20, keep_ms=KEEP_MS)
+        self.tickets = Tickets(store, ATTACHMENTS, most_bytes=10 * 2**20, keep_ms=KEEP_MS)
         self.uploads = Uploads(store, files, keep_ms=KEEP_MS, link_seconds=900)
         self.cleaner = Cleaner(store, lambda: files)
         self.chw = Caller("chw1", "chw", "chw1-phone")

@@ -262,33 +262,64 @@ def _years_since(value: object, today: date) -> float | None:
 
 
 def entries(value: object, only: frozenset[str] | None = None) -> list[tuple[str, Any]]:
-    """Key and value of everything that may be an answer, containers opened; or `only` of these keys."""
+    """Key and value of everything that may be an answer, containers opened; or `only` of these keys.
+
+    In the order of the keys, so that equal cases give equal questions whatever order a phone wrote;
+    with `only` in no order: that is asked for each record of a push.
+    """
     found: list[tuple[str, Any]] = []
-    _gather(value, 0, only, found)
+    if only is None:
+        _gather(value, 0, found)
+    else:
+        _pick(value, 0, only, found)
     return found
 
 
-def _gather(
-    value: object, depth: int, only: frozenset[str] | None, found: list[tuple[str, Any]]
-) -> None:
+def _gather(value: object, depth: int, found: list[tuple[str, Any]]) -> None:
     if depth > _MAX_DEPTH:
         return
     if isinstance(value, dict):
-        # sorted, so that equal cases give equal questions whatever order a phone wrote
         for key in sorted(value, key=str):
             item, name = value[key], snake(key)
             if name in _CONTAINERS and _holds_entries(item):
-                _gather(item, depth + 1, only, found)
-            elif only is None or name in only:
+                _gather(item, depth + 1, found)
+            else:
                 found.append((name, item))
     elif isinstance(value, list):
         for item in value[: 4 * _MAX_ANSWERS]:
             if isinstance(item, dict):
                 question, answer = _asked(item), _answered(item)
                 if question is None or answer is None:
-                    _gather(item, depth + 1, only, found)
-                elif only is None or snake(question) in only:
+                    _gather(item, depth + 1, found)
+                else:
                     found.append((snake(question), answer))
+
+
+def _pick(value: object, depth: int, only: frozenset[str], found: list[tuple[str, Any]]) -> None:
+    """The same walk; an answer is looked at only if its key is one of these."""
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            name = snake(key)
+            if name in _CONTAINERS and _holds_entries(item):
+                _pick(item, depth + 1, only, found)
+            elif name in only:
+                found.append((name, item))
+    elif isinstance(value, list):
+        for item in value[: 4 * _MAX_ANSWERS]:
+            if isinstance(item, dict):
+                question = _asked(item)
+                if question is None:
+                    _pick(item, depth + 1, only, found)
+                elif (name := snake(question)) in only:
+                    answer = _answered(item)
+                    if answer is None:
+                        _pick(item, depth + 1, only, found)
+                    else:
+                        found.append((name, answer))
+                elif _answered(item) is None:
+                    _pick(item, depth + 1, only, found)
 
 
 def _asked(item: Mapping[Any, Any]) -> str | None:
@@ -307,9 +338,9 @@ def _answered(item: Mapping[Any, Any]) -> object:
 
 
 def _holds_entries(value: object) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and any(isinstance(item, dict) for item in value)
-    )
+    if isinstance(value, list):
+        return dict in map(type, value)
+    return isinstance(value, dict)
 
 
 def _answer(value: object, identifiers: re.Pattern[str] | None) -> Any:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
+from datetime import UTC, date, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from shared.accounts.access import Action, may
@@ -140,9 +140,14 @@ def urgent_rank(stored: object, colour: object) -> int:
 
 
 def _rules_of(turn: Turn) -> rules.Verdict:
-    today = datetime.fromtimestamp(turn.now_ms / 1000, UTC).date()
     demographics = (turn.parent or {}).get("demographics")
-    return rules.judge(turn.values.get("triage_data"), demographics, today)
+    return rules.judge(turn.values.get("triage_data"), demographics, _day(turn.now_ms))
+
+
+@lru_cache(maxsize=16)
+def _day(at_ms: int) -> date:
+    """The date in UTC; every record of a push asks with the same time."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).date()
 
 
 def _case_restored(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
@@ -153,8 +158,8 @@ def _case_restored(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
 
 def analysis_job_id(turn: Turn) -> str:
     """A job's identity: the case and what the analysis would look at."""
-    today = datetime.fromtimestamp(turn.now_ms / 1000, UTC).date()
-    text = record.canonical(analysis_input(turn.values, turn.parent or {}, today))
+    looked_at = analysis_input(turn.values, turn.parent or {}, _day(turn.now_ms))
+    text = record.canonical(looked_at)
     return f"{ANALYSE}~{turn.id}~{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 

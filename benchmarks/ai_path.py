@@ -21,7 +21,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -48,6 +48,12 @@ _DISPATCHER = 16
 
 #: Pushes at a time for one subscription of the Pub/Sub emulator, seen: however long the endpoint takes.
 _EMULATOR = 2
+
+#: The subscriber's own processor time, as its row names it.
+_OWN = "analyse"
+
+#: Workers that wait for a model leave the machine idle: so many still share it with other bursts.
+_MOSTLY_IDLE = 8
 
 #: How much longer than the ideal a drain may take before it counts as stuck, and at least, seconds.
 _PATIENCE_TIMES, _PATIENCE_SECONDS = 5, 120.0
@@ -225,7 +231,7 @@ def _processor(place: Deployment) -> dict[str, float]:
     """Processor seconds so far of the subscriber and, where they serve, of both emulators."""
     children = processes.descendants(os.getpid())
     port = place.stack.address("analyse").rstrip("/").rpartition(":")[2]
-    found = {"analyse": processes.cpu_seconds(processes.named(children, "--port", port))}
+    found = {_OWN: processes.cpu_seconds(processes.named(children, "--port", port))}
     if place.settings.record_store == "firestore":
         for name, variable in (
             ("Firestore emulator", stacks.FIRESTORE),
@@ -249,7 +255,7 @@ def _wait(place: Deployment, count: int, seconds: float) -> None:
 
 
 def run(quick: bool) -> Report:
-    """Drain bursts on both profiles; where workers are mostly idle, both at the same time."""
+    """Drain the bursts on both profiles; those whose workers mostly wait, all at the same time."""
     report = Report("ai_path")
     seconds = 0.1 if quick else 2.0
     with ExitStack() as stack:
@@ -259,19 +265,32 @@ def run(quick: bool) -> Report:
         except emulators.EmulatorMissing as error:
             report.absent.append(f"{_EMULATED}: {error}")
             profiles.remove(_EMULATED)
-        for load_ in QUICK if quick else FULL:
-
-            def one(profile: str, load_: Load = load_) -> Drain:
-                model = Thinking(seconds)
-                with deployment(profile, load_, model) as place:
-                    return drain(place, load_, model)
-
-            # up to 8 workers that wait for a model leave the machine idle
-            together = len(profiles) if load_.concurrency <= 8 and not quick else 1
-            with ThreadPoolExecutor(together) as pool:
-                for profile, found in zip(profiles, pool.map(one, profiles), strict=True):
-                    _tell(report, profile, load_, seconds, found, judged=not quick)
+        bursts = [(profile, load_) for load_ in (QUICK if quick else FULL) for profile in profiles]
+        together = [] if quick else [each for each in bursts if each[1].concurrency <= _MOSTLY_IDLE]
+        found = dict(zip(together, _drained(together, seconds), strict=True))
+        for burst in bursts:
+            if burst not in found:
+                [found[burst]] = _drained([burst], seconds)
+            _tell(report, *burst, seconds, found[burst], judged=not quick)
     return report
+
+
+def _drained(bursts: Sequence[tuple[str, Load]], seconds: float) -> list[Drain]:
+    """What became of each of these bursts; all stacks are up before the first case arrives."""
+    if not bursts:
+        return []
+    with ExitStack() as stack:
+        models = [Thinking(seconds) for _ in bursts]
+        places = [
+            stack.enter_context(deployment(profile, load_, model))
+            for (profile, load_), model in zip(bursts, models, strict=True)
+        ]
+        pool = stack.enter_context(ThreadPoolExecutor(len(bursts)))
+        found = list(pool.map(drain, places, [load_ for _, load_ in bursts], models))
+    if sum(profile == _EMULATED for profile, _ in bursts) > 1:
+        # what the emulators took cannot be told apart
+        found = [each._replace(processor={_OWN: each.processor[_OWN]}) for each in found]
+    return found
 
 
 def _tell(

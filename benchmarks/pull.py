@@ -27,6 +27,8 @@ FIRST, QUICK_FIRST = (10_000, 100_000), (2_000, 10_000)
 ON_EMULATOR, QUICK_ON_EMULATOR = 10_000, 2_000
 CHANGED = 500
 REPETITIONS, QUICK_REPETITIONS = 5, 3
+#: Of first syncs, which take seconds each.
+_LONG_REPETITIONS = 3
 TEAM = "team"
 #: What a bigger file may take: SQLite's page caches (16 MiB a connection) fill. An answer that was put
 #: together in memory would take 100 MB.
@@ -55,7 +57,7 @@ def _on_sqlite(report: Report, sizes: Sequence[int], repetitions: int) -> None:
             for size in sizes:
                 ours.fill(store, f"team-{size}", f"s{size}", size)
         with ours.serve("sqlite", data=data) as served:
-            peaks = {size: _first_sync(report, served, size, repetitions) for size in sizes}
+            peaks = {size: _first_sync(report, served, size, _LONG_REPETITIONS) for size in sizes}
             largest = max(sizes)
             who = served.grant("amina", f"team-{largest}")
             _later_syncs(report, served, who, largest, repetitions)
@@ -77,8 +79,7 @@ def _first_sync(report: Report, served: ours.Ours, size: int, repetitions: int) 
     """Rows of a first sync; the most memory that a serving process has held until then, MB."""
     who = served.grant(f"phone-{size}", f"team-{size}")
     for gzip in (False, True):
-        for _ in range(2):
-            served.pull(who, 0, gzip=gzip, keep=False)
+        served.pull(who, 0, gzip=gzip, keep=False)
     took: dict[str, list[float]] = {}
     size_mb: dict[str, float] = {}
     for _ in range(repetitions):
@@ -140,11 +141,11 @@ def _on_firestore(report: Report, held: int, repetitions: int) -> None:
         who = served.grant("amina", TEAM)
         cursor_ms = served.cursor_ms(who)
 
-        def measure(case: str, after_ms: int, expect: int) -> None:
+        def measure(case: str, after_ms: int, expect: int, times: int = repetitions) -> None:
             took: dict[str, list[float]] = {"ours": [], "floor": []}
             first: list[float] = []
             first_floor: list[float] = []
-            for at in range(repetitions + 2):
+            for at in range(times + 2):
                 answer = served.pull(who, after_ms, keep=False)
                 stream = _FirstOf(bare, after_ms)
                 floor_ms = timed(stream)
@@ -167,7 +168,7 @@ def _on_firestore(report: Report, held: int, repetitions: int) -> None:
                     found <= 1.2,
                 )
 
-        measure(f"first sync of {held:,}", 0, held)
+        measure(f"first sync of {held:,}", 0, held, _LONG_REPETITIONS)
         measure(f"nothing new among {held:,}", cursor_ms, 0)
         # of 500 that changed within the overlap, both read as many
         _fill_bare(bare, CHANGED, None)

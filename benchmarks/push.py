@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import orjson
 
@@ -26,12 +27,15 @@ from shared.accounts.membership import Caller
 from shared.adapters.sqlite import SqliteStore
 from shared.products.dermadetect import PRODUCT
 from shared.sync.push import Pusher
+from shared.sync.store import Reading, RecordStore, Write
 
 #: Records of a push; 500 is what the goals speak of.
 SIZES, QUICK_SIZES = (1, 10, 100, 500, 2000), (1, 500)
 REPETITIONS, QUICK_REPETITIONS = 5, 3
+#: Of pushes larger than that, which take seconds each.
+_LONG_REPETITIONS = 3
 #: Rounds before the first that counts: the emulator's Java needs some to get fast.
-WARM_UP, QUICK_WARM_UP = 8, 3
+WARM_UP, QUICK_WARM_UP = 5, 3
 GOAL_SIZE = 500
 
 TEAM = "team"
@@ -72,7 +76,7 @@ def _on_firestore(report: Report, quick: bool) -> None:
             ("floor", lambda n: _floor_and_pull(bare, n)),
         )
         rounds = [GOAL_SIZE] * (QUICK_WARM_UP if quick else WARM_UP)
-        measured = [n for n in sizes for _ in range(QUICK_REPETITIONS if quick else REPETITIONS)]
+        measured = [n for n in sizes for _ in range(_times(n, quick))]
         for at, n in enumerate(rounds + measured):
             for who, steps in turns:
                 emulator.clear(address)
@@ -83,6 +87,12 @@ def _on_firestore(report: Report, quick: bool) -> None:
         for who in ("ours", "floor"):
             report.row(f"Firestore: {case}", who, "ms", found[case, who])
     _judge(report)
+
+
+def _times(n: int, quick: bool) -> int:
+    if quick:
+        return QUICK_REPETITIONS
+    return REPETITIONS if n <= GOAL_SIZE else _LONG_REPETITIONS
 
 
 def _push_alone(served: ours.Ours, n: int) -> Steps:
@@ -161,9 +171,9 @@ def ratio(over: Sequence[float], under: Sequence[float]) -> float:
 def _judge(report: Report) -> None:
     values = {(row.case, row.who): row.values for row in report.rows}
 
-    def goal(text: str, case: str, base: tuple[str, str], most: float) -> None:
+    def goal(text: str, case: str, base: tuple[str, str], most: float, why: str = "") -> None:
         found = ratio(values[f"Firestore: {case}", "ours"], values[base])
-        report.goal(text, f"{found:.2f} ×", found <= most)
+        report.goal(text, f"{found:.2f} ×", found <= most, "" if found <= most else why)
 
     for step, text in (
         ("push new", "Push of 500 new"),
@@ -178,7 +188,9 @@ def _judge(report: Report) -> None:
     first = (f"Firestore: push new, {GOAL_SIZE}", "ours")
     for step in ("push again, same request", "push unchanged, other request"):
         case = f"{step}, {GOAL_SIZE}"
-        goal(f"500, {step}: at most 0.5 × the first push", case, first, 0.5)
+        bare = ratio(values[f"Firestore: {case}", "floor"], values[first])
+        why = f"The bare client, which only reads the bookkeeping, takes {bare:.2f} × as long."
+        goal(f"500, {step}: at most 0.5 × the first push", case, first, 0.5, why)
 
 
 # --- SQLite
@@ -187,10 +199,16 @@ def _judge(report: Report) -> None:
 def _engine(report: Report, quick: bool) -> None:
     """The write path without HTTP, on a file; beside it the same rows by bare SQLite."""
     values: dict[str, list[float]] = {"ours": [], "ours, with reading the body": [], "floor": []}
+    spent: dict[str, list[float]] = {
+        "store's commit": [],
+        "store's reads": [],
+        "rules, hashes, decisions": [],
+    }
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         store = SqliteStore(Path(folder) / "records.db")
         ours.fill(store, TEAM, "a", 0)
-        pusher = Pusher(store, PRODUCT)
+        parts = _Parts(store)
+        pusher = Pusher(cast(RecordStore, parts), PRODUCT)
         caller = Caller("a-seeder", "chw", "a-phone")
         with closing(store), closing(_bare_sqlite(Path(folder) / "bare.db")) as bare:
             total = GOAL_SIZE * 3 * (3 + REPETITIONS * 3)
@@ -205,6 +223,7 @@ def _engine(report: Report, quick: bool) -> None:
                         taken_ms = timed(lambda body=body: _bare_push(bare, body))  # type: ignore[misc]
                     elif who == "ours":
                         push = ours.parsed(body)
+                        parts.clear()
                         taken_ms = timed(lambda push=push: pusher.push(caller, push, _now_ms()))  # type: ignore[misc]
                     else:
                         taken_ms = timed(
@@ -212,9 +231,47 @@ def _engine(report: Report, quick: bool) -> None:
                         )
                     if at >= 3:
                         values[who].append(GOAL_SIZE / taken_ms * 1000)
+                        if who == "ours":
+                            spent["store's commit"].append(parts.commit_ms)
+                            spent["store's reads"].append(parts.read_ms)
+                            rest_ms = taken_ms - parts.commit_ms - parts.read_ms
+                            spent["rules, hashes, decisions"].append(rest_ms)
     for who, found in values.items():
         report.row("SQLite: engine, push of 500 new", who, "records/s", found)
-    _rate_goal(report, "SQLite: engine, push of 500 new", "The engine on SQLite", 20_000)
+    for part, found in spent.items():
+        report.row(f"SQLite: engine, push of 500 new, time in {part}", "ours", "ms", found)
+    taken = ", ".join(f"{part} {statistics.median(found):.0f}" for part, found in spent.items())
+    bare_ms = GOAL_SIZE / statistics.median(values["floor"]) * 1000
+    why = f"Of 500 records' time, ms: {taken}; bare SQLite takes {bare_ms:.0f}, JSON included."
+    _rate_goal(report, "SQLite: engine, push of 500 new", "The engine on SQLite", 20_000, why)
+
+
+class _Parts:
+    """The store with a clock: what of a push is spent in it."""
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+        self.clear()
+
+    def clear(self) -> None:
+        self.commit_ms = self.read_ms = 0.0
+
+    def read(self, *args: Any) -> Reading:
+        began = time.perf_counter()
+        try:
+            return self._store.read(*args)
+        finally:
+            self.read_ms += (time.perf_counter() - began) * 1000
+
+    def commit(self, writes: Sequence[Write]) -> int:
+        began = time.perf_counter()
+        try:
+            return self._store.commit(writes)
+        finally:
+            self.commit_ms += (time.perf_counter() - began) * 1000
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 def _bare_sqlite(path: Path) -> sqlite3.Connection:
@@ -256,10 +313,11 @@ def _bare_push(db: sqlite3.Connection, body: bytes) -> None:
 
 def _over_http(report: Report, quick: bool) -> None:
     sizes = QUICK_SIZES if quick else SIZES
-    repetitions = QUICK_REPETITIONS if quick else REPETITIONS
     with ours.serve("sqlite") as served:
         who = served.grant("amina", TEAM)
-        plan = [(GOAL_SIZE, False)] * 6 + [(n, True) for n in sizes for _ in range(repetitions)]
+        plan = [(GOAL_SIZE, False)] * 6 + [
+            (n, True) for n in sizes for _ in range(_times(n, quick))
+        ]
         total = 2 * sum(n for n, _ in plan)
         for rows in corpus.parts(corpus.patients("a", total), 400):
             served.push(who, corpus.watermelon([], rows), served.cursor_ms(who))
@@ -300,9 +358,11 @@ def _http_sync(served: ours.Ours, who: Mapping[str, str], n: int, first: int) ->
     yield "push and pull, new", answer.total_ms
 
 
-def _rate_goal(report: Report, case: str, text: str, least: int) -> None:
+def _rate_goal(report: Report, case: str, text: str, least: int, why: str = "") -> None:
     [row] = [row for row in report.rows if row.case == case and row.who == "ours"]
-    report.goal(f"{text}: at least {least:,} records/s", f"{row.median:,.0f}", row.median >= least)
+    held = row.median >= least
+    found = f"{row.median:,.0f}"
+    report.goal(f"{text}: at least {least:,} records/s", found, held, "" if held else why)
 
 
 def _now_ms() -> int:

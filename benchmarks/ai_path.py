@@ -70,7 +70,7 @@ class Load(NamedTuple):
 
 
 FULL = (Load(60, 1), Load(500, 8), Load(500, 32))
-QUICK = (Load(20, 1), Load(80, 8), Load(160, 32))
+QUICK = (Load(40, 8),)
 
 _EMULATED = "Pub/Sub and Firestore emulators"
 

@@ -23,10 +23,10 @@ from benchmarks.measure import Report, main
 from benchmarks.push import ratio, timed
 from shared.adapters.sqlite import SqliteStore
 
-FIRST, QUICK_FIRST = (10_000, 100_000), (2_000, 10_000)
-ON_EMULATOR, QUICK_ON_EMULATOR = 10_000, 2_000
+FIRST, QUICK_FIRST = (10_000, 100_000), (1_000, 5_000)
+ON_EMULATOR, QUICK_ON_EMULATOR = 10_000, 1_000
 CHANGED = 500
-REPETITIONS, QUICK_REPETITIONS = 5, 3
+REPETITIONS, QUICK_REPETITIONS = 5, 2
 #: Of first syncs, which take seconds each.
 _LONG_REPETITIONS = 3
 TEAM = "team"

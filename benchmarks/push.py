@@ -31,11 +31,11 @@ from shared.sync.store import Reading, RecordStore, Write
 
 #: Records of a push; 500 is what the goals speak of.
 SIZES, QUICK_SIZES = (1, 10, 100, 500, 2000), (1, 500)
-REPETITIONS, QUICK_REPETITIONS = 5, 3
+REPETITIONS, QUICK_REPETITIONS = 5, 2
 #: Of pushes larger than that, which take seconds each.
 _LONG_REPETITIONS = 3
 #: Rounds before the first that counts: the emulator's Java needs some to get fast.
-WARM_UP, QUICK_WARM_UP = 5, 3
+WARM_UP, QUICK_WARM_UP = 5, 1
 GOAL_SIZE = 500
 
 TEAM = "team"
@@ -211,11 +211,12 @@ def _engine(report: Report, quick: bool) -> None:
         pusher = Pusher(cast(RecordStore, parts), PRODUCT)
         caller = Caller("a-seeder", "chw", "a-phone")
         with closing(store), closing(_bare_sqlite(Path(folder) / "bare.db")) as bare:
-            total = GOAL_SIZE * 3 * (3 + REPETITIONS * 3)
+            rounds = 3 + REPETITIONS * (1 if quick else 3)
+            total = GOAL_SIZE * 3 * rounds
             for rows in corpus.parts(corpus.patients("a", total), 480):
                 pusher.push(caller, ours.parsed(corpus.watermelon((), rows)), _now_ms())
             first = 0
-            for at in range(3 + REPETITIONS * (1 if quick else 3)):
+            for at in range(rounds):
                 for who in values:
                     body = corpus.watermelon(corpus.cases("a", GOAL_SIZE, first=first))
                     first += GOAL_SIZE

@@ -19,7 +19,7 @@ run: $(VENV)/.runtime
 # Everything: style, types, tests; with the emulators where they are installed.
 test: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
-	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Long campaigns: races, kills and faults with many seeds, and whether memory grows. Takes hours.
 soak: $(VENV)/.dev

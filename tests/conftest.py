@@ -98,11 +98,32 @@ _ON_EMULATORS_IN_SOAK = (
 )
 
 
+#: Files that take a minute or more: they come first, so that no worker is left alone with one at the end.
+_FIRST = (
+    "infra/test_tools.py",
+    "reliability/test_kills.py",
+    "sync/phone/test_real_client.py",
+    "local/test_stack.py",
+    "reliability/test_queue.py",
+    "reliability/test_races.py",
+    "sync/phone/test_photos.py",
+    "reliability/test_mutations.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave them to `make soak`."""
+    """Leave those to `make soak`, and bring these to the front."""
     for item in items:
         if "emulator" in item.name and any(name in item.nodeid for name in _ON_EMULATORS_IN_SOAK):
             item.add_marker(pytest.mark.soak)
+    places = {name: place for place, name in enumerate(_FIRST)}
+
+    def place(item: pytest.Item) -> int:
+        return next(
+            (at for name, at in places.items() if f"tests/{name}::" in item.nodeid), len(_FIRST)
+        )
+
+    items.sort(key=place)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,6 +7,8 @@ Promises of the port (`shared/sync/store.py`), kept like this:
   disk (WAL, synchronous=FULL) before it returns. Its version is the wall clock rounded up to whole
   milliseconds, at least one more than the last one: versions rise strictly, in the order of the
   commits, even if the clock is set back.
+- Commits of one process that wait for the lock go to disk together, each as a savepoint of its own:
+  one that is refused leaves the others alone, and all wait for the same sync of the disk.
 - `read_at` is the version of the newest commit in the snapshot, never the wall clock: a commit that
   comes later has a later version, so nothing slips in behind a cursor.
 - There is no history: `read_at` in `read` and `query` is ignored, the newest state is read. A
@@ -26,7 +28,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,9 @@ PAGE = 500
 
 #: Connections kept open while idle. More threads open more and give them back at once.
 IDLE_CONNECTIONS = 16
+
+#: Most bytes of commits that go to disk together: nobody waits long for the others.
+GROUP_BYTES = 8 * 2**20
 
 #: Pages of 4 KiB after which a commit empties the log (16 MiB): fewer syncs of the main file.
 CHECKPOINT_PAGES = 4096
@@ -228,27 +233,41 @@ class SqliteStore(RecordStore):
     def commit(self, writes: Sequence[Write]) -> int:
         check_writes(writes)
         # Whatever needs no lock is done before it is taken: above all the JSON.
-        puts = {write.key: _stored(write.fields) for write in writes if write.kind is Kind.PUT}
-        patches = [write for write in writes if write.kind is Kind.PATCH]
-        deletes = [write.key for write in writes if write.kind is Kind.DELETE]
-        check_commit_bytes(
-            sum(len(data) for _, data in puts.values())
-            + sum(len(_json(dict(write.fields))) for write in patches)
-            + sum(len(write.key.id) for write in writes)
-        )
-        with self._connection() as db, self._process_here().writing(self._timeout), _write_lock(db):
-            newest: int = db.execute(_NEWEST).fetchone()[0]
-            _check_preconditions(db, writes)
-            if not puts and not patches and not deletes:
-                return newest
-            version = max(-(-self._clock() // 1000) * 1000, newest + 1000)
-            puts |= _patched(db, patches)
-            db.executemany(
-                _PUT, [(scope, version, data.decode(), *key) for key, (scope, data) in puts.items()]
-            )
-            db.executemany("DELETE FROM documents WHERE collection = ? AND id = ?", deletes)
-            db.execute("UPDATE newest SET version = ?", (version,))
-        return version
+        mine = _Commit(writes)
+        check_commit_bytes(mine.size)
+        process = self._process_here()
+        process.waiting.append(mine)
+        if not process.turn.acquire(timeout=self._timeout):
+            with suppress(ValueError):  # somebody is at it: nobody knows what will become of it
+                process.waiting.remove(mine)
+            raise StoreUnavailable("other writers held the database for too long")
+        try:
+            while not mine.ended:  # whoever had the turn may have written it
+                self._write(process.next_group())
+        finally:
+            process.turn.release()
+        if mine.fault is not None:
+            raise mine.fault
+        return mine.version
+
+    def _write(self, group: Sequence[_Commit]) -> None:
+        """Write commits in one transaction; each ends with its version or its fault."""
+        try:
+            with self._connection() as db, _write_lock(db):
+                newest = before = db.execute(_NEWEST).fetchone()[0]
+                for commit in group:
+                    with _apart(db, commit) if len(group) > 1 else nullcontext():
+                        newest = commit.apply(db, newest, self._clock)
+                if newest > before:
+                    db.execute("UPDATE newest SET version = ?", (newest,))
+        except BaseException as error:
+            for commit in group:
+                commit.fault = commit.fault or (_again(error) if len(group) > 1 else error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for commit in group:
+                commit.ended = True
 
     def close(self) -> None:
         self._closed = True
@@ -275,11 +294,10 @@ class SqliteStore(RecordStore):
             finally:
                 process.give_back(db, keep=not self._closed)
         except sqlite3.Error as error:
-            meaning = _FAULTS.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF)
-            if meaning is None:
+            fault = _meaning(error)
+            if fault is None:
                 raise
-            kind, message = meaning
-            raise kind(f"{message} ({error})") from error
+            raise fault from error
 
     def _open(self, process: _Process) -> sqlite3.Connection:
         db = sqlite3.connect(
@@ -303,20 +321,69 @@ class SqliteStore(RecordStore):
         return db
 
 
+class _Commit:
+    """The writes of a commit, ready for the lock, and what became of them."""
+
+    __slots__ = ("_deletes", "_patches", "_puts", "_writes", "ended", "fault", "size", "version")
+
+    def __init__(self, writes: Sequence[Write]) -> None:
+        self._writes = writes
+        self._puts = {
+            write.key: _stored(write.fields) for write in writes if write.kind is Kind.PUT
+        }
+        self._patches = [write for write in writes if write.kind is Kind.PATCH]
+        self._deletes = [write.key for write in writes if write.kind is Kind.DELETE]
+        self.size = (
+            sum(len(data) for _, data in self._puts.values())
+            + sum(len(_json(dict(write.fields))) for write in self._patches)
+            + sum(len(write.key.id) for write in writes)
+        )
+        self.ended = False
+        self.version = 0
+        self.fault: BaseException | None = None
+
+    def apply(self, db: sqlite3.Connection, newest: int, clock: Callable[[], int]) -> int:
+        """Check and write, after a commit of version `newest`; the newest version then."""
+        _check_preconditions(db, self._writes)
+        if not self._puts and not self._patches and not self._deletes:
+            self.version = newest
+            return newest
+        self.version = max(-(-clock() // 1000) * 1000, newest + 1000)
+        puts = self._puts | _patched(db, self._patches)
+        db.executemany(
+            _PUT,
+            [(scope, self.version, data.decode(), *key) for key, (scope, data) in puts.items()],
+        )
+        db.executemany("DELETE FROM documents WHERE collection = ? AND id = ?", self._deletes)
+        return self.version
+
+
 class _Process:
     """One process's idle connections, and the queue of its writers.
 
     Threads queue for SQLite's write lock here, because SQLite itself would let them sleep and try
-    again (up to 100 ms a time). Between processes it still does.
+    again (up to 100 ms a time). Between processes it still does. Whoever has the `turn` writes for
+    those who wait.
     """
 
     def __init__(self, left_behind: _Process | None = None) -> None:
         self.pid = os.getpid()
         self.opening = threading.Lock()
         self.prepared = False
+        self.waiting: deque[_Commit] = deque()
+        self.turn = threading.Lock()
         self._idle: deque[sqlite3.Connection] = deque()
-        self._turn = threading.Lock()
         self._left_behind = left_behind
+
+    def next_group(self) -> list[_Commit]:
+        """Who is written next, in the order of their coming; only for who has the turn."""
+        group: list[_Commit] = []
+        size = 0
+        with suppress(IndexError):
+            while not group or size + self.waiting[0].size <= GROUP_BYTES:
+                group.append(self.waiting.popleft())
+                size += group[-1].size
+        return group
 
     def take(self) -> sqlite3.Connection | None:
         try:
@@ -329,15 +396,6 @@ class _Process:
             self._idle.append(db)
         else:
             db.close()
-
-    @contextmanager
-    def writing(self, timeout: float) -> Iterator[None]:
-        if not self._turn.acquire(timeout=timeout):
-            raise StoreUnavailable("other writers held the database for too long")
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     def close(self) -> None:
         while db := self.take():
@@ -365,6 +423,39 @@ def _write_lock(db: sqlite3.Connection) -> Iterator[None]:
     finally:
         if db.in_transaction:  # something was raised, perhaps by COMMIT itself
             db.execute("ROLLBACK")
+
+
+@contextmanager
+def _apart(db: sqlite3.Connection, commit: _Commit) -> Iterator[None]:
+    """A commit's fault is its own, unless it ended the transaction of them all."""
+    db.execute("SAVEPOINT own")
+    try:
+        yield
+    except Exception as error:
+        if not db.in_transaction:
+            raise
+        db.execute("ROLLBACK TO own")
+        commit.fault = _meaning(error) or error
+    db.execute("RELEASE own")
+
+
+def _meaning(error: BaseException) -> Fault | None:
+    """What a fault of SQLite means to a caller; None: it is none, or one of this module's own."""
+    if isinstance(error, sqlite3.Error):
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if code in _FAULTS:
+            kind, message = _FAULTS[code]
+            return kind(f"{message} ({error})")
+    return None
+
+
+def _again(error: BaseException) -> BaseException:
+    """The fault that ended a transaction, anew for each of its commits."""
+    if isinstance(error, Fault):
+        return type(error)(str(error))
+    if isinstance(error, Exception):
+        return error
+    return StoreUnavailable("the process ends")
 
 
 def _by_collection(keys: Sequence[Key]) -> dict[str, list[str]]:

@@ -6,7 +6,9 @@ import json
 import multiprocessing
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -14,9 +16,16 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.sqlite import INDEXES, SqliteStore, declared_indexes, wall_clock
+from shared.adapters.sqlite import (
+    GROUP_BYTES,
+    INDEXES,
+    SqliteStore,
+    _Commit,
+    declared_indexes,
+    wall_clock,
+)
 from shared.errors import Contended, StoreUnavailable
-from shared.sync.store import ABSENT, Key, Query, patch, put
+from shared.sync.store import ABSENT, Key, Query, Write, patch, put, verify
 
 A = Key("cases", "a")
 NOW = 1_795_000_000_000_000
@@ -130,6 +139,127 @@ def test_a_disk_that_is_full_leaves_the_commit_before_it(path: Path) -> None:
     assert store.commit([patch(A, {"n": 3}, version)]) > version
 
 
+# -- commits that wait for each other --------------------------------------------------------------
+
+
+class Watched(SqliteStore):
+    """Notes how many commits go to disk together."""
+
+    def __init__(self, path: Path, **more: Any) -> None:
+        super().__init__(path, **more)
+        self.groups: list[int] = []
+
+    def _write(self, group: Sequence[_Commit]) -> None:
+        self.groups.append(len(group))
+        super()._write(group)
+
+
+def _together(store: Watched, commits: Sequence[Sequence[Write]]) -> list[int | Exception]:
+    """Let these commits wait until the last is there; each one's version or fault, in their order."""
+    process = store._process_here()
+    ended: dict[int, int | Exception] = {}
+
+    def commit(at: int) -> None:
+        try:
+            ended[at] = store.commit(commits[at])
+        except Exception as error:
+            ended[at] = error
+
+    threads = []
+    with process.turn:
+        for at in range(len(commits)):
+            threads.append(threading.Thread(target=commit, args=(at,)))
+            threads[-1].start()
+            until = time.monotonic() + 10
+            while len(process.waiting) <= at:
+                assert time.monotonic() < until
+                time.sleep(0.001)
+        store.groups.clear()
+    for thread in threads:
+        thread.join()
+    return [ended[at] for at in range(len(commits))]
+
+
+def test_commits_that_wait_go_to_disk_together_with_versions_of_their_own(path: Path) -> None:
+    store = Watched(path)
+    keys = [Key("cases", f"{n}") for n in range(8)]
+    versions = _together(store, [[put(key, {"n": 1}, ABSENT)] for key in keys])
+    assert store.groups == [8]
+    assert versions == sorted(set(versions))  # type: ignore[type-var]
+    reading = store.read(keys)
+    assert [reading.documents[key].version for key in keys] == versions
+    assert reading.read_at == versions[-1]
+    assert store.commit([put(A, {"n": 1}, ABSENT)]) > versions[-1]  # type: ignore[operator]
+
+
+def test_a_commit_that_is_refused_leaves_those_that_it_waited_with(path: Path) -> None:
+    store = Watched(path)
+    version = store.commit([put(A, {"n": 1}, ABSENT)])
+    b, c = Key("cases", "b"), Key("cases", "c")
+    found = _together(
+        store,
+        [
+            [put(b, {"n": 1}, ABSENT)],
+            [patch(A, {"n": 2}, version)],
+            [put(c, {"n": 1}, ABSENT), patch(A, {"n": 3}, version)],  # somebody was faster
+            [verify(A, version)],
+            [put(c, {"n": 4}, ABSENT)],
+        ],
+    )
+    assert store.groups == [5]
+    assert [type(each) for each in found] == [int, int, Contended, Contended, int]
+    documents = store.read([A, b, c]).documents
+    assert [documents[key].fields["n"] for key in (A, b, c)] == [2, 1, 4]
+    assert [documents[key].version for key in (b, A, c)] == [found[0], found[1], found[4]]
+
+
+def test_a_disk_that_is_full_refuses_whom_it_has_no_room_for(path: Path) -> None:
+    store = Watched(path)
+    version = store.commit([put(A, {"n": 1}, ABSENT)])
+    with store._connection() as db:
+        # room for the tables, and for some records
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages + 8}")
+    big = [put(Key("cases", f"{n}"), {"big": "x" * 10_000}, ABSENT) for n in range(50)]
+    found = _together(store, [[patch(A, {"n": 2}, version)], big, [put(A, {"n": 3}, None)]])
+    assert isinstance(found[1], StoreUnavailable)
+    assert store.read([write.key for write in big]).documents == {}
+    document = store.read([A]).documents[A]
+    taken = {n: each for n, each in ((2, found[0]), (3, found[2])) if isinstance(each, int)}
+    assert {document.fields["n"]: document.version}.items() <= (taken or {1: version}).items()
+
+
+def test_a_file_that_stays_locked_refuses_all_who_wait(path: Path) -> None:
+    store = Watched(path, timeout_seconds=0.5)
+    version = store.commit([put(A, {"n": 1}, ABSENT)])
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    found = _together(store, [[put(Key("cases", f"{n}"), {}, ABSENT)] for n in range(3)])
+    other.execute("ROLLBACK")
+    assert [type(each) for each in found] == [StoreUnavailable] * 3
+    assert store.read([A]).read_at == version
+    assert store.commit([patch(A, {"n": 2}, version)]) > version
+
+
+def test_a_commit_that_gave_up_waiting_is_not_written_later(path: Path) -> None:
+    store = Watched(path, timeout_seconds=0.05)
+    version = store.commit([put(A, {"n": 1}, ABSENT)])
+    with store._process_here().turn, pytest.raises(StoreUnavailable, match="other writers"):
+        store.commit([patch(A, {"n": 2}, version)])
+    assert store.commit([put(Key("cases", "b"), {}, ABSENT)]) > version
+    assert store.read([A]).documents[A].fields["n"] == 1
+
+
+def test_commits_beyond_the_bytes_of_a_group_wait_for_the_next(path: Path) -> None:
+    store = Watched(path)
+    large = "x" * (GROUP_BYTES // 3)
+    found = _together(
+        store, [[put(Key("cases", f"{n}"), {"large": large}, ABSENT)] for n in range(5)]
+    )
+    assert all(isinstance(each, int) for each in found)
+    assert store.groups == [2, 2, 1]
+
+
 # -- processes -----------------------------------------------------------------------------------
 
 
@@ -172,7 +302,7 @@ def test_a_forked_worker_opens_its_own_connections(path: Path) -> None:
     # Given a server that used its store, and forks while one of its threads commits
     store = SqliteStore(path, timeout_seconds=2)
     version = store.commit([put(A, {"n": 1}, ABSENT)])
-    with store._process_here().writing(1):
+    with store._process_here().turn:
         worker = os.fork()
     # When the worker uses and closes the store it inherited
     if worker == 0:

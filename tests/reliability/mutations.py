@@ -162,7 +162,7 @@ SQLITE = _faults(
     ),
     (
         "no precondition is checked",
-        "_check_preconditions(db, writes)\n            if not",
+        "_check_preconditions(db, self._writes)\n        if not",
         "if not",
         "a_precondition_decides_about_the_whole_commit",
     ),
@@ -185,35 +185,62 @@ SQLITE = _faults(
     ),
     (
         "a commit that is refused says that it was applied",
-        "_check_preconditions(db, writes)\n            if not",
-        "try:\n                _check_preconditions(db, writes)\n"
-        "            except Contended:\n                return newest\n            if not",
+        "_check_preconditions(db, self._writes)\n        if not",
+        "try:\n            _check_preconditions(db, self._writes)\n"
+        "        except Contended:\n            return newest\n        if not",
         "a_precondition_decides_about_the_whole_commit",
     ),
     (
         "preconditions are checked before the lock is taken",
-        "with self._connection() as db, self._process_here().writing(self._timeout), _write_lock(db):\n"
-        "            newest: int = db.execute(_NEWEST).fetchone()[0]\n"
-        "            _check_preconditions(db, writes)\n",
+        "process = self._process_here()\n        process.waiting.append(mine)\n",
         "with self._connection() as db:\n            _check_preconditions(db, writes)\n"
         "        time.sleep(0.002)\n"
-        "        with self._connection() as db, self._process_here().writing(self._timeout),"
-        " _write_lock(db):\n"
-        "            newest: int = db.execute(_NEWEST).fetchone()[0]\n",
+        "        mine._writes = ()\n"
+        "        process = self._process_here()\n        process.waiting.append(mine)\n",
         "of_two_racing_commits_with_one_expectation_exactly_one_wins",
     ),
     (
         "writes are applied one by one",
-        "_check_preconditions(db, writes)\n            if not",
-        "for each in writes:\n"
-        "                _check_preconditions(db, [each])\n"
-        "                if each.kind is Kind.PUT:\n"
-        "                    scope, data = puts[each.key]\n"
-        "                    db.execute(_PUT, (scope, newest, data.decode(), *each.key))\n"
-        '                    db.execute("COMMIT")\n'
-        '                    db.execute("BEGIN IMMEDIATE")\n'
-        "            if not",
+        "_check_preconditions(db, self._writes)\n        if not",
+        "for each in self._writes:\n"
+        "            _check_preconditions(db, [each])\n"
+        "            if each.kind is Kind.PUT:\n"
+        "                scope, data = self._puts[each.key]\n"
+        "                db.execute(_PUT, (scope, newest, data.decode(), *each.key))\n"
+        '                db.execute("COMMIT")\n'
+        '                db.execute("BEGIN IMMEDIATE")\n'
+        "        if not",
         "a_precondition_decides_about_the_whole_commit",
+    ),
+    (
+        "a refused commit leaves its writes to those that it waited with",
+        'db.execute("ROLLBACK TO own")',
+        "pass",
+        "contracts/test_sqlite:a_commit_that_is_refused_leaves_those_that_it_waited_with",
+    ),
+    (
+        "a refused commit refuses those that it waited with",
+        "if not db.in_transaction:\n            raise",
+        "raise",
+        "contracts/test_sqlite:a_commit_that_is_refused_leaves_those_that_it_waited_with",
+    ),
+    (
+        "who waits is told that it was written, whatever became of it",
+        "commit.fault = commit.fault or (_again(error) if len(group) > 1 else error)",
+        "commit.fault = commit.fault or (None if len(group) > 1 else error)",
+        "contracts/test_sqlite:a_file_that_stays_locked_refuses_all_who_wait",
+    ),
+    (
+        "commits of a group share a version",
+        "newest = commit.apply(db, newest, self._clock)",
+        "newest = commit.apply(db, before, self._clock)",
+        "contracts/test_sqlite:commits_that_wait_go_to_disk_together_with_versions_of_their_own",
+    ),
+    (
+        "who gave up waiting is written all the same",
+        "process.waiting.remove(mine)",
+        "pass",
+        "contracts/test_sqlite:a_commit_that_gave_up_waiting_is_not_written_later",
     ),
     (
         "verifying writes the document",
@@ -223,14 +250,14 @@ SQLITE = _faults(
     ),
     (
         "verifying absence makes the document",
-        "puts = {write.key: _stored(write.fields) for write in writes if write.kind is Kind.PUT}",
-        "puts = {\n            w.key: _stored(w.fields)\n            for w in writes\n"
-        "            if w.kind is Kind.PUT or (w.kind is Kind.VERIFY and not w.expect)\n        }",
+        "write.key: _stored(write.fields) for write in writes if write.kind is Kind.PUT",
+        "w.key: _stored(w.fields)\n            for w in writes\n"
+        "            if w.kind is Kind.PUT or (w.kind is Kind.VERIFY and not w.expect)",
         "verifying_absence_creates_nothing",
     ),
     (
         "nothing is deleted",
-        'db.executemany("DELETE FROM documents WHERE collection = ? AND id = ?", deletes)',
+        'db.executemany("DELETE FROM documents WHERE collection = ? AND id = ?", self._deletes)',
         "pass",
         "deleting_removes_the_document_for_good",
     ),
@@ -264,41 +291,40 @@ SQLITE = _faults(
     ),
     (
         "a patch keeps the scope that the document had",
-        "_PUT, [(scope, version, data.decode(), *key) for key, (scope, data) in puts.items()]",
-        "_PUT.replace('scope = excluded.scope,', ''), [(scope, version, data.decode(), *key)"
-        " for key, (scope, data) in puts.items()]",
+        "_PUT,\n            [(scope, self.version",
+        "_PUT.replace('scope = excluded.scope,', ''),\n            [(scope, self.version",
         "a_document_that_moved_is_in_its_new_scope",
     ),
     (
         "the stamp is the caller's",
-        "version = max(-(-self._clock() // 1000) * 1000, newest + 1000)",
-        "forged = [w.fields[STAMP] for w in writes if w.fields.get(STAMP)]\n"
-        "            version = forged[0] if forged else"
-        " max(-(-self._clock() // 1000) * 1000, newest + 1000)",
+        "self.version = max(-(-clock() // 1000) * 1000, newest + 1000)",
+        "forged = [w.fields[STAMP] for w in self._writes if w.fields.get(STAMP)]\n"
+        "        self.version = forged[0] if forged else"
+        " max(-(-clock() // 1000) * 1000, newest + 1000)",
         "no_write_takes_its_stamp_or_version_from_the_caller",
     ),
     (
         "versions stand still with the clock",
-        "version = max(-(-self._clock() // 1000) * 1000, newest + 1000)",
-        "version = -(-self._clock() // 1000) * 1000",
+        "self.version = max(-(-clock() // 1000) * 1000, newest + 1000)",
+        "self.version = -(-clock() // 1000) * 1000",
         "contracts/test_sqlite:versions_rise_by_a_millisecond_while_the_clock_stands_or_goes_back",
     ),
     (
         "commits are not numbered",
-        'db.execute("UPDATE newest SET version = ?", (version,))',
+        'db.execute("UPDATE newest SET version = ?", (newest,))',
         "pass",
         "what_was_committed_before_a_reading_is_not_later_than_it",
     ),
     (
         "a document over the bytes is taken if it is a patch",
-        "+ sum(len(_json(dict(write.fields))) for write in patches)",
+        "+ sum(len(_json(dict(write.fields))) for write in self._patches)",
         "",
         "a_commit_over_the_limits_is_refused_whole",
     ),
     (
         "characters are counted for bytes",
-        "sum(len(data) for _, data in puts.values())",
-        "sum(len(data.decode()) for _, data in puts.values())",
+        "sum(len(data) for _, data in self._puts.values())",
+        "sum(len(data.decode()) for _, data in self._puts.values())",
         "a_commit_over_the_limits_is_refused_whole",
     ),
     (

@@ -182,6 +182,11 @@ class Collection:
         return next((item for item in self.fields if item.references), None)
 
     @cached_property
+    def columns(self) -> tuple[tuple[str, Type], ...]:
+        """Name and type of every field, in their order."""
+        return tuple((item.name, item.type) for item in self.fields)
+
+    @cached_property
     def defaults(self) -> dict[str, Any]:
         """Client-owned values of a new record for the fields that were not sent."""
         return self._defaults(client=True)

@@ -342,11 +342,13 @@ def row(collection: Collection, document: Document, role: str) -> dict[str, Any]
     """A record as the phone's database takes it: strings, numbers, booleans, null."""
     have = collection.redact(document.fields, role)
     shown: dict[str, Any] = {"id": document.key.id}
-    for spec in collection.fields:
-        value = have.get(spec.name)
-        if value is not None and spec.type in _AS_TEXT:
-            value = record.canonical(value)
-        shown[spec.name] = value
+    for name, type_ in collection.columns:
+        value = have.get(name)
+        if value is not None and type_ in _AS_TEXT:
+            # strings alone are canonical as they are: no numbers, no order of keys
+            strings = type_ is Type.STRINGS
+            value = orjson.dumps(value).decode() if strings else record.canonical(value)
+        shown[name] = value
     shown[record.SCOPE] = have.get(record.SCOPE)
     shown[record.CREATED] = have.get(record.CREATED)
     shown[record.MODIFIED] = have.get(record.MODIFIED)

@@ -55,6 +55,13 @@ def test_canonical_text_is_what_the_standards_own_library_writes(value: Any) -> 
         assert canonical(value) == rfc8785.dumps(value).decode()
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
+def test_a_list_of_strings_is_canonical_as_it_is(value: list[str]) -> None:
+    """What `watermelon.row` relies on for the names of photos."""
+    assert orjson.dumps(value).decode() == canonical(value)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

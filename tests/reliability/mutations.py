@@ -1781,7 +1781,7 @@ WATERMELON = (
         ),
         (
             "lists leave as lists",
-            "value = record.canonical(value)",
+            "value = orjson.dumps(value).decode() if strings else record.canonical(value)",
             "pass",
             "columns_leave_as_what_the_phones_database_holds",
         ),

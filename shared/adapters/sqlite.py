@@ -70,6 +70,9 @@ PAGE = 500
 #: Connections kept open while idle. More threads open more and give them back at once.
 IDLE_CONNECTIONS = 16
 
+#: Time between two tries for a write lock that another process holds, seconds.
+_POLL_SECONDS = 0.001
+
 #: Most bytes of commits that go to disk together: nobody waits long for the others.
 GROUP_BYTES = 8 * 2**20
 
@@ -253,7 +256,7 @@ class SqliteStore(RecordStore):
     def _write(self, group: Sequence[_Commit]) -> None:
         """Write commits in one transaction; each ends with its version or its fault."""
         try:
-            with self._connection() as db, _write_lock(db):
+            with self._connection() as db, _write_lock(db, self._timeout):
                 newest = before = db.execute(_NEWEST).fetchone()[0]
                 for commit in group:
                     with _apart(db, commit) if len(group) > 1 else nullcontext():
@@ -313,7 +316,7 @@ class SqliteStore(RecordStore):
             with process.opening:
                 if not process.prepared:
                     _turn_on_wal(db, self._timeout)
-                    _prepare(db, declared_indexes(self._indexes))
+                    _prepare(db, declared_indexes(self._indexes), self._timeout)
                     process.prepared = True
         except BaseException:
             db.close()
@@ -415,8 +418,8 @@ def _snapshot(db: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _write_lock(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
+def _write_lock(db: sqlite3.Connection, timeout: float) -> Iterator[None]:
+    _lock(db, timeout)
     try:
         yield
         db.execute("COMMIT")
@@ -456,6 +459,27 @@ def _again(error: BaseException) -> BaseException:
     if isinstance(error, Exception):
         return error
     return StoreUnavailable("the process ends")
+
+
+def _lock(db: sqlite3.Connection, timeout: float) -> None:
+    """Take the write lock, which another process may hold.
+
+    SQLite itself would sleep longer and longer between two tries, up to 100 ms.
+    """
+    until = time.monotonic() + timeout
+    db.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > until:
+                    raise
+            time.sleep(_POLL_SECONDS)
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
 
 
 def _by_collection(keys: Sequence[Key]) -> dict[str, list[str]]:
@@ -629,13 +653,13 @@ def declared_indexes(path: Path) -> dict[str, str]:
     return wanted
 
 
-def _prepare(db: sqlite3.Connection, wanted: Mapping[str, str]) -> None:
+def _prepare(db: sqlite3.Connection, wanted: Mapping[str, str], timeout: float) -> None:
     """Make the tables and exactly the wanted indexes; take no lock when all is there."""
     made = "SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB 'q__*'"
     tables = db.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
     if tables >= 2 and {name for (name,) in db.execute(made)} == set(wanted):
         return
-    with _write_lock(db):
+    with _write_lock(db, timeout):
         for statement in _SCHEMA.split(";\n"):
             db.execute(statement)
         for (name,) in db.execute(made).fetchall():

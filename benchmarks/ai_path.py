@@ -110,7 +110,9 @@ class Drain(NamedTuple):
 @contextmanager
 def deployment(profile: str, load_: Load, model: Thinking) -> Iterator[Deployment]:
     """The stack with one `analyse` of that concurrency; sweeps every minute as deployed."""
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+    # a bell that is on its way while all ends may still write into the folder
+    temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with ExitStack() as stack, temporary as folder:
         server = stack.enter_context(VertexServer(model=model, keep_requests=False))
         rows = stacks.table(
             Path(folder),

@@ -224,6 +224,16 @@ def _alone(report: Report, to: Server, times: int) -> None:
         if to.emulator:
             share = found.emulator_cpu / times * 1000
             report.row(f"{case}, processor of the emulator", "ours", "ms", [share])
+    # in a mix idle syncs bring what the others of the team pushed
+    requests = 4 * times
+    found = press(to, phones=TEAM, seconds=600, connections=1, requests=requests)
+    took = [each for some in found.took_ms.values() for each in some]
+    report.row(f"{to.profile}: mixed syncs alone", "ours", "ms", took)
+    case = f"{to.profile}: mixed syncs alone, processor"
+    report.row(case, "ours", "ms", [found.cpu / requests * 1000])
+    if to.emulator:
+        share = found.emulator_cpu / requests * 1000
+        report.row(f"{case} of the emulator", "ours", "ms", [share])
 
 
 def _crowd(report: Report, to: Server, quick: bool) -> None:

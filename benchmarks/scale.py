@@ -21,7 +21,8 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -125,20 +126,37 @@ def _validate(
         return float(rows[case]["values"][0])
 
     crowd = f"{profile}, {CONNECTIONS} at once"
-    if f"{crowd}: throughput" not in rows:
+    together = f"{profile}: mixed syncs alone"
+    if f"{crowd}: throughput" not in rows or together not in rows:
         report.absent.append(f"the model against the load test on {profile}: not in {source}")
         return
     alone = {kind: rows[f"{profile}: {kind} sync alone"]["values"] for kind in MIX}
     processor = {kind: value(f"{profile}: {kind} sync alone, processor") for kind in MIX}
+    emulator = dict.fromkeys(MIX, 0.0)
+    if profile == FIRESTORE:
+        what = "processor of the emulator"
+        emulator = {kind: value(f"{profile}: {kind} sync alone, {what}") for kind in MIX}
+
+    def of_the_mix(times: Mapping[str, float]) -> float:
+        return sum(share * times[kind] for kind, share in MIX.items())
+
+    # An idle sync of the mix is not idle: it brings what others of the team pushed.
+    means = {kind: statistics.mean(values) for kind, values in alone.items()}
+    longer = statistics.mean(rows[together]["values"]) / of_the_mix(means)
+    more = value(f"{together}, processor") / of_the_mix(processor)
+    busier = 1.0
+    if profile == FIRESTORE:
+        busier = value(f"{together}, processor of the emulator") / of_the_mix(emulator)
 
     def draw(dice: random.Random) -> tuple[str, Demand]:
         kind = dice.choices(list(MIX), list(MIX.values()))[0]
-        wall = dice.choice(alone[kind])
-        rest = max(0.0, wall - processor[kind])
-        store = rest if kind != "idle" else 0.0  # SQLite: one writer at a time
+        wall = dice.choice(alone[kind]) * longer
+        work = processor[kind] * more
+        rest = max(0.0, wall - work)
+        store = rest  # SQLite: one writer at a time
         if profile == FIRESTORE:  # the emulator: what it works, for all
-            store = min(rest, value(f"{profile}: {kind} sync alone, processor of the emulator"))
-        own = min(wall, processor[kind])
+            store = min(rest, emulator[kind] * busier)
+        own = min(wall, work)
         return kind, Demand(own / 1000, store / 1000, (rest - store) / 1000)
 
     rate, took = simulate.closed(
@@ -155,11 +173,19 @@ def _validate(
         case = f"{crowd}: idle sync, p{share * 100:.0f}"
         found = percentile(took["idle"], share) * 1000
         far.append(_compare(report, case, "ms", value, found))
+    held, why = all(abs(each) <= NEAR for each in far), ""
+    if not held and profile == FIRESTORE:
+        crowded = value(f"{crowd}: processor of the emulator") / value(f"{crowd}: throughput")
+        why = (
+            f"The emulator takes {crowded * 1000:.0f} ms of its processor a sync in the crowd, "
+            f"{of_the_mix(emulator) * busier:.0f} ms alone: it looks through more documents."
+        )
     report.goal(
         f"{profile}: the model predicts throughput, p50 and p95 of the load test ({source}) "
         f"within {NEAR:.0%}",
         ", ".join(f"{each:+.0%}" for each in far),
-        all(abs(each) <= NEAR for each in far),
+        held,
+        why,
     )
 
 

@@ -180,6 +180,12 @@ def _validate(
             f"The emulator takes {crowded * 1000:.0f} ms of its processor a sync in the crowd, "
             f"{of_the_mix(emulator) * busier:.0f} ms alone: it looks through more documents."
         )
+    elif not held:
+        crowded = value(f"{crowd}: processor of the server") / value(f"{crowd}: throughput")
+        why = (
+            f"The server takes {crowded * 1000:.1f} ms of processor a sync in the crowd, "
+            f"{of_the_mix(processor) * more:.1f} ms alone; the model knows no disk and no client beside it."
+        )
     report.goal(
         f"{profile}: the model predicts throughput, p50 and p95 of the load test ({source}) "
         f"within {NEAR:.0%}",

@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -239,6 +241,48 @@ def test_a_file_that_stays_locked_refuses_all_who_wait(path: Path) -> None:
     assert [type(each) for each in found] == [StoreUnavailable] * 3
     assert store.read([A]).read_at == version
     assert store.commit([patch(A, {"n": 2}, version)]) > version
+
+
+_WRITERS = """
+import os, sys, threading
+from pathlib import Path
+from shared.adapters.sqlite import SqliteStore
+from shared.sync.store import Key, put
+
+store = SqliteStore(Path(sys.argv[1]))
+
+def write(name):
+    for n in range(1, 10**6):
+        keys = Key("cases", name), Key("cases", f"{name}-too")
+        store.commit([put(key, {"n": n}, None) for key in keys])
+        os.write(1, f"{name} {n}\\n".encode())
+
+for at in range(8):
+    threading.Thread(target=write, args=(f"w{at}",)).start()
+"""
+
+
+def test_what_was_acknowledged_to_eight_writers_outlives_sigkill(path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", _WRITERS, str(path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    told: dict[str, int] = {}
+    with child.stdout as lines:
+        for count, line in enumerate(lines):
+            name, n = line.split()
+            told[name.decode()] = int(n)
+            if count == 400:
+                child.kill()
+    child.wait()
+    assert len(told) == 8
+    documents = (
+        SqliteStore(path)
+        .read([Key("cases", f"{name}{end}") for name in told for end in ("", "-too")])
+        .documents
+    )
+    for name, n in told.items():
+        stored, too = (documents[Key("cases", f"{name}{end}")] for end in ("", "-too"))
+        assert stored.fields["n"] in (n, n + 1)  # one more may be stored and untold
+        assert (too.fields["n"], too.version) == (stored.fields["n"], stored.version)
 
 
 def test_a_commit_that_gave_up_waiting_is_not_written_later(path: Path) -> None:

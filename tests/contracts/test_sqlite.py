@@ -26,7 +26,7 @@ from shared.adapters.sqlite import (
     declared_indexes,
     wall_clock,
 )
-from shared.errors import Contended, StoreUnavailable
+from shared.errors import CommitTooBig, Contended, StoreUnavailable
 from shared.sync.store import ABSENT, Key, Query, Write, patch, put, verify
 
 A = Key("cases", "a")
@@ -213,6 +213,26 @@ def test_a_commit_that_is_refused_leaves_those_that_it_waited_with(path: Path) -
     documents = store.read([A, b, c]).documents
     assert [documents[key].fields["n"] for key in (A, b, c)] == [2, 1, 4]
     assert [documents[key].version for key in (b, A, c)] == [found[0], found[1], found[4]]
+
+
+def test_a_commit_that_breaks_half_way_leaves_nothing_and_those_that_it_waited_with(
+    path: Path,
+) -> None:
+    store = Watched(path)
+    store.commit([put(A, {"n": 1}, ABSENT)])
+    with store._connection() as db:
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 20_000)
+    b, c, d, e = (Key("cases", name) for name in "bcde")
+    found = _together(
+        store,
+        [
+            [put(b, {"n": 1}, ABSENT)],
+            [put(c, {"n": 1}, ABSENT), put(d, {"big": "x" * 30_000}, ABSENT)],
+            [put(e, {"n": 1}, ABSENT)],
+        ],
+    )
+    assert [type(each) for each in found] == [int, CommitTooBig, int]
+    assert store.read([b, c, d, e]).documents.keys() == {b, e}
 
 
 def test_a_disk_that_is_full_refuses_whom_it_has_no_room_for(path: Path) -> None:

@@ -213,10 +213,10 @@ SQLITE = _faults(
         "a_precondition_decides_about_the_whole_commit",
     ),
     (
-        "a refused commit leaves its writes to those that it waited with",
+        "a commit that breaks leaves its writes to those that it waited with",
         'db.execute("ROLLBACK TO own")',
         "pass",
-        "contracts/test_sqlite:a_commit_that_is_refused_leaves_those_that_it_waited_with",
+        "contracts/test_sqlite:a_commit_that_breaks_half_way_leaves_nothing_and_those_that_it_waited_with",
     ),
     (
         "a refused commit refuses those that it waited with",

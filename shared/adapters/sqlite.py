@@ -364,9 +364,8 @@ class _Commit:
 class _Process:
     """One process's idle connections, and the queue of its writers.
 
-    Threads queue for SQLite's write lock here, because SQLite itself would let them sleep and try
-    again (up to 100 ms a time). Between processes it still does. Whoever has the `turn` writes for
-    those who wait.
+    Threads queue for SQLite's write lock here, and whoever has the `turn` writes for those who wait.
+    Between processes nobody queues: `_lock` tries again and again.
     """
 
     def __init__(self, left_behind: _Process | None = None) -> None:

@@ -30,7 +30,7 @@ REPETITIONS, QUICK_REPETITIONS = 5, 2
 #: Of first syncs, which take seconds each.
 _LONG_REPETITIONS = 3
 TEAM = "team"
-#: What a bigger file may take: SQLite's page caches (16 MiB a connection) fill. An answer that was put
+#: What a bigger file may take: SQLite's page caches (4 MiB a connection) fill. An answer that was put
 #: together in memory would take 100 MB.
 _CACHES_MB = 32
 

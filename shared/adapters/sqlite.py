@@ -70,6 +70,9 @@ PAGE = 500
 #: Connections kept open while idle. More threads open more and give them back at once.
 IDLE_CONNECTIONS = 16
 
+#: Pages that each connection keeps, KiB; the operating system keeps the rest for all of them.
+CACHE_KIB = 4096
+
 #: Time between two tries for a write lock that another process holds, seconds.
 _POLL_SECONDS = 0.001
 
@@ -312,7 +315,7 @@ class SqliteStore(RecordStore):
         try:
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            db.execute("PRAGMA cache_size = -16384")
+            db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             with process.opening:
                 if not process.prepared:
                     _turn_on_wal(db, self._timeout)

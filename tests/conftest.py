@@ -116,12 +116,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "emulator" in item.name and any(name in item.nodeid for name in _ON_EMULATORS_IN_SOAK):
             item.add_marker(pytest.mark.soak)
-    places = {name: place for place, name in enumerate(_FIRST)}
 
     def place(item: pytest.Item) -> int:
-        return next(
-            (at for name, at in places.items() if f"tests/{name}::" in item.nodeid), len(_FIRST)
-        )
+        file = item.nodeid.partition("::")[0].removeprefix("tests/")
+        return _FIRST.index(file) if file in _FIRST else len(_FIRST)
 
     items.sort(key=place)
 

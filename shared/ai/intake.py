@@ -268,58 +268,30 @@ def entries(value: object, only: frozenset[str] | None = None) -> list[tuple[str
     with `only` in no order: that is asked for each record of a push.
     """
     found: list[tuple[str, Any]] = []
-    if only is None:
-        _gather(value, 0, found)
-    else:
-        _pick(value, 0, only, found)
+    _gather(value, 0, only, found)
     return found
 
 
-def _gather(value: object, depth: int, found: list[tuple[str, Any]]) -> None:
+def _gather(
+    value: object, depth: int, only: frozenset[str] | None, found: list[tuple[str, Any]]
+) -> None:
     if depth > _MAX_DEPTH:
         return
     if isinstance(value, dict):
-        for key in sorted(value, key=str):
+        for key in sorted(value, key=str) if only is None else value:
             item, name = value[key], snake(key)
             if name in _CONTAINERS and _holds_entries(item):
-                _gather(item, depth + 1, found)
-            else:
+                _gather(item, depth + 1, only, found)
+            elif only is None or name in only:
                 found.append((name, item))
     elif isinstance(value, list):
         for item in value[: 4 * _MAX_ANSWERS]:
             if isinstance(item, dict):
                 question, answer = _asked(item), _answered(item)
                 if question is None or answer is None:
-                    _gather(item, depth + 1, found)
-                else:
+                    _gather(item, depth + 1, only, found)
+                elif only is None or snake(question) in only:
                     found.append((snake(question), answer))
-
-
-def _pick(value: object, depth: int, only: frozenset[str], found: list[tuple[str, Any]]) -> None:
-    """The same walk; an answer is looked at only if its key is one of these."""
-    if depth > _MAX_DEPTH:
-        return
-    if isinstance(value, dict):
-        for key, item in value.items():
-            name = snake(key)
-            if name in _CONTAINERS and _holds_entries(item):
-                _pick(item, depth + 1, only, found)
-            elif name in only:
-                found.append((name, item))
-    elif isinstance(value, list):
-        for item in value[: 4 * _MAX_ANSWERS]:
-            if isinstance(item, dict):
-                question = _asked(item)
-                if question is None:
-                    _pick(item, depth + 1, only, found)
-                elif (name := snake(question)) in only:
-                    answer = _answered(item)
-                    if answer is None:
-                        _pick(item, depth + 1, only, found)
-                    else:
-                        found.append((name, answer))
-                elif _answered(item) is None:
-                    _pick(item, depth + 1, only, found)
 
 
 def _asked(item: Mapping[Any, Any]) -> str | None:

@@ -28,7 +28,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -262,13 +262,13 @@ class SqliteStore(RecordStore):
             with self._connection() as db, _write_lock(db, self._timeout):
                 newest = before = db.execute(_NEWEST).fetchone()[0]
                 for commit in group:
-                    with _apart(db, commit) if len(group) > 1 else nullcontext():
+                    with _apart(db, commit):
                         newest = commit.apply(db, newest, self._clock)
                 if newest > before:
                     db.execute("UPDATE newest SET version = ?", (newest,))
         except BaseException as error:
             for commit in group:
-                commit.fault = commit.fault or (_again(error) if len(group) > 1 else error)
+                commit.fault = commit.fault or _again(error)
             if not isinstance(error, Exception):
                 raise
         finally:

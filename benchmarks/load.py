@@ -214,26 +214,19 @@ def run(quick: bool) -> Report:
 
 
 def _alone(report: Report, to: Server, times: int) -> None:
-    """Service time of each kind: one connection, one kind, nothing else."""
-    for kind in MIX:
-        found = press(to, phones=TEAM, seconds=600, connections=1, mix={kind: 1.0}, requests=times)
-        case = f"{to.profile}: {kind} sync alone"
-        report.row(case, "ours", "ms", found.took_ms[kind])
-        share = found.cpu / times * 1000
-        report.row(f"{case}, processor", "ours", "ms", [share])
-        if to.emulator:
-            share = found.emulator_cpu / times * 1000
-            report.row(f"{case}, processor of the emulator", "ours", "ms", [share])
+    """Service time of each kind, and of the mix: one connection, nothing else."""
+    plans = [(f"{kind} sync", {kind: 1.0}, times) for kind in MIX]
     # in a mix idle syncs bring what the others of the team pushed
-    requests = 4 * times
-    found = press(to, phones=TEAM, seconds=600, connections=1, requests=requests)
-    took = [each for some in found.took_ms.values() for each in some]
-    report.row(f"{to.profile}: mixed syncs alone", "ours", "ms", took)
-    case = f"{to.profile}: mixed syncs alone, processor"
-    report.row(case, "ours", "ms", [found.cpu / requests * 1000])
-    if to.emulator:
-        share = found.emulator_cpu / requests * 1000
-        report.row(f"{case} of the emulator", "ours", "ms", [share])
+    plans.append(("mixed syncs", MIX, 4 * times))
+    for what, mix, requests in plans:
+        found = press(to, phones=TEAM, seconds=600, connections=1, mix=mix, requests=requests)
+        case = f"{to.profile}: {what} alone"
+        took = [each for values in found.took_ms.values() for each in values]
+        report.row(case, "ours", "ms", took)
+        report.row(f"{case}, processor", "ours", "ms", [found.cpu / requests * 1000])
+        if to.emulator:
+            share = found.emulator_cpu / requests * 1000
+            report.row(f"{case}, processor of the emulator", "ours", "ms", [share])
 
 
 def _crowd(report: Report, to: Server, quick: bool) -> None:

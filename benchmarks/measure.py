@@ -70,8 +70,8 @@ class Report:
         return made
 
     def goal(self, text: str, found: str, held: bool, why: str = "") -> None:
-        """Add a goal's verdict."""
-        self.goals.append(Goal(text, found, held, why))
+        """Add a goal's verdict; `why` is told if it was missed."""
+        self.goals.append(Goal(text, found, held, "" if held else why))
 
     def table(self) -> str:
         """The report as Markdown: a table of rows with ratios to the floor, then the goals."""

@@ -31,6 +31,7 @@ from benchmarks import corpus, emulator, ours
 from benchmarks.floor import TABLES
 from benchmarks.measure import Report, main
 from shared.adapters.firestore import TURNSTILE
+from shared.sync.push import ONE_COMMIT_ENTRIES
 from tests.reliability.grpc_proxy import GrpcProxy
 
 #: US dollars: docs/capacity.md names the sources, and that other regions cost up to twice as much.
@@ -285,8 +286,8 @@ def _judge(report: Report, bills: Mapping[str, Bill], sizes: tuple[int, ...]) ->
         # A parent is read once and verified once. Each further commit of a big push takes three
         # writes more: the membership's verification, the verdicts so far, the audit; and one read.
         commits = bill.methods["Commit"] - small.methods["Commit"]
-        # A push of more than 150 records asks for its receipt first, which reads it once more.
-        reads = bill.reads - small.reads - parents - commits - (few <= 150 < many)
+        # A big push asks for its receipt first, which reads it once more.
+        reads = bill.reads - small.reads - parents - commits - (few <= ONE_COMMIT_ENTRIES < many)
         writes = bill.writes - small.writes - parents - 3 * commits
         report.goal(
             f"WatermelonDB push, {kind}: each further record is one read and one write, beside parents",

@@ -564,7 +564,7 @@ def _judge(report: Report, pushed: int) -> None:
             f"{case}: ahead of every peer",
             f"{mine.median:,.0f} {mine.unit}, the best of the others {best.median:,.0f} ({best.who})",
             held,
-            "" if held or "memory" not in best.who else "It reads nothing: all is in its memory.",
+            "It reads nothing: all is in its memory." if "memory" in best.who else "",
         )
 
 

@@ -45,8 +45,8 @@ from shared.sync.store import (
 )
 
 #: A push beyond either of these may take several commits, bytes and records.
-_ONE_COMMIT_BYTES = 1_000_000
-_ONE_COMMIT_ENTRIES = 150
+ONE_COMMIT_BYTES = 1_000_000
+ONE_COMMIT_ENTRIES = 150
 
 #: An unreachable store is asked this often; a phone is better told soon.
 _UNREACHABLE_ATTEMPTS = 2
@@ -112,7 +112,7 @@ class Pusher:
             return Outcome(receipt.id)
         keys = self._keys(caller, receipt, entries)
         part = None
-        if len(entries) > _ONE_COMMIT_ENTRIES or push.size > _ONE_COMMIT_BYTES:
+        if len(entries) > ONE_COMMIT_ENTRIES or push.size > ONE_COMMIT_BYTES:
             part = Key(receipt.collection, f"{receipt.id}~part")
             keys.append(part)
         limits = _Limits()

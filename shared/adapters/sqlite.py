@@ -21,7 +21,6 @@ a forked process opens its own connections.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
@@ -34,6 +33,7 @@ from typing import Any
 
 import orjson
 
+from shared.adapters.sqlite_queries import declared_indexes, select, sql_of
 from shared.adapters.store_rules import (
     check_commit_bytes,
     check_fields,
@@ -219,13 +219,13 @@ class SqliteStore(RecordStore):
 
     def query(self, query: Query) -> Iterator[Document]:
         check_query(query)
-        columns = [_column(field) for field, _ in query.order]
+        columns = [sql_of(field) for field, _ in query.order]
         left = query.limit
         behind = query.start_after
         full = True
         while full and (left is None or left > 0):
             size = PAGE if left is None else min(PAGE, left)
-            statement, values = _select(query, behind)
+            statement, values = select(query, behind)
             with self._connection() as db:
                 rows = db.execute(statement, (*values, size)).fetchall()
             full = len(rows) == size
@@ -542,117 +542,7 @@ def _patched(
     return {key: _stored(orjson.loads(data[key]) | fields) for _, key, fields, _ in patches}
 
 
-# -- queries and their indexes -------------------------------------------------------------------
-
-
-def _column(field: str) -> str:
-    """The SQL of a field. Queries and indexes must spell it alike, or an index is not used."""
-    known = {"scope_id": "scope", STAMP: "version", "__name__": "id"}
-    return known.get(field) or f"json_extract(data, '$.{field}')"
-
-
-def _select(query: Query, behind: tuple[Any, ...] | None) -> tuple[str, list[Any]]:
-    """The SQL of one page; its last parameter is the page's size."""
-    # The collection is spelt out, not bound: SQLite must see that a partial index covers it.
-    where, values = [f"collection = '{query.collection}'"], []
-    for field, operator, value in query.where:
-        condition, bound = _condition(field, operator, value)
-        where.append(condition)
-        values += bound
-    order = [(_column(field), direction) for field, direction in query.order]
-    # Like Firestore: a document without the field that orders is not in the order.
-    where += [f"{column} IS NOT NULL" for column, _ in order]
-    order.append(("id", "asc"))
-    if behind is not None:
-        condition, bound = _behind(order, behind)
-        where.append(condition)
-        values += bound
-    columns = ", ".join(["id", "version", "data", *(column for column, _ in order[:-1])])
-    return (
-        f"SELECT {columns} FROM documents WHERE {' AND '.join(where)}"  # noqa: S608  names are checked
-        f" ORDER BY {', '.join(f'{column} {direction}' for column, direction in order)} LIMIT ?",
-        values,
-    )
-
-
-def _condition(field: str, operator: str, value: Any) -> tuple[str, list[Any]]:
-    """A comparison that, like Firestore's, holds between values of one kind only."""
-    column = _column(field)
-    if operator == "in":
-        parts = [_condition(field, "==", each) for each in dict.fromkeys(value)]
-        if len({condition for condition, _ in parts}) == 1:  # values of one kind: one range scan
-            kinds = parts[0][0].removeprefix(f"{column} = ?")
-            marks = ", ".join("?" * len(parts))
-            return f"{column} IN ({marks}){kinds}", [bound[0] for _, bound in parts]
-        return (
-            f"({' OR '.join(f'({condition})' for condition, _ in parts)})",
-            [bound[0] for _, bound in parts],
-        )
-    if operator == "contains":
-        held = f"SELECT 1 FROM json_each(data, '$.{field}') AS held WHERE held.value = ?"  # noqa: S608
-        return f"json_type(data, '$.{field}') = 'array' AND EXISTS ({held})", [value]
-    comparison = "=" if operator == "==" else operator
-    if not column.startswith("json_extract"):
-        return f"{column} {comparison} ?", [value]
-    # json_extract makes 1 of true and a string of a map.
-    if isinstance(value, bool):
-        kinds = "'true', 'false'"
-    elif isinstance(value, str):
-        kinds = "'text'"
-    else:
-        kinds = "'integer', 'real'"
-    return f"{column} {comparison} ? AND json_type(data, '$.{field}') IN ({kinds})", [value]
-
-
-def _behind(order: Sequence[tuple[str, str]], last: Sequence[Any]) -> tuple[str, list[Any]]:
-    """Behind `last`: later in the first field, or equal there and later in the next, and so on."""
-    cases: list[str] = []
-    values: list[Any] = []
-    for n, (column, direction) in enumerate(order):
-        equal = [f"{before} = ?" for before, _ in order[:n]]
-        cases.append(" AND ".join([*equal, f"{column} {'<' if direction == 'desc' else '>'} ?"]))
-        values += [*last[:n], last[n]]
-    # Implied by the cases, but the index can only start at a bound that stands by itself.
-    column, direction = order[0]
-    start = f"{column} {'<=' if direction == 'desc' else '>='} ?"
-    return f"{start} AND ({' OR '.join(f'({case})' for case in cases)})", [last[0], *values]
-
-
-def declared_indexes(path: Path) -> dict[str, str]:
-    """Name and SQL of an index for each index that a Firebase CLI file asks for.
-
-    Composite ones, and single fields that its overrides leave indexed.
-    """
-    wanted: dict[str, str] = {}
-    file = json.loads(path.read_text("utf-8"))
-    single = [
-        {
-            "collectionGroup": override["collectionGroup"],
-            "fields": [{"fieldPath": override["fieldPath"], **entry}],
-        }
-        for override in file["fieldOverrides"]
-        for entry in override["indexes"]
-    ]
-    for index in [*file["indexes"], *single]:
-        fields = [(field["fieldPath"], field.get("order")) for field in index["fields"]]
-        if fields == [("scope_id", "ASCENDING"), (STAMP, "ASCENDING")]:
-            continue  # the index `changes` serves it
-        if any(order is None for _, order in fields):
-            continue  # array and vector indexes: the port has no such query
-        if fields[-1][0] != "__name__":
-            # Firestore's rule. Our queries break ties by rising ids, so an index that ends in a
-            # descending field must name __name__ itself to serve them, there and here.
-            fields.append(("__name__", fields[-1][1]))
-        short = {"ASCENDING": "asc", "DESCENDING": "desc"}
-        columns = ", ".join(f"{_column(field)} {short[order]}" for field, order in fields)
-        collection = index["collectionGroup"]
-        parts = [f"{field.strip('_')}_{short[order]}" for field, order in fields]
-        name = "__".join(["q", collection, *parts])
-        wanted[name] = (
-            f'CREATE INDEX IF NOT EXISTS "{name}" ON documents ({columns})'
-            f" WHERE collection = '{collection}'"
-        )
-    return wanted
+# -- the file ------------------------------------------------------------------------------------
 
 
 def _prepare(db: sqlite3.Connection, wanted: Mapping[str, str], timeout: float) -> None:

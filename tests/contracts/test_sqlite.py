@@ -23,9 +23,9 @@ from shared.adapters.sqlite import (
     INDEXES,
     SqliteStore,
     _Commit,
-    declared_indexes,
     wall_clock,
 )
+from shared.adapters.sqlite_queries import declared_indexes
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
 from shared.sync.store import ABSENT, Key, Query, Write, patch, put, verify
 

@@ -67,7 +67,7 @@ BOTH = ("sqlite", "firestore")
 _STORE = "contracts/test_store"
 
 SQLITE = _faults(
-    "shared/adapters/sqlite.py",
+    "shared/adapters/sqlite.py shared/adapters/sqlite_queries.py",
     _STORE,
     ("sqlite",),
     (

@@ -167,7 +167,6 @@ def parsed(body: bytes, cursor_ms: int | None = None, fingerprint: str = "") -> 
         orjson.loads(body),
         PRODUCT,
         cursor_ms=now_ms if cursor_ms is None else cursor_ms,
-        device=None,
         fingerprint=fingerprint or os.urandom(8).hex(),
         client_time_ms=None,
         now_ms=now_ms,

@@ -31,8 +31,8 @@ from shared.files.tickets import Asked
 from shared.jobs.restore import undelete
 from shared.jobs.show import readable_job, shown_job
 from shared.killpoints import reach
-from shared.sync import batch, digest, inbox, ledger, record, watermelon
-from shared.sync.exchange import Outcome
+from shared.sync import batch, digest, inbox, ledger, reading, record, watermelon
+from shared.sync.exchange import Ignored, Outcome
 from shared.sync.ledger import Attempt
 from shared.sync.pull import Gone, Pull, Row, Start
 from shared.sync.store import Key, Write
@@ -51,21 +51,23 @@ def batch_sync(call: Call) -> Response:
     with _attempt(call, caller, "batch") as attempt:
         call.check_app_version()
         now_ms = wiring.clock_ms()
-        body, data = call.json()
+        data = call.body()
+        client_time_ms, unheard = _client_time(call)
         asked = batch.parse(
-            body,
+            reading.read(data),
             wiring.product(),
             fingerprint=hashlib.sha256(data).hexdigest(),
-            client_time_ms=call.client_time_ms(),
+            client_time_ms=client_time_ms,
             now_ms=now_ms,
             size=len(data),
+            strict=SETTINGS.strict_columns,
         )
         asks = None if asked.files is None else wiring.tickets().parse(asked.files)
         if asked.device is not None:
             attempt.caller = caller = replace(caller, device=asked.device)
         call.notes |= {"user": caller.user_id, "device": caller.device}
         attempt.clock_offset_ms = asked.push.clock_offset_ms
-        attempt.unknown = ledger.unknown_columns(asked.push.entries)
+        attempt.unknown = ledger.unknown_columns(asked.push.ignored)
         limits = {
             "rows": min(asked.limit or SETTINGS.page_rows, SETTINGS.page_rows),
             "size": SETTINGS.page_bytes,
@@ -93,7 +95,13 @@ def batch_sync(call: Call) -> Response:
             )
         seen = _Seen(attempt)
         pull.items = seen.watch(pull.items)
-        value = batch.render(wiring.product(), outcome, pull, asked.push.clock_offset_ms)
+        value = batch.render(
+            wiring.product(),
+            outcome,
+            pull,
+            asked.push.clock_offset_ms,
+            [*unheard, *asked.push.ignored],
+        )
         if tickets is not None:
             value["files"] = tickets.answers
             wiring.ring(tickets.bells)
@@ -114,46 +122,53 @@ def batch_sync(call: Call) -> Response:
 
 def watermelon_pull(call: Call) -> Response:
     """The WatermelonDB dialect: everything that changed since the phone's last pull, streamed."""
-    caller, device = _phone(call)
+    caller = _phone(call)
     with _attempt(call, caller, "watermelon") as attempt:
         call.check_app_version()
         asked = watermelon.parse_pull(call.request.args, wiring.product())
-        start = Start(
-            0 if asked.replacement else asked.cursor_ms,
-            echo=watermelon.echo_of(device, asked.cursor_ms),
-            whole=asked.tables,
-            hold=True,
-            also=(ledger.key(caller),),
-        )
-        pull = wiring.puller().start(caller, start, wiring.clock_ms())
+        limits = {"rows": asked.limit, "size": SETTINGS.page_bytes if asked.limit else None}
+        if asked.page is not None:
+            limits = {"rows": asked.limit or SETTINGS.page_rows, "size": SETTINGS.page_bytes}
+            pull = wiring.puller().resume(caller, asked.page, wiring.clock_ms(), **limits)
+        else:
+            start = Start(
+                0 if asked.replacement else asked.cursor_ms,
+                echo=asked.echo,
+                whole=asked.tables,
+                hold=True,
+                also=(ledger.key(caller),),
+            )
+            pull = wiring.puller().start(caller, start, wiring.clock_ms(), **limits)
         pieces = watermelon.render_pull(wiring.product(), asked, pull)
         return streamed(_watched(attempt, pull, pieces), call)
 
 
 def watermelon_push(call: Call) -> Response:
     """The WatermelonDB dialect: all or nothing, unless single records are to blame."""
-    caller, device = _phone(call)
+    caller = _phone(call)
     with _attempt(call, caller, "watermelon") as attempt:
         call.check_app_version()
         now_ms = wiring.clock_ms()
         cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at"))
-        body, data = call.json()
+        data = call.body()
+        client_time_ms, unheard = _client_time(call, unit_ms=1)
         push = watermelon.parse_push(
-            body,
+            reading.read(data),
             wiring.product(),
             cursor_ms=cursor_ms,
-            device=device,
             fingerprint=hashlib.sha256(data).hexdigest(),
-            client_time_ms=call.client_time_ms(unit_ms=1),
+            client_time_ms=client_time_ms,
             now_ms=now_ms,
+            size=len(data),
+            strict=SETTINGS.strict_columns,
         )
         attempt.clock_offset_ms = push.clock_offset_ms
-        attempt.unknown = ledger.unknown_columns(push.entries)
+        attempt.unknown = ledger.unknown_columns(push.ignored)
         outcome = wiring.pusher().push(caller, push, now_ms)
         attempt.take(outcome)
         wiring.ring(outcome.bells)
         _note(call, outcome)
-        response = answer(watermelon.render_push(outcome), call=call)
+        response = answer(watermelon.render_push(outcome, [*unheard, *push.ignored]), call=call)
         attempt.bytes_out = response.content_length or 0
     _remember(attempt)
     return response
@@ -171,8 +186,17 @@ def _note(call: Call, outcome: Outcome) -> None:
         log.error("red case refused", extra={"request_id": call.request_id, "n": outcome.urgent})
 
 
-def _phone(call: Call) -> tuple[Caller, str | None]:
-    """The caller, and the phone's id if it named one: unnamed phones cannot be told apart."""
+def _client_time(call: Call, unit_ms: int = 1000) -> tuple[int | None, list[Ignored]]:
+    """The phone's clock, if it said it in words that make sense; a clock is never worth a sync."""
+    try:
+        return call.client_time_ms(unit_ms), []
+    except InvalidRequest as fault:
+        call.notes["client_time"] = fault.code
+        return None, [Ignored(None, "X-Client-Time", fault.code, fault.message)]
+
+
+def _phone(call: Call) -> Caller:
+    """The caller, as the phone that it names; unnamed phones cannot be told apart."""
     caller = wiring.caller(call.bearer())
     named = call.request.args.get("device_id")
     if named is not None and not record.valid_id(named):
@@ -180,7 +204,7 @@ def _phone(call: Call) -> tuple[Caller, str | None]:
     if named is not None:
         caller = replace(caller, device=named)
     call.notes |= {"user": caller.user_id, "device": caller.device}
-    return caller, None if caller.device == record.UNNAMED else caller.device
+    return caller
 
 
 # --- the ledger of devices
@@ -336,7 +360,7 @@ _SHOWN_OF_DEVICES = (
 
 def register_token(call: Call) -> Response:
     """Where the caller's phone can be woken; null: nowhere any more."""
-    caller, _ = _phone(call)
+    caller = _phone(call)
     body, _ = call.json()
     token = body.get("token", "") if isinstance(body, dict) else ""
     if token is not None and not (

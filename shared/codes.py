@@ -102,8 +102,8 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "method_not_allowed": "The path exists, the method does not. `message` names those it has."
     },
     errors.PageExpired: {
-        "page_expired": "The first page was asked for more than 50 minutes ago. Start the sync "
-        "again from the last `new_sync_timestamp`; nothing is lost."
+        "page_expired": "The first page was asked for more than 30 days ago, or the server was restored "
+        "since. Start the sync again from the last `new_sync_timestamp`; nothing is lost."
     },
     errors.UploadExpired: {
         "upload_expired": "The upload rested too long, and what had come was removed. Ask for a new "
@@ -160,11 +160,16 @@ RECORD_CODES: dict[str, str] = {
     "invalid_choice": "A value is not among the declared ones.",
     "invalid_id": "An id is not 1 to 128 of `A-Z a-z 0-9 _ -`, or has the form `__…__`.",
     "too_long": "A text, list or JSON column is longer than declared.",
-    "number_out_of_range": "A number is out of its range, or beyond ±(2^53 − 1) in a JSON column.",
+    "number_out_of_range": "A number is out of its range, beyond ±(2^53 − 1) in a JSON column, or none "
+    "that JSON knows (NaN, 1e400).",
+    "invalid_text": "A text holds half a character (an emoji that was cut) or a wrong byte.",
+    "invalid_json_record": "The record is not valid JSON.",
+    "unknown_column": "This server refuses columns that it does not know (`STRICT_COLUMNS`): the app is "
+    "newer than the server.",
     "time_in_milliseconds": "`last_modified_at` is in milliseconds; seconds are counted here.",
     "time_in_seconds": "`last_modified_at` is in seconds; milliseconds are counted here.",
     "invalid_json_column": "A column that holds JSON is not JSON text.",
-    "too_deep": f"A column that holds JSON nests deeper than {record.MAX_DEPTH} levels.",
+    "too_deep": f"A column nests deeper than {record.MAX_DEPTH} levels.",
     "record_too_large": f"The record has more than {MAX_RECORD_BYTES} bytes.",
     "unknown_table": "This server does not know the table: the app is newer than the server.",
     "read_only_table": "Only the server writes this table. Do not send it.",
@@ -182,7 +187,7 @@ RECORD_CODES: dict[str, str] = {
 
 #: Record codes that only one of the dialects has.
 BATCH_ONLY = frozenset({"time_in_milliseconds"})
-WATERMELON_ONLY = frozenset({"time_in_seconds", "invalid_json_column", "too_deep"})
+WATERMELON_ONLY = frozenset({"time_in_seconds", "invalid_json_column"})
 
 #: Every code of a file in the answer to tickets, or of one that was refused: what happened, what to do.
 FILE_CODES: dict[str, str] = {

@@ -29,6 +29,7 @@ from shared.openapi_records import (
     analysis_schemas,
     change,
     conflict,
+    ignored,
     name_of,
     rejection,
     row,
@@ -100,6 +101,7 @@ def schemas(product: Product) -> dict[str, Schema]:
             },
         },
         "Rejection": rejection(WATERMELON_ONLY),
+        "Ignored": ignored(),
         "Receipt": {
             **fixed(
                 id=says(TEXT, "The same for every repetition of the request."),
@@ -145,13 +147,14 @@ def _request(product: Product, pushable: Sequence[Collection]) -> Schema:
     limits = Settings()
     changes = {
         "type": ["object", "null"],
-        "description": "Records that changed on the phone, by table. Order does not matter. Of two "
-        "entries with one id the later edit counts.",
+        "description": "Records that changed on the phone, by table. Order does not matter. "
+        "Entries with one id add up in the order of their times.",
         "properties": {
-            item.name: {"type": "array", "items": ref(name_of(item, "Change"))} for item in pushable
+            item.name: {"type": ["array", "null"], "items": ref(name_of(item, "Change"))}
+            for item in pushable
         },
         "additionalProperties": {
-            "type": "array",
+            "type": ["array", "null"],
             "description": "Records of any other table come back in `rejected`.",
         },
     }
@@ -210,7 +213,10 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
             "Keep it for the next sync, after everything in this one was applied. While `has_more`, "
             "it is still the old one.",
         ),
-        server_updates=says(fixed(**rows), "Records to insert or replace, by table."),
+        server_updates=says(
+            fixed(**rows),
+            "Records by table: lay the columns of each over the row that the phone holds, if any.",
+        ),
         deleted=says(
             fixed(**dict.fromkeys(tables, ids)),
             "Ids to drop, by table; unknown ones may be among them.",
@@ -224,7 +230,9 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
         conflicts=list_of(ref("Conflict"), "Values that lost, or were overwritten unseen."),
         rejected=list_of(ref("Rejection"), "Records that were not stored. They stay on the phone."),
         has_more={"type": "boolean", "description": "Whether to ask again, with `next_page`."},
-        next_page=says(or_null(TEXT), "Opaque. To be used within 50 minutes."),
+        next_page=says(
+            or_null(TEXT), "Opaque. Good for 30 days, also after the app was restarted."
+        ),
         clock_offset_ms={
             "type": ["integer", "null"],
             "description": "How far the phone's clock is ahead (negative: behind), ms; null without "
@@ -234,6 +242,9 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
     )
     answer["properties"]["files"] = says(
         ref("TicketList"), "Only there if the request had `files`: one answer for each, in order."
+    )
+    answer["properties"]["ignored"] = list_of(
+        ref("Ignored"), "Only there if parts of the request were left out."
     )
     answer["properties"]["resync"] = {
         "type": "string",

@@ -112,6 +112,15 @@ def change(collection: Collection, word: str) -> Schema:
             "anything else stores it.",
         },
         "last_modified_at": says(or_null(SECONDS), when + " A deletion may go without."),
+        "changed": {
+            "description": "Names of the columns that the user changed since the record was last in "
+            "sync. Send it with whole rows: the other columns then undo nobody's edit.",
+            "anyOf": [{"type": "array", "items": TEXT}, {"type": ["string", "null"]}],
+        },
+        "created_at": says(
+            {}, "When the phone made the record, Unix seconds; else its first edit."
+        ),
+        "updated_at": says({}, "As the phone got it last: it names the version that was edited."),
         "scope_id": says(
             or_null(ID),
             f"The {word} of a new record, if neither its parent nor the request says.",
@@ -137,18 +146,23 @@ def change(collection: Collection, word: str) -> Schema:
 
 
 def row(collection: Collection, word: str) -> Schema:
-    """A record as phones receive it: every declared column, always."""
+    """A record as phones receive it: every column; of one that the phone just sent, the news."""
     time = or_null(SECONDS)
     columns = {
         "id": dict(ID),
         **{item.name: received_column(item) for item in collection.fields},
         record.SCOPE: says(or_null(ID), f"The {word} that shares it."),
-        record.CREATED: says(time, "When the server first stored it, Unix seconds."),
+        record.CREATED: says(time, "When the phone made it, by the corrected clock, Unix seconds."),
+        record.RECEIVED: says(time, "When the server first stored it, Unix seconds."),
         record.MODIFIED: says(time, "When it was last edited, by the corrected clock."),
         record.DELETED: says(time, "Null in every row: deletions come as ids in `deleted`."),
         "updated_at": says(time, "When the server last wrote it, Unix seconds."),
     }
-    return {**fixed(**columns), "description": f"{collection.doc} As phones receive it."}
+    doc = (
+        f"{collection.doc} As phones receive it: every column. Of a record that stood in the request "
+        "only the id and the columns that the phone does not hold: lay them over the row."
+    )
+    return {**fixed(**columns), "required": ["id"], "description": doc}
 
 
 def values(collection: Collection) -> Schema:
@@ -158,7 +172,8 @@ def values(collection: Collection) -> Schema:
         for item in collection.fields
         if item.owner is Owner.CLIENT
     }
-    return {**fixed(**columns), "description": "The columns that phones write."}
+    doc = "Columns that phones write: those that the conflict is about."
+    return {**fixed(**columns), "required": [], "description": doc}
 
 
 def conflict(collection: Collection) -> Schema:
@@ -166,9 +181,9 @@ def conflict(collection: Collection) -> Schema:
     values = ref(name_of(collection, "Values"))
     deletion = fixed(deleted_at={"type": "boolean", "const": True})
     words = (
-        "`older`, `equal`: the stored record is as new or newer, so it stays. `deleted`: the record "
-        "was deleted (it is in `rejected` too). `unseen_overwrite`: what was sent is newer and was "
-        "stored over a change that this phone had not seen."
+        "`older`, `equal`: what is stored is as new or newer, so it stays. `merged`: the stored value "
+        "is the higher one, and stays. `deleted`: the record was deleted (it is in `rejected` too). "
+        "`unseen_overwrite`: what was sent was stored over a change that this phone had not seen."
     )
     return {
         **fixed(
@@ -177,16 +192,30 @@ def conflict(collection: Collection) -> Schema:
             winner={"type": "string", "enum": ["server", "client"]},
             reason={
                 "type": "string",
-                "enum": ["older", "equal", "deleted", "unseen_overwrite"],
+                "enum": ["older", "equal", "merged", "deleted", "unseen_overwrite"],
                 "description": words,
             },
             yours={
-                "anyOf": [values, deletion],
+                "anyOf": [deletion, values],
                 "description": "What was sent. A deletion shows as `deleted_at: true`.",
             },
             theirs=says(values, "What the server had."),
         ),
         "description": f"A conflict in `{collection.name}`. The loser's values are kept.",
+    }
+
+
+def ignored() -> Schema:
+    """A part of the request that was left out."""
+    return {
+        **fixed(
+            table=or_null(TEXT),
+            field=says(TEXT, "The column, header or part; empty: the whole table."),
+            code=TEXT,
+            message={"type": "string", "description": "For developers; may change."},
+        ),
+        "description": "A part of the request that was left out, since it makes no sense or is not "
+        "known here. Nothing else suffers from it.",
     }
 
 

@@ -35,14 +35,16 @@ OPERATIONS: tuple[Operation, ...] = (
         "sync",
         "WatermelonDB: get what changed elsewhere",
         "What `pullChanges` of the stock `synchronize()` calls. `created` is filled in a first pull "
-        "only; run `synchronize` with `sendCreatedAsUpdated: false`. Times are milliseconds. The "
-        "answer is streamed: if it is cut short, it is no JSON.",
+        "only, and never with `created_as_updated=1`, which goes with `sendCreatedAsUpdated: true`. "
+        "Times are milliseconds. The answer is streamed: if it is cut short, it is no JSON. On a bad "
+        "line ask with `limit`, page after page, and hand the gathered changes to `synchronize()`.",
         answers="What changed for this phone, in one piece.",
         answer="WatermelonPull",
         faults=(
             errors.InvalidRequest,
             errors.InvalidCursor,
             errors.Unauthenticated,
+            errors.PageExpired,
             errors.AppTooOld,
             errors.StoreUnavailable,
         ),
@@ -53,6 +55,9 @@ OPERATIONS: tuple[Operation, ...] = (
             "Migration",
             "CreatedAsUpdated",
             "Strategy",
+            "LastReceipt",
+            "PageLimit",
+            "Page",
             "AppVersion",
             "RequestId",
         ),
@@ -104,9 +109,20 @@ PARAMETERS: dict[str, Schema] = {
     "DeviceId": query(
         "device_id",
         dict(ID),
-        "Names this phone among the user's: keep one per installation. Without it, or a "
-        "device in the token, the phone gets back the rows that it has just sent.",
+        "Names this phone among the user's: keep one per installation.",
     ),
+    "LastReceipt": query(
+        "receipt",
+        dict(TEXT),
+        "`receipt.id` of the last push's answer, kept in memory only: rows that are exactly as that "
+        "push sent them stay out of the answer.",
+    ),
+    "PageLimit": query(
+        "limit",
+        {"type": "integer", "minimum": 1},
+        "Most rows of the answer, for a first pull over a bad line.",
+    ),
+    "Page": query("page", dict(TEXT), "`next_page` of the answer before."),
     "SchemaVersion": query(
         "schema_version",
         dict(TEXT),
@@ -190,6 +206,8 @@ def _pull(product: Product) -> Schema:
             "description": "Only there if the server lost history (restored from a backup) or the "
             "cursor is from the future: send every record of the phone again.",
         },
+        "has_more": {"type": "boolean", "description": "With `limit`: whether to ask again."},
+        "next_page": says(or_null(TEXT), "With `limit`: what to ask with. Good for 30 days."),
         "sync_again": {
             "type": "boolean",
             "const": True,
@@ -204,9 +222,9 @@ def _pushed_changes(pushable: Sequence[Collection]) -> Schema:
     def sets(rows: Schema, ids: Schema) -> Schema:
         lists = {"created": rows, "updated": rows, "deleted": ids}
         return {
-            "type": "object",
+            "type": ["object", "null"],
             "properties": {
-                name: {"type": "array", "items": items} for name, items in lists.items()
+                name: {"type": ["array", "null"], "items": items} for name, items in lists.items()
             },
         }
 
@@ -232,6 +250,7 @@ def _pushed() -> Schema:
                 "additionalProperties": ids,
             },
             "rejected": list_of(ref("WatermelonRejection"), "The same, with the reasons."),
+            "ignored": list_of(ref("Ignored"), "Only there if parts of the request were left out."),
         },
     }
 
@@ -259,7 +278,7 @@ def _raw_change(collection: Collection, word: str) -> Schema:
         "type": "object",
         "description": f"{collection.doc} As WatermelonDB sends it: lists and objects are JSON "
         "text, an empty text stands for nothing where text makes no sense. The server's own "
-        "columns, `_status` and `_changed` are ignored.",
+        "columns and `_status` are ignored; `_changed` names what the user changed.",
         "required": ["id"],
         "properties": {
             "id": says(ID, "Made by the phone; the record's for good."),
@@ -283,7 +302,9 @@ def _raw(collection: Collection, word: str) -> Schema:
         "id": dict(ID),
         **{item.name: says(_raw_value(item, sent=False), item.doc) for item in collection.fields},
         record.SCOPE: says(or_null(ID), f"The {word} that shares it."),
-        record.CREATED: says(time, "When the server first stored it, ms."),
+        record.CREATED: says(
+            {**time, "minimum": 0}, "When the phone made it, by the corrected clock, ms."
+        ),
         record.MODIFIED: says(
             {**time, "minimum": 0}, "When it was last edited, by the corrected clock, ms."
         ),

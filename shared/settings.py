@@ -179,6 +179,9 @@ class Settings:
     min_app_version: str = _setting(
         "", "Oldest app version served (`X-App-Version`, like 1.4.0); empty: all."
     )
+    strict_columns: bool = _setting(
+        False, "Refuse records with columns that no table declares, instead of leaving those out."
+    )
     page_rows: int = _setting(
         2000, "Rows of one sync answer unless the phone asks for fewer.", low=1, high=50_000
     )

@@ -191,16 +191,22 @@ def _too_large(cap: int) -> RequestTooLarge:
 
 
 def _inflate(data: bytes, cap: int) -> bytes:
-    engine = zlib.decompressobj(wbits=31)
-    try:
-        inflated = engine.decompress(data, cap + 1)
-    except zlib.error:
-        raise InvalidJson("The body is not valid gzip.") from None
-    if len(inflated) > cap:
-        raise RequestTooLarge(f"The body inflates to more than {cap} bytes.")
-    if not engine.eof or engine.unused_data:
-        raise InvalidJson("The body is not valid gzip: it is cut short or has a tail.")
-    return inflated
+    pieces: list[bytes] = []
+    left = cap + 1
+    while data:  # of several members: what a phone appended to while it wrote
+        engine = zlib.decompressobj(wbits=31)
+        try:
+            piece = engine.decompress(data, left)
+        except zlib.error:
+            raise InvalidJson("The body is not valid gzip.") from None
+        pieces.append(piece)
+        left -= len(piece)
+        if not left:
+            raise RequestTooLarge(f"The body inflates to more than {cap} bytes.")
+        if not engine.eof:
+            raise InvalidJson("The body is not valid gzip: it is cut short.")
+        data = engine.unused_data
+    return b"".join(pieces)
 
 
 Handler = Callable[[Call], Response]

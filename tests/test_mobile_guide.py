@@ -565,7 +565,6 @@ def digest_of(row: Json) -> Json:
         {"things": {"created": [], "updated": [row], "deleted": []}},
         EVERYTHING,
         cursor_ms=0,
-        device=None,
         fingerprint="",
         client_time_ms=None,
         now_ms=0,

@@ -90,13 +90,16 @@ class Phone:
         return (self.clock() if self.clock else wall_ms()) / 1000
 
     def save(self, table: str, record_id: str, at: float | None = None, **fields: Any) -> None:
-        """Create or edit a record offline. Full rows travel, as apps send them."""
+        """Create or edit a record offline. Full rows travel, and what was changed in them is named."""
         key = (table, record_id)
-        state = "dirty" if key in self.rows and key not in self.dirty else "new"
+        before, waiting = self.rows.get(key, {}), self.dirty.get(key)
+        new = not before if waiting is None else waiting["sync_status"] == "new"
         when = self.now() if at is None else at
-        row = {**self.rows.get(key, {}), **fields, "id": record_id, "last_modified_at": when}
+        row = {**before, **fields, "id": record_id, "last_modified_at": when}
         self.rows[key] = row
-        self.dirty[key] = {**row, "sync_status": state}
+        self.dirty[key] = {**row, "sync_status": "new" if new else "dirty"}
+        if not new:
+            self.dirty[key]["changed"] = sorted({*(waiting or {}).get("changed", ()), *fields})
 
     def delete(self, table: str, record_id: str, at: float | None = None) -> None:
         """Delete a record offline."""
@@ -162,7 +165,8 @@ class Phone:
                 # After a restore an older row must not replace what is about to be sent.
                 mine = self.dirty.get(key) if "resync" in answer else None
                 if mine is None or mine.get("last_modified_at", 0) <= row["last_modified_at"]:
-                    self.rows[key] = row
+                    # Of what this phone just sent only the news comes back: they are laid over it.
+                    self.rows[key] = {**self.rows.get(key, {}), **row}
         for table, ids in answer["deleted"].items():
             for record_id in ids:
                 self.rows.pop((table, record_id), None)

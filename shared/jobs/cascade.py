@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from shared.jobs.descent import Descent, due
 from shared.sync import record
-from shared.sync.store import Document, Key, Write, patch
+from shared.sync.store import Document, Key, Write
 
 KIND = "cascade"
 
@@ -33,16 +33,7 @@ class Cascade(Descent):
         return child.fields.get(record.DELETED) is None
 
     def follow(self, child: Document, parent: Document) -> Sequence[Write]:
-        now, scope_id = self.clock(), child.fields[record.SCOPE]
-        fields = {
-            record.DELETED: now,
-            record.KEPT: now,
-            record.DELETED_WITH: f"{parent.key.collection}/{parent.key.id}",
-            record.HASH: record.content_hash(child.key.id, scope_id, None)[0],
-            record.ECHO: None,
-            record.EDITED: record.client_version(child),
-        }
         return (
-            patch(child.key, fields, child.version),
-            *self.next(child.key, scope_id),
+            record.follows(child, parent.key, self.clock()),
+            *self.next(child.key, child.fields[record.SCOPE]),
         )

@@ -22,7 +22,7 @@ from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
 from shared.jobs.queue import Bell
 from shared.sync import record
-from shared.sync.collection import Collection, Effects, Field, Owner, Product, Turn, Type
+from shared.sync.collection import Collection, Effects, Field, Merge, Owner, Product, Turn, Type
 from shared.sync.store import Key, Write, put
 
 TRIAGED = "TRIAGED"
@@ -291,6 +291,7 @@ PRODUCT = Product(
                     "The phone's own triage. Red is analysed at once.",
                     choices=_RISKS,
                     aliases=_RISK_ALIASES,
+                    merge=Merge.MOST,
                 ),
                 Field(
                     RULES,
@@ -298,7 +299,12 @@ PRODUCT = Product(
                     "What the red-flag rules found in the answers (triage, flags, version); null: nothing.",
                     Owner.SERVER,
                 ),
-                Field("image_keys", Type.STRINGS, "Names of the photos on the phone."),
+                Field(
+                    "image_keys",
+                    Type.STRINGS,
+                    "Names of the photos on the phone.",
+                    merge=Merge.UNION,
+                ),
                 Field("image_urls", Type.STRINGS, "Where the photos are.", Owner.SERVER),
             ),
             context=(JOB, RANK, RULES, PHOTOS),

@@ -7,32 +7,6 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def _case(record_id: str, patient_id: str, **columns: Any) -> Json:
-    """A case's row with every column, as phones receive it."""
-    return {
-        "id": record_id,
-        "patient_id": patient_id,
-        "chw_id": "chw1",
-        "triage_data": {},
-        "ai_analysis": None,
-        "status": "TRIAGED",
-        "risk_level": None,
-        "rules": None,
-        "image_keys": None,
-        "image_urls": None,
-        **_EXAMPLE_TIMES,
-        **columns,
-    }
-
-
-_EXAMPLE_TIMES: Json = {
-    "scope_id": "team1",
-    "created_at": 1678889900,
-    "last_modified_at": 1678886400,
-    "deleted_at": None,
-    "updated_at": 1678889900,
-}
-
 _NO_IDS: Json = {"patients": [], "cases": [], "diagnoses": [], "medgemma_queue": []}
 
 
@@ -118,19 +92,21 @@ EXAMPLES: dict[str, dict[str, Json]] = {
             },
             "answer": {
                 "registration": {
-                    "summary": "Both stored; the rows come back because the server filled columns",
+                    "summary": "Both stored; what the server filled comes back",
                     "value": _example_answer(
                         server_updates={
                             **_NO_IDS,
                             "patients": [
+                                {"id": "local_uuid_1", "chw_id": "chw1", "scope_id": "team1"}
+                            ],
+                            "cases": [
                                 {
-                                    "id": "local_uuid_1",
-                                    "demographics": {},
+                                    "id": "local_uuid_2",
                                     "chw_id": "chw1",
-                                    **_EXAMPLE_TIMES,
+                                    "status": "TRIAGED",
+                                    "scope_id": "team1",
                                 }
                             ],
-                            "cases": [_case("local_uuid_2", "local_uuid_1")],
                         },
                         accepted={"patients": ["local_uuid_1"], "cases": ["local_uuid_2"]},
                         receipt={
@@ -156,18 +132,18 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                         server_updates={
                             **_NO_IDS,
                             "cases": [
-                                _case(
-                                    "local_uuid_3",
-                                    "local_uuid_1",
-                                    triage_data=_RED_CASE["triage_data"],
-                                    status="PENDING_DIAGNOSIS",
-                                    risk_level="red",
-                                    rules={"version": "1", "triage": "red", "flags": ["bleeding"]},
-                                    image_keys=_RED_CASE["image_keys"],
-                                    created_at=1678890060,
-                                    last_modified_at=1678890000,
-                                    updated_at=1678890060,
-                                )
+                                {
+                                    "id": "local_uuid_3",
+                                    "chw_id": "chw1",
+                                    "status": "PENDING_DIAGNOSIS",
+                                    "risk_level": "red",
+                                    "rules": {
+                                        "version": "1",
+                                        "triage": "red",
+                                        "flags": ["bleeding"],
+                                    },
+                                    "scope_id": "team1",
+                                }
                             ],
                             "medgemma_queue": [
                                 {
@@ -177,6 +153,7 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                                     "attempts": 0,
                                     "scope_id": "team1",
                                     "created_at": 1678890060,
+                                    "received_at": None,
                                     "last_modified_at": 1678890060,
                                     "deleted_at": None,
                                     "updated_at": 1678890060,

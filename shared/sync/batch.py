@@ -19,15 +19,13 @@ import orjson
 from shared.errors import InvalidCursor, InvalidRequest
 from shared.sync import record
 from shared.sync.collection import Collection, Product, RecordFault, Type, Wire
-from shared.sync.exchange import Conflict, Entry, Outcome, Push, Refusal
+from shared.sync.exchange import Conflict, Entry, Held, Ignored, Outcome, Push, Refusal
+from shared.sync.intake import MAX_ECHOED, Intake
 from shared.sync.pull import Pull, Row
 from shared.sync.store import STAMP, Document
 
 #: A time beyond this (the year 5138) is milliseconds taken for seconds.
 _MOST_SECONDS = 1e11
-
-#: Longest id or code of a refused record that is repeated in an answer.
-_MAX_ECHOED_ID = 128
 
 _WIRE = Wire(ms_per_unit=1000)
 
@@ -56,11 +54,12 @@ def parse(
     client_time_ms: int | None,
     now_ms: int,
     size: int = 0,
+    strict: bool = False,
 ) -> Request:
-    """Check a body. Raises `InvalidRequest` or `InvalidCursor` for faults of the envelope.
+    """Check a body (`reading.read`). Raises `InvalidRequest` or `InvalidCursor` for faults of the envelope.
 
     `client_time_ms`: what the phone's clock says, from `X-Client-Time`. `fingerprint` and `size` (in
-    bytes) are the body's.
+    bytes) are the body's. `strict`: columns that no declaration knows refuse their record.
     """
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.")
@@ -77,6 +76,7 @@ def parse(
         changes = {}
     if not isinstance(changes, dict):
         raise InvalidRequest("changes must be an object of tables.", field="changes")
+    changes = {table: [] if rows is None else rows for table, rows in changes.items()}
     for table, rows in changes.items():
         if not isinstance(rows, list):
             name = f"changes.{table[:64]}"
@@ -86,12 +86,25 @@ def parse(
     files = body.get("files")
     if page is not None and files:
         raise InvalidRequest("Files go with the first page only.", field="files")
-    entries: list[Entry] = []
-    refusals: list[Refusal] = []
+    intake = Intake(_WIRE, strict)
     for table, rows in changes.items():
-        _table(product.by_name.get(table), table, rows, scope_id, entries, refusals)
+        for raw in rows:
+            if not (isinstance(raw, dict) and raw.get("sync_status") == "synced"):
+                intake.take(
+                    product, table, raw, lambda spec, row: _entry(spec, row, scope_id, intake)
+                )
+        if table not in product.by_name and not rows:
+            intake.unknown_table(table)
     offset = None if client_time_ms is None else client_time_ms - now_ms
-    push = Push(entries, refusals, cursor_ms, fingerprint, offset, size=size)
+    push = Push(
+        intake.entries,
+        intake.refusals,
+        cursor_ms,
+        fingerprint,
+        offset,
+        size=size,
+        ignored=intake.ignored(),
+    )
     return Request(push, device, limit, page, files)
 
 
@@ -119,59 +132,31 @@ def _optional_id(body: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _table(
-    collection: Collection | None,
-    table: str,
-    rows: Sequence[Any],
-    scope_id: str | None,
-    entries: list[Entry],
-    refusals: list[Refusal],
-) -> None:
-    for raw in rows:
-        try:
-            if not isinstance(raw, dict):
-                raise RecordFault(None, "wrong_type", "A record must be an object")
-            if collection is None:
-                raise RecordFault(None, "unknown_table", "This server does not know this table")
-            if raw.get("sync_status") == "synced":
-                continue
-            if not collection.pushable:
-                raise RecordFault(None, "read_only_table", "Only the server writes this table")
-            entries.append(_entry(collection, raw, scope_id))
-        except RecordFault as fault:
-            shown = raw.get("id") if isinstance(raw, dict) else None
-            known = shown[:_MAX_ECHOED_ID] if isinstance(shown, str) else ""
-            refusals.append(
-                Refusal(table[:_MAX_ECHOED_ID], known, fault.field, fault.code, fault.message, raw)
-            )
-
-
-def _entry(collection: Collection, raw: Mapping[str, Any], scope_id: str | None) -> Entry:
-    record_id = raw.get("id")
-    if record_id is None:
-        raise RecordFault("id", "missing_field", "id is needed")
-    if not record.valid_id(record_id):
-        raise RecordFault("id", "invalid_id", "id must be 1 to 128 of A-Z a-z 0-9 _ -")
+def _entry(
+    collection: Collection, raw: Mapping[str, Any], scope_id: str | None, intake: Intake
+) -> Entry:
+    record_id = intake.id_of(raw)
     state = raw.get("sync_status")
     if state is not None and state not in _SYNC_STATES:
         raise RecordFault(
             "sync_status", "invalid_choice", f"sync_status must be one of {', '.join(_SYNC_STATES)}"
         )
     raw_ms = _moment(raw.get("last_modified_at"))
+    version_ms = intake.time_of(collection, raw, "updated_at")
     if state == "deleted":
-        return Entry(collection, str(record_id), raw, coerced=None, raw_ms=raw_ms)
+        return Entry(collection, record_id, raw, coerced=None, raw_ms=raw_ms, version_ms=version_ms)
     if raw_ms is None:
         raise RecordFault("last_modified_at", "missing_field", "last_modified_at is needed")
-    own_scope = raw.get("scope_id")
-    if own_scope is not None and not record.valid_id(own_scope):
-        raise RecordFault("scope_id", "invalid_id", "scope_id must be 1 to 128 of A-Z a-z 0-9 _ -")
     return Entry(
         collection,
-        str(record_id),
+        record_id,
         raw,
-        coerced=collection.coerce(raw, _WIRE),
+        coerced=intake.coerce(collection, raw),
         raw_ms=raw_ms,
-        scope_id=own_scope or scope_id,
+        scope_id=intake.scope_of(raw.get("scope_id")) or scope_id,
+        named=None if state == "new" else intake.named(collection, raw.get("changed")),
+        version_ms=version_ms,
+        created_ms=intake.time_of(collection, raw, "created_at"),
     )
 
 
@@ -196,16 +181,23 @@ def _moment(value: Any) -> int | None:
 
 
 def render(
-    product: Product, outcome: Outcome, pull: Pull, clock_offset_ms: int | None
+    product: Product,
+    outcome: Outcome,
+    pull: Pull,
+    clock_offset_ms: int | None,
+    ignored: Sequence[Ignored] = (),
 ) -> dict[str, Any]:
     """The answer as a value for `orjson.dumps`. Consumes the pull."""
     updates: dict[str, list[Any]] = {item.name: [] for item in product.collections}
     deleted: dict[str, list[str]] = {item.name: [] for item in product.collections}
     for item in pull.items:
-        if isinstance(item, Row):
-            updates[item.collection.name].append(row(item))
-        else:
+        if not isinstance(item, Row):
             deleted[item.table].append(item.id)
+            continue
+        held = outcome.held.get(item.document.key)
+        shown = row(item) if held is None else news(item, held)
+        if len(shown) > 1:  # an id alone says nothing
+            updates[item.collection.name].append(shown)
     answer: dict[str, Any] = {
         "new_sync_timestamp": _seconds(pull.cursor_ms),
         "server_updates": updates,
@@ -220,7 +212,41 @@ def render(
     }
     if pull.resync is not None:
         answer["resync"] = pull.resync
+    if ignored:
+        answer["ignored"] = [ignored_part(item) for item in ignored]
     return answer
+
+
+def ignored_part(item: Ignored) -> dict[str, Any]:
+    """A part of the request that was left out, as the answer names it."""
+    return {**item._asdict(), "field": item.field[:MAX_ECHOED]}
+
+
+def news(item: Row, held: Held) -> dict[str, Any]:
+    """What a phone does not hold yet of a record that it just sent: the id and those columns."""
+    sent, shown, stored = held.sent, row(item), item.document.fields
+    kept = held.kept if item.document.version == held.version else frozenset()
+    is_new = sent.raw.get("sync_status") == "new"
+    mine = {} if sent.coerced is None else sent.coerced.values  # as they are stored
+    theirs = {} if sent.coerced is None else sent.coerced.sent  # as they look on the wire
+
+    def is_held(name: str) -> bool:
+        if name in mine:
+            spelt = not item.collection.by_name[name].aliases or sent.raw.get(name) == shown[name]
+            return bool(spelt and mine[name] == stored.get(name))
+        if name in theirs:
+            return bool(theirs[name] == shown[name])
+        if name in (record.CREATED, record.MODIFIED):
+            return bool(sent.raw.get(name, shown[name]) == shown[name])
+        if name == record.SCOPE and name in sent.raw:
+            return bool(sent.raw[name] == shown[name])
+        return name in _SERVER_TIMES or name in kept or (is_new and shown[name] is None)
+
+    return {name: value for name, value in shown.items() if name == "id" or not is_held(name)}
+
+
+#: Times of the server: no news of a record that the phone made.
+_SERVER_TIMES = frozenset({STAMP, record.RECEIVED, record.DELETED})
 
 
 def row(item: Row) -> dict[str, Any]:
@@ -240,7 +266,7 @@ def _visible(collection: Collection, document: Document, role: str) -> dict[str,
                 value = _seconds(value)
         shown[spec.name] = value
     shown[record.SCOPE] = have.get(record.SCOPE)
-    for name in (record.CREATED, record.MODIFIED, record.DELETED):
+    for name in (record.CREATED, record.RECEIVED, record.MODIFIED, record.DELETED):
         shown[name] = _seconds(have.get(name))
     stamp = have.get(STAMP)
     shown[STAMP] = None if stamp is None else _seconds(stamp // 1000)
@@ -280,8 +306,8 @@ def _values(collection: Collection, values: Mapping[str, Any]) -> dict[str, Any]
 
 def _rejected(refusal: Refusal) -> dict[str, Any]:
     return {
-        "table": refusal.table,
-        "id": refusal.id,
+        "table": refusal.table[:MAX_ECHOED],
+        "id": refusal.id[:MAX_ECHOED],
         "field": refusal.field,
         "code": refusal.code,
         "message": refusal.message,

@@ -56,6 +56,14 @@ class Owner(Enum):
     DOCTOR = "doctor"
 
 
+class Merge(Enum):
+    """How two edits of a column meet that did not know of each other (`shared.sync.conflict`)."""
+
+    LAST = "last"  #: the later one stays
+    MOST = "most"  #: the later one in the order of its choices stays
+    UNION = "union"  #: both lists stay
+
+
 @dataclass(frozen=True)
 class Field:
     """One declared field.
@@ -77,6 +85,7 @@ class Field:
     low: float | None = None
     high: float | None = None
     max_length: int = DEFAULT_LENGTH
+    merge: Merge = Merge.LAST
 
 
 class Turn(NamedTuple):
@@ -98,6 +107,10 @@ class Effects(NamedTuple):
     fields: Mapping[str, Any] = {}  #: server-owned fields of the record itself
     writes: tuple[Write, ...] = ()  #: other documents
     bells: tuple[Any, ...] = ()  #: rung after the commit, by the caller of the engine
+
+
+#: What a column's times may be, ms: the years 1970 to 5138.
+MAX_TIME_MS = 10**14
 
 
 class RecordFault(Exception):
@@ -134,8 +147,8 @@ _NOTHING = Effects()
 
 #: Columns of the protocol itself: neither declared fields nor unknown.
 PROTOCOL_COLUMNS = frozenset(
-    ("id", "sync_status", "last_modified_at", "created_at", "updated_at", "deleted_at", "scope_id",
-     "_status", "_changed")
+    ("id", "sync_status", "last_modified_at", "created_at", "received_at", "updated_at", "deleted_at",
+     "scope_id", "changed", "_status", "_changed")
 )  # fmt: skip
 
 
@@ -320,7 +333,7 @@ def _json(spec: Field, value: Any, wire: Wire) -> str:
         raise RecordFault(
             spec.name, "number_out_of_range", f"{spec.name} holds a number beyond ±(2^53 − 1)"
         ) from None
-    if len(canonical) > MAX_JSON_BYTES:
+    if len(canonical.encode()) > MAX_JSON_BYTES:
         raise RecordFault(spec.name, "too_long", f"{spec.name} may have {MAX_JSON_BYTES} bytes")
     return canonical
 
@@ -334,6 +347,8 @@ def parsed_column(name: str, text: str) -> Any:
         raise RecordFault(name, "invalid_json_column", f"{name} must be JSON text") from None
     if record.too_deep(data):
         raise RecordFault(name, "too_deep", f"{name} is nested too deeply")
+    if record.long_integer(data):
+        raise RecordFault(name, "number_out_of_range", f"{name} holds a number beyond ±(2^53 − 1)")
     return value
 
 

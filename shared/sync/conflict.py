@@ -1,77 +1,304 @@
-"""The conflict rule: last write wins by `last_modified_at`, per record; equal times: the stored one.
+"""The conflict rule: last write wins, column by column, corrected by what each writer had seen.
 
-The cases, in the order in which they are asked (S stored, I incoming, both of client-owned fields):
+The cases, in the order in which they are asked (S stored, I incoming, both of client-owned columns):
 
-    1. S is missing                       → NEW
-    2. S has I's content                  → SAME: nothing is written, so any replay is harmless
-    3. S is a tombstone, I an edit        → GONE: refused, the values are kept in the conflict log
-    4. same device, same author           → its own raw clock decides: later NEWER, else OLDER
-    5. I is later by corrected time       → NEWER
-    6. equal                              → EQUAL: the stored one stays
-    7. I is earlier                       → OLDER: the stored one stays
+    1. S is missing                      all of I is stored
+    2. S is a tombstone, I an edit       refused; I's values are kept in the conflict log
+    3. I is a deletion                   judged as one column whose last change is that of the record
 
-NEWER overwrites a version that its writer had not seen if another device committed it after the
-writer's cursor. That is not an error, but the value must not vanish: it goes to the conflict log.
+and for each column that I carries:
+
+    4. S holds I's value                 nothing to do; an edit that came later (an undo) moves the
+                                         column's time on, or an older edit would win afterwards
+    5. I did not change it               S stays: the phone named what it changed, or sent what S was
+                                         when the phone last looked
+    6. I's writer had seen S's value     I wins, whatever the clocks say
+    7. both changed it, unseen           as the column declares: `most` takes the higher, `union` both
+                                         lists, `last` the later by corrected time (S at equality).
+                                         Of one device its own clock decides, I at equality
+
+What loses in 7, and what is overwritten there, is named in the answer and kept in the conflict log.
+
+A phone has seen what was committed before its cursor, and the version whose `updated_at` it sends
+back. Nothing else: a device that was restored from a backup, or cloned, has not seen what its other
+life wrote, so its own later versions are named like anybody's.
+
+To know of each column who changed it last, a record carries `_columns`: stamps of those columns that
+its last write left alone, and hashes of what columns held before. A record that was never edited
+carries none.
 """
 
 from __future__ import annotations
 
-from enum import Enum
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
 
 from shared.sync import record
-from shared.sync.store import Document
+from shared.sync.collection import MAX_STRINGS, Collection, Field, Merge
+from shared.sync.exchange import Entry
+from shared.sync.store import STAMP, Document
+
+#: Earlier values of a column that are known by their hash, the newest. A phone that looked before
+#: them is judged by its clock.
+_MOST_KNOWN = 3
 
 
-class Verdict(Enum):
-    """What happens to an incoming record."""
+class Stamp(NamedTuple):
+    """The last change of a column. `version` is its commit (µs), times are ms."""
 
-    NEW = "new"
-    SAME = "same"
-    NEWER = "newer"
-    EQUAL = "equal"
-    OLDER = "older"
-    GONE = "gone"
-
-
-def judge(
-    stored: Document | None,
-    *,
-    content_hash: str,
-    deleting: bool,
-    modified_ms: int,
-    raw_ms: int,
-    device: str,
-    author: str,
-) -> Verdict:
-    """Apply the rule. `modified_ms` is corrected, `raw_ms` is what the phone's clock said."""
-    if stored is None:
-        return Verdict.NEW
-    have = stored.fields
-    if have.get(record.HASH) == content_hash:
-        return Verdict.SAME
-    if have.get(record.DELETED) is not None and not deleting:
-        return Verdict.GONE
-    if same_writer(stored, device=device, author=author):
-        mine, theirs = raw_ms, have.get(record.RAW_MODIFIED, 0)
-    else:
-        mine, theirs = modified_ms, have.get(record.MODIFIED, 0)
-    if mine == theirs:
-        return Verdict.EQUAL
-    return Verdict.NEWER if mine > theirs else Verdict.OLDER
+    version: int
+    modified_ms: int  #: by the corrected clock
+    raw_ms: int  #: by the phone's
+    offset_ms: int  #: how far that clock was off when it was sent; 0: right, or not known
+    device: str
+    author: str
 
 
-def same_writer(stored: Document, *, device: str, author: str) -> bool:
-    """Whether the stored version was written by this very device. Unnamed devices are all strangers."""
-    have = stored.fields
-    return (
-        device != record.UNNAMED
-        and have.get(record.DEVICE) == device
-        and have.get(record.AUTHOR) == author
-    )
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who pushes, and what of the store he knows. `shift_ms` corrects his clock."""
+
+    device: str
+    author: str
+    cursor_ms: int
+    now_ms: int
+    shift_ms: int
+    offset_ms: int  #: the phone's clock minus ours; 0: right, or not known
+    tolerance_ms: int
+    pulled_first: bool
+
+    def corrected(self, raw_ms: int) -> int:
+        """A time of this phone in ours. Nothing is ever stored from the future."""
+        return max(0, min(raw_ms - self.shift_ms, self.now_ms))
+
+    def stamp(self, raw_ms: int) -> Stamp:
+        """Of a change that this push brings; its version is not known before the commit."""
+        off = self.offset_ms if abs(self.offset_ms) > self.tolerance_ms else 0
+        return Stamp(0, self.corrected(raw_ms), raw_ms, off, self.device, self.author)
+
+    def is_later(self, mine: Stamp, theirs: Stamp) -> bool | None:
+        """Whether `mine` was made after `theirs`; None: at the same moment."""
+        if self.device == record.UNNAMED or theirs[4:] != mine[4:]:
+            mine_ms, theirs_ms = mine.modified_ms, theirs.modified_ms
+            return None if mine_ms == theirs_ms else mine_ms > theirs_ms
+        mine_ms, theirs_ms = mine.raw_ms, theirs.raw_ms
+        if abs(mine.offset_ms - theirs.offset_ms) > self.tolerance_ms:
+            # The clock was set in between: neither reading is comparable with the other.
+            mine_ms, theirs_ms = mine_ms - mine.offset_ms, theirs_ms - theirs.offset_ms
+        return mine_ms >= theirs_ms
 
 
-def unseen(stored: Document, *, device: str, author: str, cursor_ms: int) -> bool:
-    """Whether the stored version is another device's, committed after this phone's cursor."""
-    if same_writer(stored, device=device, author=author):
-        return False
-    return record.client_version(stored) > cursor_ms * 1000
+class History:
+    """What is known of the columns of a stored record."""
+
+    __slots__ = ("_known", "last", "names")
+
+    def __init__(self, document: Document, names: Sequence[str]) -> None:
+        have = document.fields
+        self.names = names
+        self.last = Stamp(
+            record.client_version(document),
+            int(have.get(record.MODIFIED, 0)),
+            int(have.get(record.RAW_MODIFIED, 0)),
+            int(have.get(record.OFFSET, 0)),
+            str(have.get(record.DEVICE, "")),
+            str(have.get(record.AUTHOR, "")),
+        )
+        text = have.get(record.COLUMNS)
+        self._known: dict[str, dict[str, Any]] = orjson.loads(text) if text else {}
+
+    def stamp(self, name: str) -> Stamp:
+        """The last change of a column."""
+        kept = self._known.get(name, {}).get("stamp")
+        if kept is None:
+            return self.last
+        stamp = Stamp(*kept)
+        return stamp if stamp.version else stamp._replace(version=self.last.version)
+
+    def held_since(self, name: str, cursor_ms: int) -> Iterator[str]:
+        """Hashes of what a column held at the cursor or after it, as far as they are known."""
+        for digest, version in self._known.get(name, {}).get("was", ()):
+            if (version or self.last.version) > cursor_ms * 1000:
+                yield digest
+
+    def after(self, changed: Mapping[str, Stamp], before: Mapping[str, Any]) -> str | None:
+        """`_columns` of the record after a write that changes these columns.
+
+        `before` holds the replaced values of those whose value changes. The write's own stamp is that
+        of the record: a column that carries it needs no entry.
+        """
+        newest = max(changed.values(), key=lambda stamp: stamp.modified_ms, default=None)
+        known: dict[str, dict[str, Any]] = {}
+        for name in self.names:
+            entry: dict[str, Any] = {}
+            was = [[d, v or self.last.version] for d, v in self._known.get(name, {}).get("was", ())]
+            if name in before:
+                was = [*was, [digest_of(before[name]), 0]][-_MOST_KNOWN:]
+            if was:
+                entry["was"] = was
+            if name not in changed:
+                entry["stamp"] = tuple(self.stamp(name))
+            elif changed[name] != newest or changed[name].modified_ms < self.last.modified_ms:
+                entry["stamp"] = tuple(changed[name])
+            if entry:
+                known[name] = entry
+        return orjson.dumps(known, option=orjson.OPT_SORT_KEYS).decode() if known else None
+
+
+def digest_of(value: Any) -> str:
+    """A value in twelve characters; enough to tell one column's few values apart."""
+    return hashlib.blake2b(orjson.dumps(value), digest_size=6).hexdigest()
+
+
+@dataclass(slots=True)
+class Merged:
+    """What an edit makes of a stored record."""
+
+    values: dict[str, Any]  #: all client-owned columns afterwards
+    changed: dict[str, Stamp] = field(default_factory=dict)  #: columns that are this edit's now
+    replaced: dict[str, Any] = field(default_factory=dict)  #: what those held whose value changes
+    overwritten: dict[str, Any] = field(default_factory=dict)  #: the part of it that was unseen
+    lost: dict[str, Any] = field(default_factory=dict)  #: the edit's values that were not taken
+    reason: str = ""  #: why they were not: "older", "equal" or "merged"
+    differs: bool = False  #: the edit's record is not S; else it brings nothing but a time
+
+
+def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) -> Merged:
+    """Apply the rule to an edit of a live record, both with all of their content."""
+    have, coerced = document.fields, entry.coerced
+    if coerced is None:
+        raise TypeError("a deletion has no columns")
+    merged = Merged({name: have.get(name) for name in spec.client_fields})
+    history = History(document, spec.client_fields)
+    cursor_us = _seen_until(document, entry, writer)
+    for name, value in coerced.values.items():
+        stored, stamp = merged.values[name], history.stamp(name)
+        mine = writer.stamp(entry.moment(name))
+        seen = stamp.version <= cursor_us
+        named = entry.named is None or name in entry.named
+        if value == stored:
+            continue
+        merged.differs = True
+        if not named:
+            continue
+        if not seen and digest_of(value) in history.held_since(name, writer.cursor_ms):
+            continue
+        taken = _meet(spec.by_name[name], stored, value, mine, stamp, seen, writer)
+        if taken.value != stored:
+            merged.values[name], merged.replaced[name] = taken.value, stored
+            merged.changed[name] = _after_seen(mine, stamp) if seen else mine
+        if taken.overwrites:
+            merged.overwritten[name] = stored
+        if taken.loses is not None:
+            merged.lost[name], merged.reason = value, taken.loses
+    if not merged.differs:
+        merged.changed = _moved_on(coerced.values, entry, history, writer, cursor_us)
+    return merged
+
+
+class _Taken(NamedTuple):
+    value: Any
+    overwrites: bool = False
+    loses: str | None = None
+
+
+def _meet(
+    spec: Field,
+    stored: Any,
+    value: Any,
+    mine: Stamp,
+    theirs: Stamp,
+    seen: bool,
+    writer: Writer,
+) -> _Taken:
+    """One column that both changed."""
+    if seen:
+        # WatermelonDB lays a phone's own columns over those it pulls, and nobody looks: an edit made
+        # before that version was there is its own in form, but what it lowers or drops is named.
+        blind = (
+            writer.pulled_first
+            and spec.merge is not Merge.LAST
+            and mine.raw_ms - writer.offset_ms < theirs.version // 1000
+            and theirs[4:] != mine[4:]
+        )
+        return _Taken(value, overwrites=blind and _combined(spec, stored, value) != value)
+    if spec.merge is not Merge.LAST:
+        both = _combined(spec, stored, value)
+        if both is not None:
+            most = spec.merge is Merge.MOST
+            return _Taken(
+                both,
+                overwrites=most and both == value and stored is not None,
+                loses="merged" if most and both == stored and value is not None else None,
+            )
+    later = writer.is_later(mine, theirs)
+    if later:
+        return _Taken(value, overwrites=True)
+    return _Taken(stored, loses="equal" if later is None else "older")
+
+
+def _combined(spec: Field, stored: Any, value: Any) -> Any:
+    """What two unseen values make together; None if the declaration cannot say."""
+    if spec.merge is Merge.MOST:
+        order = (None, *spec.choices)
+        return max((stored, value), key=order.index)
+    both = list(dict.fromkeys([*(stored or ()), *(value or ())]))
+    return both if len(both) <= MAX_STRINGS else None
+
+
+def _after_seen(mine: Stamp, theirs: Stamp) -> Stamp:
+    """An edit of what one has seen is later than it, also where a clock says otherwise."""
+    return mine._replace(modified_ms=max(mine.modified_ms, theirs.modified_ms + 1))
+
+
+def _moved_on(
+    values: Mapping[str, Any], entry: Entry, history: History, writer: Writer, cursor_us: int
+) -> dict[str, Stamp]:
+    """The columns whose time moves on, since an edit restored what is stored.
+
+    The very same edit again (a replay, a row that is offered again) moves nothing.
+    """
+    changed: dict[str, Stamp] = {}
+    for name in values:
+        mine, theirs = writer.stamp(entry.moment(name)), history.stamp(name)
+        if entry.named is not None and name not in entry.named:
+            continue
+        if mine.raw_ms in (theirs.raw_ms, theirs.modified_ms):
+            continue
+        if theirs.version <= cursor_us:
+            changed[name] = _after_seen(mine, theirs)
+        elif not writer.pulled_first and writer.is_later(mine, theirs):
+            changed[name] = mine
+    return changed
+
+
+def _seen_until(document: Document, entry: Entry, writer: Writer) -> int:
+    """Up to which version (µs) the writer knows this record."""
+    named, stamp = entry.version_ms, document.fields.get(STAMP)
+    if named is not None and stamp is not None and named == stamp // 1000:
+        return document.version
+    return writer.cursor_ms * 1000
+
+
+def deletion_wins(document: Document, entry: Entry, writer: Writer) -> str | None:
+    """Whether a deletion applies to a live record: None if it does, else why not."""
+    last = History(document, ()).last
+    if entry.raw_ms is None or last.version <= _seen_until(document, entry, writer):
+        return None
+    later = writer.is_later(writer.stamp(entry.raw_ms), last)
+    return None if later else ("equal" if later is None else "older")
+
+
+def unseen_columns(document: Document, entry: Entry, writer: Writer) -> dict[str, Any]:
+    """The stored values of the columns whose last change the writer has not seen."""
+    spec = entry.collection
+    history, until = History(document, spec.client_fields), _seen_until(document, entry, writer)
+    return {
+        name: document.fields.get(name)
+        for name in spec.client_fields
+        if history.stamp(name).version > until
+    }

@@ -5,17 +5,14 @@ Nothing is written here but the log entries of a push that is refused whole. `Pu
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-import orjson
 
 from shared.accounts import membership
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller, Memberships
 from shared.errors import StalePush
-from shared.sync import record
+from shared.sync import journal, record
 from shared.sync.collection import (
     MAX_RECORD_BYTES,
     Collection,
@@ -25,13 +22,25 @@ from shared.sync.collection import (
     Turn,
     Type,
 )
-from shared.sync.conflict import Verdict, judge, unseen
+from shared.sync.conflict import (
+    History,
+    Merged,
+    Stamp,
+    Writer,
+    deletion_wins,
+    merge,
+    unseen_columns,
+)
 from shared.sync.digest import Tally
-from shared.sync.exchange import Conflict, Entry, Outcome, Push, Refusal
+from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
+from shared.sync.journal import WRITE_OVERHEAD, size_of
+from shared.sync.reading import Unreadable
 from shared.sync.store import (
     ABSENT,
+    MAX_COMMIT_WRITES,
     Document,
     Key,
+    Query,
     Reading,
     RecordStore,
     Write,
@@ -39,17 +48,11 @@ from shared.sync.store import (
     put,
 )
 
-#: Bytes of a write beside its content: names, bookkeeping, protocol. An estimate on the safe side.
-WRITE_OVERHEAD = 900
+#: Descendants of deleted records that a push deletes itself; a job goes on with the others.
+_MOST_CHILDREN = 2 * MAX_COMMIT_WRITES
 
-#: Longest copy of a refused record that is kept, characters. The record stays on the phone anyway.
-_MAX_KEPT = 500_000
-
-#: The moment of a deletion that carries no time: it was made now, so it beats what is stored.
-_LATEST = 2**62
-
-#: Entries of the conflict log that go into one commit of their own.
-_LOGS_A_COMMIT = 50
+#: Values in one query by a list: Firestore's own limit.
+_IN_A_QUERY = 30
 
 #: Refusals that may only mean that the phone has not heard of a move yet.
 _MAY_BE_LATE = frozenset({"id_unavailable", "unknown_parent", "unknown_scope", "scope_required"})
@@ -110,15 +113,24 @@ class Decision:
         self.touched: dict[str, dict[str, list[str]]] = {}  #: scope → table → ids
         self.stale: list[Key] = []
         self.parents: dict[Key, _Parent] = {}
+        self.bereft: list[Key] = []  #: deleted by this push, with tables that refer to theirs
         offset = push.clock_offset_ms or 0
-        self.offset_ms = offset
-        self.shift_ms = offset if offset > clock_tolerance_ms else 0
+        self.writer = Writer(
+            caller.device,
+            caller.user_id,
+            push.cursor_ms,
+            now_ms,
+            offset if offset > clock_tolerance_ms else 0,
+            offset,
+            clock_tolerance_ms,
+            push.pulled_first,
+        )
 
-    # --- reading what the bookkeeping does not tell
+    # --- reading what the first look does not tell
 
     def load(self, entries: Sequence[Entry]) -> None:
-        """Read whole what cannot be decided, or reported, on bookkeeping alone."""
-        wanted = [entry.key for entry in entries if self._needs_content(entry)]
+        """Read whole where phones sent the server's own maps, and why records may be out of reach."""
+        wanted = [entry.key for entry in entries if self._sends_maps(entry)]
         for entry in entries:
             wanted += self._revocations(entry)
         if wanted:
@@ -137,21 +149,14 @@ class Decision:
         have = self.documents.get(key)
         return have is not None and not self._may(have.fields[record.SCOPE], Action.READ)
 
-    def _needs_content(self, entry: Entry) -> bool:
-        have = self.documents.get(entry.key)
-        if have is None or not self._may(have.fields[record.SCOPE], Action.READ):
+    def _sends_maps(self, entry: Entry) -> bool:
+        if entry.coerced is None or not entry.coerced.sent or self._foreign(entry.key):
             return False
-        if entry.coerced is not None:
-            if not entry.complete:
-                return True
-            declared = entry.collection.by_name
-            for name, value in entry.coerced.sent.items():
-                if value is not None and declared[name].type is Type.MAP:
-                    return True
-        verdict = self._judge(entry, have, entry.coerced and entry.coerced.values)
-        if verdict in (Verdict.OLDER, Verdict.EQUAL, Verdict.GONE):
-            return True
-        return verdict is Verdict.NEWER and self._unseen(have)
+        declared = entry.collection.by_name
+        return entry.key in self.documents and any(
+            value is not None and declared[name].type is Type.MAP
+            for name, value in entry.coerced.sent.items()
+        )
 
     # --- deciding
 
@@ -172,17 +177,19 @@ class Decision:
                 self._refuse(_refusal(entry, fault), address, self._place(entry))
                 have = self.documents.get(entry.key)
                 if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
+                    self._hold(entry, have)
                     self.outcome.show[entry.key] = None
         if self.stale:
             # The pull that follows drops edits of deleted and moved records without a word: keep them.
             self.drop_known_refusals()
-            kept = [step.writes[0] for step in self.steps if _outlives(step.writes[0])]
-            for at in range(0, len(kept), _LOGS_A_COMMIT):
-                self.store.commit(kept[at : at + _LOGS_A_COMMIT])
+            kept = (step.writes[0] for step in self.steps)
+            for writes in journal.commits(write for write in kept if journal.outlives(write)):
+                self.store.commit(writes)
             raise StalePush(
                 "Records changed on the server after your last pull. Pull, merge and push again.",
                 [(key.collection, key.id) for key in self.stale],
             )
+        self._take_children()
 
     def leave_to_listing(self) -> None:
         """Leave in `outcome.show` only what the listing of the pull that follows does not bring anyway.
@@ -208,62 +215,92 @@ class Decision:
 
         self.outcome.show = {key: None for key in self.outcome.show if not listed(key)}
 
+    def _hold(
+        self, entry: Entry, have: Document | None, written: Mapping[str, Any] | None = None
+    ) -> None:
+        """Note what the phone holds of a record that it sent, once this push has `written` these fields.
+
+        What it had seen it holds, unless it calls the record new.
+        """
+        kept: frozenset[str] = frozenset()
+        seen = have is not None and have.version <= self.request.cursor_ms * 1000
+        if have is not None and seen and entry.raw.get("sync_status") != "new":
+            changed = {
+                name for name, value in (written or {}).items() if value != have.fields.get(name)
+            }
+            kept = frozenset({*entry.collection.by_name, record.SCOPE} - changed)
+        version = 0 if have is None or written is not None else have.version
+        self.outcome.held[entry.key] = Held(entry, kept, version)
+
     def _store(self, entry: Entry) -> None:
+        have = self.documents.get(entry.key)
+        if have is None:
+            self._create(entry)
+            return
+        scope_id = have.fields[record.SCOPE]
+        if not self._may(scope_id, Action.READ):
+            raise _unavailable()
+        if not self._may(scope_id, Action.WRITE):
+            raise _not_allowed()
+        if have.fields.get(record.DELETED) is not None:
+            self._lose_to_deletion(entry, have)
+            return
+        merged = merge(entry.collection, have, entry, self.writer)
+        if merged.differs and self.request.pulled_first and self._unseen(have):
+            self.stale.append(entry.key)
+            return
+        if merged.changed:
+            parent = self._parent(entry, merged.values)
+            if parent is not None and parent.scope_id != scope_id:
+                raise _unknown_parent(entry.collection)
+            self._write(entry, have, merged, scope_id, parent)
+        else:
+            self._leave(entry, have, scope_id, lost=bool(merged.lost))
+        if merged.lost:
+            self._named(entry, have, "server", merged.reason, merged.lost)
+
+    def _create(self, entry: Entry) -> None:
         spec, coerced = entry.collection, entry.coerced
         if coerced is None:
             raise TypeError("a deletion is not stored")
-        have = self.documents.get(entry.key)
-        if have is None:
-            values = {**spec.defaults, **coerced.values}
-            values = {name: values.get(name) for name in spec.client_fields}
-            spec.check_complete(values)
-            parent = self._parent(entry, values)
-            scope_id = self._scope_of_new(entry, parent)
-        else:
-            scope_id = have.fields[record.SCOPE]
-            if not self._may(scope_id, Action.READ):
-                raise _unavailable()
-            if not self._may(scope_id, Action.WRITE):
-                raise _not_allowed()
-            stored = {name: have.fields.get(name) for name in spec.client_fields}
-            values = {**stored, **coerced.values}
-        verdict = self._judge(entry, have, values, scope_id)
-        if have is not None and verdict is Verdict.SAME:
-            self._accept(entry, scope_id, have.fields.get(record.HASH))
-            self._alive(entry, have.fields, have)
-            self._again(entry, scope_id)
-            # A phone that calls the record new does not hold the server's columns yet.
-            if self._stale_copy(entry, have.fields, new=entry.raw.get("sync_status") == "new"):
-                self.outcome.show[entry.key] = None
-            return
-        if have is not None and verdict in (Verdict.OLDER, Verdict.EQUAL, Verdict.GONE):
-            self._lose(entry, have, verdict, values)
-            return
-        if have is not None:
-            parent = self._parent(entry, values)
-            if parent is not None and parent.scope_id != scope_id:
-                raise _unknown_parent(spec)
-            if self._unseen(have):
-                if self.request.pulled_first:
-                    self.stale.append(entry.key)
-                    return
-                self._overwritten(entry, have, values)
-        self._write(entry, have, values, scope_id, parent)
+        values = {**spec.defaults, **coerced.values}
+        values = {name: values.get(name) for name in spec.client_fields}
+        spec.check_complete(values)
+        parent = self._parent(entry, values)
+        scope_id = self._scope_of_new(entry, parent)
+        self._write(entry, None, Merged(values), scope_id, parent)
+
+    def _leave(self, entry: Entry, have: Document, scope_id: str, *, lost: bool) -> None:
+        """The record stays as it is, and the phone learns what that is."""
+        self._accept(entry, scope_id, have.fields.get(record.HASH))
+        self._alive(entry, have.fields, have)
+        self._again(entry, scope_id)
+        self._hold(entry, have)
+        # A phone that calls the record new does not hold the server's columns yet.
+        stale = self._stale_copy(entry, have.fields, new=entry.raw.get("sync_status") == "new")
+        if stale or lost:
+            self.outcome.show[entry.key] = None
+        if stale and self.request.pulled_first and have.version <= self.request.cursor_ms * 1000:
+            # Its answer has no rows: the next pull must bring what this phone does not hold.
+            self.steps.append(Step([record.server_patch(have, {})], WRITE_OVERHEAD))
 
     def _write(
         self,
         entry: Entry,
         have: Document | None,
-        values: dict[str, Any],
+        merged: Merged,
         scope_id: str,
         parent: _Parent | None,
     ) -> None:
-        spec = entry.collection
+        spec, values = entry.collection, merged.values
         content_hash, size = entry.hash(scope_id, values)
         if size > MAX_RECORD_BYTES:
             raise RecordFault(
                 None, "record_too_large", f"A record may have {MAX_RECORD_BYTES} bytes"
             )
+        if have is not None and merged.overwritten:
+            yours = {name: values[name] for name in merged.overwritten}
+            self._named(entry, have, "client", "unseen_overwrite", yours, merged.overwritten)
         before = None if have is None else have.fields
         effects: Effects = spec.effects(
             Turn(
@@ -277,31 +314,23 @@ class Decision:
                 self.now_ms,
             )
         )
-        modified_ms, raw_ms = self._times(entry)
-        if before is not None:
-            modified_ms = max(modified_ms, before.get(record.MODIFIED, 0))
         fields = {
             **(spec.server_defaults if before is None else {}),
             **values,
             **effects.fields,
             record.SCOPE: scope_id,
-            record.AUTHOR: self.caller.user_id,
-            record.MODIFIED: modified_ms,
-            record.RAW_MODIFIED: raw_ms,
-            record.CREATED: self.now_ms if before is None else before.get(record.CREATED),
-            record.DELETED: None,
-            record.DEVICE: self.caller.device,
             record.HASH: content_hash,
-            record.EDITED: None,
+            **self._bookkeeping(entry, have, merged),
         }
         after = fields if before is None else {**before, **fields}
-        changed = self._stale_copy(entry, after, new=before is None) or (
-            entry.raw_ms is not None and modified_ms != raw_ms
+        differs = self._stale_copy(entry, after, new=before is None) or (
+            entry.raw_ms is not None and fields[record.MODIFIED] != entry.raw_ms
         )
         known = have is None or have.version <= self.request.cursor_ms * 1000
-        exact = known and not changed and self._complete_copy(entry, after)
+        exact = known and not differs and self._complete_copy(entry, after)
         fields[record.ECHO] = self.echo if exact else None
-        if changed:
+        self._hold(entry, have, fields)
+        if differs:
             self.outcome.show[entry.key] = None
         if have is None:
             own = put(entry.key, fields, ABSENT)
@@ -314,6 +343,34 @@ class Decision:
         self.outcome.written += 1
         self.parents[entry.key] = _Parent(after, None, deleted=False)
         self._accept(entry, scope_id, content_hash)
+
+    def _bookkeeping(self, entry: Entry, have: Document | None, merged: Merged) -> dict[str, Any]:
+        """Who wrote it, and when."""
+        own = self._stamp(entry)
+        fields: dict[str, Any] = {
+            record.AUTHOR: self.caller.user_id,
+            record.DEVICE: self.caller.device,
+            record.OFFSET: own.offset_ms or None,
+            record.DELETED: None,
+            record.EDITED: None,
+        }
+        if have is None:
+            created_ms = own.modified_ms
+            if entry.created_ms is not None:
+                created_ms = min(self.writer.corrected(entry.created_ms), created_ms)
+            return fields | {
+                record.MODIFIED: own.modified_ms,
+                record.RAW_MODIFIED: own.raw_ms,
+                record.CREATED: created_ms,
+                record.RECEIVED: self.now_ms,
+            }
+        latest = max(merged.changed.values(), key=lambda stamp: stamp.modified_ms, default=own)
+        history = History(have, entry.collection.client_fields)
+        return fields | {
+            record.MODIFIED: max(latest.modified_ms, history.last.modified_ms),
+            record.RAW_MODIFIED: latest.raw_ms,
+            record.COLUMNS: history.after(merged.changed, merged.replaced),
+        }
 
     def _delete(self, entry: Entry) -> None:
         have = self.documents.get(entry.key)
@@ -331,40 +388,51 @@ class Decision:
         scope_id = have.fields[record.SCOPE]
         if not self._may(scope_id, Action.WRITE):
             raise _not_allowed()
-        verdict = self._judge(entry, have, None)
-        if verdict is Verdict.SAME:
+        if have.fields.get(record.DELETED) is not None:
             self._accept(entry, scope_id)
             self._again(entry, scope_id)
             self.parents[entry.key] = _Parent(have.fields, have, deleted=True)
             return
-        if verdict in (Verdict.OLDER, Verdict.EQUAL):
-            self._lose(entry, have, verdict, None)
+        if self.request.pulled_first and self._unseen(have):
+            self.stale.append(entry.key)
             return
-        if self._unseen(have):
-            if self.request.pulled_first:
-                self.stale.append(entry.key)
-                return
-            self._overwritten(entry, have, None)
-        modified_ms, raw_ms = self._times(entry)
+        deletion = {record.DELETED: True}
+        reason = deletion_wins(have, entry, self.writer)
+        if reason is not None:
+            self._named(entry, have, "server", reason, deletion, _content(entry, have))
+            self._accept(entry, scope_id, have.fields.get(record.HASH))
+            self._alive(entry, have.fields, have)
+            self.outcome.show[entry.key] = None
+            return
+        if unseen_columns(have, entry, self.writer):
+            self._named(entry, have, "client", "unseen_overwrite", deletion, _content(entry, have))
+        own = self._stamp(entry)
         fields = {
             record.AUTHOR: self.caller.user_id,
-            record.MODIFIED: max(modified_ms, have.fields.get(record.MODIFIED, 0)),
-            record.RAW_MODIFIED: raw_ms,
+            record.DEVICE: self.caller.device,
+            record.OFFSET: own.offset_ms or None,
+            record.MODIFIED: max(own.modified_ms, have.fields.get(record.MODIFIED, 0) + 1),
+            record.RAW_MODIFIED: own.raw_ms,
+            record.EDITED: None,
             record.DELETED: self.now_ms,
             record.KEPT: self.now_ms,
-            record.DEVICE: self.caller.device,
             record.HASH: entry.hash(scope_id, None)[0],
             record.ECHO: self.echo,
-            record.EDITED: None,
         }
         writes = [patch(entry.key, fields, have.version)]
         table = entry.collection.name
         if self.product.children(table):
             writes.append(self.product.cascade(table, entry.id, scope_id, self.now_ms))
+            self.bereft.append(entry.key)
         self.steps.append(Step(writes, len(writes) * WRITE_OVERHEAD))
         self.outcome.written += 1
         self.parents[entry.key] = _Parent({**have.fields, **fields}, None, deleted=True)
         self._accept(entry, scope_id)
+
+    def _stamp(self, entry: Entry) -> Stamp:
+        """When the phone made a change; one without a time was made now."""
+        raw_ms = self.now_ms + self.writer.offset_ms if entry.raw_ms is None else entry.raw_ms
+        return self.writer.stamp(raw_ms)
 
     def _delete_unknown(self, entry: Entry) -> None:
         """A deletion that may have overtaken its creation on the network: the id is kept as deleted.
@@ -377,12 +445,12 @@ class Decision:
         self._accept(entry, scope_id)
         if scope_id is None:
             return
-        modified_ms, raw_ms = self._times(entry)
+        own = self._stamp(entry)
         fields = {
             record.SCOPE: scope_id,
             record.AUTHOR: self.caller.user_id,
-            record.MODIFIED: modified_ms,
-            record.RAW_MODIFIED: raw_ms,
+            record.MODIFIED: own.modified_ms,
+            record.RAW_MODIFIED: own.raw_ms,
             record.DELETED: self.now_ms,
             record.DEVICE: self.caller.device,
             record.HASH: entry.hash(scope_id, None)[0],
@@ -392,33 +460,78 @@ class Decision:
         self.outcome.written += 1
         self.parents[entry.key] = _Parent(fields, None, deleted=True)
 
-    def _lose(
-        self, entry: Entry, have: Document, verdict: Verdict, values: Mapping[str, Any] | None
-    ) -> None:
-        spec = entry.collection
-        reason = {Verdict.OLDER: "older", Verdict.EQUAL: "equal", Verdict.GONE: "deleted"}[verdict]
-        yours = {record.DELETED: True} if values is None else dict(values)
-        theirs = {name: have.fields.get(name) for name in spec.client_fields}
-        conflict = Conflict(spec.name, entry.id, "server", reason, yours, theirs)
-        self._conflict(conflict, have.fields[record.SCOPE])
+    def _take_children(self) -> None:
+        """What refers to a record that was just deleted goes with it, and what refers to that.
+
+        The parent's job (`Product.cascade`) stands in its commit all the same: it finds what is stored
+        between this look and the commit, and goes on if this push ends half way.
+        """
+        own = {write.key for step in self.steps for write in step.writes}
+        found = 0
+        level = self.bereft
+        while level and found < _MOST_CHILDREN:
+            below: list[Key] = []
+            for parent, child in self._children(level):
+                if child.key in own:
+                    continue
+                own.add(child.key)
+                write = record.follows(child, parent, self.now_ms)
+                self.steps.append(Step([write], WRITE_OVERHEAD, parent))
+                self.touched.setdefault(child.fields[record.SCOPE], {}).setdefault(
+                    child.key.collection, []
+                ).append(child.key.id)
+                self.documents[child.key] = child
+                below.append(child.key)
+                found += 1
+            level = below
+
+    def _children(self, parents: Sequence[Key]) -> Iterable[tuple[Key, Document]]:
+        by_table: dict[str, list[str]] = {}
+        for key in parents:
+            by_table.setdefault(key.collection, []).append(key.id)
+        for table, ids in by_table.items():
+            for collection, name in self.product.children(table):
+                for at in range(0, len(ids), _IN_A_QUERY):
+                    query = Query(
+                        collection.name,
+                        where=((name, "in", tuple(ids[at : at + _IN_A_QUERY])),),
+                        fields=(*record.META, name),
+                        limit=_MOST_CHILDREN,
+                    )
+                    for child in self.store.query(query):
+                        if child.fields.get(record.DELETED) is None:
+                            yield Key(table, str(child.fields[name])), child
+
+    def _lose_to_deletion(self, entry: Entry, have: Document) -> None:
+        """An edit of a deleted record: refused, and kept."""
+        coerced = entry.coerced
+        if coerced is None:
+            raise TypeError("a deletion is no edit")
+        self._named(entry, have, "server", "deleted", coerced.values, _content(entry, have))
         self.outcome.show[entry.key] = None
-        if verdict is Verdict.GONE and self.request.pulled_first and self._unseen(have):
+        if self.request.pulled_first and self._unseen(have):
             self.stale.append(entry.key)
             return
-        if verdict is Verdict.GONE:
-            self._alive(entry, have.fields, have, deleted=True)
-            message = "This record was deleted. Your values are kept in the conflict log."
-            self.outcome.rejected.append(Refusal(spec.name, entry.id, None, "deleted", message))
-            return
-        self._alive(entry, have.fields, have)
-        self._accept(entry, have.fields[record.SCOPE], have.fields.get(record.HASH))
+        self._alive(entry, have.fields, have, deleted=True)
+        message = "This record was deleted. Your values are kept in the conflict log."
+        refusal = Refusal(entry.collection.name, entry.id, None, "deleted", message)
+        self.outcome.rejected.append(refusal)
 
-    def _overwritten(self, entry: Entry, have: Document, values: Mapping[str, Any] | None) -> None:
-        spec = entry.collection
-        theirs = {name: have.fields.get(name) for name in spec.client_fields}
-        yours = {record.DELETED: True} if values is None else dict(values)
-        conflict = Conflict(spec.name, entry.id, "client", "unseen_overwrite", yours, theirs)
-        self.tried[entry.key] = conflict
+    def _named(
+        self,
+        entry: Entry,
+        have: Document,
+        winner: str,
+        reason: str,
+        yours: Mapping[str, Any],
+        theirs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """A conflict, for the answer and the log. `theirs` None: the stored values of those columns."""
+        if theirs is None:
+            theirs = {name: have.fields.get(name) for name in yours}
+        conflict = Conflict(entry.collection.name, entry.id, winner, reason, yours, theirs)
+        if winner == "client":
+            self.tried[entry.key] = conflict
         self._conflict(conflict, have.fields[record.SCOPE])
 
     def _again(self, entry: Entry, scope_id: str) -> None:
@@ -514,46 +627,13 @@ class Decision:
 
     # --- small questions
 
-    def _times(self, entry: Entry) -> tuple[int, int]:
-        """(corrected, raw) time of an edit in ms. Nothing is ever stored from the future."""
-        if entry.raw_ms is None:
-            return self.now_ms, self.now_ms + self.offset_ms
-        return max(0, min(entry.raw_ms - self.shift_ms, self.now_ms)), entry.raw_ms
-
-    def _judge(
-        self,
-        entry: Entry,
-        have: Document | None,
-        values: Mapping[str, Any] | None,
-        scope_id: str = "",
-    ) -> Verdict:
-        if have is None:
-            return Verdict.NEW
-        modified_ms, raw_ms = (_LATEST, _LATEST) if entry.raw_ms is None else self._times(entry)
-        verdict = judge(
-            have,
-            content_hash=entry.hash(scope_id or have.fields[record.SCOPE], values)[0],
-            deleting=entry.deleting,
-            modified_ms=modified_ms,
-            raw_ms=raw_ms,
-            device=self.caller.device,
-            author=self.caller.user_id,
-        )
-        if self.request.pulled_first and verdict in (Verdict.OLDER, Verdict.EQUAL):
-            return Verdict.NEWER
-        return verdict
-
     def _unseen(self, have: Document) -> bool:
-        if self.request.pulled_first:
-            # A phone that pulls first has pulled its own last push too; if not, this push is one that
-            # the network held back, and would undo what came after it.
-            return record.client_version(have) > self.request.cursor_ms * 1000
-        return unseen(
-            have,
-            device=self.caller.device,
-            author=self.caller.user_id,
-            cursor_ms=self.request.cursor_ms,
-        )
+        """Whether a phone that pulls first does not know the record's last edit.
+
+        It has pulled its own last push too; if not, this push is one that the network held back, and
+        would undo what came after it.
+        """
+        return record.client_version(have) > self.request.cursor_ms * 1000
 
     def _stale_copy(self, entry: Entry, after: Mapping[str, Any], *, new: bool) -> bool:
         """Whether the stored row differs from what was sent, in anything but the server's times."""
@@ -611,26 +691,16 @@ class Decision:
         `address`: the scope that cares for the record by now; `place`: the caller's own scope that it
         is about, as far as that can be told.
         """
-        urgent = isinstance(refusal.raw, Mapping) and self.product.urgent(
-            refusal.table, refusal.raw
-        )
+        raw = refusal.raw.value if isinstance(refusal.raw, Unreadable) else refusal.raw
+        urgent = isinstance(raw, Mapping) and self.product.urgent(refusal.table, raw)
         self.outcome.urgent += urgent
-        text = orjson.dumps(refusal.raw).decode()
-        fields = {
+        whose = {
             record.SCOPE: address or place or self._only_scope(),
             "late": True if address else None,
             "open": True if address or urgent else None,
-            record.AUTHOR: self.caller.user_id,
-            "device": self.caller.device,
-            "table": refusal.table,
-            "record_id": refusal.id,
-            "code": refusal.code,
-            "field": refusal.field,
             "urgent": urgent,
-            "raw": text[:_MAX_KEPT],
-            "raw_whole": len(text) <= _MAX_KEPT,
         }
-        self._log("quarantine", fields, ("table", "record_id", "raw", record.AUTHOR))
+        self._log(journal.refused(refusal, whose, self.caller, self.now_ms))
 
     def _place(self, entry: Entry) -> str | None:
         """The scope that a refused record is about: its own, its parent's, or the one it names."""
@@ -645,32 +715,13 @@ class Decision:
         return self.members.scopes[0] if len(self.members.scopes) == 1 else None
 
     def _conflict(self, conflict: Conflict, scope_id: str) -> None:
-        self.outcome.conflicts.append(conflict)
-        fields = {
-            record.SCOPE: scope_id,
-            "table": conflict.table,
-            "record_id": conflict.id,
-            "winner": conflict.winner,
-            "reason": conflict.reason,
-            "yours": record.canonical(dict(conflict.yours)),
-            "theirs": record.canonical(dict(conflict.theirs)),
-            "device": self.caller.device,
-            record.AUTHOR: self.caller.user_id,
-        }
         # The entry belongs to the scope in which the record is at the commit, not before a move.
-        self._log("conflicts", fields, tuple(fields), Key(conflict.table, conflict.id))
+        guard = Key(conflict.table, conflict.id)
+        for write in journal.conflict(conflict, scope_id, self.caller, self.now_ms):
+            self._log(write, guard)
+        self.outcome.conflicts.append(conflict)
 
-    def _log(
-        self,
-        collection: str,
-        fields: dict[str, Any],
-        identity: Sequence[str],
-        guard: Key | None = None,
-    ) -> None:
-        """An entry whose id is a hash of what makes it itself: written twice, it is there once."""
-        known = record.canonical([fields.get(name) for name in identity])
-        entry_id = hashlib.sha256(known.encode()).hexdigest()
-        write = put(Key(collection, entry_id), {**fields, "at": self.now_ms}, None)
+    def _log(self, write: Write, guard: Key | None = None) -> None:
         self.steps.append(Step([write], size_of(write), guard))
 
     def drop_known_refusals(self) -> None:
@@ -685,18 +736,13 @@ class Decision:
             ]
 
 
-def size_of(write: Write) -> int:
-    """Bytes that a write takes in a commit, about."""
-    return len(orjson.dumps(dict(write.fields))) + WRITE_OVERHEAD
-
-
 def _kept_copy(step: Step) -> bool:
-    return step.writes[0].key.collection == "quarantine"
+    return step.writes[0].key.collection == journal.QUARANTINE
 
 
-def _outlives(write: Write) -> bool:
-    """Whether a log entry is kept although the push it belongs to is refused whole."""
-    return write.key.collection == "conflicts" or bool(write.fields.get("late"))
+def _content(entry: Entry, have: Document) -> dict[str, Any]:
+    """The client-owned values of a stored record."""
+    return {name: have.fields.get(name) for name in entry.collection.client_fields}
 
 
 def _refusal(entry: Entry, fault: RecordFault) -> Refusal:

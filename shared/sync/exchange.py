@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.sync import record
 from shared.sync.collection import Coerced, Collection
@@ -12,19 +12,27 @@ from shared.sync.store import Key
 
 
 class Entry:
-    """One record of a push, checked by its dialect. `raw` is what the phone sent."""
+    """One record of a push, checked by its dialect. `raw` is what the phone sent.
+
+    `named` are the columns that the phone says it changed; None: it did not say. `version_ms` is the
+    `updated_at` of the row that it edited, if it sent that back. Times are the phone's, ms.
+    """
 
     __slots__ = (
         "_hashes",
+        "_moments",
         "coerced",
         "collection",
         "complete",
+        "created_ms",
         "deleting",
         "id",
         "key",
+        "named",
         "raw",
         "raw_ms",
         "scope_id",
+        "version_ms",
     )
 
     def __init__(
@@ -36,6 +44,9 @@ class Entry:
         coerced: Coerced | None,
         raw_ms: int | None,
         scope_id: str | None = None,
+        named: frozenset[str] | None = None,
+        version_ms: int | None = None,
+        created_ms: int | None = None,
     ) -> None:
         self.collection = collection
         self.id = record_id
@@ -45,19 +56,62 @@ class Entry:
         self.deleting = coerced is None
         #: Whether the phone sent every client-owned field, so that nothing stored fills a gap.
         self.complete = coerced is not None and len(coerced.values) == len(collection.client_fields)
-        self.raw_ms = raw_ms  #: the phone's clock; None: now
+        self.raw_ms = raw_ms  #: None: now
         self.scope_id = scope_id  #: as the request names it, for a new record
+        self.named, self.version_ms, self.created_ms = named, version_ms, created_ms
+        self._moments: dict[str, int] = {}
         self._hashes: dict[tuple[str, bool], tuple[str, int]] = {}
+
+    def moment(self, column: str) -> int:
+        """When the phone changed a column."""
+        return self._moments.get(column, self.raw_ms or 0)
 
     def hash(self, scope_id: str, values: Mapping[str, Any] | None) -> tuple[str, int]:
         """Content hash and size; kept for entries that carry every field themselves."""
-        if values is not None and not self.complete:
+        sent = self.coerced.values if self.coerced is not None else None
+        if values is not None and not (self.complete and values == sent):
             return record.content_hash(self.id, scope_id, values)
         known = self._hashes.get((scope_id, values is None))
         if known is None:
             known = record.content_hash(self.id, scope_id, values)
             self._hashes[scope_id, values is None] = known
         return known
+
+    def then(self, later: Entry) -> Entry:
+        """This edit and a later one of the same record in one: column by column, as two requests."""
+        first, second = self.coerced, later.coerced
+        if first is None or second is None:
+            raise TypeError("a deletion adds up with nothing")
+        changes = second.values
+        if later.named is not None:  # what it repeats without having changed it is no news
+            changes = {
+                name: value
+                for name, value in changes.items()
+                if name in later.named or name not in first.values
+            }
+        both = Entry(
+            self.collection,
+            self.id,
+            {**self.raw, **later.raw},
+            coerced=Coerced(
+                {**first.values, **changes},
+                {**first.sent, **second.sent},
+                first.altered or second.altered,
+                tuple(dict.fromkeys((*first.unknown, *second.unknown))),
+            ),
+            raw_ms=later.raw_ms,
+            scope_id=self.scope_id or later.scope_id,
+            named=None if self.named is None or later.named is None else self.named | later.named,
+            version_ms=self.version_ms,
+            created_ms=self.created_ms if later.created_ms is None else later.created_ms,
+        )
+        # A whole row repeats what it did not change: such a column keeps the time of its change.
+        both._moments = later._moments | {
+            name: self.moment(name)
+            for name, value in first.values.items()
+            if changes.get(name, value) == value
+        }
+        return both
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +124,15 @@ class Refusal:
     code: str
     message: str
     raw: Any = None
+
+
+class Ignored(NamedTuple):
+    """A part of a request that was left out, since it makes no sense or is not known here."""
+
+    table: str | None
+    field: str
+    code: str
+    message: str
 
 
 @dataclass(slots=True)
@@ -92,6 +155,7 @@ class Push:
     #: overwrite whatever the clocks say, and one record it has not seen refuses the whole push.
     pulled_first: bool = False
     size: int = 0  #: bytes of the body
+    ignored: Sequence[Ignored] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +165,19 @@ class Conflict:
     table: str
     id: str
     winner: str  #: "server" | "client"
-    reason: str  #: "older" | "equal" | "unseen_overwrite" | "deleted"
+    reason: str  #: "older" | "equal" | "merged" | "unseen_overwrite" | "deleted"
     yours: Mapping[str, Any]
     theirs: Mapping[str, Any]
+
+
+class Held(NamedTuple):
+    """What a phone holds of a record after its push: what it `sent` (columns as they are stored), and
+    `kept`, columns that it did not send and that nobody changed up to `version` (0: none is known).
+    """
+
+    sent: Entry
+    kept: frozenset[str] = frozenset()
+    version: int = 0
 
 
 @dataclass(slots=True)
@@ -115,6 +189,8 @@ class Outcome:
     conflicts: list[Conflict] = field(default_factory=list)
     rejected: list[Refusal] = field(default_factory=list)
     show: dict[Key, None] = field(default_factory=dict)
+    #: Columns that the phone holds as they are stored, of records that it sent: they are no news.
+    held: dict[Key, Held] = field(default_factory=dict)
     bells: list[Any] = field(default_factory=list)
     #: What the server now holds of the accepted records that live, by table.
     digest: Mapping[str, Mapping[str, object]] = field(default_factory=dict)

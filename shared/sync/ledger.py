@@ -16,7 +16,7 @@ from typing import Any
 from shared import audit
 from shared.accounts.membership import Caller
 from shared.errors import Fault
-from shared.sync.exchange import Entry, Outcome, Refusal
+from shared.sync.exchange import Ignored, Outcome, Refusal
 from shared.sync.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
 
 log = logging.getLogger(__name__)
@@ -78,17 +78,15 @@ class Attempt:
         self.rejected = outcome.rejected
 
 
-def unknown_columns(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """Columns that phones sent and no declaration knows, by table: an app newer than the server."""
-    named: dict[str, dict[str, None]] = {}
-    for entry in entries:
-        if entry.coerced is not None and entry.coerced.unknown:
-            columns = named.setdefault(entry.collection.name, {})
-            columns.update(dict.fromkeys(entry.coerced.unknown))
-    return {
-        table: [name[:_MOST_CHARACTERS] for name in list(columns)[:_MOST_NAMED]]
-        for table, columns in named.items()
-    }
+def unknown_columns(ignored: Sequence[Ignored]) -> dict[str, list[str]]:
+    """Columns and tables that phones sent and no declaration knows: an app newer than the server."""
+    named: dict[str, list[str]] = {}
+    for item in ignored:
+        if item.table is not None and item.code.startswith("unknown_"):
+            columns = named.setdefault(item.table[:_MOST_CHARACTERS], [])
+            if item.field and len(columns) < _MOST_NAMED:
+                columns.append(item.field[:_MOST_CHARACTERS])
+    return named
 
 
 def key(caller: Caller) -> Key:
@@ -217,6 +215,13 @@ def problem(
     if entry.get("rejected"):
         codes = sorted({item["code"] for item in entry["rejected"]})
         return f"could not deliver {len(entry['rejected'])} records: {', '.join(codes)}"
+    if unknown := entry.get("unknown_columns"):
+        named = ", ".join(
+            f"{table}.{name}" if name else table
+            for table, columns in sorted(unknown.items())
+            for name in columns or ("",)
+        )
+        return f"sends what this server does not know and did not store: {named}"
     if abs(int(entry.get("clock_offset_ms") or 0)) > clock_tolerance_ms:
         return f"its clock is off by {int(entry['clock_offset_ms']) // 1000} seconds"
     return None

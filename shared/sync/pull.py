@@ -46,8 +46,11 @@ EPOCH = Key("settings", "epoch")
 #: Scopes in one query: Firestore allows 30 values of `in`.
 SCOPES_A_QUERY = 30
 
-#: A page must be asked for within this time, ms: snapshots are readable for an hour.
-PAGE_LIFE_MS = 50 * 60_000
+#: Pages are read at the first one's snapshot for this long, ms: it is readable for an hour.
+SNAPSHOT_LIFE_MS = 50 * 60_000
+
+#: A page must be asked for within this time, ms: a first sync over a bad line may take days.
+PAGE_LIFE_MS = 30 * 86_400_000
 
 #: Pushes that a phone may try before what was taken from it is deleted there.
 _CHANCES = 3
@@ -212,16 +215,21 @@ class Puller:
     ) -> Pull:
         """The next page, read at the first page's snapshot, within what the caller may see now.
 
+        When that snapshot is too old to be read, the listing goes on in the state of now, without what
+        phones wrote since: the cursor stays that of the first page, so the next sync brings it.
         Raises `InvalidCursor` (not our token, or another user's) and `PageExpired`.
         """
         state = self._open(caller, token)
-        if now_ms - state.began_ms > PAGE_LIFE_MS:
-            raise PageExpired("This sync began too long ago. Start it again from your last cursor.")
         own = membership.key(caller.user_id)
-        documents = self.store.read([own]).documents
-        return self._page(
-            membership.parse(caller.user_id, documents.get(own)), state, rows, size, [], {}
-        )
+        reading = self.store.read([own, EPOCH])
+        epoch = reading.documents.get(EPOCH)
+        began_ms = 0 if epoch is None else int(epoch.fields.get("started_at", 0))
+        if now_ms - state.began_ms > PAGE_LIFE_MS or began_ms > state.snapshot // 1000:
+            raise PageExpired("This sync began too long ago. Start it again from your last cursor.")
+        old = now_ms - state.began_ms > SNAPSHOT_LIFE_MS
+        read_at = max(reading.read_at, state.snapshot) if old else state.snapshot
+        members = membership.parse(caller.user_id, reading.documents.get(own))
+        return self._page(members, state, rows, size, [], {}, read_at)
 
     # --- planning
 
@@ -312,11 +320,12 @@ class Puller:
         size: int | None,
         shown: Sequence[Row | Gone],
         known: Mapping[Segment, Sequence[Change]],
+        read_at: int | None = None,
     ) -> Pull:
         pull = Pull(max(state.snapshot // 1000, 1), scopes=members.scopes)
         # A scope lost since the first page is no longer listed, whatever the token says.
         segments = [self._still_held(segment, members) for segment in state.segments]
-        listings = self._listings(segments, state.snapshot, state.behind, known)
+        listings = self._listings(segments, read_at or state.snapshot, state.behind, known)
         skip = {(item.document.key if isinstance(item, Row) else Key(*item)) for item in shown}
 
         def items() -> Iterator[Row | Gone]:

@@ -18,6 +18,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -29,12 +30,14 @@ from shared.errors import CommitTooBig, Contended, StoreUnavailable
 from shared.killpoints import reach
 from shared.sync import record
 from shared.sync.collection import MAX_RECORD_BYTES, Product
-from shared.sync.decision import WRITE_OVERHEAD, Decision, Step, size_of
-from shared.sync.exchange import Conflict, Entry, Outcome, Push, Refusal
+from shared.sync.decision import Decision, Step
+from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
+from shared.sync.journal import size_of
 from shared.sync.store import (
     ABSENT,
     MAX_COMMIT_BYTES,
     MAX_COMMIT_WRITES,
+    STAMP,
     Document,
     Key,
     Reading,
@@ -94,9 +97,9 @@ class Pusher:
         self.receipt_days = receipt_days
         self._wait = wait
         self._order = {item.name: place for place, item in enumerate(product.collections)}
-        wanted = {*record.META, "scopes", "left", "verdicts"}
+        wanted = {*record.META, STAMP, "scopes", "left", "verdicts"}
         for item in product.collections:
-            wanted.update(item.context, item.server_scalars)
+            wanted.update(item.context, item.client_fields, item.server_scalars)
         self._mask = tuple(sorted(wanted))
 
     def push(self, caller: Caller, push: Push, now_ms: int) -> Outcome:
@@ -106,7 +109,9 @@ class Pusher:
         `retry_after_s`) when others were faster in every attempt, and `StoreUnavailable`. After any
         of them the same push may be sent again without harm.
         """
-        entries = self._fold(push.entries)
+        entries, again = self._fold(push.entries)
+        if again:
+            push = replace(push, refusals=[*push.refusals, *again])
         receipt = _receipt_key(caller, push)
         if not entries and not push.refusals:
             return Outcome(receipt.id)
@@ -195,20 +200,34 @@ class Pusher:
         outcome.rejected = [Refusal(**item) for item in kept["rejected"]]
         outcome.show = {Key(*item): None for item in kept["show"]}
         outcome.digest = kept.get("digest", {})
-        refused = {Key(item.table, item.id) for item in outcome.rejected}
+        taken = {Key(*item) for item in kept["taken"]}  # of what was refused in another copy
+        refused = {Key(item.table, item.id) for item in outcome.rejected} - taken
         for entry in entries:
             if entry.key not in refused:
                 outcome.accepted.setdefault(entry.collection.name, []).append(entry.id)
+                outcome.held[entry.key] = Held(entry)
         return outcome
 
-    def _fold(self, entries: Iterable[Entry]) -> list[Entry]:
-        """One entry a record, parents' tables first: the later edit wins, at equality the later entry."""
-        folded: dict[Key, Entry] = {}
+    def _fold(self, entries: Iterable[Entry]) -> tuple[list[Entry], list[Refusal]]:
+        """One entry a record, parents' tables first; and edits of what the same push deletes before.
+
+        Several edits of a record add up in the order of their times, at equality in that of the push,
+        as they would in requests of their own. A deletion ends the record.
+        """
+        folded: dict[Key, list[Entry]] = {}
         for entry in entries:
-            other = folded.get(entry.key)
-            if other is None or _moment(entry) >= _moment(other):
-                folded[entry.key] = entry
-        return sorted(folded.values(), key=lambda entry: self._order[entry.collection.name])
+            folded.setdefault(entry.key, []).append(entry)
+        single: list[Entry] = []
+        refusals: list[Refusal] = []
+        for copies in folded.values():
+            first, *later = sorted(copies, key=_moment)
+            for entry in later:
+                if not first.deleting:
+                    first = entry if entry.deleting else first.then(entry)
+                elif not entry.deleting:
+                    refusals.append(_after_its_deletion(entry))
+            single.append(first)
+        return sorted(single, key=lambda entry: self._order[entry.collection.name]), refusals
 
     def _keys(self, caller: Caller, receipt: Key, entries: Sequence[Entry]) -> list[Key]:
         keys = {membership.key(caller.user_id): None, receipt: None}
@@ -256,6 +275,9 @@ class Pusher:
             size += step.size
         self._commit(decision, batch, guards, versions)
         reach("push.committed")
+        for key, held in outcome.held.items():
+            if not held.version and key in versions:
+                outcome.held[key] = held._replace(version=versions[key])
 
     def _commit(
         self,
@@ -277,6 +299,7 @@ class Pusher:
 
     def _receipt(self, key: Key, decision: Decision) -> Step:
         outcome = decision.outcome
+        accepted = {Key(table, name) for table, ids in outcome.accepted.items() for name in ids}
         verdicts = {
             "conflicts": [
                 {
@@ -300,14 +323,20 @@ class Pusher:
                 for item in outcome.rejected
             ],
             "show": [list(item) for item in outcome.show],
+            "taken": [
+                [item.table, item.id]
+                for item in outcome.rejected
+                if (item.table, item.id) in accepted
+            ],
             "digest": outcome.digest,
         }
-        text = orjson.dumps(verdicts).decode()
-        if len(text) > MAX_RECORD_BYTES:
+        data = orjson.dumps(verdicts)
+        if len(data) > MAX_RECORD_BYTES:
             # Too many verdicts to keep: a replay decides anew, and finds everything in place.
             return Step([], 0)
-        fields = {"verdicts": text, "expires_at": decision.now_ms + self.receipt_days * 86_400_000}
-        return Step([put(key, fields, None)], len(text) + WRITE_OVERHEAD)
+        expires_at = decision.now_ms + self.receipt_days * 86_400_000
+        write = put(key, {"verdicts": data.decode(), "expires_at": expires_at}, None)
+        return Step([write], size_of(write))
 
 
 def _audited(decision: Decision, receipt: Key) -> list[Step]:
@@ -324,6 +353,11 @@ def _audited(decision: Decision, receipt: Key) -> list[Step]:
 
 def _moment(entry: Entry) -> float:
     return float("inf") if entry.raw_ms is None else entry.raw_ms
+
+
+def _after_its_deletion(entry: Entry) -> Refusal:
+    message = "This record was deleted. Your values are kept."
+    return Refusal(entry.collection.name, entry.id, None, "deleted", message, entry.raw)
 
 
 def _receipt_key(caller: Caller, push: Push) -> Key:

@@ -5,9 +5,12 @@ A record is a document whose id is the phone's id. Beside the declared fields it
     scope_id            who shares it (a team, a family)
     author_id           who wrote its client-owned fields last
     last_modified_at    when, by the phone's corrected clock, ms
-    created_at          when the server first stored it, ms
+    created_at          when the phone made it, by its corrected clock, ms
+    received_at         when the server first stored it, ms
     deleted_at          when it was deleted, ms; absent while it lives (a tombstone keeps its data)
     _raw_modified_at    last_modified_at as the phone's clock said it, ms
+    _offset             how far that clock was off, ms; absent: about right, or not known
+    _columns            who changed which column, where that is not the last write (`conflict.History`)
     _device             the device that wrote the client-owned fields last
     _hash               of the client-owned fields: decides "nothing changed"
     _echo               the exchange in which a phone sent exactly this row: it need not get it back
@@ -33,8 +36,11 @@ SCOPE = "scope_id"
 AUTHOR = "author_id"
 MODIFIED = "last_modified_at"
 CREATED = "created_at"
+RECEIVED = "received_at"
 DELETED = "deleted_at"
 RAW_MODIFIED = "_raw_modified_at"
+OFFSET = "_offset"
+COLUMNS = "_columns"
 DEVICE = "_device"
 HASH = "_hash"
 ECHO = "_echo"
@@ -43,7 +49,21 @@ KEPT = "_kept_since"
 DELETED_WITH = "_deleted_with"
 
 #: What a decision about a record needs to know of its stored version.
-META = (SCOPE, AUTHOR, MODIFIED, CREATED, DELETED, RAW_MODIFIED, DEVICE, HASH, ECHO, EDITED)
+META = (
+    SCOPE,
+    AUTHOR,
+    MODIFIED,
+    CREATED,
+    RECEIVED,
+    DELETED,
+    RAW_MODIFIED,
+    OFFSET,
+    COLUMNS,
+    DEVICE,
+    HASH,
+    ECHO,
+    EDITED,
+)
 
 #: A phone's record id: safe in every path, file name and query.
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -70,6 +90,9 @@ MAX_DEPTH = 20
 _NOT_PLAIN_NUMBER = re.compile(rb"[0-9][eE]|\.0(?![0-9])|[0-9]{16}")
 _DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 _SIXTEEN = b"0" * 16
+#: orjson makes a float of an integer that needs more than 64 bits: the shortest of those.
+_LONG_INTEGER = b"0" * 20
+_INTEGER = re.compile(rb"(?<![0-9.eE+])[0-9]{20,}(?![0-9.eE])")
 _BRACKETS = bytes.maketrans(b"[{]}", b"(())")
 _ALL_BUT_BRACKETS = bytes(sorted(set(range(256)) - set(b'[]{}"')))
 
@@ -97,7 +120,7 @@ def too_deep(text: bytes, limit: int = MAX_DEPTH) -> bool:
     if text.count(b"{") + text.count(b"[") <= limit:
         return False  # fewer brackets than levels, strings and all: most columns
     # Every second piece between quotation marks is a string.
-    quoted = _without_escapes(text).translate(_BRACKETS, _ALL_BUT_BRACKETS)
+    quoted = without_escapes(text).translate(_BRACKETS, _ALL_BUT_BRACKETS)
     left = b"".join(quoted.split(b'"')[::2])
     # Only parentheses remain; each round removes exactly the innermost level.
     for _ in range(limit):
@@ -107,7 +130,16 @@ def too_deep(text: bytes, limit: int = MAX_DEPTH) -> bool:
     return bool(left)
 
 
-def _without_escapes(text: bytes) -> bytes:
+def long_integer(data: bytes) -> bool:
+    """Whether valid JSON may hold an integer that the parser would round without a word."""
+    shape = data.translate(_DIGITS_AS_ZERO)
+    if _LONG_INTEGER not in shape:
+        return False
+    outside = b'""'.join(without_escapes(data).split(b'"')[::2])
+    return _INTEGER.search(outside) is not None
+
+
+def without_escapes(text: bytes) -> bytes:
     """Valid JSON without what makes a quotation mark part of a string."""
     if b"\\" not in text:
         return text
@@ -149,7 +181,7 @@ def _odd_numbers(text: bytes) -> bool:
     # Most texts hold nothing that looks like one, not even in a string: two passes of C code.
     shape = text.translate(_DIGITS_AS_ZERO)
     if b".0" in text or b"0e" in shape or b"0E" in shape or _SIXTEEN in shape:
-        outside = b"".join(_without_escapes(text).split(b'"')[::2])
+        outside = b"".join(without_escapes(text).split(b'"')[::2])
         return _NOT_PLAIN_NUMBER.search(outside) is not None
     return False
 
@@ -200,6 +232,17 @@ def content_hash(
 def client_version(document: Document) -> int:
     """The version at which a phone last wrote this record: later writes of the server do not count."""
     return int(document.fields.get(EDITED) or document.version)
+
+
+def follows(child: Document, parent: Key, now_ms: int) -> Write:
+    """The deletion of a live record because the one that it refers to was deleted. Read with META."""
+    fields = {
+        DELETED: now_ms,
+        KEPT: now_ms,
+        DELETED_WITH: f"{parent.collection}/{parent.id}",
+        HASH: content_hash(child.key.id, child.fields[SCOPE], None)[0],
+    }
+    return server_patch(child, fields)
 
 
 def server_patch(document: Document, fields: Mapping[str, Any]) -> Write:

@@ -12,14 +12,16 @@ strings, numbers and booleans, and anything else would silently become empty the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 
 from shared.errors import InvalidCursor, InvalidRequest
 from shared.sync import record
+from shared.sync.batch import ignored_part
 from shared.sync.collection import (
     Collection,
     Product,
@@ -28,8 +30,10 @@ from shared.sync.collection import (
     Wire,
     parsed_column,
 )
-from shared.sync.exchange import Entry, Outcome, Push, Refusal
+from shared.sync.exchange import Entry, Ignored, Outcome, Push
+from shared.sync.intake import MAX_ECHOED, Intake
 from shared.sync.pull import Pull, Row
+from shared.sync.reading import Unreadable
 from shared.sync.store import STAMP, Document
 
 #: A cursor before this (1973) is seconds taken for milliseconds.
@@ -44,8 +48,6 @@ _MOST_MS = 100_000_000_000_000
 #: What phones send for "nothing": the documented snippet interpolates JavaScript's null.
 _NOTHING = frozenset({"", "null", "undefined", "0"})
 
-_MAX_ECHOED_ID = 128
-
 _TIME = re.compile(r"[0-9]{1,17}(\.[0-9]{1,9})?", re.ASCII)
 
 _WIRE = Wire(json_as_text=True, ms_per_unit=1)
@@ -55,12 +57,20 @@ _AS_TEXT = frozenset({Type.MAP, Type.STRINGS})
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """What a `GET` asks for. `tables` are to be sent whole, since the phone's schema has grown."""
+    """What a `GET` asks for. `tables` are to be sent whole, since the phone's schema has grown.
+
+    `echo` is the receipt of the push before, if the phone holds its answer: rows that were exactly
+    what it sent need not come back. A phone that was rolled back to a backup has no such receipt, and
+    gets everything again. `limit` (rows) and `page` are for a first sync over a bad line.
+    """
 
     cursor_ms: int
     tables: tuple[str, ...]
     created_as_updated: bool
     replacement: bool
+    echo: str = ""
+    limit: int | None = None
+    page: str | None = None
 
 
 def parse_pull(arguments: Mapping[str, str], product: Product) -> PullRequest:
@@ -73,7 +83,18 @@ def parse_pull(arguments: Mapping[str, str], product: Product) -> PullRequest:
         _migrated(arguments.get("migration", ""), product),
         arguments.get("created_as_updated", "") in ("1", "true"),
         strategy == "replacement",
+        arguments.get("receipt", ""),
+        _limit(arguments.get("limit")),
+        arguments.get("page") or None,
     )
+
+
+def _limit(text: str | None) -> int | None:
+    if text is None or text.strip() in _NOTHING:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidRequest("limit must be a whole number from 1.", field="limit")
+    return int(text)
 
 
 def parse_cursor(text: str | None) -> int:
@@ -122,92 +143,63 @@ def parse_push(
     product: Product,
     *,
     cursor_ms: int,
-    device: str | None,
     fingerprint: str,
     client_time_ms: int | None,
     now_ms: int,
+    size: int = 0,
+    strict: bool = False,
 ) -> Push:
-    """Check a body. Raises `InvalidRequest`; a bad record becomes a refusal of it.
+    """Check a body (`reading.read`). Raises `InvalidRequest`; a bad record becomes a refusal of it.
 
-    `device` names the phone, if it said who it is: only then may its own rows be left out of the
-    pull that follows.
+    `fingerprint` and `size` (bytes) are the body's. `strict` as for the batch dialect.
     """
     changes = body.get("changes", body) if isinstance(body, dict) else None
     if not isinstance(changes, dict):
         raise InvalidRequest("The body must be an object of tables.", field="changes")
     offset = None if client_time_ms is None else client_time_ms - now_ms
-    entries: list[Entry] = []
-    refusals: list[Refusal] = []
+    intake = Intake(_WIRE, strict)
+    now = now_ms + (offset or 0)
     for table, sets in changes.items():
         name = f"changes.{table[:64]}"
-        if not isinstance(sets, dict):
+        if not isinstance(sets, dict | None):
             raise InvalidRequest("A table must hold created, updated and deleted.", field=name)
+        if table not in product.by_name and not any((sets or {}).values()):
+            intake.unknown_table(table)
         for kind in ("created", "updated", "deleted"):
-            rows = sets.get(kind, [])
-            if not isinstance(rows, list):
+            rows = (sets or {}).get(kind)
+            if not isinstance(rows, list | None):
                 raise InvalidRequest("created, updated and deleted must be lists.", field=name)
-            for raw in rows:
-                _take(product, table, kind, raw, now_ms, offset, entries, refusals)
-    echo = echo_of(device, cursor_ms) or None
-    return Push(entries, refusals, cursor_ms, fingerprint, offset, echo, pulled_first=True)
+            for raw in rows or ():
+                if kind == "deleted" and not isinstance(raw, Unreadable):
+                    raw = {"id": raw}  # a deletion is its id alone
+                intake.take(product, table, raw, partial(_entry, kind, now, intake))
+    return Push(
+        intake.entries,
+        intake.refusals,
+        cursor_ms,
+        fingerprint,
+        offset,
+        pulled_first=True,
+        size=size,
+        ignored=intake.ignored(),
+    )
 
 
-def echo_of(device: str | None, cursor_ms: int) -> str:
-    """The exchange of a push and the pull that follows it; empty if it cannot be told for sure.
-
-    A phone pulls (and stores the new cursor), pushes everything it has, and pulls with that cursor
-    again: whatever it pushed at a cursor it holds when it asks with it. Not so at the cursor 0,
-    which a new installation sends too, and not for phones that cannot be told apart.
-    """
-    return f"{device}@{cursor_ms}" if device and cursor_ms else ""
-
-
-def _take(
-    product: Product,
-    table: str,
-    kind: str,
-    raw: Any,
-    now_ms: int,
-    offset_ms: int | None,
-    entries: list[Entry],
-    refusals: list[Refusal],
-) -> None:
-    collection = product.by_name.get(table)
-    try:
-        if collection is None:
-            raise RecordFault(None, "unknown_table", "This server does not know this table")
-        if not collection.pushable:
-            raise RecordFault(None, "read_only_table", "Only the server writes this table")
-        entries.append(_entry(collection, kind, raw, now_ms, offset_ms))
-    except RecordFault as fault:
-        shown = raw.get("id") if isinstance(raw, dict) else raw
-        known = shown if isinstance(shown, str) else ""
-        # Whole, however long: an id that is not named exactly would count as synced on the phone.
-        refusals.append(Refusal(table, known, fault.field, fault.code, fault.message, raw))
-
-
-def _entry(
-    collection: Collection, kind: str, raw: Any, now_ms: int, offset_ms: int | None
-) -> Entry:
+def _entry(kind: str, now_ms: int, intake: Intake, collection: Collection, raw: Any) -> Entry:
     if kind == "deleted":
-        if not record.valid_id(raw):
-            raise RecordFault("id", "invalid_id", "id must be 1 to 128 of A-Z a-z 0-9 _ -")
-        return Entry(collection, raw, {"id": raw}, coerced=None, raw_ms=None)
-    if not isinstance(raw, dict):
-        raise RecordFault(None, "wrong_type", "A record must be an object")
-    record_id = raw.get("id")
-    if not record.valid_id(record_id):
-        raise RecordFault("id", "invalid_id", "id must be 1 to 128 of A-Z a-z 0-9 _ -")
-    own_scope = raw.get("scope_id") or None
-    if own_scope is not None and not record.valid_id(own_scope):
-        raise RecordFault("scope_id", "invalid_id", "scope_id must be 1 to 128 of A-Z a-z 0-9 _ -")
+        return Entry(collection, intake.id_of(raw), raw, coerced=None, raw_ms=None)
+    record_id = intake.id_of(raw)
     return Entry(
         collection,
-        str(record_id),
+        record_id,
         raw,
-        coerced=collection.coerce(_plain(collection, raw), _WIRE),
-        raw_ms=_moment(raw.get("last_modified_at"), now_ms + (offset_ms or 0)),
-        scope_id=own_scope,
+        coerced=intake.coerce(collection, _plain(collection, raw)),
+        raw_ms=_moment(raw.get("last_modified_at"), now_ms),
+        scope_id=intake.scope_of(raw.get("scope_id") or None),
+        # What is new is all changed, also a record that was edited while its first push ran.
+        named=intake.named(collection, raw.get("_changed")) if kind == "updated" else None,
+        version_ms=intake.time_of(collection, raw, "updated_at"),
+        created_ms=intake.time_of(collection, raw, "created_at"),
     )
 
 
@@ -253,9 +245,11 @@ def _moment(value: Any, now_ms: int) -> int:
     return round(value)
 
 
-def render_push(outcome: Outcome) -> dict[str, Any]:
+def render_push(outcome: Outcome, ignored: Sequence[Ignored] = ()) -> dict[str, Any]:
     """The answer to a push that was taken: ids that stay dirty on the phone, if there are any."""
     answer: dict[str, Any] = {"receipt": outcome.receipt()}
+    if ignored:
+        answer["ignored"] = [ignored_part(item) for item in ignored]
     if outcome.rejected:
         ids: dict[str, list[str]] = {}
         for refusal in outcome.rejected:
@@ -264,8 +258,8 @@ def render_push(outcome: Outcome) -> dict[str, Any]:
         answer["experimentalRejectedIds"] = ids
         answer["rejected"] = [
             {
-                "table": refusal.table[:_MAX_ECHOED_ID],
-                "id": refusal.id[:_MAX_ECHOED_ID],
+                "table": refusal.table[:MAX_ECHOED],
+                "id": refusal.id[:MAX_ECHOED],
                 "field": refusal.field,
                 "code": refusal.code,
                 "message": refusal.message,
@@ -335,6 +329,8 @@ def render_pull(product: Product, asked: PullRequest, pull: Pull) -> Iterator[by
         tail["resync"] = pull.resync
     if pull.held:
         tail["sync_again"] = True
+    if asked.limit is not None or asked.page is not None:
+        tail |= {"has_more": pull.next_page is not None, "next_page": pull.next_page}
     yield b"}," + orjson.dumps(tail)[1:]
 
 

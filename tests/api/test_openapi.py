@@ -26,7 +26,7 @@ from shared.errors import Fault
 from shared.jobs import transfer
 from shared.products.dermadetect import PRODUCT
 from shared.products.examples import EXAMPLES
-from shared.sync import batch, watermelon
+from shared.sync import batch, intake, watermelon
 from shared.sync.collection import Collection, Field, Owner, Product, RecordFault, Type
 from shared.sync.pull import PAGE_LIFE_MS, Start
 from shared.sync.store import Key
@@ -211,9 +211,9 @@ def test_every_declared_column_is_in_the_document() -> None:
         name = "".join(word.capitalize() for word in collection.name.split("_"))
         row = schemas[f"{name}Row"]
         assert set(collection.by_name) < set(row["properties"])
-        assert row["required"] == list(row["properties"])
+        assert row["required"] == ["id"]
         raw = schemas[f"{name}Raw"]
-        assert set(raw["properties"]) == set(row["properties"]) - {"deleted_at"}
+        assert set(raw["properties"]) == set(row["properties"]) - {"deleted_at", "received_at"}
         if not collection.pushable:
             assert f"{name}Change" not in schemas
             continue
@@ -492,13 +492,18 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("invalid_choice", "patients", patient("a", sync_status="created")),
     ("invalid_id", "patients", patient("a b")),
     ("invalid_id", "patients", patient("__a__")),
-    ("invalid_id", "patients", patient("a", scope_id="")),
     ("invalid_id", "cases", case("a", "p 1")),
+    ("invalid_id", "patients", patient("a", scope_id="")),
     ("too_long", "cases", case("a", image_keys=["k"] * 101)),
     ("too_long", "cases", case("a", image_keys=["k" * 1025])),
     ("too_long", "patients", patient("a", demographics={"text": "x" * 500_000})),
     ("number_out_of_range", "patients", patient("a", last_modified_at=-1)),
     ("number_out_of_range", "patients", patient("a", demographics={"n": 2**53})),
+    ("number_out_of_range", "patients", patient("a", demographics={"n": 10**400})),
+    ("number_out_of_range", "patients", patient("a", demographics={"n": float("inf")})),
+    ("invalid_text", "patients", patient("a", demographics={"note": "\ud83d"})),
+    ("too_deep", "patients", patient("a", mood=json.loads("[" * 21 + "]" * 21))),
+    ("invalid_json_record", "patients", b'{"id": "a", "demographics": }'),
     ("time_in_milliseconds", "patients", patient("a", last_modified_at=1_700_000_000_000)),
     ("record_too_large", "cases", HEAVY),
     ("unknown_table", "visits", {"id": "a"}),
@@ -515,7 +520,9 @@ REFUSED: list[tuple[str, str, Any]] = [
 
 
 def test_every_code_of_a_refused_record_is_provoked_below() -> None:
-    assert {code for code, _, _ in REFUSED} == set(RECORD_CODES) - WATERMELON_ONLY
+    # `unknown_column` is for servers that are strict: see the next test but one.
+    provoked = {code for code, _, _ in REFUSED}
+    assert provoked == set(RECORD_CODES) - WATERMELON_ONLY - {"unknown_column"}
 
 
 def test_refused_records_keep_their_word(api: Api, ask: Ask) -> None:
@@ -530,10 +537,31 @@ def test_refused_records_keep_their_word(api: Api, ask: Ask) -> None:
     api.join("chw1", "team2", "doctor")
     for code, table, raw in REFUSED:
         # when a record cannot be stored
-        answer = ask(pushing(**{table: [raw]}))
+        record = raw if isinstance(raw, bytes) else json.dumps(raw).encode()
+        answer = ask(b'{"changes": {"%s": [%s]}}' % (table.encode(), record))
         # then it is named with its code, and nothing else is wrong
         assert [item["code"] for item in answer["rejected"]] == [code], raw
         assert answer["accepted"] == {}
+
+
+def test_a_strict_server_refuses_columns_that_it_does_not_know(start_api: StartApi) -> None:
+    api = start_api(strict_columns=True)
+    api.join("chw1")
+    answer = asker(api)(pushing(patients=[patient("p1", mood="fine"), patient("p2")]))
+    [refused] = answer["rejected"]
+    assert (refused["id"], refused["field"], refused["code"]) == ("p1", "mood", "unknown_column")
+    assert answer["accepted"] == {"patients": ["p2"]}
+
+
+def test_what_was_left_out_is_named(api: Api, ask: Ask) -> None:
+    late = {"X-Client-Time": "noon"}
+    answer = ask(pushing(patients=[patient("p1", mood="fine", changed=7)]), late)
+    assert [(item["table"], item["field"], item["code"]) for item in answer["ignored"]] == [
+        (None, "X-Client-Time", "invalid_request"),
+        ("patients", "mood", "unknown_column"),
+        ("patients", "changed", "wrong_type"),
+    ]
+    assert answer["accepted"] == {"patients": ["p1"]}
 
 
 def test_one_bad_record_does_not_stop_the_others(ask: Ask) -> None:
@@ -547,6 +575,7 @@ def test_the_request_schema_and_the_server_agree(ask: Ask) -> None:
     unforeseen = {
         "record_too_large", "read_only_table", "unknown_table", "scope_required", "unknown_scope",
         "unknown_parent", "parent_deleted", "deleted", "id_unavailable", "moved", "not_allowed",
+        "invalid_text", "invalid_json_record", "too_deep",
     }  # fmt: skip
     schema = component("SyncRequest")
     ask(pushing(patients=[patient("p1")]))
@@ -572,8 +601,8 @@ def test_the_request_schema_and_the_server_agree(ask: Ask) -> None:
     for code, table, raw in REFUSED:
         # sizes of JSON, and integers inside it, are beyond JSON Schema
         inside = isinstance(raw, dict) and isinstance(raw.get("demographics"), dict)
-        if code in unforeseen or (inside and code in ("too_long", "number_out_of_range") and
-                                  raw["demographics"]):  # fmt: skip
+        sizes = inside and code in ("too_long", "number_out_of_range") and raw["demographics"]
+        if code in unforeseen or sizes:
             continue
         if code == "missing_field" and isinstance(raw, dict) and table == "cases":
             raw = {**raw, "sync_status": "new"}
@@ -587,7 +616,6 @@ ENVELOPES: list[tuple[str, Any]] = [
     ("invalid_request", {"changes": []}),
     ("invalid_request", {"changes": {"patients": {}}}),
     ("invalid_request", {"changes": {"visits": 1}}),
-    ("invalid_request", {"changes": {"patients": None}}),
     ("invalid_request", {"limit": 0}),
     ("invalid_request", {"limit": "10"}),
     ("invalid_request", {"limit": True}),
@@ -622,8 +650,6 @@ def test_faults_of_the_envelope_keep_their_word(api: Api, ask: Ask) -> None:
         (400, "invalid_json", {"body": b"[" * 21 + b"]" * 21}),
         (400, "invalid_json", {"body": b"{}", "headers": {"Content-Encoding": "gzip"}}),
         (400, "invalid_cursor", {"body": {"page": "none of ours"}}),
-        (400, "invalid_request", {"headers": {"X-Client-Time": "noon"}}),
-        (400, "time_in_milliseconds", {"headers": {"X-Client-Time": "1700000000000"}}),
         (415, "unsupported_encoding", {"headers": {"Content-Encoding": "br"}}),
         (410, "page_expired", {"body": {"page": old_page(ask)}}),
     ]
@@ -730,10 +756,10 @@ def test_numbers_in_the_text_are_those_of_the_code() -> None:
         openapi_parts.LEAST_MS,
         openapi_parts.MOST_MS,
     )
-    assert batch._MAX_ECHOED_ID == watermelon._MAX_ECHOED_ID == openapi_parts.LONGEST_ECHOED
-    minutes = PAGE_LIFE_MS // 60_000
+    assert intake.MAX_ECHOED == openapi_parts.LONGEST_ECHOED
     said = json.dumps(DOCUMENT)
-    assert set(re.findall(r"(\d+) minutes", said)) == {str(minutes)}
+    days = str(PAGE_LIFE_MS // 86_400_000)
+    assert set(re.findall(r"(?:[Gg]ood for|more than) (\d+) days", said)) == {days}
 
 
 # --- the WatermelonDB dialect
@@ -768,7 +794,7 @@ def raws(*rows: Any, table: str = "patients", kind: str = "created") -> Json:
 
 def stored(answer: Json) -> bool:
     """Whether a push was stored whole."""
-    return set(answer) == {"receipt"}
+    return "receipt" in answer and not answer.keys() & {"rejected", "experimentalRejectedIds"}
 
 
 def test_watermelon_pulls_and_pushes_keep_their_word(api: Api) -> None:
@@ -844,8 +870,6 @@ def test_faults_of_watermelon_s_envelope_keep_their_word(api: Api) -> None:
     rows: list[tuple[str, Json]] = [
         ("time_in_seconds", {"last": NOW_MS // 1000}),
         ("time_in_seconds", {"changes": {}, "last": NOW_MS // 1000}),
-        ("time_in_seconds", {"changes": {}, "X_Client_Time": str(NOW_MS // 1000)}),
-        ("invalid_request", {"changes": {}, "X_Client_Time": "noon"}),
         ("invalid_cursor", {"last": "yesterday"}),
         ("invalid_request", {"query": "&strategy=other"}),
         ("invalid_request", {"query": "&migration=[]"}),

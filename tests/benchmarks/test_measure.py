@@ -127,7 +127,6 @@ def test_both_dialects_carry_the_same_records() -> None:
         orjson.loads(corpus.watermelon(rows, people)),
         PRODUCT,
         cursor_ms=0,
-        device=None,
         **common,  # type: ignore[arg-type]
     )
     synced = batch.parse(orjson.loads(corpus.batch(rows, people)), PRODUCT, **common)  # type: ignore[arg-type]

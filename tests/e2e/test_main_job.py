@@ -28,7 +28,7 @@ def until_analysed(phone: Phone, name: str) -> Json:
     while time.monotonic() < end:
         phone.sync()
         row = phone.row("cases", name)
-        if row is not None and row["ai_analysis"] is not None:
+        if row is not None and row.get("ai_analysis") is not None:
             return row
         time.sleep(0.1)
     raise AssertionError("the analysis did not arrive")

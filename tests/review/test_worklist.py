@@ -449,16 +449,16 @@ def test_a_case_shows_everything_about_it(practice: Practice) -> None:
     one, two = practice.phone(device="one"), practice.phone(device="two")
     one.sync()
     two.sync()
-    one.save("cases", "c1", at=3000, image_keys=["i1", "i2"])
+    one.save("cases", "c1", at=3000, image_keys=["i1", "i2"], triage_data={"site": "arm", "n": 1})
     one.sync()
-    two.save("cases", "c1", at=2000, image_keys=["i9"])
+    two.save("cases", "c1", at=2000, image_keys=["i1", "i9"], triage_data={"site": "leg"})
     two.sync()
     practice.claim("doc1")
     signed = practice.sign(verdict="edit", verdict_text="Ring-shaped, so tinea")
     # then the doctor sees it whole
     shown = practice.detail("doc2")
-    assert shown["case"]["triage_data"] == {"site": "arm"}
-    assert shown["case"]["image_keys"] == ["i1", "i2"]
+    assert shown["case"]["triage_data"] == {"site": "arm", "n": 1}
+    assert shown["case"]["image_keys"] == ["i1", "i2", "i9"]
     assert shown["case"]["ai_analysis"]["differential"]
     assert shown["patient"]["demographics"] == {"age": 30, "sex": "f"}
     (row,) = shown["diagnoses"]
@@ -469,8 +469,8 @@ def test_a_case_shows_everything_about_it(practice: Practice) -> None:
     states = [entry["state"] for entry in shown["job"]["history"]]
     assert (shown["job"]["state"], states[0]) == (states[-1], "awaiting_files")
     (conflict,) = shown["conflicts"]
-    assert conflict["yours"]["image_keys"] == ["i9"]
-    assert conflict["theirs"]["image_keys"] == ["i1", "i2"]
+    assert conflict["yours"] == {"triage_data": '{"site":"leg"}'}
+    assert conflict["theirs"] == {"triage_data": '{"n":1,"site":"arm"}'}
 
 
 def test_a_case_shows_refused_versions_of_its_own_team_only(practice: Practice) -> None:

@@ -125,9 +125,11 @@ def test_a_replay_repeats_the_conflict_of_the_first_answer(clinic: Clinic) -> No
 def test_an_edit_that_lost_leaves_the_servers_value_on_the_phone(clinic: Clinic) -> None:
     clinic.join("chw2")
     winner, loser = clinic.phone("chw1"), clinic.phone("chw2")
+    winner.save("patients", "p1", at=500, demographics={"name": "first"})
+    winner.sync()
+    loser.sync()
     winner.save("patients", "p1", at=2000, demographics={"name": "winner"})
     winner.sync()
-    loser.sync()  # it has seen the winner: nothing but the answer itself brings the row again
     loser.save("patients", "p1", at=1000, demographics={"name": "loser"})
     answer = loser.sync()
     (conflict,) = answer["conflicts"]
@@ -354,9 +356,10 @@ def test_an_absent_column_keeps_its_value_and_null_clears_it(clinic: Clinic) -> 
     patient = {"id": "p1", "last_modified_at": 5}
     case = {"id": "c1", "patient_id": "p1", "risk_level": "green", "image_keys": ["k"]}
     first = {"patients": [patient], "cases": [{**case, "last_modified_at": 5}]}
-    clinic.answer({"changes": first}, phone)
+    seen = clinic.answer({"changes": first}, phone)["new_sync_timestamp"]
     edit = {"id": "c1", "triage_data": {"x": 1}, "image_keys": None, "last_modified_at": 6}
-    answer = clinic.answer({"changes": {"cases": [edit]}}, phone)
+    body = {"changes": {"cases": [edit]}, "last_sync_timestamp": seen}
+    answer = clinic.answer(body, phone)
     assert answer["accepted"] == {"cases": ["c1"]}
     fields = clinic.fields("cases", "c1")
     assert (fields["risk_level"], fields["patient_id"]) == ("green", "p1")
@@ -509,8 +512,11 @@ def test_editing_a_deleted_record_is_refused_and_its_values_kept(clinic: Clinic)
 def test_an_older_deletion_loses_and_the_record_comes_back(clinic: Clinic) -> None:
     family(clinic)
     clinic.join("chw2")
-    other = clinic.phone("chw2")
+    other, first = clinic.phone("chw2"), clinic.phone("chw1", "another")
     other.sync()
+    first.sync()
+    first.save("cases", "c1", triage_data={"edited": "since"})
+    first.sync()
     other.delete("cases", "c1", at=1000)
     answer = other.sync()
     assert answer["conflicts"][0]["reason"] == "older"
@@ -764,12 +770,20 @@ def test_two_phones_that_name_no_device_are_not_one(clinic: Clinic) -> None:
     assert [item["reason"] for item in two.sync()["conflicts"]] == ["unseen_overwrite"]
 
 
-def test_an_own_edit_is_never_unseen(clinic: Clinic) -> None:
+def test_an_own_edit_is_never_lost_and_named_where_nobody_can_know_that_it_was_seen(
+    clinic: Clinic,
+) -> None:
     phone = clinic.phone()
     phone.save("patients", "p1", at=1000, demographics={"n": 1})
     clinic.answer(phone.request(), phone)  # the answer is lost, so the cursor stays behind
     phone.save("patients", "p1", at=2000, demographics={"n": 2})
+    # A phone that was restored from a backup would say the very same.
+    (conflict,) = phone.sync()["conflicts"]
+    assert (conflict["winner"], conflict["reason"]) == ("client", "unseen_overwrite")
+    assert clinic.fields("patients", "p1")["demographics"] == '{"n":2}'
+    phone.save("patients", "p1", at=1500, demographics={"n": 3})
     assert phone.sync()["conflicts"] == []
+    assert clinic.fields("patients", "p1")["demographics"] == '{"n":3}'
 
 
 def test_a_clock_within_the_tolerance_is_left_alone(clinic: Clinic) -> None:
@@ -792,10 +806,10 @@ def test_a_records_time_never_goes_back(clinic: Clinic) -> None:
     phone.clock = lambda: now + 3_600_000
     phone.save("patients", "p1", at=(now - 500) / 1000, demographics={"n": 2})
     phone.sync()
-    # then the edit wins by the phone's own order, and is not older than what it replaced
+    # then the edit wins, since it is of what the phone has seen, and is later than what it replaced
     stored = clinic.fields("patients", "p1")
     assert stored["demographics"] == '{"n":2}'
-    assert stored["last_modified_at"] == now - 1000
+    assert stored["last_modified_at"] == now - 999
 
 
 def test_a_case_and_its_job_are_one_commit(clinic: Clinic) -> None:
@@ -906,12 +920,14 @@ def test_an_unseen_overwrite_is_named_although_a_later_part_was_tried_again(
     assert len(clinic.all("conflicts")) == 1
 
 
-def test_equal_content_with_a_later_time_writes_nothing(clinic: Clinic) -> None:
+def test_equal_content_with_a_later_time_moves_the_time_on(clinic: Clinic) -> None:
     phone = clinic.phone()
-    for at in (1000, 2000):
+    for at in (1000, 2000, 2000):
         phone.save("patients", "p1", at=at, demographics={"n": 1})
         phone.sync()
-    assert clinic.fields("patients", "p1")["last_modified_at"] == 1_000_000
+        assert clinic.fields("patients", "p1")["last_modified_at"] == at * 1000
+    assert clinic.last is not None
+    assert clinic.last.written == 0  # the very same edit again is none
     assert clinic.all("conflicts") == []
 
 
@@ -949,8 +965,12 @@ def test_a_big_push_that_was_answered_reads_hardly_anything_when_it_comes_again(
     # given a push of many records, one of which loses and one of which is refused
     clinic.join("chw1")
     one = clinic.phone("chw1")
-    one.save("patients", "old", at=2000, demographics={"n": 2})
+    one.save("patients", "old", at=500, demographics={"n": 0})
     one.sync()
+    other = clinic.phone("chw1", "another")
+    other.sync()
+    other.save("patients", "old", at=2000, demographics={"n": 2})
+    other.sync()
     for number in range(200):
         one.save("patients", f"p{number}", demographics={"n": number})
     one.save("patients", "old", at=1000, demographics={"n": 1})

@@ -30,13 +30,15 @@ class Melon:
     def __init__(self, clinic: Clinic, user: str = "chw1", device: str | None = "phone") -> None:
         self.clinic, self.device = clinic, device
         self.caller = Caller(user, "chw", device or record.UNNAMED)
+        self.receipt: Json = {"id": ""}  #: of the last push whose answer it has
 
     def pull(self, last_pulled_at: object = "null", **more: str) -> Json:
         arguments = {"last_pulled_at": str(last_pulled_at), "schema_version": "1", **more}
+        arguments.setdefault("receipt", self.receipt["id"])
         asked = watermelon.parse_pull(arguments, PRODUCT)
         start = Start(
             0 if asked.replacement else asked.cursor_ms,
-            echo=watermelon.echo_of(self.device, asked.cursor_ms),
+            echo=asked.echo,
             whole=asked.tables,
             hold=True,
         )
@@ -57,7 +59,6 @@ class Melon:
             body,
             PRODUCT,
             cursor_ms=watermelon.parse_cursor(str(last_pulled_at)),
-            device=self.device,
             fingerprint=record.canonical(body),
             client_time_ms=None,
             now_ms=self.clinic.now_ms(),
@@ -348,7 +349,6 @@ def test_an_edit_without_a_time_was_made_now_also_by_a_clock_that_is_ahead(clini
         body,
         PRODUCT,
         cursor_ms=0,
-        device="phone",
         fingerprint="f",
         client_time_ms=now + 3_600_000,
         now_ms=now,

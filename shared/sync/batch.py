@@ -88,12 +88,13 @@ def parse(
         raise InvalidRequest("Files go with the first page only.", field="files")
     intake = Intake(_WIRE, strict)
     for table, rows in changes.items():
+        known = table in product.by_name
         for raw in rows:
-            if not (isinstance(raw, dict) and raw.get("sync_status") == "synced"):
+            if not (known and isinstance(raw, dict) and raw.get("sync_status") == "synced"):
                 intake.take(
                     product, table, raw, lambda spec, row: _entry(spec, row, scope_id, intake)
                 )
-        if table not in product.by_name and not rows:
+        if not known and not rows:
             intake.unknown_table(table)
     offset = None if client_time_ms is None else client_time_ms - now_ms
     push = Push(

@@ -22,6 +22,7 @@ from shared.sync.collection import Collection, Product, RecordFault, Type, Wire
 from shared.sync.exchange import Conflict, Entry, Held, Ignored, Outcome, Push, Refusal
 from shared.sync.intake import MAX_ECHOED, Intake
 from shared.sync.pull import Pull, Row
+from shared.sync.reading import Unreadable
 from shared.sync.store import STAMP, Document
 
 #: A time beyond this (the year 5138) is milliseconds taken for seconds.
@@ -90,7 +91,8 @@ def parse(
     for table, rows in changes.items():
         known = table in product.by_name
         for raw in rows:
-            if not (known and isinstance(raw, dict) and raw.get("sync_status") == "synced"):
+            have = raw.value if isinstance(raw, Unreadable) else raw
+            if not (known and isinstance(have, Mapping) and have.get("sync_status") == "synced"):
                 intake.take(
                     product, table, raw, lambda spec, row: _entry(spec, row, scope_id, intake)
                 )

@@ -278,6 +278,7 @@ class Decision:
         self._hold(entry, have)
         # A phone that calls the record new does not hold the server's columns yet.
         stale = self._stale_copy(entry, have.fields, new=entry.raw.get("sync_status") == "new")
+        stale = stale or entry.raw_ms not in (None, have.fields.get(record.MODIFIED))
         if stale or lost:
             self.outcome.show[entry.key] = None
         if stale and self.request.pulled_first and have.version <= self.request.cursor_ms * 1000:

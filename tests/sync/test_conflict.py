@@ -1,0 +1,590 @@
+"""The conflict rule, on both stores and in both dialects: seen beats clocks, column by column.
+
+Each story is one of people who use such systems; the server that loses an edit in silence fails it.
+Edits are made by plain requests, as apps of all kinds send them: whole rows, rows that name what was
+changed, columns alone.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.local.phone import Json, wall_ms
+from shared.errors import StalePush
+from tests.sync.clinic import Clinic, pass_millisecond
+from tests.sync.test_watermelon import Melon, created, updated
+
+MINUTE = 60.0
+YEAR = 365 * 86_400.0
+
+
+class App:
+    """A phone of the batch dialect that keeps nothing but its cursor."""
+
+    def __init__(self, clinic: Clinic, user: str = "chw1", device: str = "one") -> None:
+        self.phone = clinic.phone(user, device)
+        self.clinic, self.cursor = clinic, 0.0
+
+    def send(self, *rows: Json, table: str = "cases", cursor: float | None = None) -> Json:
+        """Push rows; the cursor moves on unless one is given."""
+        body = {
+            "last_sync_timestamp": self.cursor if cursor is None else cursor,
+            "changes": {table: list(rows)},
+        }
+        answer = self.clinic.answer(body, self.phone)
+        if cursor is None:
+            self.cursor = answer["new_sync_timestamp"]
+        pass_millisecond()
+        return answer
+
+    def pull(self) -> Json:
+        return self.send()
+
+
+NOW = wall_ms() / 1000
+
+
+def edit(ago: float, name: str = "c1", **columns: Any) -> Json:
+    """An edit so many seconds ago."""
+    return {"id": name, "sync_status": "dirty", "last_modified_at": NOW - ago, **columns}
+
+
+@pytest.fixture
+def two(clinic: Clinic) -> tuple[App, App]:
+    """Two phones of one team that hold the green case c1 with one photo."""
+    clinic.join("chw2")
+    one, other = App(clinic), App(clinic, "chw2", "two")
+    one.send(edit(1000, "p1", sync_status="new", demographics={"age": 30}), table="patients")
+    case = {"patient_id": "p1", "triage_data": {"q": 1}, "risk_level": "green", "image_keys": ["k"]}
+    one.send(edit(900, sync_status="new", **case))
+    one.pull()
+    other.pull()
+    return one, other
+
+
+def stored(clinic: Clinic, name: str = "c1") -> Json:
+    have = clinic.fields("cases", name)
+    return {**have, "triage_data": json.loads(have["triage_data"])}
+
+
+def named(answer: Json) -> list[tuple[str, str, Json, Json]]:
+    return [
+        (item["winner"], item["reason"], item["yours"], item["theirs"])
+        for item in answer["conflicts"]
+    ]
+
+
+# --- several edits of one record in one push
+
+
+def test_two_partial_edits_in_one_push_add_up(two: tuple[App, App], clinic: Clinic) -> None:
+    answer = two[0].send(edit(50, risk_level="red"), edit(40, triage_data={"q": 2}))
+    assert (answer["accepted"], answer["conflicts"]) == ({"cases": ["c1"]}, [])
+    assert (stored(clinic)["risk_level"], stored(clinic)["triage_data"]) == ("red", {"q": 2})
+    assert len(clinic.jobs()) == 1
+
+
+def test_edits_of_one_push_are_applied_in_the_order_of_their_times(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    two[0].send(edit(40, triage_data={"q": 3}), edit(50, triage_data={"q": 2}, risk_level="yellow"))
+    assert (stored(clinic)["risk_level"], stored(clinic)["triage_data"]) == ("yellow", {"q": 3})
+
+
+def test_a_creation_and_a_partial_edit_of_it_are_stored(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    new = edit(50, "c2", sync_status="new", patient_id="p1", risk_level="red")
+    answer = two[0].send(new, edit(40, "c2", triage_data={"q": 2}))
+    assert answer["rejected"] == []
+    assert (stored(clinic, "c2")["risk_level"], stored(clinic, "c2")["triage_data"]) == (
+        "red",
+        {"q": 2},
+    )
+
+
+def test_what_a_later_whole_row_does_not_name_keeps_the_earlier_edit(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    whole = {"patient_id": "p1", "risk_level": "green", "image_keys": ["k"]}
+    two[0].send(
+        edit(50, risk_level="red"),
+        edit(40, **whole, triage_data={"q": 2}, changed=["triage_data"]),
+    )
+    assert (stored(clinic)["risk_level"], stored(clinic)["triage_data"]) == ("red", {"q": 2})
+
+
+def test_created_and_deleted_in_one_push_is_deleted(two: tuple[App, App], clinic: Clinic) -> None:
+    new = edit(50, "c2", sync_status="new", patient_id="p1")
+    answer = two[0].send(new, edit(40, "c2", sync_status="deleted"))
+    assert answer["accepted"] == {"cases": ["c2"]}
+    rows = App(clinic, device="new").pull()["server_updates"]["cases"]
+    assert [row["id"] for row in rows] == ["c1"]
+
+
+def test_an_edit_after_a_deletion_in_one_push_is_refused_and_kept(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    answer = two[0].send(edit(50, sync_status="deleted"), edit(40, triage_data={"late": 1}))
+    assert [item["code"] for item in answer["rejected"]] == ["deleted"]
+    assert stored(clinic)["deleted_at"] is not None
+    assert any('"late"' in entry.fields["raw"] for entry in clinic.all("quarantine"))
+
+
+def test_a_record_that_stands_twice_gets_the_same_verdict_in_a_replay(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    rows = [edit(50, triage_data={"q": 2}), edit(40, risk_level="purple")]
+    since = two[0].cursor
+    answers = [two[0].send(*rows, cursor=since) for _ in range(3)]
+    for answer in answers:
+        assert answer["accepted"] == {"cases": ["c1"]}
+        assert [item["code"] for item in answer["rejected"]] == ["invalid_choice"]
+    assert answers[0]["receipt"] == answers[2]["receipt"]
+
+
+# --- another column is no conflict
+
+#: How the phones of the story send their edits.
+SENT = {
+    "columns alone": lambda row, _changed, _held: row,
+    "whole rows that name what was changed": lambda row, changed, held: {
+        **held, **row, "changed": changed,
+    },
+    "whole rows": lambda row, _changed, held: {**held, **row},
+}  # fmt: skip
+
+HELD = {"patient_id": "p1", "triage_data": {"q": 1}, "risk_level": "green", "image_keys": ["k"]}
+
+
+@pytest.mark.parametrize("how", SENT)
+@pytest.mark.parametrize("red_first", [True, False])
+def test_edits_of_different_columns_both_stand_in_either_order(
+    two: tuple[App, App], clinic: Clinic, how: str, red_first: bool
+) -> None:
+    one, other = two
+    red = SENT[how](edit(600, triage_data={"q": "red flag"}), ["triage_data"], HELD)
+    note = SENT[how](edit(300, risk_level="yellow"), ["risk_level"], HELD)
+    pushes = [(one, red), (other, note)]
+    answers = [app.send(row) for app, row in (pushes if red_first else pushes[::-1])]
+    have = stored(clinic)
+    assert (have["triage_data"], have["risk_level"]) == ({"q": "red flag"}, "yellow")
+    assert [named(answer) for answer in answers] == [[], []]
+    # and each phone gets what it does not hold
+    held = {}
+    for answer, (app, _) in zip(answers, pushes if red_first else pushes[::-1], strict=True):
+        for page in (answer, app.pull()):
+            for row in page["server_updates"]["cases"]:
+                held.setdefault(app.phone.user, {}).update(row)
+    assert all(
+        row.get("triage_data", {"q": "red flag"}) == {"q": "red flag"} for row in held.values()
+    )
+    assert all(row.get("risk_level", "yellow") == "yellow" for row in held.values())
+
+
+def test_a_stale_copy_of_another_column_comes_back_corrected(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    one.send(edit(600, triage_data={"q": 2}))
+    answer = other.send(edit(300, **{**HELD, "risk_level": "yellow"}))
+    (row,) = answer["server_updates"]["cases"]
+    assert row["triage_data"] == {"q": 2}
+    assert "risk_level" not in row  # as it was sent
+
+
+def test_a_column_that_changed_more_often_than_anybody_remembers_goes_by_the_clock(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    for number in range(6):
+        one.send(edit(600 - number, triage_data={"n": number}))
+    answer = other.send(edit(300, **{**HELD, "risk_level": "yellow"}))
+    assert named(answer) == [
+        ("client", "unseen_overwrite", {"triage_data": {"q": 1}}, {"triage_data": {"n": 5}})
+    ]
+
+
+def test_both_changed_the_same_column_unseen(two: tuple[App, App], clinic: Clinic) -> None:
+    one, other = two
+    one.send(edit(600, triage_data={"by": "one"}))
+    answer = other.send(edit(700, triage_data={"by": "other"}, risk_level="yellow"))
+    assert named(answer) == [
+        ("server", "older", {"triage_data": {"by": "other"}}, {"triage_data": {"by": "one"}})
+    ]
+    assert (stored(clinic)["triage_data"], stored(clinic)["risk_level"]) == (
+        {"by": "one"},
+        "yellow",
+    )
+
+
+# --- declared merges
+
+
+@pytest.mark.parametrize(("first", "second"), [("red", "yellow"), ("yellow", "red")])
+def test_red_stays_red_between_two_that_did_not_know_of_each_other(
+    two: tuple[App, App], clinic: Clinic, first: str, second: str
+) -> None:
+    one, other = two
+    one.send(edit(600, risk_level=first))
+    answer = other.send(edit(300, risk_level=second))
+    assert stored(clinic)["risk_level"] == "red"
+    (conflict,) = answer["conflicts"]
+    assert conflict["winner"] == ("server" if first == "red" else "client")
+    assert {conflict["yours"]["risk_level"], conflict["theirs"]["risk_level"]} == {"red", "yellow"}
+    if first == "red":
+        (row,) = answer["server_updates"]["cases"]
+        assert row["risk_level"] == "red"
+
+
+def test_no_photo_vanishes_between_two_that_did_not_know_of_each_other(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    one.send(edit(600, image_keys=["k", "one"]))
+    answer = other.send(edit(300, image_keys=["k", "other"]))
+    assert stored(clinic)["image_keys"] == ["k", "one", "other"]
+    assert answer["conflicts"] == []
+    (row,) = answer["server_updates"]["cases"]
+    assert row["image_keys"] == ["k", "one", "other"]
+
+
+def test_who_has_seen_the_row_may_lower_its_colour_and_remove_a_photo(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    one.send(edit(600, risk_level="red", image_keys=["k", "bad"]))
+    other.pull()
+    answer = other.send(edit(300, risk_level="green", image_keys=["k"]))
+    assert (stored(clinic)["risk_level"], stored(clinic)["image_keys"]) == ("green", ["k"])
+    assert answer["conflicts"] == []
+
+
+def test_what_a_watermelon_phone_lowers_by_a_blind_merge_is_named(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    # given a phone that made a case yellow offline, before a colleague made it red
+    melon = Melon(clinic, "chw2", "melon")
+    melon.pull()
+    offline = wall_ms()
+    pass_millisecond()
+    two[0].send(edit(600, risk_level="red"))
+    # when its client lays its own column over the pulled row, as it does unasked
+    pulled = melon.pull()
+    (row,) = [row for row in pulled["changes"]["cases"]["created"] if row["id"] == "c1"]
+    mine = {**row, "risk_level": "yellow", "_changed": "risk_level", "last_modified_at": offline}
+    melon.push(updated(mine, table="cases"), pulled["timestamp"])
+    # then nobody has looked at the red: it is kept for a doctor
+    assert stored(clinic)["risk_level"] == "yellow"
+    (entry,) = clinic.all("conflicts")
+    assert json.loads(entry.fields["theirs"]) == {"risk_level": "red"}
+
+
+# --- seen beats clocks
+
+CLOCKS = {
+    "right": (10.0, 0.0),
+    "ten minutes behind": (10 * MINUTE, -10 * MINUTE),
+    "two years behind": (2 * YEAR, -2 * YEAR),
+    "in 1970": (NOW - 5, 5 - NOW),
+    "a day ahead": (-86_400.0, 86_400.0),
+    "ahead, put right since": (-3600.0, 0.0),
+    "not told": (10 * MINUTE, None),
+}
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+@pytest.mark.parametrize("deleting", [False, True])
+def test_an_edit_of_what_one_has_seen_wins_whatever_the_clock_says(
+    two: tuple[App, App], clinic: Clinic, clock: str, deleting: bool
+) -> None:
+    one, other = two
+    ago, off = CLOCKS[clock]
+    if off is not None:
+        other.phone.clock = lambda: wall_ms() + round(off * 1000)
+    one.send(edit(100, triage_data={"by": "one"}))
+    before = stored(clinic)["last_modified_at"]
+    other.pull()
+    row = {"sync_status": "deleted"} if deleting else {"triage_data": {"by": "other"}}
+    answer = other.send(edit(ago, **row))
+    assert answer["conflicts"] == []
+    if deleting:
+        assert stored(clinic)["deleted_at"] is not None
+    else:
+        assert stored(clinic)["triage_data"] == {"by": "other"}
+    # and its time is later than what it was made of, so that all phones order them alike
+    assert stored(clinic)["last_modified_at"] > before
+    # an edit that was made in between, and comes now, does not undo it
+    if not deleting:
+        late = App(clinic, "chw1", "third")
+        late.send(edit(99.5, triage_data={"by": "third"}))
+        assert stored(clinic)["triage_data"]["by"] in ("other", "third")
+
+
+def test_an_edit_within_the_same_second_after_a_sync_is_later(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    second = int(NOW) - 30
+    for number in (2, 3):
+        row = {"id": "c1", "sync_status": "dirty", "last_modified_at": second}
+        answer = two[0].send({**row, "triage_data": {"q": number}})
+        assert answer["conflicts"] == []
+    assert stored(clinic)["triage_data"] == {"q": 3}
+
+
+def test_an_own_later_edit_never_loses_to_an_own_earlier_one_whose_answer_was_lost(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one = two[0]
+    one.phone.clock = lambda: wall_ms() + 3 * 3_600_000
+    one.send(edit(-3 * 3600 + 20, triage_data={"n": 1}), cursor=one.cursor)  # the answer is lost
+    one.phone.clock = wall_ms  # put right
+    one.send(edit(10, triage_data={"n": 2}), cursor=one.cursor)
+    assert stored(clinic)["triage_data"] == {"n": 2}
+
+
+def test_the_version_that_a_phone_names_it_has_seen(two: tuple[App, App], clinic: Clinic) -> None:
+    # given a phone that got a row with a page of a sync that never ended: its cursor is old
+    one, other = two
+    since = other.cursor
+    one.send(edit(100, triage_data={"by": "one"}))
+    row = next(r for r in other.send(cursor=since)["server_updates"]["cases"] if r["id"] == "c1")
+    answer = other.send(
+        edit(500, triage_data={"by": "other"}, updated_at=row["updated_at"]), cursor=since
+    )
+    assert answer["conflicts"] == []
+    assert stored(clinic)["triage_data"] == {"by": "other"}
+
+
+# --- undo
+
+
+def test_an_older_edit_loses_to_an_undo(two: tuple[App, App], clinic: Clinic) -> None:
+    one, other = two
+    one.send(edit(100, triage_data={"q": 1}))  # tried something, and took it back
+    answer = other.send(edit(200, triage_data={"q": "older"}))
+    assert [item["reason"] for item in answer["conflicts"]] == ["older"]
+    assert stored(clinic)["triage_data"] == {"q": 1}
+
+
+@pytest.mark.parametrize("ago", [10.0, 10 * MINUTE, 2 * YEAR])
+def test_a_watermelon_push_that_the_network_held_back_does_not_undo_an_undo(
+    clinic: Clinic, ago: float
+) -> None:
+    # given a phone that changed a record, and whose push the network holds back
+    melon = Melon(clinic)
+    first = {"id": "p1", "demographics": '{"v":0}', "last_modified_at": wall_ms() - 60_000}
+    melon.push(created(first))
+    since = melon.pull()["timestamp"]
+    held = updated(
+        {**first, "demographics": '{"v":1}', "last_modified_at": wall_ms() - round(ago * 1000)}
+    )
+    # when it takes the change back, and that push gets through
+    undone = {**first, "last_modified_at": wall_ms() - round(ago * 1000) + 500}
+    melon.push(updated(undone), since)
+    # then the first one comes too late
+    with pytest.raises(StalePush):
+        melon.push(held, since)
+    assert clinic.fields("patients", "p1")["demographics"] == '{"v":0}'
+
+
+def test_the_very_same_edit_again_moves_nothing(two: tuple[App, App], clinic: Clinic) -> None:
+    row = edit(100, **HELD)
+    two[0].send(row)
+    before = clinic.get("cases", "c1")
+    for app in two:
+        app.send(row)
+    after = clinic.get("cases", "c1")
+    assert before is not None
+    assert after is not None
+    assert before.version == after.version
+
+
+# --- restored and cloned phones
+
+
+def test_what_a_restored_phone_cannot_have_seen_is_named_and_kept(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one = two[0]
+    backup = one.cursor
+    one.send(edit(600, triage_data={"allergy": "penicillin"}))
+    answer = one.send(edit(300, triage_data={"phone": "123"}), cursor=backup)
+    assert named(answer) == [
+        (
+            "client",
+            "unseen_overwrite",
+            {"triage_data": {"phone": "123"}},
+            {"triage_data": {"allergy": "penicillin"}},
+        )
+    ]
+    (entry,) = clinic.all("conflicts")
+    assert "penicillin" in entry.fields["theirs"]
+
+
+def test_a_restored_phone_that_edits_another_column_undoes_nothing(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one = two[0]
+    backup = one.cursor
+    one.send(edit(600, triage_data={"allergy": "penicillin"}))
+    answer = one.send(edit(300, **{**HELD, "risk_level": "yellow"}), cursor=backup)
+    assert answer["conflicts"] == []
+    assert stored(clinic)["triage_data"] == {"allergy": "penicillin"}
+    (row,) = answer["server_updates"]["cases"]
+    assert row["triage_data"] == {"allergy": "penicillin"}
+
+
+def test_two_clones_of_one_phone_lose_nothing_to_each_other(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one = two[0]
+    clone = App(clinic, "chw1", "one")
+    clone.cursor = one.cursor
+    one.send(edit(600, triage_data={"by": "one"}, image_keys=["k", "a"]))
+    answer = clone.send(edit(700, triage_data={"by": "clone"}, image_keys=["k", "b"]))
+    assert stored(clinic)["triage_data"] == {"by": "one"}
+    assert stored(clinic)["image_keys"] == ["k", "a", "b"]
+    assert named(answer) == [
+        ("server", "older", {"triage_data": {"by": "clone"}}, {"triage_data": {"by": "one"}})
+    ]
+
+
+def test_a_watermelon_phone_that_was_rolled_back_gets_everything_again(clinic: Clinic) -> None:
+    melon = Melon(clinic)
+    melon.push(created({"id": "p1", "demographics": "{}", "last_modified_at": wall_ms() - 9000}))
+    since = melon.pull()["timestamp"]
+    (row,) = Melon(clinic, device="other").pull()["changes"]["patients"]["created"]
+    edited = {**row, "demographics": '{"v":1}', "last_modified_at": wall_ms()}
+    melon.push(updated(edited), since)
+    # it has the answer of its push, so it need not hear of it again
+    assert melon.pull(since)["changes"]["patients"]["updated"] == []
+    # a backup of it has not, though its id and its cursor are the same
+    rolled_back = Melon(clinic)
+    (row,) = rolled_back.pull(since)["changes"]["patients"]["updated"]
+    assert row["demographics"] == '{"v":1}'
+
+
+# --- times
+
+
+def test_created_at_is_the_phone_s_and_received_at_the_server_s(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one = two[0]
+    day = 86_400.0
+    one.send(edit(day, "c2", sync_status="new", patient_id="p1"))
+    one.send(edit(day, "c3", sync_status="new", patient_id="p1", created_at=NOW - 2 * day))
+    one.send(edit(day, "c4", sync_status="new", patient_id="p1", created_at=NOW + 9 * day))
+    for name, made in (("c2", NOW - day), ("c3", NOW - 2 * day), ("c4", NOW - day)):
+        have = stored(clinic, name)
+        assert have["created_at"] == round(made * 1000)
+        assert have["received_at"] >= round(NOW * 1000)
+    one.send(edit(10, "c3", triage_data={"q": 2}, created_at=NOW))  # it is for good
+    assert stored(clinic, "c3")["created_at"] == round((NOW - 2 * day) * 1000)
+
+
+def test_watermelon_s_own_created_at_survives_and_its_clamped_time_comes_back(
+    clinic: Clinic,
+) -> None:
+    melon = Melon(clinic)
+    ahead = wall_ms() + 3 * 3_600_000
+    made = wall_ms() - 86_400_000
+    row = {"id": "p1", "demographics": "{}", "last_modified_at": ahead, "created_at": made}
+    since = melon.pull()["timestamp"]
+    melon.push(created(row), since)
+    (back,) = melon.pull(since)["changes"]["patients"]["updated"]
+    assert back["created_at"] == made
+    assert back["last_modified_at"] < ahead
+    since = melon.pull(since)["timestamp"]
+    melon.push(updated({**row, "_changed": "demographics"}), since)  # the same, still ahead
+    (back,) = melon.pull(since)["changes"]["patients"]["updated"]
+    assert back["last_modified_at"] < ahead
+
+
+# --- deletions take children along
+
+
+def test_the_children_of_a_deleted_parent_go_in_the_same_commit(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    two[0].send(edit(10, risk_level="red"))
+    answer = two[0].send(edit(5, "p1", sync_status="deleted"), table="patients")
+    assert answer["deleted"]["cases"] == ["c1"]
+    assert answer["deleted"]["medgemma_queue"] == ["c1"]
+    patient, case = clinic.get("patients", "p1"), clinic.get("cases", "c1")
+    assert patient is not None
+    assert case is not None
+    assert patient.version == case.version
+    assert stored(clinic)["_deleted_with"] == "patients/p1"
+
+
+def test_more_children_than_a_commit_holds_go_with_the_same_push(clinic: Clinic) -> None:
+    one = App(clinic)
+    one.send(edit(100, "p1", sync_status="new"), table="patients")
+    for start in range(0, 900, 300):
+        one.send(*(
+            edit(90, f"c{n}", sync_status="new", patient_id="p1") for n in range(start, start + 300)
+        ))  # fmt: skip
+    one.send(edit(5, "p1", sync_status="deleted"), table="patients")
+    assert all(case.fields.get("deleted_at") for case in clinic.all("cases"))
+
+
+# --- answers are as small as their news
+
+
+def test_of_what_the_phone_sent_only_the_news_comes_back(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one = two[0]
+    columns = {"patient_id": "p1", "triage_data": {"note": "x" * 500}, "risk_level": "green"}
+    answer = one.send(*(edit(20, f"n{n}", sync_status="new", **columns) for n in range(50)))
+    rows = {row.pop("id"): row for row in answer["server_updates"]["cases"]}
+    filled = {"chw_id": "chw1", "status": "TRIAGED", "scope_id": "team1"}
+    assert rows == {f"n{n}": filled for n in range(50)}
+    # of a partial edit, what the server made of it
+    answer = one.send(edit(10, "n1", risk_level="red"))
+    (row,) = answer["server_updates"]["cases"]
+    assert row == {"id": "n1", "status": "PENDING_DIAGNOSIS"}
+
+
+# --- limits are bytes
+
+HINDI = "खुजली और लाल दाने " * 9000  # 160,000 characters, 440,000 bytes
+
+QUOTES = '"\\' * 100_000
+
+
+@pytest.mark.parametrize("text", [HINDI, QUOTES])
+def test_large_values_are_stored_lose_and_are_kept_without_a_500(
+    two: tuple[App, App], clinic: Clinic, text: str
+) -> None:
+    one, other = two
+    since = other.cursor
+    big = {"triage_data": {"a": text}}
+    assert one.send(edit(100, **big))["rejected"] == []
+    answer = other.send(edit(200, triage_data={"b": text}), cursor=since)
+    assert [item["reason"] for item in answer["conflicts"]] == ["older"]
+    kept = [json.loads(entry.fields["yours"]) for entry in clinic.all("conflicts")]
+    assert any("triage_data" in yours for yours in kept)
+    refused = other.send(edit(50, risk_level="purple", triage_data={"c": text}))
+    assert [item["code"] for item in refused["rejected"]] == ["invalid_choice"]
+
+
+def test_a_stale_push_of_large_records_keeps_the_values(clinic: Clinic) -> None:
+    melon, other = Melon(clinic), App(clinic, device="other")
+    ids = [f"L{n}" for n in range(12)]
+    note = json.dumps({"note": "ख" * 100_000}, ensure_ascii=False)
+    rows = [{"id": i, "demographics": note, "last_modified_at": wall_ms() - 9000} for i in ids]
+    melon.push(created(*rows))
+    since = melon.pull()["timestamp"]
+    other.pull()
+    other.send(*(edit(1, i, sync_status="deleted") for i in ids), table="patients")
+    late = [{**row, "demographics": note.replace("ख", "ग")} for row in rows]
+    with pytest.raises(StalePush):
+        melon.push(updated(*late), since)
+    kept = [entry.fields["yours"] for entry in clinic.all("conflicts")]
+    assert sum("ग" in text for text in kept) == len(ids)

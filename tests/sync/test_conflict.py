@@ -438,6 +438,17 @@ def test_a_restored_phone_that_edits_another_column_undoes_nothing(
     assert row["triage_data"] == {"allergy": "penicillin"}
 
 
+def test_a_restored_phone_names_what_it_changed(two: tuple[App, App], clinic: Clinic) -> None:
+    one = two[0]
+    backup = one.cursor
+    for number in range(5):  # more than is known by its hash
+        one.send(edit(600 - number, triage_data={"n": number}))
+    row = {**HELD, "risk_level": "yellow", "changed": ["risk_level"]}
+    answer = one.send(edit(300, **row), cursor=backup)
+    assert answer["conflicts"] == []
+    assert (stored(clinic)["triage_data"], stored(clinic)["risk_level"]) == ({"n": 4}, "yellow")
+
+
 def test_two_clones_of_one_phone_lose_nothing_to_each_other(
     two: tuple[App, App], clinic: Clinic
 ) -> None:
@@ -572,6 +583,15 @@ def test_large_values_are_stored_lose_and_are_kept_without_a_500(
     assert any("triage_data" in yours for yours in kept)
     refused = other.send(edit(50, risk_level="purple", triage_data={"c": text}))
     assert [item["code"] for item in refused["rejected"]] == ["invalid_choice"]
+
+
+def test_two_large_sides_of_a_conflict_are_kept_apart(two: tuple[App, App], clinic: Clinic) -> None:
+    one, other = two
+    one.send(edit(100, triage_data={"one": "a" * 480_000}))
+    other.send(edit(200, triage_data={"other": "b" * 480_000}))
+    sides = [(len(e.fields["yours"]), len(e.fields["theirs"])) for e in clinic.all("conflicts")]
+    assert sorted(side > 480_000 for pair in sides for side in pair) == [False, False, True, True]
+    assert all(sum(pair) < 1_000_000 for pair in sides)
 
 
 def test_a_stale_push_of_large_records_keeps_the_values(clinic: Clinic) -> None:

@@ -202,6 +202,6 @@ FILE_CODES: dict[str, str] = {
     "wrong_hash": "What came has another SHA-256 than was said. Ask for a new ticket and send it again.",
     "upload_lost": "A part of the upload was lost here. Ask for a new ticket and send it again.",
     "not_processed": "The file could not be checked. Ask for a new ticket and send it again.",
-    "broken_file": "The file is damaged or cut short. Take the photo again.",
+    "broken_file": "The file is damaged, or nothing of it can be shown. Take the photo again.",
     "too_many_pixels": "The photo has too many pixels. Make it smaller on the phone.",
 }

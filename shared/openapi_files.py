@@ -230,6 +230,11 @@ def schemas(_product: Product) -> dict[str, Schema]:
             "type": ["object", "null"],
             "description": "Advice while the patient is still there; it blocks nothing.",
         },
+        "incomplete": {
+            "type": "boolean",
+            "description": "Only while `state` is `ready`. True: the photo breaks off; what is there is "
+            "shown, the rest is grey.",
+        },
         "links": {
             "type": "object",
             "description": "By version: `original`, and the longest edge of smaller ones in px.",

@@ -129,6 +129,7 @@ class Check:
                         "width": each.width,
                         "height": each.height,
                     }
+                found["incomplete"] = "incomplete" in quality.reasons
                 found["quality"] = {
                     "verdict": quality.verdict,
                     "reasons": list(quality.reasons),

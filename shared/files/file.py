@@ -172,5 +172,6 @@ def shown(file: Document, blob: Document | None) -> dict[str, Any]:
             "width": about.get("width"),
             "height": about.get("height"),
             "quality": shown_quality(blob),
+            "incomplete": bool(about.get("incomplete")),
         }
     return value

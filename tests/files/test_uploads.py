@@ -215,10 +215,10 @@ def test_a_file_of_another_hash_is_refused_and_may_be_sent_again(studio: Studio)
         (b"<html><script>alert(1)</script></html>" * 300, "wrong_type"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>' * 300, "wrong_type"),
         (b"PK\x03\x04" + bytes(9000), "wrong_type"),
-        (PHOTO[: len(PHOTO) // 2], "broken_file"),
+        (PHOTO[: PHOTO.index(b"\xff\xda")].ljust(9000, b"\x00"), "broken_file"),
         (b"\xff\xd8\xff\xe0" + bytes(9000), "broken_file"),
     ],
-    ids=["html", "svg", "zip", "half a photo", "no photo"],
+    ids=["html", "svg", "zip", "the head of a photo", "no photo"],
 )
 def test_what_is_no_photo_is_refused_for_good_and_nothing_of_it_is_shown(
     studio: Studio, content: bytes, code: str
@@ -233,6 +233,16 @@ def test_what_is_no_photo_is_refused_for_good_and_nothing_of_it_is_shown(
     assert studio.objects() == []
     # the analysis does not wait for a photo that will not come
     assert studio.job()["state"] == "queued"
+
+
+def test_a_photo_that_breaks_off_is_kept_and_says_so(studio: Studio) -> None:
+    studio.case("a.jpg", "b.jpg")
+    half = studio.send(PHOTO[: len(PHOTO) // 2])
+    assert (half["state"], half["incomplete"]) == ("ready", True)
+    assert (half["quality"]["verdict"], half["quality"]["reasons"][0]) == ("retake", "incomplete")
+    assert studio.fields("cases", "c1")["image_urls"] == [f"/api/v1/files/{half['id']}"]
+    whole = studio.send(PHOTO[:-2], "b.jpg")
+    assert (whole["state"], whole["incomplete"]) == ("ready", False)
 
 
 @pytest.mark.parametrize(

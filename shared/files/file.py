@@ -16,6 +16,7 @@ objects, so that what is left of an earlier life is never taken for this one's:
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -89,9 +90,14 @@ class Piece(NamedTuple):
         return f"{self.offset}:{self.size}:{self.mark}"
 
 
+def plain_key(key: str) -> str:
+    """A phone's key as keys are compared: one phone writes é as one code point, another as two (NFC)."""
+    return unicodedata.normalize("NFC", key)
+
+
 def file_key(table: str, record_id: str, key: str) -> Key:
     """The address of the file of a record under a phone's key."""
-    return Key(FILES, _hash(f"{table}\n{record_id}\n{key}")[:32])
+    return Key(FILES, _hash(f"{table}\n{record_id}\n{plain_key(key)}")[:32])
 
 
 def blob_key(scope_id: str, sha256: str) -> Key:

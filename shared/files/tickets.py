@@ -276,11 +276,11 @@ class _Turn:
         state, code = AWAITING, None
         if blob.fields["state"] in (READY, REFUSED):
             state, code = blob.fields["state"], blob.fields.get("code")
-        fields = {
+        fields: dict[str, Any] = {
             record.SCOPE: scope_id,
             "table": ask.table,
             "record_id": ask.record_id,
-            "key": ask.key,
+            "key": ask.key if file is None else file.fields["key"],  # the first one's spelling
             "name": ask.name,
             "type": ask.type,
             "bytes": ask.bytes,
@@ -299,11 +299,11 @@ class _Turn:
             self._relied.add(subject)
             self._touched.add(blob.key)
             if state != AWAITING:
-                news = ask.key, (key.id if state == READY else "")
+                news = fields["key"], (key.id if state == READY else "")
                 self._settled.setdefault(subject, {}).update([news])
         now = self._now(key)
         assert now is not None  # noqa: S101  it was there, or was just made
-        return shown(now, blob)
+        return {**shown(now, blob), "key": ask.key}  # the phone finds its photo by its own spelling
 
     def _blob(self, ask: Ask, scope_id: str) -> Document:
         """The blob of an ask, opened if nothing, or nothing usable, is known of it."""

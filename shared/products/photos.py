@@ -1,8 +1,9 @@
 """Photos of DermaDetect's cases: which are there, and when the analysis of a red case may begin.
 
-A case names its photos (`image_keys`); the server knows which of them are settled (`PHOTOS`: key → file
-id, "" for one that will not come). The analysis of a red case waits for the last of them, but not for
-long: then it is read with what is there. Photos that come after that make it be read once more.
+A case names its photos (`image_keys`); the server knows which are settled (`PHOTOS`: key → file id, ""
+for one that will not come). What is ready is shown for good, whether the row names it or not: rows are
+written by phones that may not know of it yet. The analysis of a red case waits for the last photo, but not
+for long: then it is read with what is there. Photos that come after that make it be read once more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.files.file import PHOTO_TYPES, Attachment, Settled
+from shared.files.file import PHOTO_TYPES, Attachment, Settled, plain_key
 from shared.jobs import job as jobs
 from shared.jobs.queue import Bell
 from shared.products.dermadetect import (
@@ -47,7 +48,8 @@ def settled(turn: Settled) -> Effects:
     if job.state == jobs.AWAITING_FILES:
         due = job.move(jobs.QUEUED, turn.now_ms, due_at=turn.now_ms)
         return Effects(fields, (due,), (Bell(ANALYSE, job.id, job.subject_id),))
-    news = any(file and key in keys for key, file in turn.files.items())
+    named = set(map(plain_key, keys))
+    news = any(file and plain_key(key) in named for key, file in turn.files.items())
     if job.state == jobs.QUEUED or not news:
         return Effects(fields)  # it reads what is there when it begins
     return _again(turn.record, job, fields, photos, turn.now_ms)

@@ -110,6 +110,12 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         "sqlite",
         (
             (
+                "one key is two, as phones spell it",
+                'return unicodedata.normalize("NFC", key)',
+                "return key",
+                "files/test_cases:keys_that_are_spelt_differently_name_the_same_photo",
+            ),
+            (
                 "what one team has, all have",
                 'return Key(BLOBS, _hash(f"{scope_id}\\n{sha256}")[:40])',
                 "return Key(BLOBS, _hash(sha256)[:40])",
@@ -133,6 +139,50 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "                self._doorbell().ring(bell)",
                 "                pass",
                 "files/test_cases:a_red_case_is_read_as_soon_as_its_last_photo_is_there",
+            ),
+        ),
+    ),
+    (
+        "shared/files/picture.py",
+        "files/test_field_photos",
+        "",
+        (
+            (
+                "a JPEG that breaks off is called whole",
+                "    return plain != noisy",
+                "    return False",
+                "whatever_follows_where_a_jpeg_breaks_off_it_is_incomplete",
+            ),
+            (
+                "a JPEG of nothing but grey is shown",
+                "    if jpeg.scans == 1 and plain[0] != noisy[0]:",
+                "    if False:",
+                "a_jpeg_of_which_nothing_can_be_shown_is_broken",
+            ),
+        ),
+    ),
+    (
+        "shared/files/container.py",
+        "files/test_field_photos",
+        "",
+        (
+            (
+                "scans that never came are not missed",
+                "        return not any(self._open.values())",
+                "        return True",
+                "a_progressive_jpeg_that_breaks_off_is_shown_coarsely",
+            ),
+            (
+                "zeros of a broken card are taken for the picture",
+                '    return coded[: len(coded.rstrip(b"\\x00\\xff")) + 8]',
+                "    return coded",
+                "whatever_follows_where_a_jpeg_breaks_off_it_is_incomplete",
+            ),
+            (
+                "XMP is not asked which way is up",
+                "return _exif_turned(exif) or (int(found[1]) if found else 1)",
+                "return _exif_turned(exif) or 1",
+                "a_jpeg_of_the_field_is_shown_as_it_was_meant",
             ),
         ),
     ),
@@ -192,6 +242,13 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "    if still_awaited(keys, photos):",
                 "    if False:",
                 "a_red_case_is_read_as_soon_as_its_last_photo_is_there",
+            ),
+            (
+                "an older list of photos hides those that are there",
+                "return [*named, *ready.values()]",
+                "return named",
+                "a_photo_stays_in_the_case_when_a_colleague_s_phone_sends_an_older_list "
+                "a_photo_that_no_row_ever_named_is_shown",
             ),
             (
                 "an edit forgets the second reading",

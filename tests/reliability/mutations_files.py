@@ -73,7 +73,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "a ready photo is replaced under its key",
-                'elif file.fields["sha256"] != ask.sha256 and file.fields["state"] == READY:',
+                'elif file.fields.get("sha256") != ask.sha256 and file.fields["state"] == READY:',
                 "elif False:",
                 "a_new_photo_under_the_key_of_a_ready_one_is_refused",
             ),
@@ -97,6 +97,31 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "a_file_of_another_hash_is_refused_and_may_be_sent_again",
             ),
             (
+                "a photo that is refused unseen is not told to its record",
+                'self._settled.setdefault(subject, {})[place.key] = ""',
+                "pass",
+                "a_photo_that_is_refused_unseen_is_told_to_its_record",
+            ),
+            (
+                "a refusal takes the place of a photo",
+                "        if file is not None:\n"
+                '            return file if file.fields["state"] == REFUSED else None\n',
+                "",
+                "a_refusal_does_not_take_the_place_of_a_photo",
+            ),
+            (
+                "a photo that is made good in the same breath is not waited for",
+                'self._settled.get(subject, {}).pop(fields["key"], None)',
+                "pass",
+                "a_photo_that_is_announced_twice_counts_where_it_makes_sense",
+            ),
+            (
+                "half a surrogate is sent back",
+                "        if isinstance(named.get(name), str) and _writable(named[name])",
+                "        if isinstance(named.get(name), str)",
+                "nonsense_among_announced_photos_holds_up_no_other",
+            ),
+            (
                 "a photo that is here is not told to its record",
                 "self._settled.setdefault(subject, {}).update([news])",
                 "pass",
@@ -109,6 +134,12 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         "files/test_uploads",
         "sqlite",
         (
+            (
+                "types are compared letter by letter",
+                '    plain = said.partition(";")[0].strip().lower()',
+                "    plain = said",
+                "a_type_is_understood_as_phones_write_it",
+            ),
             (
                 "one key is two, as phones spell it",
                 'return unicodedata.normalize("NFC", key)',

@@ -243,6 +243,10 @@ def test_what_the_server_will_not_take_is_told_with_its_code(
     for _ in range(3):
         batch.send()
     told = {each["code"] for each in batch.settled()}
-    assert told == set(codes) - {"unknown_record"}  # that one waits for its record
+    later = {"unknown_record", "too_many_at_once"}  # these only need time
+    assert told == set(codes) - later
     assert len(batch.settled()) == len(told)
-    assert json.loads(server.asked[-1].body)["files"][0]["key"] == "unknown_record.jpg"
+    assert {each["message"] for each in batch.settled()} == {"…"}
+    asked = {each["key"] for each in json.loads(server.asked[-1].body)["files"]}
+    assert asked == {f"{code}.jpg" for code in later}
+    assert {each["code"] for each in batch.photos() if each["state"] == "refused"} == told

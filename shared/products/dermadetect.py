@@ -117,9 +117,19 @@ def ready_photos(keys: Sequence[str], photos: Mapping[str, str]) -> list[str]:
     return [*named, *ready.values()]
 
 
+def known_photos(keys: Sequence[str], photos: Mapping[str, str]) -> int:
+    """How many photos a case has: those that its row names, and those that are ready."""
+    return len({*map(plain_key, keys), *(plain_key(key) for key in photos if photos[key])})
+
+
 def image_urls(keys: Sequence[str], photos: Mapping[str, str]) -> list[str] | None:
     """Where the photos of a case are (`ready_photos`); None if none is there."""
-    return [f"/api/v1/files/{file}" for file in ready_photos(keys, photos)] or None
+    return list(map(image_url, ready_photos(keys, photos))) or None
+
+
+def image_url(file_id: str) -> str:
+    """Where a photo can be looked at."""
+    return f"/api/v1/files/{file_id}"
 
 
 def analysis_job(

@@ -202,15 +202,16 @@ def test_a_photo_stays_in_the_case_when_a_colleague_s_phone_sends_an_older_list(
     for keys in (["b.jpg"], [], None):
         colleague.save("cases", "c1", image_keys=keys)
         colleague.sync()
-        # then it is shown all the same, after what the row names
+        # then it is shown all the same
         assert studio.fields("cases", "c1")["image_urls"] == urls
-    second = studio.send(TWO, "0.jpg")
-    both = [f"/api/v1/files/{each['id']}" for each in (second, found)]
-    assert studio.fields("cases", "c1")["image_urls"] == both  # by key: the row names none
-    colleague.sync()
-    colleague.save("cases", "c1", image_keys=["a.jpg", "a.jpg"])
-    colleague.sync()
-    assert studio.fields("cases", "c1")["image_urls"] == both[::-1]  # each once
+
+
+def test_a_photo_that_no_row_ever_named_is_shown_after_those_that_one_names(studio: Studio) -> None:
+    studio.case("z.jpg", "b.jpg", "z.jpg")
+    sent = {key: studio.send(photo(seed), key) for seed, key in enumerate(("y.jpg", "b.jpg"), 30)}
+    sent["a.jpg"], sent["z.jpg"] = studio.send(ONE), studio.send(TWO, "z.jpg")
+    shown = [f"/api/v1/files/{sent[key]['id']}" for key in ("z.jpg", "b.jpg", "a.jpg", "y.jpg")]
+    assert studio.fields("cases", "c1")["image_urls"] == shown  # each once; the others by key
 
 
 def test_a_photo_that_no_row_ever_named_is_shown(studio: Studio) -> None:

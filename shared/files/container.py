@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from typing import NamedTuple
 
 JPEG, PNG, WEBP, HEIC = "image/jpeg", "image/png", "image/webp", "image/heic"
@@ -213,18 +214,28 @@ def _png(data: bytes) -> Outline:
     _, first, width, height = struct.unpack_from(">I4sII", data, at)
     if first != b"IHDR":
         raise Broken
-    coded = False
+    kept, coded = [data[:at]], False
     for _ in range(MOST_PARTS):
         if coded and at > len(data) - 12:
-            return Outline(width, height, data[:at] + _IEND)  # all is there but the end, or its sum
+            break  # all is there but the end, or its sum
         length, name = struct.unpack_from(">I4s", data, at)
         behind = at + 12 + length
         if behind > len(data):
             raise Broken
         if name == b"IEND":
-            return Outline(width, height, data[:behind])
+            break
+        # What is only told beside the picture is left out where its sum is wrong, as libpng does.
+        told = name[:1].islower()
+        if not told or zlib.crc32(data[at + 4 : behind - 4]) == _number(data[behind - 4 : behind]):
+            kept.append(data[at:behind])
         coded, at = coded or name == b"IDAT", behind
-    raise Broken
+    else:
+        raise Broken
+    return Outline(width, height, b"".join([*kept, _IEND]))
+
+
+def _number(four: bytes) -> int:
+    return int.from_bytes(four, "big")
 
 
 def _webp(data: bytes) -> Outline:

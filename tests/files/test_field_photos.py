@@ -174,10 +174,14 @@ def _animated(type_: str) -> bytes:
     return encoded(upright(), type_, save_all=True, append_images=others, quality=95)
 
 
+def _png_with(part: bytes, picture: Image.Image | None = None) -> bytes:
+    data = encoded(picture or upright(), "image/png")
+    return data[:33] + part + data[33:]
+
+
 def _xmp_png() -> bytes:
-    data = encoded(lying(), "image/png")
     text = b"XML:com.adobe.xmp\x00\x00\x00\x00\x00" + XML % b'tiff:Orientation="6"'
-    return data[:33] + chunk(b"iTXt", text) + data[33:]
+    return _png_with(chunk(b"iTXt", text), lying())
 
 
 def _heic(brand: bytes, **options: object) -> bytes:
@@ -193,6 +197,10 @@ OTHERS = {
     "PNG without its end": ("image/png", encoded(upright(), "image/png")[:-12]),
     "PNG with half its end": ("image/png", encoded(upright(), "image/png")[:-5]),
     "PNG with bytes behind": ("image/png", encoded(upright(), "image/png") + bytes(99)),
+    "PNG with a wrong sum of a remark": (
+        "image/png",
+        _png_with(chunk(b"tEXt", b"a\x00b")[:-1] + b"?"),
+    ),
     "PNG that XMP turns": ("image/png", _xmp_png()),
     "PNG with a line before": ("image/png", b"\r\n" + encoded(upright(), "image/png")),
     "animated WebP": ("image/webp", _animated("image/webp")),

@@ -225,6 +225,10 @@ def schemas(_product: Product) -> dict[str, Schema]:
             "description": f"Why it was refused.\n\n{bullets(FILE_CODES.items())}",
         },
         "message": says(TEXT, "Why it was refused, and what to do. Keep it on the phone."),
+        "found": says(
+            TEXT,
+            "Only with `wrong_type`, where it is known: what the bytes are. Ask again with this type.",
+        ),
         "upload": upload,
         "width": or_null(COUNT),
         "height": or_null(COUNT),

@@ -225,6 +225,22 @@ def test_advice_to_take_the_photo_again_reaches_the_user(
     assert [told["quality"] for told in batch.settled()] == [quality]
 
 
+def test_a_photo_that_a_picker_calls_by_another_type_is_sent_again_as_what_it_is(
+    server: Scripted, batch: BatchPhone, take: Callable[..., None]
+) -> None:
+    takes = Takes(server)
+    takes.ready = {"state": "refused", "code": "wrong_type", "message": "…", "found": "image/heic"}
+    take()
+    batch.send()
+    said = [
+        each.value()["files"][0]["type"] for each in server.asked if each.path == "/api/v1/files"
+    ]
+    assert said[:2] == ["image/jpeg", "image/heic"]
+    # and if that is refused too it is kept, and told
+    [kept] = batch.photos()
+    assert (kept["state"], kept["code"]) == ("refused", "wrong_type")
+
+
 def test_what_the_server_will_not_take_is_told_with_its_code(
     server: Scripted, batch: BatchPhone, take: Callable[..., None]
 ) -> None:

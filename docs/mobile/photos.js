@@ -126,9 +126,13 @@ class Photos {
   }
 
   /** What the server says of a photo. */
-  heard(photo, { id, state, code, message, quality, incomplete, upload }) {
-    if (state === 'refused' && SEND_AGAIN.includes(code) && photo.tries < 1)
-      return this.change(photo, { state: 'new', sha256: null, code, tries: photo.tries + 1 })
+  heard(photo, { id, state, code, message, found, quality, incomplete, upload }) {
+    const again = { state: 'new', sha256: null, code, tries: photo.tries + 1 }
+    if (state === 'refused' && photo.tries < 1) {
+      if (SEND_AGAIN.includes(code)) return this.change(photo, again)
+      // Pickers call a HEIC a JPEG: the server says what it is.
+      if (code === 'wrong_type' && found) return this.change(photo, { ...again, type: found })
+    }
     const offset = upload ? upload.offset : photo.bytes
     return this.change(photo, { id, state, code, message, quality, incomplete, offset })
   }

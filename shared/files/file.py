@@ -207,6 +207,8 @@ def shown(file: Document, blob: Document | None) -> dict[str, Any]:
     if state == REFUSED:
         code = str(have.get("code"))
         value |= {"code": code, "message": REFUSALS.get(code, "The photo was refused. Keep it.")}
+        if about.get("found"):
+            value["found"] = about["found"]
     if state == READY and blob is not None:
         value |= {
             "width": about.get("width"),

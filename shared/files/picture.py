@@ -82,7 +82,9 @@ def look(file: BinaryIO, declared: str) -> Looked:
     data = _read(file)
     found = container.kind(data[:64])
     if found is None or found != declared:
-        raise _refused("wrong_type")
+        fault = _refused("wrong_type")
+        fault.found = found
+        raise fault
     if found == PDF:
         if b"%%EOF" not in data[-1024:]:
             raise _refused("broken_file")

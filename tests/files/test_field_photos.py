@@ -234,6 +234,14 @@ def test_an_avif_that_calls_itself_a_general_picture_is_of_another_type() -> Non
     assert refused(data, "image/heic") == "wrong_type"
 
 
+@pytest.mark.parametrize("type_", ["image/png", "image/webp", "image/heic"])
+def test_a_photo_that_is_called_a_jpeg_is_refused_with_what_it_is(type_: str) -> None:
+    # react-native-image-picker#2009: a HEIC of an iPhone
+    with pytest.raises(FileRefused) as fault:
+        look(io.BytesIO(encoded(upright(), type_)), "image/jpeg")
+    assert (fault.value.code, fault.value.found) == ("wrong_type", type_)
+
+
 def test_cmyk_of_an_editor_keeps_its_colours() -> None:
     [copy] = copies(_ycck(), 896)
     assert near(copy, upright().convert("CMYK").convert("RGB"))

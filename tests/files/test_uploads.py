@@ -322,6 +322,22 @@ def test_heic_is_taken_under_each_of_its_names(studio: Studio, said: str) -> Non
     assert (found["state"], found["type"]) == ("ready", "image/heic")
 
 
+def test_a_heic_that_is_called_a_jpeg_is_refused_and_taken_under_the_type_that_it_has(
+    studio: Studio,
+) -> None:
+    # react-native-image-picker#2009
+    studio.case("a.jpg")
+    data = encoded(lesion(size=(320, 240)), "image/heic")
+    found = studio.send(data)
+    assert (found["state"], found["code"], found["found"]) == (
+        "refused",
+        "wrong_type",
+        "image/heic",
+    )
+    assert studio.send(data, type=found["found"])["state"] == "ready"
+    assert "found" not in studio.send(OTHER, "b.jpg")
+
+
 def test_the_name_of_a_file_says_nothing_of_what_it_is(studio: Studio) -> None:
     studio.case("photo.HEIC")
     (ticket,) = studio.asks([announced(key="photo.HEIC", name="photo.png")])

@@ -218,7 +218,7 @@ def _incomplete(jpeg: container.Outline) -> bool:
         return True  # it took the noise, and made no sense of it
     if jpeg.scans == 1 and plain[0] != noisy[0]:
         raise _refused("broken_file")
-    return plain != noisy
+    return plain != noisy or not jpeg.promised
 
 
 def _rows(jpeg: container.Outline, data: bytes, scale: int) -> list[int]:

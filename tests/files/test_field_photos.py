@@ -282,6 +282,16 @@ def test_a_progressive_jpeg_that_breaks_off_is_shown_coarsely(share: float) -> N
         assert near(copies(cut, 896)[0], upright(), 12)
 
 
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["", "ended"])
+def test_a_progressive_jpeg_whose_last_scans_never_came_is_incomplete(end: bytes) -> None:
+    data = jpeg(progressive=True)
+    scans = [at for at in range(len(data)) if data.startswith(b"\xff\xda", at)]
+    assert len(scans) > 5
+    for scan in scans[1:]:
+        assert quality(data[:scan] + end)[0] == "incomplete"
+    assert "incomplete" not in quality(data)
+
+
 ENDINGS = {
     "an end marker": b"\xff\xd9",
     "zeros": bytes(100_000),

@@ -180,7 +180,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "a JPEG that breaks off is called whole",
-                "    return plain != noisy",
+                "    return plain != noisy or not jpeg.promised",
                 "    return False",
                 "whatever_follows_where_a_jpeg_breaks_off_it_is_incomplete",
             ),
@@ -201,7 +201,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "scans that never came are not missed",
                 "        return not any(self._open.values())",
                 "        return True",
-                "a_progressive_jpeg_that_breaks_off_is_shown_coarsely",
+                "a_progressive_jpeg_whose_last_scans_never_came_is_incomplete",
             ),
             (
                 "zeros of a broken card are taken for the picture",

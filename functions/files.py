@@ -29,7 +29,7 @@ SETTINGS = wiring.begin()
 #: What is read of a body at once, bytes: what a broken connection may cost at most.
 _BLOCK = 4096
 
-#: A photo of 50 megapixels takes up to 430 MB to check: one at a time in an instance. A usual one takes a
+#: A photo of 50 megapixels takes up to 460 MB to check: one at a time in an instance. A usual one takes a
 #: tenth of a second; who would wait longer than this, in seconds, is left to the function `images`.
 #: And always in the same thread: what a thread has freed glibc keeps for that thread, so that 16 threads
 #: would hold 16 photos although only one is being checked.

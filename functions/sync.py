@@ -62,7 +62,10 @@ def batch_sync(call: Call) -> Response:
             size=len(data),
             strict=SETTINGS.strict_columns,
         )
-        asks = None if asked.files is None else wiring.tickets().parse(asked.files)
+        announced = wiring.tickets().announced(asked.files)
+        if announced is not None and announced.note:
+            message = "files must be a list of photos, 50 at a time; the rest was left out"
+            unheard.append(Ignored(None, "files", announced.note, message))
         if asked.device is not None:
             attempt.caller = caller = replace(caller, device=asked.device)
         call.notes |= {"user": caller.user_id, "device": caller.device}
@@ -81,7 +84,8 @@ def batch_sync(call: Call) -> Response:
             attempt.take(outcome)
             wiring.ring(outcome.bells)
             reach("sync.rung")
-            tickets = None if asks is None else wiring.tickets().ask(caller, asks, now_ms)
+            if announced is not None:
+                tickets = wiring.tickets().ask(caller, announced.asks, now_ms)
             pull = wiring.puller().start(
                 caller,
                 Start(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from shared import errors
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.errors import Fault
+from shared.files.file import REFUSALS
 from shared.sync import record
 from shared.sync.collection import MAX_RECORD_BYTES
 
@@ -191,22 +192,14 @@ WATERMELON_ONLY = frozenset({"time_in_seconds", "invalid_json_column"})
 
 #: Every code of a file in the answer to tickets, or of one that was refused: what happened, what to do.
 FILE_CODES: dict[str, str] = {
-    "wrong_type": "A field is not of the declared type; or the bytes are not of the type that was said.",
+    **REFUSALS,
+    "too_many_at_once": "Only so many photos are answered at once. Ask for this one with the next sync.",
     "unknown_table": "Records of this table have no files.",
     "invalid_id": "`record_id` is no record's id.",
-    "type_not_allowed": "Files of this type are not taken. Convert it on the phone.",
-    "file_too_large": "The file is over the cap; `message` names it. Make it smaller on the phone.",
-    "invalid_sha256": "`sha256` must be 64 hexadecimal digits, in lower case.",
     "unknown_record": "The record is not known here. Send it first, or in the same request.",
     "deleted": "The record was deleted.",
     "not_allowed": "The user's role may not add files here.",
     "key_in_use": "The key belongs to another photo of this record. Give the new one a key of its own.",
     "sha256_in_use": "A file of this hash is here with another size or type. Compute the hash again.",
     "too_many_files": "The record has as many files as it may have.",
-    "wrong_size": "What came has another size than was said. Ask for a new ticket.",
-    "wrong_hash": "What came has another SHA-256 than was said. Ask for a new ticket and send it again.",
-    "upload_lost": "A part of the upload was lost here. Ask for a new ticket and send it again.",
-    "not_processed": "The file could not be checked. Ask for a new ticket and send it again.",
-    "broken_file": "The file is damaged or cut short. Take the photo again.",
-    "too_many_pixels": "The photo has too many pixels. Make it smaller on the phone.",
 }

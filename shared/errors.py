@@ -345,6 +345,7 @@ class FileRefused(FileFault):
 
     code = "file_refused"
     status = 422
+    found: str | None = None  #: what the bytes are, where they are of another type that is known
 
 
 class LinkExpired(FileFault):

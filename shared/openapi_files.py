@@ -176,7 +176,11 @@ def schemas(_product: Product) -> dict[str, Schema]:
                 "maxLength": 1024,
                 "description": "Its name on the phone, as in the record's `image_keys`.",
             },
-            "type": {"type": "string", "enum": list(PHOTO_TYPES)},
+            "type": says(
+                TEXT,
+                f"{', '.join(PHOTO_TYPES)}. Capitals and parameters do not matter; `image/jpg` and "
+                "`image/heif` are understood.",
+            ),
             "bytes": {
                 "type": "integer",
                 "minimum": 1,
@@ -204,9 +208,10 @@ def schemas(_product: Product) -> dict[str, Schema]:
         table=TEXT,
         record_id=ID,
         key=TEXT,
-        type=TEXT,
-        bytes=COUNT,
-        sha256=_SHA256,
+        name=or_null(TEXT),
+        type=says(or_null(TEXT), "Null here and below: it was refused for what was said of it."),
+        bytes=or_null(COUNT),
+        sha256=or_null(_SHA256),
         state={
             "type": "string",
             "enum": ["upload", "checking", "ready", "refused"],
@@ -219,6 +224,11 @@ def schemas(_product: Product) -> dict[str, Schema]:
             "type": ["string", "null"],
             "description": f"Why it was refused.\n\n{bullets(FILE_CODES.items())}",
         },
+        "message": says(TEXT, "Why it was refused, and what to do. Keep it on the phone."),
+        "found": says(
+            TEXT,
+            "Only with `wrong_type`, where it is known: what the bytes are. Ask again with this type.",
+        ),
         "upload": upload,
         "width": or_null(COUNT),
         "height": or_null(COUNT),
@@ -229,6 +239,11 @@ def schemas(_product: Product) -> dict[str, Schema]:
             ),
             "type": ["object", "null"],
             "description": "Advice while the patient is still there; it blocks nothing.",
+        },
+        "incomplete": {
+            "type": "boolean",
+            "description": "Only while `state` is `ready`. True: the photo breaks off; what is there is "
+            "shown, the rest is grey.",
         },
         "links": {
             "type": "object",
@@ -241,8 +256,15 @@ def schemas(_product: Product) -> dict[str, Schema]:
     error["properties"]["field"] = TEXT
     refused = {
         "type": "object",
-        "description": "A file that cannot be taken, with what names it.",
-        "properties": {"table": TEXT, "record_id": TEXT, "key": TEXT, "error": error},
+        "description": "A file that cannot be taken, with what names it. `id`: its record says so to the "
+        "doctor, and `GET /api/v1/files/{id}` to the phone.",
+        "properties": {
+            "id": _FILE_ID,
+            "table": TEXT,
+            "record_id": TEXT,
+            "key": TEXT,
+            "error": error,
+        },
         "required": ["error"],
     }
     return {

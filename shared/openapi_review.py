@@ -276,6 +276,11 @@ def schemas(product: Product) -> dict[str, Schema]:
                 history=steps,
             ),
             job={"anyOf": [_job(steps), {"type": "null"}]},
+            photos=_list(
+                _photo(),
+                "Every photo that a phone announced: the ready ones in the order of `image_urls`, then "
+                "those under way and those refused.",
+            ),
             conflicts=_list(_conflict(), "Values of case and patient that lost."),
             refused=_list(_refused(), "What phones sent of them and could not be stored."),
         ),
@@ -342,7 +347,7 @@ def _entry() -> Schema:
             **_fixed("The job of the analysis.", state=_or_null(_TEXT), attempts=_COUNT),
             "type": ["object", "null"],
         },
-        images=_says(_COUNT, "Photos that the phone names."),
+        images=_says(_COUNT, "Photos that its row names, and others that are ready."),
         **_CLAIM,
         **_SIGNED,
     )
@@ -356,6 +361,39 @@ def _job(steps: Schema) -> Schema:
         due_at=_or_null(_MS),
         created_at=_or_null(_MS),
         history=steps,
+    )
+
+
+def _photo() -> Schema:
+    return _fixed(
+        "A photo, or why there is none.",
+        id=_TEXT,
+        key=_says(_TEXT, "Its name on the phone, as `image_keys` has it."),
+        name=_says(_or_null(_TEXT), "What the phone calls it."),
+        state={"type": "string", "enum": ["upload", "checking", "ready", "refused"]},
+        code=_says(_or_null(_TEXT), "Why it was refused: a code of files."),
+        message=_says(_or_null(_TEXT), "The same as a sentence, with what to do."),
+        type=_or_null(_TEXT),
+        bytes=_or_null(_COUNT),
+        width=_or_null(_COUNT),
+        height=_or_null(_COUNT),
+        quality={
+            **_fixed(
+                "What may be wrong with it.",
+                verdict={"type": "string", "enum": ["good", "retake"]},
+                reasons=_list(dict(_TEXT), "The most serious first."),
+            ),
+            "type": ["object", "null"],
+        },
+        incomplete={
+            "type": ["boolean", "null"],
+            "description": "True: it breaks off; what is missing is grey. Null until it is ready.",
+        },
+        url=_says(_or_null(_TEXT), "Where it can be looked at; null: nowhere."),
+        named={"type": "boolean", "description": "Whether the case's row names it now."},
+        user_id=_or_null(_TEXT),
+        device=_or_null(_TEXT),
+        at=_says(_or_null(_MS), "When it was announced first, ms."),
     )
 
 

@@ -225,6 +225,22 @@ def test_advice_to_take_the_photo_again_reaches_the_user(
     assert [told["quality"] for told in batch.settled()] == [quality]
 
 
+def test_a_photo_that_a_picker_calls_by_another_type_is_sent_again_as_what_it_is(
+    server: Scripted, batch: BatchPhone, take: Callable[..., None]
+) -> None:
+    takes = Takes(server)
+    takes.ready = {"state": "refused", "code": "wrong_type", "message": "…", "found": "image/heic"}
+    take()
+    batch.send()
+    said = [
+        each.value()["files"][0]["type"] for each in server.asked if each.path == "/api/v1/files"
+    ]
+    assert said[:2] == ["image/jpeg", "image/heic"]
+    # and if that is refused too it is kept, and told
+    [kept] = batch.photos()
+    assert (kept["state"], kept["code"]) == ("refused", "wrong_type")
+
+
 def test_what_the_server_will_not_take_is_told_with_its_code(
     server: Scripted, batch: BatchPhone, take: Callable[..., None]
 ) -> None:
@@ -243,6 +259,10 @@ def test_what_the_server_will_not_take_is_told_with_its_code(
     for _ in range(3):
         batch.send()
     told = {each["code"] for each in batch.settled()}
-    assert told == set(codes) - {"unknown_record"}  # that one waits for its record
+    later = {"unknown_record", "too_many_at_once"}  # these only need time
+    assert told == set(codes) - later
     assert len(batch.settled()) == len(told)
-    assert json.loads(server.asked[-1].body)["files"][0]["key"] == "unknown_record.jpg"
+    assert {each["message"] for each in batch.settled()} == {"…"}
+    asked = {each["key"] for each in json.loads(server.asked[-1].body)["files"]}
+    assert asked == {f"{code}.jpg" for code in later}
+    assert {each["code"] for each in batch.photos() if each["state"] == "refused"} == told

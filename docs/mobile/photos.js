@@ -19,7 +19,7 @@ const RANKS = { red: 0, yellow: 1, green: 2 }
 
 /** Codes after which the photo is read anew and sent again, once; and one that only needs time. */
 const SEND_AGAIN = ['wrong_hash', 'wrong_size', 'upload_lost', 'not_processed', 'sha256_in_use']
-const LATER = ['unknown_record']
+const LATER = ['unknown_record', 'too_many_at_once']
 
 /** Answers to a piece after which a new ticket is asked for: it says what is wrong, if anything is. */
 const NEW_TICKET = [403, 404, 410]
@@ -121,16 +121,20 @@ class Photos {
       if (!photo || !photo.sha256 || (answer.sha256 && answer.sha256 !== photo.sha256)) continue
       if (!error) await this.heard(photo, answer)
       else if (LATER.includes(error.code)) await this.change(photo, { state: 'new' })
-      else await this.heard(photo, { state: 'refused', code: error.code })
+      else await this.heard(photo, { ...error, id: answer.id, state: 'refused' })
     }
   }
 
   /** What the server says of a photo. */
-  heard(photo, { id, state, code, quality, upload }) {
-    if (state === 'refused' && SEND_AGAIN.includes(code) && photo.tries < 1)
-      return this.change(photo, { state: 'new', sha256: null, code, tries: photo.tries + 1 })
+  heard(photo, { id, state, code, message, found, quality, incomplete, upload }) {
+    const again = { state: 'new', sha256: null, code, tries: photo.tries + 1 }
+    if (state === 'refused' && photo.tries < 1) {
+      if (SEND_AGAIN.includes(code)) return this.change(photo, again)
+      // Pickers call a HEIC a JPEG: the server says what it is.
+      if (code === 'wrong_type' && found) return this.change(photo, { ...again, type: found })
+    }
     const offset = upload ? upload.offset : photo.bytes
-    return this.change(photo, { id, state, code, quality, offset })
+    return this.change(photo, { id, state, code, message, quality, incomplete, offset })
   }
 
   /** The one function that the app calls, after each sync. Never throws: says what to do next. */

@@ -80,7 +80,7 @@ class Check:
         try:
             found = self._found(blob)
         except FileRefused as fault:
-            return self._refuse(job, fault.code)
+            return self._refuse(job, fault.code, fault.found)
         except FileMissing:
             return self._refuse(job, "upload_lost")
         return self._finish(job, {"state": READY, **found})
@@ -129,6 +129,7 @@ class Check:
                         "width": each.width,
                         "height": each.height,
                     }
+                found["incomplete"] = "incomplete" in quality.reasons
                 found["quality"] = {
                     "verdict": quality.verdict,
                     "reasons": list(quality.reasons),
@@ -143,9 +144,9 @@ class Check:
 
     # --- telling
 
-    def _refuse(self, job: Job, code: str) -> Finish:
+    def _refuse(self, job: Job, code: str, found: str | None = None) -> Finish:
         log.info("file refused", extra={"job": job.id, "code": code})
-        return self._finish(job, {"state": REFUSED, "code": code})
+        return self._finish(job, {"state": REFUSED, "code": code, "found": found})
 
     def _finish(self, job: Job, found: Mapping[str, Any]) -> Finish:
         def finish(now_ms: int) -> Sequence[Write] | None:

@@ -16,6 +16,7 @@ objects, so that what is left of an earlier life is never taken for this one's:
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -27,6 +28,16 @@ from shared.sync.store import Document, Key, RecordStore
 #: Media types of photos, and of documents.
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic")
 DOCUMENT_TYPES = ("application/pdf",)
+
+#: Other names of these types, as phones and libraries say them (riot-android#3435, uppy#1604). A file of
+#: any of them is looked at like any other: what it is, its bytes say.
+_OTHER_NAMES = {
+    "image/jpg": "image/jpeg",
+    "image/x-png": "image/png",
+    "image/heif": "image/heic",
+    "image/heic-sequence": "image/heic",
+    "image/heif-sequence": "image/heic",
+}
 
 FILES = "files"
 BLOBS = "blobs"
@@ -45,6 +56,24 @@ RECEIVED = "received"
 
 #: Refusals that say nothing of the content: the same file may be sent again.
 PASSING = frozenset({"wrong_hash", "wrong_size", "upload_lost", "not_processed"})
+
+#: The blob of a file that was refused before a byte was sent.
+NO_BLOB = "none"
+
+#: Why a photo was refused, and what to do: for the doctor and for the health worker.
+REFUSALS: dict[str, str] = {
+    "wrong_type": "The bytes are of another type than was said, or no photo; or a field is wrong.",
+    "type_not_allowed": "Files of this type are not taken. Convert it on the phone.",
+    "empty_file": "The file has no bytes. Take the photo again.",
+    "file_too_large": "The file is over the cap. Make it smaller on the phone.",
+    "invalid_sha256": "`sha256` must be 64 hexadecimal digits, in lower case.",
+    "broken_file": "The file is damaged, or nothing of it can be shown. Take the photo again.",
+    "too_many_pixels": "The photo has too many pixels. Make it smaller on the phone.",
+    "wrong_size": "What came has another size than was said. Ask for a new ticket.",
+    "wrong_hash": "What came has another SHA-256 than was said. Ask for a new ticket and send it again.",
+    "upload_lost": "A part of the upload was lost here. Ask for a new ticket and send it again.",
+    "not_processed": "The file could not be checked. Ask for a new ticket and send it again.",
+}
 
 INCOMING, ORIGINALS, DERIVED = "incoming", "originals", "derived"
 
@@ -89,9 +118,20 @@ class Piece(NamedTuple):
         return f"{self.offset}:{self.size}:{self.mark}"
 
 
+def media_type(said: str) -> str:
+    """A media type by its own name: without parameters, in lower case, as `PHOTO_TYPES` has it."""
+    plain = said.partition(";")[0].strip().lower()
+    return _OTHER_NAMES.get(plain, plain)
+
+
+def plain_key(key: str) -> str:
+    """A phone's key as keys are compared: one phone writes é as one code point, another as two (NFC)."""
+    return unicodedata.normalize("NFC", key)
+
+
 def file_key(table: str, record_id: str, key: str) -> Key:
     """The address of the file of a record under a phone's key."""
-    return Key(FILES, _hash(f"{table}\n{record_id}\n{key}")[:32])
+    return Key(FILES, _hash(f"{table}\n{record_id}\n{plain_key(key)}")[:32])
 
 
 def blob_key(scope_id: str, sha256: str) -> Key:
@@ -153,9 +193,8 @@ def shown(file: Document, blob: Document | None) -> dict[str, Any]:
         "table": have["table"],
         "record_id": have["record_id"],
         "key": have["key"],
-        "type": have["type"],
-        "bytes": have["bytes"],
-        "sha256": have["sha256"],
+        "name": have.get("name"),
+        **{name: have.get(name) for name in ("type", "bytes", "sha256")},
         "state": state,
         record.SCOPE: have[record.SCOPE],
     }
@@ -166,11 +205,15 @@ def shown(file: Document, blob: Document | None) -> dict[str, Any]:
             "expires_at": about["look_at"] // 1000,
         }
     if state == REFUSED:
-        value["code"] = have.get("code")
+        code = str(have.get("code"))
+        value |= {"code": code, "message": REFUSALS.get(code, "The photo was refused. Keep it.")}
+        if about.get("found"):
+            value["found"] = about["found"]
     if state == READY and blob is not None:
         value |= {
             "width": about.get("width"),
             "height": about.get("height"),
             "quality": shown_quality(blob),
+            "incomplete": bool(about.get("incomplete")),
         }
     return value

@@ -3,7 +3,8 @@
 Hostile input is expected. Promises:
 
 - The header decides first: another kind of file, or too many pixels, is refused before it is decoded.
-- A photo is decoded to its end before it is taken; only the decoders of four formats are open to it.
+- A photo is decoded to its end before it is taken; only the decoders of four formats are open to it. A
+  JPEG that breaks off is taken as far as it goes, and said to be incomplete.
 - Every failure on the way is `FileRefused`, with a code and a fixed sentence: nothing of the file, and
   nothing of its EXIF, is in a message or a log.
 - A copy is a new JPEG of pixels alone: sRGB, upright, without EXIF, position, XMP, profile, comments.
@@ -12,13 +13,15 @@ Hostile input is expected. Promises:
 Of several pictures in a file the first (HEIC: the primary one) is taken. A PDF is only checked for its
 beginning and its end.
 
-Limits: a JPEG whose coded picture is damaged in the middle decodes with grey blocks, and is taken; the
-upload's SHA-256 finds what the network damaged. Decoders are C libraries in this process.
+Limits: a JPEG whose coded picture is damaged in the middle, and goes on behind it, is taken and not called
+incomplete; the upload's SHA-256 finds what the network damaged. Decoders are C libraries in this process.
 """
 
 from __future__ import annotations
 
 import io
+import random
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
@@ -77,9 +80,11 @@ def look(file: BinaryIO, declared: str) -> Looked:
     (cut off, or not decodable), `too_many_pixels`.
     """
     data = _read(file)
-    found = container.kind(data[:16])
+    found = container.kind(data[:64])
     if found is None or found != declared:
-        raise _refused("wrong_type")
+        fault = _refused("wrong_type")
+        fault.found = found
+        raise fault
     if found == PDF:
         if b"%%EOF" not in data[-1024:]:
             raise _refused("broken_file")
@@ -93,18 +98,23 @@ def look(file: BinaryIO, declared: str) -> Looked:
 def derive(file: BinaryIO, edges: Sequence[int] = EDGES) -> tuple[list[Derived], Quality]:
     """Copies of a photo in the order of `edges`, never enlarged, and what is to be said of its quality.
 
-    Decodes once. Raises `FileRefused` like `look`.
+    Of a JPEG that breaks off what is there is shown, the rest is grey, and `incomplete` is said of its
+    quality. Raises `FileRefused` like `look`; `broken_file` also if nothing of it can be shown.
     """
     data = _read(file)
-    found = container.kind(data[:16])
+    found = container.kind(data[:64])
     if found not in PHOTOS:
         raise _refused("wrong_type")
     photo = _decoded(found, data, max(edges))
     try:
         image = _shown(photo, max(edges))
+        incomplete = found == JPEG and _incomplete(container.outline(JPEG, data))
+    except FileRefused:
+        raise
     except Exception:
         raise _refused("broken_file") from None
-    return [_copy(image, edge) for edge in edges], judge(image, *photo.upright)
+    quality = judge(image, *photo.upright, incomplete=incomplete)
+    return [_copy(image, edge) for edge in edges], quality
 
 
 _REASONS = {
@@ -120,7 +130,7 @@ def _refused(code: str) -> FileRefused:
 
 def _read(file: BinaryIO) -> bytes:
     file.seek(0)
-    return file.read()
+    return container.trimmed(file.read())
 
 
 # --- decoding
@@ -175,8 +185,48 @@ def _pillow(type_: str, data: bytes, edge: int) -> _Photo:
             return image.crop((0, top, image.width, bottom))
 
         exif = outline.exif or _bytes(image.info.get("exif"))
+        xmp = outline.xmp or _bytes(image.info.get("xmp"))
         profile = _bytes(image.info.get("icc_profile"))
-        return _Photo(size, image.size, band, container.orientation(exif), profile)
+        return _Photo(size, image.size, band, container.orientation(exif, xmp), profile)
+
+
+#: Put behind a coded picture to see whether a decoder still wants something: no marker, nothing but noise.
+_FILLER = bytes(value % 255 for value in random.Random(1).randbytes(4096))  # noqa: S311
+#: Pixels that are compared at most, where fine detail counts: those of a usual photo (4032 × 3024).
+_MOST_COMPARED = 12_400_000
+
+
+def _incomplete(jpeg: container.Outline) -> bool:
+    """Whether a JPEG lacks part of its picture. Raises `FileRefused` if it lacks all of it.
+
+    No decoder behind Pillow says so. It is seen by decoding twice: once as it is, once with noise before
+    the end marker. What is whole stays the same; what breaks off takes the noise for its rest, from the
+    row on where it breaks off. A missing end marker alone (many cameras and editors) is no loss.
+    """
+    if jpeg.scans > 1 and not jpeg.promised:
+        return True
+    # An eighth of each edge is quick, and shows every block; of several scans the last ones hold detail.
+    scale = 8
+    if jpeg.scans > 1 and not jpeg.ended:
+        pixels = jpeg.width * jpeg.height
+        scale = next(each for each in (1, 2, 4, 8) if pixels <= _MOST_COMPARED * each**2)
+    coded = jpeg.data[:-2].rstrip(b"\xff")  # an FF before a marker only fills up
+    plain = _rows(jpeg, jpeg.data, scale)
+    try:
+        noisy = _rows(jpeg, coded + _FILLER + jpeg.data[-2:], scale)
+    except OSError:
+        return True  # it took the noise, and made no sense of it
+    if jpeg.scans == 1 and plain[0] != noisy[0]:
+        raise _refused("broken_file")
+    return plain != noisy or not jpeg.promised
+
+
+def _rows(jpeg: container.Outline, data: bytes, scale: int) -> list[int]:
+    """A checksum of each row, decoded at one of so many px."""
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        image.draft(None, (max(1, jpeg.width // scale), max(1, jpeg.height // scale)))
+        width, height = image.size
+        return [zlib.crc32(image.crop((0, row, width, row + 1)).tobytes()) for row in range(height)]
 
 
 def _heic(data: bytes) -> _Photo:

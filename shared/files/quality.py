@@ -42,7 +42,7 @@ from PIL import Image, ImageChops, ImageMath
 VERSION = "1"
 
 #: What may be wrong, most serious first.
-REASONS = ("blurred", "too_dark", "too_bright", "glare", "low_resolution", "framing")
+REASONS = ("incomplete", "blurred", "too_dark", "too_bright", "glare", "low_resolution", "framing")
 
 #: Below: blurred. Sharp photos have 0.2 (skin without texture) to 1; a blur whose standard deviation is
 #: 1/220 of the length leaves 0.1.
@@ -83,9 +83,9 @@ class Quality(NamedTuple):
     version: str
 
 
-def judge(image: Image.Image, width: int, height: int) -> Quality:
+def judge(image: Image.Image, width: int, height: int, *, incomplete: bool = False) -> Quality:
     """The verdict on a photo: its pixels as RGB, upright, at any scale from 448 px up (smaller only if
-    the original is), and the size of the original."""
+    the original is), and the size of the original. `incomplete`: part of it is missing."""
     small = _scaled(image, _DETAIL)
     sharpness = _sharpness(image)
     brightness = _quantile(small.convert("L"), 0.9)
@@ -93,6 +93,7 @@ def judge(image: Image.Image, width: int, height: int) -> Quality:
     glare = _glare(small)
     presence = _presence(small)
     found = {
+        "incomplete": incomplete,
         "blurred": sharpness < LEAST_SHARPNESS,
         "too_dark": brightness < LEAST_BRIGHTNESS,
         "too_bright": burnt > MOST_BURNT,

@@ -20,6 +20,7 @@ from shared.files.file import (
     AWAITING,
     BLOBS,
     FILES,
+    NO_BLOB,
     OPEN,
     PASSING,
     READY,
@@ -28,6 +29,7 @@ from shared.files.file import (
     Attachment,
     blob_key,
     file_key,
+    media_type,
     shown,
 )
 from shared.files.settling import settle
@@ -46,6 +48,9 @@ from shared.sync.store import (
 
 #: Files that one request may ask for.
 MOST_ASKED = 50
+
+#: Entries of a list inside a sync that are answered at all, the rest only by being left out.
+_MOST_ANSWERED = 10 * MOST_ASKED
 
 #: Longest key and name, characters: those of a string in a list of a record.
 _MOST_KEY = 1024
@@ -74,6 +79,25 @@ class Asked(NamedTuple):
     bells: Sequence[Any]
 
 
+class Announced(NamedTuple):
+    """What a phone announces beside something more important: its asks, and a code of what was left out.
+
+    `note` is None (all was read), `files_no_list` or `too_many_at_once`.
+    """
+
+    asks: list[Ask | Refused]
+    note: str | None = None
+
+
+class Place(NamedTuple):
+    """Where a file belongs, and what it is called on the phone."""
+
+    table: str
+    record_id: str
+    key: str
+    name: str | None = None
+
+
 class Refused(Exception):
     """One file cannot be taken: (field, stable code, what to do). Never the whole request's fault."""
 
@@ -81,6 +105,7 @@ class Refused(Exception):
         super().__init__(message)
         self.field, self.code, self.message = field, code, message
         self.named: Mapping[str, Any] = {}  #: what the phone sent
+        self.place: Place | None = None  #: where it would belong, if it said that soundly
 
 
 class Tickets:
@@ -108,16 +133,34 @@ class Tickets:
             raise InvalidRequest(f"Ask for at most {MOST_ASKED} files at once.", field="files")
         return [self._parsed(value) for value in files]
 
+    def announced(self, files: Any) -> Announced | None:
+        """What a phone announces along with a sync, which no such list holds up. None: nothing.
+
+        Good entries get tickets, the others an answer with `error` each. Of a list that is too long the
+        first `MOST_ASKED` are read and the others told to come again; what is no list is left out.
+        """
+        if files is None:
+            return None
+        if not isinstance(files, list):
+            return Announced([], "files_no_list")
+        asks = [self._parsed(value) for value in files[:MOST_ASKED]]
+        for value in files[MOST_ASKED:_MOST_ANSWERED]:
+            later = Refused(
+                None, "too_many_at_once", f"Ask for at most {MOST_ASKED} files at once."
+            )
+            later.named = value if isinstance(value, dict) else {}
+            asks.append(later)
+        return Announced(asks, "too_many_at_once" if len(files) > MOST_ASKED else None)
+
     def ask(self, caller: Caller, asks: Sequence[Ask | Refused], now_ms: int) -> Asked:
         """An answer for each file, in order: what `shown` says, or an `error`.
 
         Raises `Contended` and `StoreUnavailable`.
         """
         for _ in range(_ATTEMPTS):
-            turn = _Turn(self, caller, [ask for ask in asks if isinstance(ask, Ask)], now_ms)
+            turn = _Turn(self, caller, asks, now_ms)
             answers = [
-                turn.answer(ask) if isinstance(ask, Ask) else _refusal(ask.named, ask)
-                for ask in asks
+                turn.answer(ask) if isinstance(ask, Ask) else turn.refusal(ask) for ask in asks
             ]
             try:
                 bells = turn.commit()
@@ -127,18 +170,20 @@ class Tickets:
         raise Contended("These records are being changed by others right now. Try again.")
 
     def _parsed(self, value: Any) -> Ask | Refused:
+        place: Place | None = None
         try:
-            return self._parse(value)
+            place = self._placed(value)
+            return self._parse(value, place)
         except Refused as refused:
             refused.named = value if isinstance(value, dict) else {}
+            refused.place = place
             return refused
 
-    def _parse(self, value: Any) -> Ask:
+    def _placed(self, value: Any) -> Place:
         if not isinstance(value, dict):
             raise Refused(None, "wrong_type", "A file must be an object.")
         table = value.get("table")
-        attachment = self._attachments.get(table) if isinstance(table, str) else None
-        if attachment is None:
+        if not isinstance(table, str) or table not in self._attachments:
             raise Refused("table", "unknown_table", "Records of this table have no files.")
         if not record.valid_id(value.get("record_id")):
             raise Refused("record_id", "invalid_id", "record_id must be a record's id.")
@@ -153,10 +198,16 @@ class Tickets:
             raise Refused(
                 "name", "wrong_type", f"name must be a string of up to {_MOST_NAME} characters."
             )
-        if value.get("type") not in attachment.types:
-            types = ", ".join(attachment.types)
-            raise Refused("type", "type_not_allowed", f"type must be one of {types}.")
+        return Place(table, str(value["record_id"]), key, name)
+
+    def _parse(self, value: Mapping[str, Any], place: Place) -> Ask:
+        said, types = value.get("type"), self._attachments[place.table].types
+        type_ = media_type(said) if isinstance(said, str) else ""
+        if type_ not in types:
+            raise Refused("type", "type_not_allowed", f"type must be one of {', '.join(types)}.")
         size = value.get("bytes")
+        if size == 0 and size is not False:
+            raise Refused("bytes", "empty_file", "The file has no bytes. Take the photo again.")
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise Refused("bytes", "wrong_type", "bytes must be a whole number from 1.")
         if size > self._most_bytes:
@@ -170,7 +221,7 @@ class Tickets:
             raise Refused(
                 "sha256", "invalid_sha256", "sha256 must be 64 hexadecimal digits, in lower case."
             )
-        return Ask(str(table), str(value["record_id"]), key, str(value["type"]), size, sha256, name)
+        return Ask(place.table, place.record_id, place.key, type_, size, sha256, place.name)
 
 
 def _writable(text: str) -> bool:
@@ -183,7 +234,7 @@ def _refusal(named: Mapping[str, Any], refused: Refused) -> dict[str, Any]:
     answer = {
         name: named[name][:_MOST_KEY]
         for name in ("table", "record_id", "key")
-        if isinstance(named.get(name), str)
+        if isinstance(named.get(name), str) and _writable(named[name])
     }
     error = {"code": refused.code, "message": refused.message}
     if refused.field is not None:
@@ -194,13 +245,18 @@ def _refusal(named: Mapping[str, Any], refused: Refused) -> dict[str, Any]:
 class _Turn:
     """One attempt at the asks of a request, on what is stored now."""
 
-    def __init__(self, tickets: Tickets, caller: Caller, asks: Sequence[Ask], now_ms: int) -> None:
+    def __init__(
+        self, tickets: Tickets, caller: Caller, asked: Sequence[Ask | Refused], now_ms: int
+    ) -> None:
         self._store, self._tickets = tickets._store, tickets
         self._caller, self._now_ms = caller, now_ms
         own = membership.key(caller.user_id)
         wanted = {own}
-        for ask in asks:
-            wanted |= {Key(ask.table, ask.record_id), file_key(ask.table, ask.record_id, ask.key)}
+        asks = [ask for ask in asked if isinstance(ask, Ask)]
+        refused = [ask.place for ask in asked if isinstance(ask, Refused) and ask.place]
+        places = [Place(*ask[:3]) for ask in asks] + refused
+        for place in places:
+            wanted |= {Key(place.table, place.record_id), file_key(*place[:3])}
         self._have = dict(self._store.read(sorted(wanted)).documents)
         self._members: Memberships = membership.parse(caller.user_id, self._have.get(own))
         blobs = {
@@ -226,6 +282,46 @@ class _Turn:
             return self._decide(ask)
         except Refused as refused:
             return _refusal(ask._asdict(), refused)
+
+    def refusal(self, refused: Refused) -> dict[str, Any]:
+        """The answer to a file that is refused before a byte is sent. Its record hears of it.
+
+        So a doctor sees which photo is missing and why, and a red case does not wait for it.
+        """
+        answer = _refusal(refused.named, refused)
+        file = None if refused.place is None else self._kept(refused, refused.place)
+        return answer if file is None else {"id": file.key.id, **answer}
+
+    def _kept(self, refused: Refused, place: Place) -> Document | None:
+        """The file of a refusal; None if another one has its key, or nobody may know."""
+        key, subject = file_key(*place[:3]), Key(place.table, place.record_id)
+        file = self._now(key)
+        try:
+            scope_id = self._allowed(subject)
+            if file is None:
+                self._room_for_another(subject, self._tickets._attachments[place.table].most)
+        except Refused:
+            return None
+        if file is not None:
+            return file if file.fields["state"] == REFUSED else None
+        said = refused.named
+        type_, size, sha256 = said.get("type"), said.get("bytes"), said.get("sha256")
+        self._made[key] = {
+            record.SCOPE: scope_id,
+            **place._asdict(),
+            "type": type_[:_MOST_NAME] if isinstance(type_, str) and _writable(type_) else None,
+            "bytes": size if type(size) is int and 0 <= size <= record.MAX_INTEGER else None,
+            "sha256": sha256 if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else None,
+            "blob": NO_BLOB,
+            "state": REFUSED,
+            "code": refused.code,
+            record.AUTHOR: self._caller.user_id,
+            "device": self._caller.device,
+            "at": self._now_ms,
+        }
+        self._relied.add(subject)
+        self._settled.setdefault(subject, {})[place.key] = ""
+        return self._now(key)
 
     def commit(self) -> Sequence[Any]:
         """Store what was decided; what to ring. Raises `Contended`."""
@@ -257,30 +353,22 @@ class _Turn:
 
     def _decide(self, ask: Ask) -> dict[str, Any]:
         subject = Key(ask.table, ask.record_id)
-        have = self._have.get(subject)
-        role = None if have is None else self._members.roles.get(have.fields[record.SCOPE])
-        if have is None or not may(role, Action.READ):
-            raise Refused("record_id", "unknown_record", "Send the record first, then its files.")
-        if not may(role, Action.WRITE):
-            raise Refused(None, "not_allowed", "Your role may not add files here.")
-        if have.fields.get(record.DELETED) is not None:
-            raise Refused("record_id", "deleted", "The record was deleted.")
-        scope_id = str(have.fields[record.SCOPE])
+        scope_id = self._allowed(subject)
         key = file_key(ask.table, ask.record_id, ask.key)
         file = self._now(key)
         if file is None:
             self._room_for_another(subject, self._tickets._attachments[ask.table].most)
-        elif file.fields["sha256"] != ask.sha256 and file.fields["state"] == READY:
+        elif file.fields.get("sha256") != ask.sha256 and file.fields["state"] == READY:
             raise Refused("key", "key_in_use", "Give another photo a key of its own.")
         blob = self._blob(ask, scope_id)
         state, code = AWAITING, None
         if blob.fields["state"] in (READY, REFUSED):
             state, code = blob.fields["state"], blob.fields.get("code")
-        fields = {
+        fields: dict[str, Any] = {
             record.SCOPE: scope_id,
             "table": ask.table,
             "record_id": ask.record_id,
-            "key": ask.key,
+            "key": ask.key if file is None else file.fields["key"],  # the first one's spelling
             "name": ask.name,
             "type": ask.type,
             "bytes": ask.bytes,
@@ -298,12 +386,26 @@ class _Turn:
             self._made[key] = fields
             self._relied.add(subject)
             self._touched.add(blob.key)
-            if state != AWAITING:
-                news = ask.key, (key.id if state == READY else "")
+            if state == AWAITING:
+                self._settled.get(subject, {}).pop(fields["key"], None)  # refused a moment ago
+            else:
+                news = fields["key"], (key.id if state == READY else "")
                 self._settled.setdefault(subject, {}).update([news])
         now = self._now(key)
         assert now is not None  # noqa: S101  it was there, or was just made
-        return shown(now, blob)
+        return {**shown(now, blob), "key": ask.key}  # the phone finds its photo by its own spelling
+
+    def _allowed(self, subject: Key) -> str:
+        """The scope of a record to which the caller may add files. Raises `Refused`."""
+        have = self._have.get(subject)
+        role = None if have is None else self._members.roles.get(have.fields[record.SCOPE])
+        if have is None or not may(role, Action.READ):
+            raise Refused("record_id", "unknown_record", "Send the record first, then its files.")
+        if not may(role, Action.WRITE):
+            raise Refused(None, "not_allowed", "Your role may not add files here.")
+        if have.fields.get(record.DELETED) is not None:
+            raise Refused("record_id", "deleted", "The record was deleted.")
+        return str(have.fields[record.SCOPE])
 
     def _blob(self, ask: Ask, scope_id: str) -> Document:
         """The blob of an ask, opened if nothing, or nothing usable, is known of it."""

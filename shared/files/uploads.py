@@ -40,6 +40,7 @@ from shared.files.file import (
     OPEN,
     READY,
     RECEIVED,
+    REFUSED,
     Piece,
     check_job,
     derived_name,
@@ -310,6 +311,10 @@ class Uploads:
         have, blob = read.get(subject), read.get(blob_key)
         if have is None or have.fields.get(record.DELETED) is not None:
             raise _no_file()
+        if blob is None and file.fields["state"] == REFUSED:
+            blob = Document(
+                blob_key, {"state": REFUSED, "received": 0}, 0
+            )  # no byte of it ever came
         if blob is None:
             raise _expired()
         if not may(role, action):

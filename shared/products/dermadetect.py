@@ -18,6 +18,7 @@ from shared.accounts.policy import AccountPolicy
 from shared.ai import rules
 from shared.ai.analysis import visible_to_chw
 from shared.ai.intake import analysis_input
+from shared.files.file import plain_key
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
 from shared.jobs.queue import Bell
@@ -101,12 +102,34 @@ def _case_effects(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
 
 def still_awaited(keys: Sequence[str], photos: Mapping[str, str]) -> bool:
     """Whether a photo that the case names may still come."""
-    return any(key not in photos for key in keys)
+    settled = set(map(plain_key, photos))
+    return any(plain_key(key) not in settled for key in keys)
+
+
+def ready_photos(keys: Sequence[str], photos: Mapping[str, str]) -> list[str]:
+    """File ids of all photos of a case that are ready, each once.
+
+    Those that its row names come first, in the row's order. The others follow by key: a colleague's
+    phone that sends an older list of photos hides none.
+    """
+    ready = {plain_key(key): file for key, file in sorted(photos.items()) if file}
+    named = [ready.pop(key) for key in map(plain_key, keys) if key in ready]
+    return [*named, *ready.values()]
+
+
+def known_photos(keys: Sequence[str], photos: Mapping[str, str]) -> int:
+    """How many photos a case has: those that its row names, and those that are ready."""
+    return len({*map(plain_key, keys), *(plain_key(key) for key in photos if photos[key])})
 
 
 def image_urls(keys: Sequence[str], photos: Mapping[str, str]) -> list[str] | None:
-    """Where the photos of a case are, in its own order; None if none is there."""
-    return [f"/api/v1/files/{photos[key]}" for key in keys if photos.get(key)] or None
+    """Where the photos of a case are (`ready_photos`); None if none is there."""
+    return list(map(image_url, ready_photos(keys, photos))) or None
+
+
+def image_url(file_id: str) -> str:
+    """Where a photo can be looked at."""
+    return f"/api/v1/files/{file_id}"
 
 
 def analysis_job(
@@ -305,7 +328,12 @@ PRODUCT = Product(
                     "Names of the photos on the phone.",
                     merge=Merge.UNION,
                 ),
-                Field("image_urls", Type.STRINGS, "Where the photos are.", Owner.SERVER),
+                Field(
+                    "image_urls",
+                    Type.STRINGS,
+                    "Where its photos are, all that are ready.",
+                    Owner.SERVER,
+                ),
             ),
             context=(JOB, RANK, RULES, PHOTOS),
             effects=_case_effects,

@@ -1,8 +1,9 @@
 """Photos of DermaDetect's cases: which are there, and when the analysis of a red case may begin.
 
-A case names its photos (`image_keys`); the server knows which of them are settled (`PHOTOS`: key → file
-id, "" for one that will not come). The analysis of a red case waits for the last of them, but not for
-long: then it is read with what is there. Photos that come after that make it be read once more.
+A case names its photos (`image_keys`); the server knows which are settled (`PHOTOS`: key → file id, ""
+for one that will not come). What is ready is shown for good, whether the row names it or not: rows are
+written by phones that may not know of it yet. The analysis of a red case waits for the last photo, but not
+for long: then it is read with what is there. Photos that come after that make it be read once more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.files.file import PHOTO_TYPES, Attachment, Settled
+from shared.files.file import (
+    BLOBS,
+    FILES,
+    PHOTO_TYPES,
+    READY,
+    Attachment,
+    Settled,
+    plain_key,
+    shown,
+)
 from shared.jobs import job as jobs
 from shared.jobs.queue import Bell
 from shared.products.dermadetect import (
@@ -21,13 +31,22 @@ from shared.products.dermadetect import (
     PENDING,
     PHOTOS,
     analysis_job,
+    image_url,
     image_urls,
     queue_row,
+    ready_photos,
     still_awaited,
 )
 from shared.sync import record
 from shared.sync.collection import Effects
-from shared.sync.store import Document, Write
+from shared.sync.store import Document, Key, Query, RecordStore, Write
+
+#: What a doctor is told of a photo, beside who sent it.
+_TOLD = ("id", "key", "name", "state", "code", "message", "type", "bytes")
+_SEEN = ("width", "height", "quality", "incomplete")
+
+#: Photos of a case that are shown. A record may have 100; another table's of the same id count along.
+_MOST_SHOWN = 200
 
 
 def settled(turn: Settled) -> Effects:
@@ -47,7 +66,8 @@ def settled(turn: Settled) -> Effects:
     if job.state == jobs.AWAITING_FILES:
         due = job.move(jobs.QUEUED, turn.now_ms, due_at=turn.now_ms)
         return Effects(fields, (due,), (Bell(ANALYSE, job.id, job.subject_id),))
-    news = any(file and key in keys for key, file in turn.files.items())
+    named = set(map(plain_key, keys))
+    news = any(file and plain_key(key) in named for key, file in turn.files.items())
     if job.state == jobs.QUEUED or not news:
         return Effects(fields)  # it reads what is there when it begins
     return _again(turn.record, job, fields, photos, turn.now_ms)
@@ -73,6 +93,42 @@ def _again(
         tuple(writes),
         (Bell(ANALYSE, job_id, case.key.id),),
     )
+
+
+def photos_of(store: RecordStore, case: Document) -> list[dict[str, Any]]:
+    """Every photo of a case that a phone announced, for a doctor: what is ready in the order of
+    `image_urls`, then what is under way or was refused, by key.
+
+    `url` is where it can be looked at, None while it cannot; `named`: the row names it; `at` in ms.
+    """
+    query = Query(FILES, where=(("record_id", "==", case.key.id),), limit=_MOST_SHOWN)
+    scope_id, keys = case.fields[record.SCOPE], case.fields.get("image_keys") or ()
+    files = {
+        each.fields["key"]: each
+        for each in store.query(query)
+        if (each.fields["table"], each.fields[record.SCOPE]) == (case.key.collection, scope_id)
+    }
+    wanted = sorted({Key(BLOBS, each.fields["blob"]) for each in files.values()})
+    blobs = store.read(wanted).documents if wanted else {}
+    ready = {key: each.key.id for key, each in files.items() if each.fields["state"] == READY}
+    order = {file: place for place, file in enumerate(ready_photos(keys, ready))}
+    named = set(map(plain_key, keys))
+
+    def told(key: str, file: Document) -> dict[str, Any]:
+        value = shown(file, blobs.get(Key(BLOBS, file.fields["blob"])))
+        return {
+            **{name: value.get(name) for name in (*_TOLD, *_SEEN)},
+            "url": image_url(file.key.id) if file.key.id in order else None,
+            "named": plain_key(key) in named,
+            "user_id": file.fields.get(record.AUTHOR),
+            "device": file.fields.get("device"),
+            "at": file.fields.get("at"),
+        }
+
+    listed = sorted(
+        files.items(), key=lambda item: (order.get(item[1].key.id, len(order)), item[0])
+    )
+    return [told(key, file) for key, file in listed]
 
 
 #: DermaDetect's files: photos of cases.

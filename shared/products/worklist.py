@@ -26,8 +26,19 @@ from shared.accounts.membership import Caller, Memberships
 from shared.errors import Contended, Forbidden, InvalidCursor, InvalidRequest
 from shared.jobs import job as jobs
 from shared.products import review
-from shared.products.dermadetect import DIAGNOSED, JOB, PENDING, QUEUE, RANK, RANKS, TRIAGED
+from shared.products.dermadetect import (
+    DIAGNOSED,
+    JOB,
+    PENDING,
+    PHOTOS,
+    QUEUE,
+    RANK,
+    RANKS,
+    TRIAGED,
+    known_photos,
+)
 from shared.products.dermadetect import UNKNOWN_RANK as UNKNOWN
+from shared.products.photos import photos_of
 from shared.products.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
 from shared.sync import ledger, record
 from shared.sync.collection import Product, Type
@@ -64,6 +75,7 @@ _LISTED = (
     "risk_level",
     "ai_analysis",
     "image_keys",
+    PHOTOS,
     RANK,
     JOB,
 )
@@ -329,16 +341,19 @@ class WorkList:
         if patient is not None and not _of(scope_id, patient):
             patient = None  # it is on its way to another scope, or gone
         signed = documents.get(review.key_of(case_id))
+        photos = photos_of(self._store, case)
+        urls = [each["url"] for each in photos if each["url"]] or None
 
         def logged(name: str) -> list[Document]:
             return [*self._log(name, key, scope_id), *self._log(name, patient_key, scope_id)]
 
         return {
-            "case": self._row(case, role),
+            "case": {**self._row(case, role), "image_urls": urls},
             "patient": None if patient is None else self._row(patient, role),
             "diagnoses": self._diagnoses(case, role),
             "review": _reviewed({} if signed is None else signed.fields, now_ms),
             "job": None if job is None else _job(job.fields),
+            "photos": photos,
             "conflicts": [_conflict(entry) for entry in logged("conflicts")],
             "refused": [_refused(entry) for entry in logged("quarantine")],
         }
@@ -433,7 +448,7 @@ def _entry(case: Document, beside: Mapping[Key, Document], now_ms: int) -> dict[
         "job": None
         if job is None
         else {"state": job.fields.get("state"), "attempts": job.fields.get("attempts", 0)},
-        "images": len(have.get("image_keys") or ()),
+        "images": known_photos(have.get("image_keys") or (), have.get(PHOTOS) or {}),
         "claimed_by": held and held[0],
         "claimed_until": held and held[1],
         "signed_by": done.get("signed_by"),

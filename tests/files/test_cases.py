@@ -6,6 +6,8 @@ import base64
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from shared.adapters.scripted import ScriptedModel
 from shared.ai.model import Answer, Image, Question
 from shared.ai.triage import Embedding, ZeroShot
@@ -183,6 +185,63 @@ def test_a_photo_more_in_the_list_is_waited_for_again(studio: Studio) -> None:
     second = studio.send(TWO, "b.jpg")
     assert studio.job()["state"] == "queued"
     assert studio.fields("cases", "c1")["image_urls"][0] == f"/api/v1/files/{second['id']}"
+
+
+def test_a_photo_stays_in_the_case_when_a_colleague_s_phone_sends_an_older_list(
+    studio: Studio,
+) -> None:
+    # given a photo that is ready, and a colleague who knows nothing of it (dhis2-android-sdk#17,
+    # kobocat#432)
+    studio.join("chw3")
+    studio.case("a.jpg")
+    found = studio.send(ONE)
+    urls = [f"/api/v1/files/{found['id']}"]
+    # when the colleague's phone sends the row with other photos, or with none
+    colleague = studio.phone("chw3")
+    colleague.sync()
+    for keys in (["b.jpg"], [], None):
+        colleague.save("cases", "c1", image_keys=keys)
+        colleague.sync()
+        # then it is shown all the same
+        assert studio.fields("cases", "c1")["image_urls"] == urls
+
+
+def test_a_photo_that_no_row_ever_named_is_shown_after_those_that_one_names(studio: Studio) -> None:
+    studio.case("z.jpg", "b.jpg", "z.jpg")
+    sent = {key: studio.send(photo(seed), key) for seed, key in enumerate(("y.jpg", "b.jpg"), 30)}
+    sent["a.jpg"], sent["z.jpg"] = studio.send(ONE), studio.send(TWO, "z.jpg")
+    shown = [f"/api/v1/files/{sent[key]['id']}" for key in ("z.jpg", "b.jpg", "a.jpg", "y.jpg")]
+    assert studio.fields("cases", "c1")["image_urls"] == shown  # each once; the others by key
+
+
+def test_a_photo_that_no_row_ever_named_is_shown(studio: Studio) -> None:
+    studio.case()
+    found = studio.send(ONE, "late.jpg")
+    assert studio.fields("cases", "c1")["image_urls"] == [f"/api/v1/files/{found['id']}"]
+
+
+COMPOSED, DECOMPOSED = "plaie-épaule.jpg", "plaie-e\u0301paule.jpg"
+
+
+@pytest.mark.parametrize(
+    ("named", "sent"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)], ids=["NFD", "NFC"]
+)
+def test_keys_that_are_spelt_differently_name_the_same_photo(
+    studio: Studio, named: str, sent: str
+) -> None:
+    # given a case whose row spells its photo otherwise than the phone that sends it (cryptomator/ios#439)
+    assert named != sent
+    studio.case(named)
+    assert studio.job()["state"] == "awaiting_files"
+    # when it comes, nobody waits for another one
+    found = studio.send(ONE, sent)
+    assert studio.job()["state"] == "queued"
+    assert studio.fields("cases", "c1")["image_urls"] == [f"/api/v1/files/{found['id']}"]
+    # then the other phone hears that it is here, by the spelling that it asked with
+    again = studio.ask(ONE, named)
+    assert (again["id"], again["state"], again["key"]) == (found["id"], "ready", named)
+    assert len(studio.documents("files")) == 1
+    assert studio.ask(TWO, named)["error"]["code"] == "key_in_use"
 
 
 def test_photos_may_come_before_the_case_turns_red(studio: Studio) -> None:

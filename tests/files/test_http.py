@@ -97,11 +97,14 @@ def test_a_sync_without_photos_says_nothing_of_them(amina: Amina) -> None:
 
 
 @pytest.mark.parametrize("files", [{}, "x", 5, [{}] * 51])
-def test_a_crooked_list_is_refused_before_anything_is_stored(amina: Amina, files: Any) -> None:
+def test_a_crooked_list_holds_up_no_record(amina: Amina, files: Any) -> None:
     body = {"changes": day(), "files": files}
     response = amina.api.ask("POST", "/api/sync", body, token=amina.token)
-    assert response.status_code == 400
-    assert amina.sync()["server_updates"]["cases"] == []
+    assert response.status_code == 200
+    assert len(amina.sync()["server_updates"]["cases"]) == 1
+    answer = response.get_json()
+    left_out = [item["field"] for item in answer.get("ignored", ())]
+    assert left_out == ["files"] or all("error" in item for item in answer["files"])
 
 
 def test_pieces_are_answered_with_how_far_it_is_and_the_end_with_the_verdict(amina: Amina) -> None:
@@ -254,6 +257,56 @@ def test_a_file_store_that_is_down_is_said_so_and_the_upload_goes_on_after_it(
         assert (response.status_code, code(response)) == (503, "files_unavailable")
         assert int(response.headers["Retry-After"]) >= 1
     assert amina.put(ticket["id"], PHOTO).get_json()["state"] == "ready"
+
+
+def test_a_doctor_sees_every_photo_and_what_became_of_it(amina: Amina) -> None:
+    doctor = Amina(amina.api, "doc", "doctor")
+
+    def case() -> Json:
+        response = amina.api.ask("GET", "/api/v1/review/cases/c1", token=doctor.token)
+        assert response.status_code == 200, response.text
+        return dict(response.get_json())
+
+    # given a case with two photos that are ready, one that breaks off, one under way, two refused
+    amina.sync(changes=day("a.jpg"))
+    assert case()["photos"] == []
+    half, other = PHOTO[: len(PHOTO) // 2], b"PK" * 4000
+    data = {"a.jpg": PHOTO, "b.jpg": half, "late.jpg": photo(22), "c.jpg": other}
+    asked = [announced(content, key) for key, content in data.items()]
+    asked += [announced(photo(23), "way.jpg"), announced(b"", "e.jpg", name="Wunde links")]
+    answers = amina.ask(*asked).get_json()["files"]
+    for ticket, content in zip(answers, data.values(), strict=False):
+        assert amina.put(ticket["id"], content).status_code == 200
+    # then the doctor sees them all: the ready ones first, those that the row names before the others
+    seen = case()
+    photos = seen["photos"]
+    assert [(each["key"], each["state"], each["named"]) for each in photos] == [
+        ("a.jpg", "ready", True),
+        ("b.jpg", "ready", False),
+        ("late.jpg", "ready", False),
+        ("c.jpg", "refused", False),
+        ("e.jpg", "refused", False),
+        ("way.jpg", "upload", False),
+    ]
+    assert [each["url"] for each in photos[:3]] == seen["case"]["image_urls"]
+    assert [each["incomplete"] for each in photos] == [False, True, False, None, None, None]
+    told = [(each["code"], each["name"], bool(each["message"])) for each in photos[3:]]
+    assert told == [
+        ("wrong_type", None, True),
+        ("empty_file", "Wunde links", True),
+        (None, None, False),
+    ]
+    assert {each["user_id"] for each in photos} == {"chw1"}
+    # and the phone finds the same reason where it looks
+    for each in photos[3:5]:
+        found = amina.look(each["id"]).get_json()
+        assert (found["state"], found["code"], found["key"]) == (
+            "refused",
+            each["code"],
+            each["key"],
+        )
+    listed = amina.api.ask("GET", "/api/v1/review/cases", token=doctor.token).get_json()["cases"]
+    assert [entry["images"] for entry in listed] == [3]
 
 
 def test_reading_a_photo_is_in_the_audit_trail(amina: Amina) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -18,10 +19,14 @@ from shared.errors import (
     UploadExpired,
     UploadIncomplete,
 )
+from shared.files.file import REFUSALS
+from shared.files.tickets import MOST_ASKED
 from shared.files.uploads import LEAST_PIECE, Span, parse_range
 from shared.sync.store import RecordStore, Write
 from tests import stores
-from tests.files.conftest import DAY_MS, KEEP_MS, Studio, photo
+from tests.files.conftest import DAY_MS, KEEP_MS, Json, Studio, photo
+from tests.files.generated import encoded
+from tests.files.generated import photo as lesion
 
 PHOTO = photo(1)
 
@@ -215,10 +220,10 @@ def test_a_file_of_another_hash_is_refused_and_may_be_sent_again(studio: Studio)
         (b"<html><script>alert(1)</script></html>" * 300, "wrong_type"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>' * 300, "wrong_type"),
         (b"PK\x03\x04" + bytes(9000), "wrong_type"),
-        (PHOTO[: len(PHOTO) // 2], "broken_file"),
+        (PHOTO[: PHOTO.index(b"\xff\xda")].ljust(9000, b"\x00"), "broken_file"),
         (b"\xff\xd8\xff\xe0" + bytes(9000), "broken_file"),
     ],
-    ids=["html", "svg", "zip", "half a photo", "no photo"],
+    ids=["html", "svg", "zip", "the head of a photo", "no photo"],
 )
 def test_what_is_no_photo_is_refused_for_good_and_nothing_of_it_is_shown(
     studio: Studio, content: bytes, code: str
@@ -235,6 +240,16 @@ def test_what_is_no_photo_is_refused_for_good_and_nothing_of_it_is_shown(
     assert studio.job()["state"] == "queued"
 
 
+def test_a_photo_that_breaks_off_is_kept_and_says_so(studio: Studio) -> None:
+    studio.case("a.jpg", "b.jpg")
+    half = studio.send(PHOTO[: len(PHOTO) // 2])
+    assert (half["state"], half["incomplete"]) == ("ready", True)
+    assert (half["quality"]["verdict"], half["quality"]["reasons"][0]) == ("retake", "incomplete")
+    assert studio.fields("cases", "c1")["image_urls"] == [f"/api/v1/files/{half['id']}"]
+    whole = studio.send(PHOTO[:-2], "b.jpg")
+    assert (whole["state"], whole["incomplete"]) == ("ready", False)
+
+
 @pytest.mark.parametrize(
     ("wrong", "code", "field"),
     [
@@ -248,7 +263,8 @@ def test_what_is_no_photo_is_refused_for_good_and_nothing_of_it_is_shown(
         ({"name": 5}, "wrong_type", "name"),
         ({"type": "image/svg+xml"}, "type_not_allowed", "type"),
         ({"type": None}, "type_not_allowed", "type"),
-        ({"bytes": 0}, "wrong_type", "bytes"),
+        ({"bytes": 0}, "empty_file", "bytes"),
+        ({"bytes": -1}, "wrong_type", "bytes"),
         ({"bytes": True}, "wrong_type", "bytes"),
         ({"bytes": 11 * 2**20}, "file_too_large", "bytes"),
         ({"sha256": "A" * 64}, "invalid_sha256", "sha256"),
@@ -271,6 +287,186 @@ def test_a_crooked_ask_is_answered_by_itself(
     assert (answers[0]["error"]["code"], answers[0]["error"]["field"]) == (code, field)
     assert answers[1]["error"]["code"] == "wrong_type"
     assert answers[2]["state"] == "upload"
+
+
+#: No photo.
+OTHER = b"PK" * 5000
+
+
+def announced(data: bytes = PHOTO, **more: object) -> Json:
+    """A photo of the case c1 as a phone announces it."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    asked = {"table": "cases", "record_id": "c1", "key": "a.jpg", "name": "Wunde links"}
+    return {**asked, "type": "image/jpeg", "bytes": len(data), "sha256": sha256, **more}
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["image/jpg", "IMAGE/JPEG", " image/jpeg ", "Image/Jpg", "image/jpeg; charset=binary"],
+)
+def test_a_type_is_understood_as_phones_write_it(studio: Studio, said: str) -> None:
+    # element-hq/riot-android#3435, FullScreenImage-Cordova-Plugin#20
+    studio.case("a.jpg")
+    found = studio.send(PHOTO, type=said)
+    assert (found["state"], found["type"]) == ("ready", "image/jpeg")
+    # and it is the same photo for a phone that says it otherwise
+    assert studio.ask(PHOTO)["state"] == "ready"
+
+
+@pytest.mark.parametrize("said", ["image/heif", "image/heic", "IMAGE/HEIF", "image/heic-sequence"])
+def test_heic_is_taken_under_each_of_its_names(studio: Studio, said: str) -> None:
+    # uppy#1604, react-native-image-crop-picker#792
+    studio.case("a.heic")
+    data = encoded(lesion(size=(320, 240)), "image/heic")
+    found = studio.send(data, "a.heic", type=said)
+    assert (found["state"], found["type"]) == ("ready", "image/heic")
+
+
+def test_a_heic_that_is_called_a_jpeg_is_refused_and_taken_under_the_type_that_it_has(
+    studio: Studio,
+) -> None:
+    # react-native-image-picker#2009
+    studio.case("a.jpg")
+    data = encoded(lesion(size=(320, 240)), "image/heic")
+    found = studio.send(data)
+    assert (found["state"], found["code"], found["found"]) == (
+        "refused",
+        "wrong_type",
+        "image/heic",
+    )
+    assert studio.send(data, type=found["found"])["state"] == "ready"
+    assert "found" not in studio.send(OTHER, "b.jpg")
+
+
+def test_the_name_of_a_file_says_nothing_of_what_it_is(studio: Studio) -> None:
+    studio.case("photo.HEIC")
+    (ticket,) = studio.asks([announced(key="photo.HEIC", name="photo.png")])
+    studio.check(studio.piece(ticket, PHOTO))
+    found = studio.ask(PHOTO, "photo.HEIC")
+    assert (found["state"], found["name"]) == ("ready", "photo.png")
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"bytes": 0}, "empty_file"),  # MediaPlugin#66, nextcloud/android#1295, getodk#54
+        ({"bytes": 11 * 2**20}, "file_too_large"),
+        ({"type": "image/gif"}, "type_not_allowed"),
+        ({"type": None}, "type_not_allowed"),
+        ({"sha256": "F" * 64}, "invalid_sha256"),
+        ({"bytes": "many", "sha256": 5}, "wrong_type"),
+    ],
+)
+def test_a_photo_that_is_refused_unseen_is_told_to_its_record(
+    studio: Studio, said: Json, code: str
+) -> None:
+    # given a red case that waits for its photo
+    studio.case("a.jpg")
+    # when the photo cannot be taken
+    (answer,) = studio.asks([announced(**said)])
+    assert answer["error"]["code"] == code
+    # then the case does not wait for it, and whoever asks hears what became of it and why
+    assert studio.job()["state"] == "queued"
+    found = studio.uploads.look(studio.chw, answer["id"]).value()
+    assert (found["state"], found["code"], found["key"]) == ("refused", code, "a.jpg")
+    assert found["name"] == "Wunde links"
+    assert found["message"] == REFUSALS[code]
+    # and asking again changes nothing
+    before = studio.get("files", answer["id"])
+    assert studio.asks([announced(**said)])[0]["id"] == answer["id"]
+    assert studio.get("files", answer["id"]) == before
+    # and the photo that was made good is taken
+    assert studio.send(PHOTO)["state"] == "ready"
+
+
+def test_a_refusal_does_not_take_the_place_of_a_photo(studio: Studio) -> None:
+    studio.case("a.jpg")
+    ticket = studio.ask(PHOTO)
+    assert "id" not in studio.ask(PHOTO, bytes=0)
+    studio.check(studio.piece(ticket, PHOTO))
+    assert "id" not in studio.ask(PHOTO, bytes=0)
+    assert studio.fields("files", ticket["id"])["state"] == "ready"
+
+
+def test_a_refusal_is_kept_only_by_whom_the_record_may_be_written(studio: Studio) -> None:
+    studio.case("a.jpg")
+    studio.join("doc", role="doctor")
+    studio.join("other", "team2")
+    for user, role in (("doc", "doctor"), ("other", "chw")):
+        caller = Caller(user, role, "x")
+        assert "id" not in studio.ask(PHOTO, caller=caller, bytes=0)
+    assert studio.ask(PHOTO, bytes=0, record_id="nowhere").keys() == {
+        "table",
+        "record_id",
+        "key",
+        "error",
+    }
+    assert studio.documents("files") == []
+
+
+def test_a_refused_photo_says_its_name_and_why(studio: Studio) -> None:
+    studio.case("a.jpg")
+    (ticket,) = studio.asks([announced(OTHER)])
+    studio.check(studio.piece(ticket, OTHER))
+    found = studio.uploads.look(studio.chw, ticket["id"]).value()
+    assert (found["key"], found["name"], found["code"]) == ("a.jpg", "Wunde links", "wrong_type")
+    assert "no photo" in found["message"]
+    assert studio.ask(OTHER)["message"] == found["message"]
+
+
+def test_a_photo_that_is_announced_twice_counts_where_it_makes_sense(studio: Studio) -> None:
+    studio.case("a.jpg")
+    refused, ticket = studio.asks([announced(bytes=0), announced()])
+    assert (refused["error"]["code"], ticket["state"]) == ("empty_file", "upload")
+    assert studio.job()["state"] == "awaiting_files"
+
+
+@pytest.mark.parametrize("files", [{}, "x", 5, True, {"0": {}}, 1.5])
+def test_a_list_along_with_a_sync_that_is_none_is_left_out_and_noted(
+    studio: Studio, files: object
+) -> None:
+    assert studio.tickets.announced(files) == ([], "files_no_list")
+
+
+def test_nonsense_among_announced_photos_holds_up_no_other(studio: Studio) -> None:
+    studio.case("a.jpg", "b.jpg")
+    good = announced()
+    deep: list[object] = []
+    for _ in range(50):
+        deep = [deep]
+    nonsense = [
+        None, 5, "a.jpg", [], [good], {}, deep, float("inf"),
+        {**good, "table": []}, {**good, "record_id": {}}, {**good, "key": 7},
+        {**good, "key": "\ud800"}, {**good, "key": "b.jpg", "type": ["image/jpeg"]},
+        {**good, "bytes": float("nan")}, {**good, "sha256": None}, {"key": "\udfff"},
+    ]  # fmt: skip
+    found = studio.tickets.announced([*nonsense, good])
+    assert found is not None
+    assert found.note is None
+    answers = studio.tickets.ask(studio.chw, found.asks, studio.time).answers
+    assert len(answers) == len(nonsense) + 1
+    assert all(each["error"]["code"] and each["error"]["message"] for each in answers[:-1])
+    assert [each["error"].get("field") for each in answers[8:11]] == ["table", "record_id", "key"]
+    assert (answers[-1]["state"], answers[-1]["key"]) == ("upload", "a.jpg")
+    orjson.dumps(answers)
+
+
+def test_an_announcement_that_is_too_long_is_answered_as_far_as_it_goes(studio: Studio) -> None:
+    studio.case()
+    many = [announced(key=f"{number}.jpg") for number in range(MOST_ASKED + 10)]
+    found = studio.tickets.announced([*many, *[5] * 100_000])
+    assert found is not None
+    assert found.note == "too_many_at_once"
+    answers = studio.tickets.ask(studio.chw, found.asks, studio.time).answers
+    assert [each.get("state") for each in answers[:MOST_ASKED]] == ["upload"] * MOST_ASKED
+    assert answers[MOST_ASKED]["error"]["code"] == "too_many_at_once"
+    assert answers[MOST_ASKED]["key"] == f"{MOST_ASKED}.jpg"
+    assert len(answers) == 10 * MOST_ASKED
+
+
+def test_a_sync_that_announces_nothing_asks_nothing(studio: Studio) -> None:
+    assert studio.tickets.announced(None) is None
+    assert studio.tickets.announced([]) == ([], None)
 
 
 def test_a_list_that_is_none_or_too_long_is_refused_whole(studio: Studio) -> None:

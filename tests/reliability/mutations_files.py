@@ -73,7 +73,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "a ready photo is replaced under its key",
-                'elif file.fields["sha256"] != ask.sha256 and file.fields["state"] == READY:',
+                'elif file.fields.get("sha256") != ask.sha256 and file.fields["state"] == READY:',
                 "elif False:",
                 "a_new_photo_under_the_key_of_a_ready_one_is_refused",
             ),
@@ -97,6 +97,31 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "a_file_of_another_hash_is_refused_and_may_be_sent_again",
             ),
             (
+                "a photo that is refused unseen is not told to its record",
+                'self._settled.setdefault(subject, {})[place.key] = ""',
+                "pass",
+                "a_photo_that_is_refused_unseen_is_told_to_its_record",
+            ),
+            (
+                "a refusal takes the place of a photo",
+                "        if file is not None:\n"
+                '            return file if file.fields["state"] == REFUSED else None\n',
+                "",
+                "a_refusal_does_not_take_the_place_of_a_photo",
+            ),
+            (
+                "a photo that is made good in the same breath is not waited for",
+                'self._settled.get(subject, {}).pop(fields["key"], None)',
+                "pass",
+                "a_photo_that_is_announced_twice_counts_where_it_makes_sense",
+            ),
+            (
+                "half a surrogate is sent back",
+                "        if isinstance(named.get(name), str) and _writable(named[name])",
+                "        if isinstance(named.get(name), str)",
+                "nonsense_among_announced_photos_holds_up_no_other",
+            ),
+            (
                 "a photo that is here is not told to its record",
                 "self._settled.setdefault(subject, {}).update([news])",
                 "pass",
@@ -109,6 +134,18 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         "files/test_uploads",
         "sqlite",
         (
+            (
+                "types are compared letter by letter",
+                '    plain = said.partition(";")[0].strip().lower()',
+                "    plain = said",
+                "a_type_is_understood_as_phones_write_it",
+            ),
+            (
+                "one key is two, as phones spell it",
+                'return unicodedata.normalize("NFC", key)',
+                "return key",
+                "files/test_cases:keys_that_are_spelt_differently_name_the_same_photo",
+            ),
             (
                 "what one team has, all have",
                 'return Key(BLOBS, _hash(f"{scope_id}\\n{sha256}")[:40])',
@@ -133,6 +170,50 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "                self._doorbell().ring(bell)",
                 "                pass",
                 "files/test_cases:a_red_case_is_read_as_soon_as_its_last_photo_is_there",
+            ),
+        ),
+    ),
+    (
+        "shared/files/picture.py",
+        "files/test_field_photos",
+        "",
+        (
+            (
+                "a JPEG that breaks off is called whole",
+                "    return plain != noisy or not jpeg.promised",
+                "    return False",
+                "whatever_follows_where_a_jpeg_breaks_off_it_is_incomplete",
+            ),
+            (
+                "a JPEG of nothing but grey is shown",
+                "    if jpeg.scans == 1 and plain[0] != noisy[0]:",
+                "    if False:",
+                "a_jpeg_of_which_nothing_can_be_shown_is_broken",
+            ),
+        ),
+    ),
+    (
+        "shared/files/container.py",
+        "files/test_field_photos",
+        "",
+        (
+            (
+                "scans that never came are not missed",
+                "        return not any(self._open.values())",
+                "        return True",
+                "a_progressive_jpeg_whose_last_scans_never_came_is_incomplete",
+            ),
+            (
+                "zeros of a broken card are taken for the picture",
+                '    return coded[: len(coded.rstrip(b"\\x00\\xff")) + 8]',
+                "    return coded",
+                "whatever_follows_where_a_jpeg_breaks_off_it_is_incomplete",
+            ),
+            (
+                "XMP is not asked which way is up",
+                "return _exif_turned(exif) or (int(found[1]) if found else 1)",
+                "return _exif_turned(exif) or 1",
+                "a_jpeg_of_the_field_is_shown_as_it_was_meant",
             ),
         ),
     ),
@@ -192,6 +273,13 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "    if still_awaited(keys, photos):",
                 "    if False:",
                 "a_red_case_is_read_as_soon_as_its_last_photo_is_there",
+            ),
+            (
+                "an older list of photos hides those that are there",
+                "return [*named, *ready.values()]",
+                "return named",
+                "a_photo_stays_in_the_case_when_a_colleague_s_phone_sends_an_older_list "
+                "a_photo_that_no_row_ever_named_is_shown",
             ),
             (
                 "an edit forgets the second reading",

@@ -913,7 +913,7 @@ CONFLICT = _faults(
         "an unseen undo leaves the time as it was",
         "elif not writer.pulled_first and writer.is_later(mine, theirs):",
         "elif False:",
-        "an_older_edit_loses_to_an_undo",
+        "an_undo_moves_the_time_on_also_where_the_record_was_not_seen",
     ),
     (
         "the very same edit counts as another one",

@@ -370,6 +370,16 @@ def test_an_older_edit_loses_to_an_undo(two: tuple[App, App], clinic: Clinic) ->
     assert stored(clinic)["triage_data"] == {"q": 1}
 
 
+def test_an_undo_moves_the_time_on_also_where_the_record_was_not_seen(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    one.send(edit(100, triage_data={"q": 1}), cursor=0)
+    answer = other.send(edit(200, triage_data={"q": "older"}), cursor=0)
+    assert [item["reason"] for item in answer["conflicts"]] == ["older"]
+    assert stored(clinic)["triage_data"] == {"q": 1}
+
+
 @pytest.mark.parametrize("ago", [10.0, 10 * MINUTE, 2 * YEAR])
 def test_a_watermelon_push_that_the_network_held_back_does_not_undo_an_undo(
     clinic: Clinic, ago: float

@@ -791,7 +791,7 @@ PUSH = _faults(
         "every row counts as held by its phone",
         "exact = known and not differs and self._complete_copy(entry, after)",
         "exact = True",
-        "{_PULL}:an_edit_that_leaves_columns_out_brings_the_row",
+        f"{_PULL}:an_edit_that_leaves_columns_out_brings_the_row",
     ),
     (
         "a deletion of an unknown id leaves nothing",
@@ -803,13 +803,13 @@ PUSH = _faults(
         "an own deletion is told",
         "            record.ECHO: self.echo,\n        }\n        writes =",
         "            record.ECHO: None,\n        }\n        writes =",
-        "{_PULL}:a_deletion_is_told_to_the_others_and_not_to_its_phone",
+        f"{_PULL}:a_deletion_is_told_to_the_others_and_not_to_its_phone",
     ),
     (
         "no row counts as held by its phone",
         "exact = known and not differs and self._complete_copy(entry, after)",
         "exact = False",
-        "{_PULL}:a_phone_does_not_get_its_own_push_back",
+        f"{_PULL}:a_phone_does_not_get_its_own_push_back",
     ),
     (
         "a clock that is ahead is not shifted",

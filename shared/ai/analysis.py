@@ -61,7 +61,11 @@ RED_FLAGS = _vocabulary(
     "bleeding rapid_growth fever mucosal_involvement eye_involvement purpura necrosis "
     "blistering skin_detachment severe_pain spreading_infection facial_swelling "
     "breathing_difficulty non_healing_ulcer suspicious_pigmented_lesion immunosuppressed "
-    "infant pregnancy other"
+    "infant pregnancy "
+    # signs of which some are an emergency by themselves (`shared.ai.emergency`)
+    "airway_swelling shock altered_consciousness convulsions unable_to_drink heavy_bleeding "
+    "neck_stiffness crepitus low_temperature young_infant "
+    "other"
 )
 IMAGE_VERDICTS = ("good", "usable", "unusable", "unclear")
 IMAGE_ISSUES = ("blur", "dark", "glare", "far", "framing", "low_res", "hair")

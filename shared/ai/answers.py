@@ -178,7 +178,9 @@ def reply(answer: object, own: str = "", depth: int = 0) -> int:
 
 
 #: Keys of an object that hold the answer itself, as form engines name them; FHIR's are `value…`.
-_GIVEN = ("value", "present", "answer", "response", "selected", "checked", "result", "answers")
+_GIVEN = frozenset(
+    ("value", "present", "answer", "response", "selected", "checked", "result", "answers")
+) | {"reading", "degrees", "measurement", "val"}
 #: Keys that hold it when none of those is there.
 _MORE = ("severity", "degree", "level", "amount", "grade", "score", "intensity")
 _TOLD = ("text", "label", "display", "code", "name", "title", "key", "id", "option", "coding")
@@ -244,6 +246,8 @@ def _kinds(tokens: list[str], own: str) -> list[str]:
 
 
 def _judged(kinds: list[str]) -> int:
+    if kinds[0] in ("number", "zero") and kinds[1:2] and kinds[1] in _MEANS:
+        kinds = kinds[1:]  # "2 - No": the number of the choice
     first, rest = kinds[0], kinds[1:]
     yes = MUCH if "much" in kinds else YES
     if first in ("yes", "there", "some", "much"):
@@ -453,6 +457,8 @@ def _pain(answer: object, scale: float | None) -> Reading:
                 if "%" in text
                 else [10 * n / scale if scale else n for n in each]
             )
+        if not of and text in _NUMBERS:
+            of = [float(_NUMBERS[text])]
         if not of or [phrase for phrase, _ in _phrases(words(text), _UNITS) if phrase in _UNITS]:
             said = reply(answer, "pain")
             named = listed(text).signs
@@ -501,8 +507,11 @@ def _worst(
     if isinstance(answer, dict):
         given, _ = parts(answer)
         if given is None:
-            chosen = options(answer)
-            return _worse([_worst(item, unit, read, depth + 1) for item in chosen])
+            named = _by_unit(answer)
+            chosen = named or [(item, unit) for item in options(answer)]
+            if not chosen and any(item not in (None, "", False) for item in answer.values()):
+                return Reading(None, UNCLEAR)
+            return _worse([_worst(item, each, read, depth + 1) for item, each in chosen])
         beside = unit_of(answer) or unit
         return _worse([_worst(item, beside, read, depth + 1) for item in given])
     return read(answer, unit)
@@ -515,6 +524,12 @@ def unit_of(answer: Mapping[Any, Any]) -> str:
         if isinstance(unit, str):
             return _UNITS.get(fold(unit[:40]), _UNITS.get(" ".join(words(unit[:40])), ""))
     return ""
+
+
+def _by_unit(answer: Mapping[Any, Any]) -> list[tuple[object, str]]:
+    """Values of an object that names them by their unit: `{"weeks": 6}`, `{"celsius": 39.5}`."""
+    units = ((item, unit_word(key)) for key, item in answer.items())
+    return [(item, unit) for item, unit in units if unit and item not in (None, "")]
 
 
 def unit_word(text: object) -> str:
@@ -568,22 +583,26 @@ def _time(answer: object, unit: str, today: date, month: float) -> Reading:
         return Reading(sum(int(n) * factors[u] for n, u in each if n), NO)
     total, less = _spelt(text, unit, factors)
     if total is not None:
-        return Reading(max(total - less, 0.0), NO)
+        return Reading(total * less, NO)
     return Reading(
         None, min(reply(answer), UNCLEAR) if reply(answer) in (OPEN, UNSURE) else UNCLEAR
     )
 
 
+#: What "less than" leaves of a time: under a month is under four weeks.
+_LESS_THAN = 0.9
+
+
 def _spelt(text: str, unit: str, factors: Mapping[str, float]) -> tuple[float | None, float]:
-    """Days of a time in words, and what to take off because it was "less than"."""
+    """Days of a time in words, and its share that counts: "less than a month" is none."""
     items: list[tuple[str, object]] = []
-    less = 0.0
+    less = 1.0
     vague: float | None = None
     for phrase, known in _phrases(_TOKENS.findall(text), _TIMES, _UNITS, _NUMBERS):
         if phrase[0].isdigit() or phrase[0] == ".":
             items.append(("number", float(phrase.replace(",", "."))))
         elif known == 0 and _TIMES[phrase] == "less":
-            less = 1.0
+            less = _LESS_THAN
         elif known == 0 and _TIMES[phrase] in ("long", "short"):
             longer = 3650.0 if _TIMES[phrase] == "long" else 2.0
             if phrase in _UNITS:
@@ -610,14 +629,14 @@ def _spelt(text: str, unit: str, factors: Mapping[str, float]) -> tuple[float | 
         elif name in ("month", "year", "day", "hour"):
             many = 1.0
         if many is None or name not in factors:
-            return None, 0.0
+            return None, 1.0
         sums[name] = max(sums.get(name, 0.0), many * factors[name])
     if sums:
         return sum(sums.values()), less
     numbers = [float(str(value)) for kind, value in items if kind == "number"]
     if numbers and unit in factors:
         return max(numbers) * factors[unit], less
-    return (None, 0.0) if numbers else (vague, less)
+    return (None, 1.0) if numbers else (vague, less)
 
 
 _MONTHS = {
@@ -696,6 +715,10 @@ def age(answer: object, unit: str, today: date) -> Reading:
     """Age in years. A bare number takes `unit`, else it is years; 1987 is a year of birth."""
     if isinstance(answer, dict):
         given, _ = parts(answer)
+        if given is None and (named := _by_unit(answer)):
+            each = [age(item, of, today).amount for item, of in named]
+            known_years = [years for years in each if years is not None]
+            return Reading(sum(known_years), NO) if known_years else Reading(None, UNCLEAR)
         read = [age(item, unit_of(answer) or unit, today) for item in given or ()]
         known = [each for each in read if each.amount is not None]
         return known[0] if known else (read[0] if read else Reading(None, OPEN))

@@ -6,6 +6,7 @@ a row: no code.
 
 **To be confirmed by a clinician before use in a clinic** (`STATUS`). The sources are for facilities or
 for specialists; what they ask of a health worker without a doctor in reach is our reading of them.
+They were read in public copies and summaries: whoever confirms a row opens its source.
 """
 
 from __future__ import annotations
@@ -85,15 +86,15 @@ ROWS: tuple[Row, ...] = (
     Row(
         ("young_infant", "blistering"),
         "neonatal herpes, scalded skin or bullous infection",
-        "AAP, Red Book, Herpes simplex: neonatal infection",
-        "https://publications.aap.org/redbook",
+        "HSE (Ireland), Neonatal herpes, what to do: emergency department",
+        "https://www2.hse.ie/conditions/neonatal-herpes",
     ),
     Row(("young_infant", "skin_detachment"), "scalded skin", _YOUNG, _YOUNG_URL),
     Row(
         ("eye_involvement", "fever", "spreading_infection"),
         "orbital cellulitis",
-        "MSF, Clinical guidelines, chapter 5, periorbital and orbital cellulitis: hospitalise",
-        "https://medicalguidelines.msf.org/en/viewport/CG/english/periorbital-and-orbital-cellulitis-18482385.html",
+        "Children's Health Queensland, CHQ-GDL-00723, Peri-orbital and orbital cellulitis: emergency management, 2020; review with loss of vision and death",
+        "https://pmc.ncbi.nlm.nih.gov/articles/PMC5905312",
     ),
 )
 

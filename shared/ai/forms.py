@@ -31,7 +31,7 @@ REPLIES: Table = {
         "es": "sí, si, verdadero, afirmativo",
         "ar": "نعم, أجل, ايوه, أيوا, بلى, صحيح, naam, aiwa, na3am",
         "xx": "1, x, xx, +, ++, +++, ✓, ✔, ☑, ✅, 👍, 是, yego, yee, eego, ہاں, جی, جی ہاں, হ্যাঁ, হা, አዎ, awo, "
-        "छ, ho, ya, iya, oo, evet, da, да, có",
+        "छ, ho, ya, iya, oo, evet, ja, da, да, có",
     },
     # Yes by itself; with "not" before it, no ("not seen", "none present").
     "there": {
@@ -50,7 +50,7 @@ REPLIES: Table = {
         "fr": "non, aucun, aucune, pas, pas de, jamais, néant, rien, sans, faux, nie, sans objet, ne, n, "
         "n'a pas, il n'y a pas, pas du tout, nul, nulle",
         "sw": "hapana, la, hakuna, hana, sio, siyo, bila, haipo, hayapo, hamna, kamwe, si kweli",
-        "hi": "नहीं, नही, ना, न, कोई नहीं, नहीं है, बिना, गलत, कभी नहीं, जी नहीं, nahi, nahin, nai, na, koi nahi, "
+        "hi": "नहीं, नही, ना, न, कोई नहीं, नहीं है, बिना, गलत, कभी नहीं, जी नहीं, नहीं जी, nahi ji, nahi, nahin, nai, na, koi nahi, "
         "ji nahi",
         "pt": "não, nenhum, nenhuma, nada, nunca, sem, falso, nega, não há, não tem, nem",
         "es": "no, ningún, ninguno, ninguna, nada, nunca, sin, falso, niega, no hay, no tiene, ni",
@@ -232,7 +232,7 @@ SIGNS: Table = {
     },
     "purpura": {
         "en": "purpura, purpuric, petechiae, petechia, petechial, non blanching, nonblanching, "
-        "non blanching rash, non blanchable, does not blanch, doesn't blanch, not blanching, glass test, "
+        "non blanching rash, non blanchable, does not blanch, doesn't blanch, not blanching, glass test, glass test positive, positive glass test, "
         "purple spots, ecchymosis, rash does not fade",
         "fr": "purpura, purpurique, pétéchies, ne s'efface pas, taches violettes, ecchymose, ecchymoses",
         "sw": "madoa ya damu, vidoa vya damu, madoa ya zambarau",
@@ -316,7 +316,7 @@ SIGNS: Table = {
         "ar": "تورم اللسان, تورم الحلق, صرير, بحة الصوت",
     },
     "breathing_difficulty": {
-        "en": "breathing difficulty, difficulty breathing, difficult breathing, difficulty in breathing, "
+        "en": "breathing difficulty, breathing problem, breathing problems, breathing trouble, problem breathing, difficulty breathing, difficult breathing, difficulty in breathing, "
         "trouble breathing, breathlessness, breathless, shortness of breath, short of breath, sob, dyspnoea, "
         "dyspnea, respiratory distress, cannot breathe, can't breathe, fast breathing, rapid breathing, "
         "chest indrawing, laboured breathing, labored breathing, gasping, cyanosis, "
@@ -549,6 +549,42 @@ OTHERS: Table = {
         "pt": "recém nascido",
         "es": "recién nacido",
         "ar": "حديث الولادة, مولود جديد",
+    },
+}
+
+#: Questions that ask for the opposite of a red flag: no is the flag.
+OPPOSITES: Table = {
+    "purpura": {
+        "en": "blanch, blanches, blanching, blanchable, fades, rash blanches, rash fades",
+        "fr": "s'efface à la pression",
+        "pt": "desaparece à pressão",
+        "es": "desaparece a la presión",
+    },
+    "unable_to_drink": {
+        "en": "able to drink, able to feed, able to breastfeed, able to drink or breastfeed, can drink, "
+        "can breastfeed, feeding well, drinking well, breastfeeding well, eating and drinking",
+        "fr": "peut boire, capable de boire, tète bien, capable de boire ou de téter",
+        "sw": "anaweza kunywa, ananyonya vizuri, anaweza kunyonya",
+        "pt": "consegue beber, mama bem, capaz de beber",
+        "es": "puede beber, mama bien, capaz de beber",
+        "ar": "يستطيع الشرب, يرضع جيدا",
+    },
+    "altered_consciousness": {
+        "en": "conscious, alert, awake, fully conscious, fully alert, is alert, oriented",
+        "fr": "conscient, consciente, éveillé",
+        "sw": "ana fahamu",
+        "hi": "होश में",
+        "pt": "consciente, alerta",
+        "es": "consciente, alerta",
+        "ar": "واعي, واعية",
+    },
+    "breathing_difficulty": {
+        "en": "breathing normally, breathing normal, normal breathing, breathing well",
+        "fr": "respire normalement, respire bien",
+        "sw": "anapumua vizuri",
+        "pt": "respira bem",
+        "es": "respira bien",
+        "ar": "يتنفس بشكل طبيعي",
     },
 }
 
@@ -960,13 +996,16 @@ SPEEDS: Table = {
 }
 
 #: Words that change nothing in an answer either.
-FILLERS = "at all, so far, yet, known, evidence, problem, problems, anything, else, apparent, obvious, sir, madam"
+FILLERS = (
+    "at all, so far, yet, known, evidence, problem, problems, anything, else, apparent, obvious, sir, madam, doctor, "
+    "please, option, choice, code, growth, danger, signe, signes, señal, señales, sinal, sinais, dalili, alama"
+)
 #: Words of a key that change nothing of what it asks: `has_bleeding`, `q3_bleeding_now`, `is_there_fever`.
 KEY_FILLERS = (
     "a an the is are was were be been has have had having do does did any there present presence patient child "
     "client mother baby person currently current now today yn yesno bool flag answer value result status check "
     "q question item field q1 q2 s sx sign signs symptom symptoms danger exam examination finding findings "
-    "lesion lesions wound rash skin area observed noted seen reported visible in on of from at with for you "
+    "lesion lesions wound rash skin area mole naevus nevus spot mark patch lump list observed noted seen reported visible in on of from at with for you "
     "your he she it they their his her le la les de du des un une el los las del o os as da do das na ya wa "
     "group grp section obs observation new active ongoing who whose which select other"
 )

@@ -22,6 +22,7 @@ class Question(NamedTuple):
     name: str
     unit: str = ""  #: that the key names: `duration_weeks`
     denied: bool = False  #: `no_bleeding`: yes means no
+    opposite: bool = False  #: `able_to_drink`: no is the sign
     loose: bool = False  #: the key says more than we know: `bleeding_gums`
     tells: bool = False  #: an answer can make a rule speak by itself
     silent: bool = False  #: an answer of no adds nothing and is passed over
@@ -34,6 +35,8 @@ _FRAIL = frozenset(("pregnancy", "immunosuppressed", "infant", "young_infant"))
 _HEARD = frozenset(("age", "birth_date", "duration", "site", "colours"))
 
 _KEYS = index({**forms.QUESTIONS, **forms.SIGNS, **forms.OTHERS}, ("pain", "growth"))
+_OPPOSITES = index(forms.OPPOSITES)
+_LISTS = index({name: forms.QUESTIONS[name] for name in ("red_flags", "symptoms")}, ("red_flags",))
 _FILLERS = frozenset(words(forms.KEY_FILLERS))
 _OTHER = frozenset(words(forms.KEY_OTHER))
 _NO = frozenset(
@@ -79,12 +82,18 @@ def _named(tokens: list[str]) -> Question | None:
     whole = " ".join(tokens)
     if whole in _KEYS:
         return _question(_KEYS[whole])
+    if whole in _OPPOSITES:
+        return _opposite(_OPPOSITES[whole])
     kept = [word for word in tokens if word not in _FILLERS and not _NUMBER.fullmatch(word)]
     denied = bool(kept) and (kept[0] in _NO or kept[-1] in _NO)
     if denied:
         kept = kept[1:] if kept[0] in _NO else kept[:-1]
     if (name := _KEYS.get(" ".join(kept))) is not None:
+        if name == "colours" and "skin" in tokens:
+            return None  # the colour of a person's skin is not that of a mark
         return _question(name, denied=denied)
+    if not denied and (opposite := _OPPOSITES.get(" ".join(kept))) is not None:
+        return _opposite(opposite)
     units = [unit_word(word) for word in tokens]
     unit = next((each for each in reversed(units) if each), "")
     bare = [word for word, its in zip(tokens, units, strict=True) if not its and word in kept]
@@ -104,7 +113,20 @@ def _named(tokens: list[str]) -> Question | None:
         return _question(name)
     if denied or _OTHER.intersection(kept):
         return None
-    return next(_loosely(kept), None)
+    return next(_loosely(kept), None) or _list_of(tokens)
+
+
+def _list_of(tokens: list[str]) -> Question | None:
+    """A list under a longer name: `danger_sign_list`, `main_symptoms`."""
+    for size in (3, 2, 1):
+        for start in range(len(tokens) - size + 1):
+            if name := _LISTS.get(" ".join(tokens[start : start + size])):
+                return _question(name)
+    return None
+
+
+def _opposite(name: str) -> Question:
+    return Question(name, opposite=True, tells=True)
 
 
 def _loosely(kept: list[str]) -> Iterator[Question]:
@@ -118,7 +140,8 @@ def _loosely(kept: list[str]) -> Iterator[Question]:
 
 def _question(name: str, unit: str = "", denied: bool = False) -> Question:
     tells = name not in _ADDING and name not in _FRAIL
-    return Question(name, unit, denied, False, tells, not denied and name not in _HEARD)
+    silent = not denied and name not in _HEARD
+    return Question(name, unit, denied, tells=tells, silent=silent)
 
 
 class Answer(NamedTuple):
@@ -192,6 +215,8 @@ def gather(form: object) -> tuple[list[Answer], int]:
             to = asked(key)
             if to is None or given is None or (named and key in _ASKING):
                 continue
+            if (kind is dict or kind is list) and is_group(given):
+                continue
             if to.silent:
                 if given is False or (kind is str and given in _PLAIN_NO):
                     continue
@@ -211,6 +236,17 @@ def gather(form: object) -> tuple[list[Answer], int]:
             found.append(Answer(to, given, to.unit or _unit_beside(node, key, to.name)))
             telling = TELLING if to.tells else telling
     return found, telling
+
+
+def is_group(given: object) -> bool:
+    """Whether a value is a group of questions, or repeats of one, and no answer: its name asks nothing."""
+    if isinstance(given, list):
+        return bool(given) and all(isinstance(item, dict) and is_group(item) for item in given)
+    return (
+        isinstance(given, dict)
+        and answers.parts(given)[0] is None
+        and any((to := asked(key)) is not None and not to.loose for key in given)
+    )
 
 
 def _names_nothing(given: object) -> bool:
@@ -243,7 +279,10 @@ def _unit_beside(node: Mapping[Any, Any], key: str, name: str) -> str:
     """The unit that a form asks for in a question of its own: `age_unit` beside `age`."""
     if name not in _UNIT_OF:
         return ""
+    stem = key.removesuffix("_value").removesuffix("Value")
     for beside in (
+        f"{stem}_unit",
+        f"{stem}Unit",
         f"{key}_unit",
         f"{key}_units",
         f"{key}Unit",

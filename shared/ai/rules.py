@@ -278,6 +278,8 @@ class _Reader:
             if said >= YES and not _is_number(answer.given):
                 self._look.add(name)
             return
+        if answer.to.opposite:
+            said = YES if said == NO else OPEN if said >= YES else said
         if answer.to.denied:
             said = UNCLEAR if said in (NO, UNSURE) else OPEN if said >= YES else said
         if name == "fever" and said >= UNCLEAR and self._temperature(answer) and said == UNCLEAR:

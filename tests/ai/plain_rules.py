@@ -38,7 +38,8 @@ def answers(form: object) -> Iterator[Answer]:
     for key, given in form.items():
         question = asked(key)
         names = named is not None and key in questions._ASKING
-        if question is not None and given is not None and not names:
+        grouped = names or questions.is_group(given)
+        if question is not None and given is not None and not grouped:
             unit = question.unit or questions._unit_beside(form, key, question.name)
             yield Answer(question, given, unit)
         yield from answers(given)

@@ -247,6 +247,32 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
+        "shared/ai/emergency.py",
+        "ai/test_emergency",
+        "",
+        (
+            (
+                "all rows must hold",
+                "if any(map(seen.issuperset, _SETS)) else NONE",
+                "if all(map(seen.issuperset, _SETS)) else NONE",
+                "the_flags_of_a_row_are_an_emergency_and_fewer_are_not",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/analysis.py",
+        "ai/test_emergency",
+        "",
+        (
+            (
+                "the model's urgency stands against the table",
+                "if (urgency := urgency_of(flags).urgency) is not None:",
+                "if (urgency := None) is not None:",
+                "neither_model_nor_phone_makes_an_emergency_less",
+            ),
+        ),
+    ),
+    (
         "shared/ai/breaker.py",
         "ai/test_breaker",
         "",

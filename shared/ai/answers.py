@@ -37,6 +37,8 @@ _MEANS = {
 MOST_CHARS = 600
 #: Objects and lists in one another that an answer may have.
 _MOST_DEPTH = 8
+#: Entries of a list that are read; a longer one is not understood unless what is read says yes.
+_MOST_ITEMS = 300
 #: Words of the longest phrase of the tables.
 _LONGEST = 7
 
@@ -164,7 +166,8 @@ def reply(answer: object, own: str = "", depth: int = 0) -> int:
     if depth > _MOST_DEPTH or not isinstance(answer, list | dict):
         return UNCLEAR
     if isinstance(answer, list):
-        return max((reply(item, own, depth + 1) for item in answer), default=OPEN)
+        said = max((reply(item, own, depth + 1) for item in answer[:_MOST_ITEMS]), default=OPEN)
+        return max(said, UNCLEAR) if len(answer) > _MOST_ITEMS else said
     given, more = parts(answer)
     if given is not None:
         said = max((reply(item, own, depth + 1) for item in given), default=OPEN)
@@ -328,7 +331,7 @@ def texts(answer: object, depth: int = 0) -> list[str]:
     if depth > _MOST_DEPTH:
         return []
     if isinstance(answer, list):
-        return [text for item in answer for text in texts(item, depth + 1)]
+        return [text for item in answer[:_MOST_ITEMS] for text in texts(item, depth + 1)]
     if not isinstance(answer, dict):
         return []
     given, _ = parts(answer)
@@ -503,7 +506,7 @@ def _worst(
     if depth > _MOST_DEPTH:
         return Reading(None, UNCLEAR)
     if isinstance(answer, list):
-        return _worse([_worst(item, unit, read, depth + 1) for item in answer])
+        return _worse([_worst(item, unit, read, depth + 1) for item in answer[:_MOST_ITEMS]])
     if isinstance(answer, dict):
         given, _ = parts(answer)
         if given is None:
@@ -580,7 +583,7 @@ def _time(answer: object, unit: str, today: date, month: float) -> Reading:
         return Reading(float(short[1].replace(",", ".")) * factors[_SHORT_UNIT[short[2]]], NO)
     if len(text) > 1 and (iso := _ISO.fullmatch(text)) and any(iso.groups()):
         each = zip(iso.groups(), ("year", "month", "week", "day"), strict=True)
-        return Reading(sum(int(n) * factors[u] for n, u in each if n), NO)
+        return Reading(sum(float(n) * factors[u] for n, u in each if n), NO)
     total, less = _spelt(text, unit, factors)
     if total is not None:
         return Reading(total * less, NO)
@@ -745,12 +748,8 @@ def born(answer: object, today: date) -> Reading:
         answer = next(iter(given or ()), None)
     if answer in (None, ""):
         return Reading(None, OPEN)
-    if (
-        isinstance(answer, int | float)
-        and not isinstance(answer, bool)
-        and answer == int(answer or 0)
-    ):
-        answer = str(int(answer)) if 1800 < answer < 1e8 else None
+    if isinstance(answer, int | float) and not isinstance(answer, bool) and 1800 < answer < 1e8:
+        answer = str(int(answer))
     if not isinstance(answer, str):
         return Reading(None, UNCLEAR)
     text = fold(answer[:40])

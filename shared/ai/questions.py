@@ -183,17 +183,19 @@ _PLAIN_NO = frozenset(
 #: Temperatures that speak of nobody, °C, and a score of pain that does only with a site.
 _USUAL_C = (36.0, 37.9)
 _MILD_PAIN = 7
-#: How much of a form's answers can speak: nothing, mild pain alone, something.
-SILENT, MILD, TELLING = range(3)
+#: Keys of a form that are read. Bounds the time that a hostile one can take; real ones have hundreds.
+MOST_KEYS = 4000
+#: How much of a form's answers can speak: nothing, mild pain alone, something; or more than is read.
+SILENT, MILD, TELLING, TOO_MUCH = range(4)
 
 
 def gather(form: object) -> tuple[list[Answer], int]:
-    """Every answer of a form that a rule may look at, and SILENT, MILD or TELLING.
+    """Every answer of a form that a rule may look at, and SILENT, MILD, TELLING or TOO_MUCH.
 
     This runs for each record of a push: a plain no is passed over here.
     """
     found: list[Answer] = []
-    telling = SILENT
+    telling, keys = SILENT, 0
     waiting: list[Any] = [form]
     while waiting:
         node = waiting.pop()
@@ -202,6 +204,9 @@ def gather(form: object) -> tuple[list[Answer], int]:
             continue
         if type(node) is not dict:
             continue
+        keys += len(node)
+        if keys > MOST_KEYS:
+            return found, TOO_MUCH
         named = False
         if not _ASKING.isdisjoint(node) and (answer := _answered(node)) is not None:
             named = True

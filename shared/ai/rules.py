@@ -26,7 +26,7 @@ from shared.ai.analysis import RED_FLAGS
 from shared.ai.answers import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES, Reading
 from shared.ai.emergency import urgency_of as urgency_of
 from shared.ai.intake import age_reading, parsed
-from shared.ai.questions import MILD, TELLING, Answer, gather
+from shared.ai.questions import MILD, TELLING, TOO_MUCH, Answer, gather
 
 #: Raised with every change of the rules or of `forms.py`; stored beside their result.
 VERSION = "2"
@@ -222,7 +222,11 @@ def judge(triage_data: object, demographics: object, today: date) -> Verdict:
     found, telling = gather(form)
     if telling < (MILD if any(map(_hurting_place, found)) else TELLING):
         return NOTHING
-    return _judged(found, demographics, today)
+    verdict = _judged(found, demographics, today)
+    if telling == TOO_MUCH:
+        look = tuple(name for name in LOOKS if name in {*verdict.look, "triage_data"})
+        return verdict._replace(look=look)
+    return verdict
 
 
 def _hurting_place(answer: Answer) -> bool:

@@ -534,6 +534,42 @@ def test_no_group_hides_an_answer_whatever_stands_beside_it(
     assert set(flags(form, patient)) >= set(found)
 
 
+def test_a_form_without_end_is_read_as_far_as_bounds_go_and_asks_for_a_person() -> None:
+    endless = {f"question {number}": "no" for number in range(5_000)}
+    assert judge({"first": {"bleeding": True}, "rest": endless}, ADULT, TODAY).look == (
+        "triage_data",
+    )
+    for answer in (["no"] * 5_000, "no " * 5_000):
+        assert judge({"bleeding": answer}, ADULT, TODAY).look == ("bleeding",)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        float("inf"),
+        float("-inf"),
+        float("nan"),
+        10**400,
+        -(10**400),
+        "9" * 500,
+        "P" + "9" * 500 + "Y",
+    ],
+)
+def test_a_number_without_measure_breaks_nothing(odd: Any) -> None:
+    for key in (
+        "bleeding",
+        "temperature",
+        "pain",
+        "duration",
+        "size_mm",
+        "age",
+        "dob",
+        "danger_signs",
+    ):
+        for given_ in (odd, [odd], {"value": odd}, {"value": odd, "max": odd}):
+            judge({"ulcer": True, "pus": True, key: given_}, {key: given_}, TODAY)
+
+
 #: Age as demographics write it; each is under one year, and the last two under two months.
 INFANTS: list[dict[str, Any]] = [
     {"age": 0}, {"age": "6 months"}, {"age": {"value": 6, "unit": "months"}}, {"age_months": 6}, {"ageInMonths": "6"},

@@ -220,6 +220,18 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "an_answer_is_found_however_a_form_engine_wraps_it",
             ),
             (
+                "what is beyond the bounds of a form is passed over",
+                "return found, TOO_MUCH",
+                "return found, TELLING",
+                "a_form_without_end_is_read_as_far_as_bounds_go_and_asks_for_a_person",
+            ),
+            (
+                "no to a question that asks for the opposite counts as no",
+                "return Question(name, opposite=True, tells=True)",
+                "return Question(name, tells=True, silent=True)",
+                "what_is_written_in_the_field_makes_a_case_red",
+            ),
+            (
                 "a yes to a key that says more than we know is passed over",
                 "yield Question(str(name), loose=True, tells=True)",
                 "return",

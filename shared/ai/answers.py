@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from shared.ai import forms
@@ -124,6 +125,7 @@ for _lost in ("ve", "n"):
 _FILLERS = frozenset(words(forms.KEY_FILLERS)) | frozenset(
     word for phrase in forms.FILLERS.split(",") for word in words(phrase)
 )
+_ALONE = frozenset(words(forms.ALONE))
 SIGNS = index({**forms.SIGNS, **forms.OTHERS, "pain": forms.QUESTIONS["pain"]})
 _UNITS = index(forms.UNITS)
 _NUMBERS = index(forms.NUMBERS)
@@ -235,6 +237,8 @@ def _kinds(tokens: list[str], own: str) -> list[str]:
     """What each phrase of an answer is: a word of REPLIES, `own`, `sign`, `number`, `unit`, `word`."""
     kinds = []
     for phrase, known in _phrases(tokens, SIGNS, _REPLIES):
+        if phrase in _ALONE and len(tokens) > 1:
+            continue
         if known == 0 and (SIGNS[phrase] == own or phrase not in _REPLIES):
             kinds.append("own" if SIGNS[phrase] == own else "sign")
         elif phrase in _REPLIES:
@@ -246,6 +250,10 @@ def _kinds(tokens: list[str], own: str) -> list[str]:
         elif phrase not in _FILLERS:
             kinds.append("unit" if phrase in _UNITS else "word")
     return kinds
+
+
+#: How a sign is denied after it was named: "bleeding: none", "bleeding has stopped".
+_ENDS = (["no"], ["over"], ["no", "there"], ["there", "over"])
 
 
 def _judged(kinds: list[str]) -> int:
@@ -261,14 +269,12 @@ def _judged(kinds: list[str]) -> int:
     if first in ("no", "over"):
         understood = {"no", "own", "sign", "open", "unit", "zero"}
         understood |= {"over"} if first == "over" else {"there"}
-        return NO if understood.issuperset(rest) else UNCLEAR
+        # "no fever, bleeding": the no is about something else
+        other = any(kind == "own" and before == "sign" for before, kind in pairwise(kinds))
+        return NO if understood.issuperset(rest) and not other else UNCLEAR
     for at, kind in enumerate(kinds):
         if kind == "own":
-            denied = kinds[max(at - 1, 0) : at] == ["no"] or kinds[at + 1 :] in (
-                ["no"],
-                ["over"],
-                ["no", "there"],
-            )
+            denied = kinds[max(at - 1, 0) : at] == ["no"] or kinds[at + 1 :] in _ENDS
             if not denied:
                 return yes
         elif kind in ("yes", "some", "much") and kinds[at - 1] != "no":
@@ -307,11 +313,15 @@ def listed(text: str) -> Listed:
             means = _REPLIES.get(phrase)
             if known == 0:
                 after = [_REPLIES.get(each) for each, _ in found[at + 1 : at + 3]]
-                over = after in (["no"], ["over"], ["no", "there"])
+                over = after in _ENDS
                 if not denied and not over:
                     signs.add(SIGNS[phrase])
                 joined = denied
                 denied = False
+            elif phrase in _ALONE and len(found) > 1:
+                # "ni fièvre ni saignement"; once it is an "is" of Swahili
+                denied = denied or (phrase == "ni" and found.count((phrase, known)) > 1)
+                denied = denied or (joined and phrase in _OR)
             elif means == "no":
                 denied = True
             elif phrase in _OR:
@@ -322,6 +332,12 @@ def listed(text: str) -> Listed:
                 unknown = unknown or not phrase.isdigit() or phrase.strip("0") != ""
                 denied = False
     return Listed(frozenset(signs), unknown or len(text) > MOST_CHARS, bare)
+
+
+def are_codes(text: str) -> bool:
+    """Whether a text is nothing but numbers of choices; 0 is none."""
+    numbers = words(text[:MOST_CHARS])
+    return all(map(str.isdigit, numbers)) and any(number.strip("0") for number in numbers)
 
 
 def texts(answer: object, depth: int = 0) -> list[str]:

@@ -46,7 +46,7 @@ REPLIES: Table = {
     },
     "no": {
         "en": "no, n, nope, nah, none, not, nil, nothing, never, without, false, f, denies, denied, nor, "
-        "neither, off, unchecked, unselected, no longer, not any more, not applicable, na, n a, zero",
+        "neither, off, unchecked, unselected, no more, no longer, not any more, not applicable, na, n a, zero",
         "fr": "non, aucun, aucune, pas, pas de, jamais, néant, rien, sans, faux, nie, sans objet, ne, n, "
         "n'a pas, il n'y a pas, pas du tout, nul, nulle",
         "sw": "hapana, la, hakuna, hana, sio, siyo, bila, haipo, hayapo, hamna, kamwe, si kweli",
@@ -994,6 +994,10 @@ SPEEDS: Table = {
         "ar": "بطيء, بطيئة, ببطء",
     },
 }
+
+#: Words that say yes or no only when they are the whole answer: in a sentence they are articles or "and"
+#: of another language ("homa na damu" is fever and blood, "la hemorragia" the bleeding).
+ALONE = "n, na, la, f, off, ne, ni, nai, t, a, o, e, y, si"
 
 #: Words that change nothing in an answer either.
 FILLERS = (

@@ -257,7 +257,9 @@ def is_group(given: object) -> bool:
 def _names_nothing(given: object) -> bool:
     """Whether a list of symptoms holds no sign."""
     items = given if type(given) is list else (given,)
-    return all(type(item) is str and not listed(item).signs for item in items)
+    return all(
+        type(item) is str and not listed(item).signs and not item[:1].isdigit() for item in items
+    )
 
 
 def _answered(node: Mapping[Any, Any]) -> Answer | None:

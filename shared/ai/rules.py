@@ -358,6 +358,8 @@ class _Reader:
         named: set[str] = set()
         unknown = False
         for text in answers.texts(answer.given):
+            if answers.are_codes(text):  # "1 4": choices by number, which only their form knows
+                self._look.add(answer.to.name)
             read = answers.listed(text)
             named |= read.signs
             unknown = unknown or read.unknown or read.bare_yes

@@ -71,6 +71,35 @@ def test_yes_and_no_are_read_in_every_form(answer: Any, says: int) -> None:
     assert NAMES[answers.reply(answer, "bleeding")] == NAMES[says]
 
 
+#: One language's no is another's article or "and": what says no by itself and not in a sentence.
+ARTICLES = {
+    YES: [
+        "na damu",
+        "la hemorragia",
+        "la plaie saigne",
+        "ni damu",
+        "o sangramento",
+        "homa na damu",
+    ],
+    NO: ["na", "la", "n", "f", "la hapana", "no more bleeding", "bleeding has stopped"],
+    UNCLEAR: [
+        "non stop",
+        "sans arrêt",
+        "sin parar",
+        "not controlled",
+        "never stops",
+        "no improvement",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"), [(answer, says) for says, given_ in ARTICLES.items() for answer in given_]
+)
+def test_a_no_of_one_language_is_none_in_a_sentence_of_another(answer: str, says: int) -> None:
+    assert NAMES[answers.reply(answer, "bleeding")] == NAMES[says]
+
+
 def test_every_word_of_the_table_says_what_its_row_says() -> None:
     means = {"yes": YES, "there": YES, "some": YES, "much": MUCH, "no": NO, "over": NO}
     means |= {"unsure": UNSURE, "open": OPEN}
@@ -279,7 +308,10 @@ LISTS: list[tuple[str, set[str]]] = [
     ("febre/sangramento", {"fever", "bleeding"}), ("no_fever bleeding", {"bleeding"}), ("no fever but bleeding", {"bleeding"}),
     ("fever, no bleeding", {"fever"}), ("fever no bleeding", {"fever"}), ("itch rash", set()), ("none", set()), ("no fever", set()),
     ("fever: no", set()), ("no fever or bleeding", set()), ("neither fever nor bleeding", set()), ("ni fièvre ni saignement", set()),
-    ("no signs of fever", set()), ("बुखार नहीं", set()), ("hakuna homa", set()), ("sin fiebre", set()), ("", set()),
+    ("no signs of fever", set()),
+    ("homa na damu", {"fever", "bleeding"}),
+    ("ni homa", {"fever"}),
+    ("no fever ni bleeding", set()), ("बुखार नहीं", set()), ("hakuna homa", set()), ("sin fiebre", set()), ("", set()),
 ]  # fmt: skip
 
 

@@ -202,8 +202,8 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "the quick look does not look at lists of symptoms",
-                "return all(type(item) is str and not listed(item).signs for item in items)",
-                "return True",
+                "type(item) is str and not listed(item).signs and not item[:1].isdigit()",
+                "type(item) is str",
                 "an_answer_that_a_rule_knows_makes_the_case_red "
                 "whole_forms_are_judged_as_by_reading_everything",
             ),
@@ -252,8 +252,8 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "of several answers the last one counts",
-                "return max((reply(item, own, depth + 1) for item in answer), default=OPEN)",
-                "return next((reply(item, own, depth + 1) for item in answer[::-1]), OPEN)",
+                "said = max((reply(item, own, depth + 1) for item in answer[:_MOST_ITEMS]), default=OPEN)",
+                "said = next((reply(item, own, depth + 1) for item in answer[::-1]), OPEN)",
                 "of_several_answers_the_worst_counts",
             ),
         ),

@@ -88,6 +88,7 @@ ARTICLES = {
         "sin parar",
         "not controlled",
         "never stops",
+        "no fever, bleeding",
         "no improvement",
     ],
 }

@@ -55,6 +55,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m shared.openapi > infra/openapi.json
 	$(RUN) -m shared.schema_js > infra/schema.js
 	$(RUN) -m shared.ai.analysis > docs/ai-analysis.schema.json
+	$(RUN) -m infra.ci.words --write
 
 $(VENV)/.runtime: requirements.txt
 	$(PYTHON) -m venv $(VENV)

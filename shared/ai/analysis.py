@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.ai.emergency import urgency_of
 from shared.ai.schema import problems
 from shared.errors import ModelRefused
 
@@ -61,7 +62,11 @@ RED_FLAGS = _vocabulary(
     "bleeding rapid_growth fever mucosal_involvement eye_involvement purpura necrosis "
     "blistering skin_detachment severe_pain spreading_infection facial_swelling "
     "breathing_difficulty non_healing_ulcer suspicious_pigmented_lesion immunosuppressed "
-    "infant pregnancy other"
+    "infant pregnancy "
+    # signs of which some are an emergency by themselves (`shared.ai.emergency`)
+    "airway_swelling shock altered_consciousness convulsions unable_to_drink heavy_bleeding "
+    "neck_stiffness crepitus low_temperature young_infant "
+    "other"
 )
 IMAGE_VERDICTS = ("good", "usable", "unusable", "unclear")
 IMAGE_ISSUES = ("blur", "dark", "glare", "far", "framing", "low_res", "hair")
@@ -552,7 +557,7 @@ def finish(
         }
         for opinion in draft.differential
     ]
-    document["red_flags"] = _known_flags(rules_flags, draft.red_flags)
+    _flag(document, rules_flags, draft.red_flags)
     document["missing_information"] = list(draft.missing_information)
     document["suggested_next_steps"] = _steps(
         document["urgency"], draft.status, draft.suggested_next_steps
@@ -591,7 +596,7 @@ def unavailable(
         (),
         second_look,
     )
-    document["red_flags"] = _known_flags(rules_flags)
+    _flag(document, rules_flags)
     document["reason"] = reason if re.fullmatch(r"[a-z0-9_]{1,64}", reason) else "unspecified"
     document["suggested_next_steps"] = _steps(document["urgency"], status, ())
     return _checked(document)
@@ -602,8 +607,12 @@ def visible_to_chw(analysis: Mapping[str, Any]) -> dict[str, Any]:
     return {name: analysis[name] for name in VISIBLE_TO_CHW if name in analysis}
 
 
-def _known_flags(*lists: Sequence[str]) -> list[str]:
-    return [flag for flag in _union(lists) if flag in RED_FLAGS]
+def _flag(document: dict[str, Any], *lists: Sequence[str]) -> None:
+    """Write the red flags down, and the urgency that they alone mean: nobody makes it less."""
+    flags = [flag for flag in _union(lists) if flag in RED_FLAGS]
+    document["red_flags"] = flags
+    if (urgency := urgency_of(flags).urgency) is not None:
+        document |= {"urgency": urgency, "triage_final": _TRIAGE_OF_URGENCY[urgency]}
 
 
 def _implied_urgency(draft: Draft) -> str:

@@ -33,6 +33,8 @@ from shared.ai.analysis import (
     clean,
     triage_colour,
 )
+from shared.ai.answers import OPEN, Reading, age, born
+from shared.ai.questions import gather
 
 
 def _words(text: str) -> frozenset[str]:
@@ -49,8 +51,8 @@ _BANDS = (
     (2, "2-5"),
     (0, "0-1"),
 )
-#: Years; older is taken for a slip of the keyboard.
-_OLDEST = 130
+#: Units of an age, the one to trust first.
+_AGES = ("", "year", "month", "week", "day")
 
 _SEXES = {
     **dict.fromkeys(("m", "male", "man", "boy"), "male"),
@@ -117,22 +119,29 @@ def age_band(demographics: object, today: date) -> str | None:
 
 
 def age_years(demographics: object, today: date) -> float | None:
-    """Years; None when not known or absurd.
+    """Years; None when not known or absurd. Completed years from a day of birth, but parts of the first."""
+    return age_reading(demographics, today).amount
 
-    From `age` or `age_years`, `age_months`, or `birth_date`/`date_of_birth` (`YYYY-MM-DD`, or a
-    year alone); keys in camelCase too.
+
+def age_reading(demographics: object, today: date) -> Reading:
+    """The age as the patient's record says it: years, or why there are none.
+
+    From an age in years, months, weeks or days, in words or with its unit in a question of its own,
+    else from a day or a year of birth; keys as `shared.ai.questions` knows them. Of several the first
+    that can be read counts, ages in years first.
     """
-    known = _snake_keys(demographics)
-    years = _first(number(known.get(name)) for name in ("age", "age_years"))
-    if years is None:
-        months = number(known.get("age_months"))
-        years = None if months is None else months / 12
-    if years is None:
-        years = _first(
-            _years_since(known.get(name), today)
-            for name in ("birth_date", "birthdate", "date_of_birth", "dob")
-        )
-    return None if years is None or not 0 <= years <= _OLDEST else years
+    found, _ = gather(parsed(demographics))
+    ages = [answer for answer in found if answer.to.name == "age"]
+    ages.sort(key=lambda answer: _AGES.index(answer.unit) if answer.unit in _AGES else 0)
+    read = [
+        age(answer.given, answer.unit, today)
+        for answer in ages
+        if not isinstance(answer.given, list)
+    ]
+    read += [born(answer.given, today) for answer in found if answer.to.name == "birth_date"]
+    known = next((each for each in read if each.amount is not None and each.amount > 0), None)
+    known = known or next((each for each in read if each.amount is not None), None)
+    return known or max(read, key=lambda each: each.says, default=Reading(None, OPEN))
 
 
 def sex(demographics: object) -> str | None:
@@ -232,65 +241,33 @@ def _snake_keys(value: object) -> dict[str, Any]:
     return {snake(key): item for key, item in found.items()} if isinstance(found, dict) else {}
 
 
-def _first(values: Iterator[float | None]) -> float | None:
-    return next((value for value in values if value is not None), None)
+def entries(value: object) -> list[tuple[str, Any]]:
+    """Key and value of everything that may be an answer, containers opened.
 
-
-def number(value: object) -> float | None:
-    """A number, or one written as text; None for anything else."""
-    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,4}(\.[0-9]{1,4})?\s*", value):
-        return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6:
-        return float(value)  # NaN fails the comparison
-    return None
-
-
-def _years_since(value: object, today: date) -> float | None:
-    """Completed years since a birth date as text; None when it is none or lies ahead."""
-    if not isinstance(value, str):
-        return None
-    text = value.strip()
-    if re.fullmatch(r"[0-9]{4}", text):
-        years = today.year - int(text)
-    else:
-        try:
-            born = date.fromisoformat(text[:10])
-        except ValueError:
-            return None
-        years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-    return float(years) if years >= 0 else None
-
-
-def entries(value: object, only: frozenset[str] | None = None) -> list[tuple[str, Any]]:
-    """Key and value of everything that may be an answer, containers opened; or `only` of these keys.
-
-    In the order of the keys, so that equal cases give equal questions whatever order a phone wrote;
-    with `only` in no order: that is asked for each record of a push.
+    In the order of the keys, so that equal cases give equal questions whatever order a phone wrote.
     """
     found: list[tuple[str, Any]] = []
-    _gather(value, 0, only, found)
+    _gather(value, 0, found)
     return found
 
 
-def _gather(
-    value: object, depth: int, only: frozenset[str] | None, found: list[tuple[str, Any]]
-) -> None:
+def _gather(value: object, depth: int, found: list[tuple[str, Any]]) -> None:
     if depth > _MAX_DEPTH:
         return
     if isinstance(value, dict):
-        for key in sorted(value, key=str) if only is None else value:
+        for key in sorted(value, key=str):
             item, name = value[key], snake(key)
             if name in _CONTAINERS and _holds_entries(item):
-                _gather(item, depth + 1, only, found)
-            elif only is None or name in only:
+                _gather(item, depth + 1, found)
+            else:
                 found.append((name, item))
     elif isinstance(value, list):
         for item in value[: 4 * _MAX_ANSWERS]:
             if isinstance(item, dict):
                 question, answer = _asked(item), _answered(item)
                 if question is None or answer is None:
-                    _gather(item, depth + 1, only, found)
-                elif only is None or snake(question) in only:
+                    _gather(item, depth + 1, found)
+                else:
                     found.append((snake(question), answer))
 
 

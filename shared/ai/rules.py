@@ -2,113 +2,107 @@
 
 A closed list, read from the answers of the triage, the patient's age, the site and the duration.
 Rules run in the commit that stores a case, before any model, and again with each analysis. They
-only ever raise: `triage_final` is the worst of device, rules and model, and a rule that cannot read
-an answer says nothing. Every rule reports one word of `analysis.RED_FLAGS`.
+only ever raise: `triage_final` is the worst of device, rules and model. Every rule reports one word
+of `analysis.RED_FLAGS`.
 
-Conservative on purpose: a red flag that is answered with yes makes the case red. What a rule misses
-(free text, other languages than the app's keys) is left to device, model and doctor.
+Conservative on purpose: a red flag that is answered with yes makes the case red. Answers are read in
+every form that `answers.py` knows; **one that could change the verdict and is not understood is named
+in `look`** and asks for a person: it never counts as "no". Words and languages are data (`forms.py`),
+and so is what makes a case an emergency (`emergency.py`).
+
+Limit: notes and other free text outside a question about a red flag are not read.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
-from itertools import pairwise
 from typing import Any, NamedTuple
 
+from shared.ai import answers, forms
 from shared.ai.analysis import RED_FLAGS
-from shared.ai.intake import age_years, entries, number, parsed, snake
+from shared.ai.answers import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES, Reading
+from shared.ai.emergency import urgency_of as urgency_of
+from shared.ai.intake import age_reading, parsed
+from shared.ai.questions import MILD, TELLING, TOO_MUCH, Answer, gather
 
-#: Raised with every change of the rules; stored beside their result.
-VERSION = "1"
+#: Raised with every change of the rules or of `forms.py`; stored beside their result.
+VERSION = "2"
 
 #: Body temperature that counts as fever, °C.
 FEVER_C = 38.0
+#: Under this a young infant is too cold, °C (WHO, IMCI: sick young infant, 2019).
+COLD_C = 35.5
 #: Severe on a scale of pain from 0 to 10.
 SEVERE_PAIN = 8
 #: An ulcer as old as this does not heal by itself, days.
 NON_HEALING_DAYS = 28
-#: Signs of ABCDE that make a mark suspicious.
+#: Signs of ABCDE that make a mark suspicious, and the diameter that is one, mm.
 SUSPICIOUS_SIGNS = 3
+SUSPICIOUS_MM = 6
 #: Below this age fever, blisters, pus and spreading are red by themselves, years.
 INFANT_YEARS = 1.0
+#: Up to 59 days: what IMCI calls a young infant, years.
+YOUNG_INFANT_YEARS = 60 / 366
 
-_YES = frozenset(
-    ("true", "yes", "y", "1", "present", "severe", "rapid", "fast", "high", "positive")
-)
-_DAYS = {"day": 1, "days": 1, "d": 1, "week": 7, "weeks": 7, "w": 7, "month": 30, "months": 30}
-_DAYS |= {"m": 30, "year": 365, "years": 365, "y": 365}
-
-#: Other keys that mean a red flag when they are answered with yes.
-_SYNONYMS = {
-    "bleeds": "bleeding",
-    "purpuric": "purpura",
-    "mucosa": "mucosal_involvement",
-    "mouth_involved": "mucosal_involvement",
-    "genital_involved": "mucosal_involvement",
-    "eye_involved": "eye_involvement",
-    "blister": "blistering",
-    "blisters": "blistering",
-    "swelling_of_face": "facial_swelling",
-    "difficulty_breathing": "breathing_difficulty",
-    "necrotic": "necrosis",
-}
 #: Flags that speak of the patient: no emergency without a sign of infection or blisters.
-_FRAIL = ("infant", "pregnancy", "immunosuppressed")
-_FRAIL_KEYS = {
-    "pregnant": "pregnancy",
-    "hiv_positive": "immunosuppressed",
-    "immune_deficiency": "immunosuppressed",
-}
-_INFECTION = frozenset({"fever", "blistering", "spreading_infection"})
-_INFECTION_KEYS = frozenset({"pus", "spreading", "spread", "discharge", "chills"})
-_EYE = ("eye", "eyelid", "periorbital", "orbit")
-_MUCOSA = ("mouth", "lip", "lips", "tongue", "genital", "genitals", "vulva", "penis", "oral")
-_HURT = frozenset({"pain", "painful", "swelling", "blistering", "ulcer", "ulcerated", "erosion"})
-_DARK = ("black", "brown", "blue")
-_SITES = frozenset({"site", "sites", "body_site", "body_sites", "lesion_site", "anatomical_site"})
-_SITES |= {"body_part", "body_parts", "body_location", "lesion_location"}
-_LISTS = frozenset({"symptoms", "symptom", "red_flags", "signs"})
-_COLOURS = frozenset({"colour", "color", "colours", "colors"})
-_ABCDE = {
-    "asymmetry": "asymmetry",
-    "border_irregular": "border",
-    "irregular_border": "border",
-    "colour_change": "colour",
-    "color_change": "colour",
-    "evolution": "evolution",
-    "change_over_time": "evolution",
-    "growing": "evolution",
-    "changing": "evolution",
-}
+_FRAIL = ("infant", "young_infant", "pregnancy", "immunosuppressed")
+_INFECTION = frozenset(
+    ("fever", "blistering", "spreading_infection", "pus", "spreading", "discharge", "chills")
+)
+_HURT = frozenset(("pain", "painful", "swelling", "blistering", "ulcer", "erosion"))
+_ABCDE = frozenset(("asymmetry", "border", "colour", "evolution"))
+#: Flags that another one means as well.
+_MEANS = {"heavy_bleeding": "bleeding"}
 
+#: What `look` may name: the question, in our words; never the phone's key, never an answer.
+LOOKS = tuple(
+    name
+    for name in dict.fromkeys((*RED_FLAGS, *forms.OTHERS, *forms.QUESTIONS, "triage_data"))
+    if name != "other"
+)
 
 #: JSON Schema of what is stored beside a case.
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "version": {"type": "string"},
-        "triage": {"const": "red"},
-        "flags": {"type": "array", "items": {"enum": list(RED_FLAGS)}, "minItems": 1},
+        "triage": {"enum": ["red", None]},
+        "flags": {"type": "array", "items": {"enum": list(RED_FLAGS)}},
+        # not a closed list for apps: words are added as forms are
+        "look": {
+            "type": "array",
+            "items": {"type": "string", "pattern": "^[a-z_]+$", "maxLength": 64},
+            "minItems": 1,
+        },
     },
     "required": ["version", "triage", "flags"],
     "additionalProperties": False,
+    # Red has its flags; what is not red stands here only because a person must look.
+    "if": {"properties": {"triage": {"const": "red"}}},
+    "then": {"properties": {"flags": {"minItems": 1}}},
+    "else": {"properties": {"flags": {"maxItems": 0}}, "required": ["look"]},
 }
 
 
 class Verdict(NamedTuple):
-    """What the rules say: `triage` is "red" or None (no rule spoke), `flags` are why."""
+    """What the rules say: `triage` is "red" or None (no rule spoke), `flags` are why.
+
+    `look` are the questions whose answers were not understood and could have made a rule speak.
+    """
 
     triage: str | None
     flags: tuple[str, ...]
+    look: tuple[str, ...] = ()
 
     def stored(self) -> dict[str, Any] | None:
-        """As it stands beside the case; None when no rule spoke."""
-        if self.triage is None:
+        """As it stands beside the case; None when no rule spoke and everything was understood."""
+        if self.triage is None and not self.look:
             return None
-        return {"version": VERSION, "triage": self.triage, "flags": list(self.flags)}
+        said = {"version": VERSION, "triage": self.triage, "flags": list(self.flags)}
+        return {**said, "look": list(self.look)} if self.look else said
 
 
 NOTHING = Verdict(None, ())
@@ -118,224 +112,376 @@ NOTHING = Verdict(None, ())
 class _Seen:
     """The answers as the rules see them."""
 
-    yes: frozenset[str]  #: keys that are answered with yes, and words of symptom lists
-    sites: frozenset[str]
-    colours: frozenset[str]
-    numbers: Mapping[str, float]
-    days: float | None
-    age: Callable[[], float | None]
+    yes: frozenset[str]  #: signs that are answered with yes, and those that a list names
+    places: frozenset[str] = frozenset()  #: `eye`, `mucosa`; `dark` of the colours
+    degrees: tuple[float, ...] = ()  #: every temperature, °C
+    pain: float = 0.0
+    days: float | None = None
+    millimetres: float = 0.0
+    age: Callable[[], float | None] = field(default=lambda: None)  #: years
+
+    @property
+    def feverish(self) -> bool:
+        return "fever" in self.yes or any(each >= FEVER_C for each in self.degrees)
 
     @property
     def infected(self) -> bool:
-        return bool(self.yes & (_INFECTION | _INFECTION_KEYS))
+        return not _INFECTION.isdisjoint(self.yes) or self.feverish or self.cold
 
-
-def _fever(seen: _Seen) -> bool:
-    degrees = max(
-        (seen.numbers.get(name, 0.0) for name in ("temperature", "temperature_c", "fever")),
-        default=0.0,
-    )
-    return "fever" in seen.yes or FEVER_C <= degrees <= 45
-
-
-def _pain(seen: _Seen) -> bool:
-    worst = max(seen.numbers.get(name, 0.0) for name in ("pain_score", "pain", "pain_severity"))
-    return "severe_pain" in seen.yes or worst >= SEVERE_PAIN
-
-
-def _growth(seen: _Seen) -> bool:
-    return "rapid_growth" in seen.yes
-
-
-def _eye(seen: _Seen) -> bool:
-    return "eye_involvement" in seen.yes or bool(seen.sites & set(_EYE) and seen.yes & _HURT)
-
-
-def _mucosa(seen: _Seen) -> bool:
-    return "mucosal_involvement" in seen.yes or bool(
-        seen.sites & set(_MUCOSA) and seen.yes & (_HURT | {"bleeding"})
-    )
-
-
-def _ulcer(seen: _Seen) -> bool:
-    ulcer = bool(seen.yes & {"ulcer", "ulcerated", "ulceration"})
-    return "non_healing_ulcer" in seen.yes or (
-        ulcer and seen.days is not None and seen.days >= NON_HEALING_DAYS
-    )
-
-
-def _pigment(seen: _Seen) -> bool:
-    if "suspicious_pigmented_lesion" in seen.yes:
-        return True
-    signs = {_ABCDE[name] for name in seen.yes & _ABCDE.keys()}
-    if max(seen.numbers.get(name, 0.0) for name in ("diameter_mm", "size_mm")) > 6:
-        signs.add("diameter")
-    dark = bool(seen.colours & set(_DARK))
-    return len(signs) >= SUSPICIOUS_SIGNS or (dark and "evolution" in signs)
-
-
-def _frail(name: str) -> Callable[[_Seen], bool]:
-    def rule(seen: _Seen) -> bool:
-        if not (seen.infected or _fever(seen)):
-            return False
-        if name in seen.yes:
-            return True
-        age = seen.age() if name == "infant" else None
-        return age is not None and age < INFANT_YEARS
-
-    return rule
+    @property
+    def cold(self) -> bool:
+        return "low_temperature" in self.yes or any(each < COLD_C for each in self.degrees)
 
 
 def _said(flag: str) -> Callable[[_Seen], bool]:
     return lambda seen: flag in seen.yes
 
 
+def _cold(seen: _Seen) -> bool:
+    return "low_temperature" in seen.yes or (seen.cold and _younger(seen, YOUNG_INFANT_YEARS))
+
+
+def _pain(seen: _Seen) -> bool:
+    return "severe_pain" in seen.yes or seen.pain >= SEVERE_PAIN
+
+
+def _eye(seen: _Seen) -> bool:
+    hurts = "eye" in seen.places and not _HURT.isdisjoint(seen.yes)
+    return "eye_involvement" in seen.yes or hurts
+
+
+def _mucosa(seen: _Seen) -> bool:
+    hurts = "mucosa" in seen.places and not (_HURT | {"bleeding"}).isdisjoint(seen.yes)
+    return "mucosal_involvement" in seen.yes or hurts
+
+
+def _ulcer(seen: _Seen) -> bool:
+    old = seen.days is not None and seen.days >= NON_HEALING_DAYS
+    return "non_healing_ulcer" in seen.yes or ("ulcer" in seen.yes and old)
+
+
+def _pigment(seen: _Seen) -> bool:
+    if "suspicious_pigmented_lesion" in seen.yes:
+        return True
+    signs = len(seen.yes & _ABCDE) + (seen.millimetres > SUSPICIOUS_MM)
+    return signs >= SUSPICIOUS_SIGNS or ("dark" in seen.places and "evolution" in seen.yes)
+
+
+def _younger(seen: _Seen, years: float) -> bool:
+    age = seen.age()
+    return age is not None and age < years
+
+
+def _infant(seen: _Seen) -> bool:
+    return _infected_or_hot(seen) and ("infant" in seen.yes or _younger(seen, INFANT_YEARS))
+
+
+def _young_infant(seen: _Seen) -> bool:
+    if not seen.infected:
+        return False
+    return "young_infant" in seen.yes or _younger(seen, YOUNG_INFANT_YEARS)
+
+
+def _infected_or_hot(seen: _Seen) -> bool:
+    return not _INFECTION.isdisjoint(seen.yes) or seen.feverish
+
+
+def _frail(flag: str) -> Callable[[_Seen], bool]:
+    return lambda seen: flag in seen.yes and _infected_or_hot(seen)
+
+
 #: The closed list: one rule a red flag. `other` names none, so it has none.
 RULES: Mapping[str, Callable[[_Seen], bool]] = {
     **{flag: _said(flag) for flag in RED_FLAGS if flag != "other"},
-    "fever": _fever,
+    "fever": lambda seen: seen.feverish,
+    "low_temperature": _cold,
     "severe_pain": _pain,
-    "rapid_growth": _growth,
     "eye_involvement": _eye,
     "mucosal_involvement": _mucosa,
     "non_healing_ulcer": _ulcer,
     "suspicious_pigmented_lesion": _pigment,
-    **{flag: _frail(flag) for flag in _FRAIL},
+    "infant": _infant,
+    "young_infant": _young_infant,
+    "pregnancy": _frail("pregnancy"),
+    "immunosuppressed": _frail("immunosuppressed"),
 }
-
-
-#: Words without any of which no rule can speak, unless a number does.
-_ASKED = (
-    frozenset(RED_FLAGS)
-    | _INFECTION_KEYS
-    | _HURT
-    | _ABCDE.keys()
-    | {"ulceration", "ulcer", "ulcerated"}
-)
-#: Keys whose numbers a rule looks at; from what on a number says something without any other answer.
-_MEASURED = {
-    **dict.fromkeys(("temperature", "temperature_c", "fever"), FEVER_C),
-    **dict.fromkeys(("pain_score", "pain", "pain_severity"), SEVERE_PAIN),
-    **dict.fromkeys(("diameter_mm", "size_mm"), math.inf),
-}
-_GROWTH = frozenset({"growth", "grew"})
-#: Keys whose answers can make a rule speak. All others (site, colour, duration) only add to these.
-_TELLING = frozenset(
-    _ASKED | _SYNONYMS.keys() | _FRAIL_KEYS.keys() | _MEASURED.keys() | _LISTS | _GROWTH
-)
 
 
 def judge(triage_data: object, demographics: object, today: date) -> Verdict:
     """What the rules say of a case. Both are what phones sent: parsed, as JSON text, or odd.
 
-    Never raises: what cannot be read is no answer. Most cases hold nothing that a rule asks for, and
-    this runs for each record of a push: so what one answer can tell by itself is looked at first.
+    Never raises. What cannot be read at all asks for a person. Most cases hold nothing that a rule
+    asks for, and this runs for each record of a push: so a plain no is passed over while answers
+    are gathered, and only what is left is read.
     """
     if triage_data in (None, "", "{}", "[]"):
         return NOTHING
-    triage = parsed(triage_data)
-    if not any(_tells(name, value) for name, value in entries(triage, only=_TELLING)):
+    form = parsed(triage_data)
+    if form is None or isinstance(form, str):
+        return _unread(triage_data if form is None else form)
+    found, telling = gather(form)
+    if telling < (MILD if any(map(_hurting_place, found)) else TELLING):
         return NOTHING
-    seen = _see(entries(triage), lambda: age_years(demographics, today))
-    flags = tuple(flag for flag, holds in RULES.items() if holds(seen))
-    return Verdict("red", flags) if flags else NOTHING
+    verdict = _judged(found, demographics, today)
+    if telling == TOO_MUCH:
+        look = tuple(name for name in LOOKS if name in {*verdict.look, "triage_data"})
+        return verdict._replace(look=look)
+    return verdict
 
 
-def _tells(name: str, value: object) -> bool:
-    """Whether an answer, of all that a rule needs, is one without which it does not speak."""
-    measured = number(_value(value)) if name in _MEASURED else None
-    if measured is not None and measured >= _MEASURED[name]:
-        return True
-    return not _ASKED.isdisjoint(_words(name, value))
-
-
-def _see(answers: Sequence[tuple[str, Any]], age: Callable[[], float | None]) -> _Seen:
-    yes: set[str] = set()
-    sites: set[str] = set()
-    colours: set[str] = set()
-    numbers: dict[str, float] = {}
-    days: list[float] = []
-    for name, value in answers:
-        if name in _SITES:
-            sites.update(_parts(value))
-        elif name in _COLOURS:
-            colours.update(_parts(value))
-        elif name.startswith("duration") or name == "started_days_ago":
-            days += _days(name, value)
-        else:
-            yes.update(_words(name, value))
-        if name in _MEASURED and (found := number(_value(value))) is not None:
-            numbers.setdefault(name, found)
-    return _Seen(
-        frozenset(yes),
-        frozenset(sites),
-        frozenset(colours),
-        numbers,
-        max(days, default=None),
-        age,
+def _hurting_place(answer: Answer) -> bool:
+    """Whether it is a site where even a little pain is red."""
+    return answer.to.name == "site" and not _PLACES.keys().isdisjoint(
+        word for text in answers.texts(answer.given) for word in answers.words(text[:200])
     )
 
 
-def _words(name: str, value: object) -> Sequence[str]:
-    """What an answer says yes to: its own key, or the words of a list of symptoms."""
-    if name in _LISTS:
-        return [_known(snake(item)) for item in _texts(value)]
-    if name in _GROWTH and snake(value) in ("rapid", "fast", "rapidly"):
-        return ("rapid_growth",)
-    if not _is_yes(value):
-        return ()
-    known = _known(name)
-    if known == "pain" and snake(value) == "severe":
-        return (known, "severe_pain")
-    return (known,)
+def _unread(text: object) -> Verdict:
+    """Of what is no form: `null` is no answer; text names its signs, and a person looks at it."""
+    if not isinstance(text, str) or not text.strip() or text.strip() == "null":
+        return NOTHING
+    return _verdict(_Seen(answers.listed(text).signs), frozenset(), ("triage_data",))
 
 
-def _known(word: str) -> str:
-    """The word that the rules have for it."""
-    return _SYNONYMS.get(word, _FRAIL_KEYS.get(word, word))
+def _judged(found: Sequence[Answer], demographics: object, today: date) -> Verdict:
+    reader = _Reader(today)
+    for answer in found:
+        reader.read(answer)
+    return reader.verdict(demographics)
 
 
-def _value(answer: object) -> object:
-    """The answer itself, where it is an object like `{"value": …}` or `{"present": …}`."""
-    if isinstance(answer, dict):
-        return next((answer[key] for key in ("value", "present", "answer") if key in answer), None)
-    return answer
+class _Reader:
+    """Reads the answers of a form one by one."""
+
+    def __init__(self, today: date) -> None:
+        self._today = today
+        self._yes: set[str] = set()
+        self._places: set[str] = set()
+        self._degrees: list[float] = []
+        self._days: list[float] = []
+        self._pain = self._millimetres = 0.0
+        self._ages: list[Answer] = []
+        self._unclear: set[str] = set()
+        self._look: set[str] = set()  #: that ask for a person whatever the rules say
+
+    def read(self, answer: Answer) -> None:
+        name = answer.to.name
+        read = _READ.get(name)
+        if read is not None:
+            read(self, answer)
+        elif name in ("age", "birth_date"):
+            self._ages.append(answer)
+        else:
+            self._sign(answer)
+
+    def _sign(self, answer: Answer) -> None:
+        name = answer.to.name
+        said = answers.reply(answer.given, name)
+        if answer.to.loose:
+            # "bleeding_gums": we know the word and not the question, so a yes is for a person.
+            if said >= YES and not _is_number(answer.given):
+                self._look.add(name)
+            return
+        if answer.to.opposite:
+            said = YES if said == NO else OPEN if said >= YES else said
+        if answer.to.denied:
+            said = UNCLEAR if said in (NO, UNSURE) else OPEN if said >= YES else said
+        if name == "fever" and said >= UNCLEAR and self._temperature(answer) and said == UNCLEAR:
+            return
+        self._take(name, said)
+
+    def _take(self, name: str, said: int) -> None:
+        if said >= YES:
+            self._yes.add(name)
+            if said == MUCH and name == "bleeding":
+                self._yes.add("heavy_bleeding")
+        elif said == UNCLEAR or (said == UNSURE and name in forms.SIGNS):
+            self._unclear.add(name)
+
+    def _temperature(self, answer: Answer) -> bool:
+        """Whether a temperature was read."""
+        read = answers.temperature(answer.given, answer.unit)
+        if read.amount is None:
+            if answer.to.name == "temperature":
+                # "temperature: yes" says nothing; "high" does
+                said = UNCLEAR if read.says == YES else read.says
+                self._take("fever" if said == MUCH else "temperature", said)
+            return False
+        self._degrees += [read.amount]
+        if isinstance(answer.given, list | str):
+            self._degrees += answers.lowest(answer.given, answer.unit)
+        return True
+
+    def _pain_of(self, answer: Answer) -> None:
+        if answer.to.denied:
+            return
+        read = answers.pain(answer.given)
+        self._pain = max(self._pain, read.amount or 0.0)
+        if read.says == MUCH:
+            self._yes.add("severe_pain")
+        self._take("pain", read.says)
+
+    def _growth(self, answer: Answer) -> None:
+        speeds = {
+            _SPEEDS[word]
+            for text in answers.texts(answer.given)
+            for word in answers.words(text[:200])
+            if word in _SPEEDS
+        }
+        said = answers.reply(answer.given)
+        if "fast" in speeds and said != NO:
+            self._yes.add("rapid_growth")
+        elif not speeds and said in (UNCLEAR, MUCH) and not _is_number(answer.given):
+            self._unclear.add("growth")
+
+    def _measure(self, read: Reading, name: str, kept: Callable[[float], None]) -> None:
+        if read.amount is not None:
+            kept(read.amount)
+        elif read.says in (UNCLEAR, UNSURE):
+            self._unclear.add(name)
+
+    def _diameter(self, answer: Answer) -> None:
+        def keep(length: float) -> None:
+            self._millimetres = max(self._millimetres, length)
+
+        self._measure(answers.millimetres(answer.given, answer.unit), "diameter", keep)
+
+    def _duration(self, answer: Answer) -> None:
+        read = answers.days(answer.given, answer.unit, self._today)
+        self._measure(read, "duration", self._days.append)
+
+    def _place(self, table: Mapping[str, str], answer: Answer) -> None:
+        for text in answers.texts(answer.given):
+            self._places.update(table[word] for word in answers.words(text[:200]) if word in table)
+
+    def _list(self, answer: Answer) -> None:
+        named: set[str] = set()
+        unknown = False
+        for text in answers.texts(answer.given):
+            if answers.are_codes(text):  # "1 4": choices by number, which only their form knows
+                self._look.add(answer.to.name)
+            read = answers.listed(text)
+            named |= read.signs
+            unknown = unknown or read.unknown or read.bare_yes
+        self._yes |= named
+        if answer.to.name == "red_flags" and not named:
+            plain = answer.given is True or (_is_number(answer.given) and answer.given != 0)
+            if unknown or plain:
+                self._look.add("red_flags")
+
+    def verdict(self, demographics: object) -> Verdict:
+        for flag, other in _MEANS.items():
+            if flag in self._yes:
+                self._yes.add(other)
+        age = _Age(demographics, self._ages, self._today)
+        seen = _Seen(
+            frozenset(self._yes),
+            frozenset(self._places),
+            tuple(self._degrees),
+            self._pain,
+            max(self._days, default=None),
+            self._millimetres,
+            age.years,
+        )
+        if seen.infected and age.unclear():
+            self._unclear.add("age")
+        return _verdict(seen, frozenset(self._unclear), tuple(self._look))
 
 
-def _is_yes(answer: object) -> bool:
-    value = _value(answer)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        return value == 1
-    return isinstance(value, str) and snake(value) in _YES
+class _Age:
+    """The patient's age, read when a rule asks: from the patient, else from the form."""
+
+    def __init__(self, demographics: object, beside: Sequence[Answer], today: date) -> None:
+        self._given = demographics, beside, today
+        self._read: Reading | None = None
+
+    def reading(self) -> Reading:
+        if self._read is None:
+            demographics, beside, today = self._given
+            self._read = age_reading(demographics, today)
+            for answer in beside:
+                if self._read.amount is None:
+                    reads = answers.born if answer.to.name == "birth_date" else None
+                    read = (
+                        reads(answer.given, today)
+                        if reads
+                        else answers.age(answer.given, answer.unit, today)
+                    )
+                    self._read = max(
+                        self._read, read, key=lambda each: (each.amount is not None, each.says)
+                    )
+        return self._read
+
+    def years(self) -> float | None:
+        return self.reading().amount
+
+    def unclear(self) -> bool:
+        read = self.reading()
+        return read.amount is None and read.says == UNCLEAR
 
 
-def _texts(value: object) -> list[str]:
-    items = value if isinstance(value, list) else [value]
-    found = [item for item in (_value(each) for each in items[:100]) if isinstance(item, str)]
-    if isinstance(value, dict):
-        found += [key for key, item in value.items() if isinstance(key, str) and _is_yes(item)]
-    return found
+_PLACES = answers.index({name: forms.PLACES[name] for name in ("eye", "mucosa")})
+_COLOURS = answers.index({"dark": forms.PLACES["dark"]})
+_SPEEDS = answers.index(forms.SPEEDS)
+_READ: Mapping[str, Callable[[_Reader, Answer], Any]] = {
+    "temperature": _Reader._temperature,
+    "pain": _Reader._pain_of,
+    "growth": _Reader._growth,
+    "diameter": _Reader._diameter,
+    "duration": _Reader._duration,
+    "site": lambda reader, answer: reader._place(_PLACES, answer),
+    "colours": lambda reader, answer: reader._place(_COLOURS, answer),
+    "symptoms": _Reader._list,
+    "red_flags": _Reader._list,
+}
 
 
-def _parts(value: object) -> set[str]:
-    return {part for text in _texts(value) for part in snake(text).split("_")}
+def _is_number(answer: object) -> bool:
+    return isinstance(answer, int | float) and not isinstance(answer, bool)
 
 
-def _days(name: str, value: object) -> list[float]:
-    """Days of a duration: from a number under `duration_days`, or of `3 weeks`; else nothing."""
-    given = _value(value)
-    unit = name.rpartition("_")[2]
-    amount = number(given)
-    if amount is not None:
-        if isinstance(value, dict) and isinstance(value.get("unit"), str):
-            unit = snake(value["unit"])
-        factor = _DAYS.get(unit, 1 if name == "started_days_ago" else 0)
-        return [amount * factor] if factor else []
-    words = given.lower().split() if isinstance(given, str) and len(given) < 64 else []
-    return [
-        many * _DAYS[unit]
-        for count, unit in pairwise(words)
-        if unit in _DAYS and (many := number(count)) is not None
-    ]
+#: What an answer that was not understood could at worst have said.
+def _worst(seen: _Seen, unclear: frozenset[str]) -> _Seen:
+    yes = set(unclear & (forms.SIGNS.keys() | forms.OTHERS.keys()))
+    if "temperature" in unclear:
+        yes.add("fever")
+    if "pain" in unclear:
+        yes |= {"pain", "severe_pain"}
+    if "growth" in unclear:
+        yes.add("rapid_growth")
+    worse = replace(seen, yes=seen.yes | yes)
+    if "duration" in unclear:
+        worse = replace(worse, days=math.inf)
+    if "diameter" in unclear:
+        worse = replace(worse, millimetres=math.inf)
+    if "age" in unclear:
+        worse = replace(worse, age=lambda: 0.0)
+    return worse
+
+
+def _flags(seen: _Seen) -> tuple[str, ...]:
+    return tuple(flag for flag, holds in RULES.items() if holds(seen))
+
+
+def _verdict(seen: _Seen, unclear: frozenset[str], look: tuple[str, ...]) -> Verdict:
+    flags = _flags(seen)
+    needed = set(look) | _looks(seen, unclear, set(flags))
+    asked = tuple(name for name in LOOKS if name in needed)
+    if not flags:
+        return Verdict(None, (), asked) if asked else NOTHING
+    return Verdict("red", flags, asked)
+
+
+def _looks(seen: _Seen, unclear: frozenset[str], flags: set[str]) -> set[str]:
+    """Of the answers that were not understood, those that could have added a flag."""
+    if not unclear:
+        return set()
+    worst = set(_flags(_worst(seen, unclear)))
+    if worst == flags:
+        return set()
+
+    def matters(name: str) -> bool:
+        alone = set(_flags(_worst(seen, frozenset((name,)))))
+        return alone != flags or set(_flags(_worst(seen, unclear - {name}))) != worst
+
+    return {name for name in unclear if matters(name)} or set(unclear)

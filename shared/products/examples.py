@@ -138,7 +138,7 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                                     "status": "PENDING_DIAGNOSIS",
                                     "risk_level": "red",
                                     "rules": {
-                                        "version": "1",
+                                        "version": "2",
                                         "triage": "red",
                                         "flags": ["bleeding"],
                                     },

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from shared.ai import analysis, intake, rules
+from shared.ai import analysis, forms, intake
 
 #: For a busy machine: an example may take its time, drawing one too.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -135,10 +135,28 @@ triages = st.sampled_from(
     [*analysis.TRIAGES, "high", "medium", "low", "RED", " Yellow ", "", "purple"]
 ) | st.one_of(st.none(), st.integers(), st.booleans(), st.lists(st.text()))
 
+
+def _english(*tables: forms.Table) -> list[str]:
+    """The phrases of a table's English line, as keys, with our own words."""
+    phrases = [
+        p for table in tables for row in table.values() for p in row.get("en", "").split(",")
+    ]
+    names = [name for table in tables for name in table]
+    return sorted({*names, *("_".join(phrase.split()) for phrase in phrases)} - {""})
+
+
+ENGLISH_KEYS = _english(forms.SIGNS, forms.OTHERS, forms.QUESTIONS)
+REPLY_WORDS = [
+    phrase.strip()
+    for row in forms.REPLIES.values()
+    for phrases in row.values()
+    for phrase in phrases.split(",")
+]
+
 #: Keys as apps write them: those that rules and intake know, in every spelling, and noise.
 KNOWN_KEYS = sorted(
-    {*rules._TELLING, *rules._SITES, *rules._COLOURS, *intake.ANSWERS, *intake._CONTAINERS}
-    | {*rules._ABCDE, *intake._QUESTION, *intake._ANSWER, "duration_of_it", "started_days_ago"}
+    {*ENGLISH_KEYS, *intake.ANSWERS, *intake._CONTAINERS}
+    | {*intake._QUESTION, *intake._ANSWER, "duration_of_it", "started_days_ago"}
 )
 
 
@@ -155,7 +173,7 @@ keys = st.one_of(
 )
 #: Answers that mean yes, no, a number, a place, a colour, a time, or nothing.
 replies = st.one_of(
-    st.sampled_from(sorted(rules._YES)),
+    st.sampled_from(REPLY_WORDS),
     st.sampled_from(
         ["Yes ", "NO", "not present", "none", "severe", "rapid", "Rapidly", "no fever"]
     ),

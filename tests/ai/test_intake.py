@@ -43,9 +43,17 @@ TODAY = date(2026, 11, 21)
         ({"dateOfBirth": "1960-02-29T00:00:00Z"}, "65+"),
         ({"date_of_birth": "1990"}, "18-39"),
         ({"dob": "2026-11-21"}, "0-1"),
+        # as other forms write it
+        ({"birth_date": "21/11/2008"}, "18-39"),
+        ({"age": "6 months"}, "0-1"),
+        ({"age": {"value": 30, "unit": "months"}}, "2-5"),
+        ({"age": 30, "age_unit": "months"}, "2-5"),
+        ({"age_in_months": "١١"}, "0-1"),
+        ({"age": 0, "age_months": 30}, "2-5"),
+        ({"age": "7 ans"}, "6-12"),
+        ({"profile": {"dob": "1 Aug 1990"}}, "18-39"),
         ({"birth_date": "2026-11-22"}, None),
         ({"birth_date": "2026-02-30"}, None),
-        ({"birth_date": "21/11/2008"}, None),
         ({"birth_date": 1226361600}, None),
         # nothing to go by
         ({}, None), (None, None), ("", None), ("{", None), ([], None), (7, None),

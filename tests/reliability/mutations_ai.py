@@ -175,23 +175,112 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "an_answer_that_a_rule_knows_makes_the_case_red",
             ),
             (
+                "pregnancy alone is an emergency",
+                "return lambda seen: flag in seen.yes and _infected_or_hot(seen)",
+                "return lambda seen: flag in seen.yes",
+                "what_no_rule_knows_says_nothing",
+            ),
+            (
+                "an answer that is not understood counts as no",
+                "needed = set(look) | _looks(seen, unclear, set(flags))",
+                "needed = set(look)",
+                "what_is_not_understood_under_a_red_flag_asks_for_a_person",
+            ),
+            (
+                "only what is wrong at the top of a form is seen",
+                "telling < (MILD if any(map(_hurting_place, found)) else TELLING)",
+                "telling < TELLING",
+                "the_quick_look_finds_what_reading_everything_finds "
+                "every_word_with_every_reply_is_judged_as_by_reading_everything",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/questions.py",
+        "ai/test_rules",
+        "",
+        (
+            (
                 "the quick look does not look at lists of symptoms",
-                "_MEASURED.keys() | _LISTS | _GROWTH",
-                "_MEASURED.keys() | _GROWTH",
+                "type(item) is str and not listed(item).signs and not item[:1].isdigit()",
+                "type(item) is str",
                 "an_answer_that_a_rule_knows_makes_the_case_red "
                 "whole_forms_are_judged_as_by_reading_everything",
             ),
             (
-                "the quick look looks at no numbers",
-                "if measured is not None and measured >= _MEASURED[name]:",
-                "if False:",
+                "the quick look looks at no temperature",
+                "_USUAL_C = (36.0, 37.9)",
+                "_USUAL_C = (36.0, 45.0)",
                 "every_word_with_every_reply_is_judged_as_by_reading_everything",
             ),
             (
-                "pregnancy alone is an emergency",
-                "if not (seen.infected or _fever(seen)):",
-                "if False:",
-                "what_no_rule_knows_says_nothing",
+                "groups are not opened",
+                "if kind is dict or kind is list:\n                waiting.append(given)",
+                "if False:\n                waiting.append(given)",
+                "an_answer_is_found_however_a_form_engine_wraps_it",
+            ),
+            (
+                "what is beyond the bounds of a form is passed over",
+                "return found, TOO_MUCH",
+                "return found, TELLING",
+                "a_form_without_end_is_read_as_far_as_bounds_go_and_asks_for_a_person",
+            ),
+            (
+                "no to a question that asks for the opposite counts as no",
+                "return Question(name, opposite=True, tells=True)",
+                "return Question(name, tells=True, silent=True)",
+                "what_is_written_in_the_field_makes_a_case_red",
+            ),
+            (
+                "a yes to a key that says more than we know is passed over",
+                "yield Question(str(name), loose=True, tells=True)",
+                "return",
+                "what_is_not_understood_under_a_red_flag_asks_for_a_person",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/answers.py",
+        "ai/test_answers",
+        "",
+        (
+            (
+                "a temperature without its point is passed over",
+                "if (low if factor == 1 else _SLIP_C) <= each <= high:",
+                "if factor == 1 and low <= each <= high:",
+                "a_temperature_is_read_in_every_form",
+            ),
+            (
+                "of several answers the last one counts",
+                "said = max((reply(item, own, depth + 1) for item in answer[:_MOST_ITEMS]), default=OPEN)",
+                "said = next((reply(item, own, depth + 1) for item in answer[::-1]), OPEN)",
+                "of_several_answers_the_worst_counts",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/emergency.py",
+        "ai/test_emergency",
+        "",
+        (
+            (
+                "all rows must hold",
+                "if any(map(seen.issuperset, _SETS)) else NONE",
+                "if all(map(seen.issuperset, _SETS)) else NONE",
+                "the_flags_of_a_row_are_an_emergency_and_fewer_are_not",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/analysis.py",
+        "ai/test_emergency",
+        "",
+        (
+            (
+                "the model's urgency stands against the table",
+                "if (urgency := urgency_of(flags).urgency) is not None:",
+                "if (urgency := None) is not None:",
+                "neither_model_nor_phone_makes_an_emergency_less",
             ),
         ),
     ),

@@ -34,6 +34,6 @@ class Cascade(Descent):
 
     def follow(self, child: Document, parent: Document) -> Sequence[Write]:
         return (
-            record.follows(child, parent.key, self.clock()),
+            record.follows(child, parent.key, self.clock(), parent.fields.get(record.DELETED_BY)),
             *self.next(child.key, child.fields[record.SCOPE]),
         )

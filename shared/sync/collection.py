@@ -68,7 +68,9 @@ class Merge(Enum):
 class Field:
     """One declared field.
 
-    `aliases` maps accepted spellings to the stored one. `references` names the parent collection.
+    `aliases` maps accepted spellings to the stored one, in lower case; case and blanks never count.
+    `unreadable` is the choice of a value that cannot be read or is missing: such a record is stored,
+    and what was sent is kept beside it. `references` names the parent collection.
     `transitions` lists the steps (from, to) that exist for a status, for documentation and tests.
     """
 
@@ -80,12 +82,25 @@ class Field:
     default: Any = None
     choices: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    unreadable: str | None = None
     references: str | None = None
     transitions: tuple[tuple[str, str], ...] = ()
     low: float | None = None
     high: float | None = None
     max_length: int = DEFAULT_LENGTH
     merge: Merge = Merge.LAST
+
+    def choice(self, value: Any) -> str | None:
+        """The declared choice that a value means; None if it means none."""
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, str):
+            return None
+        return self._words.get(" ".join(value.split()).casefold())
+
+    @cached_property
+    def _words(self) -> dict[str, str]:
+        return {**self.aliases, **{choice.casefold(): choice for choice in self.choices}}
 
 
 class Turn(NamedTuple):
@@ -127,13 +142,15 @@ class Coerced(NamedTuple):
     `values` holds the client-owned fields that were sent, at their stored types (None clears).
     `sent` holds every declared field that was sent, as the server would store it, so that it can be
     compared with what is stored afterwards; `altered` tells that a client-owned value was sent in
-    another spelling. `unknown` names columns that no declaration knows.
+    another spelling. `unknown` names columns that no declaration knows, `unread` those whose value could
+    not be read (`Field.unreadable`).
     """
 
     values: dict[str, Any]
     sent: dict[str, Any]
     altered: bool
     unknown: tuple[str, ...]
+    unread: tuple[str, ...] = ()
 
 
 class Wire(NamedTuple):
@@ -228,6 +245,7 @@ class Collection:
         values: dict[str, Any] = {}
         sent: dict[str, Any] = {}
         unknown: list[str] = []
+        unread: list[str] = []
         altered = False
         declared = self.by_name
         for name, value in raw.items():
@@ -242,13 +260,18 @@ class Collection:
             if value is None:
                 if spec.required:
                     raise RecordFault(name, "missing_field", f"{name} must not be null")
-                values[name] = None
+                values[name] = spec.unreadable
+                altered = altered or spec.unreadable is not None
                 continue
-            accepted = stored(spec, value, wire)
-            if spec.aliases and accepted != value:
+            if spec.unreadable is not None and spec.choice(value) is None:
+                accepted = spec.unreadable
+                unread.append(name)
+            else:
+                accepted = stored(spec, value, wire)
+            if spec.choices and accepted != value:
                 altered = True
             values[name] = accepted
-        return Coerced(values, sent, altered, tuple(unknown))
+        return Coerced(values, sent, altered, tuple(unknown), tuple(unread))
 
     def check_complete(self, values: Mapping[str, Any]) -> None:
         """Refuse a record that lacks a required field. Raises `RecordFault`."""
@@ -267,16 +290,16 @@ def _wrong(spec: Field, expected: str) -> RecordFault:
 
 
 def _string(spec: Field, value: Any, _: Wire) -> str:
-    if not isinstance(value, str):
-        raise _wrong(spec, "a string")
-    if len(value) > spec.max_length:
-        raise RecordFault(
-            spec.name, "too_long", f"{spec.name} may have {spec.max_length} characters"
-        )
-    text: str = spec.aliases.get(value, value)
-    if spec.choices and text not in spec.choices:
+    text = spec.choice(value) if spec.choices else value
+    if text is None and isinstance(value, str):
         raise RecordFault(
             spec.name, "invalid_choice", f"{spec.name} must be one of {', '.join(spec.choices)}"
+        )
+    if not isinstance(text, str):
+        raise _wrong(spec, "a string")
+    if len(text) > spec.max_length:
+        raise RecordFault(
+            spec.name, "too_long", f"{spec.name} may have {spec.max_length} characters"
         )
     if spec.references and not record.valid_id(text):
         raise RecordFault(spec.name, "invalid_id", f"{spec.name} must be a record id")
@@ -391,7 +414,7 @@ class Product:
     collections: tuple[Collection, ...]
     #: Document that makes the children of a deleted record follow: (table, id, scope, now_ms) → write.
     cascade: Callable[[str, str, str, int], Write]
-    #: Whether a record that was refused must reach a doctor all the same: (table, raw record) → bool.
+    #: Whether values carry what a person must see whatever becomes of them: (table, values) → bool.
     urgent: Callable[[str, Mapping[str, Any]], bool] = lambda _table, _raw: False
 
     @cached_property

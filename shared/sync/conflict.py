@@ -183,7 +183,7 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
         if value == stored:
             continue
         merged.differs = True
-        if not named:
+        if not named and not _rises(spec.by_name[name], stored, value, history):
             continue
         if not seen and digest_of(value) in history.held_since(name, writer.cursor_ms):
             continue
@@ -198,6 +198,15 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
     if not merged.differs:
         merged.changed = _moved_on(coerced.values, entry, history, writer, cursor_us)
     return merged
+
+
+def _rises(spec: Field, stored: Any, value: Any, history: History) -> bool:
+    """Whether a column that the phone did not name holds more than anybody ever stored in it.
+
+    That is no copy: an app that names its columns wrongly must not silence the highest of them.
+    """
+    higher = spec.merge is Merge.MOST and _combined(spec, stored, value) == value
+    return higher and digest_of(value) not in history.held_since(spec.name, 0)
 
 
 class _Taken(NamedTuple):

@@ -344,6 +344,12 @@ class Decision:
         self.outcome.written += 1
         self.parents[entry.key] = _Parent(after, None, deleted=False)
         self._accept(entry, scope_id, content_hash)
+        for name in entry.coerced.unread if entry.coerced else ():
+            # What could not be read is stored as such; what was sent is kept for a person to read.
+            message = f"{name} could not be read"
+            copy = Refusal(spec.name, entry.id, name, "invalid_choice", message, entry.raw)
+            whose = {record.SCOPE: scope_id, "open": None, "late": None, "urgent": False}
+            self._log(journal.refused(copy, whose, self.caller, self.now_ms))
 
     def _bookkeeping(self, entry: Entry, have: Document | None, merged: Merged) -> dict[str, Any]:
         """Who wrote it, and when."""
@@ -416,6 +422,7 @@ class Decision:
             record.RAW_MODIFIED: own.raw_ms,
             record.EDITED: None,
             record.DELETED: self.now_ms,
+            record.DELETED_BY: self.caller.user_id,
             record.KEPT: self.now_ms,
             record.HASH: entry.hash(scope_id, None)[0],
             record.ECHO: self.echo,
@@ -476,7 +483,7 @@ class Decision:
                 if child.key in own:
                     continue
                 own.add(child.key)
-                write = record.follows(child, parent, self.now_ms)
+                write = record.follows(child, parent, self.now_ms, self.caller.user_id)
                 self.steps.append(Step([write], WRITE_OVERHEAD, parent))
                 self.touched.setdefault(child.fields[record.SCOPE], {}).setdefault(
                     child.key.collection, []
@@ -516,7 +523,7 @@ class Decision:
         self._alive(entry, have.fields, have, deleted=True)
         message = "This record was deleted. Your values are kept in the conflict log."
         refusal = Refusal(entry.collection.name, entry.id, None, "deleted", message)
-        self.outcome.rejected.append(refusal)
+        self._refuse(refusal, kept=False)
 
     def _named(
         self,
@@ -680,28 +687,45 @@ class Decision:
         if content_hash is not None:
             self.tallies.setdefault(table, Tally()).add(content_hash)
 
+    # Whatever is not stored, or overwritten unseen, passes one of these two: what carries a signal in it
+    # becomes an entry that people see, whoever sent it.
+
     def _refuse(
-        self, refusal: Refusal, address: str | None = None, place: str | None = None
+        self,
+        refusal: Refusal,
+        address: str | None = None,
+        place: str | None = None,
+        *,
+        kept: bool = True,
     ) -> None:
+        """`kept`: a copy has to be kept here; else it is in the conflict log."""
         self.outcome.rejected.append(refusal)
-        self._keep(refusal, address, place)
+        if kept:
+            self._keep(refusal, address, place)
 
     def _keep(self, refusal: Refusal, address: str | None, place: str | None = None) -> None:
         """A copy of what is not stored.
 
         `address`: the scope that cares for the record by now; `place`: the caller's own scope that it
-        is about, as far as that can be told.
+        is about, as far as that can be told. What must be seen and can be told of no one scope goes to
+        all of the caller's, or to the admins if there is none.
         """
         raw = refusal.raw.value if isinstance(refusal.raw, Unreadable) else refusal.raw
         urgent = isinstance(raw, Mapping) and self.product.urgent(refusal.table, raw)
         self.outcome.urgent += urgent
-        whose = {
-            record.SCOPE: address or place or self._only_scope(),
-            "late": True if address else None,
-            "open": True if address or urgent else None,
-            "urgent": urgent,
-        }
-        self._log(journal.refused(refusal, whose, self.caller, self.now_ms))
+        known = address or place or self._only_scope()
+        scopes: Sequence[str | None] = (known,)
+        if urgent and known is None:
+            scopes = self.members.scopes or (record.UNFILED,)
+        for scope_id in scopes:
+            whose = {
+                record.SCOPE: scope_id,
+                "late": True if address else None,
+                "open": True if address or urgent else None,
+                "unfiled": True if urgent and known is None else None,
+                "urgent": urgent,
+            }
+            self._log(journal.refused(refusal, whose, self.caller, self.now_ms))
 
     def _place(self, entry: Entry) -> str | None:
         """The scope that a refused record is about: its own, its parent's, or the one it names."""
@@ -721,6 +745,11 @@ class Decision:
         for write in journal.conflict(conflict, scope_id, self.caller, self.now_ms):
             self._log(write, guard)
         self.outcome.conflicts.append(conflict)
+        lost = dict(conflict.yours if conflict.winner == "server" else conflict.theirs)
+        if self.product.urgent(conflict.table, lost):
+            message = "These values were not taken, or were overwritten unseen"
+            refusal = Refusal(conflict.table, conflict.id, None, conflict.reason, message, lost)
+            self._keep(refusal, None, scope_id)
 
     def _log(self, write: Write, guard: Key | None = None) -> None:
         self.steps.append(Step([write], size_of(write), guard))

@@ -98,6 +98,7 @@ class Entry:
                 {**first.sent, **second.sent},
                 first.altered or second.altered,
                 tuple(dict.fromkeys((*first.unknown, *second.unknown))),
+                tuple(dict.fromkeys((*first.unread, *second.unread))),
             ),
             raw_ms=later.raw_ms,
             scope_id=self.scope_id or later.scope_id,

@@ -79,7 +79,11 @@ def refused(refusal: Refusal, place: Mapping[str, Any], caller: Caller, now_ms: 
         "raw": text,
         "raw_whole": whole,
     }
-    return _entry(QUARANTINE, fields, ("table", "record_id", "raw", record.AUTHOR), now_ms)
+    # The same for several teams is an entry each; with one team its id stays what it always was.
+    identity = ["table", "record_id", "raw", record.AUTHOR]
+    if fields.get("unfiled"):
+        identity.append(record.SCOPE)
+    return _entry(QUARANTINE, fields, identity, now_ms)
 
 
 def _as_sent(raw: Any) -> tuple[str, bool]:
@@ -99,8 +103,9 @@ def _entry(collection: str, fields: dict[str, Any], identity: Sequence[str], now
 
 def outlives(write: Write) -> bool:
     """Whether an entry is kept although the push it belongs to is refused whole."""
+    entry = write.fields
     return write.key.collection == CONFLICTS or bool(
-        write.key.collection == QUARANTINE and write.fields.get("late")
+        write.key.collection == QUARANTINE and (entry.get("late") or entry.get("urgent"))
     )
 
 

@@ -16,6 +16,7 @@ A record is a document whose id is the phone's id. Beside the declared fields it
     _echo               the exchange in which a phone sent exactly this row: it need not get it back
     _edited             version of the last write of a phone, set when the server wrote after it
     _kept_since         when it was deleted, ms, for as long as its data is kept
+    _deleted_by         who deleted it
     _deleted_with       "table/id" of the record with which it was deleted, if it was not by itself
 """
 
@@ -46,7 +47,11 @@ HASH = "_hash"
 ECHO = "_echo"
 EDITED = "_edited"
 KEPT = "_kept_since"
+DELETED_BY = "_deleted_by"
 DELETED_WITH = "_deleted_with"
+
+#: The scope of what belongs to nobody's: no scope can be called so. Admins see what is there.
+UNFILED = "~unfiled"
 
 #: What a decision about a record needs to know of its stored version.
 META = (
@@ -234,11 +239,12 @@ def client_version(document: Document) -> int:
     return int(document.fields.get(EDITED) or document.version)
 
 
-def follows(child: Document, parent: Key, now_ms: int) -> Write:
+def follows(child: Document, parent: Key, now_ms: int, deleted_by: str | None) -> Write:
     """The deletion of a live record because the one that it refers to was deleted. Read with META."""
     fields = {
         DELETED: now_ms,
         KEPT: now_ms,
+        DELETED_BY: deleted_by,
         DELETED_WITH: f"{parent.collection}/{parent.id}",
         HASH: content_hash(child.key.id, child.fields[SCOPE], None)[0],
     }

@@ -2006,8 +2006,8 @@ REVOCATION = (
         _SQLITE,
         (
             "late edits are lost with a push that is stale",
-            'QUARANTINE and write.fields.get("late")',
-            "QUARANTINE and False",
+            '(entry.get("late") or entry.get("urgent"))',
+            'entry.get("urgent")',
             "an_edit_in_a_push_that_is_stale_is_kept_all_the_same",
         ),
         (

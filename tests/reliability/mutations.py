@@ -1688,7 +1688,7 @@ MODEL = _faults(
         "a refusal is worth another try",
         'raise ModelRefused("The scripted model refuses',
         'raise ModelBusy("The scripted model refuses',
-        "a_refusal_is_not_worth_another_try",
+        "a_refusal_is_told_from_a_busy_model",
     ),
     (
         "an answer past the timeout is waited for",
@@ -1719,10 +1719,10 @@ MODEL = _faults(
         "an_answer_past_the_timeout_is_a_busy_model_and_nobody_waits_for_it",
     ),
     (
-        "a refusal is worth another try",
-        'return ModelRefused(\n        f"{server} answered {status}; check',
-        'return ModelBusy(\n        f"{server} answered {status}; check',
-        "a_refusal_is_not_worth_another_try",
+        "a refusal is a busy model",
+        'return ModelRefused(f"{server} answered',
+        'return ModelBusy(f"{server} answered',
+        "a_refusal_is_told_from_a_busy_model",
     ),
 )
 
@@ -2054,8 +2054,8 @@ REVIEW = (
         _SQLITE,
         (
             "an analysis that ends late undoes a signature",
-            '{"ai_analysis": dict(reading), RANK: rank}',
-            '{"ai_analysis": dict(reading), RANK: rank, "status": "PENDING_DIAGNOSIS"}',
+            '{"ai_analysis": shown, RANK: rank}',
+            '{"ai_analysis": shown, RANK: rank, "status": "PENDING_DIAGNOSIS"}',
             "review/test_review:an_analysis_that_ends_after_the_signature_does_not_undo_it",
         ),
         (
@@ -2066,8 +2066,8 @@ REVIEW = (
         ),
         (
             "an analysis makes no case more urgent",
-            '{"ai_analysis": dict(reading), RANK: rank}',
-            '{"ai_analysis": dict(reading)}',
+            '{"ai_analysis": shown, RANK: rank}',
+            '{"ai_analysis": shown}',
             "an_analysis_raises_the_urgency_and_never_lowers_it",
         ),
         (
@@ -2184,8 +2184,8 @@ REVIEW = (
         _SQLITE,
         (
             "what doctors did stays behind and is kept for ever",
-            'LOGS = ("conflicts", "quarantine", "reviews", "files")',
-            'LOGS = ("conflicts", "quarantine", "files")',
+            'LOGS = ("conflicts", "quarantine", "reviews", "files", "readings")',
+            'LOGS = ("conflicts", "quarantine", "files", "readings")',
             "what_doctors_did_moves_with_the_case what_doctors_did_is_purged_with_the_case",
         ),
     ),

@@ -227,8 +227,8 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "photos stay behind when their patient moves",
-                'LOGS = ("conflicts", "quarantine", "reviews", "files")',
-                'LOGS = ("conflicts", "quarantine", "reviews")',
+                'LOGS = ("conflicts", "quarantine", "reviews", "files", "readings")',
+                'LOGS = ("conflicts", "quarantine", "reviews", "readings")',
                 "moving_a_patient_takes_the_photos_along purging_a_case_removes_its_photos_for_good",
             ),
         ),

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.ai.answer import MAX_ANSWER_CHARS, Shape, draft_in, snake, without_thinking
+from shared.ai.answer import MAX_ANSWER_CHARS, Shape, draft_in, plain, snake, without_thinking
 from shared.ai.schema import problems
 from shared.errors import ContractBroken
 
@@ -297,7 +297,7 @@ def _broken(faults: Sequence[str]) -> ContractBroken:
 
 # How an urgency is put into words. Prefixes, so that emergencies, emergent and urgently count.
 _URGENT_WORDS = (
-    *((word, "emergency") for word in ("emerg", "immediate", "critical", "now")),
+    *((word, "emergency") for word in ("emerg", "immediate", "critical", "now", "asap")),
     ("urgent", "urgent"),
     ("soon", "soon"),
     ("routine", "routine"),
@@ -354,7 +354,7 @@ def _urgency(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     found, before = [], ""
-    for word in re.findall(r"[^\W_]+|[,;:.?!]", value[:200].lower()):
+    for word in re.findall(r"[^\W_]+|[,;:.?!]", plain(value[:200]).lower()):
         if before not in _NOT:
             found += [urgency for stem, urgency in _URGENT_WORDS if word.startswith(stem)][:1]
         before = before if word in _ARTICLES else word

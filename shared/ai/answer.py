@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
+from html import unescape
 from typing import Any, NamedTuple
 
 #: Characters of an answer that are read. Four times what 8192 tokens of English take.
@@ -99,7 +101,7 @@ def _strict(text: str, shape: Shape) -> Iterator[dict[str, Any]]:
 def _repaired(text: str, shape: Shape) -> Iterator[dict[str, Any]]:
     """Objects that are whole, by their braces, but that no strict reader takes."""
     if not re.search(r'"[^"]*"\s*:', text):  # smart quotes inside straight ones are part of a text
-        text = text.replace('\\"', '"').translate(_SMART)
+        text = unescape(text).replace('\\"', '"').translate(_SMART)
     key = re.compile("|".join(f"{re.escape(each)}\\b" for each in shape.keys), re.IGNORECASE)
     position = behind = 0
     for _ in range(_MAX_TRIES):
@@ -176,9 +178,15 @@ def _snake_keys(value: Any) -> Any:
     return found
 
 
+def plain(text: str) -> str:
+    """A text in plain letters: full-width ones narrowed, marks that nobody sees left out."""
+    narrow = unicodedata.normalize("NFKC", text)
+    return "".join(letter for letter in narrow if unicodedata.category(letter) != "Cf")
+
+
 def snake(key: str) -> str:
     """A word or words in snake_case."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key[:100].strip())
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", plain(key[:100]).strip())
     return re.sub(r"[^\w]+", "_", parted).strip("_").lower()
 
 

@@ -35,6 +35,7 @@ from shared.ai.analysis import (
     unavailable,
     visible_to_chw,
 )
+from shared.ai.answer import without_thinking
 from shared.ai.schema import problems
 from shared.errors import ContractBroken, ModelRefused
 from tests.ai import strategies
@@ -80,6 +81,11 @@ def finished(answer: str, device: object = "green", rules: object = None) -> dic
     return finish(parse(answer), triage_device=device, rules_triage=rules, provenance=PROVENANCE)
 
 
+def quotes_no_mark(draft: dict[str, Any]) -> bool:
+    """Whether none of its texts quotes a mark of thinking."""
+    return without_thinking(json.dumps(draft)) == json.dumps(draft)
+
+
 def worst(*colours: str) -> str:
     return max(colours, key=TRIAGES.index)
 
@@ -123,7 +129,7 @@ def test_merging_images_never_lowers_any_of_them(
     found: list[dict[str, Any]], device: object
 ) -> None:
     # A draft that quotes the mark of the model's thinking is refused as a whole: see its own tests.
-    assume("<unused9" not in json.dumps(found))
+    assume(all(quotes_no_mark(draft) for draft in found))
     drafts = [parse(json.dumps(draft)) for draft in found]
     hashes = tuple(f"{i:064x}" for i in range(len(drafts)))
     document = finish(
@@ -311,6 +317,8 @@ TOLERATED = {
     "smart quotes in pairs": text().replace('": "', "”: “").replace('"', "“"),
     "single quotes (plugnplai#57)": text().replace('"', "'"),
     "escaped quotes": text().replace('"', '\\"'),
+    "escaped as HTML": text().replace('"', "&quot;"),
+    "a line break in a text": text().replace("Photo is", "Photo\nis"),
     "a comment": text().replace('{"status"', '{// the case\n"status"'),
     "no quotes at keys": text().replace('"status"', "status").replace('"urgency"', "urgency"),
     "a missing comma": text().replace('", "urgency"', '" "urgency"').replace("], ", "] "),
@@ -368,7 +376,7 @@ EMERGENCIES = [
     "Emergency (now)", "EMERGENCY", "emergency!", "**emergency**", "Emergency - refer now",
     "urgent/emergency", "emergent", "Immediate", "now", "emergency, not routine", ["emergency"],
     {"level": "Emergency"}, {"routine": False, "emergency": True}, "medical emergency",
-    "routine? no, emergency",
+    "routine? no, emergency", "ＥＭＥＲＧＥＮＣＹ", "emer\u200bgency", "Emergencia", "ASAP",
 ]  # fmt: skip
 
 
@@ -688,7 +696,7 @@ readings = st.one_of(
             triage_device=device,
             provenance=Provenance(image_sha256=(HASH,) * seen),
         ),
-        strategies.good_drafts.filter(lambda draft: "<" not in json.dumps(draft)),
+        strategies.good_drafts.filter(quotes_no_mark),
         st.sampled_from(TRIAGES),
         st.integers(0, 3),
     ),

@@ -10,7 +10,7 @@ import pytest
 
 from shared.adapters.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from shared.ai.model import Question
-from shared.errors import ModelMisconfigured, StoreUnavailable
+from shared.errors import ConfigurationFault, ModelMisconfigured, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, RetryPolicy
 from shared.jobs.sweep import revive
@@ -105,6 +105,18 @@ def test_a_job_that_never_works_is_parked_and_the_doctor_still_gets_the_case(
     assert place.row() == ("failed", 3)
     assert worker.due("analyse") == []
     assert place.fields("cases", "c1")["status"] == "PENDING_DIAGNOSIS"
+
+
+def test_a_lasting_fault_fails_at_once_and_the_doctor_still_gets_the_case(
+    place: Workplace,
+) -> None:
+    def absurd(_question: object, _timeout: float) -> str:
+        raise ConfigurationFault("A setting is absurd.")
+
+    job_id = place.red_case()
+    assert place.worker(ScriptedModel([absurd])).run(job_id) == "failed"
+    assert analyses(place)["status"] == "unavailable"
+    assert place.row() == ("failed", 1)
 
 
 @pytest.mark.parametrize(

@@ -1235,8 +1235,8 @@ JOBS = (
         ),
         (
             "a job is never parked",
-            "if fault.retryable and job.attempts < self._policy.attempts:",
-            "if fault.retryable:",
+            "            return job.attempts < self._policy.attempts",
+            "            return True",
             "a_job_that_never_works_is_parked_and_the_doctor_still_gets_the_case",
         ),
         (
@@ -1247,8 +1247,8 @@ JOBS = (
         ),
         (
             "a lasting fault is tried again",
-            "if fault.retryable and job.attempts",
-            "if job.attempts",
+            "if fault.retryable and self._goes_on(job, fault):",
+            "if self._goes_on(job, fault):",
             "a_lasting_fault_fails_at_once_and_the_doctor_still_gets_the_case",
         ),
         (
@@ -1287,14 +1287,14 @@ JOBS = (
         ),
         (
             "a postponed job is due at once",
-            "due = now + self._policy.wait_ms(job.attempts, fault.retry_after_s)",
+            "due = now + self._policy.wait_ms(tries, fault.retry_after_s)",
             "due = now",
             "a_busy_model_is_tried_again_later_not_now",
         ),
         (
             "a redriven job keeps its attempts",
-            "job.move(jobs.QUEUED, now, due_at=now, attempts=0)",
-            "job.move(jobs.QUEUED, now, due_at=now)",
+            "job.move(jobs.QUEUED, now, due_at=now, attempts=0, outage_at=None)",
+            "job.move(jobs.QUEUED, now, due_at=now, outage_at=None)",
             "a_redriven_job_has_all_its_attempts_again",
         ),
     )

@@ -741,7 +741,7 @@ def test_of_several_readings_the_most_urgent_is_shown_with_its_origin() -> None:
     second = reading("urgent", "two", red_flags=["fever"])
     for pair in ((first, second), (second, first)):
         joined = shown(*pair)
-        assert joined["provenance"]["model"] == "one"
+        assert (joined["urgency"], joined["provenance"]["model"]) == ("emergency", "one")
         assert set(joined["red_flags"]) == {"necrosis", "fever"}
     # equals: the later one
     assert shown(first, reading("emergency", "three"))["provenance"]["model"] == "three"

@@ -13,7 +13,7 @@ from shared import audit, wiring
 from shared.accounts.membership import Caller
 from shared.errors import InvalidRequest
 from shared.products import worklist
-from shared.products.review import parse_signature
+from shared.products.review import parse_signature, readings
 from shared.sync import record
 from shared.web import Call, Route, answer, serve
 
@@ -41,6 +41,8 @@ def get_case(call: Call) -> Response:
     value = wiring.worklist().case(caller, call.arguments["id"], wiring.clock_ms())
     call.notes |= {"case": call.arguments["id"]}
     patient, case = value["patient"], value["case"]
+    # who may see the case here may see what was read of it: the same roles
+    value["readings"] = readings(wiring.store(), case["id"], case["scope_id"])
     touched = {
         "cases": [case["id"]],
         "patients": [] if patient is None else [patient["id"]],

@@ -36,7 +36,11 @@ Json = dict[str, Any]
 _PEOPLE = "patients"
 
 #: Logs with values of records, and where in an entry the values are (JSON text).
-_LOGS = {"conflicts": ("yours", "theirs"), "quarantine": ("raw",)}
+_LOGS: dict[str, tuple[str, ...]] = {
+    "conflicts": ("yours", "theirs"),
+    "quarantine": ("raw",),
+    "readings": (),  # of a record that is there, or was
+}
 
 #: What of an account, of a session and of a phone's entry is given out. The rest are hashes.
 _ACCOUNT = ("email", "name", "created_at")

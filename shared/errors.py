@@ -37,8 +37,11 @@
     │   └── FileRefused            422 the file is not what it says; a code for each reason
     ├── ModelFault                 the language model
     │   ├── ModelBusy              try again later (408, 429, 5xx, timeout, network)
+    │   ├── ModelUnreadable        what came is no answer: empty, an error in a 200, a proxy's page
+    │   ├── ModelMisconfigured     the deployment is at fault (401, 403, 404): tried for hours
     │   ├── ModelPaused            nobody was asked: the day's cap is reached, or the model rests
-    │   └── ModelRefused           trying again cannot help (400, 404, contract broken)
+    │   └── ModelRefused           this request was refused (400), or the model declined
+    │       └── ContractBroken     the answer breaks the contract, also after a repair
     ├── NotifyFault                a phone could not be notified
     └── ConfigurationFault         a setting is missing or absurd; named at start
 
@@ -48,6 +51,7 @@ Messages say what to do next and never carry patient data, so they may be logged
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class Fault(Exception):
@@ -55,13 +59,17 @@ class Fault(Exception):
 
     `code` is stable and part of the API; `message` is for people and may change.
     `field` names the offending part of the request; `retry_after_s` is in seconds. `attempted` is
-    false for what costs a job no attempt, since nothing was tried.
+    false for what costs a job no attempt, since nothing was tried. `outage` is true where somebody
+    must put a setting right: no attempt either, and tried for hours. `lasting` is true where the last
+    attempt says that there will be no other result.
     """
 
     code = "internal"
     status = 500
     retryable = False
     attempted = True
+    outage = False
+    lasting = False
 
     def __init__(
         self,
@@ -356,31 +364,56 @@ class LinkExpired(FileFault):
 
 
 class ModelFault(Fault):
-    """The language model did not give an analysis."""
+    """The language model did not give an analysis. The job tries again, whatever it was.
+
+    `reading` is what was read all the same (other photos of the case), as a complete document.
+    `urgency` is the worst urgency that an answer named which could not be read as a whole.
+    """
 
     code = "model_failed"
     status = 502
+    retryable = True
+    reading: dict[str, Any] | None = None
+    urgency: str | None = None
 
 
 class ModelBusy(ModelFault):
     """A passing fault: overload, timeout, network. The job tries again later."""
 
     code = "model_busy"
-    retryable = True
+
+
+class ModelUnreadable(ModelFault):
+    """What came is no answer: empty, without choices, a proxy's page, without end. The next may be one."""
+
+    code = "model_unreadable"
+
+
+class ModelMisconfigured(ModelFault):
+    """The deployment is at fault (address, key, permission, model). Tried until somebody puts it right."""
+
+    code = "model_misconfigured"
+    outage = True
 
 
 class ModelPaused(ModelFault):
     """Nobody was asked: the day's cap is reached, or the model rests after faults. Not an attempt."""
 
     code = "model_resting"
-    retryable = True
     attempted = False
 
 
 class ModelRefused(ModelFault):
-    """A lasting fault: the request is refused, or the answer breaks the contract after a repair."""
+    """The request was refused, or the model declined. Servers say so of a full GPU too: tried again."""
 
     code = "model_refused"
+
+
+class ContractBroken(ModelRefused):
+    """The model's answer breaks the contract, also after one repair. On the last attempt: failed."""
+
+    code = "contract_broken"
+    lasting = True
 
 
 class NotifyFault(Fault):

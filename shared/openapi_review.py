@@ -249,6 +249,8 @@ def schemas(product: Product) -> dict[str, Schema]:
             text, id=_ID, **columns, scope_id=_or_null(_ID), **times, updated_at=_MS, **more
         )
 
+    columns = [] if "cases" not in product.by_name else product.by_name["cases"].fields
+    analysed = any(column.name == "ai_analysis" for column in columns)
     steps = _list({"type": "object", "additionalProperties": True}, "Step by step, oldest first.")
     return {
         "ReviewList": _fixed(
@@ -280,6 +282,16 @@ def schemas(product: Product) -> dict[str, Schema]:
                 _photo(),
                 "Every photo that a phone announced: the ready ones in the order of `image_urls`, then "
                 "those under way and those refused.",
+            ),
+            readings=_list(
+                _fixed(
+                    "One reading.",
+                    at=_says(_MS, "When it was made, ms."),
+                    job_id=_says(_TEXT, "By which job."),
+                    analysis=_ref("AiAnalysis") if analysed else {"type": "object"},
+                ),
+                "What the model read of it each time, latest first. `ai_analysis` joins them: the most "
+                "urgent counts.",
             ),
             conflicts=_list(_conflict(), "Values of case and patient that lost."),
             refused=_list(_refused(), "What phones sent of them and could not be stored."),

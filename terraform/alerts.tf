@@ -45,7 +45,7 @@ locals {
       document = "infra/runbooks/dead-letters.md"
     }
     jobs_failed = {
-      title    = "Jobs fail at once: the model refuses, or its answers cannot be used"
+      title    = "Jobs fail: the model's answers cannot be used, again and again"
       filter   = "${local.by_log}/${google_logging_metric.counted["jobs_failed"].name}\""
       aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "3600s"
       above    = 3, hold = "0s", severity = "ERROR"
@@ -65,6 +65,13 @@ locals {
       aligner  = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", period = "3600s"
       above    = 5, hold = "0s", severity = "WARNING"
       document = "infra/runbooks/phone-does-not-sync.md"
+    }
+    deployments_at_fault = {
+      title    = "The model's address, name, key or permission is wrong: red cases wait"
+      filter   = "${local.by_log}/${google_logging_metric.counted["deployments_at_fault"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "ERROR"
+      document = "infra/runbooks/ai-endpoint-down.md"
     }
     model_rests = {
       title    = "The model failed several times in a row and is left alone"

@@ -11,6 +11,7 @@ locals {
     cleaning_left        = { filter = "jsonPayload.message=\"files are cleaned later\"", labels = ["code"] }
     daily_cap_reached    = { filter = "jsonPayload.message=\"daily cap reached\"" }
     dead_letters         = { filter = "jsonPayload.message=\"dead letter\"" }
+    deployments_at_fault = { filter = "jsonPayload.message=\"deployment at fault\"", labels = ["fault"] }
     files_refused        = { filter = "jsonPayload.message=\"file refused\"", labels = ["code"] }
     job_attempts_failed  = { filter = "jsonPayload.message=\"job attempt failed\"", labels = ["fault"] }
     jobs_failed          = { filter = "jsonPayload.message=\"job moved\" jsonPayload.state=\"failed\"", labels = ["fault", "kind"] }

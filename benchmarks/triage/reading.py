@@ -157,7 +157,7 @@ class CasePath:
             case=case.id,
             status=document["status"],
             fault=None if caught is None else caught.code,
-            again=caught is not None and caught.retryable,
+            again=caught is not None and not isinstance(caught, ModelRefused),
             phone=document["triage_device"],
             rules=document["triage_rules"],
             ai=document["triage_ai"],

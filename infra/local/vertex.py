@@ -59,7 +59,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from shared.adapters.scripted import ScriptedModel
 from shared.ai.model import Answer, Image, Model, Question
-from shared.errors import ModelBusy, ModelFault
+from shared.errors import ModelBusy, ModelFault, ModelUnreadable
 
 #: Longest request body taken, bytes; a little over the 10 MB of real dedicated endpoints.
 MAX_BODY_BYTES = 12_000_000
@@ -254,6 +254,8 @@ class VertexServer:
             answer = self.model.ask(question, MODEL_SECONDS)
         except ModelBusy as error:
             return 429, _error(429, error.message), error.retry_after_s
+        except ModelUnreadable:
+            answer = Answer("", "", "", 0)
         except ModelFault as error:
             return 400, _error(400, error.message), None
         if "instances" not in body:

@@ -7,6 +7,7 @@ a kind, never the server's text, which may repeat the patient's data.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Any
@@ -17,16 +18,20 @@ from shared.adapters.chat import (
     bounded_adapter,
     by_status,
     read_completion,
+    streamed,
+    unreadable,
     wire_messages,
 )
 from shared.ai.model import Answer, Question
-from shared.errors import ModelBusy, ModelFault, ModelRefused
+from shared.errors import ModelBusy, ModelMisconfigured, ModelUnreadable
 
 #: Named in messages.
 _SERVER = "The model server"
 
-#: What a server calls JSON; anything else is another server's page (a proxy, a log-in).
-_JSON = ("application/json", "text/json")
+#: What servers call JSON, some for want of a better word; anything else is another server's page (a
+#: proxy, a log-in).
+_JSON = ("application/json", "text/json", "text/plain", "")
+_STREAM = "text/event-stream"
 
 
 class OpenAiCompatibleModel:
@@ -61,7 +66,7 @@ class OpenAiCompatibleModel:
                 self._address, json=body, timeout=timeout_seconds, allow_redirects=False
             )
         except AnswerTooLong:
-            raise ModelRefused(
+            raise ModelUnreadable(
                 f"{_SERVER}'s answer is longer than {MAX_ANSWER_BYTES} bytes."
             ) from None
         except (
@@ -69,31 +74,39 @@ class OpenAiCompatibleModel:
             requests.exceptions.InvalidSchema,
             requests.exceptions.InvalidHeader,
         ) as error:
-            raise ModelRefused(f"MODEL_URL cannot be called ({type(error).__name__}).") from None
+            raise ModelMisconfigured(
+                f"MODEL_URL cannot be called ({type(error).__name__})."
+            ) from None
         except (requests.RequestException, OSError) as error:
             raise ModelBusy(
                 f"No answer from the model server ({type(error).__name__}); the job tries again later.",
                 retry_after_s=self._call.retry_after_s,
             ) from None
         if response.status_code != 200:
-            raise by_status(_SERVER, response.status_code, self._call.retry_after_s)
+            raise by_status(
+                _SERVER,
+                response.status_code,
+                self._call.retry_after_s,
+                response.content.decode("utf-8", "replace"),
+            )
         return self._read(response, int((time.monotonic() - began) * 1000))
 
     def _read(self, response: Any, latency_ms: int) -> Answer:
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind not in _JSON:
-            raise _unreadable("its type is not JSON")
+        if kind not in _JSON and kind != _STREAM:
+            raise unreadable(_SERVER, "its type is not JSON")
         try:
-            completion = response.json()
+            text = response.content.decode("utf-8-sig")
+            completion = streamed(text) if kind == _STREAM else json.loads(text)
         except (ValueError, RecursionError):
-            raise _unreadable("it is not JSON") from None
+            raise unreadable(_SERVER, "it is not JSON") from None
         version = completion.get("system_fingerprint") if isinstance(completion, dict) else None
         return read_completion(
             completion,
+            _SERVER,
             self._name,
             version if isinstance(version, str) else "",
             latency_ms,
-            _unreadable("a part is missing"),
         )
 
     def _opened(self) -> Any:
@@ -108,9 +121,3 @@ class OpenAiCompatibleModel:
                     session.headers["Authorization"] = f"Bearer {self._key}"
                 self._session = session
             return self._session
-
-
-def _unreadable(why: str) -> ModelFault:
-    return ModelRefused(
-        f"{_SERVER}'s answer is no chat completion ({why}); check MODEL_URL and MODEL_NAME."
-    )

@@ -22,7 +22,7 @@ from typing import Any
 
 from shared.ai import analysis
 from shared.ai.model import Answer, Question
-from shared.errors import ModelBusy, ModelRefused
+from shared.errors import ModelBusy, ModelRefused, ModelUnreadable
 
 #: Makes the answer's text out of a question and its timeout in seconds, or raises a `ModelFault`.
 Behaviour = Callable[[Question, float], str]
@@ -88,7 +88,7 @@ def busy(retry_after_s: float | None = None) -> Behaviour:
 
 
 def refuse() -> Behaviour:
-    """Refuse the request for good."""
+    """Refuse the request."""
 
     def behave(_question: Question, _timeout_seconds: float) -> str:
         raise ModelRefused("The scripted model refuses this request.")
@@ -121,6 +121,8 @@ class ScriptedModel:
             behave = self._script.popleft() if self._script else normal
         began = time.monotonic()
         text = behave(question, timeout_seconds)
+        if not text.strip():  # as behind a wire, where nothing is no answer
+            raise ModelUnreadable("The scripted model said nothing.")
         return Answer(
             text=text,
             model=analysis.SCRIPTED,

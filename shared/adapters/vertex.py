@@ -36,11 +36,19 @@ from shared.adapters.chat import (
     by_status,
     read_completion,
     retry_after,
+    unreadable,
     wire_messages,
 )
 from shared.ai.model import Answer, Image, Question
 from shared.ai.triage import Embedding
-from shared.errors import ConfigurationFault, ModelBusy, ModelFault, ModelRefused
+from shared.errors import (
+    ConfigurationFault,
+    ModelBusy,
+    ModelFault,
+    ModelMisconfigured,
+    ModelRefused,
+    ModelUnreadable,
+)
 
 #: Longest wait for one answer, seconds; beyond it the client needs requests-toolbelt.
 MAX_TIMEOUT_SECONDS = 120.0
@@ -132,8 +140,10 @@ class VertexModel:
             raise
         except Exception as error:
             # The client raises errors of five libraries and bare built-in ones; the table answers
-            # all of them, what it does not know as refused.
+            # all of them, what it does not know as unreadable.
             fault = fault_of(error, self._call.retry_after_s)
+            if fault.outage:  # after a redeploy Google must be asked anew where the endpoint is
+                self._endpoint = None
             raise fault from (error if _quotes_nothing(error) else None)
 
     def _check_size(self, instances: list[dict[str, Any]]) -> None:
@@ -147,8 +157,9 @@ class VertexModel:
 
     def _opened(self, seconds: float) -> Any:
         """The client's endpoint, made and described by Google once, then cached."""
-        if self._endpoint is not None:
-            return self._endpoint
+        endpoint = self._endpoint
+        if endpoint is not None:
+            return endpoint
         if not self._lock.acquire(timeout=seconds):
             raise ModelBusy("Another question is still waiting for Vertex AI's endpoint.")
         try:
@@ -190,7 +201,7 @@ class VertexModel:
                 endpoint._prediction_client  # noqa: B018
         resource = endpoint.api_client.get_endpoint(name=self._name, retry=None, timeout=seconds)
         if self._dedicated and not resource.dedicated_endpoint_enabled:
-            raise ModelRefused(
+            raise ModelMisconfigured(
                 "The endpoint has no DNS name of its own; set VERTEX_DEDICATED=false "
                 "or deploy the model to a dedicated endpoint."
             )
@@ -227,7 +238,7 @@ def _bounded_session(credentials: Any, call: threading.local) -> Any:
 
 
 def fault_of(error: Exception, retry_after_s: float | None = None) -> ModelFault:
-    """`ModelBusy` or `ModelRefused` for whatever the client library raised.
+    """The `ModelFault` for whatever the client library raised.
 
     The message says the kind of error and a status; never the error's own text, which may quote
     the request.
@@ -256,9 +267,9 @@ def _table() -> tuple[_Row, ...]:
         # no token: the metadata server may be back soon, missing credentials are not
         (GoogleAuthError, _credentials),
         # before ValueError: some of requests' are both
-        (requests.exceptions.InvalidURL, _unreadable),
-        (requests.exceptions.InvalidSchema, _unreadable),
-        (requests.exceptions.MissingSchema, _unreadable),
+        (requests.exceptions.InvalidURL, _no_address),
+        (requests.exceptions.InvalidSchema, _no_address),
+        (requests.exceptions.MissingSchema, _no_address),
         (requests.exceptions.InvalidJSONError, _unreadable),
         (requests.RequestException, _passing),
         # dedicated endpoints: a bare ValueError with the status in its text
@@ -275,11 +286,11 @@ def _quotes_nothing(error: Exception) -> bool:
 
 
 def _too_long(_error: Exception, _after: float | None) -> ModelFault:
-    return ModelRefused(f"Vertex AI's answer is longer than {MAX_ANSWER_BYTES} bytes.")
+    return ModelUnreadable(f"Vertex AI's answer is longer than {MAX_ANSWER_BYTES} bytes.")
 
 
 def _not_installed(error: Exception, _after: float | None) -> ModelFault:
-    return ModelRefused(f"The Vertex AI client is not installed completely: {error}")
+    return ModelMisconfigured(f"The Vertex AI client is not installed completely: {error}")
 
 
 def _passing(error: Exception, after: float | None) -> ModelFault:
@@ -294,7 +305,8 @@ def _api_call(error: Any, after: float | None) -> ModelFault:
     if status is None:  # gRPC's UNKNOWN has no HTTP status
         return _passing(error, after)
     headers = getattr(error.response, "headers", {})
-    return by_status(_SERVER, status, after or retry_after(headers.get("Retry-After")))
+    wait = after or retry_after(headers.get("Retry-After"))
+    return by_status(_SERVER, status, wait, str(error.message))
 
 
 def _credentials(error: Any, after: float | None) -> ModelFault:
@@ -302,7 +314,7 @@ def _credentials(error: Any, after: float | None) -> ModelFault:
 
     if error.retryable or isinstance(error, TransportError):
         return _passing(error, after)
-    return ModelRefused(
+    return ModelMisconfigured(
         f"Vertex AI cannot be called with these credentials ({type(error).__name__})."
     )
 
@@ -310,16 +322,17 @@ def _credentials(error: Any, after: float | None) -> ModelFault:
 def _bare(error: Exception, after: float | None) -> ModelFault:
     # matched at the start only: the text after it is the response's
     status = _STATUS.search(str(error)[:80])
-    return (
-        _unreadable(error, after) if status is None else by_status(_SERVER, int(status[1]), after)
-    )
+    if status is None:
+        return _unreadable(error, after)
+    return by_status(_SERVER, int(status[1]), after, str(error))
+
+
+def _no_address(error: Exception, _after: float | None) -> ModelFault:
+    return ModelMisconfigured(f"The endpoint cannot be called ({type(error).__name__}).")
 
 
 def _unreadable(error: Exception, _after: float | None) -> ModelFault:
-    return ModelRefused(
-        f"Vertex AI's answer is no chat completion ({type(error).__name__}); "
-        "check that the endpoint serves MedGemma with chatCompletions."
-    )
+    return unreadable(_SERVER, type(error).__name__)
 
 
 # --- answers -----------------------------------------------------------------------------------
@@ -328,8 +341,8 @@ def _unreadable(error: Exception, _after: float | None) -> ModelFault:
 def _answer(prediction: Any, latency_ms: int) -> Answer:
     """The answer in a prediction: an object, or a list that holds one, or a list of plain text.
 
-    Raises `ModelRefused` when it is no chat completion, with code `model_declined` when the model
-    or a filter refused to speak.
+    Raises what `read_completion` raises. Plain text repeats the question before the answer on some
+    containers (`Prompt: … Output: …`, vertex-ai-samples#2799).
     """
     completion = prediction.predictions
     if isinstance(completion, list) and len(completion) == 1:
@@ -337,8 +350,12 @@ def _answer(prediction: Any, latency_ms: int) -> Answer:
     version = str(prediction.model_version_id or prediction.deployed_model_id or "")
     name = str(prediction.model_resource_name or "")
     if isinstance(completion, str):
+        if completion.startswith("Prompt:"):
+            completion = completion.rpartition("\nOutput:")[2]
+        if not completion.strip():
+            raise unreadable(_SERVER, "it is empty")
         return Answer(completion, name, version, latency_ms)
-    return read_completion(completion, name, version, latency_ms, _unreadable(TypeError(), None))
+    return read_completion(completion, _SERVER, name, version, latency_ms)
 
 
 class VertexEmbedder:

@@ -1,12 +1,15 @@
 """The contract `ai_analysis`: what an analysis may say, how it is read, finished and shown.
 
-A model writes a *draft* (free text that should hold one JSON object). `parse` reads it strictly
-where safety hangs on it (status, urgency, red flags, differential) and leniently elsewhere,
-`merge` joins the drafts of several images, `finish` adds what only we know and gives the complete
-document. `SCHEMA` is the document's JSON Schema (published); every document is checked against it.
+A model writes a *draft* (free text that should hold one JSON object, found by `shared.ai.answer`).
+`parse` understands words of closed lists in the forms in which models write them, and refuses what it
+does not understand where safety hangs on it (status, urgency, red flags, differential). `merge` joins
+the drafts of several images, `finish` adds what only we know and gives the complete document, `shown`
+joins the readings of a case. `SCHEMA` is the document's JSON Schema (published); every document is
+checked against it.
 
 Promises, whatever the model wrote:
-- a finished document satisfies `SCHEMA`, or `ModelRefused` is raised;
+- a finished document satisfies `SCHEMA`, or `ContractBroken` is raised;
+- an answer that says emergency is an emergency, also where the rest of it cannot be read (`heard`);
 - `triage_final` is the worst of device, rules and AI, and `urgency` is never milder than
   `triage_final` asks for: an analysis escalates, it never lowers;
 - what a CHW sees before a doctor signed (`visible_to_chw`) comes from closed vocabularies: no drug,
@@ -20,12 +23,13 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.ai.answer import MAX_ANSWER_CHARS, Shape, draft_in, plain, snake, without_thinking
 from shared.ai.emergency import urgency_of
 from shared.ai.schema import problems
-from shared.errors import ModelRefused
+from shared.errors import ContractBroken
 
 
 def _vocabulary(words: str) -> tuple[str, ...]:
@@ -34,8 +38,11 @@ def _vocabulary(words: str) -> tuple[str, ...]:
 
 SCHEMA_VERSION = "1"
 
-#: Code of `ModelRefused` when an answer breaks the contract.
-CONTRACT_BROKEN = "contract_broken"
+#: The collection of readings, a document each.
+READINGS = "readings"
+
+#: Code of `ContractBroken`: an answer breaks the contract.
+CONTRACT_BROKEN = ContractBroken.code
 #: Code of `ModelRefused` when the model itself declines (content filter, refusal).
 MODEL_DECLINED = "model_declined"
 
@@ -119,11 +126,6 @@ VISIBLE_TO_CHW = (
     "requires_human_review",
 )
 
-#: Characters of an answer that are read. Four times what 8192 tokens of English take.
-MAX_ANSWER_CHARS = 131_072
-#: Opening braces at which an object is looked for; bounds the time a hostile answer can take.
-_MAX_TRIES = 32
-
 _MAX_OPINIONS = 5
 _MAX_REASONS = 5
 _MAX_STEPS = 5
@@ -182,7 +184,9 @@ class Provenance:
     prompt: str = ""  #: the prompt's name, like `analyse-v1`
     prompt_sha256: str = ""  #: of the prompt as sent, without the patient's data
     image_sha256: tuple[str, ...] = ()  #: of the images that were shown, in order
+    image_files: tuple[str, ...] = ()  #: the ids of their files, in the same order
     images_skipped: int = 0  #: images that there was no room or time for
+    images_unread: int = 0  #: photos that were shown, and of which no answer could be read
     images_missing: int = 0  #: photos that the case names and that had not come, or were refused
     max_tokens: int = 0
     temperature: float = 0.0
@@ -212,23 +216,47 @@ class SecondLook:
 # --- reading a draft ---------------------------------------------------------------------------
 
 
+#: What a draft is known by, in an answer.
+_SHAPE = Shape(
+    keys=_vocabulary(
+        "status image_quality morphology differential urgency red_flags missing_information "
+        "suggested_next_steps uncertainty confidence"
+    ),
+    wanted=("status", "urgency"),
+    once=("status", "urgency", "red_flags", "differential"),
+)
+
+
 def parse(text: str) -> Draft:
     """The draft in a model's answer: thinking and code fences stripped, bounded, in vocabulary.
 
-    Raises `ModelRefused` (code `contract_broken`); its message lists what is wrong in words that
-    can be sent back to the model, and never quotes the answer (it may repeat the patient's data).
+    Raises `ContractBroken`, with the urgency that was `heard` all the same; its message lists what is
+    wrong in words that can be sent back to the model, and never quotes the answer (it may repeat the
+    patient's data).
     """
-    found = _json_object(_without_thinking(text[:MAX_ANSWER_CHARS]))
+    answer = without_thinking(text[:MAX_ANSWER_CHARS])
+    try:
+        return _draft(answer)
+    except ContractBroken as broken:
+        broken.urgency = heard(answer)
+        raise
+
+
+def _draft(answer: str) -> Draft:
+    found = draft_in(answer, _SHAPE)
     if found is None:
         raise _broken(["Write exactly one complete JSON object with status and urgency."])
     faults: list[str] = []
     status = _word(found.get("status"), DRAFT_STATUSES)
     if status is None:
         faults.append(f"status must be one of {', '.join(DRAFT_STATUSES)}.")
-    urgency = _word(found.get("urgency"), URGENCIES)
+    urgency = _urgency(found.get("urgency"))
     if urgency is None:
         faults.append(f"urgency must be one of {', '.join(URGENCIES)}.")
-    flags = found.get("red_flags")
+    elif _worst([urgency, *_stated(answer)]) != urgency:
+        # another object, or a sentence beside it: two answers
+        faults.append("Name one urgency only.")
+    flags = _listed(found.get("red_flags"))
     if not isinstance(flags, list | str | None) or "red_flags" not in found:
         faults.append("red_flags must be a list of words.")
     faults_before = len(faults)
@@ -268,79 +296,129 @@ def parse(text: str) -> Draft:
     )
 
 
-def _broken(faults: Sequence[str]) -> ModelRefused:
-    return ModelRefused(" ".join(faults[:10]), code=CONTRACT_BROKEN)
+def _broken(faults: Sequence[str]) -> ContractBroken:
+    return ContractBroken(" ".join(faults[:10]))
 
 
-_THOUGHT = re.compile(r"<unused94>.*?<unused95>", re.DOTALL)
+# How an urgency is put into words. Prefixes, so that emergencies, emergent and urgently count.
+_URGENT_WORDS = (
+    *((word, "emergency") for word in ("emerg", "immediate", "critical", "now", "asap")),
+    ("urgent", "urgent"),
+    ("soon", "soon"),
+    ("routine", "routine"),
+)
+_NOT = frozenset(_vocabulary("not no non isn never nor without"))
+_ARTICLES = frozenset(_vocabulary("a an the t"))
+_KEY_OF_URGENCY = re.compile(
+    r"urgency[\w ]{0,12}[^\w\s:=-]{0,4}\s*(?:[:=–—-]|\bis\b)[^\w\n]{0,8}([^,}\]\n\"“”]{1,80})",
+    re.IGNORECASE,
+)
+_ALARM = re.compile(r"\bemergenc|\brefer[ _]now\b|\bimmediate(?:ly)? refer", re.IGNORECASE)
+#: A sentence with one of these sets a condition, denies, or lists the choices.
+_CONDITION = re.compile(
+    r"\b(?:if|when|should|unless|not|no|non|isn|without|rule|may|might|could|or|routine)\b",
+    re.IGNORECASE,
+)
 
 
-def _without_thinking(text: str) -> str:
-    """The answer after MedGemma's thinking (`<unused94>thought … <unused95>`).
+def heard(answer: str) -> str | None:
+    """The worst urgency that a text names although it is no draft; None if it names none.
 
-    Cut off in the middle of thinking: nothing is left. Opened in the prompt and only closed in the
-    answer: what follows the last closing mark.
+    A value beside the word urgency, the step `refer_now`, or a sentence that says emergency without a
+    condition, a negation or a list of choices. Nothing else of such a text is used.
     """
-    text = _THOUGHT.sub(" ", text)
-    text = text.partition("<unused94>")[0]
-    return text.rpartition("<unused95>")[2]
+    alarms = (
+        "emergency"
+        for sentence in re.split(r"[.!?;\n]", answer)
+        if _ALARM.search(sentence) and not _CONDITION.search(sentence)
+    )
+    return _worst([*_stated(answer), *alarms])
 
 
-class _Refuse(ValueError):
-    """JSON that two readers may read differently."""
+def _stated(answer: str) -> list[str]:
+    found = (_urgency(value) for value in _KEY_OF_URGENCY.findall(answer))
+    return [urgency for urgency in found if urgency is not None]
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _Refuse
-    return found
+def worst_urgency(*urgencies: str | None) -> str | None:
+    """The worst of urgencies; None if none is named."""
+    return _worst(urgency for urgency in urgencies if urgency is not None)
 
 
-def _no_constant(name: str) -> Any:
-    raise _Refuse(name)
+def _worst(urgencies: Iterable[str]) -> str | None:
+    return max(urgencies, key=URGENCIES.index, default=None)
 
 
-def _json_object(text: str) -> dict[str, Any] | None:
-    """The one object with `status` and `urgency`, wherever it stands (prose, fence); else None.
-
-    Two of them, a key twice, NaN or nesting beyond the interpreter's depth count as none: which
-    one was meant is not ours to guess.
-    """
-    decoder = json.JSONDecoder(object_pairs_hook=_no_twins, parse_constant=_no_constant)
-    found: dict[str, Any] | None = None
-    position = text.find("{")
-    for _ in range(_MAX_TRIES):
-        if position < 0:
-            return found
-        try:
-            value, end = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError):
-            end = position + 1
-        else:
-            if isinstance(value, dict) and "status" in value and "urgency" in value:
-                if found is not None:
-                    return None
-                found = value
-        position = text.find("{", end)
-    return found
+def _urgency(value: object) -> str | None:
+    """The worst urgency that a value names, in any case, with anything beside it; None: none."""
+    if isinstance(value, dict):
+        named = (key if said is True else said for key, said in value.items() if said)
+        return _worst(filter(None, map(_urgency, named)))
+    if isinstance(value, list):
+        return _worst(filter(None, map(_urgency, value[:10])))
+    if not isinstance(value, str):
+        return None
+    found, before = [], ""
+    for word in re.findall(r"[^\W_]+|[,;:.?!]", plain(value[:200]).lower()):
+        if before not in _NOT:
+            found += [urgency for stem, urgency in _URGENT_WORDS if word.startswith(stem)][:1]
+        before = before if word in _ARTICLES else word
+    return _worst(found)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-_SYNONYMS = {"medium": "med", "moderate": "med", "color": "colour", "unknown": "unclear"}
+_SYNONYMS = {
+    **dict.fromkeys(("medium", "moderate", "possible"), "med"),
+    **dict.fromkeys(("likely", "probable"), "high"),
+    "unlikely": "low",
+    "color": "colour",
+    "unknown": "unclear",
+}
+_BACK = {"med": "medium"}
+#: Left out before a word: "very high" is high.
+_DEGREES = frozenset(_vocabulary("very extremely quite rather fairly most highly"))
 
 
 def _word(value: object, vocabulary: tuple[str, ...]) -> str | None:
-    """The word of the vocabulary that `value` means, or None."""
-    if not isinstance(value, str) or len(value) > 64:
+    """The word of the vocabulary that `value` begins with, in any case ("Good (sharp)"); else None."""
+    if not isinstance(value, str):
         return None
-    word = re.sub(r"[\s\-]+", "_", value.strip().lower())
-    if word not in vocabulary:
-        word = _SYNONYMS.get(word, word)
-    return word if word in vocabulary else None
+    words = snake(value).split("_")
+    while words[1:] and words[0] in _DEGREES:
+        words = words[1:]
+    for count in range(min(len(words), 5), 0, -1):
+        word = "_".join(words[:count])
+        word = word if word in vocabulary else _SYNONYMS.get(word, word)
+        word = word if word in vocabulary else _BACK.get(word, word)
+        if word in vocabulary:
+            return word
+    return None
+
+
+_ABSENT = frozenset(_vocabulary("no none absent negative false denied 0"))
+
+
+def _listed(value: object) -> object:
+    """Words as a list, however they were listed: in one text, or as keys that are answered.
+
+    `{"fever": true, "bleeding": "no"}` is fever; a key that is no flag counts with what it holds.
+    """
+    if isinstance(value, str):
+        return [part for part in re.split(r"[,;/\n]", value) if part.strip()]
+    if not isinstance(value, dict):
+        return value
+    found: list[object] = []
+    for key, said in value.items():
+        if key in _ABSENT or not said or (isinstance(said, str) and snake(said) in _ABSENT):
+            continue
+        if key not in RED_FLAGS and isinstance(said, list):
+            found += said
+        elif not _says_nothing(said):
+            found.append(key)
+    return found
 
 
 def _words(
@@ -353,39 +431,43 @@ def _words(
     items: Iterable[object] = value if isinstance(value, list) else [value]
     found: list[str] = []
     for item in items:
-        word = _word(item, vocabulary)
-        if word is None and unknown is not None and not _says_nothing(item):
-            word = unknown
+        if unknown is not None and _says_nothing(item):
+            continue
+        word = _word(item, vocabulary) or unknown
         if word is not None and word not in found:
             found.append(word)
     return tuple(found[:limit])
 
 
+_SEEN = (
+    "(_(seen|noted|observed|identified|present|reported|detected|apparent|evident|visible|found))?"
+)
+#: An entry of a list of red flags that is none; also a flag that is denied ("fever: no").
+_NOTHING = re.compile(
+    f"(none|no|no_red_flags?|no_flags?){_SEEN}|nil|n_a|na|not_applicable|unclear|unknown|"
+    f"|({'|'.join(RED_FLAGS)})_({'|'.join(_ABSENT)}|not_present|not_seen)"
+)
+
+
 def _says_nothing(item: object) -> bool:
     if item is None or item is False or item in ([], {}):
         return True
-    return isinstance(item, str) and item.strip().lower().strip(".") in (
-        "",
-        "none",
-        "no",
-        "no red flags",
-        "n/a",
-        "unclear",
-        "unknown",
-    )
+    return isinstance(item, str) and _NOTHING.fullmatch(snake(item)) is not None
 
 
 def _opinions(value: object, faults: list[str]) -> tuple[Opinion, ...]:
     if value is None:
         return ()
+    if isinstance(value, dict):
+        value = [value] if "label" in value else [_named(key, said) for key, said in value.items()]
     if not isinstance(value, list):
         faults.append("differential must be a list.")
         return ()
     found: list[Opinion] = []
     for index, item in enumerate(value[:_MAX_OPINIONS]):
-        entry = _mapping(item)
-        label = clean(entry.get("label"), _LABEL_CHARS)
-        likelihood = _word(entry.get("likelihood"), LIKELIHOODS)
+        entry = _mapping(_parted(item) if isinstance(item, str) else item)
+        label = clean(_first_of(entry, "label", "condition", "diagnosis", "name"), _LABEL_CHARS)
+        likelihood = _word(_first_of(entry, "likelihood", "probability"), LIKELIHOODS)
         if not label:
             faults.append(f"differential[{index}].label is missing.")
         if likelihood is None:
@@ -397,6 +479,28 @@ def _opinions(value: object, faults: list[str]) -> tuple[Opinion, ...]:
                 )
             )
     return tuple(found)
+
+
+def _named(label: str, said: object) -> dict[str, object]:
+    """An entry of `{"Eczema": "high"}` or `{"1": {"label": …}}`."""
+    return (
+        {"label": label.replace("_", " "), **said}
+        if isinstance(said, dict)
+        else {
+            "label": label.replace("_", " "),
+            "likelihood": said,
+        }
+    )
+
+
+def _parted(text: str) -> dict[str, str]:
+    """An entry of one text: "Eczema (high)", "Eczema: low"."""
+    label, _, likelihood = re.sub(r"[(:–—]|\s-\s", "\n", text[:400]).rpartition("\n")
+    return {"label": label, "likelihood": likelihood}
+
+
+def _first_of(entry: Mapping[str, Any], *names: str) -> object:
+    return next((entry[name] for name in names if entry.get(name) is not None), None)
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -492,6 +596,11 @@ def _first_clear(words: Iterable[str]) -> str:
     return next((word for word in words if word != "unclear"), "unclear")
 
 
+def raised(draft: Draft, urgency: str | None) -> Draft:
+    """The draft, at least as urgent as this."""
+    return replace(draft, urgency=worst_urgency(draft.urgency, urgency) or draft.urgency)
+
+
 # --- the complete document ---------------------------------------------------------------------
 
 
@@ -520,7 +629,7 @@ def finish(
     cannot be read is null in the document and counts as red: the worst is assumed of what is not
     known.
 
-    Raises `ModelRefused` (`contract_broken`) if the result were outside the contract, which only a
+    Raises `ContractBroken` if the result were outside the contract, which only a
     provenance out of bounds can cause.
     """
     urgency_ai = max(draft.urgency, _implied_urgency(draft), key=URGENCIES.index)
@@ -578,8 +687,11 @@ def unavailable(
     rules_flags: Sequence[str] = (),
     second_look: SecondLook = SecondLook(),
     provenance: Provenance | None = None,
+    urgency: str | None = None,
 ) -> dict[str, Any]:
     """The document of a case that got no analysis; the doctor gets the case all the same.
+
+    `urgency` is what was heard in an answer that could not be read: nothing else of it is used.
 
     `reason` is a stable code (the `code` of the fault); its status is parse_failed for
     `contract_broken`, refused for `model_declined`, else unavailable. Anything that does not look
@@ -590,8 +702,9 @@ def unavailable(
         status,
         triage_device,
         rules_triage,
-        None,
-        None,
+        # silence, and what is hardly heard, must not read as "harmless"
+        None if urgency in (None, "routine") else _TRIAGE_OF_URGENCY[str(urgency)],
+        urgency,
         provenance or Provenance(),
         (),
         second_look,
@@ -600,6 +713,63 @@ def unavailable(
     document["reason"] = reason if re.fullmatch(r"[a-z0-9_]{1,64}", reason) else "unspecified"
     document["suggested_next_steps"] = _steps(document["urgency"], status, ())
     return _checked(document)
+
+
+#: How much the reading of a status tells: a reading, one that saw too little, none at all.
+_TELLING = {"ok": 3, "insufficient_image": 2, "not_skin": 2, "refused": 1}
+#: Steps that ask for a photo: of an earlier reading they are out of date.
+_PHOTO_STEPS = frozenset(_vocabulary("retake_photo add_close_up_photo add_overview_photo"))
+
+
+def shown(earlier: Mapping[str, Any] | None, latest: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown of a case whose earlier document is there when another reading comes.
+
+    The reading that tells most, of equals the most urgent, then the one that saw more photos, then the
+    latest; with the worst triage and urgency of both, every red flag and every next step. The colours
+    of phone and rules are the latest ones. Nothing is ever taken away: the doctor decides.
+    """
+    if not earlier:
+        return dict(latest)
+    base = latest if _telling(latest) >= _telling(earlier) else earlier
+    final = max(
+        (each for each in (earlier.get("triage_final"), latest["triage_final"]) if each in TRIAGES),
+        key=TRIAGES.index,
+    )
+    known = (earlier.get("urgency"), latest["urgency"], _URGENCY_OF_TRIAGE[final])
+    urgency = max((each for each in known if each in URGENCIES), key=URGENCIES.index)
+    steps = [
+        step
+        for step in _strings(earlier, "suggested_next_steps")
+        if step in NEXT_STEPS and not (base is latest and step in _PHOTO_STEPS)
+    ] + latest["suggested_next_steps"]
+    joined: dict[str, Any] = {
+        "triage_device": latest["triage_device"],
+        "triage_rules": latest["triage_rules"],
+        "triage_final": final,
+        "urgency": urgency,
+    }
+    _flag(joined, _strings(earlier, "red_flags"), latest["red_flags"])
+    joined["suggested_next_steps"] = _steps(joined["urgency"], str(base.get("status")), steps)
+    # A document of an older release lacks what came since.
+    since: dict[str, Any] = {"image_files": [], "images_unread": 0, "read_at": None}
+    origin = {**since, **(base.get("provenance") or {})}
+    document = {**base, **joined, "provenance": origin}
+    return document if not problems(document, SCHEMA) else {**latest, **joined}
+
+
+def _telling(document: Mapping[str, Any]) -> tuple[int, int, int]:
+    urgency = document.get("urgency")
+    origin = document.get("provenance") or {}
+    return (
+        _TELLING.get(str(document.get("status")), 0),
+        URGENCIES.index(urgency) if urgency in URGENCIES else -1,
+        len(origin.get("image_sha256") or ()),
+    )
+
+
+def _strings(document: Mapping[str, Any], name: str) -> list[str]:
+    found = document.get(name)
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 def visible_to_chw(analysis: Mapping[str, Any]) -> dict[str, Any]:
@@ -673,7 +843,9 @@ def _document(
             "prompt": clean(provenance.prompt, 64),
             "prompt_sha256": provenance.prompt_sha256 or None,
             "image_sha256": list(provenance.image_sha256),
+            "image_files": list(provenance.image_files),
             "images_skipped": provenance.images_skipped,
+            "images_unread": provenance.images_unread,
             "images_missing": provenance.images_missing,
             "parameters": {
                 "max_tokens": provenance.max_tokens,
@@ -688,6 +860,7 @@ def _document(
             "calls": provenance.calls,
             "attempts": provenance.attempts,
             "price_estimate": float(provenance.price_estimate),
+            "read_at": None,
         },
         "disclaimer": DISCLAIMER_SCRIPTED if scripted else DISCLAIMER,
         "requires_human_review": True,
@@ -712,9 +885,7 @@ def _steps(urgency: str, status: str, suggested: Sequence[str]) -> list[str]:
 def _checked(document: dict[str, Any]) -> dict[str, Any]:
     faults = problems(document, SCHEMA)
     if faults:
-        raise ModelRefused(
-            f"The analysis is outside its contract: {'; '.join(faults[:5])}.", code=CONTRACT_BROKEN
-        )
+        raise ContractBroken(f"The analysis is outside its contract: {'; '.join(faults[:5])}.")
     return document
 
 
@@ -832,7 +1003,9 @@ SCHEMA: dict[str, Any] = {
                     "prompt": _text(64),
                     "prompt_sha256": {**_SHA256, "type": ["string", "null"]},
                     "image_sha256": _list(_SHA256, _MAX_IMAGES, unique=False),
+                    "image_files": _list(_text(128), _MAX_IMAGES, unique=False),
                     "images_skipped": _INTEGER,
+                    "images_unread": _INTEGER,
                     "images_missing": _INTEGER,
                     "parameters": _record(
                         {"max_tokens": _INTEGER, "temperature": {"type": "number", "minimum": 0}}
@@ -857,6 +1030,7 @@ SCHEMA: dict[str, Any] = {
                     "calls": _INTEGER,
                     "attempts": _INTEGER,
                     "price_estimate": {"type": "number", "minimum": 0},
+                    "read_at": {**_INTEGER, "type": ["integer", "null"]},
                 }
             ),
             "disclaimer": {"enum": [DISCLAIMER, DISCLAIMER_SCRIPTED]},

@@ -6,7 +6,8 @@
 
 So that a burst of red cases does not wait for a dead endpoint one timeout after another, and an
 endpoint that comes back is not buried at once. One per process; jobs that meet an open breaker wait
-without losing an attempt. A refusal (`ModelRefused`) is an answer: the model is there.
+without losing an attempt. A refusal (`ModelRefused`) is an answer: the model is there. A deployment at
+fault (401, 404) answers nobody, so it counts as a failure.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable
 
 from shared.ai.model import Answer, Model, Question
-from shared.errors import ModelBusy, ModelPaused, ModelRefused
+from shared.errors import ModelFault, ModelPaused, ModelRefused
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Breaker:
         except ModelRefused:
             self._leave(failed=False, trial=trial)
             raise
-        except ModelBusy:
+        except ModelFault:
             self._leave(failed=True, trial=trial)
             raise
         except BaseException:

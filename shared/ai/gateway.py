@@ -3,6 +3,9 @@
 The core talks to a model through the port only. Identifiers never leave (see `intake`), patient
 text is data inside a fence that it cannot close, every answer is checked against the contract, and
 every question counts against a time budget, so that an analysis takes a bounded time.
+
+A photo that cannot be read costs that photo: what was read of the others is kept and what was not is
+counted. While trying again may help (`PHOTO_ATTEMPTS`), the fault is raised with the reading in it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -26,7 +29,7 @@ from shared.ai.intake import clinical_facts
 from shared.ai.model import Answer, Image, Model, Question
 from shared.ai.pictures import without_metadata
 from shared.ai.spending import MICRO, Prices, Purse
-from shared.errors import ModelBusy, ModelFault, ModelRefused
+from shared.errors import ContractBroken, ModelBusy, ModelFault, ModelRefused, ModelUnreadable
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +37,18 @@ PROMPT = "analyse-v1"
 
 #: Images of one case that are shown to the model; each is a call of its own.
 MAX_IMAGES = 6
+#: Attempts at a case of which some photos were read and others were not; then that is the reading.
+PHOTO_ATTEMPTS = 3
 #: Characters of a broken answer that are shown to the model again for repair.
 _REPAIR_CHARS = 4000
 #: Seconds below which a further question is not begun.
 _LEAST_SECONDS = 0.05
-_IMAGE_LINE = {
-    True: "Look at the photograph and the facts, and prepare the case for the doctor.",
-    False: "There is no photograph. Prepare the case for the doctor from the facts alone.",
-}
+_IMAGE_LINE = "Look at the photograph and the facts, and prepare the case for the doctor."
+_NO_IMAGE_LINE = "There is no photograph. Prepare the case for the doctor from the facts alone."
+_UNREAD_LINE = (
+    "There are photographs, but they cannot be shown to you. Prepare the case for the doctor from the "
+    "facts alone."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,48 @@ class _Account:
         self.models.append((answer.model, answer.version))
 
 
+@dataclass(slots=True)
+class _Task:
+    """One analysis on its way."""
+
+    facts: Mapping[str, Any]
+    ends_at: float
+    account: _Account = field(default_factory=_Account)
+    drafts: list[analysis.Draft] = field(default_factory=list)
+    shown: list[Image] = field(default_factory=list)  #: photos that were read
+    faults: list[ModelFault] = field(default_factory=list)  #: why others were not
+    heard: str | None = None  #: worst urgency that answers named which break the contract
+
+    def hear(self, urgency: str | None) -> None:
+        self.heard = analysis.worst_urgency(self.heard, urgency)
+
+
+def _for_good(fault: ModelFault) -> bool:
+    """Whether the same photo would meet the same fault: it is refused, or no picture."""
+    return isinstance(fault, ModelRefused) and not fault.lasting
+
+
+def _server_is_at_fault(fault: ModelFault) -> bool:
+    """Whether other photos would fare no better, or the server asked to be left alone."""
+    return fault.outage or not fault.attempted or fault.retry_after_s is not None
+
+
+def _facts_alone(task: _Task, attempt: int) -> bool:
+    """Whether the facts are all that can be read: each photo failed by itself, now or repeatedly."""
+    if task.drafts or not task.faults:
+        return False
+    if attempt < PHOTO_ATTEMPTS:
+        return all(map(_for_good, task.faults))
+    return all(isinstance(fault, ModelRefused | ModelUnreadable) for fault in task.faults)
+
+
+def _told(task: _Task) -> ModelFault:
+    """The fault that is raised of several: the server's before a photo's, else the first."""
+    fault = next(filter(_server_is_at_fault, task.faults), task.faults[0])
+    fault.urgency = task.heard
+    return fault
+
+
 class Gateway:
     """Analyses cases with a model. Keeps no state between cases; safe to use from several threads.
 
@@ -148,39 +197,67 @@ class Gateway:
         `images_missing` how many photos the case names that are not there.
         `today` is needed for the age band (default: today in UTC).
 
-        Raises `ModelBusy` as the model did, or when the budget ends before one image was answered;
-        `ModelPaused` when the day's cap is reached or the model rests: nobody was asked;
-        `ModelRefused` as the model did, or with code `contract_broken` when an answer breaks the
-        contract after one repair (`analysis.unavailable(error.code, …)` makes the document of it).
+        Raises what the model raised, if nothing could be read; `ModelBusy` when the budget ends before
+        one image was answered; `ModelPaused` when the day's cap is reached or the model rests: nobody
+        was asked; `ContractBroken` when every answer breaks the contract after one repair. The fault's
+        `urgency` is what was heard in broken answers, its `reading` the document of those photos that
+        were read, if trying again may bring the others.
         """
-        ends_at = self._clock() + self._budget
-        facts = clinical_facts(case, patient, today or datetime.now(UTC).date())
         for each in images:
             if not re.fullmatch(r"[0-9a-f]{64}", each.sha256):
                 raise ModelRefused("An image has no SHA-256 in hex.", code="invalid_image")
-        cleaned = [without_metadata(each) for each in images[: self._max_images]]
-        asked: list[Image | None] = [*cleaned] or [None]
-        account = _Account()
-        drafts: list[analysis.Draft] = []
-        shown: list[Image] = []
-        with self._paid(2 * len(asked), account):
-            for image in asked:
-                if drafts and not self._time_left(ends_at):
-                    break
-                drafts.append(self._draft(facts, image, ends_at, account))
-                if image is not None:
-                    shown.append(image)
-        return analysis.finish(
-            analysis.merge(drafts),
+        facts = clinical_facts(case, patient, today or datetime.now(UTC).date())
+        asked = images[: self._max_images]
+        task = _Task(facts, self._clock() + self._budget)
+        with self._paid(2 * (len(asked) + 1), task.account):
+            if asked:
+                self._photos(asked, task)
+            if not asked or _facts_alone(task, attempt):
+                line = _UNREAD_LINE if asked else _NO_IMAGE_LINE
+                self._try(task, partial(self._draft, task, line))
+        if not task.drafts:
+            raise _told(task)
+        unread = len(task.faults)
+        document = analysis.finish(
+            analysis.raised(analysis.merge(task.drafts), task.heard),
             triage_device=case.get("risk_level"),
             rules_triage=rules_triage,
             rules_flags=rules_flags,
             second_look=second_look,
             provenance=replace(
-                self._provenance(account, shown, len(images) - len(shown), attempt),
+                self._provenance(task.account, task.shown, attempt),
+                images_skipped=len(images) - len(task.shown) - unread,
+                images_unread=unread,
                 images_missing=images_missing,
             ),
         )
+        if unread:
+            log.warning("photos not read", extra={"photos": unread, "attempt": attempt})
+        if task.shown and attempt < PHOTO_ATTEMPTS and not all(map(_for_good, task.faults)):
+            fault = _told(task)
+            fault.reading = document
+            raise fault
+        return document
+
+    def _photos(self, images: Sequence[Image], task: _Task) -> None:
+        """Ask about each photo; after a fault that is not the photo's, about no further one."""
+        for image in images:
+            if (task.drafts or task.faults) and not self._time_left(task.ends_at):
+                return
+            read = self._try(task, partial(self._draft, task, _IMAGE_LINE, image))
+            if read:
+                task.shown.append(image)
+            elif _server_is_at_fault(task.faults[-1]):
+                return
+
+    @staticmethod
+    def _try(task: _Task, draft: Callable[[], analysis.Draft]) -> bool:
+        try:
+            task.drafts.append(draft())
+        except ModelFault as fault:
+            task.faults.append(fault)
+            return False
+        return True
 
     @contextmanager
     def _paid(self, calls: int, account: _Account) -> Iterator[None]:
@@ -195,35 +272,35 @@ class Gateway:
         finally:
             self._purse.settle(day, most, account.micros)
 
-    def _draft(
-        self, facts: Mapping[str, Any], image: Image | None, ends_at: float, account: _Account
-    ) -> analysis.Draft:
-        """One image's draft, after at most one repair."""
+    def _draft(self, task: _Task, image_line: str, image: Image | None = None) -> analysis.Draft:
+        """One image's draft, after at most one repair. What the first answer named stays heard."""
         chosen = prompt()
-        text = chosen.text.substitute(
-            image_line=_IMAGE_LINE[image is not None], patient_data=_as_data(facts)
-        )
-        images = () if image is None else (image,)
-        answer = self._ask(chosen.system, text, images, ends_at, account)
+        text = chosen.text.substitute(image_line=image_line, patient_data=_as_data(task.facts))
+        images = () if image is None else (without_metadata(image),)
+        answer = self._ask(chosen.system, text, images, task)
         try:
             return analysis.parse(answer.text)
-        except ModelRefused as broken:
+        except ContractBroken as broken:
+            task.hear(broken.urgency)
             repair = (
                 f"{text}\n\nAn earlier answer to this task could not be used: {broken.message}\n"
                 f"That answer was, as a JSON string: {_as_data(answer.text[:_REPAIR_CHARS])}\n"
                 "Write the whole JSON object again, following the rules above."
             )
-        return analysis.parse(self._ask(chosen.system, repair, images, ends_at, account).text)
+        try:
+            return analysis.parse(self._ask(chosen.system, repair, images, task).text)
+        except ContractBroken as broken:
+            task.hear(broken.urgency)
+            raise
 
     def _ask(
         self,
         system: str,
         text: str,
         images: tuple[Image, ...],
-        ends_at: float,
-        account: _Account,
+        task: _Task,
     ) -> Answer:
-        seconds = self._time_left(ends_at)
+        account, seconds = task.account, self._time_left(task.ends_at)
         if not seconds:
             raise ModelBusy("The time for this analysis is used up; the job tries again later.")
         question = Question(system, text, images, max_tokens=self._max_tokens)
@@ -262,7 +339,7 @@ class Gateway:
         return left if left >= _LEAST_SECONDS else 0.0
 
     def _provenance(
-        self, account: _Account, shown: Sequence[Image], skipped: int, attempt: int
+        self, account: _Account, shown: Sequence[Image], attempt: int
     ) -> analysis.Provenance:
         model, version = account.models[-1]
         return analysis.Provenance(
@@ -271,7 +348,7 @@ class Gateway:
             prompt=PROMPT,
             prompt_sha256=prompt().sha256,
             image_sha256=tuple(image.sha256 for image in shown),
-            images_skipped=skipped,
+            image_files=tuple(image.file_id for image in shown),
             max_tokens=self._max_tokens,
             temperature=0.0,
             latency_ms=account.latency_ms,

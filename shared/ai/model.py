@@ -1,9 +1,9 @@
 """The model port: one question to a language model that sees text and images, one answer.
 
-The port knows nothing of skin. It carries a chat request and says in two classes what went wrong:
-`ModelBusy` (trying again can help) and `ModelRefused` (it cannot). Adapters: Vertex AI,
-OpenAI-compatible servers, scripted; `shared.ai.breaker` stands in front of them and adds a third:
-`ModelPaused` (nobody was asked).
+The port knows nothing of skin. It carries a chat request and says by a class whose fault it was: the
+moment's (`ModelBusy`), this answer's (`ModelUnreadable`), the deployment's (`ModelMisconfigured`), this
+request's (`ModelRefused`). Adapters: Vertex AI, OpenAI-compatible servers, scripted;
+`shared.ai.breaker` stands in front of them and adds `ModelPaused` (nobody was asked).
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture for the model: an https link or a `data:image/…;base64,` URL, and its SHA-256 (hex)."""
+    """A picture for the model: an https link or a `data:image/…;base64,` URL, and its SHA-256 (hex).
+
+    `file_id` says where it is kept. It is not sent.
+    """
 
     url: str
     sha256: str
+    file_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Model(Protocol):
         """Ask and wait at most `timeout_seconds`.
 
         Raises `ModelBusy` (408, 429, 5xx, timeout, network; `retry_after_s` when the server named
-        it) or `ModelRefused` (400, 401, 403, 404, an answer that is no chat completion).
+        it), `ModelUnreadable` (empty, no chat completion, another server's page, endless),
+        `ModelMisconfigured` (401, 403, 404, redirects) or `ModelRefused` (400, 413, the model declines).
         """
         ...

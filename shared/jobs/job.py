@@ -58,6 +58,7 @@ class Job:
     due_at: int | None
     token: str | None  #: of the attempt that holds the lease
     created_at: int
+    outage_at: int | None  #: since when the deployment is at fault, as far as this job has met it
     history: tuple[Mapping[str, Any], ...]
     version: int
 
@@ -77,6 +78,7 @@ class Job:
             have.get("due_at"),
             have.get("token"),
             have.get("created_at", 0),
+            have.get("outage_at"),
             tuple(have.get("history") or ()),
             document.version,
         )
@@ -84,14 +86,15 @@ class Job:
     def move(self, state: str, now_ms: int, **fields: Any) -> Write:
         """The write that takes this job to another state, guarded by the version that was read.
 
-        `fields` may set due_at, attempts, token, fault. A final state is never due.
+        `fields` may set due_at, attempts, token, fault, outage_at. A final state is never due.
         """
         entry = {"state": state, "at": now_ms}
         if fields.get("fault"):
             entry["fault"] = fields["fault"]
         history = [*self.history, entry][-_MAX_HISTORY:]
         if state in FINAL:
-            fields = {**fields, "due_at": None, "token": None, "late_at": None}
+            over = dict.fromkeys(("due_at", "token", "late_at", "outage_at"))
+            fields = {**fields, **over}
         return patch(
             key(self.id), {**fields, "state": state, "history": history}, expect=self.version
         )
@@ -137,17 +140,21 @@ def create(
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When a job is tried again: exponential backoff with full jitter, then parking."""
+    """When a job is tried again: exponential backoff with full jitter, then parking.
+
+    `outage_hours` bounds how long one waits for a deployment that is at fault: over a weekend.
+    """
 
     attempts: int = 8
     base_seconds: float = 20.0
     cap_seconds: float = 3600.0
+    outage_hours: float = 72.0
 
     def wait_ms(self, attempt: int, retry_after_s: float | None = None) -> int:
         """How long to wait after the `attempt`-th attempt (from 1), ms.
 
         At least what the server asked for, at least half of the doubled base, never over the cap.
         """
-        longest = min(self.base_seconds * 2.0 ** (attempt - 1), self.cap_seconds)
+        longest = min(self.base_seconds * 2.0 ** min(attempt - 1, 60), self.cap_seconds)
         wait = random.uniform(longest / 2, longest)  # noqa: S311  jitter, not a secret
         return round(max(wait, min(retry_after_s or 0.0, self.cap_seconds)) * 1000)

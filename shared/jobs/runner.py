@@ -54,7 +54,10 @@ class Task(Protocol):
         ...
 
     def work(self, job: Job) -> Finish:
-        """Do it, outside any transaction. A `Fault` that is retryable is tried again later."""
+        """Do it, outside any transaction. A `Fault` that is retryable is tried again later.
+
+        One with `outage` costs no attempt and is tried for hours; one that is `lasting` ends as failed.
+        """
         ...
 
     def postponed(self, job: Job, now_ms: int) -> Sequence[Write]:
@@ -146,7 +149,8 @@ class Runner:
             job, now = Job.of(document), self._clock()
             fresh = dataclasses.replace(job, attempts=0)
             waiting = self._tasks[job.kind].postponed(fresh, now)
-            self._store.commit([job.move(jobs.QUEUED, now, due_at=now, attempts=0), *waiting])
+            queued = job.move(jobs.QUEUED, now, due_at=now, attempts=0, outage_at=None)
+            self._store.commit([queued, *waiting])
             again.append(job.id)
         return again
 
@@ -187,13 +191,22 @@ class Runner:
         except Exception as error:  # anything a task may raise counts as one failed attempt
             fault = error if isinstance(error, Fault) else _crash(error)
             log.warning("job attempt failed", extra={"job": job.id, "fault": fault.code})
-            if not fault.attempted:
+            if fault.outage:
+                # somebody must hear of it: it answers no job, and heals by no waiting
+                log.error("deployment at fault", extra={"job": job.id, "fault": fault.code})
+            if fault.outage or not fault.attempted:
                 job = dataclasses.replace(job, attempts=job.attempts - 1)
-            if fault.retryable and job.attempts < self._policy.attempts:
+            if fault.retryable and self._goes_on(job, fault):
                 return self._postpone(job, fault)
             finish = task.gave_up(job, fault)
-            state = jobs.PARKED if fault.retryable else jobs.FAILED
+            state = jobs.PARKED if fault.retryable and not fault.lasting else jobs.FAILED
         return self._finish(job, finish, state, fault)
+
+    def _goes_on(self, job: Job, fault: Fault) -> bool:
+        if not fault.outage:
+            return job.attempts < self._policy.attempts
+        since = job.outage_at or self._clock()
+        return self._clock() - since < self._policy.outage_hours * 3_600_000
 
     def _claim(self, job_id: str, token: str) -> Job | str:
         for _ in range(3):
@@ -238,10 +251,17 @@ class Runner:
 
     def _postpone(self, job: Job, fault: Fault) -> str:
         now = self._clock()
-        due = now + self._policy.wait_ms(job.attempts, fault.retry_after_s)
+        tries, outage_at = job.attempts, None
+        if fault.outage:  # no attempts, but waits that grow all the same
+            tries = 1 + sum(step.get("fault") == fault.code for step in job.history)
+            outage_at = job.outage_at or now
+        elif not fault.attempted:
+            outage_at = job.outage_at
+        due = now + self._policy.wait_ms(tries, fault.retry_after_s)
         task = self._tasks[job.kind]
         for _ in range(_FINISH_ATTEMPTS):
             fields = {"due_at": due, "token": None, "fault": fault.code, "late_at": None}
+            fields |= {"outage_at": outage_at}
             move = job.move(jobs.QUEUED, now, attempts=job.attempts, **fields)
             waiting = task.postponed(job, now)
             try:

@@ -3,21 +3,31 @@
 Whatever happens, the case ends with an `ai_analysis` that a doctor sees: the reading, or
 "unavailable" with the reason. A case that waits because the model failed, rests or is over its cap
 says "unavailable" meanwhile; a later reading replaces it. The red-flag rules count either way.
+
+Every reading is kept as a document of its own in `readings`: a case of a few edits, with several
+attempts each, has more of them than a document should grow by. An entry holds `table`, `record_id` and
+`scope_id` like the logs (it moves and goes with its case), when it was made (`at`), by which job, and the
+document as JSON text, which names model and photos. What the case shows is joined of them
+(`shared.ai.analysis.shown`): a later one takes nothing away.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
+import orjson
+
 from shared.ai import analysis as contract
 from shared.ai import rules
-from shared.ai.gateway import Gateway
+from shared.ai.gateway import PHOTO_ATTEMPTS, Gateway
 from shared.ai.intake import parsed
 from shared.ai.model import Image
 from shared.ai.triage import ZeroShot, phone_scored
-from shared.errors import Fault
+from shared.errors import Fault, FileMissing, FilesUnavailable, ModelFault, StoreFault
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
 from shared.notify import notice
@@ -27,11 +37,15 @@ from shared.products.dermadetect import (
     PHOTOS,
     QUEUE,
     RANK,
+    known_photos,
     queue_row,
+    ready_photos,
     urgent_rank,
 )
 from shared.sync import record
-from shared.sync.store import Document, Key, RecordStore, Write
+from shared.sync.store import Document, Key, RecordStore, Write, put
+
+log = logging.getLogger(__name__)
 
 #: Longest edges that the two models look at, px: MedGemma's and MedSigLIP's.
 _EDGE, _SMALL_EDGE = 896, 448
@@ -67,7 +81,10 @@ class Analyse:
         return self._row(job, "queued", job.attempts, now_ms)
 
     def work(self, job: Job) -> Finish:
-        """Ask the model. Raises what the gateway raises; the case itself is not touched."""
+        """Ask the model. Raises what the gateway raises.
+
+        What was read or heard all the same is stored before: a further attempt may not get as far.
+        """
         case = self._case(job)
         if case is None:
             return lambda _now: None
@@ -76,35 +93,69 @@ class Analyse:
         today = self._today(self._clock())
         said = self._rules(case, patient, today)
         keys, photos = fields.get("image_keys") or (), fields.get(PHOTOS) or {}
-        ids = [photos[key] for key in keys if photos.get(key)]
-        images = [Image(*each) for each in self._photos(ids, _EDGE)]
+        ids = ready_photos(keys, photos)
+        images = self._images(ids, _EDGE, job)
         second = self._second_look()
         asks = images and second.has_endpoint and not phone_scored(fields)
-        looked_at = [Image(*each) for each in self._photos(ids, _SMALL_EDGE)] if asks else images
-        reading = self._gateway().analyse(
-            fields,
-            patient,
-            images,
-            said.triage,
-            job.attempts,
-            today=today,
-            rules_flags=said.flags,
-            second_look=second.look(phone_scored(fields), looked_at),
-            images_missing=len(keys) - len(images),
-        )
+        looked_at = self._images(ids, _SMALL_EDGE, job) if asks else images
+        try:
+            reading = self._gateway().analyse(
+                fields,
+                patient,
+                images,
+                said.triage,
+                job.attempts,
+                today=today,
+                rules_flags=said.flags,
+                second_look=second.look(phone_scored(fields), looked_at),
+                images_missing=known_photos(keys, photos) - len(images),
+            )
+        except ModelFault as fault:
+            if fault.reading is not None or fault.urgency is not None:
+                self._keep_meanwhile(job, fault)
+            raise
         return self._finish(job, reading, "done")
 
+    def _images(self, ids: Sequence[str], edge: int, job: Job) -> list[Image]:
+        """The photos of file ids that can be had; one that cannot costs that photo alone."""
+        found: list[Image] = []
+        for file_id in ids:
+            try:
+                found += [Image(*each, file_id) for each in self._photos([file_id], edge)]
+            except (FileMissing, FilesUnavailable) as fault:
+                if fault.retryable and job.attempts < PHOTO_ATTEMPTS:
+                    raise
+                log.warning("photo not had", extra={"job": job.id, "fault": fault.code})
+        return found
+
+    def _keep_meanwhile(self, job: Job, fault: ModelFault) -> None:
+        """Store what a failed attempt brought. Best effort: the next attempt, or its end, says it again."""
+        now_ms = self._clock()
+        case = self._case(job)
+        if case is not None:
+            with suppress(StoreFault):
+                self._store.commit(
+                    self._read(job, case, self._told(job, case, fault, now_ms), now_ms)
+                )
+
     def gave_up(self, job: Job, fault: Fault) -> Finish:
-        """The doctor gets the case all the same, marked as not read by the model."""
+        """The doctor gets the case all the same, with what was read, or marked as not read."""
 
         def finish(now_ms: int) -> Sequence[Write] | None:
             case = self._case(job)
             if case is None:
                 return None
-            reading = self._unavailable(job, case, fault.code, now_ms)
+            reading = self._told(job, case, fault, now_ms)
             return self._patch(job, case, reading, "failed", now_ms)
 
         return finish
+
+    def _told(self, job: Job, case: Document, fault: Fault, now_ms: int) -> dict[str, Any]:
+        """What a failed attempt says of a case: what it read, or why not, and what was heard."""
+        said = fault if isinstance(fault, ModelFault) else None
+        if said is not None and said.reading is not None:
+            return said.reading
+        return self._unavailable(job, case, fault.code, now_ms, said.urgency if said else None)
 
     def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
         """The doctor sees at once that the case waits without a reading; an earlier one stays."""
@@ -114,13 +165,16 @@ class Analyse:
         if case.fields.get("status") == DIAGNOSED:
             return ()
         reading = self._unavailable(job, case, code, now_ms)
+        reading["provenance"]["read_at"] = now_ms
         rank = urgent_rank(case.fields.get(RANK), reading.get("triage_final"))
         return (record.server_patch(case, {"ai_analysis": reading, RANK: rank}),)
 
     def finished(self, job: Job) -> None:
         """The courier tells who waits (`notify`)."""
 
-    def _unavailable(self, job: Job, case: Document, code: str, now_ms: int) -> dict[str, Any]:
+    def _unavailable(
+        self, job: Job, case: Document, code: str, now_ms: int, urgency: str | None = None
+    ) -> dict[str, Any]:
         said = self._rules(case, self._patient(case), self._today(now_ms))
         return contract.unavailable(
             code,
@@ -128,6 +182,7 @@ class Analyse:
             rules_triage=said.triage,
             rules_flags=said.flags,
             provenance=contract.Provenance(attempts=max(job.attempts, 0)),
+            urgency=urgency,
         )
 
     @staticmethod
@@ -146,14 +201,34 @@ class Analyse:
         return finish
 
     @staticmethod
+    def _read(
+        job: Job, case: Document, reading: Mapping[str, Any], now_ms: int
+    ) -> tuple[Write, ...]:
+        """The writes that keep a reading and show it. Repeated by the same attempt they change nothing."""
+        dated = {**reading, "provenance": {**reading["provenance"], "read_at": now_ms}}
+        shown = contract.shown(case.fields.get("ai_analysis"), dated)
+        # The list of the doctors follows the analysis up, never down.
+        rank = urgent_rank(case.fields.get(RANK), shown["triage_final"])
+        kept = {
+            "table": case.key.collection,
+            "record_id": case.key.id,
+            record.SCOPE: case.fields[record.SCOPE],
+            "at": now_ms,
+            "job_id": job.id,
+            "analysis": orjson.dumps(dated).decode(),
+        }
+        return (
+            record.server_patch(case, {"ai_analysis": shown, RANK: rank}),
+            put(Key(contract.READINGS, f"{job.id}~{job.token}"), kept, None),
+        )
+
+    @classmethod
     def _patch(
-        job: Job, case: Document, reading: Mapping[str, Any], status: str, now_ms: int
+        cls, job: Job, case: Document, reading: Mapping[str, Any], status: str, now_ms: int
     ) -> Sequence[Write]:
         # The case was read and is guarded: its row speaks of this very job.
-        # The list of the doctors follows the analysis up, never down.
-        rank = urgent_rank(case.fields.get(RANK), reading.get("triage_final"))
         return (
-            record.server_patch(case, {"ai_analysis": dict(reading), RANK: rank}),
+            *cls._read(job, case, reading, now_ms),
             queue_row(
                 job.subject_id,
                 case.fields[record.SCOPE],

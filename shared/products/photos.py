@@ -19,7 +19,6 @@ from shared.files.file import (
     READY,
     Attachment,
     Settled,
-    plain_key,
     shown,
 )
 from shared.jobs import job as jobs
@@ -66,8 +65,7 @@ def settled(turn: Settled) -> Effects:
     if job.state == jobs.AWAITING_FILES:
         due = job.move(jobs.QUEUED, turn.now_ms, due_at=turn.now_ms)
         return Effects(fields, (due,), (Bell(ANALYSE, job.id, job.subject_id),))
-    named = set(map(plain_key, keys))
-    news = any(file and plain_key(key) in named for key, file in turn.files.items())
+    news = any(turn.files.values())
     if job.state == jobs.QUEUED or not news:
         return Effects(fields)  # it reads what is there when it begins
     return _again(turn.record, job, fields, photos, turn.now_ms)

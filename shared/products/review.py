@@ -21,10 +21,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+import orjson
+
 from shared import audit
 from shared.accounts import membership
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller, Memberships
+from shared.ai.analysis import READINGS
 from shared.errors import (
     AlreadyDiagnosed,
     Claimed,
@@ -39,11 +42,14 @@ from shared.errors import (
 from shared.products.dermadetect import DIAGNOSED
 from shared.sync import record
 from shared.sync.collection import Product, RecordFault, stored
-from shared.sync.store import ABSENT, STAMP, Document, Key, RecordStore, Write, put, verify
+from shared.sync.store import ABSENT, STAMP, Document, Key, Query, RecordStore, Write, put, verify
 
 COLLECTION = "reviews"
 CASES = "cases"
 DIAGNOSES = "diagnoses"
+
+#: Readings of a case that are shown.
+MOST_READINGS = 100
 
 #: What a doctor may say about the analysis.
 VERDICTS = ("agree", "edit", "reject")
@@ -157,6 +163,29 @@ def claim_of(review: Mapping[str, Any], now_ms: int) -> tuple[str, int] | None:
     """Who has a case in hand, and until when; None if nobody has."""
     until = int(review.get("claimed_until", 0))
     return (str(review["claimed_by"]), until) if until > now_ms else None
+
+
+def readings(store: RecordStore, case_id: str, scope_id: str) -> list[dict[str, Any]]:
+    """What the model read of a case each time it was asked, the latest first, at most `MOST_READINGS`.
+
+    For those who may see an unsigned analysis. Each is `{"at": ms, "job_id", "analysis"}`; the analysis
+    names model and photos. Attempts that brought nothing stand in the job's history.
+    """
+    query = Query(READINGS, where=(("record_id", "==", case_id),))
+    found = [
+        entry.fields
+        for entry in store.query(query)
+        if entry.fields.get("table") == CASES and entry.fields.get(record.SCOPE) == scope_id
+    ]
+    found.sort(key=lambda have: -int(have["at"]))
+    return [
+        {
+            "at": have["at"],
+            "job_id": have["job_id"],
+            "analysis": orjson.loads(have["analysis"]),
+        }
+        for have in found[:MOST_READINGS]
+    ]
 
 
 def allowed_role(members: Memberships, scope_id: object, action: Action) -> str:

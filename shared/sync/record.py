@@ -77,9 +77,9 @@ _RESERVED_ID = re.compile(r"__.*__")
 #: Ids of records that left a scope, so that its members' phones drop them.
 REVOCATIONS = "revocations"
 
-#: What belongs to a record without being one: logs with its values, what doctors did, its files. They
-#: go where their record goes.
-LOGS = ("conflicts", "quarantine", "reviews", "files")
+#: What belongs to a record without being one: logs with its values, what doctors did, its files, what
+#: was read of it. They go where their record goes.
+LOGS = ("conflicts", "quarantine", "reviews", "files", "readings")
 
 #: Integers beyond this are not the same number on a phone (JavaScript, RFC 8785 §3.2.2.3).
 MAX_INTEGER = 2**53 - 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,13 @@ from shared.ai.analysis import (
     finish,
     merge,
     parse,
+    shown,
     unavailable,
     visible_to_chw,
 )
+from shared.ai.answer import without_thinking
 from shared.ai.schema import problems
-from shared.errors import ModelRefused
+from shared.errors import ContractBroken, ModelRefused
 from tests.ai import strategies
 
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -75,6 +79,11 @@ def text(**changed: Any) -> str:
 
 def finished(answer: str, device: object = "green", rules: object = None) -> dict[str, Any]:
     return finish(parse(answer), triage_device=device, rules_triage=rules, provenance=PROVENANCE)
+
+
+def quotes_no_mark(draft: dict[str, Any]) -> bool:
+    """Whether none of its texts quotes a mark of thinking."""
+    return without_thinking(json.dumps(draft)) == json.dumps(draft)
 
 
 def worst(*colours: str) -> str:
@@ -120,7 +129,7 @@ def test_merging_images_never_lowers_any_of_them(
     found: list[dict[str, Any]], device: object
 ) -> None:
     # A draft that quotes the mark of the model's thinking is refused as a whole: see its own tests.
-    assume("<unused9" not in json.dumps(found))
+    assume(all(quotes_no_mark(draft) for draft in found))
     drafts = [parse(json.dumps(draft)) for draft in found]
     hashes = tuple(f"{i:064x}" for i in range(len(drafts)))
     document = finish(
@@ -300,6 +309,129 @@ def test_an_answer_in_any_wrapping_is_read(answer: str) -> None:
     assert parse(answer) == parse(text())
 
 
+#: Answers that are not JSON, or not the contract's, and can be meant in one way only. With the reports.
+TOLERATED = {
+    "trailing comma (deer-flow#2372)": text()[:-1] + ",}",
+    "twice the same (letta#269)": text() + "\n" + text(),
+    "smart quotes": text().replace('"', "”"),
+    "smart quotes in pairs": text().replace('": "', "”: “").replace('"', "“"),
+    "single quotes (plugnplai#57)": text().replace('"', "'"),
+    "escaped quotes": text().replace('"', '\\"'),
+    "escaped as HTML": text().replace('"', "&quot;"),
+    "a line break in a text": text().replace("Photo is", "Photo\nis"),
+    "a comment": text().replace('{"status"', '{// the case\n"status"'),
+    "no quotes at keys": text().replace('"status"', "status").replace('"urgency"', "urgency"),
+    "a missing comma": text().replace('", "urgency"', '" "urgency"').replace("], ", "] "),
+    "JSON as a text": json.dumps(text()),
+    "wrapped": json.dumps({"analysis": GOOD}),
+    "wrapped twice": json.dumps({"result": {"ai_analysis": GOOD}, "status": "success"}),
+    "wrapped as a text": json.dumps({"response": text()}),
+    "in a list": json.dumps([GOOD]),
+    "wrapped, badly": '{"analysis": ' + text()[:-1] + ",},}",
+    "a key twice, the same": text()[:-1] + ', "status": "ok"}',
+    "think": '<think>{"status": "ok", "urgency": "routine"}</think>' + text(),
+    "only the end of think": 'hm {"status":"ok","urgency":"routine"}</think>' + text(),
+    "thinking of Mistral": "[THINK]{}[/THINK]" + text(),
+    "channels of gpt-oss": "<|channel|>analysis<|message|>{}<|end|><|channel|>final<|message|>"
+    + text(),
+    "a fence that is none": "```python\nprint()\n```\n" + text()[:-1] + ",}",
+    "prose with braces before": "The status {you} asked for: " + text()[:-1] + ",}",
+    "keys in capitals": text().replace('"status"', '"Status"').replace('"red_flags"', '"Red Flags"'),
+    "keys in camel case": text().replace('"red_flags"', '"redFlags"'),
+    "status with a remark": text(status="OK - image usable"),
+    "urgency with a remark": text(urgency="Soon (within 14 days)"),
+    "urgency as a list": text(urgency=["soon"]),
+    "urgency as an object": text(urgency={"level": "soon", "why": ""}),
+    "urgency denied above": text(urgency="soon, not an emergency"),
+    "flags answered": text(red_flags={"fever": False, "bleeding": "no", "pregnancy": None}),
+    "flags denied": text(red_flags=["none observed", "fever: no"]),
+    "likelihood with a degree": text(
+        differential=[{**GOOD["differential"][0], "likelihood": "Very High (90 %)"},
+                      "Seborrhoeic keratosis (low)"]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", TOLERATED.values(), ids=TOLERATED.keys())
+def test_an_answer_that_can_be_meant_in_one_way_only_is_understood(answer: str) -> None:
+    assert parse(answer) == parse(text())
+
+
+def test_a_differential_by_name_is_understood() -> None:
+    named = {"Melanoma": {"likelihood": "high"}, "Seborrhoeic keratosis": "low"}
+    assert parse(text(differential=named)).differential == (
+        Opinion("melanoma", "high"),
+        Opinion("seborrhoeic keratosis", "low"),
+    )
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity"])
+def test_a_number_that_is_none_costs_that_number(number: str) -> None:
+    draft = parse(text(confidence="@").replace('"@"', number))
+    assert (draft.status, draft.urgency) == ("ok", "soon")
+
+
+#: Everything that says emergency where an urgency is asked for.
+EMERGENCIES = [
+    "Emergency (now)", "EMERGENCY", "emergency!", "**emergency**", "Emergency - refer now",
+    "urgent/emergency", "emergent", "Immediate", "now", "emergency, not routine", ["emergency"],
+    {"level": "Emergency"}, {"routine": False, "emergency": True}, "medical emergency",
+    "routine? no, emergency", "ＥＭＥＲＧＥＮＣＹ", "emer\u200bgency", "Emergencia", "ASAP",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("urgency", EMERGENCIES, ids=str)
+def test_an_answer_that_says_emergency_in_any_form_is_an_emergency(urgency: Any) -> None:
+    assert parse(text(urgency=urgency)).urgency == "emergency"
+
+
+@pytest.mark.parametrize(
+    ("answer", "urgency"),
+    [
+        (text(urgency="emergency", differential="?"), "emergency"),
+        (text(urgency="emergency", status="?"), "emergency"),
+        (text(urgency="emergency")[:-20], "emergency"),
+        (text(urgency="emergency") + text(urgency="routine"), "emergency"),
+        (text(urgency="routine")[:-1] + ', "urgency": "emergency"}', "emergency"),
+        ("**Urgency:** Emergency\n**Findings:** necrosis", "emergency"),
+        ("Urgency - urgent", "urgent"),
+        ("This is a medical emergency. Take care.", "emergency"),
+        ("next: refer_now", "emergency"),
+        ("This is not an emergency.", None),
+        ("If it spreads, seek emergency care.", None),
+        ('urgency: one of ["routine", "soon", "urgent", "emergency"]', None),
+        ("<think>urgency: emergency</think>I cannot help.", None),
+        ("I'm sorry, I cannot help with medical images.", None),
+    ],
+)
+def test_an_urgency_is_heard_in_an_answer_that_cannot_be_read(
+    answer: str, urgency: str | None
+) -> None:
+    with pytest.raises(ContractBroken) as caught:
+        parse(answer)
+    assert caught.value.urgency == urgency
+    document = unavailable(caught.value.code, "green", urgency=urgency)
+    VALIDATOR.validate(document)
+    assert document["urgency"] == (urgency or "routine")
+    assert document["differential"] == []
+
+
+def test_a_hostile_answer_is_read_in_bounded_time() -> None:
+    began = time.process_time()
+    for hostile in (
+        '{"status": ' * 20_000 + "}" * 20_000,
+        "{status:" + "'" * 30_000 + "}",
+        '{"status": ""' * 3_000 + "}" * 3_000,
+        "urgency " * 16_000,
+        "urgency" + " " * 130_000,
+        "<think>" * 18_000,
+        '{"status": "' + "\\" * 30_000 + '"}',
+    ):
+        with pytest.raises(ContractBroken):
+            parse(hostile)
+    assert time.process_time() - began < 20
+
+
 BROKEN = {
     "empty": "",
     "refusal in prose": "I'm sorry, I cannot help with medical images.",
@@ -309,8 +441,6 @@ BROKEN = {
     "a list": f"[{text()[:-1]}",
     "two answers": text() + text(urgency="routine"),
     "a key twice": text()[:-1] + ', "urgency": "routine"}',
-    "nan": text(confidence="@").replace('"@"', "NaN"),
-    "infinity": text(confidence="@").replace('"@"', "-Infinity"),
     "too deep": '{"status":' + "[" * 50_000,
     "braces": "{" * 100_000,
     "nested braces": '{"a":' * 50_000,
@@ -321,8 +451,12 @@ BROKEN = {
     "invented status": text(status="DIAGNOSED"),
     "status of failures": text(status="unavailable"),
     "invented urgency": text(urgency="none"),
-    "urgency as a list": text(urgency=["routine"]),
-    "flags as an object": text(red_flags={"fever": False}),
+    "urgency is denied": text(urgency="not urgent"),
+    "two urgencies": text() + "\nUrgency: emergency",
+    "a flag twice, once badly": text()[:-1] + ', "red_flags": ["fever"],}',
+    "two spellings of a key": text()[:-1] + ', "Red Flags": ["fever"]}',
+    "truncated in single quotes": text()[:-20].replace('"', "'"),
+    "thinking in other marks cut off": "<think>" + text(),
     "no differential": text(differential=[]),
     "differential in prose": text(differential="melanoma"),
     "entry without label": text(differential=[{"likelihood": "low"}]),
@@ -363,6 +497,11 @@ def test_what_is_wrong_is_said_without_quoting_the_answer() -> None:
         ("none", ()),
         (None, ()),
         ([True], ("other",)),
+        ({"fever": True, "bleeding": False, "redness": "yes"}, ("fever", "other")),
+        ({"present": ["fever"], "absent": ["bleeding"]}, ("fever",)),
+        ("fever, rapid growth; looks angry", ("fever", "rapid_growth", "other")),
+        (["fever since Tuesday", "Bleeding (heavy)"], ("fever", "bleeding")),
+        (["no fever"], ("other",)),
         (list(analysis.RED_FLAGS) * 50, analysis.RED_FLAGS),
     ],
 )
@@ -546,6 +685,79 @@ def test_one_draft_is_itself_and_none_is_an_error() -> None:
     assert merge([draft]) is draft
     with pytest.raises(ValueError, match="nothing"):
         merge([])
+
+
+# --- readings one after another ------------------------------------------------------------------
+
+readings = st.one_of(
+    st.builds(
+        lambda draft, device, seen: finish(
+            parse(json.dumps(draft)),
+            triage_device=device,
+            provenance=Provenance(image_sha256=(HASH,) * seen),
+        ),
+        strategies.good_drafts.filter(quotes_no_mark),
+        st.sampled_from(TRIAGES),
+        st.integers(0, 3),
+    ),
+    st.builds(
+        lambda code, device, urgency: unavailable(code, device, urgency=urgency),
+        st.sampled_from(["model_busy", CONTRACT_BROKEN, "model_declined"]),
+        st.sampled_from(TRIAGES),
+        st.sampled_from([None, *URGENCIES]),
+    ),
+)
+
+
+@strategies.unhurried
+@given(st.lists(readings, min_size=1, max_size=5))
+def test_a_later_reading_takes_nothing_away(found: list[dict[str, Any]]) -> None:
+    document: dict[str, Any] | None = None
+    for reading in found:
+        before, document = document, shown(document, reading)
+        VALIDATOR.validate(document)
+        if before is not None:
+            assert set(document["red_flags"]) >= set(before["red_flags"])
+            kept = {step for step in before["suggested_next_steps"] if "photo" not in step}
+            referred = {step for step in kept if step.startswith("refer")}
+            again = {"see_again_in_2_weeks"}
+            assert set(document["suggested_next_steps"]) >= kept - referred - again
+            assert not referred or document["suggested_next_steps"][0].startswith("refer")
+    assert document is not None
+    for name, order in (("triage_final", TRIAGES), ("urgency", URGENCIES)):
+        assert document[name] == max((each[name] for each in found), key=order.index)
+    if any(each["status"] == "ok" for each in found):
+        assert document["status"] == "ok"
+    latest = found[-1]
+    assert document["triage_device"] == latest["triage_device"]
+
+
+def test_of_several_readings_the_most_urgent_is_shown_with_its_origin() -> None:
+    def reading(urgency: str, model: str, **more: Any) -> dict[str, Any]:
+        draft = parse(text(urgency=urgency, **more))
+        return finish(draft, triage_device="red", provenance=replace(PROVENANCE, model=model))
+
+    first = reading("emergency", "one", red_flags=["necrosis"])
+    second = reading("urgent", "two", red_flags=["fever"])
+    for pair in ((first, second), (second, first)):
+        joined = shown(*pair)
+        assert (joined["urgency"], joined["provenance"]["model"]) == ("emergency", "one")
+        assert set(joined["red_flags"]) == {"necrosis", "fever"}
+    # equals: the later one
+    assert shown(first, reading("emergency", "three"))["provenance"]["model"] == "three"
+
+
+def test_an_analysis_of_an_older_release_is_joined_too() -> None:
+    old = finished(text(urgency="emergency", red_flags=["necrosis"]))
+    for name in ("images_unread", "image_files", "read_at"):
+        del old["provenance"][name]
+    VALIDATOR.validate(shown(old, unavailable("model_busy", "red")))
+    for odd in ({"urgency": "emergency"}, {"urgency": 3, "red_flags": "x", "provenance": None}):
+        joined = shown(odd, unavailable("model_busy", "red"))
+        VALIDATOR.validate(joined)
+        assert joined["status"] == "unavailable"
+    assert shown({"urgency": "emergency"}, first := finished(text()))["urgency"] == "emergency"
+    assert shown(None, first) == first
 
 
 # --- failures and constants ----------------------------------------------------------------------

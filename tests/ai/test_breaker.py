@@ -9,7 +9,7 @@ import pytest
 from shared.adapters.scripted import Behaviour, ScriptedModel, busy, normal, refuse
 from shared.ai.breaker import Breaker
 from shared.ai.model import Question
-from shared.errors import ModelBusy, ModelPaused, ModelRefused
+from shared.errors import ModelFault, ModelMisconfigured, ModelPaused
 
 QUESTION = Question("", "What is it?")
 
@@ -34,7 +34,7 @@ class Place:
     def ask(self) -> str:
         try:
             return self.breaker.ask(QUESTION, 1).text and "answered"
-        except (ModelBusy, ModelPaused, ModelRefused) as fault:
+        except ModelFault as fault:
             return type(fault).__name__
 
 
@@ -71,6 +71,16 @@ def test_a_failed_trial_opens_it_again_at_once() -> None:
 def test_failures_that_are_not_in_a_row_open_nothing() -> None:
     place = Place(busy(), busy(), normal, busy(), busy(), normal)
     assert "ModelPaused" not in [place.ask() for _ in range(6)]
+
+
+def test_a_deployment_at_fault_is_left_alone_too() -> None:
+    def wrong_key(_question: Question, _seconds: float) -> str:
+        raise ModelMisconfigured("401")
+
+    place = Place(*[wrong_key] * 3)
+    assert [place.ask() for _ in range(4)] == [*["ModelMisconfigured"] * 3, "ModelPaused"]
+    place.now = 61
+    assert place.ask() == "answered"
 
 
 def test_a_refusal_is_an_answer() -> None:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from infra.local import vertex as wire
 from shared.adapters.scripted import Behaviour, ScriptedModel, busy, draft, normal, refuse, say
 from shared.ai import analysis
-from shared.ai.gateway import MAX_IMAGES, Gateway, prompt
+from shared.ai.gateway import MAX_IMAGES, PHOTO_ATTEMPTS, Gateway, prompt
 from shared.ai.model import Image, Question
-from shared.errors import ModelBusy, ModelRefused
+from shared.errors import ContractBroken, ModelBusy, ModelFault, ModelRefused, ModelUnreadable
 from tests.ai import pictures, strategies
 from tests.ai.vertex import Vertex, running
 
@@ -185,10 +185,10 @@ def test_each_image_has_its_own_repair() -> None:
     assert document["provenance"]["calls"] == 4
 
 
-@pytest.mark.parametrize("bad", ["", "I cannot help.", '{"status": "ok"}', "<unused94>thought"])
+@pytest.mark.parametrize("bad", ["?", "I cannot help.", '{"status": "ok"}', "<unused94>thought"])
 def test_two_broken_answers_are_given_up(bad: str) -> None:
     asked = Asked()
-    with pytest.raises(ModelRefused) as caught:
+    with pytest.raises(ContractBroken) as caught:
         gateway(*[asked.then(say(bad))] * 5).analyse(CASE, PATIENT, photos(1), today=TODAY)
     assert caught.value.code == analysis.CONTRACT_BROKEN
     assert len(asked.questions) == 2
@@ -211,9 +211,118 @@ def test_a_busy_model_during_repair_is_busy_not_broken() -> None:
 
 def test_a_refusal_is_passed_through() -> None:
     with pytest.raises(ModelRefused) as caught:
-        gateway(refuse()).analyse(CASE, PATIENT, photos(1), today=TODAY)
+        gateway(refuse()).analyse(CASE, PATIENT, today=TODAY)
     assert caught.value.code == "model_refused"
     assert analysis.unavailable(caught.value.code, "red")["status"] == "unavailable"
+
+
+# --- a photo that cannot be read costs that photo ------------------------------------------------
+
+EMERGENCY = answer(urgency="emergency", red_flags=["necrosis"])
+BROKEN_TWICE = [say("?"), say("??")]
+
+
+def unreadable() -> Behaviour:
+    return say(" ")
+
+
+#: What happens to the second of three photos → what its script is, whether another attempt may help.
+UNREAD: dict[str, tuple[list[Behaviour], bool]] = {
+    "refused": ([refuse()], False),
+    "busy": ([busy()], True),
+    "no answer": ([unreadable()], True),
+    "a broken contract": (BROKEN_TWICE, True),
+}
+
+
+@pytest.mark.parametrize("attempt", [1, PHOTO_ATTEMPTS])
+@pytest.mark.parametrize("row", UNREAD)
+def test_one_photo_that_cannot_be_read_costs_that_photo_alone(row: str, attempt: int) -> None:
+    script, again = UNREAD[row]
+    gate = gateway(EMERGENCY, *script, normal)
+    if again and attempt < PHOTO_ATTEMPTS:
+        with pytest.raises(ModelFault) as caught:
+            gate.analyse(CASE, PATIENT, photos(3), attempt=attempt, today=TODAY)
+        assert caught.value.retryable
+        document = caught.value.reading
+    else:
+        document = gate.analyse(CASE, PATIENT, photos(3), attempt=attempt, today=TODAY)
+    assert document is not None
+    VALIDATOR.validate(document)
+    assert (document["status"], document["urgency"]) == ("ok", "emergency")
+    assert "necrosis" in document["red_flags"]
+    origin = document["provenance"]
+    assert origin["image_sha256"] == [photos(3)[0].sha256, photos(3)[2].sha256]
+    assert (origin["images_unread"], origin["images_skipped"]) == (1, 0)
+
+
+def test_bytes_that_are_no_picture_cost_that_photo_alone() -> None:
+    bad = Image("data:image/jpeg;base64,AAAA", "d" * 64)
+    document = gateway().analyse(CASE, PATIENT, [bad, *photos(1)], today=TODAY)
+    assert document["provenance"]["image_sha256"] == [photos(1)[0].sha256]
+    assert document["provenance"]["images_unread"] == 1
+
+
+def test_where_every_photo_is_refused_the_facts_are_read_and_say_so() -> None:
+    """ollama#17301: a model that takes no images answers 400 to each."""
+    asked = Asked()
+    document = gateway(*[refuse()] * 2, asked.then(EMERGENCY)).analyse(
+        CASE, PATIENT, photos(2), today=TODAY
+    )
+    (question,) = asked.questions
+    assert question.images == ()
+    assert "they cannot be shown to you" in question.text
+    assert (document["status"], document["urgency"]) == ("ok", "emergency")
+    assert document["provenance"]["image_sha256"] == []
+    assert document["provenance"]["images_unread"] == 2
+    VALIDATOR.validate(document)
+
+
+def test_the_facts_are_read_alone_only_when_trying_again_has_not_helped() -> None:
+    with pytest.raises(ModelUnreadable) as caught:
+        gateway(unreadable(), normal).analyse(CASE, PATIENT, photos(1), today=TODAY)
+    assert caught.value.reading is None
+    late = gateway(unreadable(), normal).analyse(
+        CASE, PATIENT, photos(1), attempt=PHOTO_ATTEMPTS, today=TODAY
+    )
+    assert (late["status"], late["provenance"]["images_unread"]) == ("ok", 1)
+    # a server that is down answers no question without photos either
+    with pytest.raises(ModelBusy):
+        gateway(busy(), normal).analyse(
+            CASE, PATIENT, photos(1), attempt=PHOTO_ATTEMPTS, today=TODAY
+        )
+
+
+def test_a_server_that_asks_to_wait_is_left_alone() -> None:
+    asked = Asked()
+    with pytest.raises(ModelBusy) as caught:
+        gateway(busy(7), asked.then()).analyse(CASE, PATIENT, photos(3), today=TODAY)
+    assert caught.value.retry_after_s == 7
+    assert not asked.questions
+
+
+# --- what is heard in answers that break the contract --------------------------------------------
+
+
+def test_an_emergency_in_a_broken_answer_is_heard_whatever_the_repair_says() -> None:
+    cut = json.dumps({"urgency": "emergency", "status": "ok"})[:-1]
+    document = gateway(say(cut), answer(urgency="routine", red_flags=[])).analyse(
+        CASE, PATIENT, today=TODAY
+    )
+    assert document["urgency"] == "emergency"
+
+
+def test_an_emergency_in_answers_that_stay_broken_is_told_with_the_fault() -> None:
+    with pytest.raises(ContractBroken) as caught:
+        gateway(say("This is an emergency."), say("?")).analyse(
+            CASE, PATIENT, photos(1), today=TODAY
+        )
+    assert caught.value.urgency == "emergency"
+    document = analysis.unavailable(caught.value.code, "green", urgency=caught.value.urgency)
+    VALIDATOR.validate(document)
+    assert (document["status"], document["urgency"]) == ("parse_failed", "emergency")
+    assert document["suggested_next_steps"][0] == "refer_now"
+    assert document["differential"] == []
 
 
 # --- time ----------------------------------------------------------------------------------------
@@ -306,8 +415,8 @@ def test_no_case_and_no_answer_yields_an_analysis_outside_the_contract(
         document = gateway(say(said), say(said)).analyse(
             case, {"demographics": demographics}, photos(1), today=TODAY
         )
-    except ModelRefused as error:
-        document = analysis.unavailable(error.code, risk)
+    except ModelFault as error:
+        document = analysis.unavailable(error.code, risk, urgency=error.urgency)
     VALIDATOR.validate(document)
     device = analysis.triage_colour(risk) or "red"
     assert analysis.TRIAGES.index(document["triage_final"]) >= analysis.TRIAGES.index(device)
@@ -418,7 +527,7 @@ def test_no_identifier_is_in_any_message_of_a_failure(vertex: Vertex) -> None:
         vertex.server.faults.append(wire.status(status, body=json.dumps(IDENTIFYING_PATIENT)))
         with pytest.raises(kind) as caught:
             Gateway(vertex.model, max_tokens=500, timeout_seconds=20).analyse(
-                IDENTIFYING_CASE, IDENTIFYING_PATIENT, photos(1), today=TODAY
+                IDENTIFYING_CASE, IDENTIFYING_PATIENT, today=TODAY
             )
         assert not [word for word in IDENTIFIERS if word in str(caught.value)]
 

@@ -17,7 +17,7 @@ from shared.ai import triage
 from shared.ai.analysis import SecondLook, finish, parse
 from shared.ai.model import Image
 from shared.ai.triage import LABELS, LABELS_SHA256, Embedding, ZeroShot, phone_scored, score
-from shared.errors import ModelBusy, ModelFault, ModelRefused
+from shared.errors import ModelBusy, ModelFault, ModelMisconfigured, ModelRefused
 from tests.ai.test_analysis import PROVENANCE, VALIDATOR, text
 from tests.ai.vertex import Vertex, parameters, running
 
@@ -216,7 +216,7 @@ WHOLE = {"embedding": [1, 0], "model_temperature": 1, "model_bias": 0, "input_ty
         (_reply({**WHOLE, "embedding": "x"}), ModelRefused),
         (_reply({"embedding": [1, 0]}), ModelRefused),
         (wire.status(429), ModelBusy),
-        (wire.status(404), ModelRefused),
+        (wire.status(404), ModelMisconfigured),
         (wire.reset(), ModelBusy),
     ],
 )

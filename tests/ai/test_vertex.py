@@ -22,7 +22,14 @@ from shared.adapters.scripted import ScriptedModel, say
 from shared.adapters.vertex import MAX_ANSWER_BYTES, VertexModel, fault_of
 from shared.ai.analysis import MODEL_DECLINED
 from shared.ai.model import Answer, Image, Question
-from shared.errors import ConfigurationFault, ModelBusy, ModelFault, ModelRefused
+from shared.errors import (
+    ConfigurationFault,
+    ModelBusy,
+    ModelFault,
+    ModelMisconfigured,
+    ModelRefused,
+    ModelUnreadable,
+)
 from tests.ai.vertex import Vertex, running
 
 REPOSITORY = Path(__file__).parents[2]
@@ -216,7 +223,7 @@ def test_an_answer_that_is_no_chat_completion_is_refused_without_quoting_it(
     vertex: Vertex, fault: Fault
 ) -> None:
     vertex.server.faults.append(fault)
-    with pytest.raises(ModelRefused) as caught:
+    with pytest.raises(ModelUnreadable) as caught:
         vertex.model.ask(QUESTION, SECONDS)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
@@ -224,7 +231,7 @@ def test_an_answer_that_is_no_chat_completion_is_refused_without_quoting_it(
 def test_an_answer_without_end_is_not_read_to_its_end(vertex: Vertex) -> None:
     long = {"message": {"content": "x" * MAX_ANSWER_BYTES}}
     vertex.server.faults.append(_reply(_completion(choices=[long])))
-    with pytest.raises(ModelRefused, match="longer than"):
+    with pytest.raises(ModelUnreadable, match="longer than"):
         vertex.model.ask(QUESTION, SECONDS)
     assert vertex.model.ask(QUESTION, SECONDS).text
 
@@ -249,39 +256,41 @@ def test_a_model_that_declines_is_told_from_a_broken_one(
 
 # --- what each failure means ---------------------------------------------------------------------
 
-#: Status → whether trying again can help. Both routes must agree.
-STATUSES = [
-    *((status, False) for status in (400, 403, 404, 405, 409, 413, 422)),
-    *((status, True) for status in (408, 425, 429, 500, 502, 503, 504, 529)),
+#: Status → whose fault it is: the request's, the deployment's, the moment's. Both routes must agree.
+STATUSES: list[tuple[int, type[ModelFault]]] = [
+    *((status, ModelRefused) for status in (400, 409, 413, 422)),
+    *((status, ModelMisconfigured) for status in (403, 404, 405)),
+    *((status, ModelBusy) for status in (408, 425, 429, 500, 502, 503, 504, 529)),
 ]
 
 
-@pytest.mark.parametrize(("status", "passing"), STATUSES)
+@pytest.mark.parametrize(("status", "kind"), STATUSES)
 @pytest.mark.parametrize("route", ["dedicated", "shared"])
 def test_a_status_is_busy_or_refused_on_both_routes(
-    vertex: Vertex, shared_route: VertexModel, route: str, status: int, passing: bool
+    request: pytest.FixtureRequest, vertex: Vertex, route: str, status: int, kind: type[ModelFault]
 ) -> None:
-    model = shared_route if route == "shared" else vertex.model
+    model = request.getfixturevalue("shared_route") if route == "shared" else vertex.model
     body = json.dumps({"error": {"code": status, "message": f"about {SECRET}"}})
     vertex.server.faults.append(wire.status(status, body=body, retry_after="9"))
-    with pytest.raises(ModelBusy if passing else ModelRefused) as caught:
+    with pytest.raises(kind) as caught:
         model.ask(QUESTION, SECONDS)
-    assert caught.value.retry_after_s == (9.0 if passing else None)
+    assert type(caught.value) is kind
+    assert caught.value.retry_after_s == (9.0 if kind is ModelBusy else None)
     assert str(status) in caught.value.message
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     # asked once: the job, not the client, tries again
     assert len(vertex.server.requests) == 1
 
 
-@pytest.fixture(name="shared_route", scope="module")
-def _shared_route() -> Iterator[VertexModel]:
-    """A model on a shared endpoint of the same server, opened once."""
-    with running() as vertex:
-        vertex.server.dedicated = False
-        vertex.server.predictions = "list"
-        model = vertex.another(dedicated=False)
-        model.ask(QUESTION, SECONDS)
-        yield model
+@pytest.fixture(name="shared_route")
+def _shared_route(vertex: Vertex) -> VertexModel:
+    """A model on a shared endpoint of the same server, opened."""
+    vertex.server.dedicated = False
+    vertex.server.predictions = "list"
+    model = vertex.another(dedicated=False)
+    model.ask(QUESTION, SECONDS)
+    vertex.server.requests.clear()
+    return model
 
 
 def test_a_shared_endpoint_answers_lists(vertex: Vertex, shared_route: VertexModel) -> None:
@@ -295,8 +304,9 @@ def test_a_shared_endpoint_that_answers_an_object_is_refused_without_quoting_it(
     vertex: Vertex, shared_route: VertexModel
 ) -> None:
     # the client cannot parse it, and its error holds the whole answer
+    vertex.server.predictions = "object"
     vertex.server.model = ScriptedModel([say(SECRET)])
-    with pytest.raises(ModelRefused) as caught:
+    with pytest.raises(ModelUnreadable) as caught:
         shared_route.ask(QUESTION, SECONDS)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
@@ -320,7 +330,7 @@ def test_a_wait_belongs_to_the_question_it_was_given_for(vertex: Vertex) -> None
 def test_anonymous_callers_that_are_turned_away_are_refused(vertex: Vertex) -> None:
     # the client tries to refresh credentials that cannot be refreshed
     vertex.server.faults.append(wire.status(401))
-    with pytest.raises(ModelRefused):
+    with pytest.raises(ModelMisconfigured):
         vertex.model.ask(QUESTION, SECONDS)
 
 
@@ -372,11 +382,11 @@ def test_a_server_that_cannot_be_trusted_gets_no_question(
     [
         (wire.status(503), ModelBusy),
         (wire.status(429), ModelBusy),
-        (wire.status(403), ModelRefused),
-        (wire.status(404), ModelRefused),
+        (wire.status(403), ModelMisconfigured),
+        (wire.status(404), ModelMisconfigured),
         (wire.reset(), ModelBusy),
         (wire.slow(3), ModelBusy),
-        (wire.reply("no JSON"), ModelRefused),
+        (wire.reply("no JSON"), ModelUnreadable),
     ],
     ids=["503", "429", "403", "404", "reset", "slow", "garbage"],
 )
@@ -405,8 +415,28 @@ def test_an_endpoint_without_its_name_yet_is_busy(vertex: Vertex) -> None:
 
 def test_a_shared_endpoint_that_is_configured_as_dedicated_says_what_to_do(vertex: Vertex) -> None:
     vertex.server.dedicated = False
-    with pytest.raises(ModelRefused, match="VERTEX_DEDICATED=false"):
+    with pytest.raises(ModelMisconfigured, match="VERTEX_DEDICATED=false"):
         vertex.another().ask(QUESTION, SECONDS)
+
+
+def test_after_a_deployment_s_fault_google_is_asked_anew_where_the_endpoint_is(
+    vertex: Vertex,
+) -> None:
+    model = vertex.another()
+    model.ask(QUESTION, SECONDS)
+    described = len([raw for raw in vertex.server.wire if raw.startswith(b"GET ")])
+    vertex.server.faults.append(wire.status(404))
+    with pytest.raises(ModelMisconfigured):
+        model.ask(QUESTION, SECONDS)
+    assert model.ask(QUESTION, SECONDS).text
+    assert len([raw for raw in vertex.server.wire if raw.startswith(b"GET ")]) == described + 1
+
+
+@pytest.mark.parametrize("text", ["Prompt:\nurgency: one of\nOutput:\nsaid", "said"])
+def test_plain_text_is_read_behind_the_question_it_repeats(vertex: Vertex, text: str) -> None:
+    """vertex-ai-samples#2799: Gemma's own container."""
+    vertex.server.faults.append(_reply([text]))
+    assert vertex.model.ask(QUESTION, SECONDS).text.strip() == "said"
 
 
 def test_every_error_of_the_client_has_its_row() -> None:
@@ -427,9 +457,9 @@ def test_every_error_of_the_client_has_its_row() -> None:
         (api.RetryError("x", cause=Exception()), ModelBusy),
         (api.BadRequest("x"), ModelRefused),
         (api.InvalidArgument("x"), ModelRefused),
-        (api.PermissionDenied("x"), ModelRefused),
-        (api.Unauthenticated("x"), ModelRefused),
-        (api.NotFound("x"), ModelRefused),
+        (api.PermissionDenied("x"), ModelMisconfigured),
+        (api.Unauthenticated("x"), ModelMisconfigured),
+        (api.NotFound("x"), ModelMisconfigured),
         (api.FailedPrecondition("x"), ModelRefused),
         (requests.ReadTimeout("x"), ModelBusy),
         (requests.ConnectTimeout("x"), ModelBusy),
@@ -437,16 +467,16 @@ def test_every_error_of_the_client_has_its_row() -> None:
         (requests.exceptions.SSLError("x"), ModelBusy),
         (requests.exceptions.ChunkedEncodingError("x"), ModelBusy),
         (requests.exceptions.ContentDecodingError("x"), ModelBusy),
-        (requests.exceptions.InvalidURL("x"), ModelRefused),
-        (requests.exceptions.JSONDecodeError("x", "y", 0), ModelRefused),
+        (requests.exceptions.InvalidURL("x"), ModelMisconfigured),
+        (requests.exceptions.JSONDecodeError("x", "y", 0), ModelUnreadable),
         (auth.TransportError("x"), ModelBusy),
         (auth.RefreshError("x", retryable=True), ModelBusy),
-        (auth.RefreshError("x"), ModelRefused),
-        (auth.DefaultCredentialsError("x"), ModelRefused),
+        (auth.RefreshError("x"), ModelMisconfigured),
+        (auth.DefaultCredentialsError("x"), ModelMisconfigured),
         (ConnectionResetError("x"), ModelBusy),
         (TimeoutError("x"), ModelBusy),
         (BrokenPipeError("x"), ModelBusy),
-        (ImportError("x"), ModelRefused),
+        (ImportError("x"), ModelMisconfigured),
         (ValueError("Failed to make prediction request. Status code:503, response: x"), ModelBusy),
         (
             ValueError("Failed to make prediction request. Status code:400, response: x"),
@@ -460,9 +490,9 @@ def test_every_error_of_the_client_has_its_row() -> None:
             ),
             ModelRefused,
         ),
-        (ValueError("x"), ModelRefused),
-        (KeyError("x"), ModelRefused),
-        (RecursionError("x"), ModelRefused),
+        (ValueError("x"), ModelUnreadable),
+        (KeyError("x"), ModelUnreadable),
+        (RecursionError("x"), ModelUnreadable),
     ]
     wrong = [(error, fault_of(error)) for error, kind in table if type(fault_of(error)) is not kind]
     assert not wrong

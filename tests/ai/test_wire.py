@@ -26,7 +26,13 @@ from shared.adapters.scripted import ScriptedModel, say
 from shared.ai.analysis import MODEL_DECLINED
 from shared.ai.gateway import Gateway
 from shared.ai.model import Image, Model, Question
-from shared.errors import ModelBusy, ModelFault, ModelRefused
+from shared.errors import (
+    ModelBusy,
+    ModelFault,
+    ModelMisconfigured,
+    ModelRefused,
+    ModelUnreadable,
+)
 from tests.ai import pictures
 from tests.ai.vertex import Vertex, running
 
@@ -61,10 +67,15 @@ def too_slow() -> Fault:
 #: Fault → class, the wait that is passed on. Every row for every adapter.
 TABLE: dict[str, tuple[Callable[[], Fault], type[ModelFault], float | None]] = {
     "400": (lambda: wire.status(400, body=SECRET), ModelRefused, None),
-    "401": (lambda: wire.status(401, body=SECRET), ModelRefused, None),
-    "403": (lambda: wire.status(403, body=SECRET), ModelRefused, None),
-    "404": (lambda: wire.status(404, body=SECRET), ModelRefused, None),
+    "401": (lambda: wire.status(401, body=SECRET), ModelMisconfigured, None),
+    "403": (lambda: wire.status(403, body=SECRET), ModelMisconfigured, None),
+    "404": (lambda: wire.status(404, body=SECRET), ModelMisconfigured, None),
     "408": (lambda: wire.status(408, retry_after="9"), ModelBusy, 9.0),
+    "400 of a full GPU": (
+        lambda: wire.status(400, body='{"error": {"message": "CUDA out of memory"}}'),
+        ModelBusy,
+        None,
+    ),
     "413": (lambda: wire.status(413), ModelRefused, None),
     "429": (lambda: wire.status(429, retry_after="9"), ModelBusy, 9.0),
     "429 until a date": (
@@ -78,13 +89,17 @@ TABLE: dict[str, tuple[Callable[[], Fault], type[ModelFault], float | None]] = {
     "cut in mid-answer": (wire.cut, ModelBusy, None),
     "a page of a proxy": (
         lambda: wire.reply(f"<html>{SECRET}</html>", content_type="text/html"),
-        ModelRefused,
+        ModelUnreadable,
         None,
     ),
-    "bytes": (lambda: wire.reply(b"\x00\xff", content_type="image/png"), ModelRefused, None),
-    "half of JSON": (lambda: wire.reply('{"choices": ['), ModelRefused, None),
-    "JSON, no completion": (lambda: wire.reply(json.dumps({"said": SECRET})), ModelRefused, None),
-    "nothing": (lambda: wire.reply(b""), ModelRefused, None),
+    "bytes": (lambda: wire.reply(b"\x00\xff", content_type="image/png"), ModelUnreadable, None),
+    "half of JSON": (lambda: wire.reply('{"choices": ['), ModelUnreadable, None),
+    "JSON, no completion": (
+        lambda: wire.reply(json.dumps({"said": SECRET})),
+        ModelUnreadable,
+        None,
+    ),
+    "nothing": (lambda: wire.reply(b""), ModelUnreadable, None),
 }
 
 
@@ -106,7 +121,7 @@ def test_a_fault_of_the_wire_is_of_one_class_for_every_adapter(
 
 def test_a_hundred_megabytes_are_not_read(vertex: Vertex, model: Model) -> None:
     vertex.server.faults.append(wire.flood(100_000_000))
-    with pytest.raises(ModelRefused, match="longer than"):
+    with pytest.raises(ModelUnreadable, match="longer than"):
         model.ask(QUESTION, SECONDS)
     # what the sockets had buffered comes on top of what is read
     assert vertex.server.flooded < 100_000_000 // 2
@@ -125,7 +140,118 @@ def test_nobody_waits_past_the_timeout(vertex: Vertex, model: Model, fault: Faul
         model.ask(QUESTION, 0.2)
 
 
+# --- what servers really answer, the same for every adapter
+
+
+def completion(**message: Any) -> dict[str, Any]:
+    return {"choices": [{"message": {"role": "assistant", **message}, "finish_reason": "stop"}]}
+
+
+def says(vertex: Vertex, model: Model, value: dict[str, Any]) -> None:
+    """The next answer of the server, in the shape that the adapter's route wraps it in."""
+    body = {"predictions": value} if model is vertex.model else value
+    vertex.server.faults.append(wire.reply(json.dumps(body)))
+
+
+DRAFT = '{"status": "ok"}'
+#: Answers in which something usable stands, and the reports of people who met them.
+USABLE: dict[str, dict[str, Any]] = {
+    "parts": completion(content=[{"type": "text", "text": DRAFT}]),
+    "parts with thinking (Mistral, vllm#29685)": completion(
+        content=[{"type": "thinking", "thinking": "{}"}, {"type": "text", "text": DRAFT}]
+    ),
+    "parts with reasoning in a text": completion(
+        content=[{"type": "reasoning", "text": "{}"}, {"type": "text", "text": DRAFT}]
+    ),
+    "all of it in the reasoning (vllm#45736)": completion(content=None, reasoning_content=DRAFT),
+    "and under its newer name, in a fence": completion(
+        content="", reasoning=f"```json\n{DRAFT}\n```"
+    ),
+    "as a tool call (vllm, tool parser)": completion(
+        content=None, tool_calls=[{"function": {"name": "f", "arguments": DRAFT}}]
+    ),
+    "an old completion": {"choices": [{"text": DRAFT}]},
+    "Ollama's own shape": {"message": {"role": "assistant", "content": DRAFT}, "done": True},
+    "nulls beside it": {**completion(content=DRAFT), "usage": None, "model": None, "error": None},
+}
+
+
+@pytest.mark.parametrize("value", USABLE.values(), ids=USABLE.keys())
+def test_an_answer_is_found_where_servers_put_it(
+    vertex: Vertex, model: Model, value: dict[str, Any]
+) -> None:
+    says(vertex, model, value)
+    assert model.ask(QUESTION, SECONDS).text == DRAFT
+
+
+#: Answers in which nothing is usable → whose fault it is.
+UNUSABLE: dict[str, tuple[dict[str, Any], type[ModelFault]]] = {
+    "content null at random (ollama#13371)": (completion(content=None), ModelUnreadable),
+    "content empty": (completion(content=" \n"), ModelUnreadable),
+    "reasoning in prose (vllm#48645)": (
+        completion(content=None, reasoning=f"It may be {DRAFT}"),
+        ModelUnreadable,
+    ),
+    "reasoning that was cut off (vllm#52640)": (
+        completion(content=None, reasoning_content=DRAFT[:-1]),
+        ModelUnreadable,
+    ),
+    "no choices": ({"choices": []}, ModelUnreadable),
+    "choices null": ({"choices": None}, ModelUnreadable),
+    "an error without a code": ({"error": f"{SECRET}"}, ModelUnreadable),
+    "a limit inside a 200 (aider#3550)": (
+        {"error": {"message": f"Rate limit exceeded {SECRET}", "code": 429}},
+        ModelBusy,
+    ),
+    "its code in words (LiteLLM)": ({"error": {"message": SECRET, "code": "503"}}, ModelBusy),
+    "in the choice (OpenRouter)": (
+        {"choices": [{"error": {"code": 502, "message": SECRET}, "finish_reason": "error"}]},
+        ModelBusy,
+    ),
+    "vLLM's own error": (
+        {"object": "error", "message": SECRET, "type": "NotFoundError", "code": 404},
+        ModelMisconfigured,
+    ),
+    "and a request's": ({"object": "error", "message": SECRET, "code": 400}, ModelRefused),
+}
+
+
+@pytest.mark.parametrize("row", UNUSABLE)
+def test_an_answer_that_holds_none_is_of_one_class_for_every_adapter(
+    vertex: Vertex, model: Model, row: str
+) -> None:
+    value, kind = UNUSABLE[row]
+    says(vertex, model, value)
+    with pytest.raises(kind) as caught:
+        model.ask(QUESTION, SECONDS)
+    assert type(caught.value) is kind
+    assert caught.value.retryable
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
 # --- OpenAI's own
+
+
+@pytest.mark.parametrize(
+    ("end", "whole"), [("data: [DONE]\n\n", True), ("", False), ('data: {"a', False)]
+)
+def test_a_stream_that_nobody_wanted_is_read_if_it_is_whole(
+    vertex: Vertex, end: str, whole: bool
+) -> None:
+    events = [{"choices": [{"delta": {"content": part}}]} for part in ("", DRAFT[:5], DRAFT[5:])]
+    text = "".join(f"data: {json.dumps(event)}\n\n" for event in [{"choices": []}, *events])
+    vertex.server.faults.append(wire.reply(text + end, content_type="text/event-stream"))
+    if whole:
+        assert openai_of(vertex).ask(QUESTION, SECONDS).text == DRAFT
+    else:
+        with pytest.raises(ModelUnreadable):
+            openai_of(vertex).ask(QUESTION, SECONDS)
+
+
+def test_json_that_is_called_plain_text_is_read(vertex: Vertex) -> None:
+    text = json.dumps(completion(content=DRAFT))
+    vertex.server.faults.append(wire.reply(text, content_type="text/plain; charset=utf-8"))
+    assert openai_of(vertex).ask(QUESTION, SECONDS).text == DRAFT
 
 
 def test_a_question_goes_out_as_one_chat_completion(vertex: Vertex) -> None:
@@ -173,13 +299,13 @@ def test_an_answer_of_another_type_is_none(vertex: Vertex) -> None:
     """Also if it reads like one: a page in between must not speak for the model."""
     whole = json.dumps({"choices": [{"message": {"content": "said"}}]})
     vertex.server.faults.append(wire.reply(whole, content_type="text/html"))
-    with pytest.raises(ModelRefused, match="type is not JSON"):
+    with pytest.raises(ModelUnreadable, match="type is not JSON"):
         openai_of(vertex).ask(QUESTION, SECONDS)
 
 
 def test_a_redirect_is_not_followed(vertex: Vertex) -> None:
     vertex.server.faults.append(wire.status(307))
-    with pytest.raises(ModelRefused):
+    with pytest.raises(ModelMisconfigured):
         openai_of(vertex).ask(QUESTION, SECONDS)
 
 
@@ -191,7 +317,7 @@ def test_nobody_listening_is_a_busy_model(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/v1", "https://[/v1"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ModelRefused):
+    with pytest.raises(ModelMisconfigured):
         OpenAiCompatibleModel(url=url, model="m").ask(QUESTION, 2)
 
 

@@ -18,7 +18,7 @@ from shared.adapters.scripted import Behaviour, ScriptedModel, busy, delay, draf
 from shared.ai import analysis
 from shared.ai.breaker import Breaker
 from shared.ai.model import Image, Model, Question
-from shared.errors import ModelBusy, ModelRefused
+from shared.errors import ModelBusy, ModelRefused, ModelUnreadable
 from tests.ai.vertex import running
 
 Make = Callable[[Sequence[Behaviour]], Model]
@@ -88,10 +88,20 @@ def test_a_model_is_asked_once_per_question_and_answers_again_after_being_busy(m
     assert model.ask(QUESTION, SECONDS).text
 
 
-def test_a_refusal_is_not_worth_another_try(make: Make) -> None:
+def test_a_refusal_is_told_from_a_busy_model(make: Make) -> None:
     with pytest.raises(ModelRefused) as caught:
         make([refuse()]).ask(QUESTION, SECONDS)
-    assert not caught.value.retryable
+    # worth another try all the same: servers say 400 of a full GPU too
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_answer_is_none(make: Make, text: str) -> None:
+    model = make([say(text)])
+    with pytest.raises(ModelUnreadable) as caught:
+        model.ask(QUESTION, SECONDS)
+    assert caught.value.retryable
+    assert model.ask(QUESTION, SECONDS).text
 
 
 def test_a_slow_answer_within_the_timeout_arrives(make: Make) -> None:
@@ -110,13 +120,12 @@ def test_an_answer_past_the_timeout_is_a_busy_model_and_nobody_waits_for_it(make
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "no JSON",
         "<unused94>thought\nhm<unused95>{}",
         "línea\n\u2028\t🙂 \\u0000 \x00",
         "x" * 50_000,
     ],
-    ids=["empty", "prose", "thinking", "unicode", "long"],
+    ids=["prose", "thinking", "unicode", "long"],
 )
 def test_what_the_model_says_is_passed_on_untouched(make: Make, text: str) -> None:
     assert make([say(text)]).ask(QUESTION, SECONDS).text == text

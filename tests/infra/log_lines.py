@@ -31,7 +31,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
-        self.status, self.tokens = 200, 100
+        self.status, self.tokens, self.broken = 200, 100, False
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -49,6 +49,7 @@ class _Answers(BaseHTTPRequestHandler):
 
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         text = ScriptedModel().ask(Question("", "", (), max_tokens=1024), 1).text
+        text = "no JSON" if self.server.broken else text
         body = json.dumps(
             {
                 "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
@@ -106,7 +107,7 @@ def say(server: Server) -> None:
 
     # --- sync
     sync = client("sync", "http")
-    cases = [red(f"c{number}") for number in range(5)]
+    cases = [red(f"c{number}") for number in range(6)]
     patient = {"id": "p1", "demographics": {"age": 30}, "sync_status": "new"}
     patient["last_modified_at"] = wall_ms() // 1000
     body = {"last_sync_timestamp": 0, "device_id": "phone", "changes": {}}
@@ -122,18 +123,18 @@ def say(server: Server) -> None:
     with _instead(wiring, "pusher", lambda: 1 / 0):
         assert sync.post("/api/sync", json=body, headers=authorised).status_code == 500
 
-    # --- analyse: a reading, a breakdown, a refusal, a dear answer, and one too many
+    # --- analyse: a reading, a breakdown, no JSON, a wrong address, a dear answer, and one too many
     analyse = client("analyse", "cloudevent")
     jobs = [job.id for job in wiring.runner().due("analyse", 10)]
-    assert len(jobs) == 5, jobs
+    assert len(jobs) == 6, jobs
     reached = []
     for job, (status, price) in zip(
-        jobs, [(200, 100), (503, 0), (400, 0), (200, 1000), (200, 100)], strict=True
+        jobs, [(200, 100), (503, 0), (200, 0), (404, 0), (200, 1000), (200, 100)], strict=True
     ):
-        server.status, server.tokens = status, price
+        server.status, server.tokens, server.broken = status, price, price == 0
         reached.append(wiring.runner().run(job))
         time.sleep(REST_SECONDS * 2)  # a breaker's rest is real time
-    assert reached == ["done", "parked", "failed", "done", "queued"], reached
+    assert reached == ["done", "parked", "failed", "queued", "done", "queued"], reached
     assert rung(analyse, {"kind": "analyse", "job_id": jobs[0], "subject_id": "c0"}) == 200
     assert rung(analyse, "no bell") == 200
     look = wiring.second_look().look(False, [Image("data:image/jpeg;base64,/9g=", "0" * 64)])

@@ -24,7 +24,7 @@ from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Courier, LogNotifier
 from shared.products.dermadetect import ANALYSE, PRODUCT
-from shared.products.review import Review, parse_signature
+from shared.products.review import Review, parse_signature, readings
 from shared.products.worklist import Asked, WorkList
 from shared.sync import inbox, ledger
 from shared.sync.digest import digest
@@ -87,6 +87,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     for sought in (Asked(), Asked(risk="red"), Asked(since_ms=newest_ms)):
         lists.cases(doctor, sought, place.time)
     lists.case(doctor, "c1", place.time)
+    assert readings(store, "c1", "team1")
     said = {"diagnosis_text": "Scabies", "verdict": "agree", "idempotency_key": "k1"}
     signature = parse_signature(said, None, PRODUCT)
     Review(store, PRODUCT, claim_ms=60_000).diagnose(doctor, "c1", signature, place.time)

@@ -103,8 +103,9 @@ def test_lines_say_what_they_should(entries: list[dict[str, Any]]) -> None:
 
     assert counts("jobs_moved", "state") == {"done", "parked", "failed", "queued"}
     assert counts("jobs_parked", "fault") == {"model_busy"}
-    assert counts("jobs_failed", "fault") == {"model_refused"}
-    assert counts("model_calls_failed", "fault") == {"model_busy", "model_refused"}
+    assert counts("jobs_failed", "fault") == {"contract_broken"}
+    assert counts("model_calls_failed", "fault") == {"model_busy", "model_misconfigured"}
+    assert counts("deployments_at_fault", "fault") == {"model_misconfigured"}
     assert counts("files_refused", "code") == {"wrong_type"}
     assert counts("cleaning_left", "code") == {"files_unavailable"}
     assert counts("uploads_ended", "check") == {"done"}
@@ -113,7 +114,7 @@ def test_lines_say_what_they_should(entries: list[dict[str, Any]]) -> None:
         for entry in entries
         if matches(whole(MEASURED["model_price_micros"]), entry)
     ]
-    assert prices == [100, 1000]
+    assert prices == [100, 0, 0, 1000]
 
 
 def test_no_line_tells_of_a_patient(entries: list[dict[str, Any]]) -> None:

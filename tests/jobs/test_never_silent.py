@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.accounts.membership import Caller
-from shared.adapters.scripted import ScriptedModel, busy, normal, refuse, say
+from shared.adapters.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from shared.adapters.sqlite import SqliteStore
 from shared.ai import analysis
 from shared.ai.breaker import Breaker
@@ -114,7 +114,7 @@ def test_the_model_cannot_lower_what_a_rule_says(place: Workplace) -> None:
 def test_rules_count_also_without_the_model(place: Workplace) -> None:
     save(place, risk_level="green", triage_data={"purpura": True})
     [job] = place.jobs()
-    assert place.worker(ScriptedModel([refuse()])).run(job.id) == "failed"
+    assert place.worker(ScriptedModel([refuse()]), attempts=1).run(job.id) == "parked"
     said = reading(place)
     assert (said["status"], said["triage_final"]) == ("unavailable", "red")
     assert said["red_flags"] == ["purpura"]
@@ -203,6 +203,115 @@ def test_an_earlier_reading_stays_while_the_next_one_waits(place: Workplace) -> 
     (job,) = (job for job in place.jobs() if job.state == "queued")
     assert place.worker(ScriptedModel([busy()])).run(job.id) == "queued"
     assert reading(place) == first
+
+
+# --- readings are kept, and none is made smaller
+
+
+def urgent(urgency: str, **more: Any) -> Behaviour:
+    """The scripted answer, as urgent as this."""
+
+    def behave(question: Question, seconds: float) -> str:
+        return json.dumps({**json.loads(normal(question, seconds)), "urgency": urgency, **more})
+
+    return behave
+
+
+def edited(place: Workplace, at: int, **fields: Any) -> str:
+    """The case changes; the job that reads it anew."""
+    phone = place.phone()
+    phone.sync()
+    phone.save("cases", "c1", at=at, **fields)
+    phone.sync()
+    (job,) = (job for job in place.jobs() if job.state == "queued")
+    return job.id
+
+
+def kept(place: Workplace) -> list[Json]:
+    """The readings of c1, the oldest first."""
+    found = sorted((each.fields for each in place.all("readings")), key=lambda have: have["at"])
+    return [json.loads(have["analysis"]) for have in found]
+
+
+#: What a second reading may be → its script.
+SECOND: dict[str, list[Behaviour]] = {
+    "failed": [refuse()],
+    "busy": [busy()],
+    "broken": [say("It looks like eczema."), say("Really.")],
+    "empty": [say(" ")],
+    "declined": [urgent("routine", status="refused", differential=[], red_flags=[])],
+    "saw less": [urgent("routine", status="insufficient_image", differential=[], red_flags=[])],
+    "says less": [urgent("routine", red_flags=[], suggested_next_steps=[])],
+}
+
+
+@pytest.mark.parametrize("row", SECOND)
+def test_a_second_reading_takes_no_flag_urgency_or_step_away(place: Workplace, row: str) -> None:
+    # given a reading that says emergency
+    said = {"red_flags": ["skin_detachment"], "suggested_next_steps": ["check_temperature"]}
+    first_job = place.red_case()
+    assert place.worker(ScriptedModel([urgent("emergency", **said)])).run(first_job) == "done"
+    first = reading(place)
+    # when the case is read again, and that fails or says less
+    place.time += 60_000
+    second_job = edited(place, 5000, triage_data={"site": "leg"})
+    worker = place.worker(ScriptedModel(SECOND[row]), attempts=1)
+    assert worker.run(second_job) in ("done", "failed", "parked")
+    # then what is shown is what was
+    now = reading(place)
+    VALIDATOR.validate(now)
+    assert (now["status"], now["urgency"], now["triage_final"]) == ("ok", "emergency", "red")
+    assert "skin_detachment" in now["red_flags"]
+    assert set(now["suggested_next_steps"]) >= {"refer_now", "check_temperature"}
+    assert now["provenance"]["read_at"] == first["provenance"]["read_at"]
+    # and each reading is there by itself, with its date
+    one, two = kept(place)
+    assert one == first
+    assert two["provenance"]["read_at"] == place.time
+    assert two["urgency"] != "emergency"
+    VALIDATOR.validate(two)
+    # nor does the health worker's phone hear anything milder
+    phone = place.phone()
+    phone.sync()
+    row_ = phone.row("cases", "c1")
+    assert row_ is not None
+    assert row_["ai_analysis"]["urgency"] == "emergency"
+
+
+def test_a_second_reading_that_says_more_is_shown(place: Workplace) -> None:
+    flags = urgent("soon", red_flags=["fever"])
+    place.worker(ScriptedModel([flags])).run(place.red_case())
+    job_id = edited(place, 5000, triage_data={"site": "leg"})
+    place.worker(ScriptedModel([urgent("emergency", red_flags=["necrosis"])])).run(job_id)
+    assert reading(place)["urgency"] == "emergency"
+    assert set(reading(place)["red_flags"]) == {"fever", "necrosis"}
+
+
+def test_an_emergency_heard_in_a_broken_answer_is_said_at_once_and_stays(place: Workplace) -> None:
+    phone = place.phone()
+    phone.save("patients", "p1", at=1000, demographics={"age": 30})
+    phone.save("cases", "c1", at=1000, patient_id="p1", risk_level="red", triage_data={})
+    phone.sync()
+    [job] = place.jobs()
+    broken = [say("Urgency: EMERGENCY. I cannot write JSON."), say("?")]
+    worker = place.worker(ScriptedModel([*broken, urgent("routine", red_flags=[])]))
+    assert worker.run(job.id) == "queued"
+    said = reading(place)
+    VALIDATOR.validate(said)
+    assert (said["status"], said["urgency"], said["differential"]) == (
+        "parse_failed",
+        "emergency",
+        [],
+    )
+    place.time += 4_000_000
+    assert worker.run(job.id) == "done"
+    assert (reading(place)["status"], reading(place)["urgency"]) == ("ok", "emergency")
+
+
+def test_the_same_attempt_told_twice_keeps_one_reading(place: Workplace) -> None:
+    job_id = place.red_case()
+    place.worker(ScriptedModel([say("refer_now"), say("?")]), attempts=1).run(job_id)
+    assert len(kept(place)) == 1  # said meanwhile, and when it gave up
 
 
 # --- waiting costs no attempt
@@ -296,8 +405,8 @@ def test_no_text_lowers_loses_or_escapes_the_contract(
         place.join("chw1")
         save(place, risk_level=level, triage_data={flag: True, "notes": notes})
         [job] = place.jobs()
-        state = place.worker(ScriptedModel([say(text) for text in said])).run(job.id)
-        assert state in ("done", "failed")
+        state = place.worker(ScriptedModel([say(text) for text in said]), attempts=1).run(job.id)
+        assert state in ("done", "failed", "parked")
         document = reading(place)
         VALIDATOR.validate(document)
         assert document["triage_final"] == "red"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.scripted import ScriptedModel, busy, normal, refuse, say
+from shared.adapters.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from shared.ai.model import Question
-from shared.errors import StoreUnavailable
+from shared.errors import ConfigurationFault, ModelMisconfigured, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, RetryPolicy
 from shared.jobs.sweep import revive
@@ -110,17 +110,88 @@ def test_a_job_that_never_works_is_parked_and_the_doctor_still_gets_the_case(
 def test_a_lasting_fault_fails_at_once_and_the_doctor_still_gets_the_case(
     place: Workplace,
 ) -> None:
+    def absurd(_question: object, _timeout: float) -> str:
+        raise ConfigurationFault("A setting is absurd.")
+
     job_id = place.red_case()
-    assert place.worker(ScriptedModel([refuse()])).run(job_id) == "failed"
+    assert place.worker(ScriptedModel([absurd])).run(job_id) == "failed"
     assert analyses(place)["status"] == "unavailable"
     assert place.row() == ("failed", 1)
 
 
-def test_an_answer_that_breaks_the_contract_twice_fails(place: Workplace) -> None:
+@pytest.mark.parametrize(
+    ("script", "states", "status"),
+    [
+        ([refuse()] * 2, ["queued", "parked"], "unavailable"),
+        ([say(" ")] * 2, ["queued", "parked"], "unavailable"),
+        ([say("I think it is fine."), say("Really.")] * 2, ["queued", "failed"], "parse_failed"),
+        ([say("?"), say("?"), normal], ["queued", "done"], "ok"),
+        ([refuse(), normal], ["queued", "done"], "ok"),
+    ],
+    ids=["refused", "empty", "contract broken", "contract kept at last", "refused once"],
+)
+def test_only_a_contract_broken_again_on_the_last_attempt_fails_and_the_doctor_gets_the_case(
+    place: Workplace, script: list[Behaviour], states: list[str], status: str
+) -> None:
     job_id = place.red_case()
-    model = ScriptedModel([say("I think it is fine."), say("Really.")])
-    assert place.worker(model).run(job_id) == "failed"
-    assert analyses(place)["status"] == "parse_failed"
+    worker = place.worker(ScriptedModel(script), attempts=2)
+    for state in states:
+        assert worker.run(job_id) == state
+        assert analyses(place) is not None  # said at once
+        place.time += 4_000_000
+    assert analyses(place)["status"] == status
+    assert place.row()[0] == ("done" if status == "ok" else "failed")
+
+
+# --- a deployment at fault
+
+
+def misconfigured(_question: object, _timeout: float) -> str:
+    raise ModelMisconfigured("The model server answered 404.")
+
+
+def test_a_deployment_at_fault_is_tried_for_hours_and_costs_no_attempt(place: Workplace) -> None:
+    job_id = place.red_case()
+    worker = place.worker(ScriptedModel([misconfigured] * 20), attempts=2)
+    began, waits = place.time, []
+    for _ in range(20):
+        assert worker.run(job_id) == "queued"
+        job = place.fields("jobs", job_id)
+        assert job["attempts"] == 0
+        waits.append(job["due_at"] - place.time)
+        place.time = job["due_at"]
+    # the waits grow to the cap, half of it at least
+    assert waits[0] <= 20_000
+    assert min(waits[10:]) >= 1_800_000
+    assert place.time - began > 5 * 3_600_000
+    assert analyses(place)["reason"] == "model_misconfigured"
+    # a corrected setting heals it, without a redrive
+    assert worker.run(job_id) == "done"
+    assert analyses(place)["status"] == "ok"
+    assert place.fields("jobs", job_id).get("outage_at") is None
+
+
+def test_a_deployment_that_stays_at_fault_for_days_parks_its_jobs(place: Workplace) -> None:
+    job_id = place.red_case()
+    worker = place.worker(ScriptedModel([misconfigured] * 3))
+    assert worker.run(job_id) == "queued"
+    place.time += 71 * 3_600_000
+    assert worker.run(job_id) == "queued"
+    place.time += 2 * 3_600_000
+    assert worker.run(job_id) == "parked"
+    assert place.row() == ("failed", 0)
+    # once somebody has redriven it, it waits as long again
+    worker.redrive(job_id)
+    assert place.worker(ScriptedModel([misconfigured])).run(job_id) == "queued"
+
+
+def test_a_deployment_at_fault_is_an_alarm(
+    place: Workplace, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.worker(ScriptedModel([misconfigured])).run(place.red_case())
+    assert [each.levelname for each in caplog.records if each.message == "deployment at fault"] == [
+        "ERROR"
+    ]
 
 
 def test_a_task_that_crashes_counts_as_an_attempt(place: Workplace) -> None:

@@ -10,6 +10,7 @@ from shared.errors import Contended, InvalidRequest, NotFound
 from shared.jobs import transfer
 from shared.products.dermadetect import PRODUCT
 from shared.sync import record
+from shared.sync.retention import Purger
 from shared.sync.store import Key, Write
 from tests.jobs.conftest import Workplace
 from tests.stores import Interrupted
@@ -86,6 +87,22 @@ def test_a_patient_that_moves_on_twice_reaches_who_is_in_the_first_and_the_last_
     move(place, "team3")
     phone.sync()
     assert {name for _, name in phone.rows} == {"p1", "p2", "c1", "c2"}
+
+
+def test_readings_move_with_their_case_and_go_with_its_data(place: Workplace) -> None:
+    place.join("chw2", "team2")
+    job_id = place.red_case()
+    place.worker().run(job_id)
+    move(place)
+    (reading,) = place.all("readings")
+    assert (reading.fields["record_id"], reading.fields[record.SCOPE]) == ("c1", "team2")
+    phone = place.phone("chw2", "new")
+    phone.sync()
+    phone.delete("patients", "p1")
+    phone.sync()
+    place.follow()
+    Purger(place.store, PRODUCT, keep_days=180).purge(place.time + 181 * 86_400_000)
+    assert place.all("readings") == []
 
 
 def test_what_the_old_team_still_sends_waits_for_the_new_one(place: Workplace) -> None:

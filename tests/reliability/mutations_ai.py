@@ -30,8 +30,8 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "the model alone decides",
-                "            said.triage,\n            job.attempts,",
-                "            None,\n            job.attempts,",
+                "said.triage,\n                job.attempts,",
+                "None,\n                job.attempts,",
                 "the_model_cannot_lower_what_a_rule_says",
             ),
             (
@@ -46,6 +46,24 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 'if case is None or case.fields.get("ai_analysis") is not None:',
                 "if case is None:",
                 "an_earlier_reading_stays_while_the_next_one_waits",
+            ),
+            (
+                "the latest reading alone is shown",
+                'contract.shown(case.fields.get("ai_analysis"), dated)',
+                "dated",
+                "a_second_reading_takes_no_flag_urgency_or_step_away",
+            ),
+            (
+                "readings are not kept",
+                'put(Key(contract.READINGS, f"{job.id}~{job.token}"), kept, None),',
+                "",
+                "a_second_reading_takes_no_flag_urgency_or_step_away",
+            ),
+            (
+                "what was heard waits for the last attempt",
+                "if fault.reading is not None or fault.urgency is not None:",
+                "if False:",
+                "an_emergency_heard_in_a_broken_answer_is_said_at_once_and_stays",
             ),
             (
                 "nobody is told of a result",
@@ -68,9 +86,28 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "waiting costs an attempt",
-                "if not fault.attempted:",
-                "if False:",
+                "if fault.outage or not fault.attempted:",
+                "if fault.outage:",
                 "over_the_daily_cap_jobs_wait_and_none_is_dropped a_resting_model_costs_no_attempt",
+            ),
+            (
+                "a wrong key costs attempts",
+                "        if not fault.outage:\n            return job.attempts",
+                "        if True:\n            return job.attempts",
+                "jobs/test_runner:a_deployment_that_stays_at_fault_for_days_parks_its_jobs",
+            ),
+            (
+                "a wrong key is asked with again and again",
+                'tries = 1 + sum(step.get("fault") == fault.code for step in job.history)',
+                "tries = 1",
+                "jobs/test_runner:a_deployment_at_fault_is_tried_for_hours_and_costs_no_attempt",
+            ),
+            (
+                "a broken contract is never the end",
+                "if fault.retryable and not fault.lasting else",
+                "if fault.retryable else",
+                "jobs/test_runner:"
+                "only_a_contract_broken_again_on_the_last_attempt_fails_and_the_doctor_gets_the_case",
             ),
             (
                 "a late mark takes the lease from its worker",
@@ -285,6 +322,75 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
+        "shared/ai/gateway.py",
+        "ai/test_gateway",
+        "",
+        (
+            (
+                "one photo costs the reading",
+                "task.faults.append(fault)\n            return False",
+                "raise",
+                "one_photo_that_cannot_be_read_costs_that_photo_alone",
+            ),
+            (
+                "a repair silences what was heard",
+                "analysis.raised(analysis.merge(task.drafts), task.heard)",
+                "analysis.merge(task.drafts)",
+                "an_emergency_in_a_broken_answer_is_heard_whatever_the_repair_says",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/answer.py",
+        "ai/test_analysis",
+        "",
+        (
+            (
+                "what was cut off is completed",
+                "            return start + brace.end()\n    return -1",
+                "            return start + brace.end()\n    return len(text)",
+                "an_answer_that_can_be_read_in_two_ways_or_in_none_breaks_the_contract",
+            ),
+            (
+                "of two answers the first counts",
+                "return first if all(each == first for each in found) else None",
+                "return first",
+                "an_answer_that_can_be_read_in_two_ways_or_in_none_breaks_the_contract",
+            ),
+            (
+                "a repairer drops the first of two keys",
+                "if not _twice(part, shape.once):",
+                "if True:",
+                "an_answer_that_can_be_read_in_two_ways_or_in_none_breaks_the_contract",
+            ),
+        ),
+    ),
+    (
+        "shared/ai/analysis.py",
+        "ai/test_analysis",
+        "",
+        (
+            (
+                "what cannot be read says nothing",
+                "broken.urgency = heard(answer)",
+                "pass",
+                "an_urgency_is_heard_in_an_answer_that_cannot_be_read",
+            ),
+            (
+                "a later reading takes red flags away",
+                '_flag(joined, _strings(earlier, "red_flags"), latest["red_flags"])',
+                '_flag(joined, latest["red_flags"])',
+                "of_several_readings_the_most_urgent_is_shown_with_its_origin",
+            ),
+            (
+                "a later reading makes an emergency smaller",
+                'known = (earlier.get("urgency"), latest["urgency"], _URGENCY_OF_TRIAGE[final])',
+                'known = (latest["urgency"], _URGENCY_OF_TRIAGE[final])',
+                "of_several_readings_the_most_urgent_is_shown_with_its_origin",
+            ),
+        ),
+    ),
+    (
         "shared/ai/breaker.py",
         "ai/test_breaker",
         "",
@@ -335,8 +441,8 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "photos leave with their metadata",
-                "[without_metadata(each) for each in",
-                "[each for each in",
+                "(without_metadata(image),)",
+                "(image,)",
                 "no_identifier_is_on_the_wire",
             ),
         ),
@@ -352,6 +458,24 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "if False:",
                 "a_hundred_megabytes_are_not_read",
             ),
+            (
+                "thinking is part of the answer",
+                'part.get("type") not in _THINKING_PARTS',
+                "True",
+                "an_answer_is_found_where_servers_put_it",
+            ),
+            (
+                "a full GPU refuses for good",
+                "full = 400 <= status < 500 and",
+                "full = False and",
+                "a_fault_of_the_wire_is_of_one_class_for_every_adapter",
+            ),
+            (
+                "a wrong key is a refusal",
+                "_DEPLOYMENT = frozenset({401, 402, 403, 404, 405, 407, 410})",
+                "_DEPLOYMENT = frozenset({402})",
+                "a_fault_of_the_wire_is_of_one_class_for_every_adapter",
+            ),
         ),
     ),
     (
@@ -361,7 +485,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "another server's page is an answer",
-                "if kind not in _JSON:",
+                "if kind not in _JSON and kind != _STREAM:",
                 "if False:",
                 "an_answer_of_another_type_is_none",
             ),

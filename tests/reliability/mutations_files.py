@@ -302,7 +302,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "missing photos are not counted",
-                "images_missing=len(keys) - len(images),",
+                "images_missing=known_photos(keys, photos) - len(images),",
                 "images_missing=0,",
                 "a_case_whose_photos_are_overdue_is_read_with_what_is_there_and_says_so",
             ),
@@ -315,8 +315,8 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "photos stay behind when their patient moves",
-                'LOGS = ("conflicts", "quarantine", "reviews", "files")',
-                'LOGS = ("conflicts", "quarantine", "reviews")',
+                'LOGS = ("conflicts", "quarantine", "reviews", "files", "readings")',
+                'LOGS = ("conflicts", "quarantine", "reviews", "readings")',
                 "moving_a_patient_takes_the_photos_along purging_a_case_removes_its_photos_for_good",
             ),
         ),

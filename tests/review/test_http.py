@@ -110,6 +110,19 @@ def test_a_red_case_goes_from_phone_to_doctor_and_back_in_both_dialects(clinic: 
         assert "differential" in (json.loads(analysis) if isinstance(analysis, str) else analysis)
 
 
+def test_a_doctor_sees_each_reading_with_its_date_and_model(clinic: Api) -> None:
+    whole = Screen(clinic, "doc1").get("/c1")
+    (reading,) = whole["readings"]
+    assert reading["analysis"] == whole["case"]["ai_analysis"]
+    assert reading["analysis"]["provenance"]["read_at"] == reading["at"] > 0
+    assert reading["analysis"]["provenance"]["model"] == "scripted"
+    assert reading["job_id"].startswith("analyse~c1~")
+    # nor does what is shown change with the signature
+    assert Screen(clinic, "doc1").sign().status_code == 200
+    assert Screen(clinic, "boss").get("/c1")["readings"] == [reading]
+    assert Screen(clinic, "chw1").ask("GET", "/c1").status_code == 403
+
+
 def test_before_the_signature_no_dialect_shows_a_health_worker_the_whole_analysis(
     clinic: Api,
 ) -> None:

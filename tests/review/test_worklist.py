@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.adapters.sqlite import SqliteStore
+from shared.ai.analysis import unavailable
 from shared.errors import Forbidden, InvalidCursor, InvalidRequest, NotFound
 from shared.jobs import transfer
 from shared.products import worklist
@@ -129,7 +130,7 @@ def test_an_analysis_raises_the_urgency_and_never_lowers_it(
     (job,), case = practice.jobs(), practice.get("cases", "c1")
     assert case is not None
     # when the analysis says this
-    writes = Analyse._patch(job, case, {"triage_final": final}, "done", practice.time)
+    writes = Analyse._patch(job, case, unavailable("model_busy", final), "done", practice.time)
     practice.store.commit(list(writes))
     # then the worse of both counts
     assert rank(practice, "c1") == expected

@@ -31,7 +31,9 @@ SECRET = "Amina-of-Kito"
 OTHER = "Binta-of-Kito"
 
 #: Everything that the store holds of a product.
-LOGS = ("conflicts", "quarantine", "receipts", "jobs", "audit", "devices", "revocations")
+LOGS = (
+    "conflicts", "quarantine", "readings", "receipts", "jobs", "audit", "devices", "revocations",
+)  # fmt: skip
 
 
 def everything(clinic: Clinic) -> str:
@@ -61,7 +63,14 @@ def story(clinic: Clinic) -> tuple[Phone, Phone]:
         bad = {"risk_level": "purple", "triage_data": {"note": name}}
         one.save("cases", f"{patient}-bad", patient_id=patient, **bad)
         own = {record.SCOPE: "team1", "case_id": f"{patient}-c", "diagnosis_text": name}
-        clinic.store.commit([put(Key("diagnoses", f"{patient}-d"), own, None)])
+        read = {"table": "cases", "record_id": f"{patient}-c", record.SCOPE: "team1", "at": 1}
+        read |= {"job_id": "j", "analysis": json.dumps({"uncertainty": {"note": name}})}
+        clinic.store.commit(
+            [
+                put(Key("diagnoses", f"{patient}-d"), own, None),
+                put(Key("readings", f"{patient}-r"), read, None),
+            ]
+        )
     one.sync()
     return one, two
 
@@ -92,6 +101,7 @@ def test_an_export_holds_everything_about_a_patient_and_nothing_about_others(
     assert found["records"]["patients"][0]["demographics"] == {"name": f"{SECRET} two"}
     assert {entry["record_id"] for entry in found["conflicts"]} == {"p1", "p1-c"}
     assert [entry["record_id"] for entry in found["quarantine"]] == ["p1-bad"]
+    assert [entry["analysis"] for entry in found["readings"]] == [{"uncertainty": {"note": SECRET}}]
     assert {entry["action"] for entry in found["audit"]} == {"push"}
     text = json.dumps(found)
     assert OTHER not in text
@@ -131,7 +141,7 @@ def test_what_is_erased_is_gone_everywhere_and_the_others_stay(clinic: Clinic) -
     assert everything(clinic).count(SECRET) >= 6
     others = everything(clinic).count(OTHER)
     told = erase(clinic)
-    assert told == {"log entries": 3, "receipts": 1, "jobs": told["jobs"], "files": 0, "records": 4}
+    assert told == {"log entries": 4, "receipts": 1, "jobs": told["jobs"], "files": 0, "records": 4}
     assert SECRET not in everything(clinic)
     # a receipt may have named both: what lost of the other is still in the conflict log
     assert everything(clinic).count(OTHER) >= others - 4

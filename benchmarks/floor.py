@@ -19,7 +19,8 @@ import orjson
 
 from benchmarks.corpus import Row
 from shared.adapters.firestore import OVERLAP_SECONDS
-from shared.products.dermadetect import PRODUCT, RANK
+from shared.products.dermadetect import PRODUCT
+from shared.products.signal import RANK
 from shared.sync import record
 
 #: The most writes in a commit, ours and the floor's.

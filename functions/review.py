@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared.errors import InvalidRequest
 from shared.products import worklist
 from shared.products.review import parse_signature, readings
 from shared.sync import record
+from shared.sync.inbox import LONGEST_WORD
 from shared.web import Call, Route, answer, serve
 
 SETTINGS = wiring.begin()
@@ -75,9 +77,27 @@ def diagnose(call: Call) -> Response:
     body, _ = call.json()
     signature = parse_signature(body, call.request.headers.get("Idempotency-Key"), wiring.product())
     now_ms = wiring.clock_ms()
-    value = wiring.review().diagnose(caller, call.arguments["id"], signature, now_ms)
+    seen = _version(call.request.headers.get("If-Match"))
+    value = wiring.review().diagnose(caller, call.arguments["id"], signature, seen, now_ms)
     call.notes |= {"case": value["case_id"], "diagnosis": value["id"]}
     return answer(value, call=call)
+
+
+def close(call: Call) -> Response:
+    """Take a case off the list that was deleted while it waited, or changed since it was signed."""
+    caller = _caller(call)
+    word = _fields(call, "word").get("word")
+    if not isinstance(word, str) or not 0 < len(word.strip()) <= LONGEST_WORD:
+        raise InvalidRequest("Say in a word why it needs nobody any more.", field="word")
+    value = wiring.review().close(caller, call.arguments["id"], word.strip(), wiring.clock_ms())
+    call.notes |= {"case": value["case_id"]}
+    return answer(value, call=call)
+
+
+def _version(tag: str | None) -> int | None:
+    """The version that an `If-Match` names; None if it names none of ours."""
+    found = re.fullmatch(r'\s*(?:W/)?"?(\d{1,19})(?:\.[0-9a-f]+)?"?\s*', tag or "")
+    return None if found is None else int(found[1])
 
 
 def _caller(call: Call) -> Caller:
@@ -116,6 +136,10 @@ def _tagged(call: Call, value: dict[str, Any]) -> Response:
     """The answer with its tag; 304 if the screen has it already. When it was asked does not count."""
     content = {name: part for name, part in value.items() if name != "timestamp"}
     tag = hashlib.sha256(orjson.dumps(content)).hexdigest()[:32]
+    if (
+        "version" in value
+    ):  # what a signature names: the rest of the tag may change without the case
+        tag = f"{value['version']}.{tag}"
     call.headers["ETag"] = f'W/"{tag}"'
     if call.request.if_none_match.contains_weak(tag):
         response = Response(status=304)
@@ -130,6 +154,7 @@ ROUTES = (
     Route("POST", "/api/v1/review/cases/{id}/claim", claim),
     Route("POST", "/api/v1/review/cases/{id}/release", release),
     Route("POST", "/api/v1/review/cases/{id}/diagnosis", diagnose),
+    Route("POST", "/api/v1/review/cases/{id}/close", close),
 )
 
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from flask import Request, Response
 
 from shared import audit, wiring
@@ -33,6 +32,7 @@ from shared.jobs.show import readable_job, shown_job
 from shared.killpoints import reach
 from shared.sync import batch, digest, inbox, ledger, reading, record, watermelon
 from shared.sync.exchange import Ignored, Outcome
+from shared.sync.inbox import shown_entry
 from shared.sync.ledger import Attempt
 from shared.sync.pull import Gone, Pull, Row, Start
 from shared.sync.store import Key, Write
@@ -394,48 +394,56 @@ def show_job(call: Call) -> Response:
 
 def list_inbox(call: Call) -> Response:
     """What could not be stored and somebody should look at, in the caller's scopes."""
-    caller, scopes = _supervisor(call, Action.INBOX)
-    listed = [
-        {
-            "id": entry.key.id,
-            "scope_id": entry.fields[record.SCOPE],
-            "table": entry.fields["table"],
-            "record_id": entry.fields["record_id"],
-            "code": entry.fields["code"],
-            "late": bool(entry.fields.get("late")),
-            "urgent": bool(entry.fields.get("urgent")),
-            "user_id": entry.fields[record.AUTHOR],
-            "device": entry.fields["device"],
-            "at": entry.fields["at"],
-            "sent": orjson.Fragment(entry.fields["raw"]) if entry.fields["raw_whole"] else None,
-        }
-        for scope_id in scopes
-        for entry in inbox.entries(wiring.store(), scope_id)
-    ]
-    listed = sorted(listed, key=lambda entry: entry["at"])[: inbox.PAGE]
+    caller, scopes = _inbox_of(call)
+    arguments = call.request.args
+    text = arguments.get("limit", str(inbox.PAGE))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+        raise InvalidRequest("limit must be a whole number from 1.", field="limit")
+    token = arguments.get("page")
+    page = inbox.page(wiring.store(), scopes, min(int(text), inbox.PAGE), token)
+    listed = [shown_entry(entry) for entry in page.entries]
     call.notes |= {"user": caller.user_id, "entries": len(listed)}
     seen: dict[str, dict[str, list[str]]] = {}
     for entry in listed:
         tables = seen.setdefault(entry["scope_id"], {})
         tables.setdefault("quarantine", []).append(entry["id"])
     audit.reading(wiring.store(), caller, "inbox", seen, wiring.clock_ms())
-    return answer({"entries": listed}, call=call)
+    value: dict[str, Any] = {"entries": listed, "next_page": page.next_page}
+    if token is None:
+        value["count"] = inbox.count(wiring.store(), scopes)
+    return answer(value, call=call)
 
 
 def close_inbox(call: Call) -> Response:
     """Somebody has looked at an entry: it leaves the list, and stays in the quarantine."""
-    caller, scopes = _supervisor(call, Action.INBOX)
+    caller, scopes = _inbox_of(call)
     entry_id = call.arguments["id"]
     if not record.valid_id(entry_id):
         raise _no_entry()
+    word = None
+    if call.request.content_length:
+        body, _ = call.json()
+        word = body.get("word") if isinstance(body, dict) else 0
+    if word is not None and not (isinstance(word, str) and 0 < len(word) <= inbox.LONGEST_WORD):
+        raise InvalidRequest("word must say why, in a text.", field="word")
     entry = inbox.read(wiring.store(), entry_id)
     if entry.fields.get(record.SCOPE) not in scopes:
         raise _no_entry()
     now_ms = wiring.clock_ms()
-    inbox.close(wiring.store(), entry, caller, now_ms)
+    inbox.close(wiring.store(), entry, caller, now_ms, word)
     seen = {entry.fields[record.SCOPE]: {"quarantine": [entry_id]}}
     audit.reading(wiring.store(), caller, "close_inbox", seen, now_ms)
     return answer({"id": entry_id, "open": False}, call=call)
+
+
+def _inbox_of(call: Call) -> tuple[Caller, list[str]]:
+    """The caller and whose inboxes are theirs: admins see what belongs to nobody, too."""
+    caller, scopes = _supervisor(call, Action.INBOX)
+    own = membership.key(caller.user_id)
+    held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
+    if any(may(role, Action.UNFILED) for role in held.roles.values()):
+        scopes.append(record.UNFILED)
+    return caller, scopes
 
 
 def undelete_record(call: Call) -> Response:

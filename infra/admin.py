@@ -155,12 +155,14 @@ def list_devices(scope: str, *, failing: bool) -> list[str]:
 
 def list_inbox(scope: str) -> list[str]:
     """One line an entry: table, record, code, who sent it. What was sent is not printed."""
+    from itertools import islice
+
     from shared import wiring
     from shared.sync import inbox
 
     return [
         f"{have['table']:<12} {have['record_id']:<28} {have['code']:<16} {have['author_id']}"
-        for have in (entry.fields for entry in inbox.entries(wiring.store(), scope, 1000))
+        for have in (entry.fields for entry in islice(inbox.entries(wiring.store(), [scope]), 1000))
     ]
 
 

@@ -56,6 +56,13 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "claimed": "Another doctor has the case in hand: `by` whom, `until` when. Choose another "
         "case, or ask a supervisor to give it to you."
     },
+    errors.NotSeen: {
+        "if_match_required": "Send the `ETag` of the case that the doctor looked at in `If-Match`."
+    },
+    errors.CaseChanged: {
+        "case_changed": "The case changed after the doctor looked at it; `changed` names what. Show it "
+        "again, and sign what is there now."
+    },
     errors.AlreadyDiagnosed: {
         "already_diagnosed": "The case has a diagnosis already: `by` whom, `at` when. Nothing was "
         "stored. Show it; to correct it, send `amends` with `diagnosis_id`."

@@ -9,6 +9,8 @@
     │   ├── ParentDeleted          409 parent_deleted
     │   ├── Claimed                409 claimed
     │   ├── AlreadyDiagnosed       409 already_diagnosed
+    │   ├── NotSeen                428 if_match_required
+    │   ├── CaseChanged            412 case_changed
     │   ├── KeyReused              409 idempotency_key_reused
     │   ├── Purged                 410 purged
     │   ├── Taken                  409 email_taken, scope_taken
@@ -174,6 +176,28 @@ class AlreadyDiagnosed(RequestFault):
         """The usual shape, and who, when (server ms) and which diagnosis beside it."""
         said = {"by": self.by, "at": self.at, "diagnosis_id": self.diagnosis_id}
         return {**super().body(request_id), **said}
+
+
+class NotSeen(RequestFault):
+    """A signature that does not name the version it judges."""
+
+    code = "if_match_required"
+    status = 428
+
+
+class CaseChanged(RequestFault):
+    """The case is another one than the version that the request names: `changed` are its columns."""
+
+    code = "case_changed"
+    status = 412
+
+    def __init__(self, message: str, *, changed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.changed = list(changed)
+
+    def body(self, request_id: str) -> dict[str, object]:
+        """The usual shape, and what changed beside it."""
+        return {**super().body(request_id), "changed": self.changed}
 
 
 class KeyReused(RequestFault):

@@ -11,9 +11,11 @@ from shared import errors
 from shared.openapi_parts import Operation, Schema
 from shared.openapi_records import received_column
 from shared.products import review, worklist
-from shared.products.dermadetect import DIAGNOSED, PENDING, UNKNOWN_RANK
+from shared.products.dermadetect import DIAGNOSED, PENDING
+from shared.products.signal import RANKS
 from shared.sync import record
 from shared.sync.collection import DEFAULT_LENGTH, Product
+from shared.sync.inbox import LONGEST_WORD
 
 _TEXT: Schema = {"type": "string"}
 _ID: Schema = {"type": "string", "pattern": f"^(?!__.*__$){record.ID.pattern}$"}
@@ -114,7 +116,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "Sign a diagnosis",
         "Stores it, moves the case to `DIAGNOSED` and sends both to the phones, in one step. Needs "
         "an idempotency key: sent again with the same key, the same content gets the same answer "
-        "and is stored once.\n\n"
+        "and is stored once. Needs `If-Match` with the `ETag` of the case that the doctor looked at: a "
+        "signature never covers what she has not seen.\n\n"
         "To correct a diagnosis, name the one that counts in `amends`. Both are kept.",
         answers="The signed diagnosis.",
         answer="ReviewSigned",
@@ -124,11 +127,27 @@ OPERATIONS: tuple[Operation, ...] = (
             *_ACCESS,
             errors.Claimed,
             errors.AlreadyDiagnosed,
+            errors.NotSeen,
+            errors.CaseChanged,
             errors.KeyReused,
             errors.ParentDeleted,
             *_STORE,
         ),
-        parameters=("CaseId", "IdempotencyKey", "RequestId", "ContentEncoding"),
+        parameters=("CaseId", "IdempotencyKey", "IfMatch", "RequestId", "ContentEncoding"),
+        never=_NO_TIMES,
+    ),
+    _said(
+        "POST",
+        "/{id}/close",
+        "closeReviewCase",
+        "Take a case off the list with a word",
+        "A case that was deleted while it waited, or that changed since it was signed and needs no new "
+        "diagnosis. One that waits for its diagnosis stays: sign it.",
+        answers="It is off the list.",
+        answer="ReviewClosed",
+        body="ReviewCloseRequest",
+        faults=(*_BODY, *_ACCESS, *_STORE),
+        parameters=("CaseId", "RequestId", "ContentEncoding"),
         never=_NO_TIMES,
     ),
 )
@@ -142,6 +161,9 @@ PARAMETERS: dict[str, Schema] = {
     "CaseId": _parameter("path", "id", dict(_TEXT), "The case.", required=True),
     "IfNoneMatch": _parameter(
         "header", "If-None-Match", dict(_TEXT), "`ETag` of the answer that the screen shows."
+    ),
+    "IfMatch": _parameter(
+        "header", "If-Match", dict(_TEXT), "`ETag` of the case that the doctor looked at."
     ),
     "IdempotencyKey": _parameter(
         "header",
@@ -253,13 +275,21 @@ def schemas(product: Product) -> dict[str, Schema]:
     analysed = any(column.name == "ai_analysis" for column in columns)
     steps = _list({"type": "object", "additionalProperties": True}, "Step by step, oldest first.")
     return {
-        "ReviewList": _fixed(
-            "A page of the work list.",
-            changed={"type": "boolean", "description": "False: nothing is new since `since`."},
-            timestamp=_says(_MS, "For `since` of the next request, ms."),
-            cases=_list(_ref("ReviewEntry"), "In the order in which to look at them."),
-            next_page=_says(_or_null(_TEXT), "Opaque; null on the last page."),
-        ),
+        "ReviewList": {
+            **_fixed(
+                "A page of the work list.",
+                changed={"type": "boolean", "description": "False: nothing is new since `since`."},
+                timestamp=_says(_MS, "For `since` of the next request, ms."),
+                cases=_list(_ref("ReviewEntry"), "In the order in which to look at them."),
+                next_page=_says(_or_null(_TEXT), "Opaque; null on the last page."),
+                cannot_be_filed=_list(
+                    _ref("InboxEntry"),
+                    "On the first page: urgent records that are no cases (refused, late, lost), before "
+                    "all cases. The inbox has them all, and closes them.",
+                ),
+            ),
+            "required": ["changed", "timestamp", "cases", "next_page"],
+        },
         "ReviewEntry": _entry(),
         "ReviewCase": row("cases", "A case with all columns."),
         "ReviewPatient": row("patients", "A patient with all columns."),
@@ -267,6 +297,8 @@ def schemas(product: Product) -> dict[str, Schema]:
         "ReviewDetail": _fixed(
             "Everything about a case.",
             case=_ref("ReviewCase"),
+            version=_says(_COUNT, "What `If-Match` names: the `ETag` begins with it."),
+            **_LISTED,
             patient={"anyOf": [_ref("ReviewPatient"), {"type": "null"}]},
             diagnoses=_list(_ref("ReviewDiagnosis"), "All versions, the oldest first."),
             review=_fixed(
@@ -306,6 +338,23 @@ def schemas(product: Product) -> dict[str, Schema]:
         },
         "ReviewClaim": _fixed("Who has a case in hand.", case_id=_ID, **_CLAIM),
         "ReviewDiagnosisRequest": _request(),
+        "ReviewCloseRequest": {
+            "type": "object",
+            "description": "Why it needs nobody any more.",
+            "properties": {
+                "word": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": LONGEST_WORD,
+                    "pattern": "\\S",
+                }
+            },
+            "required": ["word"],
+            "additionalProperties": False,
+        },
+        "ReviewClosed": _fixed(
+            "Whether the case is in the list.", case_id=_ID, waits={"type": "boolean"}
+        ),
         "ReviewSigned": _fixed(
             "A signed diagnosis.",
             id=_ID,
@@ -327,10 +376,23 @@ def schemas(product: Product) -> dict[str, Schema]:
                 "until": _says(_MS, "`claimed`: until when, ms."),
                 "at": _says(_MS, "`already_diagnosed`: since when, ms."),
                 "diagnosis_id": _says(_TEXT, "`already_diagnosed`: the diagnosis that counts."),
+                "changed": _list(dict(_TEXT), "`case_changed`: columns that are others by now."),
             },
             "required": ["error"],
         },
     }
+
+
+_LISTED: dict[str, Schema] = {
+    "reason": {
+        "type": ["string", "null"],
+        "enum": ["waits", "changed_since_signed", "deleted_while_waiting", None],
+        "description": "Why it is in the list; null: it is not.",
+    },
+    "changed": _list(dict(_TEXT), "Columns that changed since it was signed."),
+    "deleted_at": _says(_or_null(_MS), "When it was deleted while it waited."),
+    "deleted_by": _says(_or_null(_TEXT), "By whom; itself, or its patient."),
+}
 
 
 def _entry() -> Schema:
@@ -346,9 +408,11 @@ def _entry() -> Schema:
         rank={
             "type": "integer",
             "minimum": 0,
-            "maximum": UNKNOWN_RANK,
-            "description": "0 red, 1 yellow, 2 green, 3 unknown: at worst, whatever came later.",
+            "maximum": max(RANKS.values()),
+            "description": ", ".join(f"{rank} {word}" for word, rank in RANKS.items())
+            + ": at worst, whatever came later.",
         },
+        **_LISTED,
         created_at=_or_null(_MS),
         last_modified_at=_or_null(_MS),
         ai={

@@ -105,12 +105,13 @@ OPERATIONS: tuple[Operation, ...] = (
         "support",
         "What could not be stored and somebody should look at",
         "For doctors and supervisors: late edits of records that moved here or of people who left, "
-        f"and red cases that were refused. The oldest {inbox.PAGE} come first; close them to see "
-        "the next.",
+        "and refused, late or lost records with a red signal. The urgent come first, then the oldest. "
+        "Admins also see urgent ones of people who are in no team (`scope_id` is `~unfiled`).",
         answers="What waits in the caller's teams.",
         answer="Inbox",
-        faults=_ALLOWED,
-        parameters=("RequestId",),
+        faults=(errors.InvalidRequest, errors.InvalidCursor, *_ALLOWED),
+        parameters=("InboxLimit", "InboxPage", "RequestId"),
+        never=("time_in_milliseconds", "time_in_seconds"),
         answer_headers=_OF_AN_ANSWER,
     ),
     Operation(
@@ -122,8 +123,11 @@ OPERATIONS: tuple[Operation, ...] = (
         "Somebody has looked at it. What was sent is kept. Doing it again changes nothing.",
         answers="It is off the list.",
         answer="InboxClosed",
-        faults=(*_ALLOWED, errors.Contended),
-        parameters=("EntryId", "RequestId"),
+        body="InboxClose",
+        body_needed=False,
+        faults=(errors.InvalidJson, errors.InvalidRequest, *_ALLOWED, *BODY, errors.Contended),
+        parameters=("EntryId", "RequestId", "ContentEncoding"),
+        never=("time_in_milliseconds", "time_in_seconds"),
         answer_headers=_OF_AN_ANSWER,
     ),
     Operation(
@@ -170,6 +174,12 @@ PARAMETERS: dict[str, Schema] = {
         {"type": "string", "minLength": 1, "maxLength": 300},
         "Of the job, or of its row in `medgemma_queue`.",
     ),
+    "InboxLimit": query(
+        "limit",
+        {"type": "integer", "minimum": 1, "default": inbox.PAGE},
+        f"Most entries of one answer; {inbox.PAGE} at most.",
+    ),
+    "InboxPage": query("page", dict(TEXT), "`next_page` of the answer before."),
     "EntryId": segment("id", dict(ID), "`id` of the entry, as the inbox lists it."),
 }
 
@@ -204,8 +214,28 @@ def schemas(product: Product) -> dict[str, Schema]:
         },
         "Job": _job(),
         "Inbox": {
-            **fixed(entries=list_of(ref("InboxEntry"), "The oldest first.")),
+            **fixed(
+                entries=list_of(ref("InboxEntry"), "The urgent first, then the oldest."),
+                next_page=says(or_null(TEXT), "Opaque; null on the last page."),
+                count=says(
+                    fixed(open=COUNT, urgent=COUNT, at_least=_FLAG),
+                    "On the first page: how many wait. `at_least`: or more.",
+                ),
+            ),
+            "required": ["entries", "next_page"],
             "description": "What waits for somebody to look at it.",
+        },
+        "InboxClose": {
+            "type": "object",
+            "description": "May be left out.",
+            "properties": {
+                "word": {
+                    "type": ["string", "null"],
+                    "minLength": 1,
+                    "maxLength": inbox.LONGEST_WORD,
+                    "description": "Why it needs nobody any more.",
+                }
+            },
         },
         "InboxEntry": _entry(product),
         "InboxClosed": {
@@ -336,16 +366,19 @@ def _entry(product: Product) -> Schema:
     return {
         **fixed(
             id=dict(ID),
-            scope_id=says(ID, f"The {product.scope_word} that should look at it."),
+            scope_id=says(
+                TEXT, f"The {product.scope_word} that should look at it; `~unfiled`: nobody's."
+            ),
             table=says(TEXT, "The table of the record that was sent."),
             record_id=says(TEXT, "Its id, as sent."),
             code={
                 "type": "string",
-                "enum": list(RECORD_CODES),
-                "description": "Why it could not be stored; see `rejected` of a sync.",
+                "enum": [*RECORD_CODES, "older", "equal", "merged", "unseen_overwrite"],
+                "description": "Why it is not stored: a code of `rejected`, or the reason of a conflict.",
             },
             late=says(_FLAG, "The phone did not know yet that the record moved, or its user left."),
-            urgent=says(_FLAG, "It is a red case."),
+            urgent=says(_FLAG, "It carries a red signal."),
+            unfiled=says(_FLAG, "Nobody can tell whose it is: every team of its sender has it."),
             user_id=says(ID, "Who sent it."),
             device=says(ID, "From which phone."),
             at=says(_MOMENT, "When it was sent, ms."),

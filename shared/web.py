@@ -71,10 +71,10 @@ _GUARDS = {
 #: allowed.
 _CORS_METHODS = "GET, POST, PUT"
 _CORS_HEADERS = (
-    "Authorization, Content-Encoding, Content-Range, Content-Type, X-App-Version, X-Client-Time, "
-    "X-Request-Id"
+    "Authorization, Content-Encoding, Content-Range, Content-Type, If-Match, X-App-Version, "
+    "X-Client-Time, X-Request-Id"
 )
-_CORS_EXPOSED = "Range, Retry-After, Upgrade, X-Request-Id"
+_CORS_EXPOSED = "ETag, Range, Retry-After, Upgrade, X-Request-Id"
 
 #: How long a browser may keep the answer to a preflight, seconds.
 _CORS_SECONDS = 600

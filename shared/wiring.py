@@ -50,6 +50,8 @@ from shared.jobs.transfer import Transfer
 from shared.notify.notice import Courier, LogNotifier, Notifier
 from shared.products import dermadetect
 from shared.products.dermadetect import ACCOUNTS, ANALYSE, PRODUCT
+from shared.products.rejudge import KIND as REJUDGE
+from shared.products.rejudge import Rejudge
 from shared.settings import Settings, current
 from shared.sync.collection import Product
 from shared.sync.pull import Puller
@@ -538,6 +540,7 @@ def runner() -> Runner:
         CASCADE: Cascade(store(), product(), clock_ms),
         RESTORE: Restore(store(), product(), clock_ms),
         TRANSFER: Transfer(store(), product(), clock_ms),
+        REJUDGE: Rejudge(store(), product(), clock_ms),
     }
     policy = RetryPolicy(chosen.job_attempts, chosen.retry_base_seconds, chosen.retry_cap_seconds)
     return Runner(
@@ -553,7 +556,7 @@ def sweeper() -> Sweeper:
         runner(),
         doorbell(),
         rung_kinds=(ANALYSE, CHECK),
-        own_kinds=(CASCADE, TRANSFER, RESTORE),
+        own_kinds=(CASCADE, TRANSFER, RESTORE, REJUDGE),
         clock=clock_ms,
         rounds={
             "late": runner().tell_late,

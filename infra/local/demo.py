@@ -168,11 +168,15 @@ def _diagnosis(url: str) -> None:
     admin.grant("doctor", TEAM, "doctor")
     base, token = f"{url}/api/v1/review/cases", token_for("doctor", role="doctor")
 
-    def ask(path: str, body: Json | None = None) -> Json:
+    def ask(path: str, body: Json | None = None, seen: int = 0) -> Json:
         request = urllib.request.Request(  # noqa: S310  our own server
             f"{base}{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "demo-1"},
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Idempotency-Key": "demo-1",
+                "If-Match": f'"{seen}"',
+            },
         )
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
             answer: Json = json.loads(response.read())
@@ -189,7 +193,7 @@ def _diagnosis(url: str) -> None:
         "prescription": "Clean and cover the wound.",
         "verdict": "agree",
     }
-    ask("/case-red/diagnosis", body)
+    ask("/case-red/diagnosis", body, seen=ask("/case-red")["version"])
 
 
 def _morning(phone: Phone) -> None:

@@ -20,6 +20,7 @@ class Action(Enum):
     UNDELETE = "undelete"  #: bring a deleted record back
     SUPERVISE = "supervise"  #: see the phones of a scope
     INBOX = "inbox"  #: see what phones could not deliver
+    UNFILED = "unfiled"  #: see urgent records of people who are in no scope
     REVIEW = "review"  #: see the work list and everything about a case
     DIAGNOSE = "diagnose"  #: claim a case and sign its diagnosis
     ASSIGN = "assign"  #: give a case to a doctor, or take it away
@@ -32,6 +33,7 @@ _ALLOWED: dict[Action, frozenset[str]] = {
     Action.UNDELETE: frozenset({"supervisor", "admin"}),
     Action.SUPERVISE: frozenset({"supervisor", "admin"}),
     Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
+    Action.UNFILED: frozenset({"admin"}),
     Action.REVIEW: frozenset({"doctor", "supervisor", "admin"}),
     Action.DIAGNOSE: frozenset({"doctor"}),
     Action.ASSIGN: frozenset({"supervisor", "admin"}),

@@ -36,12 +36,11 @@ from shared.products.dermadetect import (
     JOB,
     PHOTOS,
     QUEUE,
-    RANK,
     known_photos,
     queue_row,
     ready_photos,
-    urgent_rank,
 )
+from shared.products.signal import RANK, raised, rank_of_reading
 from shared.sync import record
 from shared.sync.store import Document, Key, RecordStore, Write, put
 
@@ -166,7 +165,7 @@ class Analyse:
             return ()
         reading = self._unavailable(job, case, code, now_ms)
         reading["provenance"]["read_at"] = now_ms
-        rank = urgent_rank(case.fields.get(RANK), reading.get("triage_final"))
+        rank = raised(case.fields.get(RANK), rank_of_reading(reading))
         return (record.server_patch(case, {"ai_analysis": reading, RANK: rank}),)
 
     def finished(self, job: Job) -> None:
@@ -208,7 +207,7 @@ class Analyse:
         dated = {**reading, "provenance": {**reading["provenance"], "read_at": now_ms}}
         shown = contract.shown(case.fields.get("ai_analysis"), dated)
         # The list of the doctors follows the analysis up, never down.
-        rank = urgent_rank(case.fields.get(RANK), shown["triage_final"])
+        rank = raised(case.fields.get(RANK), rank_of_reading(shown))
         kept = {
             "table": case.key.collection,
             "record_id": case.key.id,

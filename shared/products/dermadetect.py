@@ -21,7 +21,23 @@ from shared.ai.intake import analysis_input
 from shared.files.file import plain_key
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
+from shared.jobs.descent import due
 from shared.jobs.queue import Bell
+from shared.products.rejudge import KIND as REJUDGE
+from shared.products.signal import (
+    CHANGED,
+    LOOK,
+    RANK,
+    RISK_WORDS,
+    RISKS,
+    SIGNED,
+    UNKNOWN,
+    judged,
+    listed_again,
+    news,
+    raised,
+    rank_of,
+)
 from shared.sync import record
 from shared.sync.collection import Collection, Effects, Field, Merge, Owner, Product, Turn, Type
 from shared.sync.store import Key, Write, put
@@ -34,14 +50,6 @@ ANALYSE = "analyse"
 
 #: The job that analyses the case's present content; results of any other are stale.
 JOB = "_job"
-
-#: How urgent a case is for doctors: what phone and analysis said at worst. Never sent to phones.
-RANK = "_rank"
-RANKS = {"red": 0, "yellow": 1, "green": 2}
-UNKNOWN_RANK = 3
-
-_RISKS = ("green", "yellow", "red")
-_RISK_ALIASES = {"high": "red", "medium": "yellow", "low": "green"}
 
 #: Photos of a case that are settled: key → file id, "" for one that will not come. Never sent to phones.
 PHOTOS = "_photos"
@@ -59,12 +67,14 @@ QUEUE = "medgemma_queue"
 #: analysis is quicker.
 LATE_AFTER_MS = 20_000
 
-#: Jobs of red cases come first.
-_PRIORITY = {"red": 0, "yellow": 2}
-
 
 def _patient_effects(turn: Turn) -> Effects:
-    return Effects({"chw_id": turn.author_id} if turn.before is None else {})
+    if turn.before is None:
+        return Effects({"chw_id": turn.author_id})
+    if turn.before.get("demographics") == turn.values.get("demographics"):
+        return Effects()
+    # Rules count the age: open cases are judged again.
+    return Effects({}, (due(REJUDGE, Key(turn.table, turn.id), turn.scope_id, turn.now_ms),))
 
 
 def _case_effects(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
@@ -72,29 +82,35 @@ def _case_effects(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
     fields: dict[str, Any] = {} if turn.before is not None else {"chw_id": turn.author_id}
     status = before.get("status", TRIAGED)
     said = _rules_of(turn)
-    if said.triage is not None or before.get(RULES) is not None:
+    if said.stored() is not None or before.get(RULES) is not None:
         fields[RULES] = said.stored()
-    # What a rule calls red is red, whatever the phone says.
-    risk = said.triage or turn.values.get("risk_level")
-    if status != DIAGNOSED:
-        fields[RANK] = urgent_rank(before.get(RANK), risk)
+    # What a rule calls red is red, whatever the phone says; what nobody can read asks for a person.
+    rank = raised(before.get(RANK), rank_of(turn.values.get("risk_level"), said))
+    fields[RANK] = rank
     keys, photos = turn.values.get("image_keys") or (), before.get(PHOTOS) or {}
     if photos:
         fields["image_urls"] = image_urls(keys, photos)
-    if status == DIAGNOSED or (risk != "red" and status != PENDING):
+    if status == DIAGNOSED:
+        now = judged({**turn.values, RULES: said.stored()}, photos)
+        since = news(before.get(SIGNED) or now, now)
+        if not since:
+            return Effects(fields)
+        fields |= listed_again(before, since)
+    elif rank > LOOK and status != PENDING:
         return Effects(fields)
+    else:
+        fields |= {"status": PENDING, record.WAITS: True}
     job_id = analysis_job_id(turn)
     known = str(before.get(JOB))
     if known == job_id or known.startswith(f"{job_id}~"):  # a second reading, with late photos
         return Effects(fields)
-    fields |= {JOB: job_id, "status": PENDING}
-    priority = _PRIORITY.get(str(risk), 1)
+    fields[JOB] = job_id
     state, due_ms = jobs.QUEUED, turn.now_ms
     bells: tuple[Bell, ...] = (Bell(ANALYSE, job_id, turn.id),)
     if still_awaited(keys, photos):
         state, due_ms, bells = jobs.AWAITING_FILES, turn.now_ms + photos_wait_ms, ()
     writes = (
-        analysis_job(job_id, turn.id, turn.scope_id, turn.now_ms, priority, state, due_ms),
+        analysis_job(job_id, turn.id, turn.scope_id, turn.now_ms, rank, state, due_ms),
         queue_row(turn.id, turn.scope_id, job_id, "queued", 0, turn.now_ms, turn.now_ms),
     )
     return Effects(fields, writes, bells)
@@ -154,12 +170,6 @@ def analysis_job(
         due_ms=due_ms,
         late_after_ms=LATE_AFTER_MS,
     )
-
-
-def urgent_rank(stored: object, colour: object) -> int:
-    """The more urgent of a stored rank (None: none yet) and that of a colour."""
-    rank = RANKS.get(str(colour), UNKNOWN_RANK)
-    return min(rank, stored) if isinstance(stored, int) else rank
 
 
 def _rules_of(turn: Turn) -> rules.Verdict:
@@ -223,12 +233,16 @@ def _redact_case(row: dict[str, Any], role: str) -> dict[str, Any]:
     return {**row, "ai_analysis": visible_to_chw(analysis)}
 
 
-def _urgent(table: str, raw: Mapping[str, Any]) -> bool:
-    """A red case that was refused must reach a doctor all the same; red by a rule is red."""
+def _urgent(table: str, values: Mapping[str, Any]) -> bool:
+    """Red by its colour or by a rule, or a colour that nobody can read."""
     if table != "cases":
         return False
-    said = rules.judge(raw.get("triage_data"), None, datetime.now(UTC).date())
-    return raw.get("risk_level") in ("red", "high") or said.triage is not None
+    colour = values.get("risk_level")
+    spec = PRODUCT.by_name["cases"].by_name["risk_level"]
+    if colour is not None and spec.choice(colour) in (None, UNKNOWN, "red"):
+        return True
+    said = rules.judge(values.get("triage_data"), None, datetime.now(UTC).date())
+    return said.triage is not None
 
 
 def _chw() -> Field:
@@ -311,9 +325,12 @@ PRODUCT = Product(
                 Field(
                     "risk_level",
                     Type.STRING,
-                    "The phone's own triage. Red is analysed at once.",
-                    choices=_RISKS,
-                    aliases=_RISK_ALIASES,
+                    "The phone's own triage, in any case and many words. Red is analysed at once; what "
+                    "cannot be read, or is missing, is `unknown`: a person must look.",
+                    default=UNKNOWN,
+                    choices=RISKS,
+                    aliases=RISK_WORDS,
+                    unreadable=UNKNOWN,
                     merge=Merge.MOST,
                 ),
                 Field(
@@ -335,7 +352,7 @@ PRODUCT = Product(
                     Owner.SERVER,
                 ),
             ),
-            context=(JOB, RANK, RULES, PHOTOS),
+            context=(JOB, RANK, RULES, PHOTOS, SIGNED, CHANGED, record.WAITS),
             effects=_case_effects,
             restored=_case_restored,
             redact=_redact_case,

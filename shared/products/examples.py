@@ -7,6 +7,22 @@ from typing import Any
 Json = dict[str, Any]
 
 
+def _queued(case_id: str, at: int) -> Json:
+    """The row of a case that waits for its analysis."""
+    return {
+        "id": case_id,
+        "case_id": case_id,
+        "status": "queued",
+        "attempts": 0,
+        "scope_id": "team1",
+        "created_at": at,
+        "received_at": None,
+        "last_modified_at": at,
+        "deleted_at": None,
+        "updated_at": at,
+    }
+
+
 _NO_IDS: Json = {"patients": [], "cases": [], "diagnoses": [], "medgemma_queue": []}
 
 
@@ -103,10 +119,12 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                                 {
                                     "id": "local_uuid_2",
                                     "chw_id": "chw1",
-                                    "status": "TRIAGED",
+                                    "status": "PENDING_DIAGNOSIS",
+                                    "risk_level": "unknown",
                                     "scope_id": "team1",
                                 }
                             ],
+                            "medgemma_queue": [_queued("local_uuid_2", 1678889900)],
                         },
                         accepted={"patients": ["local_uuid_1"], "cases": ["local_uuid_2"]},
                         receipt={
@@ -119,7 +137,7 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                                     "3cc9f4ffe9ea64ee3dd19d44abd9f0d444a42dd51ebd3fd87e398510bfc81599"
                                 ),
                                 "cases": _digest(
-                                    "080999ab2d695140a620f3585f3438daf5a33d6e02635f1f02a8847bfcd0ab01"
+                                    "30e8297af2da5f4525fc3cdf0def1096ef54fca5b5d01e38ac6571407f383ffc"
                                 ),
                             },
                         },
@@ -145,21 +163,9 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                                     "scope_id": "team1",
                                 }
                             ],
-                            "medgemma_queue": [
-                                {
-                                    "id": "local_uuid_3",
-                                    "case_id": "local_uuid_3",
-                                    "status": "queued",
-                                    "attempts": 0,
-                                    "scope_id": "team1",
-                                    "created_at": 1678890060,
-                                    "received_at": None,
-                                    "last_modified_at": 1678890060,
-                                    "deleted_at": None,
-                                    "updated_at": 1678890060,
-                                }
-                            ],
+                            "medgemma_queue": [_queued("local_uuid_3", 1678890060)],
                         },
+                        deleted={**_NO_IDS, "medgemma_queue": ["local_uuid_2"]},
                         accepted={"cases": ["local_uuid_3", "local_uuid_2"]},
                         rejected=[
                             {
@@ -259,6 +265,8 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                 "late": {
                     "summary": "An edit of a patient who had moved to this team",
                     "value": {
+                        "next_page": None,
+                        "count": {"open": 1, "urgent": 0, "at_least": False},
                         "entries": [
                             {
                                 "id": _ENTRY,
@@ -268,6 +276,7 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                                 "code": "moved",
                                 "late": True,
                                 "urgent": False,
+                                "unfiled": False,
                                 "user_id": "chw1",
                                 "device": "phone-1",
                                 "at": 1678890060000,
@@ -278,7 +287,7 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                                     "last_modified_at": 1678890000,
                                 },
                             }
-                        ]
+                        ],
                     },
                 }
             }

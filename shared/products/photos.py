@@ -19,6 +19,7 @@ from shared.files.file import (
     READY,
     Attachment,
     Settled,
+    plain_key,
     shown,
 )
 from shared.jobs import job as jobs
@@ -36,6 +37,7 @@ from shared.products.dermadetect import (
     ready_photos,
     still_awaited,
 )
+from shared.products.signal import listed_again
 from shared.sync import record
 from shared.sync.collection import Effects
 from shared.sync.store import Document, Key, Query, RecordStore, Write
@@ -55,8 +57,13 @@ def settled(turn: Settled) -> Effects:
     keys = case.get("image_keys") or ()
     fields: dict[str, Any] = {PHOTOS: photos, "image_urls": image_urls(keys, photos)}
     job_id = case.get(JOB)
-    over = case.get(record.DELETED) is not None or case.get("status") == DIAGNOSED
-    if over or job_id is None or still_awaited(keys, photos):
+    news = any(turn.files.values())
+    signed = case.get("status") == DIAGNOSED
+    if case.get(record.DELETED) is not None:
+        return Effects(fields)
+    if signed and news:
+        fields |= listed_again(case, ["image_urls"])
+    if job_id is None or still_awaited(keys, photos) or (signed and not news):
         return Effects(fields)
     found = turn.store.read([jobs.key(job_id)]).documents.get(jobs.key(job_id))
     if found is None:
@@ -65,7 +72,6 @@ def settled(turn: Settled) -> Effects:
     if job.state == jobs.AWAITING_FILES:
         due = job.move(jobs.QUEUED, turn.now_ms, due_at=turn.now_ms)
         return Effects(fields, (due,), (Bell(ANALYSE, job.id, job.subject_id),))
-    news = any(turn.files.values())
     if job.state == jobs.QUEUED or not news:
         return Effects(fields)  # it reads what is there when it begins
     return _again(turn.record, job, fields, photos, turn.now_ms)
@@ -82,12 +88,13 @@ def _again(
     base = "~".join(job.id.split("~")[:3])
     name = hashlib.sha256(record.canonical(dict(photos)).encode()).hexdigest()[:16]
     job_id, scope_id = f"{base}~{name}", str(case.fields[record.SCOPE])
+    signed = case.fields.get("status") == DIAGNOSED
     writes: Sequence[Write] = (
         analysis_job(job_id, case.key.id, scope_id, now_ms, job.priority, jobs.QUEUED, now_ms),
         queue_row(case.key.id, scope_id, job_id, "queued", 0, now_ms, now_ms),
     )
     return Effects(
-        {**fields, JOB: job_id, "status": PENDING},
+        {**fields, JOB: job_id, "status": DIAGNOSED if signed else PENDING},
         tuple(writes),
         (Bell(ANALYSE, job_id, case.key.id),),
     )

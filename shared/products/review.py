@@ -30,18 +30,22 @@ from shared.accounts.membership import Caller, Memberships
 from shared.ai.analysis import READINGS
 from shared.errors import (
     AlreadyDiagnosed,
+    CaseChanged,
     Claimed,
     Contended,
     Forbidden,
     InvalidRequest,
     KeyReused,
     NotFound,
+    NotSeen,
     ParentDeleted,
     StoreUnavailable,
 )
-from shared.products.dermadetect import DIAGNOSED
+from shared.products.dermadetect import DIAGNOSED, PHOTOS
+from shared.products.signal import CHANGED, SIGNED, judged
 from shared.sync import record
 from shared.sync.collection import Product, RecordFault, stored
+from shared.sync.conflict import History
 from shared.sync.store import ABSENT, STAMP, Document, Key, Query, RecordStore, Write, put, verify
 
 COLLECTION = "reviews"
@@ -352,12 +356,14 @@ class Review:
     # --- signatures
 
     def diagnose(
-        self, caller: Caller, case_id: str, signature: Signature, now_ms: int
+        self, caller: Caller, case_id: str, signature: Signature, seen: int | None, now_ms: int
     ) -> dict[str, Any]:
         """Sign a diagnosis, or amend the one that counts. The same request gets the same answer.
 
+        `seen` is the version of the case that the doctor judges (`WorkList.case`).
         Raises `NotFound`, `Forbidden`, `KeyReused`, `ParentDeleted`, `AlreadyDiagnosed`, `Claimed`,
-        `InvalidRequest` (nothing to amend), `Contended` and `StoreUnavailable`.
+        `InvalidRequest` (nothing to amend), `NotSeen`, `CaseChanged`, `Contended` and
+        `StoreUnavailable`.
         """
         key = diagnosis_key(caller.user_id, signature.key)
         fingerprint = signature.fingerprint(case_id)
@@ -373,12 +379,48 @@ class Review:
             scene.check_alive()
             _check_current(scene.have, signature)
             scene.check_unclaimed(caller, now_ms)
+            self._check_seen(scene.case, seen)
             row = self._row(scene, caller, signature, fingerprint, now_ms)
             trail = scene.trail(caller, "diagnose", now_ms, diagnoses=[key.id])
             self._store.commit(
                 [put(key, row, ABSENT), *_around(scene, key, row, wanted[1:]), *trail]
             )
             return _signed(key.id, row)
+
+        return self._insist(step)
+
+    def _check_seen(self, case: Document, seen: int | None) -> None:
+        if seen is None:
+            raise NotSeen("Say in If-Match which version of the case you judge: its ETag.")
+        if seen == case.version:
+            return
+        history = History(case, self.product.by_name[CASES].client_fields)
+        changed = [name for name in history.names if history.stamp(name).version > seen]
+        if not changed or case.fields.get(record.EDITED):
+            # The server's own columns have no times of their own.
+            changed += ["ai_analysis", "image_urls"]
+        raise CaseChanged("The case changed after you looked at it. Look again.", changed=changed)
+
+    def close(self, caller: Caller, case_id: str, word: str, now_ms: int) -> dict[str, Any]:
+        """Take a case off the list that was deleted while it waited, or changed since it was signed.
+
+        Raises `NotFound`, `Forbidden`, `InvalidRequest` (it waits for its diagnosis), `Contended` and
+        `StoreUnavailable`. A case that is in no list stays as it is.
+        """
+
+        def step() -> dict[str, Any]:
+            scene = self._scene(caller, case_id, Action.REVIEW)
+            have = scene.case.fields
+            if not have.get(record.WAITS):
+                return {"case_id": case_id, "waits": False}
+            if have.get(record.DELETED) is None and not have.get(CHANGED):
+                raise InvalidRequest("This case waits for its diagnosis: sign it.", field="word")
+            seen = {record.WAITS: None, CHANGED: None, SIGNED: judged(have, have.get(PHOTOS) or {})}
+            step = scene.reviewed({}, step="closed", by=caller.user_id, at=now_ms, word=word)
+            trail = scene.trail(caller, "close_case", now_ms)
+            own = record.server_patch(scene.case, seen)
+            self._store.commit([own, step, scene.membership, *trail])
+            return {"case_id": case_id, "waits": False}
 
         return self._insist(step)
 
@@ -471,11 +513,16 @@ def _around(
         "read_at": None,
     }
     said = {"by": row["doctor_id"], "at": now_ms, "diagnosis_id": key.id}
-    diagnosed = scene.case.fields.get("status") == DIAGNOSED
+    have = scene.case.fields
+    judges = {
+        "status": DIAGNOSED,
+        record.WAITS: None,
+        CHANGED: None,
+        SIGNED: judged(have, have.get(PHOTOS) or {}),
+    }
     older = [scene.documents[name] for name in amended if name in scene.documents]
     return (
-        # A case that is DIAGNOSED already is no news for the phones.
-        scene.same_case if diagnosed else record.server_patch(scene.case, {"status": DIAGNOSED}),
+        record.server_patch(scene.case, judges),
         scene.reviewed(signed, step="amended" if amended else "signed", **said),
         *(record.server_patch(document, {"amended_by": key.id}) for document in older),
         scene.membership,

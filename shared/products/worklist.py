@@ -1,8 +1,8 @@
 """What doctors see: the cases that wait, the most urgent first, and everything about one of them.
 
-The list is ordered by `_rank` (what phone and analysis said at worst: red, yellow, green, unknown)
-and by when the case was first stored. It is read by one query for 30 scopes; pages go on behind a
-position, so a case that moves up meanwhile may come twice or not, never another one in its place.
+The list is ordered by `_rank` (emergency, red, what somebody must look at, yellow, green: at worst) and
+by how long the patient waits, by the phone's time. It is read by one query for 30 scopes; pages go on
+behind a position, so a case that moves up meanwhile may come twice or not, never another one in its place.
 
 `since` asks first whether anything of the caller's scopes changed, by commit time: exact, and the
 price of an idle poll is one read and a few empty listings. A claim that ends by itself is no change.
@@ -32,21 +32,19 @@ from shared.products.dermadetect import (
     PENDING,
     PHOTOS,
     QUEUE,
-    RANK,
-    RANKS,
     TRIAGED,
     known_photos,
 )
-from shared.products.dermadetect import UNKNOWN_RANK as UNKNOWN
 from shared.products.photos import photos_of
 from shared.products.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
-from shared.sync import ledger, record
+from shared.products.signal import CHANGED, LOOK, RANK, RANKS
+from shared.sync import inbox, ledger, record
 from shared.sync.collection import Product, Type
 from shared.sync.pull import EPOCH, SCOPES_A_QUERY
 from shared.sync.store import STAMP, Document, Key, Query, RecordStore, patch
 
 STATUSES = (TRIAGED, PENDING, DIAGNOSED)
-RISKS = (*RANKS, "unknown")
+RISKS = tuple(RANKS)
 
 #: Entries of a page unless the request says otherwise, and at most.
 PAGE = 50
@@ -62,13 +60,19 @@ _MOST_LOGGED = 100
 _WATCHED_MS = 60 * 86_400_000
 
 #: Tables whose changes a work list shows.
-_WATCHED = (CASES, COLLECTION, QUEUE)
+_WATCHED = (CASES, COLLECTION, QUEUE, inbox.COLLECTION)
+
+#: Urgent entries of the inbox at the head of the list; the inbox itself has all.
+_MOST_UNFILED = 20
 
 _LISTED = (
     record.SCOPE,
     record.CREATED,
     record.MODIFIED,
     record.DELETED,
+    record.DELETED_BY,
+    record.WAITS,
+    CHANGED,
     "patient_id",
     "chw_id",
     "status",
@@ -194,7 +198,7 @@ class WorkList:
         reading = self._store.read([own, EPOCH])
         members = membership.parse(caller.user_id, reading.documents.get(own))
         scopes = _scopes(members, asked.scope_id)
-        answer = {"changed": True, "timestamp": max(reading.read_at // 1000, 1)}
+        answer: dict[str, Any] = {"changed": True, "timestamp": max(reading.read_at // 1000, 1)}
         began_ms = _began(reading.documents.get(EPOCH))
         fresh = asked.since_ms is not None and began_ms <= asked.since_ms
         if fresh and not asked.unread and asked.behind is None:
@@ -208,7 +212,13 @@ class WorkList:
         more, listed = len(listed) > asked.limit, listed[: asked.limit]
         page = _seal(asked.unread, listed[-1][0]) if more else None
         entries = self._entries([document for _, document in listed], now_ms)
-        return {**answer, "cases": entries, "next_page": page}
+        answer |= {"cases": entries, "next_page": page}
+        if asked.behind is None and not asked.unread:
+            # What carries a signal and is no case: before everything else.
+            found_urgent = inbox.entries(self._store, scopes, urgent=True)
+            head = islice(found_urgent, _MOST_UNFILED)
+            answer["cannot_be_filed"] = [inbox.shown_entry(entry) for entry in head]
+        return answer
 
     def _changed(
         self, members: Memberships, scopes: Sequence[str], after: int, read_at: int
@@ -225,14 +235,17 @@ class WorkList:
     def _waiting(self, scopes: Sequence[str], asked: Asked) -> Iterator[tuple[Place, Document]]:
         """Live cases in the order of the list, with their places."""
         where: tuple[tuple[str, str, Any], ...] = (("status", "==", asked.status),)
+        if asked.status == PENDING:
+            # Not the status: what changed since it was signed, or was deleted while it waited, waits too.
+            where = ((record.WAITS, "==", True),)
         order: tuple[tuple[str, str], ...] = ((RANK, "asc"), (record.CREATED, "asc"))
         behind = asked.behind
         if asked.risk is not None:
-            where, order = (*where, (RANK, "==", RANKS.get(asked.risk, UNKNOWN))), order[1:]
+            where, order = (*where, (RANK, "==", RANKS[asked.risk])), order[1:]
             behind = None if behind is None else behind[1:]
         query = Query(CASES, where, order, asked.limit + 1, _LISTED, behind)
         for document in self._merged(query, scopes):
-            if document.fields.get(record.DELETED) is None:
+            if document.fields.get(record.DELETED) is None or asked.status == PENDING:
                 have = document.fields
                 yield (have[RANK], have[record.CREATED], document.key.id), document
 
@@ -329,7 +342,9 @@ class WorkList:
         key, own = Key(CASES, case_id), membership.key(caller.user_id)
         documents = self._store.read([key, own, review.key_of(case_id)]).documents
         case = documents.get(key)
-        if case is None or case.fields.get(record.DELETED) is not None:
+        if case is None:
+            raise review.unknown()
+        if case.fields.get(record.DELETED) is not None and not case.fields.get(record.WAITS):
             raise review.unknown()
         scope_id = case.fields[record.SCOPE]
         members = membership.parse(caller.user_id, documents.get(own))
@@ -349,6 +364,11 @@ class WorkList:
 
         return {
             "case": {**self._row(case, role), "image_urls": urls},
+            "version": case.version,
+            "reason": _reason(case.fields),
+            "changed": list(case.fields.get(CHANGED) or ()),
+            "deleted_at": case.fields.get(record.DELETED),
+            "deleted_by": case.fields.get(record.DELETED_BY),
             "patient": None if patient is None else self._row(patient, role),
             "diagnoses": self._diagnoses(case, role),
             "review": _reviewed({} if signed is None else signed.fields, now_ms),
@@ -439,7 +459,11 @@ def _entry(case: Document, beside: Mapping[Key, Document], now_ms: int) -> dict[
         "status": have.get("status"),
         "risk_level": have.get("risk_level"),
         "triage_final": None if analysis is None else analysis.get("triage_final"),
-        "rank": have.get(RANK, UNKNOWN),
+        "rank": have.get(RANK, LOOK),
+        "reason": _reason(have),
+        "changed": list(have.get(CHANGED) or ()),
+        "deleted_at": have.get(record.DELETED),
+        "deleted_by": have.get(record.DELETED_BY),
         "created_at": have.get(record.CREATED),
         "last_modified_at": have.get(record.MODIFIED),
         "ai": None
@@ -455,6 +479,15 @@ def _entry(case: Document, beside: Mapping[Key, Document], now_ms: int) -> dict[
         "signed_at": done.get("signed_at"),
         "diagnosis_id": done.get("diagnosis_id"),
     }
+
+
+def _reason(have: Mapping[str, Any]) -> str | None:
+    """Why a case is in the list; None if it is not."""
+    if not have.get(record.WAITS):
+        return None
+    if have.get(record.DELETED) is not None:
+        return "deleted_while_waiting"
+    return "changed_since_signed" if have.get(CHANGED) else "waits"
 
 
 def _reviewed(have: Mapping[str, Any], now_ms: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ A record is a document whose id is the phone's id. Beside the declared fields it
     _echo               the exchange in which a phone sent exactly this row: it need not get it back
     _edited             version of the last write of a phone, set when the server wrote after it
     _kept_since         when it was deleted, ms, for as long as its data is kept
+    _waits              True while a person has still to look at it, deleted or not: it is not purged
     _deleted_by         who deleted it
     _deleted_with       "table/id" of the record with which it was deleted, if it was not by itself
 """
@@ -47,6 +48,7 @@ HASH = "_hash"
 ECHO = "_echo"
 EDITED = "_edited"
 KEPT = "_kept_since"
+WAITS = "_waits"
 DELETED_BY = "_deleted_by"
 DELETED_WITH = "_deleted_with"
 

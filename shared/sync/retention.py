@@ -41,11 +41,12 @@ class Purger:
                 where=((record.KEPT, "<=", before),),
                 order=((record.KEPT, "asc"),),
                 limit=_A_ROUND,
-                fields=(*_LEFT, record.KEPT, record.EDITED),
+                fields=(*_LEFT, record.KEPT, record.EDITED, record.WAITS),
             )
             for document in list(self._store.query(query)):
                 # The stamp was a server's clock; the commit's own time must agree.
-                if document.version <= before * 1000:
+                waits = document.fields.get(record.WAITS)
+                if document.version <= before * 1000 and not waits:
                     purged += self.blank(document)
         return purged
 

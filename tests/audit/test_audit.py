@@ -257,13 +257,13 @@ def test_what_doctors_read_and_sign_is_noted(deployment: Deployment) -> None:
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.loads(response.read())
 
-    ask("GET", f"/{case}")
+    version = ask("GET", f"/{case}")["version"]
     ask("POST", f"/{case}/claim")
     signed = ask(
         "POST",
         f"/{case}/diagnosis",
         {"diagnosis_text": "Scabies", "verdict": "reject", "verdict_text": "No"},
-        **{"Idempotency-Key": f"key-{name}"},
+        **{"Idempotency-Key": f"key-{name}", "If-Match": f'"{version}"'},
     )
     noted = [entry for entry in trail(deployment, team) if entry["user_id"] == doctor]
     assert [entry["action"] for entry in noted] == ["read_case", "claim", "diagnose"]

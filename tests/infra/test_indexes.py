@@ -83,6 +83,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     # what doctors cause
     doctor = membership.Caller("doc1", "doctor", "desk")
     lists = WorkList(store, PRODUCT, unread_ms=0)
+    lists.cases(doctor, Asked(status="TRIAGED"), place.time)
+    lists.cases(doctor, Asked(status="TRIAGED", risk="green"), place.time)
     newest_ms = store.read([Key("settings", "epoch")]).read_at // 1000
     for sought in (Asked(), Asked(risk="red"), Asked(since_ms=newest_ms)):
         lists.cases(doctor, sought, place.time)
@@ -90,7 +92,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     assert readings(store, "c1", "team1")
     said = {"diagnosis_text": "Scabies", "verdict": "agree", "idempotency_key": "k1"}
     signature = parse_signature(said, None, PRODUCT)
-    Review(store, PRODUCT, claim_ms=60_000).diagnose(doctor, "c1", signature, place.time)
+    seen = store.read([Key("cases", "c1")]).documents[Key("cases", "c1")].version
+    Review(store, PRODUCT, claim_ms=60_000).diagnose(doctor, "c1", signature, seen, place.time)
     lists.cases(doctor, Asked(unread=True), place.time + 1000)
     lists.unread(place.time + 1000)
     # what supervisors cause: a move that phones are told of later, a deletion, an undelete

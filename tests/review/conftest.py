@@ -14,9 +14,9 @@ from shared.products import worklist
 from shared.products.dermadetect import PRODUCT
 from shared.products.review import Review, Signature
 from shared.products.worklist import Asked, WorkList
-from shared.sync import ledger
+from shared.sync import ledger, record
 from shared.sync.ledger import Attempt
-from shared.sync.store import RecordStore
+from shared.sync.store import Key, RecordStore
 from tests import stores
 from tests.jobs.conftest import Workplace
 
@@ -30,11 +30,32 @@ def doctor(name: str = "doc1") -> Caller:
     return Caller(name, "doctor", "screen")
 
 
+class Screen(Review):
+    """A screen that has just shown the case, and names that version when the doctor signs."""
+
+    def diagnose(  # type: ignore[override]
+        self,
+        caller: Caller,
+        case_id: str,
+        signature: Signature,
+        now_ms: int,
+        seen: int | None = None,
+    ) -> dict[str, Any]:
+        if seen is None:
+            found = (
+                self._store.read([Key("cases", case_id)]).documents
+                if record.valid_id(case_id)
+                else {}
+            )
+            seen = next((case.version for case in found.values()), 1)
+        return super().diagnose(caller, case_id, signature, seen, now_ms)
+
+
 class Practice(Workplace):
     """A workplace with doctors."""
 
-    def review(self, store: RecordStore | None = None) -> Review:
-        return Review(store or self.store, PRODUCT, claim_ms=CLAIM_MS, wait=lambda _seconds: None)
+    def review(self, store: RecordStore | None = None) -> Screen:
+        return Screen(store or self.store, PRODUCT, claim_ms=CLAIM_MS, wait=lambda _seconds: None)
 
     def sign(
         self, name: str = "doc1", case: str = "c1", key: str = "k1", **more: Any

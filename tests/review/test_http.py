@@ -42,7 +42,14 @@ class Screen:
         return self.ask("GET", path, **headers).get_json()
 
     def sign(self, name: str = "c1", key: str = "k1", **body: Any) -> TestResponse:
-        return self.ask("POST", f"/{name}/diagnosis", {**GOOD, **body}, Idempotency_Key=key)
+        seen = self.seen(name)
+        sent = {**GOOD, **body}
+        return self.ask("POST", f"/{name}/diagnosis", sent, Idempotency_Key=key, If_Match=seen)
+
+    def seen(self, name: str = "c1") -> str:
+        """What a screen names that has just shown the case."""
+        found = wiring.store().read([Key("cases", name)]).documents.values()
+        return next((f'"{case.version}"' for case in found), '"1"')
 
     def claim(self, name: str = "c1", **body: Any) -> TestResponse:
         return self.ask("POST", f"/{name}/claim", body or None)
@@ -87,7 +94,7 @@ def test_a_red_case_goes_from_phone_to_doctor_and_back_in_both_dialects(clinic: 
     batch, native = sync(clinic, "chw1"), melon(clinic, "chw1")
     doctor = Screen(clinic, "doc1")
     (entry,) = doctor.get()["cases"]
-    assert (entry["id"], entry["rank"], entry["ai"]["status"]) == ("c1", 0, "ok")
+    assert (entry["id"], entry["rank"], entry["ai"]["status"]) == ("c1", 1, "ok")
     # when the doctor claims it, looks at it, and signs
     assert doctor.claim().status_code == 200
     assert doctor.get("/c1")["case"]["ai_analysis"]["differential"]
@@ -278,6 +285,13 @@ def test_a_deleted_case_keeps_its_word(clinic: Api) -> None:
     doctor = Screen(clinic, "doc1")
     assert error_of(doctor.sign()) == (409, "parent_deleted")
     assert error_of(doctor.claim()) == (409, "parent_deleted")
+    # it stands in the list until somebody closes it with a word
+    shown = doctor.get("/c1")
+    assert (shown["reason"], shown["deleted_by"]) == ("deleted_while_waiting", "chw1")
+    assert [entry["id"] for entry in doctor.get()["cases"]] == ["c1"]
+    assert error_of(doctor.ask("POST", "/c1/close", {"word": " "})) == (400, "invalid_request")
+    assert doctor.ask("POST", "/c1/close", {"word": "registered twice"}).status_code == 200
+    assert doctor.get()["cases"] == []
     assert error_of(doctor.ask("GET", "/c1")) == (404, "not_found")
 
 

@@ -13,6 +13,7 @@ from shared.accounts import membership
 from shared.accounts.membership import Caller
 from shared.errors import (
     AlreadyDiagnosed,
+    CaseChanged,
     Claimed,
     Contended,
     Fault,
@@ -534,9 +535,12 @@ def test_a_signature_while_the_analysis_ends_keeps_the_analysis(
         if next(first) == 0:
             assert practice.worker().run(job) == "done"
 
-    practice.review(Interrupted(practice.store, before=analyse)).diagnose(
-        doctor("doc1"), case, signature(), practice.time
-    )
+    with pytest.raises(CaseChanged) as caught:  # she has not seen what the model said
+        practice.review(Interrupted(practice.store, before=analyse)).diagnose(
+            doctor("doc1"), case, signature(), practice.time
+        )
+    assert "ai_analysis" in caught.value.changed
+    practice.sign()
     have = practice.fields("cases", case)
     assert (have["status"], have["ai_analysis"]["status"]) == ("DIAGNOSED", "ok")
 
@@ -565,9 +569,12 @@ def test_an_edit_that_is_stored_at_that_moment_is_kept(practice: Practice, case:
             phone.save("cases", case, at=5000, triage_data={"site": "leg"})
             phone.sync()
 
-    practice.review(Interrupted(practice.store, before=edit)).diagnose(
-        doctor("doc1"), case, signature(), practice.time
-    )
+    with pytest.raises(CaseChanged) as caught:
+        practice.review(Interrupted(practice.store, before=edit)).diagnose(
+            doctor("doc1"), case, signature(), practice.time
+        )
+    assert caught.value.changed == ["triage_data"]
+    practice.sign()
     have = practice.fields("cases", case)
     assert (have["status"], have["triage_data"]) == ("DIAGNOSED", '{"site":"leg"}')
 
@@ -654,8 +661,8 @@ def test_a_case_that_never_stands_still_is_answered_with_a_time_to_wait(
         practice.time += 1
 
     with pytest.raises(Contended) as caught:
-        practice.review(Interrupted(practice.store, before=touch)).diagnose(
-            doctor("doc1"), case, signature(), practice.time
+        practice.review(Interrupted(practice.store, before=touch)).claim(
+            doctor("doc1"), case, None, practice.time
         )
     assert caught.value.retry_after_s is not None
     assert diagnoses(practice) == {}

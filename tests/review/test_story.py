@@ -29,13 +29,14 @@ def calls(deployment: Deployment, user: str) -> Callable[..., tuple[int, Any]]:
     """Requests of a user's screen."""
     token = deployment.token(user, "doctor")
 
-    def ask(path: str, body: Json | None = None, key: str = "") -> tuple[int, Any]:
+    def ask(path: str, body: Json | None = None, key: str = "", seen: int = 1) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
         url = f"{deployment.stack.url}/api/v1/review/cases{path}"
         request = urllib.request.Request(url, data)
         request.add_header("Authorization", f"Bearer {token}")
         if key:
             request.add_header("Idempotency-Key", key)
+            request.add_header("If-Match", f'"{seen}"')
         try:
             with urllib.request.urlopen(request) as response:
                 return response.status, json.load(response)
@@ -81,7 +82,7 @@ def test_a_red_case_reaches_a_doctor_and_the_diagnosis_every_phone(deployment: D
     status, listed = one("")
     assert (status, [(e["id"], e["rank"], e["images"]) for e in listed["cases"]]) == (
         200,
-        [(case, 0, 0)],
+        [(case, 1, 0)],
     )
     assert one(f"/{case}/claim", {})[0] == 200
     status, refused = two(f"/{case}/claim", {})
@@ -90,7 +91,7 @@ def test_a_red_case_reaches_a_doctor_and_the_diagnosis_every_phone(deployment: D
     assert shown["case"]["ai_analysis"]["differential"]
     assert shown["patient"]["demographics"]["age"] == 41
     diagnosis = {"diagnosis_text": "Tinea", "prescription": "Cream", "verdict": "agree"}
-    status, signed = one(f"/{case}/diagnosis", diagnosis, f"key-{stem}")
+    status, signed = one(f"/{case}/diagnosis", diagnosis, f"key-{stem}", shown["version"])
     assert (status, signed["doctor_id"]) == (200, f"one-{stem}")
     assert one(f"/{case}/diagnosis", diagnosis, f"key-{stem}") == (200, signed)
     # then the second comes too late

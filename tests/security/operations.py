@@ -47,7 +47,7 @@ MARK = "home-only-4711"
 #: In what only some of the home team may see.
 HIDDEN = "home-unsigned-0815"
 
-Asked = str | tuple[str, Any]
+Asked = str | tuple[str, Any] | tuple[str, Any, dict[str, str]]
 Json = dict[str, Any]
 
 
@@ -66,6 +66,7 @@ class World:
             risk_level="red",
             status="PENDING_DIAGNOSIS",
             _rank=0,
+            _waits=True,
             ai_analysis={"status": "done", "rationale": HIDDEN},
         )
         self._put("diagnoses", f"{MARK}-d", case_id=f"{MARK}-case", diagnosis_text=MARK)
@@ -118,7 +119,10 @@ class World:
         """A red case of the home team that waits for a doctor."""
         name = self.fresh()
         waits = {"risk_level": "red", "status": "PENDING_DIAGNOSIS", "_rank": 0}
+        waits |= {"_waits": True, "_changed_since": ["image_urls"]}
         self._put("cases", name, patient_id=MARK, triage_data="{}", **waits)
+        key = Key("cases", name)
+        self.version = wiring.store().read([key]).documents[key].version
         return name
 
     def entry(self) -> str:
@@ -128,6 +132,7 @@ class World:
             "table": "patients",
             "record_id": "x",
             "code": "moved",
+            "urgent": False,
             "device": "d",
             "late": True,
         }
@@ -314,7 +319,10 @@ OPERATIONS: tuple[Line, ...] = (
          lambda world, _: (f"{_REVIEW}/{world.case()}/release", {})),
     Line("POST /api/v1/review/cases/{id}/diagnosis", "sign", Action.DIAGNOSE,
          lambda world, _: (f"{_REVIEW}/{world.case()}/diagnosis",
-                           {"diagnosis_text": "x", "idempotency_key": world.fresh()})),
+                           {"diagnosis_text": "x", "idempotency_key": world.fresh()},
+                           {"If-Match": f'"{world.version}"'})),
+    Line("POST /api/v1/review/cases/{id}/close", "close", Action.REVIEW,
+         lambda world, _: (f"{_REVIEW}/{world.case()}/close", {"word": "x"})),
     Line("POST /api/v1/auth/register", "register", ANYONE,
          lambda world, user: (f"{_AUTH}/register",
                               {**_credentials(world, user), "invite_code": world.code()})),

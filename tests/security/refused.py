@@ -36,6 +36,7 @@ REFUSED: dict[str, set[str]] = {
     "POST /api/v1/review/cases/{id}/claim (assign)": _OUTSIDE
     | {"home-chw", "home-member", "home-doctor"},
     "POST /api/v1/review/cases/{id}/release (release)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/review/cases/{id}/close (close)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/review/cases/{id}/diagnosis (sign)": _OUTSIDE
     | {"home-chw", "home-member", "home-supervisor", "home-admin"},
     "POST /api/v1/auth/register (register)": set(),

@@ -126,8 +126,9 @@ def token_of(api: Api, person: str, user: str) -> str | None:
 def ask(api: Api, world: World, line: Line, user: str, token: str | None) -> TestResponse:
     method, template = line.operation.split(" ")
     asked = line.ask(world, user)
-    path, body = asked if isinstance(asked, tuple) else (asked, None)
-    response = api.ask(method, path, body, token=token)
+    parts = asked if isinstance(asked, tuple) else (asked, None)
+    path, body, headers = parts if len(parts) == 3 else (*parts, {})
+    response = api.ask(method, path, body, token=token, headers=headers)
     assert str(response.status_code) in DOCUMENT["paths"][template][method.lower()]["responses"]
     return response
 

@@ -60,7 +60,7 @@ def story(clinic: Clinic) -> tuple[Phone, Phone]:
             phone.save("cases", f"{patient}-c", triage_data={"note": f"{name} {phone.device}"})
         phone.sync()
     for patient, name in (("p1", SECRET), ("p2", OTHER)):
-        bad = {"risk_level": "purple", "triage_data": {"note": name}}
+        bad = {"image_keys": ["k"] * 101, "triage_data": {"note": name}}
         one.save("cases", f"{patient}-bad", patient_id=patient, **bad)
         own = {record.SCOPE: "team1", "case_id": f"{patient}-c", "diagnosis_text": name}
         read = {"table": "cases", "record_id": f"{patient}-c", record.SCOPE: "team1", "at": 1}

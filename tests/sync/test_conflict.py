@@ -137,12 +137,12 @@ def test_an_edit_after_a_deletion_in_one_push_is_refused_and_kept(
 def test_a_record_that_stands_twice_gets_the_same_verdict_in_a_replay(
     two: tuple[App, App], clinic: Clinic
 ) -> None:
-    rows = [edit(50, triage_data={"q": 2}), edit(40, risk_level="purple")]
+    rows = [edit(50, triage_data={"q": 2}), edit(40, image_keys=["k"] * 101)]
     since = two[0].cursor
     answers = [two[0].send(*rows, cursor=since) for _ in range(3)]
     for answer in answers:
         assert answer["accepted"] == {"cases": ["c1"]}
-        assert [item["code"] for item in answer["rejected"]] == ["invalid_choice"]
+        assert [item["code"] for item in answer["rejected"]] == ["too_long"]
     assert answers[0]["receipt"] == answers[2]["receipt"]
 
 
@@ -591,8 +591,8 @@ def test_large_values_are_stored_lose_and_are_kept_without_a_500(
     assert [item["reason"] for item in answer["conflicts"]] == ["older"]
     kept = [json.loads(entry.fields["yours"]) for entry in clinic.all("conflicts")]
     assert any("triage_data" in yours for yours in kept)
-    refused = other.send(edit(50, risk_level="purple", triage_data={"c": text}))
-    assert [item["code"] for item in refused["rejected"]] == ["invalid_choice"]
+    refused = other.send(edit(50, image_keys=["k"] * 101, triage_data={"c": text}))
+    assert [item["code"] for item in refused["rejected"]] == ["too_long"]
 
 
 def test_two_large_sides_of_a_conflict_are_kept_apart(two: tuple[App, App], clinic: Clinic) -> None:

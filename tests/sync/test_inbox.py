@@ -13,7 +13,7 @@ BOSS = Caller("boss", "supervisor", "desk")
 
 
 def refused(clinic: Clinic, team: str = "team1") -> list[str]:
-    return [entry.fields["record_id"] for entry in inbox.entries(clinic.store, team)]
+    return [entry.fields["record_id"] for entry in inbox.entries(clinic.store, [team])]
 
 
 def test_a_red_case_that_is_refused_waits_for_somebody(clinic: Clinic) -> None:
@@ -30,7 +30,7 @@ def test_what_was_looked_at_stays_off_the_list_however_often_it_is_sent(clinic: 
     phone.save("cases", "red", patient_id="nobody", risk_level="red")
     request = phone.request()
     phone.send(request, phone)
-    (entry,) = inbox.entries(clinic.store, "team1")
+    (entry,) = inbox.entries(clinic.store, ["team1"])
     inbox.close(clinic.store, entry, BOSS, 1000)
     inbox.close(clinic.store, inbox.read(clinic.store, entry.key.id), BOSS, 2000)
     again = phone.send({**request, "last_sync_timestamp": 1}, phone)

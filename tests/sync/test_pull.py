@@ -189,7 +189,7 @@ def test_pages_bring_each_row_once_whatever_their_size(clinic: Clinic, limit: in
     one, two = team_of(clinic, "chw1", "chw2")
     register(one, 9)
     for number in range(4):
-        one.save("cases", f"c{number}", patient_id="p1", triage_data={})
+        one.save("cases", f"c{number}", patient_id="p1", risk_level="green", triage_data={})
     one.sync()
     two.limit = limit
     seen: list[tuple[str, str]] = []

@@ -267,7 +267,7 @@ def test_server_columns_of_a_phone_are_ignored(clinic: Clinic) -> None:
     }
     one.push({**created(patient()), **created(case, table="cases")})
     fields = clinic.fields("cases", "c1")
-    assert (fields["status"], fields.get("ai_analysis")) == ("TRIAGED", None)
+    assert (fields["status"], fields.get("ai_analysis")) == ("PENDING_DIAGNOSIS", None)
 
 
 def test_a_phone_does_not_get_its_own_push_back_at_the_next_pull(clinic: Clinic) -> None:
@@ -378,7 +378,7 @@ def test_an_empty_string_of_the_phones_database_is_nothing(clinic: Clinic) -> No
         }
     )
     assert answer == {}
-    assert clinic.fields("cases", "c1").get("risk_level") is None
+    assert clinic.fields("cases", "c1")["risk_level"] == "unknown"
 
 
 def test_a_migration_sends_its_tables_whole(clinic: Clinic) -> None:

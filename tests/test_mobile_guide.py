@@ -459,6 +459,85 @@ def test_a_page_that_is_too_old_begins_the_listing_anew(
         assert [page for page, _ in map(paged, server.asked)] == [None, "two", None, "two"]
 
 
+def test_a_long_pull_that_holds_deletions_back_comes_in_one_go(
+    server: Scripted, melon: NodePhone
+) -> None:
+    """Its timestamp lies before the deletions; that of a last page would skip them for ever."""
+    server.reply = melon_answer
+    melon.sync()
+    held = {"changes": {}, "timestamp": 1772323260005, "sync_again": True}
+
+    def reply(asked: Asked) -> Answer:
+        if "limit=" in asked.path and "last_pulled_at=1772323260000" in asked.path:
+            return 200, {**held, "timestamp": 1772323260000, "has_more": True, "next_page": "two"}
+        return 200, held if "last_pulled_at=1772323260000" in asked.path else {
+            **held, "sync_again": False,
+        }  # fmt: skip
+
+    server.reply = reply
+    melon.sync()
+    paths = [asked.path for asked in server.asked[1:]]
+    assert not any("page=" in path for path in paths)
+    assert ["limit=" in path for path in paths] == [True, False, True]
+    assert "last_pulled_at=1772323260005" in paths[-1]
+
+
+def test_edits_go_before_the_next_page_and_their_own_page_is_left_alone(
+    server: Scripted, batch: BatchPhone
+) -> None:
+    # given a listing that has broken off at its second page, and an edit
+    server.reply = lambda asked: (
+        page_answer(asked, "two") if paged(asked)[0] is None else (503, error("busy"))
+    )
+    batch.call()
+    batch.save("patients", "p1", demographics={})
+    asked_before = len(server.asked)
+
+    def reply(asked: Asked) -> Answer:
+        if not asked.value().get("changes"):
+            return page_answer(asked, None)
+        status, value, *_ = page_answer(asked, "another listing")
+        assert isinstance(value, dict)
+        news = [{"id": "p1", "chw_id": "amina"}, {"id": "of others", "demographics": {}}]
+        return status, {**value, "server_updates": {"patients": news}, "deleted": {"cases": ["c1"]}}
+
+    # when the phone syncs
+    server.reply = reply
+    assert batch.call()["next"] == "rest"
+    # then the edit went alone, the listing went on, and one more sync brings what the edit led to
+    pages = [
+        (len(asked.value().get("changes", {})), *paged(asked))
+        for asked in server.asked[asked_before:]
+    ]
+    assert pages == [(1, None, 1), (0, "two", 500), (0, None, 500)]
+    assert set(batch.kept("row/")) == {"row/patients/p1"}
+    assert batch.kept("row/")["row/patients/p1"]["chw_id"] == "amina"
+    assert batch.kept("reading") == batch.kept("sent") == {}
+
+
+def test_a_row_that_was_edited_again_is_passed_over_and_the_cursor_waits(
+    server: Scripted, batch: BatchPhone
+) -> None:
+    batch.save("patients", "p1", demographics={"v": 1})
+    server.reply = lambda _: (503, error("busy"))
+    batch.call()
+    batch.save("patients", "p1", demographics={"v": 2})
+
+    def reply(asked: Asked) -> Answer:
+        status, value, *_ = batch_answer(asked)
+        assert isinstance(value, dict)
+        row = {"id": "p1", "demographics": {"v": "theirs"}, "scope_id": "team"}
+        return status, {**value, "server_updates": {"patients": [row]}}
+
+    server.reply = reply
+    batch.call()
+    _, again, edit, *_ = server.asked
+    assert again.value() == server.asked[0].value()
+    # nobody has looked at that row: the cursor may not say so
+    assert edit.value()["last_sync_timestamp"] == 0
+    assert sent_by(edit)["demographics"] == {"v": 2}
+
+
 def test_edits_whose_request_breaks_off_again_and_again_go_in_halves(
     server: Scripted, batch: BatchPhone
 ) -> None:

@@ -296,6 +296,7 @@ class BatchPhone {
     const { store, contents, sha256 } = app
     const waiting = [...(await store.list('edit/')), ...(await store.list('refused/'))]
     if (waiting.length > 0) return { state: 'unsent', tables: [] }
+    if (await store.read('reading')) return { state: 'behind', tables: [] }
     const since = Math.round(((await store.read('cursor')) || 0) * 1000)
     const path = `/api/v1/sync/digest?last_pulled_at=${since}`
     const theirs = parsed(await request(app, path, app.now() / 1000))

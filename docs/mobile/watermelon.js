@@ -355,6 +355,7 @@ async function check(app) {
   const { database, contents, sha256 } = app
   if (await hasUnsyncedChanges({ database })) return { state: 'unsent', tables: [] }
   const since = await getLastPulledAt(database)
+  if (since === null || (await database.localStorage.get('pull'))) return { state: 'behind', tables: [] }
   const path = `/api/v1/sync/digest?last_pulled_at=${since}`
   const theirs = parsed(await request(app, path, app.now()))
   if (!theirs.current) return { state: 'behind', tables: [] } // sync, then ask again

@@ -107,3 +107,19 @@ def test_a_red_case_does_not_wait_for_the_end_of_a_first_sync(
     sync(one)
     assert held(one) > names
     assert one.check() == "equal"
+
+
+def test_a_first_sync_in_one_go_that_breaks_off_comes_in_pages(
+    phone: Make, deployment: Deployment, line: CuttingProxy, team: str
+) -> None:
+    names = fill(deployment, team, 2_000)
+    one = phone("amina")
+    one.settings(url=line.url, turbo=True)
+    line.cut_answers_every = 150_000  # of 500,000
+    sync(one)
+    assert held(one) == names
+    assert line.breaks >= 2
+    line.cut_answers_every = None
+    sync(one)
+    assert one.check() == "equal"
+    assert one.logged() == []

@@ -1,5 +1,8 @@
 """A first sync on a bad line ends, and holds up no red case: both clients of the guide, on both profiles.
 
+People of apps on WatermelonDB ask for this since years: a first answer of 50 MB that comes whole or not at
+all (github.com/Nozbe/WatermelonDB/issues/650, 989, 1183).
+
 A phone in a village: 100 kbit/s, and the line breaks every 300 kB, which is every half minute. What a
 test can hold on to is bytes, not seconds: the line is cut by what has passed.
 """

@@ -12,7 +12,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.conftest import Deployment
-from tests.sync.phone import BatchPhone, NodePhone
+from tests.sync.phone import BatchPhone, NodePhone, SyncFailed
 from tests.sync.phone.conftest import Make, MakeBatch, fill, new, settle, stored
 from tests.sync.phone.cutting import CuttingProxy
 
@@ -126,3 +126,34 @@ def test_a_first_sync_in_one_go_that_breaks_off_comes_in_pages(
     sync(one)
     assert one.check() == "equal"
     assert one.logged() == []
+
+
+def test_a_repair_on_a_bad_line_ends(
+    make: Make | MakeBatch, deployment: Deployment, line: CuttingProxy, team: str
+) -> None:
+    names = fill(deployment, team, 2_000)
+    one = make("amina")
+    one.settings(url=line.url)
+    sync(one)
+    # given a phone that holds another value, and a record that the server never had
+    wrong, much = min(names), new()
+    if isinstance(one, NodePhone):
+        one.tamper("patients", wrong, demographics="{}")
+    else:
+        row = one.row("patients", wrong)
+        assert row is not None
+        one.put(**{f"row/patients/{wrong}": {**row, "demographics": {}}})
+        one.put(**{f"row/patients/{much}": {"id": much, "scope_id": team}})
+    # when it finds out on a line that breaks, and the app is started anew each time
+    line.cut_answers_every = 150_000  # of 500,000
+    for _ in range(MOST_CALLS):
+        try:
+            if one.verify() == "equal":
+                break
+        except SyncFailed:
+            one.restart()
+        assert held(one) >= names
+    # then it holds what the server holds: no less at any time, and no more in the end
+    assert held(one) == names
+    assert one.check() == "equal"
+    assert line.breaks >= 2

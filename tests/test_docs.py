@@ -314,7 +314,10 @@ def test_the_readme_shows_five_calls_and_a_refusal() -> None:
 def test_a_real_answer_has_the_documented_fields_and_no_others(shell: Shell) -> None:
     answer = json.loads(shell(calls()[1][1])[0])
     documented = [re.findall(r"\w+", row[0]) for row in table(API, "answer field")]
-    assert {name for names in documented for name in names} == {*answer, "resync", "files"}
+    assert {name for names in documented for name in names} == {
+        *answer,
+        *("resync", "files", "ignored"),
+    }
 
 
 # --- tables are complete

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
@@ -278,8 +279,10 @@ def test_a_watermelon_phone_says_who_it_is(server: Scripted, melon: NodePhone) -
     pull, push = server.asked
     assert pull.path.startswith("/api/v1/sync?last_pulled_at=null&schema_version=1&migration=null&")
     assert push.path == "/api/v1/sync?last_pulled_at=1772323260000&device_id=aminas-phone"
+    assert {"device_id=aminas-phone", "created_as_updated=1", "limit=500"} <= set(
+        pull.path.split("&")
+    )
     for asked in (pull, push):
-        assert asked.path.endswith("device_id=aminas-phone")
         assert asked.headers["X-App-Version"] == "1.4.0"
         assert 1e12 < float(asked.headers["X-Client-Time"]) < 1e14
     assert push.headers["Content-Encoding"] == "gzip"
@@ -323,6 +326,235 @@ def test_a_batch_request_without_an_answer_is_sent_again_as_it_was(
     assert first == second == third != fourth
     assert json.loads(fourth)["changes"]["patients"][0]["demographics"] == {"v": 2}
     assert batch.kept("edit/") == {}
+
+
+# --- what a batch phone names, and what it takes over
+
+
+def sent_by(asked: Asked) -> Json:
+    [row] = asked.value()["changes"]["patients"]
+    return dict(row)
+
+
+def test_a_batch_phone_names_what_changed_until_it_is_accepted(
+    server: Scripted, batch: BatchPhone
+) -> None:
+    # given a new record: all of it is new
+    batch.save("patients", "p1", demographics={"v": 1})
+    batch.save("patients", "p1", photo="p1-1")
+    server.reply = batch_answer
+    batch.call()
+    assert "changed" not in sent_by(server.asked[-1])
+    # when it is edited twice, and the answer to the first edit is lost
+    batch.save("patients", "p1", demographics={"v": 2})
+    server.reply = lambda _: (503, error("busy"))
+    batch.call()
+    batch.save("patients", "p1", photo="p1-2")
+    [edit] = batch.kept("edit/").values()
+    assert set(edit["changed"]) == {"demographics", "photo"}
+    server.reply = batch_answer
+    batch.call()
+    # then the same bytes come first, and after them only what has changed since; whole rows each time
+    first, again, later = (sent_by(asked) for asked in server.asked[1:4])
+    assert first == again
+    assert (first["changed"], first["demographics"]) == (["demographics"], {"v": 2})
+    assert (later["changed"], later["photo"]) == (["photo"], "p1-2")
+    assert later["demographics"] == {"v": 2}
+    assert first["created_at"] == later["created_at"]
+    assert batch.kept("edit/") == {}
+
+
+def test_news_of_a_record_are_laid_over_what_the_phone_holds(
+    server: Scripted, batch: BatchPhone
+) -> None:
+    def reply(asked: Asked) -> Answer:
+        status, value, *_ = batch_answer(asked)
+        assert isinstance(value, dict)
+        news = {"id": "p1", "scope_id": "team", "chw_id": "amina"}
+        return status, {**value, "server_updates": {"patients": [news]}}
+
+    server.reply = reply
+    batch.save("patients", "p1", demographics={"v": 1})
+    batch.call()
+    row = batch.row("patients", "p1")
+    assert row is not None
+    assert (row["demographics"], row["chw_id"], row["scope_id"]) == ({"v": 1}, "amina", "team")
+
+
+@pytest.mark.parametrize("kind", [NodePhone, BatchPhone])
+def test_what_the_server_left_out_is_logged_for_the_developer(
+    server: Scripted, folder: Path, kind: type[NodePhone | BatchPhone]
+) -> None:
+    left = {"table": "patients", "field": "colour", "code": "unknown_column", "message": "…"}
+
+    def reply(asked: Asked) -> Answer:
+        status, value, *_ = melon_answer(asked) if "v1" in asked.path else batch_answer(asked)
+        assert isinstance(value, dict)
+        return status, {**value, "ignored": [left]} if asked.method == "POST" else value
+
+    server.reply = reply
+    with kind(folder, server.url, "t", "d") as phone:
+        if isinstance(phone, NodePhone):
+            phone.create("patients", "p1", demographics="{}")
+        else:
+            phone.save("patients", "p1", demographics={})
+        assert phone.call()["next"] == "rest"
+        [said] = phone.logged()
+        assert "unknown_column" in said
+        assert "colour" in said
+
+
+# --- pages
+
+
+def paged(asked: Asked) -> tuple[str | None, int]:
+    """The page and the limit that a request names."""
+    if asked.method == "POST":
+        return asked.value().get("page"), asked.value()["limit"]
+    query = parse_qs(asked.path.partition("?")[2])
+    return (query["page"][0] if "page" in query else None), int(query["limit"][0])
+
+
+def page_answer(asked: Asked, follows: str | None) -> Answer:
+    status, value, *_ = melon_answer(asked) if "v1" in asked.path else batch_answer(asked)
+    assert isinstance(value, dict)
+    return status, {**value, "has_more": follows is not None, "next_page": follows}
+
+
+@pytest.mark.parametrize("kind", [NodePhone, BatchPhone])
+def test_a_page_that_fails_is_asked_for_again_with_half_the_rows(
+    server: Scripted, folder: Path, kind: type[NodePhone | BatchPhone]
+) -> None:
+    def reply(asked: Asked) -> Answer:
+        page, limit = paged(asked)
+        if limit > 100:
+            return 200, b'{"changes":{"pati'  # the line broke
+        return page_answer(asked, {None: "two", "two": "three", "three": None}[page])
+
+    server.reply = reply
+    with kind(folder, server.url, "t", "d") as phone:
+        for _ in range(9):
+            if phone.call()["next"] == "rest":
+                break
+            phone.restart()
+        taken = [page for page, limit in map(paged, server.asked) if limit <= 100]
+        assert taken == [None, "two", "three"]
+        sizes = [limit for _, limit in map(paged, server.asked)]
+        assert sizes[:3] == [500, 250, 125]
+        assert min(sizes) >= 25
+
+
+@pytest.mark.parametrize("code", ["page_expired", "invalid_cursor"])
+@pytest.mark.parametrize("kind", [NodePhone, BatchPhone])
+def test_a_page_that_is_too_old_begins_the_listing_anew(
+    server: Scripted, folder: Path, kind: type[NodePhone | BatchPhone], code: str
+) -> None:
+    server.reply = lambda asked: (
+        page_answer(asked, "two") if paged(asked)[0] is None else (410, error(code))
+    )
+    with kind(folder, server.url, "t", "d") as phone:
+        phone.call()
+        server.reply = lambda asked: page_answer(asked, "two" if paged(asked)[0] is None else None)
+        assert phone.call()["next"] == "rest"
+        assert [page for page, _ in map(paged, server.asked)] == [None, "two", None, "two"]
+
+
+def test_a_long_pull_that_holds_deletions_back_comes_in_one_go(
+    server: Scripted, melon: NodePhone
+) -> None:
+    """Its timestamp lies before the deletions; that of a last page would skip them for ever."""
+    server.reply = melon_answer
+    melon.sync()
+    held = {"changes": {}, "timestamp": 1772323260005, "sync_again": True}
+
+    def reply(asked: Asked) -> Answer:
+        if "limit=" in asked.path and "last_pulled_at=1772323260000" in asked.path:
+            return 200, {**held, "timestamp": 1772323260000, "has_more": True, "next_page": "two"}
+        return 200, held if "last_pulled_at=1772323260000" in asked.path else {
+            **held, "sync_again": False,
+        }  # fmt: skip
+
+    server.reply = reply
+    melon.sync()
+    paths = [asked.path for asked in server.asked[1:]]
+    assert not any("page=" in path for path in paths)
+    assert ["limit=" in path for path in paths] == [True, False, True]
+    assert "last_pulled_at=1772323260005" in paths[-1]
+
+
+def test_edits_go_before_the_next_page_and_their_own_page_is_left_alone(
+    server: Scripted, batch: BatchPhone
+) -> None:
+    # given a listing that has broken off at its second page, and an edit
+    server.reply = lambda asked: (
+        page_answer(asked, "two") if paged(asked)[0] is None else (503, error("busy"))
+    )
+    batch.call()
+    batch.save("patients", "p1", demographics={})
+    asked_before = len(server.asked)
+
+    def reply(asked: Asked) -> Answer:
+        if not asked.value().get("changes"):
+            return page_answer(asked, None)
+        status, value, *_ = page_answer(asked, "another listing")
+        assert isinstance(value, dict)
+        news = [{"id": "p1", "chw_id": "amina"}, {"id": "of others", "demographics": {}}]
+        return status, {**value, "server_updates": {"patients": news}, "deleted": {"cases": ["c1"]}}
+
+    # when the phone syncs
+    server.reply = reply
+    assert batch.call()["next"] == "rest"
+    # then the edit went alone, the listing went on, and one more sync brings what the edit led to
+    pages = [
+        (len(asked.value().get("changes", {})), *paged(asked))
+        for asked in server.asked[asked_before:]
+    ]
+    assert pages == [(1, None, 1), (0, "two", 500), (0, None, 500)]
+    assert set(batch.kept("row/")) == {"row/patients/p1"}
+    assert batch.kept("row/")["row/patients/p1"]["chw_id"] == "amina"
+    assert batch.kept("reading") == batch.kept("sent") == {}
+
+
+def test_a_row_that_was_edited_again_is_passed_over_and_the_cursor_waits(
+    server: Scripted, batch: BatchPhone
+) -> None:
+    batch.save("patients", "p1", demographics={"v": 1})
+    server.reply = lambda _: (503, error("busy"))
+    batch.call()
+    batch.save("patients", "p1", demographics={"v": 2})
+
+    def reply(asked: Asked) -> Answer:
+        status, value, *_ = batch_answer(asked)
+        assert isinstance(value, dict)
+        row = {"id": "p1", "demographics": {"v": "theirs"}, "scope_id": "team"}
+        return status, {**value, "server_updates": {"patients": [row]}}
+
+    server.reply = reply
+    batch.call()
+    _, again, edit, *_ = server.asked
+    assert again.value() == server.asked[0].value()
+    # nobody has looked at that row: the cursor may not say so
+    assert edit.value()["last_sync_timestamp"] == 0
+    assert sent_by(edit)["demographics"] == {"v": 2}
+
+
+def test_edits_whose_request_breaks_off_again_and_again_go_in_halves(
+    server: Scripted, batch: BatchPhone
+) -> None:
+    for number in range(4):
+        batch.save("patients", f"p{number}", demographics={})
+
+    def reply(asked: Asked) -> Answer:
+        if len(asked.value().get("changes", {}).get("patients", ())) > 2:
+            return 200, b'{"accepted":{"pati'
+        return batch_answer(asked)
+
+    server.reply = reply
+    assert [batch.call()["next"] for _ in range(4)] == ["retry", "retry", "retry", "rest"]
+    assert batch.kept("edit/") == {}
+    first, again, once_more, half, *_ = server.asked
+    assert first.body == again.body == once_more.body
+    assert len(half.value()["changes"]["patients"]) == 2
 
 
 # --- large pushes, refusals, receipts

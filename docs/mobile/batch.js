@@ -1,9 +1,15 @@
 'use strict'
-const { advice, parsed, request } = require('./request')
+const { MOST_ROWS, Unreachable, advice, fewer, more, parsed, request } = require('./request')
 const { differing, tableDigest } = require('./digest')
 
-/** Most edits in one request; fewer after a 413. */
+/** Most edits in one request; fewer after a 413, and when one breaks off again and again. */
 const EDITS_A_REQUEST = 500
+
+/** Rows of others that the answer to edits may bring: it must be short, or a bad line never ends it. */
+const BESIDE_EDITS = 20
+
+/** Times that the same edits are sent with the same bytes, before they go in smaller parts. */
+const SAME_BYTES = 3
 
 /** Codes after which the phone must let go of a record; what it said is kept on the server. */
 const LET_GO = ['deleted', 'moved']
@@ -16,11 +22,13 @@ const LET_GO = ['deleted', 'moved']
  *   write(values)   {key: value, or null to remove it}: all or nothing, on disk when it resolves
  *
  *   row/TABLE/ID        what the app shows
- *   edit/TABLE/ID       what is not sent yet: {number, record}
- *   sent                the request that has no answer yet: {body, edits, more}
+ *   edit/TABLE/ID       what is not sent yet: {number, changed: {column: number}, record}
+ *   sent                the request that has no answer yet: {body, edits, more, aside, tries}
+ *   reading             a listing that is not at its end: {page, passed, again}
+ *   unseen              rows that a listing of everything has not brought so far
  *   refused/TABLE/ID    an edit that the server did not take: the user mends it
  *   notice/TABLE/ID/…   what lost, was overwritten, or is not the phone's any more: the user reads it
- *   cursor, device_id, clock_offset_ms, in_doubt
+ *   cursor, device_id, clock_offset_ms, in_doubt, page_rows
  */
 class BatchPhone {
   constructor(app, photos = null) {
@@ -29,24 +37,27 @@ class BatchPhone {
     this.size = EDITS_A_REQUEST
     this.failures = 0
     this.running = null
-    this.seen = null // rows that a sync from 0 has brought so far
-    this.passed = false // whether this sync passed over a row
   }
 
   /** The user saves a record: what is shown and what is to be sent, in one write. */
   async save(table, id, values) {
-    const { store, now } = this.app
+    const { store, now, contents } = this.app
     const row = await store.read(`row/${table}/${id}`)
     const edit = await store.read(`edit/${table}/${id}`)
-    const refused = await store.read(`refused/${table}/${id}`)
-    const { record: before = { sync_status: row ? 'dirty' : 'new' } } = edit || refused || {}
+    const before = edit || (await store.read(`refused/${table}/${id}`)) || {}
+    const { sync_status = row ? 'dirty' : 'new' } = row ? before.record || {} : {}
+    const number = (before.number || 0) + 1
     const last_modified_at = now() / 1000
+    const shown = { created_at: last_modified_at, ...row, ...values, id, last_modified_at }
+    const changed = { ...before.changed }
+    for (const name of Object.keys(values)) changed[name] = number
+    const record = { ...values, id, sync_status, last_modified_at }
+    // Of the server's own columns only those that say which version was edited, and where.
+    for (const name of [...Object.keys(contents[table]), 'scope_id', 'created_at', 'updated_at'])
+      if (shown[name] !== undefined) record[name] = shown[name]
     await store.write({
-      [`row/${table}/${id}`]: { ...row, ...values, id, last_modified_at },
-      [`edit/${table}/${id}`]: {
-        number: edit ? edit.number + 1 : 1,
-        record: { ...before, ...values, id, last_modified_at },
-      },
+      [`row/${table}/${id}`]: shown,
+      [`edit/${table}/${id}`]: { number, changed, record },
       [`refused/${table}/${id}`]: null,
     })
   }
@@ -80,17 +91,8 @@ class BatchPhone {
     }
   }
 
-  /** Sends all edits, then takes all pages. Throws `Refused` and `Unreachable`; nothing is lost. */
+  /** Sends all edits, and takes all pages. Throws `Refused` and `Unreachable`; nothing is lost. */
   async syncNow() {
-    const whole = !(await this.app.store.read('cursor'))
-    this.seen = whole ? new Set() : null
-    this.passed = false
-    await this.exchange()
-    // A sync from 0 lists no deletions: what it does not bring, the server does not have.
-    if (whole) await this.dropUnseen()
-  }
-
-  async exchange() {
     const { store } = this.app
     for (;;) {
       const interrupted = await store.read('sent')
@@ -103,39 +105,44 @@ class BatchPhone {
         if (error.status === 413 && Object.keys(sent.edits).length > 1) continue
         throw error
       }
-      const again = await this.apply(answer, sent.edits)
+      this.failures = 0 // something came through: the next pause is a short one
+      const again = await this.apply(answer, sent)
       if (this.photos) await this.photos.told(answer.files || [])
-      if (again || sent.more || interrupted) continue
-      while (answer.has_more) {
-        const page = { device_id: await this.device(), page: answer.next_page }
-        answer = await this.send(JSON.stringify(page))
-        await this.apply(answer, {})
-      }
-      return
+      if (!again && !sent.more && !interrupted) return
     }
   }
 
-  /** The next request, kept before it is sent: without an answer, the same bytes go again. */
+  /** The next request. With edits it is kept before it is sent: without an answer, the same bytes go again. */
   async prepare() {
     const { store, contents } = this.app
     const order = Object.keys(contents)
     const all = (await store.list('edit/'))
       .map(([key, edit]) => ({ key, ...edit, table: key.split('/')[1] }))
       .sort((one, two) => order.indexOf(one.table) - order.indexOf(two.table))
+    const reading = await store.read('reading')
+    const device_id = await this.device()
+    const rows = (await store.read('page_rows')) || MOST_ROWS
+    if (all.length === 0 && reading) {
+      const body = JSON.stringify({ device_id, page: reading.page, limit: rows })
+      return { body, edits: {}, page: true }
+    }
     const [changes, edits] = [{}, {}]
-    for (const { key, table, number, record } of all.slice(0, this.size)) {
-      changes[table] = [...(changes[table] || []), record]
+    for (const { key, table, number, changed, record } of all.slice(0, this.size)) {
+      const named = changed && record.sync_status === 'dirty' && { changed: Object.keys(changed) }
+      changes[table] = [...(changes[table] || []), { ...record, ...named }]
       edits[key] = number
     }
+    const count = Object.keys(edits).length
     const files = this.photos ? await this.photos.asks() : []
     const body = JSON.stringify({
       last_sync_timestamp: (await store.read('cursor')) || 0,
-      device_id: await this.device(),
+      device_id,
       changes,
+      limit: reading ? 1 : count ? count + BESIDE_EDITS : rows,
       ...(files.length > 0 && { files }),
     })
-    const sent = { body, edits, more: all.length > this.size }
-    if (all.length > 0) await store.write({ sent })
+    const sent = { body, edits, more: all.length > count, aside: Boolean(reading), tries: 0 }
+    if (count > 0) await store.write({ sent })
     return sent
   }
 
@@ -164,52 +171,89 @@ class BatchPhone {
   /** Lets go of a request that must not be sent as it is. The edits stay. */
   async recover(error, sent) {
     const { store } = this.app
-    if (error.status === 413) this.size = Math.ceil(Object.keys(sent.edits).length / 2) || 1
-    if (error.code === 'invalid_cursor') await store.write({ cursor: 0 })
-    if (advice(error, 0).next === 'report' || error.status === 413) await store.write({ sent: null })
+    const [count, writes] = [Object.keys(sent.edits).length, {}]
+    if (error instanceof Unreachable) {
+      if (count === 0) writes.page_rows = fewer(await store.read('page_rows'))
+      else writes.sent = { ...sent, tries: (sent.tries || 0) + 1 }
+    }
+    const tired = count > 1 && writes.sent && writes.sent.tries >= SAME_BYTES
+    if (error.status === 413 || tired) this.size = Math.ceil(count / 2) || 1
+    if (sent.page && ['page_expired', 'invalid_cursor'].includes(error.code)) writes.reading = null
+    else if (error.code === 'invalid_cursor') writes.cursor = 0
+    if (advice(error, 0).next === 'report' || error.status === 413 || tired) writes.sent = null
+    await store.write(writes)
   }
 
-  /** Takes over an answer, in one write. `edits`: which of them were sent. True: sync again. */
-  async apply(answer, edits) {
+  /** Takes over an answer, in one write. True: there is more to send or to ask for. */
+  async apply(answer, { edits, aside = false, page = false }) {
     const { store } = this.app
     const writes = { sent: null, clock_offset_ms: answer.clock_offset_ms }
+    const reading = (await store.read('reading')) || {}
+    const first = !aside && !page && !(await store.read('cursor')) // of a listing of everything
+    const unseen = new Set(first ? (await store.list('row/')).map(([key]) => key) : await store.read('unseen'))
     const unsent = new Map((await store.list('edit/')).filter(([key, it]) => edits[key] !== it.number))
     const done = async (table, id) => {
       const key = `edit/${table}/${id}`
       if (!(key in edits) || unsent.has(key)) return null // the user has edited it again since
       writes[key] = null
-      if (this.seen) this.seen.add(`row/${table}/${id}`)
+      unseen.delete(`row/${table}/${id}`)
       return store.read(key)
     }
     for (const [table, ids] of Object.entries(answer.accepted))
-      for (const id of ids) await done(table, id)
+      for (const id of ids) {
+        const later = unsent.get(`edit/${table}/${id}`)
+        if (later) writes[`edit/${table}/${id}`] = sinceThen(later, edits[`edit/${table}/${id}`])
+        else await done(table, id)
+      }
     for (const entry of answer.rejected) {
       const edit = await done(entry.table, entry.id)
       const place = `${entry.table}/${entry.id}`
       if (LET_GO.includes(entry.code)) {
         writes[`notice/${place}/${answer.receipt.id}`] = { ...entry, record: edit && edit.record }
         if (edit) writes[`row/${place}`] = null
-      } else if (edit) writes[`refused/${place}`] = { ...entry, record: edit.record }
+      } else if (edit) writes[`refused/${place}`] = { ...entry, ...edit }
     }
     for (const entry of answer.conflicts)
       writes[`notice/${entry.table}/${entry.id}/${answer.receipt.id}`] = entry
     if (answer.resync === 'upload_first') {
       await this.offerAgain(writes)
-      await store.write({ ...writes, cursor: 0 })
+      await store.write({ ...writes, cursor: 0, reading: null, unseen: null })
       return true
     }
+    let passed = Boolean(reading.passed)
     for (const [table, rows] of Object.entries(answer.server_updates))
       for (const row of rows) {
-        if (this.seen) this.seen.add(`row/${table}/${row.id}`)
-        if (!unsent.has(`edit/${table}/${row.id}`)) writes[`row/${table}/${row.id}`] = row
-        else this.passed = true // edited again meanwhile: nobody has looked at this row yet
+        const [key, edit] = [`row/${table}/${row.id}`, `edit/${table}/${row.id}`]
+        if (aside && !(edit in edits)) continue // the listing brings it, in its turn
+        unseen.delete(key)
+        const have = await store.read(key)
+        const { changed } = writes[edit] || unsent.get(edit) || { changed: {} }
+        // Edited again meanwhile: nobody has looked at this row yet.
+        if (!changed || Object.keys(row).some((name) => name in changed)) passed = true
+        // Of a record that was sent only the news come, and are laid over it.
+        else writes[key] = { ...have, ...row }
       }
     for (const [table, ids] of Object.entries(answer.deleted))
-      for (const id of ids) writes[`row/${table}/${id}`] = null
+      for (const id of ids)
+        if (!aside || `edit/${table}/${id}` in edits) writes[`row/${table}/${id}`] = null
     if (!(await this.delivered(answer, writes, unsent))) writes.in_doubt = true
-    if (!this.passed) writes.cursor = answer.new_sync_timestamp
+    if (aside) writes.reading = reading.page ? { ...reading, again: true } : null
+    else if (answer.has_more) writes.reading = { ...reading, page: answer.next_page, passed }
+    else {
+      // A listing of everything names no deletions: what it does not bring, the server does not have.
+      for (const key of unseen) {
+        const place = key.slice('row/'.length)
+        const waits = unsent.has(`edit/${place}`) || (await store.read(`refused/${place}`))
+        if (!waits && !(`refused/${place}` in writes)) writes[key] = null
+      }
+      unseen.clear()
+      writes.reading = null
+      if (!passed) writes.cursor = answer.new_sync_timestamp
+    }
+    if (Object.keys(edits).length === 0) writes.page_rows = more(await store.read('page_rows'))
+    writes.unseen = unseen.size > 0 ? [...unseen] : null
     await store.write(writes)
-    return false
+    return Boolean(writes.reading || (!aside && reading.again))
   }
 
   /** After a restore of the server: every record is an edit again, with its own time. */
@@ -220,8 +264,8 @@ class BatchPhone {
       const columns = Object.keys(contents[table])
       const edit = `edit/${table}/${id}`
       if (columns.length === 0 || ((await store.read(edit)) && writes[edit] !== null)) continue
-      const { scope_id, last_modified_at } = row
-      const record = { id, scope_id, last_modified_at, sync_status: 'new' }
+      const { scope_id, created_at, last_modified_at } = row
+      const record = { id, scope_id, created_at, last_modified_at, sync_status: 'new' }
       for (const name of columns) if (row[name] !== undefined) record[name] = row[name]
       writes[edit] = { number: 1, record }
     }
@@ -252,6 +296,7 @@ class BatchPhone {
     const { store, contents, sha256 } = app
     const waiting = [...(await store.list('edit/')), ...(await store.list('refused/'))]
     if (waiting.length > 0) return { state: 'unsent', tables: [] }
+    if (await store.read('reading')) return { state: 'behind', tables: [] }
     const since = Math.round(((await store.read('cursor')) || 0) * 1000)
     const path = `/api/v1/sync/digest?last_pulled_at=${since}`
     const theirs = parsed(await request(app, path, app.now() / 1000))
@@ -269,19 +314,8 @@ class BatchPhone {
   async repair() {
     const { store } = this.app
     await this.syncNow()
-    await store.write({ cursor: 0 })
+    await store.write({ cursor: 0, reading: null })
     await this.syncNow()
-  }
-
-  async dropUnseen() {
-    const { store } = this.app
-    const writes = {}
-    for (const [key] of await store.list('row/')) {
-      const place = key.slice('row/'.length)
-      const waits = (await store.read(`edit/${place}`)) || (await store.read(`refused/${place}`))
-      if (!this.seen.has(key) && !waits) writes[key] = null
-    }
-    await store.write(writes)
   }
 
   /** Checks; what differs is taken anew, then checked again. */
@@ -294,6 +328,13 @@ class BatchPhone {
     if (found.state === 'equal') await this.app.store.write({ in_doubt: null })
     return found
   }
+}
+
+/** What is left to send of an edit when the one before it, of that number, was accepted. */
+function sinceThen({ changed, record, ...edit }, number) {
+  if (!changed) return { ...edit, record } // a deletion: all of it
+  const later = Object.entries(changed).filter(([, at]) => at > number)
+  return { ...edit, changed: Object.fromEntries(later), record: { ...record, sync_status: 'dirty' } }
 }
 
 module.exports = { BatchPhone }

@@ -23,7 +23,8 @@ function modelsOf(generated) {
 
 /** Writes columns of a record, inside create() or update(). Every edit says when it was made. */
 function fill(record, values, now = Date.now()) {
-  for (const [name, value] of Object.entries({ last_modified_at: now, ...values }))
+  const created_at = record._raw.created_at || now
+  for (const [name, value] of Object.entries({ created_at, last_modified_at: now, ...values }))
     record._setRaw(name, value)
 }
 

@@ -20,6 +20,9 @@ class Unreachable extends Error {}
 
 const LONGEST_REQUEST_MS = 120_000
 
+/** Rows of a page: at most, and at least. */
+const [MOST_ROWS, LEAST_ROWS] = [500, 25]
+
 /**
  * Sends one attempt; returns the text of the answer. `clock`: what X-Client-Time shall say. `range`: the
  * body is not JSON but these bytes of a photo, or absent to ask how far its upload is.
@@ -56,14 +59,21 @@ async function request(app, path, clock, body, range) {
   return text
 }
 
-/** An answer as a value. One that was cut short does not parse. */
+/** An answer as a value. One that was cut short does not parse. What the server left out is logged. */
 function parsed(text) {
+  let answer
   try {
-    return JSON.parse(text)
+    answer = JSON.parse(text)
   } catch (error) {
     throw new Unreachable(String(error))
   }
+  if (answer.ignored) console.warn('The server left out:', JSON.stringify(answer.ignored))
+  return answer
 }
+
+/** Rows of the next page when one of `rows` did not come, or did. Null and undefined: the most. */
+const fewer = (rows) => Math.max(LEAST_ROWS, Math.floor((rows || MOST_ROWS) / 2))
+const more = (rows) => (rows && rows + LEAST_ROWS < MOST_ROWS ? rows + LEAST_ROWS : null)
 
 /** What to do after a failed sync: {next, seconds, error}. `attempt` counts failures from 0. */
 function advice(error, attempt) {
@@ -77,4 +87,4 @@ function advice(error, attempt) {
   return passes ? { next: 'retry', seconds, error } : { next: 'report', error }
 }
 
-module.exports = { Refused, Unreachable, advice, parsed, request }
+module.exports = { MOST_ROWS, Refused, Unreachable, advice, fewer, more, parsed, request }

@@ -1,9 +1,13 @@
 'use strict'
 const { Q } = require('@nozbe/watermelondb')
 const { hasUnsyncedChanges, synchronize } = require('@nozbe/watermelondb/sync')
-const { getLastPulledAt } = require('@nozbe/watermelondb/sync/impl')
+const {
+  fetchLocalChanges,
+  getLastPulledAt,
+  markLocalChangesAsSynced,
+} = require('@nozbe/watermelondb/sync/impl')
 const randomId = require('@nozbe/watermelondb/utils/common/randomId').default
-const { advice, parsed, request } = require('./request')
+const { MOST_ROWS, Unreachable, advice, fewer, more, parsed, request } = require('./request')
 const { differing, tableDigest } = require('./digest')
 
 /** The id of this installation: made once, kept as long as the phone's data. */
@@ -15,21 +19,135 @@ async function deviceId({ localStorage }) {
   return made
 }
 
-/** For synchronize(). `whole`: everything anew, as a repair. */
-async function pullChanges(app, { lastPulledAt, schemaVersion, migration }, whole) {
+/** Of each database the receipt of the last push. In memory only: a phone that was restored has none. */
+const receipts = new WeakMap()
+
+/** For synchronize(). `whole`: everything anew, as a repair. `turbo`: for unsafeTurbo. */
+async function pullChanges(app, { lastPulledAt, schemaVersion, migration }, { whole, turbo } = {}) {
+  const { database } = app
   const query = [
     `last_pulled_at=${lastPulledAt}`,
     `schema_version=${schemaVersion}`,
     `migration=${encodeURIComponent(JSON.stringify(migration))}`,
-    `device_id=${await deviceId(app.database)}`,
-  ]
-  if (whole) query.push('strategy=replacement')
-  const text = await request(app, `/api/v1/sync?${query.join('&')}`, app.now())
-  if (app.turbo && lastPulledAt === null) return { syncJson: text }
-  const answer = parsed(text)
+    `created_as_updated=1`,
+    ...(whole ? ['strategy=replacement'] : []),
+    `device_id=${await deviceId(database)}`,
+  ].join('&')
+  const receipt = lastPulledAt && !whole ? receipts.get(database) : null
+  if (turbo) return { syncJson: await inOneGo(app, query) }
+  const answer = await gather(app, query, { lastPulledAt, whole, receipt })
+  receipts.delete(database)
   if (answer.resync === 'upload_first') await offerAgain(app, answer.changes)
   await keepEdits(app, answer)
   return answer // as it came: with experimentalStrategy, resync and sync_again
+}
+
+/** The text of a first answer, unparsed. If it breaks off, the next attempt takes pages. */
+async function inOneGo(app, query) {
+  try {
+    return await request(app, `/api/v1/sync?${query}`, app.now())
+  } catch (error) {
+    if (error instanceof Unreachable) await app.database.localStorage.set('page_rows', fewer())
+    throw error
+  }
+}
+
+/** Longest text in one value of the local storage: Android reads values of up to 2 MB. */
+const LONGEST_PIECE = 500_000
+
+/** Pages that may break off in a row before the pull gives up for now. */
+const MOST_BREAKS = 3
+
+/** All pages of a pull, as one answer. */
+async function gather(app, query, { lastPulledAt, whole, receipt }) {
+  const { localStorage } = app.database
+  let kept = (await localStorage.get('pull')) || { pieces: 0 }
+  if (kept.query !== query) {
+    await forget(app)
+    kept = { query, pieces: 0, next: null }
+  }
+  const refused = new Set()
+  for (let breaks = 0; kept.pieces === 0 || kept.next; ) {
+    const rows = await localStorage.get('page_rows')
+    if (!whole && (kept.next || rows)) await pushCreated(app, lastPulledAt, refused)
+    let path = `/api/v1/sync?${query}&limit=${rows || MOST_ROWS}`
+    if (kept.next) path += `&page=${encodeURIComponent(kept.next)}`
+    else if (receipt) path += `&receipt=${encodeURIComponent(receipt)}`
+    let text, answer
+    try {
+      text = await request(app, path, app.now())
+      answer = parsed(text)
+    } catch (error) {
+      if (['page_expired', 'invalid_cursor'].includes(error.code)) await forget(app)
+      if (!(error instanceof Unreachable)) throw error
+      await localStorage.set('page_rows', fewer(rows))
+      breaks += 1
+      if (kept.pieces === 0 || breaks > MOST_BREAKS) throw error
+      continue
+    }
+    breaks = 0
+    if (rows) await localStorage.set('page_rows', more(rows))
+    if (kept.pieces === 0 && !answer.has_more) return answer
+    // Deletions that are held back set the timestamp, which pages do not know: in one go, then.
+    if (kept.pieces === 0 && answer.sync_again)
+      return parsed(await request(app, `/api/v1/sync?${query}`, app.now()))
+    let { pieces } = kept
+    text += '\n'
+    for (let at = 0; at < text.length; at += LONGEST_PIECE)
+      await localStorage.set(`pull/${pieces++}`, text.slice(at, at + LONGEST_PIECE))
+    kept = { query, pieces, next: answer.next_page }
+    await localStorage.set('pull', kept)
+  }
+  return together(app, kept.pieces)
+}
+
+/** The kept pages as one answer: each id once, as the last page that names it has it. */
+async function together({ database }, pieces) {
+  let text = ''
+  for (let at = 0; at < pieces; at++) text += await database.localStorage.get(`pull/${at}`)
+  const found = {}
+  const whole = { changes: {} }
+  for (const line of text.trimEnd().split('\n')) {
+    const { changes, has_more, next_page, ...rest } = JSON.parse(line)
+    Object.assign(whole, rest)
+    for (const [table, { updated, deleted }] of Object.entries(changes)) {
+      found[table] = found[table] || new Map()
+      for (const row of updated) found[table].set(row.id, row)
+      for (const id of deleted) found[table].set(id, null)
+    }
+  }
+  for (const [table, rows] of Object.entries(found)) {
+    const all = [...rows]
+    const deleted = all.filter(([, row]) => !row).map(([id]) => id)
+    whole.changes[table] = { created: [], updated: all.map(([, row]) => row).filter(Boolean), deleted }
+  }
+  return whole
+}
+
+/** The kept pages are not needed any more. */
+async function forget({ database: { localStorage } }) {
+  const kept = await localStorage.get('pull')
+  if (!kept) return
+  await localStorage.remove('pull')
+  for (let at = 0; at < kept.pieces; at++) await localStorage.remove(`pull/${at}`)
+}
+
+/** Pushes what was created, ahead of a long pull; each refused record once. */
+async function pushCreated(app, lastPulledAt, refused) {
+  const local = await fetchLocalChanges(app.database)
+  const created = ({ _raw: { id, _status } }) => _status === 'created' && !refused.has(id)
+  const affectedRecords = local.affectedRecords.filter(created)
+  if (affectedRecords.length === 0) return
+  const changes = {}
+  for (const [table, sets] of Object.entries(local.changes)) {
+    const rows = sets.created.filter(({ id }) => !refused.has(id))
+    changes[table] = { created: rows, updated: [], deleted: [] }
+  }
+  const said = []
+  const { experimentalRejectedIds } = await pushChanges(app, { changes, lastPulledAt }, said)
+  await markLocalChangesAsSynced(app.database, { changes, affectedRecords }, experimentalRejectedIds)
+  for (const ids of Object.values(experimentalRejectedIds)) ids.forEach((id) => refused.add(id))
+  await settle(app, said)
 }
 
 /** For synchronize(). Returns its answer, and tells `refused` of what the server did not take. */
@@ -55,6 +173,7 @@ async function pushChanges(app, { changes, lastPulledAt }, refused) {
       refused.push({ ...entry, row: row && { ...row } })
     }
     if (!delivered(app, part, answer)) await app.database.localStorage.set('in_doubt', true)
+    receipts.set(app.database, answer.receipt.id)
   }
   await send(changes)
   return { experimentalRejectedIds: rejectedIds }
@@ -141,8 +260,9 @@ async function sendKept(app) {
   }
   let refused = []
   if (Object.keys(changes).length > 0) {
-    // No device_id: should the server store a row, then this phone must get it back.
-    const path = `/api/v1/sync?last_pulled_at=${await getLastPulledAt(database)}`
+    // The receipt is not kept: should the server store a row, then this phone must get it back.
+    const query = `last_pulled_at=${await getLastPulledAt(database)}&device_id=${await deviceId(database)}`
+    const path = `/api/v1/sync?${query}`
     const answer = parsed(await request(app, path, app.now(), JSON.stringify(changes)))
     refused = answer.rejected || []
   }
@@ -192,19 +312,20 @@ async function syncNow(app, { whole = false } = {}) {
   const { database } = app
   let [conflicts, rounds, refreshed] = [0, 0, false]
   for (;;) {
-    const unsafeTurbo = Boolean(app.turbo) && (await getLastPulledAt(database)) === null
+    const fresh = (await getLastPulledAt(database)) === null
+    const unsafeTurbo = Boolean(app.turbo) && fresh && !(await database.localStorage.get('page_rows'))
     const refused = []
     let pulled = {}
     try {
       await synchronize({
         database,
-        pullChanges: (asked) => pullChanges(app, asked, whole),
+        pullChanges: (asked) => pullChanges(app, asked, { whole, turbo: unsafeTurbo }),
         pushChanges: (asked) => pushChanges(app, asked, refused),
         onDidPullChanges: async (rest) => {
           pulled = rest
         },
         migrationsEnabledAtVersion: 1,
-        sendCreatedAsUpdated: false,
+        sendCreatedAsUpdated: true,
         unsafeTurbo,
         log: app.log,
       })
@@ -220,6 +341,7 @@ async function syncNow(app, { whole = false } = {}) {
       }
       throw error
     }
+    await forget(app)
     await settle(app, refused)
     const stored = await sendKept(app)
     rounds += 1
@@ -233,6 +355,7 @@ async function check(app) {
   const { database, contents, sha256 } = app
   if (await hasUnsyncedChanges({ database })) return { state: 'unsent', tables: [] }
   const since = await getLastPulledAt(database)
+  if (since === null || (await database.localStorage.get('pull'))) return { state: 'behind', tables: [] }
   const path = `/api/v1/sync/digest?last_pulled_at=${since}`
   const theirs = parsed(await request(app, path, app.now()))
   if (!theirs.current) return { state: 'behind', tables: [] } // sync, then ask again
@@ -259,13 +382,16 @@ async function verify(app) {
 function syncer(app) {
   let running = null
   let failures = 0
+  const pieces = async () => ((await app.database.localStorage.get('pull')) || { pieces: 0 }).pieces
   const once = async () => {
+    const before = await pieces()
     try {
       await syncNow(app)
       failures = 0
       if (await app.database.localStorage.get('in_doubt')) await verify(app)
       return { next: 'rest' }
     } catch (error) {
+      if ((await pieces()) > before) failures = 0 // a page came through: the next pause is a short one
       return advice(error, failures++)
     }
   }

@@ -15,7 +15,7 @@ from shared.sync import batch, record
 from shared.sync.pull import EPOCH, PAGE_LIFE_MS, Row, Start
 from shared.sync.store import ABSENT, Key, delete, patch, put
 from tests.stores import Asked, Interrupted
-from tests.sync.clinic import Clinic, pass_millisecond
+from tests.sync.clinic import Clinic, pass_millisecond, wall_ms
 
 
 def team_of(clinic: Clinic, *users: str, team: str = "team1") -> list[Phone]:
@@ -228,6 +228,43 @@ def test_what_is_written_between_two_pages_arrives_with_the_next_sync(clinic: Cl
     row = two.row("patients", "p5")
     assert row is not None
     assert row["demographics"] == {"n": "changed"}
+
+
+def test_a_first_sync_that_takes_a_day_misses_nothing(clinic: Clinic) -> None:
+    """Its snapshot is readable for an hour: later pages are read in the state of their own hour."""
+    one, two = team_of(clinic, "chw1", "chw2")
+    register(one, 24)
+    one.sync()
+    two.limit = 3
+    began, pages = clinic.now_ms(), 0
+    answer = two.send(two.request(), two)
+    two.apply(answer)
+    while answer["has_more"]:
+        # given what others do between two pages, three hours apart
+        held = sorted(name for table, name in two.rows if table == "patients")
+        waiting = sorted({name for _, name in one.rows} - set(held))
+        for names in (held, waiting):
+            if len(names) > 2:
+                one.save("patients", names[0], demographics={"changed": pages})
+                one.delete("patients", names[1])
+        one.save("patients", f"new{pages}", demographics={})
+        one.sync()
+        pages += 1
+        clinic.now_ms = lambda at=began + pages * 3 * 3_600_000: at  # type: ignore[misc]
+        answer = two.send({"page": answer["next_page"], "limit": 3}, two)
+        clinic.now_ms = wall_ms
+        two.apply(answer)
+    assert pages >= 6
+    # then the next sync makes it whole
+    two.limit = None
+    two.sync()
+    one.sync()
+    assert ids(two) == ids(one)
+    for name in ids(one):
+        mine, theirs = one.row("patients", name), two.row("patients", name)
+        assert mine is not None
+        assert theirs is not None
+        assert mine["demographics"] == theirs["demographics"]
 
 
 def test_a_team_lost_between_two_pages_is_not_listed_further(clinic: Clinic) -> None:

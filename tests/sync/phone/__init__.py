@@ -112,6 +112,15 @@ class Driven:
         value: Json = self.do("call")
         return value
 
+    def restart(self) -> None:
+        """The app starts anew on what is on disk."""
+        self.do("restart")
+
+    def logged(self) -> list[str]:
+        """What the console said since the last question, as a developer reads it."""
+        value: list[str] = self.do("logged")
+        return value
+
     def check(self) -> str:
         """How the phone compares with the server."""
         return str(self.do("check")["state"])

@@ -7,6 +7,7 @@
 //   {op: "call"}                           what an app calls: never fails, says what next
 //   {op: "list", prefix}                   what the store holds
 //   {op: "put", values}                    change the store behind the class's back
+//   {op: "restart"}                        all that the class held in memory is gone
 //   {op: "check"|"verify"}                 against the server's digest
 //   {op: "take"|"send"|…}                  photos: see camera.cjs
 'use strict'
@@ -80,6 +81,9 @@ serve({
   check: () => alive((it) => it.check()),
   verify: () => alive((it) => it.verify()),
   list: ({ prefix }) => app.store.list(prefix).then(Object.fromEntries),
+  restart: async () => {
+    phone = photos = null
+  },
   put: async ({ values }) => {
     settings.cutAt = 0
     await app.store.write(values)

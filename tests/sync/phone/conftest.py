@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,13 +14,15 @@ from shared.jobs import transfer
 from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner
 from shared.products.dermadetect import PRODUCT
-from shared.sync.store import Key
+from shared.sync import record
+from shared.sync.store import ABSENT, MAX_COMMIT_WRITES, Key, put
 from tests.conftest import absent
 from tests.e2e.conftest import Deployment
 from tests.e2e.conftest import deploy as deploy
 from tests.e2e.conftest import deployment as deployment
 from tests.sync.clinic import pass_millisecond, wall_ms
 from tests.sync.phone import BatchPhone, NodeMissing, NodePhone, install
+from tests.sync.phone.cutting import CuttingProxy
 
 Make = Callable[..., NodePhone]
 MakeBatch = Callable[..., BatchPhone]
@@ -57,6 +60,44 @@ def move(deployment: Deployment, name: str, to: str) -> None:
     runner = Runner(store, tasks, policy=policy, lease_ms=600_000, clock=wall_ms)
     runner.answer(transfer.KIND, None, 120)
     settle()
+
+
+def fill(deployment: Deployment, team: str, count: int) -> set[str]:
+    """Patients with the fields that a push would write, put into the store directly."""
+    names = [new() for _ in range(count)]
+    now = wall_ms()
+    for at in range(0, count, MAX_COMMIT_WRITES):
+        writes = []
+        for name in names[at : at + MAX_COMMIT_WRITES]:
+            note = random.Random(name).randbytes(180).hex()  # a text that hardly packs
+            fields = {
+                "demographics": f'{{"age":34,"name":"N. N.","note":"{note}","sex":"female"}}',
+                "chw_id": "somebody",
+                record.SCOPE: team,
+                record.AUTHOR: "somebody",
+                record.MODIFIED: now,
+                record.RAW_MODIFIED: now,
+                record.CREATED: now,
+                record.DEVICE: "somewhere",
+            }
+            fields[record.HASH] = content_hash(name, team, fields)
+            writes.append(put(Key("patients", name), fields, ABSENT))
+        deployment.store.commit(writes)
+    settle()
+    return set(names)
+
+
+def content_hash(name: str, team: str, fields: dict[str, object]) -> str:
+    columns = PRODUCT.by_name["patients"].client_fields
+    return record.content_hash(name, team, {each: fields[each] for each in columns})[0]
+
+
+@pytest.fixture
+def line(deployment: Deployment) -> Iterator[CuttingProxy]:
+    """A network to the deployment that breaks as told."""
+    made = CuttingProxy(("127.0.0.1", deployment.stack.port))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A network between a phone and a server that breaks every connection after some bytes of a body.
 
 It passes bytes on as they come, in small blocks, so that the server holds the beginning of what broke off.
-It counts body bytes of requests as they reach it, heads apart. Bodies need a `Content-Length`, as
-phones send them.
+It counts body bytes of requests as they reach it, heads apart, and bytes of answers as they pass. Bodies
+need a `Content-Length`, as phones send them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class CuttingProxy:
     """Serves from its own threads until `close`. Plans may be changed at any time:
 
     `cut_after`     body bytes after which a connection breaks; None: never
+    `cut_answers_every`  bytes of answers after which the line breaks, whichever connection brings them
+    `brings`        bytes of answers that the line still brings before it is `down`; None: any
     `at`            (so many body bytes in all, what is called there); then the connection breaks
     `lose_answer`   "METHOD path-ending": the next request like this reaches the server, its answer is lost
     `down`          connections are refused
@@ -32,10 +34,13 @@ class CuttingProxy:
 
     def __init__(self, upstream: tuple[str, int]) -> None:
         self.cut_after: int | None = None
+        self.cut_answers_every: int | None = None
+        self.brings: int | None = None
         self.at: tuple[int, Callable[[], None]] | None = None
         self.lose_answer = ""
         self.down = False
-        self.body_bytes = 0
+        self.body_bytes = self.answer_bytes = 0
+        self._since_break = 0
         self.breaks = 0
         self.requests: list[str] = []
         proxy, self._upstream = self, upstream
@@ -64,7 +69,7 @@ class CuttingProxy:
         with socket.create_connection(self._upstream, _TIMEOUT_SECONDS) as server:
             client.settimeout(_TIMEOUT_SECONDS)
             lost = threading.Event()
-            threading.Thread(target=_answers, args=(server, client, lost), daemon=True).start()
+            threading.Thread(target=self._answers, args=(server, client, lost), daemon=True).start()
             sent, rest = 0, b""
             try:
                 while True:
@@ -97,24 +102,33 @@ class CuttingProxy:
                 with suppress(OSError):
                     client.shutdown(socket.SHUT_RDWR)
 
+    def _answers(self, server: socket.socket, client: socket.socket, lost: threading.Event) -> None:
+        """Pass answers on, as they come; the first byte of a lost one breaks the connection."""
+        with suppress(OSError):
+            while block := server.recv(_BLOCK):
+                self.answer_bytes += len(block)
+                self._since_break += len(block)
+                every = self.cut_answers_every
+                if every is not None and self._since_break >= every:
+                    self._since_break = 0
+                    self.breaks += 1
+                    lost.set()
+                if self.brings is not None:
+                    self.brings -= len(block)
+                    self.down = self.down or self.brings < 0
+                if lost.is_set() or self.down:
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                client.sendall(block)
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
     def _count(self, size: int) -> None:
         self.body_bytes += size
         if self.at is not None and self.body_bytes >= self.at[0]:
             (_, call), self.at = self.at, None
             call()
             raise _Cut
-
-
-def _answers(server: socket.socket, client: socket.socket, lost: threading.Event) -> None:
-    """Pass answers on, as they come; the first byte of a lost one breaks the connection."""
-    with suppress(OSError):
-        while block := server.recv(65536):
-            if lost.is_set():
-                client.shutdown(socket.SHUT_RDWR)
-                return
-            client.sendall(block)
-    with suppress(OSError):
-        client.shutdown(socket.SHUT_RDWR)
 
 
 def _head(client: socket.socket, data: bytes) -> tuple[bytes, bytes]:

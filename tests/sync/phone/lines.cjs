@@ -21,6 +21,13 @@ const settings = {
 
 const shown = [] // what the user was shown
 
+const logged = [] // what the developer reads
+const log = (...words) => {
+  // what these phones' own database in memory says at its start
+  if (!String(words[0]).includes('useIncrementalIndexedDB')) logged.push(words.map(String).join(' '))
+}
+Object.assign(console, { warn: log, error: log })
+
 const now = () => Date.now() + settings.clockOffset
 
 /** What the guide's code wants from an app, with a network that fails as told. */
@@ -61,12 +68,13 @@ const app = {
   },
 }
 
-async function serve(operations) {
+async function serve(given) {
+  const operations = { ...given, logged: async () => logged.splice(0) }
   for await (const line of createInterface({ input: process.stdin })) {
-    const { op, ...given } = JSON.parse(line)
+    const { op, ...values } = JSON.parse(line)
     let answer
     try {
-      const value = op === 'settings' ? void Object.assign(settings, given) : await operations[op](given)
+      const value = op === 'settings' ? void Object.assign(settings, values) : await operations[op](values)
       answer = { ok: true, value: value ?? null }
     } catch (error) {
       answer = { ok: false, error: String(error.message || error) }
@@ -75,4 +83,4 @@ async function serve(operations) {
   }
 }
 
-module.exports = { app, now, serve, settings, shown }
+module.exports = { app, logged, now, serve, settings, shown }

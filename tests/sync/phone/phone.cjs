@@ -10,6 +10,8 @@
 //   {op: "unsynced"|"shown"|"kept"|"storage"}              what waits, what the user was shown …
 //   {op: "take"|"send"|…}                                  photos: see camera.cjs
 //   {op: "reset"}                                          a new installation
+//   {op: "restart"}                                        the app, on the same database
+//   {op: "backup"|"restore"}                               the database, to be set back to later
 'use strict'
 const { Database, Q } = require('@nozbe/watermelondb')
 const LokiJSAdapter = require('@nozbe/watermelondb/adapters/lokijs').default
@@ -66,7 +68,18 @@ function open() {
 }
 
 let photos = null
+let backup = ''
 let call = open()
+
+const loki = () => app.database.adapter.underlyingAdapter._driver.loki
+
+/** The app starts on what was on disk. */
+async function restore(disk) {
+  call = open()
+  await app.database.localStorage.get('any') // it is open now
+  loki().loadJSON(disk)
+}
+
 const named = () => app.database.localStorage.set('device_id', settings.device)
 const of = (table) => app.database.get(table)
 const write = (work) => app.database.write(work)
@@ -122,4 +135,13 @@ serve({
   async reset() {
     call = open()
   },
+  async restart() {
+    await named()
+    await restore(loki().serialize())
+  },
+  async backup() {
+    await named()
+    backup = loki().serialize()
+  },
+  restore: () => restore(backup),
 })

@@ -131,6 +131,64 @@ def test_a_refused_record_waits_for_its_author(batch: MakeBatch, deployment: Dep
     assert stored(deployment, "cases", case)["risk_level"] == "yellow"
 
 
+def test_half_an_emoji_stays_with_its_author_and_holds_up_nothing(
+    batch: MakeBatch, deployment: Deployment
+) -> None:
+    one = batch("amina")
+    good, bad, deep = new(), new("c"), new("c")
+    nested: object = "here"
+    for _ in range(25):
+        nested = {"more": nested}
+    one.save("patients", good, demographics={})
+    one.save("cases", bad, patient_id=good, triage_data={"note": "\ud83d"}, risk_level="green")
+    one.save("cases", deep, patient_id=good, triage_data={"tree": nested}, risk_level="green")
+    one.sync()
+    assert stored(deployment, "patients", good)
+    refused = {each["id"]: each["code"] for each in one.kept("refused/").values()}
+    assert refused == {bad: "invalid_text", deep: "too_deep"}
+    for name in (bad, deep):
+        one.save("cases", name, triage_data={"note": "mended"})
+    one.sync()
+    assert one.kept("refused/") == one.kept("edit/") == {}
+    assert stored(deployment, "cases", bad)["risk_level"] == "green"
+
+
+def test_a_column_that_only_one_changed_is_nobody_elses_loss(batch: MakeBatch) -> None:
+    """Whole rows travel: what stands beside the change in them is old, and undoes nothing."""
+    one, two = batch("amina"), batch("joseph")
+    patient, case = new(), new("c")
+    one.save("patients", patient, demographics={})
+    one.save("cases", case, patient_id=patient, triage_data={"v": 0}, risk_level="green")
+    one.sync()
+    two.sync()
+    two.save("cases", case, risk_level="red")
+    two.sync()
+    settle()
+    one.save("cases", case, triage_data={"v": 1})  # later, and not aware of the red mark
+    one.sync()
+    two.sync()
+    for each in (one, two):
+        row = each.row("cases", case)
+        assert row is not None
+        assert (row["triage_data"], row["risk_level"]) == ({"v": 1}, "red")
+        assert each.kept("notice/") == {}
+
+
+def test_a_record_says_when_the_phone_made_it(batch: MakeBatch, deployment: Deployment) -> None:
+    one = batch("amina")
+    name = new()
+    one.save("patients", name, demographics={})
+    made = one.row("patients", name)
+    assert made is not None
+    settle()
+    one.save("patients", name, demographics={"v": 2})
+    one.sync()
+    row = one.row("patients", name)
+    assert row is not None
+    assert made["created_at"] == row["created_at"]
+    assert stored(deployment, "patients", name)["created_at"] == round(made["created_at"] * 1000)
+
+
 def test_many_edits_go_in_several_requests_and_many_rows_come_in_pages(batch: MakeBatch) -> None:
     one, two = batch("amina"), batch("joseph")
     patient = new()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -37,13 +37,6 @@ def shot(folder: Path, seed: int, size: int = SIZE) -> Path:
     file = folder / f"{seed}.jpg"
     file.write_bytes(data + random.Random(seed).randbytes(size - len(data)))
     return file
-
-
-@pytest.fixture
-def line(deployment: Deployment) -> Iterator[CuttingProxy]:
-    made = CuttingProxy(("127.0.0.1", deployment.stack.port))
-    yield made
-    made.close()
 
 
 def red_case(phone: Phone, *keys: str) -> str:

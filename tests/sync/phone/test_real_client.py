@@ -9,13 +9,13 @@ import pytest
 
 from shared.jobs.restore import undelete
 from shared.products.dermadetect import PRODUCT
-from shared.sync import record
 from shared.sync.pull import EPOCH
-from shared.sync.store import ABSENT, MAX_COMMIT_WRITES, Document, Key, Query, delete, put
+from shared.sync.store import Document, Key, Query, delete, put
 from tests.e2e.conftest import Deployment
 from tests.sync.clinic import wall_ms
 from tests.sync.phone import SyncFailed
-from tests.sync.phone.conftest import Make, leave, move, new, settle, stored
+from tests.sync.phone.conftest import Make, fill, leave, move, new, settle, stored
+from tests.sync.phone.cutting import CuttingProxy
 
 
 def test_what_one_phone_creates_another_one_gets(phone: Make) -> None:
@@ -408,6 +408,95 @@ def test_an_unsent_edit_of_a_leaver_is_heard(
     assert "worse" in str(late(deployment, name)[0].fields["raw"])
 
 
+# --- what the stock client says, and what it is spared
+
+
+def test_the_stock_client_has_nothing_to_complain_about(phone: Make) -> None:
+    """As it stood, a teammate's 50 patients logged "This could be a serious bug" 50 times."""
+    one, two = phone("amina"), phone("joseph")
+    one.sync()
+    names = [new() for _ in range(50)]
+    two.create_many("patients", [{"id": name, "demographics": "{}"} for name in names])
+    two.sync()
+    one.sync()
+    assert set(one.rows("patients")) == set(names)
+    two.update("patients", names[0], demographics='{"age":9}')
+    two.delete("patients", names[1])
+    two.sync()
+    one.update("patients", names[2], demographics='{"age":3}')
+    one.sync()
+    one.do("repair")
+    assert one.logged() == two.logged() == []
+
+
+def test_what_a_phone_sent_does_not_come_back_unless_its_answer_is_gone(
+    phone: Make, line: CuttingProxy
+) -> None:
+    one, two = phone("amina"), phone("amina", "second")
+    sizes = []
+    for each in (one, two):
+        each.settings(url=line.url)
+        names = [new() for _ in range(200)]
+        each.create_many("patients", [{"id": name, "demographics": "{}"} for name in names])
+        each.sync()
+        each.sync()  # what the server filled in a new record comes back, once
+        for name in names:
+            each.update("patients", name, demographics=f'{{"note":"{name}"}}')
+        each.sync()
+        if each is two:
+            each.restart()  # the receipt was in memory only
+        before = line.answer_bytes
+        each.sync()
+        sizes.append(line.answer_bytes - before)
+        assert set(each.rows("patients")) >= set(names)
+    assert sizes[0] < sizes[1] / 3
+
+
+def test_a_phone_that_is_set_back_to_a_backup_gets_its_own_edits_again(phone: Make) -> None:
+    one = phone("amina")
+    name, later = new(), new()
+    one.create("patients", name, demographics='{"v":1}')
+    one.sync()
+    one.sync()
+    one.do("backup")
+    one.update("patients", name, demographics='{"v":2}')
+    one.create("patients", later, demographics="{}")
+    one.sync()
+    one.do("restore")
+    assert one.rows("patients")[name]["demographics"] == '{"v":1}'
+    one.sync()
+    assert one.rows("patients")[name]["demographics"] == '{"v":2}'
+    assert later in one.rows("patients")
+
+
+def test_a_record_says_when_the_phone_made_it(phone: Make, deployment: Deployment) -> None:
+    one, two = phone("amina"), phone("joseph")
+    name = new()
+    one.create("patients", name, demographics="{}")
+    made = one.rows("patients")[name]["created_at"]
+    settle()
+    one.update("patients", name, demographics='{"v":2}')
+    one.sync()
+    two.sync()
+    assert made == stored(deployment, "patients", name)["created_at"]
+    assert made == two.rows("patients")[name]["created_at"]
+
+
+def test_half_an_emoji_stays_with_its_author_and_holds_up_nothing(
+    phone: Make, deployment: Deployment
+) -> None:
+    one = phone("amina")
+    good, bad = new(), new("c")
+    one.create("patients", good, demographics="{}")
+    one.create("cases", bad, patient_id=good, triage_data='{"note":"\ud83d"}', risk_level="green")
+    assert one.sync()["rejected"] == {"cases": [bad]}
+    assert stored(deployment, "patients", good)
+    assert [(each["id"], each["code"]) for each in one.shown()] == [(bad, "invalid_text")]
+    one.update("cases", bad, triage_data='{"note":"mended"}')
+    assert one.sync()["rejected"] == {}
+    assert stored(deployment, "cases", bad)
+
+
 # --- proof
 
 
@@ -519,40 +608,6 @@ def without_stamp(fields: dict[str, object]) -> dict[str, object]:
 
 
 # --- large
-
-
-def fill(deployment: Deployment, team: str, count: int) -> set[str]:
-    """Patients with the fields that a push would write, put into the store directly."""
-    names = [new() for _ in range(count)]
-    now = wall_ms()
-    fields = {
-        "demographics": '{"age":34,"name":"N. N.","sex":"female","village":"Kito"}',
-        "chw_id": "somebody",
-        record.SCOPE: team,
-        record.AUTHOR: "somebody",
-        record.MODIFIED: now,
-        record.RAW_MODIFIED: now,
-        record.CREATED: now,
-        record.DEVICE: "somewhere",
-    }
-    for at in range(0, count, MAX_COMMIT_WRITES):
-        deployment.store.commit(
-            [
-                put(
-                    Key("patients", name),
-                    {**fields, record.HASH: content_hash(name, team, fields)},
-                    ABSENT,
-                )
-                for name in names[at : at + MAX_COMMIT_WRITES]
-            ]
-        )
-    settle()
-    return set(names)
-
-
-def content_hash(name: str, team: str, fields: dict[str, object]) -> str:
-    columns = PRODUCT.by_name["patients"].client_fields
-    return record.content_hash(name, team, {each: fields[each] for each in columns})[0]
 
 
 def test_a_first_pull_of_ten_thousand_records(

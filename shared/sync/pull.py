@@ -118,6 +118,7 @@ class _State(NamedTuple):
     segments: list[Segment]
     behind: Position | None  #: of the first segment
     echo: str
+    held_ms: int | None = None  #: the cursor to hand out at the end, since deletions are held back
 
 
 @dataclass(slots=True)
@@ -195,12 +196,12 @@ class Puller:
         known: dict[Segment, list[Change]] = {}
         if start.hold:
             segments, held_ms = self._held_back(members, cursor_ms, snapshot, segments, known)
-        state = _State(caller.user_id, now_ms, snapshot, cursor_ms, segments, None, start.echo)
+        state = _State(
+            caller.user_id, now_ms, snapshot, cursor_ms, segments, None, start.echo, held_ms
+        )
         shown = self._shown(start, reading.documents, members, rows, size)
         pull = self._page(members, state, rows, size, shown, known)
         pull.resync = "upload_first" if lost_history else None
-        if held_ms is not None:
-            pull.cursor_ms, pull.held = held_ms, True
         pull.also = {key: reading.documents[key] for key in start.also if key in reading.documents}
         return pull
 
@@ -322,7 +323,8 @@ class Puller:
         known: Mapping[Segment, Sequence[Change]],
         read_at: int | None = None,
     ) -> Pull:
-        pull = Pull(max(state.snapshot // 1000, 1), scopes=members.scopes)
+        newest_ms = max(state.snapshot // 1000, 1) if state.held_ms is None else state.held_ms
+        pull = Pull(newest_ms, held=state.held_ms is not None, scopes=members.scopes)
         # A scope lost since the first page is no longer listed, whatever the token says.
         segments = [self._still_held(segment, members) for segment in state.segments]
         listings = self._listings(segments, read_at or state.snapshot, state.behind, known)
@@ -460,14 +462,16 @@ class Puller:
             data = b""
         if not hmac.compare_digest(data[:32], self._sign(data[32:])):
             raise InvalidCursor("next_page is not one of ours. Start the sync again.", field="page")
-        user, began_ms, snapshot, cursor_ms, segments, behind, echo = orjson.loads(data[32:])
+        user, began_ms, snapshot, cursor_ms, segments, behind, echo, held_ms = orjson.loads(
+            data[32:]
+        )
         if user != caller.user_id:
             raise InvalidCursor("next_page is not one of yours. Start again.", field="page")
         plan = [
             Segment(mode, table, tuple(scopes), after) for mode, table, scopes, after in segments
         ]
         place = None if behind is None else Position(*behind)
-        return _State(user, began_ms, snapshot, cursor_ms, plan, place, echo)
+        return _State(user, began_ms, snapshot, cursor_ms, plan, place, echo, held_ms)
 
     def _sign(self, text: bytes) -> bytes:
         return hmac.new(self._secret, b"page\n" + text, hashlib.sha256).digest()

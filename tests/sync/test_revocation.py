@@ -15,6 +15,7 @@ from shared.errors import StalePush
 from shared.jobs import transfer
 from shared.products.dermadetect import PRODUCT
 from shared.sync import record
+from shared.sync.pull import Row, Start
 from shared.sync.store import Key, put
 from tests.stores import Asked
 from tests.sync.clinic import Clinic, pass_millisecond
@@ -220,3 +221,26 @@ def test_revocations_are_asked_for_once_unless_they_are_many(clinic: Clinic, cou
     times = {name: asked.listed.count(name) for name in asked.listed}
     assert times.pop(record.REVOCATIONS) == (1 if count <= 1_000 else 2)
     assert times == dict.fromkeys(PRODUCT.by_name, 1)
+
+
+def test_held_back_deletions_are_not_lost_between_pages(clinic: Clinic) -> None:
+    # given a phone that pulls by pages while a record is taken away and others are edited
+    phone, other = Melon(clinic), clinic.phone("chw1", "another")
+    phone.push(created(*(patient(f"p{number}") for number in range(4))))
+    since = synced(phone)
+    move(clinic, "p0")
+    other.sync()
+    for number in range(1, 4):
+        other.save("patients", f"p{number}", demographics={"n": number})
+    other.sync()
+    # when the first page is not the last one
+    start = Start(since, hold=True)
+    pull = clinic.puller.start(phone.caller, start, clinic.now_ms(), rows=2)
+    rows = [item.document.key.id for item in pull.items if isinstance(item, Row)]
+    while pull.next_page is not None:
+        pull = clinic.puller.resume(phone.caller, pull.next_page, clinic.now_ms(), rows=2)
+        rows += [item.document.key.id for item in pull.items if isinstance(item, Row)]
+    # then everything else is there, and the cursor lies before the deletion: later pulls bring it
+    assert sorted(rows) == ["p1", "p2", "p3"]
+    assert pull.held
+    assert drop(phone, pull.cursor_ms) == ["p0"]

@@ -231,6 +231,8 @@ def news(item: Row, held: Held) -> dict[str, Any]:
     theirs = {} if sent.coerced is None else sent.coerced.sent  # as they look on the wire
 
     def is_held(name: str) -> bool:
+        if name in sent.overtaken:
+            return False
         if name in mine:
             spelt = not item.collection.by_name[name].aliases or sent.raw.get(name) == shown[name]
             return bool(spelt and mine[name] == stored.get(name))

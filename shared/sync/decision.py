@@ -280,6 +280,7 @@ class Decision:
         stale = self._stale_copy(entry, have.fields, new=entry.raw.get("sync_status") == "new")
         if stale or lost:
             self.outcome.show[entry.key] = None
+        self._name_overtaken(entry, have.fields)
         if stale and self.request.pulled_first and have.version <= self.request.cursor_ms * 1000:
             # Its answer has no rows: the next pull must bring what this phone does not hold.
             self.steps.append(Step([record.server_patch(have, {})], WRITE_OVERHEAD))
@@ -327,7 +328,7 @@ class Decision:
             entry.raw_ms is not None and fields[record.MODIFIED] != entry.raw_ms
         )
         known = have is None or have.version <= self.request.cursor_ms * 1000
-        exact = known and not differs and self._complete_copy(entry, after)
+        exact = known and not differs and not entry.overtaken and self._complete_copy(entry, after)
         fields[record.ECHO] = self.echo if exact else None
         self._hold(entry, have, fields)
         if differs:
@@ -343,6 +344,7 @@ class Decision:
         self.outcome.written += 1
         self.parents[entry.key] = _Parent(after, None, deleted=False)
         self._accept(entry, scope_id, content_hash)
+        self._name_overtaken(entry, after)
 
     def _bookkeeping(self, entry: Entry, have: Document | None, merged: Merged) -> dict[str, Any]:
         """Who wrote it, and when."""
@@ -533,6 +535,16 @@ class Decision:
         if winner == "client":
             self.tried[entry.key] = conflict
         self._conflict(conflict, have.fields[record.SCOPE])
+
+    def _name_overtaken(self, entry: Entry, after: Mapping[str, Any]) -> None:
+        """Values of the phone's own that an edit before them replaced, since its clock was set back."""
+        yours = {name: it for name, it in entry.overtaken.items() if it != after.get(name)}
+        if yours:
+            theirs = {name: after.get(name) for name in yours}
+            table = entry.collection.name
+            conflict = Conflict(table, entry.id, "server", "older", yours, theirs)
+            self._conflict(conflict, after[record.SCOPE])
+            self.outcome.show[entry.key] = None
 
     def _again(self, entry: Entry, scope_id: str) -> None:
         """A record that is there already may be so by an attempt whose answer was lost: say as much."""

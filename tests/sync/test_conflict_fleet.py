@@ -66,3 +66,39 @@ def test_an_old_value_of_a_phone_that_did_not_see_the_new_one_is_no_undo(
     answer = sends(clinic, cursor, entry("before", NOW - 80, **more))
     assert text_of(clinic) == "after"
     assert answer["conflicts"] == []
+
+
+def test_an_edit_that_its_own_push_overtakes_is_named(clinic: Clinic) -> None:
+    # given a phone whose clock was put right between two edits of a record
+    ahead, right = entry("first", NOW + 80_000), entry("second", NOW - 10)
+    cursor = sends(clinic, 0, entry("new", NOW - 100, sync_status="new"))["new_sync_timestamp"]
+    # when both go in one push
+    answer = sends(clinic, cursor, ahead, right)
+    # then one is stored, the other is named, and the phone learns which
+    assert text_of(clinic) == "first"
+    (named,) = answer["conflicts"]
+    assert (named["winner"], named["reason"]) == ("server", "older")
+    assert named["yours"] == {"demographics": {"note": "second"}}
+    assert named["theirs"] == {"demographics": {"note": "first"}}
+    assert len(clinic.all("conflicts")) == 1
+    (row,) = answer["server_updates"]["patients"]
+    assert row["demographics"] == {"note": "first"}
+    # and the very same push again says the same
+    again = sends(clinic, cursor, ahead, right)
+    assert (again["conflicts"], len(clinic.all("conflicts"))) == (answer["conflicts"], 1)
+
+
+def test_a_new_record_that_its_own_push_overtakes_is_named(clinic: Clinic) -> None:
+    new = entry("first", NOW + 80_000, sync_status="new")
+    answer = sends(clinic, 0, new, entry("second", NOW - 10))
+    assert text_of(clinic) == "first"
+    assert [item["yours"] for item in answer["conflicts"]] == [{"demographics": {"note": "second"}}]
+    (row,) = answer["server_updates"]["patients"]
+    assert row["demographics"] == {"note": "first"}
+
+
+def test_edits_in_the_order_of_their_times_overtake_nothing(clinic: Clinic) -> None:
+    new, edit = entry("first", NOW - 20, sync_status="new"), entry("second", NOW - 10)
+    answer = sends(clinic, 0, new, edit)
+    assert text_of(clinic) == "second"
+    assert answer["conflicts"] == []

@@ -202,9 +202,9 @@ class Phone(ABC):
 
     def set_back(self, state: Json) -> None:
         """Restore a backup; edits that were made since, and that nobody has, are gone."""
-        before = _marks(self.unsent())
+        before = marks_in(repr(self.backup()))
         self.restore(state)
-        lost = before - _marks(self.unsent())
+        lost = before - marks_in(repr(state))
         for tag in lost & self.ledger.marks.keys():
             self.ledger.marks[tag].restored = True
         self.ledger.copied.add(self.device)
@@ -866,10 +866,6 @@ def _bytes(body: Json) -> bytes:
     """The body of a push, with numbers that no parser takes where a user's input made one."""
     text = json.dumps(body)
     return text.replace('"@1e400@"', "1e400").replace('\\"@1e400@\\"', "1e400").encode()
-
-
-def _marks(rows: Mapping[Key, Any]) -> set[str]:
-    return {tag for row in rows.values() for tag in marks_in(row)}
 
 
 def _rows(sent: Any) -> Sequence[Json]:

@@ -87,6 +87,8 @@ _STEPS = {
     "restore": 0.5,
     "clone": 0.3,
 }
+#: In every third seed, where few records are edited by all: how much rarer these are.
+_RARER = {"create patient": 0.15, "create case": 0.25, "delete": 0.15}
 _TRANSFERS = {"grant": 1.5, "revoke": 1.5, "move": 3.0}
 _KILLS = {"kill": 1.2, "power cut": 0.25}
 
@@ -263,6 +265,8 @@ class Campaign:
         if self.plan.faults:
             self.proxy.decide = self._fate
         weights = dict(_STEPS)
+        if self.plan.seed % 3 == 0:
+            weights |= {name: weights[name] * share for name, share in _RARER.items()}
         if self.plan.transfers:
             weights |= _TRANSFERS
         if self.plan.faults and self.plan.kills:

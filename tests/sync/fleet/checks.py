@@ -50,7 +50,7 @@ from typing import Any, NamedTuple
 
 from shared.sync.store import Key as StoreKey
 from shared.sync.store import Query, RecordStore
-from tests.sync.fleet.ledger import CLIENT_COLUMNS, Key, Ledger, Shade, marks_in, plain
+from tests.sync.fleet.ledger import CLIENT_COLUMNS, Key, Ledger, Mark, Shade, marks_in, plain
 from tests.sync.fleet.phones import TABLES, Phone
 from tests.sync.fleet.server import Server
 
@@ -264,16 +264,28 @@ def _check_lost(ledger: Ledger, clash: Clash, column: str, yours: set[str], over
     # What somebody went back to is a value anew, and what a phone laid over the one that it pulled.
     again = {tag for undo in ledger.undos if undo.key == clash.key for tag in undo.after}
     again |= {tag for tag in over if tag in ledger.marks and ledger.marks[tag].laid_over}
-    own_clock = clash.device in ledger.set_clocks | ledger.copied
-    if own_clock and all(_device(ledger, tag) == clash.device for tag in over):
-        return
+    if clash.device in ledger.set_clocks | ledger.copied:
+        again |= {tag for tag in over if _device(ledger, tag) == clash.device}
     for tag in sorted(yours):
         seen = _seen_by(ledger, tag) & over - again
-        if seen and ledger.marks[tag].proven and _device(ledger, tag) == clash.device:
+        if seen and _device(ledger, tag) == clash.device and _is_proven(ledger, ledger.marks[tag]):
             ledger.violated(
                 clash.key,
                 f"{tag} lost {clash.key}.{column} as {clash.reason} to {_list(seen)}, which it had seen",
             )
+
+
+def _is_proven(ledger: Ledger, mark: Mark) -> bool:
+    """Whether the server could know what the writer of this had seen."""
+    others = (
+        other
+        for other in ledger.marks.values()
+        if other.key == mark.key and other.column != mark.column
+    )
+    return mark.proven and not (
+        mark.by_version
+        and any(not ledger.is_same_device(other.phone, mark.phone) for other in others)
+    )
 
 
 def _device(ledger: Ledger, tag: str) -> str | None:

@@ -69,8 +69,9 @@ class Mark:
     before: set[str]
     laid_over: set[str] = field(default_factory=set)
     sent: bool = False
-    #: whether its phone could say that it had seen `before`: by its cursor, or by the row's version
+    #: whether its phone could say that it had seen `before`: by its cursor, or by the row's version,
     proven: bool = True
+    by_version: bool = False  #: which says so until anybody writes another column of the record
     accepted: bool = False
     refused: str | None = None  #: the code
     dropped: bool = False  #: a pulled deletion took the row with it (WatermelonDB)

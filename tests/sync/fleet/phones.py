@@ -379,7 +379,9 @@ class BatchPhone(Phone):
         self.partial, self.limit, self.home, self.careful = partial, limit, home, careful
         self.names, self.separate, self.dates = names, separate, dates
         self.versions = versions or not partial
-        self._unproven: set[Key] = set()  #: rows that came after the cursor, without their version
+        self._unproven: dict[
+            Key, bool
+        ] = {}  #: rows that came after the cursor: with their version?
         self.cursor: float = 0
         self._rows: dict[Key, Json] = {}
         self._dirty: dict[Key, Sequence[Json]] = {}  #: entries, in the order of the edits
@@ -429,14 +431,14 @@ class BatchPhone(Phone):
 
     def backup(self) -> Json:
         return {
-            name: value.copy() if isinstance(value, dict | set) else value
+            name: value.copy() if isinstance(value, dict) else value
             for name, value in vars(self).items()
             if name in _BATCH_STATE
         }
 
     def restore(self, state: Json) -> None:
         vars(self).update(
-            {name: it.copy() if isinstance(it, dict | set) else it for name, it in state.items()}
+            {name: it.copy() if isinstance(it, dict) else it for name, it in state.items()}
         )
 
     # --- the network
@@ -445,9 +447,10 @@ class BatchPhone(Phone):
         if self._pending is None:
             self._pending = self._request()
             self._sent(self._pending[1])
-            for key in self._pending[1].keys() & self._unproven:
+            for key in self._pending[1].keys() & self._unproven.keys():
                 for mark in self._own(self._pending[1][key]):
-                    mark.proven &= mark.accepted
+                    if not mark.accepted:
+                        mark.proven = mark.by_version = self._unproven[key]
         data, sent = self._pending
         try:
             answer: Answer | None = self._ask("POST", "/api/sync", data)
@@ -484,7 +487,7 @@ class BatchPhone(Phone):
                 self.ledger.note(self.name, key, "drops it: a sync from 0 did not bring it")
         if not (self.careful and self._passed_over):
             self.cursor = cursor
-            self._unproven = set()
+            self._unproven = {}
         self.ledger.count("syncs")
         self.ledger.note(self.name, None, f"has synced, cursor {self.cursor}")
 
@@ -580,10 +583,7 @@ class BatchPhone(Phone):
             self.ledger.note(self.name, key, f"passes over {_brief(row)}: edited meanwhile")
             return
         self._remember(key, row)
-        if self.versions and "updated_at" in row:
-            self._unproven.discard(key)
-        else:
-            self._unproven.add(key)
+        self._unproven[key] = self.versions and "updated_at" in row
         self._rows[key] = {**self._held(key), **row}
         self.ledger.note(self.name, key, f"holds {_brief(self._rows[key])}, new: {_brief(row)}")
 

@@ -644,6 +644,31 @@ def test_a_colour_that_vanishes_or_comes_back_is_found(case: str, named: bool) -
     assert len(ledger.violations) == (wrong and not named)
 
 
+@pytest.mark.parametrize(
+    ("winner", "reason", "device", "yours", "theirs", "wrong"),
+    [
+        ("client", "unseen_overwrite", "p1", "yellow", "red", True),
+        ("client", "unseen_overwrite", "p1", "red", "yellow", False),
+        ("client", "unseen_overwrite", "merging", "yellow", "red", False),
+        ("server", "older", "p1", "red", "yellow", True),
+        ("server", "merged", "p1", "red", "yellow", True),
+        ("server", "merged", "p1", "yellow", "red", False),
+        ("server", "deleted", "p1", "red", "yellow", False),
+        ("server", "older", "set", "red", "yellow", False),
+    ],
+)
+def test_a_lower_colour_that_wins_unseen_is_found(
+    winner: str, reason: str, device: str, yours: str, theirs: str, wrong: bool
+) -> None:
+    ledger, found = fleet_of("p1", "merging", "set"), Evidence()
+    ledger.merging.add("merging")
+    ledger.set_clocks.add("set")
+    sides = ({"risk_level": yours}, {"risk_level": theirs})
+    found.clashes.append(Clash(CASE, winner, reason, device, *sides))
+    checks.check_colours(ledger, found)
+    assert len(ledger.violations) == wrong
+
+
 def test_a_choice_of_less_that_a_later_red_overtook_is_right() -> None:
     ledger, found = fleet_of("p0", "p1"), Evidence()
     chose(ledger, "p0", "green", "red", 0, 0)

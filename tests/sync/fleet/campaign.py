@@ -87,8 +87,8 @@ _STEPS = {
     "restore": 0.5,
     "clone": 0.3,
 }
-#: In every third seed, where few records are edited by all: how much rarer these are.
-_RARER = {"create patient": 0.15, "create case": 0.25, "delete": 0.15}
+#: In every third seed, where few records are edited by all, mostly unseen: how much rarer these are.
+_RARER = {"create patient": 0.15, "create case": 0.25, "delete": 0.15, "sync": 0.5}
 _TRANSFERS = {"grant": 1.5, "revoke": 1.5, "move": 3.0}
 _KILLS = {"kill": 1.2, "power cut": 0.25}
 
@@ -170,6 +170,7 @@ class Campaign:
         self.backups: dict[str, dict[str, Any]] = {}
         self.steps_left = plan.ops * plan.phones
         self._made = 0
+        self._crowded = plan.seed % 3 == 0
         self.phones = [self._phone(number) for number in range(plan.phones)]
 
     # --- who is there
@@ -265,7 +266,7 @@ class Campaign:
         if self.plan.faults:
             self.proxy.decide = self._fate
         weights = dict(_STEPS)
-        if self.plan.seed % 3 == 0:
+        if self._crowded:
             weights |= {name: weights[name] * share for name, share in _RARER.items()}
         if self.plan.transfers:
             weights |= _TRANSFERS
@@ -402,6 +403,8 @@ class Campaign:
         ):
             return
         elif what in ("edit", "undo", "delete") and keys:
+            cases = [key for key in keys if key.table == "cases"]
+            keys = cases if cases and self._crowded and random.random() < 0.7 else keys
             self._change(what, phone, random, random.choice(keys), edited_ms)
         else:
             phone.edit(

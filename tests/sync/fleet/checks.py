@@ -34,7 +34,9 @@
     their own clock can tell which one is later. So it is with (f) where a device is two by now.
 (h) `risk_level` only grows between those who do not know of each other. A colour that was acknowledged
     and is above the stored one was lowered by somebody who may have seen it, or is named. One that was
-    lowered by somebody who saw all that there was does not come back.
+    lowered by somebody who saw all that there was does not come back. No colour loses to a lower one
+    by its time; but a WatermelonDB phone lays its own over what it pulls, and a set clock may turn
+    round two choices of one device.
 
 Each check is a function of plain values, so that tests can plant what it must find.
 """
@@ -334,6 +336,16 @@ def check_undos(ledger: Ledger, found: Evidence) -> None:
 
 def check_colours(ledger: Ledger, found: Evidence) -> None:
     """(h)"""
+    for clash in found.clashes:
+        mine, theirs = (_height(side.get("risk_level")) for side in (clash.yours, clash.theirs))
+        over = clash.winner == "client" and clash.reason == "unseen_overwrite" and mine < theirs
+        under = clash.winner == "server" and clash.reason != "deleted" and mine > theirs
+        if (over and clash.device not in ledger.merging) or (
+            under and clash.device not in ledger.set_clocks | ledger.copied
+        ):
+            ledger.violated(
+                clash.key, f"a lower colour won in {clash.key} over one it had not seen"
+            )
     of_key: dict[Key, list[Shade]] = defaultdict(list)
     for shade in ledger.shades:
         of_key[shade.key].append(shade)

@@ -145,6 +145,7 @@ class Ledger:
         self.shades: list[Shade] = []
         self.spoiled: set[Key] = set()  #: records that no server can read; nobody edits them again
         self.devices: dict[str, str] = {}  #: of each phone
+        self.merging: set[str] = set()  #: devices whose phones pull and merge before they push
         self.copied: set[str] = set()  #: devices that were set back, or are two by now
         self.set_clocks: set[str] = set()  #: devices whose clock was set
         self.violations: list[tuple[Key | None, str]] = []

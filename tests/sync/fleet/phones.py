@@ -620,6 +620,7 @@ class WatermelonPhone(Phone):
     def __init__(self, *args: Any, home: str | None = None, **more: Any) -> None:
         super().__init__(*args, **more)
         self.home = home
+        self.ledger.merging.add(self.device)
         self._again = False  #: the server asked for one more sync
         self.pulled_at: int | None = None
         self._receipt = ""  #: of the last push; in memory only

@@ -216,8 +216,8 @@ an answer has come.
 2. No answer, or 503: send the very same request again, after `Retry-After` or with growing pauses. \
 That is always safe.
 3. Mark the ids in `accepted` as synced, except records that the user changed again meanwhile.
-4. Lay the rows of `server_updates` over those of the phone's database and drop the ids in `deleted`, in one \
-transaction. A record that the user changed meanwhile keeps the phone's values: they go with the \
+4. Lay the rows of `server_updates` over those of the phone's database and drop the ids in `deleted`, \
+in one transaction. A record that the user changed meanwhile keeps the phone's values: they go with the \
 next sync.
 5. Show what is in `rejected` and `conflicts`. A rejected record stays on the phone; correct it and \
 send it again.

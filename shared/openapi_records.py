@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from shared.ai import analysis, rules
 from shared.codes import RECORD_CODES
 from shared.openapi_parts import (
@@ -32,8 +35,12 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
     """The schema of a field's value, without null. `sent`: by a phone, so aliases are accepted."""
     client = spec.owner is Owner.CLIENT
     if spec.type is Type.STRING:
+        if spec.choices and not sent:
+            return {"type": "string", "enum": list(spec.choices)}
         if spec.choices:
-            return {"type": "string", "enum": [*spec.choices, *(spec.aliases if sent else ())]}
+            word = {"type": "string", "pattern": _any_case([*spec.choices, *spec.aliases])}
+            alone = {"items": word, "minItems": 1, "maxItems": 1}
+            return {**word, **alone, "type": ["string", "array"]}
         if spec.references:
             return dict(ID)
         return {"type": "string", "maxLength": spec.max_length} if client else dict(TEXT)
@@ -55,6 +62,17 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
     return dict(MAPS.get(spec.name, {"type": "object"}))
 
 
+def _any_case(words: Sequence[str]) -> str:
+    """A pattern of words in any case, with blanks around and between."""
+
+    def letter(sign: str) -> str:
+        both = {sign.lower(), sign.upper()}
+        return f"[{''.join(sorted(both))}]" if len(both) > 1 else re.escape(sign)
+
+    patterns = [r"\s+".join("".join(map(letter, part)) for part in word.split()) for word in words]
+    return rf"^\s*(?:{'|'.join(patterns)})\s*$"
+
+
 #: Objects of the server whose shape is published.
 MAPS: dict[str, Schema] = {
     "ai_analysis": {"anyOf": [ref("AiAnalysis"), ref("AiAnalysisBeforeReview")]},
@@ -71,6 +89,13 @@ def sent_column(spec: Field) -> Schema:
         notes.append("Needed for a new record.")
     for other, word in spec.aliases.items():
         notes.append(f"`{other}` is stored as `{word}`.")
+    if spec.unreadable is not None:
+        words = ", ".join(f"`{word}`" for word in (*spec.choices, *spec.aliases))
+        notes = [
+            spec.doc,
+            f"Read are {words}, in any case; all else is stored as `{spec.unreadable}`.",
+        ]
+        return {"description": " ".join(notes)}
     schema = value_of(spec, sent=True) if spec.required else or_null(value_of(spec, sent=True))
     if spec.default is not None:
         schema["default"] = spec.default
@@ -172,8 +197,7 @@ def values(collection: Collection) -> Schema:
         for item in collection.fields
         if item.owner is Owner.CLIENT
     }
-    doc = "Columns that phones write: those that the conflict is about."
-    return {**fixed(**columns), "required": [], "description": doc}
+    return {**fixed(**columns), "description": "The columns that phones write."}
 
 
 def conflict(collection: Collection) -> Schema:
@@ -194,6 +218,11 @@ def conflict(collection: Collection) -> Schema:
                 "type": "string",
                 "enum": ["older", "equal", "merged", "deleted", "unseen_overwrite"],
                 "description": words,
+            },
+            columns={
+                "type": "array",
+                "items": TEXT,
+                "description": "What it is about; the other columns stand. `deleted_at`: the whole record.",
             },
             yours={
                 "anyOf": [deletion, values],

@@ -259,6 +259,8 @@ def _raw_value(spec: Field, *, sent: bool) -> Schema:
     """A column as the phone's database holds it."""
     if spec.type in _AS_TEXT:
         return {"type": ["string", "null"], "contentMediaType": "application/json"}
+    if sent and spec.unreadable is not None:
+        return {}
     value = {**MS, "minimum": 0} if spec.type is Type.TIME else value_of(spec, sent=sent)
     schema = or_null(value)
     if sent and (spec.choices or spec.references):

@@ -43,6 +43,7 @@ OF_OTHERS = {
     *ACCOUNTS_ONLY,
     *("email_taken", "scope_taken", "too_many_tries"),
     *("claimed", "already_diagnosed", "idempotency_key_reused"),
+    *("if_match_required", "case_changed"),
 }
 
 

@@ -234,6 +234,8 @@ def news(item: Row, held: Held) -> dict[str, Any]:
     theirs = {} if sent.coerced is None else sent.coerced.sent  # as they look on the wire
 
     def is_held(name: str) -> bool:
+        if name in sent.overtaken:
+            return False
         if name in mine:
             spelt = not item.collection.by_name[name].aliases or sent.raw.get(name) == shown[name]
             return bool(spelt and mine[name] == stored.get(name))
@@ -289,6 +291,7 @@ def _conflict(product: Product, conflict: Conflict) -> dict[str, Any]:
         "id": conflict.id,
         "winner": conflict.winner,
         "reason": conflict.reason,
+        "columns": list(conflict.columns),
         "yours": _values(collection, conflict.yours),
         "theirs": _values(collection, conflict.theirs),
     }

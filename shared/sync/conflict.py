@@ -11,7 +11,7 @@ and for each column that I carries:
     4. S holds I's value                 nothing to do; an edit that came later (an undo) moves the
                                          column's time on, or an older edit would win afterwards
     5. I did not change it               S stays: the phone named what it changed, or sent what S was
-                                         when the phone last looked
+                                         when the phone last looked (and did not make S itself since)
     6. I's writer had seen S's value     I wins, whatever the clocks say
     7. both changed it, unseen           as the column declares: `most` takes the higher, `union` both
                                          lists, `last` the later by corrected time (S at equality).
@@ -90,6 +90,14 @@ class Writer:
             # The clock was set in between: neither reading is comparable with the other.
             mine_ms, theirs_ms = mine_ms - mine.offset_ms, theirs_ms - theirs.offset_ms
         return mine_ms >= theirs_ms
+
+    def knew(self, mine: Stamp, theirs: Stamp) -> bool:
+        """Whether `theirs` is an earlier change of this very device.
+
+        Its cursor may not say so: it does not move before a sync has come to its end.
+        """
+        own = self.device != record.UNNAMED and theirs[4:] == mine[4:]
+        return own and mine.raw_ms != theirs.raw_ms and bool(self.is_later(mine, theirs))
 
 
 class History:
@@ -185,7 +193,9 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
         merged.differs = True
         if not named and not _rises(spec.by_name[name], stored, value, history):
             continue
-        if not seen and digest_of(value) in history.held_since(name, writer.cursor_ms):
+        # Of its own device's earlier change a phone knows: it went back to that value.
+        old = not seen and digest_of(value) in history.held_since(name, writer.cursor_ms)
+        if old and not writer.knew(mine, stamp):
             continue
         taken = _meet(spec.by_name[name], stored, value, mine, stamp, seen, writer)
         if taken.value != stored:

@@ -281,6 +281,7 @@ class Decision:
         stale = stale or entry.raw_ms not in (None, have.fields.get(record.MODIFIED))
         if stale or lost:
             self.outcome.show[entry.key] = None
+        self._name_overtaken(entry, have.fields)
         if stale and self.request.pulled_first and have.version <= self.request.cursor_ms * 1000:
             # Its answer has no rows: the next pull must bring what this phone does not hold.
             self.steps.append(Step([record.server_patch(have, {})], WRITE_OVERHEAD))
@@ -328,7 +329,7 @@ class Decision:
             entry.raw_ms is not None and fields[record.MODIFIED] != entry.raw_ms
         )
         known = have is None or have.version <= self.request.cursor_ms * 1000
-        exact = known and not differs and self._complete_copy(entry, after)
+        exact = known and not differs and not entry.overtaken and self._complete_copy(entry, after)
         fields[record.ECHO] = self.echo if exact else None
         self._hold(entry, have, fields)
         if differs:
@@ -350,6 +351,7 @@ class Decision:
             copy = Refusal(spec.name, entry.id, name, "invalid_choice", message, entry.raw)
             whose = {record.SCOPE: scope_id, "open": None, "late": None, "urgent": False}
             self._log(journal.refused(copy, whose, self.caller, self.now_ms))
+        self._name_overtaken(entry, after)
 
     def _bookkeeping(self, entry: Entry, have: Document | None, merged: Merged) -> dict[str, Any]:
         """Who wrote it, and when."""
@@ -535,12 +537,31 @@ class Decision:
         theirs: Mapping[str, Any] | None = None,
     ) -> None:
         """A conflict, for the answer and the log. `theirs` None: the stored values of those columns."""
-        if theirs is None:
-            theirs = {name: have.fields.get(name) for name in yours}
-        conflict = Conflict(entry.collection.name, entry.id, winner, reason, yours, theirs)
+        stored = _content(entry, have)
+        sent = {} if entry.coerced is None else {**stored, **entry.coerced.values}
+        conflict = Conflict(
+            entry.collection.name,
+            entry.id,
+            winner,
+            reason,
+            {**sent, **yours},
+            {**stored, **(theirs or {})},
+            tuple(yours),
+        )
         if winner == "client":
             self.tried[entry.key] = conflict
         self._conflict(conflict, have.fields[record.SCOPE])
+
+    def _name_overtaken(self, entry: Entry, after: Mapping[str, Any]) -> None:
+        """Values of the phone's own that an edit before them replaced, since its clock was set back."""
+        yours = {name: it for name, it in entry.overtaken.items() if it != after.get(name)}
+        if yours:
+            theirs = {name: after.get(name) for name in entry.collection.client_fields}
+            table, columns = entry.collection.name, tuple(yours)
+            sent = {**theirs, **yours}
+            conflict = Conflict(table, entry.id, "server", "older", sent, theirs, columns)
+            self._conflict(conflict, after[record.SCOPE])
+            self.outcome.show[entry.key] = None
 
     def _again(self, entry: Entry, scope_id: str) -> None:
         """A record that is there already may be so by an attempt whose answer was lost: say as much."""
@@ -745,7 +766,7 @@ class Decision:
         for write in journal.conflict(conflict, scope_id, self.caller, self.now_ms):
             self._log(write, guard)
         self.outcome.conflicts.append(conflict)
-        lost = dict(conflict.yours if conflict.winner == "server" else conflict.theirs)
+        lost = conflict.lost
         if self.product.urgent(conflict.table, lost):
             message = "These values were not taken, or were overwritten unseen"
             refusal = Refusal(conflict.table, conflict.id, None, conflict.reason, message, lost)

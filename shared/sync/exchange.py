@@ -16,6 +16,7 @@ class Entry:
 
     `named` are the columns that the phone says it changed; None: it did not say. `version_ms` is the
     `updated_at` of the row that it edited, if it sent that back. Times are the phone's, ms.
+    `overtaken` are values that another entry of the record, earlier in the push, replaced by its time.
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class Entry:
         "id",
         "key",
         "named",
+        "overtaken",
         "raw",
         "raw_ms",
         "scope_id",
@@ -59,6 +61,7 @@ class Entry:
         self.raw_ms = raw_ms  #: None: now
         self.scope_id = scope_id  #: as the request names it, for a new record
         self.named, self.version_ms, self.created_ms = named, version_ms, created_ms
+        self.overtaken: dict[str, Any] = {}
         self._moments: dict[str, int] = {}
         self._hashes: dict[tuple[str, bool], tuple[str, int]] = {}
 
@@ -77,18 +80,20 @@ class Entry:
             self._hashes[scope_id, values is None] = known
         return known
 
+    def changes_of(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What this edit makes of these values: what it repeats without having changed it is no news."""
+        mine = {} if self.coerced is None else self.coerced.values
+        named = self.named
+        if named is None:
+            return mine
+        return {name: it for name, it in mine.items() if name in named or name not in values}
+
     def then(self, later: Entry) -> Entry:
         """This edit and a later one of the same record in one: column by column, as two requests."""
         first, second = self.coerced, later.coerced
         if first is None or second is None:
             raise TypeError("a deletion adds up with nothing")
-        changes = second.values
-        if later.named is not None:  # what it repeats without having changed it is no news
-            changes = {
-                name: value
-                for name, value in changes.items()
-                if name in later.named or name not in first.values
-            }
+        changes = later.changes_of(first.values)
         both = Entry(
             self.collection,
             self.id,
@@ -167,8 +172,18 @@ class Conflict:
     id: str
     winner: str  #: "server" | "client"
     reason: str  #: "older" | "equal" | "merged" | "unseen_overwrite" | "deleted"
-    yours: Mapping[str, Any]
-    theirs: Mapping[str, Any]
+    yours: Mapping[str, Any]  #: the record as it was sent; or only that it was to be deleted
+    theirs: Mapping[str, Any]  #: as it was stored
+    columns: Sequence[str]  #: those that the conflict is about; a deletion is about all
+
+    @property
+    def lost(self) -> dict[str, Any]:
+        """The values that are not there any more."""
+        return self.of(self.yours if self.winner == "server" else self.theirs)
+
+    def of(self, side: Mapping[str, Any]) -> dict[str, Any]:
+        """Of one side what the conflict is about."""
+        return {name: value for name, value in side.items() if name in self.columns} or dict(side)
 
 
 class Held(NamedTuple):

@@ -44,7 +44,7 @@ def conflict(item: Conflict, scope_id: str, caller: Caller, now_ms: int) -> list
 
     Raises `RecordFault` if one side alone is.
     """
-    yours, theirs = record.canonical(dict(item.yours)), record.canonical(dict(item.theirs))
+    yours, theirs = (record.canonical(item.of(side)) for side in (item.yours, item.theirs))
     sizes = len(yours.encode()), len(theirs.encode())
     if max(sizes) > MAX_RECORD_BYTES:
         raise RecordFault(None, "record_too_large", f"A record may have {MAX_RECORD_BYTES} bytes")

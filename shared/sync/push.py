@@ -19,6 +19,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
@@ -212,7 +213,8 @@ class Pusher:
         """One entry a record, parents' tables first; and edits of what the same push deletes before.
 
         Several edits of a record add up in the order of their times, at equality in that of the push,
-        as they would in requests of their own. A deletion ends the record.
+        as they would in requests of their own. A deletion ends the record. What stands later in the
+        push and came earlier by the phone's clock, which was set in between, is overtaken.
         """
         folded: dict[Key, list[Entry]] = {}
         for entry in entries:
@@ -220,12 +222,14 @@ class Pusher:
         single: list[Entry] = []
         refusals: list[Refusal] = []
         for copies in folded.values():
-            first, *later = sorted(copies, key=_moment)
+            first, *later = in_order = sorted(copies, key=_moment)
             for entry in later:
                 if not first.deleting:
                     first = entry if entry.deleting else first.then(entry)
                 elif not entry.deleting:
                     refusals.append(_after_its_deletion(entry))
+            if in_order != copies and first.coerced is not None:
+                first.overtaken = _overtaken(copies, first.coerced.values)
             single.append(first)
         return sorted(single, key=lambda entry: self._order[entry.collection.name]), refusals
 
@@ -309,6 +313,7 @@ class Pusher:
                     "reason": item.reason,
                     "yours": dict(item.yours),
                     "theirs": dict(item.theirs),
+                    "columns": list(item.columns),
                 }
                 for item in outcome.conflicts
             ],
@@ -353,6 +358,14 @@ def _audited(decision: Decision, receipt: Key) -> list[Step]:
 
 def _moment(entry: Entry) -> float:
     return float("inf") if entry.raw_ms is None else entry.raw_ms
+
+
+def _overtaken(copies: Iterable[Entry], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the edits would have made of a record in the order of the push, where that differs."""
+    last: dict[str, Any] = {}
+    for entry in copies:
+        last.update(entry.changes_of(last))
+    return {name: value for name, value in last.items() if value != values[name]}
 
 
 def _after_its_deletion(entry: Entry) -> Refusal:

@@ -1151,6 +1151,49 @@ INTAKE = (
     ),
 )
 
+#: What the fleet has found.
+OWN_EDITS = _faults(
+    "shared/sync/conflict.py shared/sync/push.py shared/sync/decision.py shared/sync/batch.py",
+    "sync/test_conflict_fleet",
+    _SQLITE,
+    (
+        "an undo counts as a row that was sent again",
+        "if old and not writer.knew(mine, stamp):",
+        "if old:",
+        "an_undo_after_a_sync_that_did_not_end_is_an_edit",
+    ),
+    (
+        "a row that was sent again counts as an undo",
+        "if old and not writer.knew(mine, stamp):",
+        "if False:",
+        "an_old_value_of_a_phone_that_did_not_see_the_new_one_is_no_undo",
+    ),
+    (
+        "a late request counts as an undo",
+        "return own and mine.raw_ms != theirs.raw_ms and bool(self.is_later(mine, theirs))",
+        "return own",
+        "a_request_that_arrives_late_is_no_undo",
+    ),
+    (
+        "what a push overtakes itself is not named",
+        "if in_order != copies and first.coerced is not None:",
+        "if False:",
+        "an_edit_that_its_own_push_overtakes_is_named",
+    ),
+    (
+        "a phone does not learn what overtook its edit",
+        "if name in sent.overtaken:",
+        "if False:",
+        "an_edit_that_its_own_push_overtakes_is_named",
+    ),
+    (
+        "what a new record's push overtakes is not named",
+        "self._name_overtaken(entry, after)",
+        "pass",
+        "a_new_record_that_its_own_push_overtakes_is_named",
+    ),
+)
+
 PULL = _faults(
     "shared/sync/pull.py",
     _PULL,
@@ -2377,6 +2420,7 @@ MUTATIONS = (
     *PUSH,
     *CONFLICT,
     *INTAKE,
+    *OWN_EDITS,
     *PULL,
     *MEMBERSHIP,
     *REDACTION,

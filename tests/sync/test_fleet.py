@@ -22,9 +22,16 @@ from shared.sync.store import patch
 from tests import stores
 from tests.sync.fleet import checks, proxy
 from tests.sync.fleet.campaign import PACE, Campaign, Plan, Report, run
-from tests.sync.fleet.checks import Evidence
-from tests.sync.fleet.ledger import Key, Ledger
-from tests.sync.fleet.phones import BatchPhone, Line, NoAnswer, Phone, WatermelonPhone
+from tests.sync.fleet.checks import Clash, Evidence
+from tests.sync.fleet.ledger import Key, Ledger, Shade
+from tests.sync.fleet.phones import (
+    SPOILT,
+    BatchPhone,
+    Line,
+    NoAnswer,
+    Phone,
+    WatermelonPhone,
+)
 from tests.sync.fleet.proxy import FAULTS, Fate, Proxy
 from tests.sync.fleet.server import Server, serving
 
@@ -35,6 +42,8 @@ SLICE = {"sqlite": (range(1, 7), 40), "firestore": (range(1, 3), 30)}
 SOAK = {"sqlite": 300, "firestore": 30}
 
 Serve = Callable[[str], Server]
+
+RECORD = Key("patients", "r")
 
 
 @pytest.fixture(scope="module")
@@ -294,6 +303,86 @@ def test_a_phone_that_loses_its_team_drops_what_is_edited_meanwhile(
     assert two.live("patients") == []
 
 
+@pytest.mark.parametrize("kind", [BatchPhone, WatermelonPhone])
+def test_a_phone_that_was_set_back_loses_nothing_of_its_other_life(
+    ward: Ward, kind: type[Phone]
+) -> None:
+    # given a backup with an unsent edit, and a life after it
+    phone, other = ward.phone(kind), ward.phone(BatchPhone)
+    phone.edit(ward.patient(), ["demographics"], later())
+    assert phone.sync()
+    assert other.sync()
+    phone.edit(ward.patient(), ["demographics"], later())
+    state = phone.backup()
+    phone.edit(ward.patient(), ["demographics"], later())
+    assert phone.sync()
+    phone.edit(ward.patient(2), ["demographics"], later())
+    assert phone.sync()
+    # when the phone is set back, and goes on
+    phone.set_back(state)
+    assert phone.live("patients") == [ward.patient().id]
+    phone.edit(ward.patient(3), ["demographics"], later())
+    # then both lives are there, or named
+    assert ward.audit() == []
+    assert len(other.live("patients")) == 3
+
+
+@pytest.mark.parametrize("kind", [BatchPhone, WatermelonPhone])
+@pytest.mark.parametrize("what", SPOILT)
+def test_what_no_server_can_read_holds_up_nothing(ward: Ward, kind: type[Phone], what: str) -> None:
+    phone, other = ward.phone(kind), ward.phone(BatchPhone)
+    phone.edit(ward.patient(1), ["demographics"], later())
+    phone.spoil(ward.patient(2), what, later())
+    phone.edit(ward.patient(3), ["demographics"], later())
+    assert phone.sync()
+    assert phone.refused().keys() == {ward.patient(2)}
+    assert ward.audit() == []
+    assert other.live("patients") == [ward.patient(1).id, ward.patient(3).id]
+
+
+# How a phone says what it edited, and what stands in its push then.
+SAYINGS: dict[str, tuple[dict[str, Any], list[set[str]]]] = {
+    "whole": ({}, [{"demographics", "scope_id", "chw_id", "updated_at"}]),
+    "partial": ({"partial": True}, [{"demographics"}]),
+    "named": ({"partial": True, "names": True}, [{"demographics", "changed"}]),
+    "version": ({"partial": True, "versions": True}, [{"demographics", "updated_at"}]),
+    "separate": ({"partial": True, "separate": True}, [{"demographics"}, {"demographics"}]),
+}
+
+
+@pytest.mark.parametrize("saying", SAYINGS)
+def test_batch_phones_say_what_they_edited_in_their_own_ways(saying: str) -> None:
+    more, wanted = SAYINGS[saying]
+    ledger = Ledger("x")
+    phone = BatchPhone(
+        "p0", "u", "", Line("", 0), ledger, device="d", clock=now, scopes=lambda: {"t"}, **more
+    )
+    row = {"id": "r", "demographics": {}, "scope_id": "t", "chw_id": "u", "updated_at": 7}
+    phone._take(RECORD, row)
+    for _ in range(2):
+        phone.edit(RECORD, ["demographics"], now())
+    entries = phone.unsent()[RECORD]
+    bare = {"id", "sync_status", "last_modified_at"}
+    assert [set(entry) - bare for entry in entries] == wanted
+    # of several entries the last one counts: the others are written over by the same push
+    phone._accepted(RECORD, entries, stored=True)
+    assert [mark.accepted for mark in ledger.marks.values()] == [False, True]
+
+
+def test_news_of_a_record_is_laid_over_it() -> None:
+    phone = BatchPhone(
+        "p0", "u", "", Line("", 0), Ledger("x"), device="d", clock=now, scopes=lambda: {"t"}
+    )
+    phone._take(RECORD, {"id": "r", "demographics": {"note": "<a>"}, "scope_id": "t"})
+    phone._take(RECORD, {"id": "r", "chw_id": "u"})
+    assert phone.row(RECORD) == {
+        "id": "r",
+        "demographics": {"note": "<a>"},
+        "scope_id": "t",
+        "chw_id": "u",
+    }
+
+
 # --- planted faults: the checks must find each of them
 
 
@@ -359,9 +448,6 @@ def test_a_phone_that_differs_is_found(
     assert any(text.startswith(wanted) for text in audited(played))
 
 
-RECORD = Key("patients", "r")
-
-
 def written(ledger: Ledger, *seen: str, phone: str = "p0", accepted: bool = True) -> str:
     """A mark that was written over others."""
     tag = ledger.wrote(phone, RECORD, "demographics", seen)
@@ -396,6 +482,219 @@ def test_the_loss_of_an_acknowledged_value_is_found(fate: str) -> None:
     plant(found, own, heir, stranger)
     checks.check_values(ledger, found)
     assert [own in text for _, text in ledger.violations] == [True] * lost
+
+
+def clash(winner: str, reason: str, yours: str, theirs: str, device: str = "p1") -> Clash:
+    """An entry of the conflict log about one column."""
+    sides = ({"demographics": {"note": tag}} for tag in (yours, theirs))
+    return Clash(RECORD, winner, reason, device, *sides)
+
+
+def fleet_of(*phones: str) -> Ledger:
+    """A ledger of phones that are named like their devices."""
+    ledger = Ledger("x")
+    ledger.devices.update({name: name for name in phones})
+    return ledger
+
+
+# What a phone's column overwrote unseen, and whether that is a column that nobody edited.
+#   base, over: written by others, one over the other; own: an edit of the phone that sends
+CAME_BACK: dict[str, tuple[Callable[[Ledger, str, str], str], bool]] = {
+    "a row's old column": (lambda ledger, base, over: base, True),
+    "an own edit": (lambda ledger, base, over: written(ledger, base, phone="p1"), False),
+    "an own old edit": (
+        lambda ledger, base, over: _under(ledger, over, written(ledger, phone="p1")),
+        True,
+    ),
+    "an undo": (lambda ledger, base, over: _back(ledger, base), False),
+}
+
+
+def _back(ledger: Ledger, tag: str) -> str:
+    ledger.undid("p1", RECORD, "demographics", [], [tag])
+    return tag
+
+
+def _under(ledger: Ledger, over: str, tag: str) -> str:
+    ledger.marks[over].before.add(tag)
+    return tag
+
+
+@pytest.mark.parametrize("what", CAME_BACK)
+def test_a_column_that_undoes_an_edit_of_another_phone_is_found(what: str) -> None:
+    ledger, found = fleet_of("p0", "p1", "p2"), Evidence()
+    base = written(ledger)
+    over = written(ledger, base, phone="p2")
+    sent, wrong = CAME_BACK[what]
+    found.clashes.append(clash("client", "unseen_overwrite", sent(ledger, base, over), over))
+    checks.check_columns(ledger, found)
+    assert ["without an edit" in text for _, text in ledger.violations] == [True] * wrong
+
+
+# What becomes of an edit that lost by its time to a value that its writer had seen.
+@pytest.mark.parametrize(
+    ("case", "wrong"),
+    [
+        ("seen", True),
+        ("seen before", True),
+        ("unseen", False),
+        ("unproven", False),
+        ("own clock", False),
+        ("deleted", False),
+        ("other device", False),
+    ],
+)
+def test_an_edit_that_loses_to_what_it_had_seen_is_found(case: str, wrong: bool) -> None:
+    ledger, found = fleet_of("p0", "p1"), Evidence()
+    theirs = written(ledger, phone="p1" if case == "own clock" else "p0")
+    between = [written(ledger, theirs, phone="p1")] if case == "seen before" else [theirs]
+    yours = written(ledger, *([] if case == "unseen" else between), phone="p1")
+    if case == "unproven":
+        ledger.marks[yours].proven = False
+    if case == "own clock":
+        ledger.set_clocks.add("p1")
+    reason = "deleted" if case == "deleted" else "older"
+    device = "p0" if case == "other device" else "p1"
+    found.clashes.append(clash("server", reason, yours, theirs, device))
+    checks.check_columns(ledger, found)
+    assert ["which it had seen" in text for _, text in ledger.violations] == [True] * wrong
+
+
+def test_a_mark_in_another_column_is_found() -> None:
+    ledger, found = fleet_of("p0"), Evidence()
+    tag = written(ledger)
+    found.columns[RECORD, "demographics"] = {tag}
+    checks.check_columns(ledger, found)
+    assert ledger.violations == []
+    found.columns[Key("cases", "c"), "triage_data"] = {tag}
+    checks.check_columns(ledger, found)
+    assert len(ledger.violations) == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "wrong"),
+    [
+        ("undone", True),
+        ("stands", False),
+        ("never acknowledged", False),
+        ("done again", False),
+        ("named", False),
+        ("laid over", False),
+    ],
+)
+def test_an_undo_that_is_undone_is_found(case: str, wrong: bool) -> None:
+    ledger, found = fleet_of("p0", "p1"), Evidence()
+    base = written(ledger)
+    over = written(ledger, base, phone="p1")
+    ledger.undid("p1", RECORD, "demographics", [over], [base])
+    ledger.undos[0].accepted = case != "never acknowledged"
+    found.columns[RECORD, "demographics"] = {base if case == "stands" else over}
+    if case == "done again":
+        ledger.undid("p0", RECORD, "demographics", [base], [over])
+    if case == "named":
+        found.clashes.append(clash("server", "older", base, over))
+    if case == "laid over":
+        ledger.marks[over].laid_over.add(base)
+    checks.check_undos(ledger, found)
+    assert ["is undone" in text for _, text in ledger.violations] == [True] * wrong
+
+
+CASE = Key("cases", "c")
+
+
+def chose(
+    ledger: Ledger, phone: str, before: str | None, value: str, seen: int, sure: int
+) -> Shade:
+    """A choice that was sent and acknowledged at once."""
+    ledger.shaded(phone, CASE, before, value, seen, sure)
+    shade = ledger.shades[-1]
+    shade.sent = ledger.note(phone, CASE, "sends")
+    shade.accepted = ledger.note(phone, CASE, "is told")
+    return shade
+
+
+# p0 chose red. What p1 chose (over which colour, which), whether it had looked after that, what is
+# stored in the end, and whether that is wrong.
+COLOURS: dict[str, tuple[tuple[str, str] | None, bool, str, bool]] = {
+    "nobody chose less": (None, False, "yellow", True),
+    "an unseen choice of less": (("green", "yellow"), False, "yellow", True),
+    "red is kept": (("green", "yellow"), False, "red", False),
+    "a seen choice of less": (("red", "yellow"), True, "yellow", False),
+    "less over another red": (("red", "yellow"), False, "yellow", True),
+    "red comes back": (("red", "yellow"), True, "red", True),
+    "less that stays": (("red", "green"), True, "green", False),
+}
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["", "named"])
+@pytest.mark.parametrize("case", COLOURS)
+def test_a_colour_that_vanishes_or_comes_back_is_found(case: str, named: bool) -> None:
+    choice, looked, stored, wrong = COLOURS[case]
+    ledger, found = fleet_of("p0", "p1"), Evidence()
+    before = ledger.note("p1", None, "has looked")
+    chose(ledger, "p0", "green", "red", 0, 0)
+    after = ledger.note("p1", None, "has looked")
+    if choice is not None:
+        number = after if looked else before
+        chose(ledger, "p1", *choice, number, number)
+    found.stored[CASE] = {"risk_level": stored}
+    if named:
+        found.colours[CASE] |= set(checks.COLOURS)
+    checks.check_colours(ledger, found)
+    assert len(ledger.violations) == (wrong and not named)
+
+
+@pytest.mark.parametrize(
+    ("winner", "reason", "device", "yours", "theirs", "wrong"),
+    [
+        ("client", "unseen_overwrite", "p1", "yellow", "red", True),
+        ("client", "unseen_overwrite", "p1", "red", "yellow", False),
+        ("client", "unseen_overwrite", "merging", "yellow", "red", False),
+        ("server", "older", "p1", "red", "yellow", True),
+        ("server", "merged", "p1", "red", "yellow", True),
+        ("server", "merged", "p1", "yellow", "red", False),
+        ("server", "deleted", "p1", "red", "yellow", False),
+        ("server", "older", "set", "red", "yellow", False),
+    ],
+)
+def test_a_lower_colour_that_wins_unseen_is_found(
+    winner: str, reason: str, device: str, yours: str, theirs: str, wrong: bool
+) -> None:
+    ledger, found = fleet_of("p1", "merging", "set"), Evidence()
+    ledger.merging.add("merging")
+    ledger.set_clocks.add("set")
+    sides = ({"risk_level": yours}, {"risk_level": theirs})
+    found.clashes.append(Clash(CASE, winner, reason, device, *sides))
+    checks.check_colours(ledger, found)
+    assert len(ledger.violations) == wrong
+
+
+def test_a_choice_of_less_that_a_later_red_overtook_is_right() -> None:
+    ledger, found = fleet_of("p0", "p1"), Evidence()
+    chose(ledger, "p0", "green", "red", 0, 0)
+    after = ledger.note("p1", None, "has looked")
+    chose(ledger, "p1", "red", "yellow", after, after)
+    chose(ledger, "p0", "yellow", "red", ledger.now, ledger.now)
+    found.stored[CASE] = {"risk_level": "red"}
+    checks.check_colours(ledger, found)
+    assert ledger.violations == []
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+@pytest.mark.parametrize("code", ["", "deleted", "invalid_text"])
+def test_a_verdict_on_what_cannot_be_read_is_judged(spoilt: bool, code: str) -> None:
+    ledger = Ledger("x")
+    phone = BatchPhone("p0", "u", "", Line("", 0), ledger, device="d", clock=now, scopes=set)
+    if spoilt:
+        phone.spoil(RECORD, "too deep", now())
+    else:
+        phone.edit(RECORD, ["demographics"], now())
+    sent = phone.unsent()[RECORD]
+    if code:
+        phone._rejected(RECORD, sent, code)
+    else:
+        phone._accepted(RECORD, sent, stored=True)
+    assert (ledger.violations != []) is (spoilt != (code == "invalid_text"))
 
 
 def test_values_that_saw_one_another_do_not_excuse_one_another() -> None:

@@ -6,8 +6,9 @@ of a seed may differ where syncs overlap.
 
 Every step, one phone's user does something, or it syncs, alone or with the others at once; some steps
 happen to the server: it is killed at a named point or by a power cut in the middle of a request, the
-sweeper runs, people join and leave teams, patients move. A phone's clock may be hours off and drifts.
-Edits pretend to lie in the past, half a minute a step, so that they are not all of the same second.
+sweeper runs, people join and leave teams, patients move. A phone may be set back to its backup, or go
+on as two. A phone's clock may be minutes or years off, drifts, and is put right. Edits pretend to lie
+in the past, half a minute a step, so that they are not all of the same second.
 
 Afterwards the network is good, what it held back is delivered, and all phones sync until nobody has
 anything to say.
@@ -15,6 +16,7 @@ anything to say.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import Counter
@@ -31,7 +33,7 @@ from shared.sync.store import Key as StoreKey
 from shared.sync.store import Query, RecordStore
 from tests.sync.fleet import checks, proxy
 from tests.sync.fleet.ledger import MARKED, Key, Ledger, marks_in
-from tests.sync.fleet.phones import BatchPhone, Line, Phone, WatermelonPhone
+from tests.sync.fleet.phones import SPOILT, BatchPhone, Line, Phone, WatermelonPhone
 from tests.sync.fleet.proxy import Fate, Proxy
 from tests.sync.fleet.server import POINTS, Server
 
@@ -50,6 +52,24 @@ PACE = 0.02
 #: How many events tell enough of a violation, unless somebody wants all.
 BRIEF = 30
 
+#: What clocks say: right, ahead, behind by little and by much. 1970 is that of a battery that died.
+_CLOCKS = ("right", "right", "hours", "days", "ahead", "10 minutes", "2 years", "1970")
+
+_DAY_MS = 86_400_000
+
+#: Values of tens of kilobytes, and letters of more than one byte.
+_WORDS = (
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "खुजली और लाल चकत्ते, तीन दिन से बुखार",
+    "बुखार " * 4000,
+    "scaly " * 9000,
+)
+
 #: What may happen in a step, and how often.
 _STEPS = {
     "edit": 30.0,
@@ -60,8 +80,15 @@ _STEPS = {
     "sync at once": 8.0,
     "offline": 4.0,
     "sweep": 2.0,
-    "set clock": 0.7,
+    "set clock": 0.9,
+    "undo": 4.0,
+    "spoil": 0.8,
+    "back up": 1.5,
+    "restore": 0.5,
+    "clone": 0.3,
 }
+#: In every third seed, where few records are edited by all, mostly unseen: how much rarer these are.
+_RARER = {"create patient": 0.15, "create case": 0.25, "delete": 0.15, "sync": 0.5}
 _TRANSFERS = {"grant": 1.5, "revoke": 1.5, "move": 3.0}
 _KILLS = {"kill": 1.2, "power cut": 0.25}
 
@@ -140,8 +167,10 @@ class Campaign:
         self.teams = [f"t{plan.seed}a", f"t{plan.seed}b"]
         self.members: dict[str, set[str]] = {}
         self.clocks: dict[str, PhoneClock] = {}
+        self.backups: dict[str, dict[str, Any]] = {}
         self.steps_left = plan.ops * plan.phones
         self._made = 0
+        self._crowded = plan.seed % 3 == 0
         self.phones = [self._phone(number) for number in range(plan.phones)]
 
     # --- who is there
@@ -157,8 +186,7 @@ class Campaign:
             self.members[user] = set()
             for team in teams:
                 self._grant(user, team)
-        hours = random.choice((0.0, 0.0, random.uniform(-6, 6), random.uniform(-48, 48)))
-        clock = PhoneClock(round(hours * 3_600_000), random.uniform(-2000, 2000))
+        clock = PhoneClock(self._off_ms(), random.uniform(-2000, 2000))
         name = f"p{number}"
         self.clocks[name] = clock
         watermelon = (number + seed) % 2 == 0 if number < 2 else random.random() < 0.5
@@ -166,7 +194,11 @@ class Campaign:
         more: dict[str, Any] = {}
         if not watermelon:
             more = {
-                "partial": random.random() < 0.4,
+                "partial": random.random() < 0.5,
+                "names": random.random() < 0.5,
+                "versions": random.random() < 0.5,
+                "separate": random.random() < 0.4,
+                "dates": random.random() < 0.3,
                 "limit": random.choice((None, None, 1, 5)),
                 "careful": self.plan.careful,
             }
@@ -182,6 +214,37 @@ class Campaign:
             home=random.choice(teams) if len(teams) > 1 else None,
             **more,
         )
+
+    def _off_ms(self) -> int:
+        """How far a clock is off."""
+        random = self.random
+        match random.choice(_CLOCKS):
+            case "hours":
+                return round(random.uniform(-6, 6) * 3_600_000)
+            case "days":
+                return round(random.uniform(-2, 2) * _DAY_MS)
+            case "ahead":
+                return round(random.choice((5 / 1440, 30, 730)) * _DAY_MS)
+            case "10 minutes":
+                return -600_000
+            case "2 years":
+                return -730 * _DAY_MS
+            case "1970":
+                return 2 * _DAY_MS - _now_ms()
+        return 0
+
+    def _clone(self, phone: Phone) -> None:
+        """The phone goes on as two, with one device id."""
+        name = f"p{len(self.phones)}"
+        twin = copy.copy(phone)
+        twin.name, twin.clock = name, PhoneClock(self._off_ms(), 0.0)
+        self.clocks[name] = twin.clock
+        self.ledger.devices[name] = twin.device
+        self.ledger.copied.add(twin.device)
+        twin._deleting = dict(phone._deleting)
+        twin.restore(phone.backup())
+        self.ledger.note(phone.name, None, f"is cloned: {name}")
+        self.phones.append(twin)
 
     def _grant(self, user: str, team: str) -> None:
         _insist(lambda: membership.grant(self.server.store, user, team, "chw", _now_ms()))
@@ -203,6 +266,8 @@ class Campaign:
         if self.plan.faults:
             self.proxy.decide = self._fate
         weights = dict(_STEPS)
+        if self._crowded:
+            weights |= {name: weights[name] * share for name, share in _RARER.items()}
         if self.plan.transfers:
             weights |= _TRANSFERS
         if self.plan.faults and self.plan.kills:
@@ -253,8 +318,22 @@ class Campaign:
             case "sweep":
                 self.server.sweep()
             case "set clock":
-                self.clocks[phone.name].off_ms += round(self.random.uniform(-3, 3) * 3_600_000)
-                self.ledger.note(phone.name, None, "its clock is set anew")
+                self.clocks[phone.name].off_ms = off_ms = self._off_ms()
+                self.ledger.set_clocks.add(phone.device)
+                self.ledger.note(
+                    phone.name, None, f"its clock is set: {off_ms / 60_000:.0f} min off"
+                )
+            case "back up":
+                self.backups[phone.name] = phone.backup()
+                self.ledger.note(phone.name, None, "is backed up")
+            case "restore":
+                if phone.name in self.backups:
+                    phone.set_back(self.backups[phone.name])
+                    self.report.counts["restored"] += 1
+            case "clone":
+                if len(self.phones) == self.plan.phones:
+                    self._clone(phone)
+                    self.report.counts["cloned"] += 1
             case "kill":
                 self.server.aim(self.random.choice(POINTS))
                 self._sync([phone])
@@ -310,14 +389,30 @@ class Campaign:
     def _work(self, what: str, phone: Phone, random: Random | None = None) -> None:
         random = random or self.random
         edited_ms = self.clocks[phone.name].at(self.steps_left * STEP_MS)
-        patients = phone.live("patients")
+        keys = [Key(table, name) for table in MARKED for name in phone.live(table)]
+        keys = [key for key in keys if key not in self.ledger.spoiled]
+        patients = [key.id for key in keys if key.table == "patients"]
         if what == "create case" and patients:
             self._create_case(phone, random, random.choice(patients), edited_ms)
-        elif what in ("edit", "delete") and (patients or phone.live("cases")):
-            keys = [Key(table, name) for table in MARKED for name in phone.live(table)]
+        elif what == "spoil":
+            phone.spoil(self._new("patients", phone), random.choice(sorted(SPOILT)), edited_ms)
+        elif what == "undo" and any(
+            phone.undo(key, column, edited_ms)
+            for key in random.sample(keys, len(keys))
+            for column in MARKED[key.table]
+        ):
+            return
+        elif what in ("edit", "undo", "delete") and keys:
+            cases = [key for key in keys if key.table == "cases"]
+            keys = cases if cases and self._crowded and random.random() < 0.7 else keys
             self._change(what, phone, random, random.choice(keys), edited_ms)
         else:
-            phone.edit(self._new("patients", phone), ("demographics",), edited_ms)
+            phone.edit(
+                self._new("patients", phone),
+                ("demographics",),
+                edited_ms,
+                words=random.choice(_WORDS),
+            )
 
     def _new(self, table: str, phone: Phone) -> Key:
         self._made += 1
@@ -326,7 +421,7 @@ class Campaign:
     def _create_case(self, phone: Phone, random: Random, patient: str, edited_ms: int) -> None:
         key = self._new("cases", phone)
         columns = random.choice((("triage_data",), ("triage_data", "image_keys")))
-        risk = random.choice(("green", "yellow", "red"))
+        risk = random.choice(checks.COLOURS)
         phone.edit(key, columns, edited_ms, patient_id=patient, risk_level=risk)
 
     def _change(self, what: str, phone: Phone, random: Random, key: Key, edited_ms: int) -> None:
@@ -336,9 +431,11 @@ class Campaign:
         columns = MARKED[key.table]
         if len(columns) > 1:
             columns = random.choice((columns, columns[:1], columns[1:]))
-        more = {}
-        if key.table == "cases" and random.random() < 0.2:
-            more["risk_level"] = random.choice(("green", "yellow", "red"))
+        more: dict[str, Any] = {"words": random.choice(_WORDS), "adds": random.random() < 0.6}
+        if key.table == "cases" and random.random() < 0.35:
+            more["risk_level"] = random.choice(checks.COLOURS)
+            if random.random() < 0.4:
+                columns = ()
         phone.edit(key, columns, edited_ms, **more)
 
     # --- what happens to teams

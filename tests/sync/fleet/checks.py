@@ -12,6 +12,8 @@
         it (`before`) or had merged over it (`laid_over`), to one that is in the stored record or was
         (it stands in the conflict log as overwritten, or as the overwriting one).
     So a value that lost the conflict it was in does not excuse the loss of the one it was based on.
+    An undo supersedes what it was written over, and must not be undone itself by a value that came
+    before it. A mark stands in the column that it was written into, and nowhere else.
     An acknowledged deletion must be a tombstone, or stand in the conflict log as lost or in the inbox
     of those who care for the record by now, or be of a
     record that the server does not know, or that its user may not see, or could not then: such a
@@ -23,6 +25,18 @@
     unsent edits of a record whose deletion it pulls; then the record must be gone for its user, or
     have been so then (a team was lost and won again).
 (e) Every case that was accepted and stored as red has a job of kind `analyse`.
+(f) An edit of one column never undoes an edit of another one: what overwrote a value unseen, as the
+    conflict log says, was written into that column on that device, and not before the value that it
+    overwrote was written over it.
+(g) Seen beats clocks: nothing that lost by its time was written over the value that it lost to, on
+    the device that sent it, if that could say so (its cursor or the row's version). Left out are
+    devices whose clock was set, or which were set back, where both values are their own: there only
+    their own clock can tell which one is later. So it is with (f) where a device is two by now.
+(h) `risk_level` only grows between those who do not know of each other. A colour that was acknowledged
+    and is above the stored one was lowered by somebody who may have seen it, or is named. One that was
+    lowered by somebody who saw all that there was does not come back. No colour loses to a lower one
+    by its time; but a WatermelonDB phone lays its own over what it pulls, and a set clock may turn
+    round two choices of one device.
 
 Each check is a function of plain values, so that tests can plant what it must find.
 """
@@ -34,11 +48,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.sync.store import Key as StoreKey
 from shared.sync.store import Query, RecordStore
-from tests.sync.fleet.ledger import CLIENT_COLUMNS, Key, Ledger, marks_in, plain
+from tests.sync.fleet.ledger import CLIENT_COLUMNS, Key, Ledger, Mark, Shade, marks_in, plain
 from tests.sync.fleet.phones import TABLES, Phone
 from tests.sync.fleet.server import Server
 
@@ -50,6 +64,9 @@ _PAGE_ROWS = 7
 
 #: Syncs after the auditor's first one in which the server's own writes may come.
 _MOST_FOLLOWING = 20
+
+#: What `risk_level` may be, from the least urgent.
+COLOURS = ("green", "yellow", "red")
 
 _FINAL = ("done", "failed", "parked", "stale")
 
@@ -65,6 +82,17 @@ def content(rows: Mapping[Key, Json]) -> Content:
     }
 
 
+class Clash(NamedTuple):
+    """An entry of the conflict log. `yours` and `theirs` are columns."""
+
+    key: Key
+    winner: str
+    reason: str
+    device: str
+    yours: Json
+    theirs: Json
+
+
 @dataclass
 class Evidence:
     """What the store says at the end, as far as the checks need it."""
@@ -75,6 +103,11 @@ class Evidence:
     once: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
     #: marks in the conflict log or in quarantine, by record
     kept: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
+    columns: dict[tuple[Key, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    clashes: list[Clash] = field(default_factory=list)
+    colours: dict[Key, set[str]] = field(
+        default_factory=lambda: defaultdict(set)
+    )  #: named, by record
     lost_deletions: set[Key] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)  #: cases with a job of kind analyse
 
@@ -89,14 +122,18 @@ def gather(store: RecordStore, ledger: Ledger, members: Mapping[str, set[str]]) 
     for document in store.read([StoreKey(*key) for key in sorted(keys)]).documents.values():
         key = Key(*document.key)
         found.stored[key] = document.fields
-        found.current[key] = marks_in(_own(key.table, document.fields))
+        for column, value in _own(key.table, document.fields).items():
+            found.columns[key, column] = marks_in(value)
+            found.current[key] |= marks_in(value)
     for document in store.query(Query("conflicts")):
         if Key(document.fields["table"], document.fields["record_id"]) in keys:
             _take_conflict(found, document.fields)
     for user in sorted(members):
         for document in store.query(Query("quarantine", where=(("author_id", "==", user),))):
             key = Key(document.fields["table"], document.fields["record_id"])
-            found.kept[key] |= marks_in(document.fields["raw"])
+            raw = document.fields["raw"]
+            found.kept[key] |= marks_in(raw)
+            found.colours[key] |= {colour for colour in COLOURS if f'"{colour}"' in raw}
             if document.fields.get("late"):  # of a record that had moved on: its people were told
                 found.lost_deletions.add(key)
     for case in sorted(ledger.red):
@@ -112,7 +149,10 @@ def _own(table: str, fields: Json) -> Json:
 
 def _take_conflict(found: Evidence, fields: Json) -> None:
     key = Key(fields["table"], fields["record_id"])
-    yours, theirs = marks_in(fields["yours"]), marks_in(fields["theirs"])
+    sides = json.loads(fields["yours"]), json.loads(fields["theirs"])
+    found.clashes.append(Clash(key, fields["winner"], fields["reason"], fields["device"], *sides))
+    found.colours[key] |= {str(side.get("risk_level")) for side in sides}
+    yours, theirs = (marks_in(side) for side in sides)
     found.kept[key] |= yours | theirs
     found.once[key] |= theirs
     if fields["winner"] == "client":
@@ -160,6 +200,9 @@ def heirs_of(ledger: Ledger) -> dict[str, set[str]]:
     for mark in ledger.marks.values():
         for tag in mark.before | mark.laid_over:
             heirs[tag].add(mark.tag)
+    for undo in ledger.undos:
+        for tag in undo.before - undo.after:
+            heirs[tag] |= undo.after
     return heirs
 
 
@@ -177,6 +220,194 @@ def accounted(tag: str, key: Key, heirs: Mapping[str, set[str]], found: Evidence
             seen.add(heir)
             waiting += heirs.get(heir, ())
     return False
+
+
+def check_columns(ledger: Ledger, found: Evidence) -> None:
+    """(b) each mark in its own column, (f) and (g) of the conflict log."""
+    for (key, column), tags in found.columns.items():
+        for tag in tags & ledger.marks.keys():
+            mark = ledger.marks[tag]
+            if (mark.key, mark.column) != (key, column):
+                ledger.violated(key, f"{tag} of {mark.key}.{mark.column} stands in {key}.{column}")
+    for clash in found.clashes:
+        for column in clash.yours.keys() & clash.theirs.keys():
+            yours, theirs = marks_in(clash.yours[column]), marks_in(clash.theirs[column])
+            over = theirs - yours
+            if over and clash.winner == "client" and clash.reason == "unseen_overwrite":
+                _check_overwritten(ledger, clash, column, yours, over)
+            if over and clash.winner == "server" and clash.reason in ("older", "equal"):
+                _check_lost(ledger, clash, column, yours, over)
+
+
+def _check_overwritten(
+    ledger: Ledger, clash: Clash, column: str, yours: set[str], over: set[str]
+) -> None:
+    """(f)"""
+    undone = {
+        tag
+        for undo in ledger.undos
+        if (undo.key, undo.column) == (clash.key, column)
+        and ledger.devices.get(undo.phone) == clash.device
+        for tag in undo.after
+    }
+    if clash.device in ledger.copied and all(_device(ledger, tag) == clash.device for tag in over):
+        return
+    own = {tag for tag in yours if _device(ledger, tag) == clash.device}
+    known = set().union(*(_seen_by(ledger, tag) for tag in over)) if over else set()
+    if yours and not (own - known) and not (yours & undone):
+        ledger.violated(
+            clash.key,
+            f"{_list(yours)} came back over {_list(over)} in {clash.key}.{column} without an edit",
+        )
+
+
+def _check_lost(ledger: Ledger, clash: Clash, column: str, yours: set[str], over: set[str]) -> None:
+    """(g)"""
+    # What somebody went back to is a value anew, and what a phone laid over the one that it pulled.
+    again = {tag for undo in ledger.undos if undo.key == clash.key for tag in undo.after}
+    again |= {tag for tag in over if tag in ledger.marks and ledger.marks[tag].laid_over}
+    if clash.device in ledger.set_clocks | ledger.copied:
+        again |= {tag for tag in over if _device(ledger, tag) == clash.device}
+    for tag in sorted(yours):
+        seen = _seen_by(ledger, tag) & over - again
+        if seen and _device(ledger, tag) == clash.device and _is_proven(ledger, ledger.marks[tag]):
+            ledger.violated(
+                clash.key,
+                f"{tag} lost {clash.key}.{column} as {clash.reason} to {_list(seen)}, which it had seen",
+            )
+
+
+def _is_proven(ledger: Ledger, mark: Mark) -> bool:
+    """Whether the server could know what the writer of this had seen."""
+    others = (
+        other
+        for other in ledger.marks.values()
+        if other.key == mark.key and other.column != mark.column
+    )
+    return mark.proven and not (
+        mark.by_version
+        and any(not ledger.is_same_device(other.phone, mark.phone) for other in others)
+    )
+
+
+def _device(ledger: Ledger, tag: str) -> str | None:
+    mark = ledger.marks.get(tag)
+    return None if mark is None else ledger.devices.get(mark.phone)
+
+
+def _seen_by(ledger: Ledger, tag: str) -> set[str]:
+    """What a mark was written over, and what that was written over."""
+    waiting, seen = [tag], set[str]()
+    while waiting:
+        mark = ledger.marks.get(waiting.pop())
+        new = (mark.before if mark else set()) - seen
+        seen |= new
+        waiting += new
+    return seen
+
+
+def check_undos(ledger: Ledger, found: Evidence) -> None:
+    """(b) An undo stands until somebody who may have seen it writes again. Lists may grow together."""
+    for undo in ledger.undos:
+        gone = undo.before - undo.after
+        back = found.columns[undo.key, undo.column] & gone
+        if undo.column == "image_keys" or not back or not undo.accepted:
+            continue
+        again = any(
+            later.key == undo.key and later.column == undo.column and back <= later.after
+            for later in ledger.undos
+            if later.number > undo.number
+        )
+        merged = all(ledger.marks[tag].laid_over for tag in back)
+        named = any(
+            (clash.key == undo.key and undo.after & marks_in(clash.yours.get(undo.column)))
+            or (
+                clash.reason == "unseen_overwrite"
+                and clash.key == undo.key
+                and undo.after & marks_in(clash.theirs.get(undo.column))
+            )
+            for clash in found.clashes
+        )
+        if not (again or merged or named):
+            ledger.violated(
+                undo.key, f"{undo.phone}'s undo of {_list(gone)} was acknowledged and is undone"
+            )
+
+
+def check_colours(ledger: Ledger, found: Evidence) -> None:
+    """(h)"""
+    for clash in found.clashes:
+        if "risk_level" not in clash.yours:  # a deletion, or about other columns
+            continue
+        mine, theirs = (_height(side.get("risk_level")) for side in (clash.yours, clash.theirs))
+        over = clash.winner == "client" and clash.reason == "unseen_overwrite" and mine < theirs
+        under = clash.winner == "server" and clash.reason != "deleted" and mine > theirs
+        if (over and clash.device not in ledger.merging) or (
+            under and clash.device not in ledger.set_clocks | ledger.copied
+        ):
+            ledger.violated(
+                clash.key,
+                f"a lower colour won in {clash.key} over one it had not seen: {clash.reason}, "
+                f"{clash.yours.get('risk_level')} and {clash.theirs.get('risk_level')}",
+            )
+    of_key: dict[Key, list[Shade]] = defaultdict(list)
+    for shade in ledger.shades:
+        of_key[shade.key].append(shade)
+    for key, shades in of_key.items():
+        fields = found.stored.get(key)
+        if fields is None or fields.get("deleted_at") is not None:
+            continue
+        now = _height(fields.get("risk_level"))
+        for shade in shades:
+            if shade.accepted is None or shade.value in found.colours[key]:
+                continue
+            if _height(shade.value) > now and not _lowered(ledger, shade, shades):
+                ledger.violated(
+                    key, f"{shade.value} of {key} was acknowledged to {shade.phone} and is lost"
+                )
+            elif _height(shade.value) < now and not _raised(ledger, shade, shades, now):
+                ledger.violated(
+                    key, f"{shade.phone} lowered {key} to {shade.value}, and it came back"
+                )
+
+
+def _lowered(ledger: Ledger, shade: Shade, others: Iterable[Shade]) -> bool:
+    """Whether somebody chose less who may have seen this colour."""
+    return any(
+        _height(other.before) >= _height(shade.value) > _height(other.value)
+        and (
+            other.seen > (shade.sent or shade.number)
+            or (
+                ledger.is_same_device(other.phone, shade.phone)
+                and (other.number > shade.number or ledger.devices[other.phone] in ledger.copied)
+            )
+        )
+        for other in others
+    )
+
+
+def _raised(ledger: Ledger, shade: Shade, others: Iterable[Shade], now: int) -> bool:
+    """Whether the stored height may be the choice of somebody that this one had not seen."""
+    copied = ledger.devices.get(shade.phone) in ledger.copied
+    return any(
+        _height(other.value) == now
+        and (copied or other.number > shade.number or not _surely_seen(ledger, shade, other))
+        for other in others
+    )
+
+
+def _surely_seen(ledger: Ledger, shade: Shade, other: Shade) -> bool:
+    if ledger.is_same_device(other.phone, shade.phone):
+        return True
+    return other.accepted is not None and other.accepted <= shade.sure
+
+
+def _height(colour: Any) -> int:
+    return COLOURS.index(colour) + 1 if colour in COLOURS else 0
+
+
+def _list(tags: Iterable[str]) -> str:
+    return ", ".join(sorted(tags)) or "nothing"
 
 
 def check_deletions(ledger: Ledger, found: Evidence, views: Mapping[str, Iterable[Key]]) -> None:
@@ -198,7 +429,9 @@ def check_unacknowledged(phones: Sequence[Phone], ledger: Ledger, found: Evidenc
     unsent = {name: _marks(phone.unsent()) for name, phone in by_name.items()}
     deleted = {(item.phone, item.key) for item in ledger.deletions}
     for mark in ledger.marks.values():
-        if mark.accepted or mark.refused is not None or mark.tag in unsent[mark.phone]:
+        if mark.accepted or mark.refused is not None or mark.restored:
+            continue
+        if mark.tag in unsent[mark.phone]:
             continue
         if (mark.phone, mark.key) in deleted or accounted(mark.tag, mark.key, heirs, found):
             continue
@@ -261,6 +494,9 @@ def audit(
         if fields.get("deleted_at") is not None and holders:
             ledger.violated(key, f"{key} is deleted and still sent to {holders[0]}")
     check_values(ledger, found)
+    check_columns(ledger, found)
+    check_undos(ledger, found)
+    check_colours(ledger, found)
     check_deletions(ledger, found, views)
     check_unacknowledged(phones, ledger, found)
     check_jobs(ledger, found)

@@ -5,6 +5,10 @@ value can be searched for wherever it may have gone. `before` are the marks that
 on the writer's screen: they were seen. `laid_over` are marks that a WatermelonDB phone pulled while it
 held an edit of its own in that column: its merge keeps its own. The user did not look at them, but the
 protocol counts them as seen; they are kept apart so that a report can count them.
+
+A user who undoes an edit writes an earlier value again: that has no mark of its own, so it is noted as
+an `Undo`. `risk_level` has no room for marks either: a `Shade` notes who chose which colour over which.
+Phones that are copies of one another, or of what they were, are one device: its marks are all its own.
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ import json
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+Json = dict[str, Any]
 
 _MARK = re.compile(r"<[0-9A-Za-z_.-]+>")
 
@@ -63,10 +69,14 @@ class Mark:
     before: set[str]
     laid_over: set[str] = field(default_factory=set)
     sent: bool = False
+    #: whether its phone could say that it had seen `before`: by its cursor, or by the row's version,
+    proven: bool = True
+    by_version: bool = False  #: which says so until anybody writes another column of the record
     accepted: bool = False
     refused: str | None = None  #: the code
     dropped: bool = False  #: a pulled deletion took the row with it (WatermelonDB)
     rightly: bool = False  #: since its user had lost the record then
+    restored: bool = False  #: its phone was set back to what it was before it wrote it
 
 
 @dataclass
@@ -79,6 +89,38 @@ class Deletion:
     refused: str | None = None
     dropped: bool = False
     void: bool = False  #: its user had lost the record when it was accepted: it changes nothing
+
+
+@dataclass
+class Undo:
+    """A user wrote an earlier value of a column again. `before` and `after` are the column's marks."""
+
+    key: Key
+    column: str
+    phone: str
+    before: frozenset[str]
+    after: frozenset[str]
+    number: int
+    accepted: bool = False
+
+
+@dataclass
+class Shade:
+    """One choice of `risk_level`. Numbers are those of events.
+
+    What the user saw was sent by the server before `seen`, and was all that the server had at `sure`.
+    """
+
+    key: Key
+    phone: str
+    before: str | None
+    value: str
+    number: int
+    seen: int
+    sure: int
+    sent: int | None = None
+    accepted: int | None = None
+    refused: bool = False
 
 
 class Event(NamedTuple):
@@ -99,17 +141,30 @@ class Ledger:
         self.red: dict[Key, str] = {}  #: cases that were accepted and stored as red, by whom
         self.revoked: set[str] = set()  #: users who have lost a team
         self.moved: set[Key] = set()  #: records that have changed their team
+        self.undos: list[Undo] = []
+        self.shades: list[Shade] = []
+        self.spoiled: set[Key] = set()  #: records that no server can read; nobody edits them again
+        self.devices: dict[str, str] = {}  #: of each phone
+        self.merging: set[str] = set()  #: devices whose phones pull and merge before they push
+        self.copied: set[str] = set()  #: devices that were set back, or are two by now
+        self.set_clocks: set[str] = set()  #: devices whose clock was set
         self.violations: list[tuple[Key | None, str]] = []
         self.counts: dict[str, int] = defaultdict(int)
         self._events: dict[Key | None, list[Event]] = defaultdict(list)
         self._lock = threading.RLock()
         self._number = 0
 
-    def note(self, phone: str, key: Key | None, text: str) -> None:
-        """Add to the story of a record; None is everybody's."""
+    def note(self, phone: str, key: Key | None, text: str) -> int:
+        """Add to the story of a record; None is everybody's. The event's number."""
         with self._lock:
             self._number += 1
             self._events[key].append(Event(self._number, phone, text))
+            return self._number
+
+    @property
+    def now(self) -> int:
+        """The number of the last event."""
+        return self._number
 
     def count(self, what: str, by: int = 1) -> None:
         with self._lock:
@@ -138,10 +193,51 @@ class Ledger:
         self.note(phone, key, "deleted it")
         return deletion
 
+    def undid(
+        self, phone: str, key: Key, column: str, before: Iterable[str], after: Iterable[str]
+    ) -> None:
+        """An edit back to an earlier value."""
+        over, back = frozenset(before), frozenset(after)
+        number = self.note(phone, key, f"undid {_list(over)} in {column}: {_list(back)}")
+        with self._lock:
+            self.undos.append(Undo(key, column, phone, over, back, number))
+        self.count("undos")
+
+    def shaded(
+        self, phone: str, key: Key, before: str | None, value: str, seen: int, sure: int
+    ) -> None:
+        """A choice of `risk_level`."""
+        number = self.note(phone, key, f"chose {value} over {before}")
+        with self._lock:
+            self.shades.append(Shade(key, phone, before, value, number, seen, sure))
+
+    def is_same_device(self, one: str, other: str) -> bool:
+        """Whether two phones are one, or copies of one."""
+        return self.devices.get(one, one) == self.devices.get(other, other)
+
     def own(self, phone: str, row: Any) -> list[Mark]:
         """This phone's marks in a row."""
         found = (self.marks.get(tag) for tag in sorted(marks_in(row)))
-        return [mark for mark in found if mark is not None and mark.phone == phone]
+        return [mark for mark in found if mark and self.is_same_device(mark.phone, phone)]
+
+    def own_undos(self, phone: str, key: Key, sent: Sequence[Json]) -> list[Undo]:
+        """This phone's undos of a record whose values are the last ones in what it sends."""
+        last = {name: marks_in(value) for row in sent for name, value in row.items()}
+        return [
+            undo
+            for undo in self.undos
+            if undo.key == key
+            and last.get(undo.column, set()) == set(undo.after)
+            and self.is_same_device(undo.phone, phone)
+        ]
+
+    def own_shades(self, phone: str, key: Key, value: Any) -> list[Shade]:
+        """This phone's choices of a colour for a record."""
+        return [
+            shade
+            for shade in self.shades
+            if shade.key == key and shade.value == value and self.is_same_device(shade.phone, phone)
+        ]
 
     def merged(self, phone: str, key: Key, column: str, mine: Any, theirs: Any) -> None:
         """A WatermelonDB phone kept its own value of a column over one that it pulled."""

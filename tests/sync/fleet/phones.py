@@ -15,7 +15,7 @@ import http.client
 import json
 import urllib.parse
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from tests.sync.fleet.ledger import (
     Key,
     Ledger,
     Mark,
+    Shade,
     marks_in,
     plain,
 )
@@ -43,6 +44,15 @@ _MOST_STALE = 4
 
 #: Pages of one sync after which it counts as endless.
 _MOST_PAGES = 400
+
+
+#: What no server can read, by kind: a column of the record, its value, and how a refusal may call it.
+SPOILT: dict[str, tuple[str, Any, tuple[str, ...]]] = {
+    "half an emoji": ("", "\ud83d", ("invalid_text", "invalid_json_column")),
+    "half an emoji elsewhere": ("mood", "\ud83d", ("invalid_text",)),
+    "too large a number": ("", "@1e400@", ("number_out_of_range", "invalid_json_column")),
+    "too deep": ("", json.loads("[" * 30 + "]" * 30), ("too_deep",)),
+}
 
 
 class NoAnswer(Exception):
@@ -109,7 +119,13 @@ class Phone(ABC):
     ) -> None:
         self.name, self.user, self.token, self.line, self.ledger = name, user, token, line, ledger
         self.device, self.clock, self.scopes = device, clock, scopes
+        ledger.devices[name] = device
         self.online = True
+        self._asked = 0  #: the ledger's number when the last request went out
+        self._heard: dict[
+            Key, tuple[int, int]
+        ] = {}  #: of each row when it came, when it was asked for
+        self._got: dict[Key, Json] = {}  #: each row as it came last, columns free of dialect
         self._deleting: dict[Key, tuple[Deletion, Any]] = {}  #: with the record's team
 
     # --- what a user sees and does
@@ -126,14 +142,73 @@ class Phone(ABC):
     def write(self, key: Key, values: Json, edited_ms: int) -> None:
         """Store an edit on the phone. `values` are free of dialect."""
 
-    def edit(self, key: Key, columns: Iterable[str], edited_ms: int, **more: Any) -> None:
-        """The user creates or changes a record: a mark in each of `columns`, and `more` values."""
+    def edit(
+        self,
+        key: Key,
+        columns: Iterable[str],
+        edited_ms: int,
+        *,
+        words: str = "",
+        adds: bool = False,
+        **more: Any,
+    ) -> None:
+        """The user creates or changes a record: a mark in each of `columns`, and `more` values.
+
+        `words` stand beside the mark; `adds`: a list keeps what it had.
+        """
         before = self.row(key) if key.id in self.live(key.table) else {}
         values: Json = dict(more)
         for column in columns:
-            tag = self.ledger.wrote(self.name, key, column, marks_in(before.get(column)))
-            values[column] = [tag] if column == "image_keys" else {"note": tag}
+            have = before.get(column) or []
+            tag = self.ledger.wrote(
+                self.name, key, column, () if column == "image_keys" and adds else marks_in(have)
+            )
+            if column == "image_keys":
+                values[column] = [*have, tag] if adds else [tag]
+            else:
+                values[column] = {"note": tag, "words": words} if words else {"note": tag}
+        risk, had = more.get("risk_level"), before.get("risk_level")
+        if risk is not None and risk != had:
+            self.ledger.shaded(self.name, key, had, risk, *self._heard.get(key, (0, 0)))
         self.write(key, values, edited_ms)
+
+    def undo(self, key: Key, column: str, edited_ms: int) -> bool:
+        """The user writes the value again that the phone got last; False if it is there."""
+        before, after = self.row(key).get(column), self._got.get(key, {}).get(column)
+        if not marks_in(after) or plain(before) == plain(after):
+            return False
+        self.ledger.undid(self.name, key, column, marks_in(before), marks_in(after))
+        self.write(key, {column: plain(after)}, edited_ms)
+        return True
+
+    def spoil(self, key: Key, kind: str, edited_ms: int) -> None:
+        """A new patient that no server can read (`SPOILT`)."""
+        column, value, _ = SPOILT[kind]
+        tag = self.ledger.wrote(self.name, key, "demographics", ())
+        self.ledger.spoiled.add(key)
+        text: Json = {"note": tag}
+        values = {column: value, "demographics": text} if column else {}
+        self.write(key, values or {"demographics": {**text, "bad": value}}, edited_ms)
+
+    # --- backups
+
+    @abstractmethod
+    def backup(self) -> Json:
+        """All that the phone remembers, as a copy."""
+
+    @abstractmethod
+    def restore(self, state: Json) -> None:
+        """Be what the phone was at a backup."""
+
+    def set_back(self, state: Json) -> None:
+        """Restore a backup; edits that were made since, and that nobody has, are gone."""
+        before = marks_in(repr(self.backup()))
+        self.restore(state)
+        lost = before - marks_in(repr(state))
+        for tag in lost & self.ledger.marks.keys():
+            self.ledger.marks[tag].restored = True
+        self.ledger.copied.add(self.device)
+        self.ledger.note(self.name, None, "is set back to its backup")
 
     @abstractmethod
     def delete(self, key: Key, edited_ms: int) -> None:
@@ -167,6 +242,7 @@ class Phone(ABC):
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
+        self._asked = self.ledger.now
         answer = self.line.ask(method, path, body, headers)
         if answer.status == 500 or answer.status in (401, 403, 404, 405, 413, 415, 426):
             self.ledger.violated(None, f"{self.name}: {answer.status} {answer.code}")
@@ -201,31 +277,63 @@ class Phone(ABC):
             return True
         return scope not in self.scopes() if scope else self.user in self.ledger.revoked
 
-    def _own(self, row: Any) -> list[Mark]:
-        """This phone's marks in what it sends of a row; of a deletion only the id is sent."""
-        return [] if _is_deletion(row) else self.ledger.own(self.name, row)
+    def _remember(self, key: Key, row: Json) -> None:
+        """A row came, or news of one."""
+        self._heard[key] = (self.ledger.now + 1, self._asked)
+        self._got[key] = {**self._got.get(key, {}), **row}
+
+    def _own(self, sent: Any) -> list[Mark]:
+        """This phone's marks in what it sends of a row; of a deletion only the id is sent.
+
+        Of several entries those that the user left: the others are written over by the same push.
+        """
+        if _is_deletion(sent):
+            return []
+        last = {name: value for row in _rows(sent) for name, value in row.items()}
+        return self.ledger.own(self.name, last)
+
+    def _own_shades(self, key: Key, sent: Any) -> list[Shade]:
+        if _is_deletion(sent):
+            return []
+        return self.ledger.own_shades(
+            self.name, key, (row.get("risk_level") for row in _rows(sent))
+        )
 
     def _sent(self, rows: Mapping[Key, Any]) -> None:
         for key, row in rows.items():
             for mark in self._own(row):
                 mark.sent = True
-            self.ledger.note(self.name, key, f"sends {_brief(row)}")
+            number = self.ledger.note(self.name, key, f"sends {_brief(row)}")
+            for shade in self._own_shades(key, row):
+                shade.sent = shade.sent or number
 
     def _accepted(self, key: Key, row: Any, *, stored: bool) -> None:
         """The server took a record. `stored`: it is what the server held then."""
+        if key in self.ledger.spoiled and not _is_deletion(row):
+            self.ledger.violated(key, f"{self.name}: {key} cannot be read and was accepted")
         for mark in self._own(row):
             mark.accepted = True
+        for undo in [] if _is_deletion(row) else self.ledger.own_undos(self.name, key, _rows(row)):
+            undo.accepted = True
         if _is_deletion(row) and key in self._deleting:
             deletion, scope = self._deleting.pop(key)
             deletion.accepted, deletion.void = True, self._has_lost(key, scope)
-        red = isinstance(row, dict) and row.get("risk_level") == "red" and not _is_deletion(row)
+        red = not _is_deletion(row) and _rows(row)[-1].get("risk_level") == "red"
         if stored and red and key.table == "cases":
             self.ledger.red[key] = self.name
-        self.ledger.note(self.name, key, "is told: accepted" + ("" if stored else ", but it lost"))
+        said = "is told: accepted" + ("" if stored else ", but it lost")
+        number = self.ledger.note(self.name, key, said)
+        for shade in self._own_shades(key, row):
+            shade.accepted = shade.accepted or number
 
     def _rejected(self, key: Key, row: Any, code: str) -> None:
+        unreadable = any(code in codes for _, _, codes in SPOILT.values())
+        if unreadable != (key in self.ledger.spoiled) and not _is_deletion(row):
+            self.ledger.violated(key, f"{self.name}: {key} was refused as {code}")
         for mark in self._own(row):
             mark.refused = code
+        for shade in self._own_shades(key, row):
+            shade.refused = True
         if _is_deletion(row) and key in self._deleting:
             self._deleting.pop(key)[0].refused = code
         self.ledger.count("refusals")
@@ -233,7 +341,13 @@ class Phone(ABC):
 
 
 class BatchPhone(Phone):
-    """A phone of `POST /api/sync`. `partial` sends edited columns only, as some apps do.
+    """A phone of `POST /api/sync`. Apps differ in how they say what was edited:
+
+    - `partial`: the edited columns only; else the whole row, with what the server put into it
+    - `versions`: the `updated_at` of the row that was edited stands beside them (in a whole row it does)
+    - `names`: with `changed`, the names of the edited columns
+    - `separate`: each edit of a record as an entry of its own; else one that holds them all
+    - `dates`: with `created_at`
 
     `careful`: it keeps two rules of the guide. Each is there for a loss that campaigns without it find:
 
@@ -242,6 +356,8 @@ class BatchPhone(Phone):
       without a trace in the conflict log.
     - After a complete sync from cursor 0, rows that were neither received nor accepted in it are
       dropped: such a sync brings no deletions, and an earlier one from 0 may have broken off.
+
+    Rows of an answer are laid over those that it holds: of a record that it sent only the news comes.
     """
 
     dialect = "batch"
@@ -250,6 +366,10 @@ class BatchPhone(Phone):
         self,
         *args: Any,
         partial: bool = False,
+        versions: bool = False,
+        names: bool = False,
+        separate: bool = False,
+        dates: bool = False,
         limit: int | None = None,
         home: str | None = None,
         careful: bool = True,
@@ -257,11 +377,17 @@ class BatchPhone(Phone):
     ) -> None:
         super().__init__(*args, **more)
         self.partial, self.limit, self.home, self.careful = partial, limit, home, careful
+        self.names, self.separate, self.dates = names, separate, dates
+        self.versions = versions or not partial
+        self._unproven: dict[
+            Key, bool
+        ] = {}  #: rows that came after the cursor: with their version?
         self.cursor: float = 0
         self._rows: dict[Key, Json] = {}
-        self._dirty: dict[Key, Json] = {}
+        self._dirty: dict[Key, Sequence[Json]] = {}  #: entries, in the order of the edits
         self._refused: dict[Key, tuple[str, Json]] = {}
-        self._pending: tuple[bytes, dict[Key, Json]] | None = None
+        self._set_aside: dict[Key, Json] = {}  #: refused rows of the present answer
+        self._pending: tuple[bytes, dict[Key, Sequence[Json]]] | None = None
         self._passed_over = False
         self._met: set[Key] = set()  #: received or accepted in the present sync
 
@@ -275,23 +401,45 @@ class BatchPhone(Phone):
 
     def write(self, key: Key, values: Json, edited_ms: int) -> None:
         have = self._rows.get(key)
-        if have is None and key.table == "patients" and self.home is not None:
-            values = {**values, "scope_id": self.home}
+        changed = set(values)
+        if have is None:
+            if key.table == "patients" and self.home is not None:
+                values = {**values, "scope_id": self.home}
+            if self.dates:
+                values = {**values, "created_at": edited_ms / 1000}
         self._rows[key] = row = {**(have or {}), **values, "id": key.id}
-        waiting = self._dirty.get(key)
-        new = have is None or (waiting is not None and waiting["sync_status"] == "new")
-        body = {**(waiting or {}), **values, "id": key.id} if self.partial and not new else row
-        self._dirty[key] = {
-            **body,
-            "sync_status": "new" if new else "dirty",
-            "last_modified_at": edited_ms / 1000,
-        }
+        waiting = self._dirty.get(key, ())
+        new = have is None or (bool(waiting) and waiting[0]["sync_status"] == "new")
+        entry = {**values, "id": key.id} if self.partial and have is not None else dict(row)
+        if self.versions and row.get("updated_at") is not None:
+            entry["updated_at"] = row["updated_at"]
+        if waiting and not self.separate:
+            changed |= set(waiting[0].get("changed", ()))
+            entry = {**waiting[0], **entry}
+            waiting = ()
+        entry["sync_status"] = "new" if new and not waiting else "dirty"
+        entry["last_modified_at"] = edited_ms / 1000
+        if self.names:
+            entry["changed"] = sorted(changed)
+        self._dirty[key] = (*waiting, entry)
 
     def delete(self, key: Key, edited_ms: int) -> None:
         row = self._rows.pop(key)
         self._deleting[key] = (self.ledger.deleted(self.name, key), row.get("scope_id"))
         when = edited_ms / 1000
-        self._dirty[key] = {"id": key.id, "sync_status": "deleted", "last_modified_at": when}
+        self._dirty[key] = ({"id": key.id, "sync_status": "deleted", "last_modified_at": when},)
+
+    def backup(self) -> Json:
+        return {
+            name: value.copy() if isinstance(value, dict) else value
+            for name, value in vars(self).items()
+            if name in _BATCH_STATE
+        }
+
+    def restore(self, state: Json) -> None:
+        vars(self).update(
+            {name: it.copy() if isinstance(it, dict) else it for name, it in state.items()}
+        )
 
     # --- the network
 
@@ -299,6 +447,10 @@ class BatchPhone(Phone):
         if self._pending is None:
             self._pending = self._request()
             self._sent(self._pending[1])
+            for key in self._pending[1].keys() & self._unproven.keys():
+                for mark in self._own(self._pending[1][key]):
+                    if not mark.accepted:
+                        mark.proven = mark.by_version = self._unproven[key]
         data, sent = self._pending
         try:
             answer: Answer | None = self._ask("POST", "/api/sync", data)
@@ -308,7 +460,7 @@ class BatchPhone(Phone):
         meanwhile()
         if answer is None or not self._usable(answer):
             return False
-        self._pending, self._passed_over, self._met = None, False, set()
+        self._pending, self._passed_over, self._met, self._set_aside = None, False, set(), {}
         cursor = self._apply(answer.body, sent)
         for _ in range(_MOST_PAGES):
             if not answer.body["has_more"]:
@@ -335,13 +487,14 @@ class BatchPhone(Phone):
                 self.ledger.note(self.name, key, "drops it: a sync from 0 did not bring it")
         if not (self.careful and self._passed_over):
             self.cursor = cursor
+            self._unproven = {}
         self.ledger.count("syncs")
         self.ledger.note(self.name, None, f"has synced, cursor {self.cursor}")
 
-    def _request(self) -> tuple[bytes, dict[Key, Json]]:
+    def _request(self) -> tuple[bytes, dict[Key, Sequence[Json]]]:
         changes: dict[str, list[Json]] = {}
-        for key, body in self._dirty.items():
-            changes.setdefault(key.table, []).append(body)
+        for key, entries in self._dirty.items():
+            changes.setdefault(key.table, []).extend(entries)
         request: Json = {
             "last_sync_timestamp": self.cursor,
             "changes": changes,
@@ -349,7 +502,7 @@ class BatchPhone(Phone):
         }
         if self.limit:
             request["limit"] = self.limit
-        return json.dumps(request).encode(), dict(self._dirty)
+        return _bytes(request), dict(self._dirty)
 
     def _usable(self, answer: Answer) -> bool:
         if answer.status == 200:
@@ -360,7 +513,7 @@ class BatchPhone(Phone):
             self.ledger.violated(None, f"{self.name}: 400 {answer.code}")
         return False
 
-    def _apply(self, answer: Json, sent: Mapping[Key, Json]) -> float:
+    def _apply(self, answer: Json, sent: Mapping[Key, Sequence[Json]]) -> float:
         """Take over an answer in the documented order; its cursor."""
         updates, deleted = answer["server_updates"], answer["deleted"]
         self._check_once(
@@ -376,14 +529,18 @@ class BatchPhone(Phone):
             self.ledger.violated(key, f"{self.name}: {key} was sent and got no verdict")
         for table, rows in updates.items():
             for row in rows:
-                self._check_scope(table, row)
-                self._take(Key(table, row["id"]), row)
+                key = Key(table, row["id"])
+                if key not in self._dirty or "scope_id" in row:
+                    self._check_scope(table, {**self._held(key), **row})
+                self._take(key, row)
         for table, ids in deleted.items():
             for record_id in ids:
                 self._drop(Key(table, record_id))
         return float(answer["new_sync_timestamp"])
 
-    def _take_verdicts(self, answer: Json, sent: Mapping[Key, Json], lost: set[Key]) -> set[Key]:
+    def _take_verdicts(
+        self, answer: Json, sent: Mapping[Key, Sequence[Json]], lost: set[Key]
+    ) -> set[Key]:
         judged = set()
         for table, ids in answer["accepted"].items():
             for record_id in ids:
@@ -394,8 +551,7 @@ class BatchPhone(Phone):
                 judged.add(key)
                 self._met.add(key)
                 self._accepted(key, sent[key], stored=key not in lost)
-                if self._dirty.get(key) is sent[key]:
-                    del self._dirty[key]
+                self._settle(key, sent[key])
         for item in answer["rejected"]:
             key = Key(item["table"], item["id"])
             if key not in sent:
@@ -403,12 +559,21 @@ class BatchPhone(Phone):
                 continue
             judged.add(key)
             self._rejected(key, sent[key], item["code"])
-            # What the server holds of it, if anything, is in the same answer.
-            self._refused[key] = (item["code"], sent[key])
-            if self._dirty.get(key) is sent[key]:
-                del self._dirty[key]
-                self._rows.pop(key, None)
+            # What the server holds of it, if anything, is in the same answer: the news of it.
+            self._refused[key] = (item["code"], sent[key][-1])
+            if self._settle(key, sent[key]) and key in self._rows:
+                self._set_aside[key] = self._rows.pop(key)
         return judged
+
+    def _settle(self, key: Key, sent: Sequence[Json]) -> bool:
+        """These edits are judged; whether there is no later one."""
+        waiting = self._dirty.get(key, ())
+        if waiting[: len(sent)] == sent:
+            if later := waiting[len(sent) :]:
+                self._dirty[key] = later
+            else:
+                self._dirty.pop(key, None)
+        return key not in self._dirty
 
     def _take(self, key: Key, row: Json) -> None:
         self._met.add(key)
@@ -417,8 +582,13 @@ class BatchPhone(Phone):
             self.ledger.count("passed over")
             self.ledger.note(self.name, key, f"passes over {_brief(row)}: edited meanwhile")
             return
-        self._rows[key] = row
-        self.ledger.note(self.name, key, f"holds {_brief(row)}")
+        self._remember(key, row)
+        self._unproven[key] = self.versions and "updated_at" in row
+        self._rows[key] = {**self._held(key), **row}
+        self.ledger.note(self.name, key, f"holds {_brief(self._rows[key])}, new: {_brief(row)}")
+
+    def _held(self, key: Key) -> Json:
+        return self._rows.get(key) or self._set_aside.get(key) or {}
 
     def _drop(self, key: Key) -> None:
         if key in self._dirty:  # the edit goes with the next sync, and will be refused
@@ -450,8 +620,10 @@ class WatermelonPhone(Phone):
     def __init__(self, *args: Any, home: str | None = None, **more: Any) -> None:
         super().__init__(*args, **more)
         self.home = home
+        self.ledger.merging.add(self.device)
         self._again = False  #: the server asked for one more sync
         self.pulled_at: int | None = None
+        self._receipt = ""  #: of the last push; in memory only
         self._tables: dict[str, dict[str, Json]] = {table: {} for table in TABLES}
         self._refused: dict[Key, str] = {}
 
@@ -494,6 +666,21 @@ class WatermelonPhone(Phone):
         self._deleting[key] = (self.ledger.deleted(self.name, key), raw.get("scope_id"))
         self._tables[key.table][key.id] = {**raw, "_status": "deleted"}
 
+    def backup(self) -> Json:
+        tables = {table: dict(rows) for table, rows in self._tables.items()}
+        return {
+            "pulled_at": self.pulled_at,
+            "_tables": tables,
+            "_refused": dict(self._refused),
+            "_got": dict(self._got),
+            "_heard": dict(self._heard),
+        }
+
+    def restore(self, state: Json) -> None:
+        tables = {table: dict(rows) for table, rows in state["_tables"].items()}
+        more = {name: dict(state[name]) for name in ("_refused", "_got", "_heard")}
+        vars(self).update(pulled_at=state["pulled_at"], _tables=tables, _receipt="", **more)
+
     # --- the network
 
     def sync(self, meanwhile: Callable[[], None] = lambda: None) -> bool:
@@ -510,7 +697,9 @@ class WatermelonPhone(Phone):
 
     def _synchronize(self, meanwhile: Callable[[], None]) -> bool | None:
         """One `synchronize()`; None asks for another one, after a 409."""
-        pulled = self._ask("GET", self._path("&schema_version=1&migration=null"), unit_ms=1)
+        more = f"&receipt={self._receipt}" if self._receipt else ""
+        path = self._path(f"&schema_version=1&migration=null{more}")
+        pulled = self._ask("GET", path, unit_ms=1)
         if not self._usable(pulled):
             return False
         self._apply(pulled.body["changes"])
@@ -523,7 +712,7 @@ class WatermelonPhone(Phone):
             return True
         self._sent(sent)
         try:
-            answer = self._ask("POST", self._path(""), json.dumps(changes).encode(), unit_ms=1)
+            answer = self._ask("POST", self._path(""), _bytes(changes), unit_ms=1)
         finally:
             meanwhile()
         if answer.status == 409:
@@ -533,6 +722,7 @@ class WatermelonPhone(Phone):
         if not self._usable(answer):
             return False
         self._mark_synced(answer.body, sent)
+        self._receipt = (answer.body.get("receipt") or {}).get("id", "")
         return True
 
     def _path(self, more: str) -> str:
@@ -575,6 +765,8 @@ class WatermelonPhone(Phone):
         held = self._tables[key.table]
         local = held.get(key.id)
         self.ledger.note(self.name, key, f"pulls {_brief(remote)}")
+        own = CLIENT_COLUMNS.get(key.table, ())
+        self._remember(key, {name: plain(it) if name in own else it for name, it in remote.items()})
         if local is None or (local["_status"] == "deleted" and created):
             held[key.id] = {**remote, "_status": "synced", "_changed": ""}
             return
@@ -663,8 +855,23 @@ class WatermelonPhone(Phone):
         return self._local_changes()[1]
 
 
+#: What a batch phone keeps in its database.
+_BATCH_STATE = ("cursor", "_rows", "_dirty", "_refused", "_pending", "_got", "_heard", "_unproven")
+
+
 def _nothing() -> None:
     pass
+
+
+def _bytes(body: Json) -> bytes:
+    """The body of a push, with numbers that no parser takes where a user's input made one."""
+    text = json.dumps(body)
+    return text.replace('"@1e400@"', "1e400").replace('\\"@1e400@\\"', "1e400").encode()
+
+
+def _rows(sent: Any) -> Sequence[Json]:
+    """The entries of what was sent of a record; a WatermelonDB phone sends one."""
+    return sent if isinstance(sent, list | tuple) else (sent,)
 
 
 def _stale(body: Json) -> str:
@@ -672,16 +879,23 @@ def _stale(body: Json) -> str:
     return ", ".join(f"{item['table']}/{item['id']}" for item in items)
 
 
-def _is_deletion(row: Any) -> bool:
-    return isinstance(row, dict) and (
-        row.get("sync_status") == "deleted" or row.get("_status") == "deleted"
+def _is_deletion(sent: Any) -> bool:
+    last = _rows(sent)[-1]
+    return isinstance(last, dict) and (
+        last.get("sync_status") == "deleted" or last.get("_status") == "deleted"
     )
 
 
-def _brief(row: Json) -> str:
-    """What a story needs of a row: its marks and its time."""
-    if _is_deletion(row):
+def _brief(sent: Any) -> str:
+    """What a story needs of a row, or of what was sent of it: its marks and its time."""
+    if _is_deletion(sent):
         return "a deletion"
+    return " then ".join(_brief_row(row) for row in _rows(sent))
+
+
+def _brief_row(row: Json) -> str:
     marks = " ".join(sorted(marks_in(row))) or "no marks"
     more = f" {row['risk_level']}" if row.get("risk_level") else ""
+    if "changed" in row:
+        more += f" changed {','.join(row['changed'])}"
     return f"{marks}{more} at {row.get('last_modified_at')}"

@@ -1,0 +1,104 @@
+"""Stories that the fleet has found: what went wrong with several edits of one device, told in the small."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.local.phone import Json, wall_ms
+from tests.sync.clinic import Clinic
+
+NOW = wall_ms() / 1000
+
+
+def text_of(clinic: Clinic, patient: str = "p1") -> Any:
+    return json.loads(clinic.fields("patients", patient)["demographics"])["note"]
+
+
+def sends(clinic: Clinic, cursor: float, *entries: Json, device: str = "d1") -> Json:
+    """A push of entries of patient p1."""
+    rows = [{"id": "p1", "sync_status": "dirty", **entry} for entry in entries]
+    body = {"last_sync_timestamp": cursor, "device_id": device, "changes": {"patients": rows}}
+    return clinic.answer(body, clinic.phone())
+
+
+def entry(note: str, at: float, **more: Any) -> Json:
+    return {"demographics": {"note": note}, "last_modified_at": at, **more}
+
+
+CHANGED = pytest.mark.parametrize("changed", [None, ["demographics"]], ids=["whole", "named"])
+
+
+@CHANGED
+def test_an_undo_after_a_sync_that_did_not_end_is_an_edit(
+    clinic: Clinic, changed: list[str] | None
+) -> None:
+    # given a phone whose push got through, but not the rest of that sync: its cursor did not move
+    more = {} if changed is None else {"changed": changed}
+    cursor = sends(clinic, 0, entry("before", NOW - 100, sync_status="new"))["new_sync_timestamp"]
+    sends(clinic, cursor, entry("after", NOW - 90, **more))
+    # when its user goes back to what it was
+    answer = sends(clinic, cursor, entry("before", NOW - 80, **more))
+    # then that is stored, and what it replaced is named
+    assert text_of(clinic) == "before"
+    assert [item["reason"] for item in answer["conflicts"]] == ["unseen_overwrite"]
+
+
+@CHANGED
+def test_a_request_that_arrives_late_is_no_undo(clinic: Clinic, changed: list[str] | None) -> None:
+    more = {} if changed is None else {"changed": changed}
+    cursor = sends(clinic, 0, entry("before", NOW - 100, sync_status="new"))["new_sync_timestamp"]
+    sends(clinic, cursor, entry("after", NOW - 80, **more))
+    answer = sends(clinic, cursor, entry("before", NOW - 90, **more))
+    assert text_of(clinic) == "after"
+    assert answer["conflicts"] == []
+
+
+@CHANGED
+def test_an_old_value_of_a_phone_that_did_not_see_the_new_one_is_no_undo(
+    clinic: Clinic, changed: list[str] | None
+) -> None:
+    more = {} if changed is None else {"changed": changed}
+    cursor = sends(clinic, 0, entry("before", NOW - 100, sync_status="new"))["new_sync_timestamp"]
+    sends(clinic, cursor, entry("after", NOW - 90, **more), device="d2")
+    answer = sends(clinic, cursor, entry("before", NOW - 80, **more))
+    assert text_of(clinic) == "after"
+    assert answer["conflicts"] == []
+
+
+def test_an_edit_that_its_own_push_overtakes_is_named(clinic: Clinic) -> None:
+    # given a phone whose clock was put right between two edits of a record
+    ahead, right = entry("first", NOW + 80_000), entry("second", NOW - 10)
+    cursor = sends(clinic, 0, entry("new", NOW - 100, sync_status="new"))["new_sync_timestamp"]
+    # when both go in one push
+    answer = sends(clinic, cursor, ahead, right)
+    # then one is stored, the other is named, and the phone learns which
+    assert text_of(clinic) == "first"
+    (named,) = answer["conflicts"]
+    assert (named["winner"], named["reason"]) == ("server", "older")
+    assert named["yours"] == {"demographics": {"note": "second"}}
+    assert named["theirs"] == {"demographics": {"note": "first"}}
+    assert len(clinic.all("conflicts")) == 1
+    (row,) = answer["server_updates"]["patients"]
+    assert row["demographics"] == {"note": "first"}
+    # and the very same push again says the same
+    again = sends(clinic, cursor, ahead, right)
+    assert (again["conflicts"], len(clinic.all("conflicts"))) == (answer["conflicts"], 1)
+
+
+def test_a_new_record_that_its_own_push_overtakes_is_named(clinic: Clinic) -> None:
+    new = entry("first", NOW + 80_000, sync_status="new")
+    answer = sends(clinic, 0, new, entry("second", NOW - 10))
+    assert text_of(clinic) == "first"
+    assert [item["yours"] for item in answer["conflicts"]] == [{"demographics": {"note": "second"}}]
+    (row,) = answer["server_updates"]["patients"]
+    assert row["demographics"] == {"note": "first"}
+
+
+def test_edits_in_the_order_of_their_times_overtake_nothing(clinic: Clinic) -> None:
+    new, edit = entry("first", NOW - 20, sync_status="new"), entry("second", NOW - 10)
+    answer = sends(clinic, 0, new, edit)
+    assert text_of(clinic) == "second"
+    assert answer["conflicts"] == []

@@ -60,7 +60,7 @@ resource "google_artifact_registry_repository" "builder" {
 # --- builds the functions' images: reads source, writes images and logs
 
 resource "google_service_account" "build" {
-  account_id   = "build"
+  account_id   = "build-images" # Google wants six characters at least
   display_name = "Builds the functions' images"
 
   depends_on = [google_project_service.this]

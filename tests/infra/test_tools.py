@@ -54,15 +54,15 @@ def test_the_pipelines_fit_cloud_build_s_message() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("what", ["validate", "test"])
+@pytest.mark.parametrize(
+    "what", ["validate"]
+)  # "test": test_plans.py, which looks at the plans too
 def test_terraform_itself_takes_the_configuration(what: str) -> None:
     checker = tool("tfvalidate")
     if shutil.which("terraform") is None:
         absent("terraform is not installed")
     done = run(checker, TERRAFORM, what)
     assert done.returncode == 0, done.stdout + done.stderr
-    if what == "test":
-        assert "0 failed" in done.stdout
 
 
 def test_the_plans_that_are_tested_are_those_of_the_environments() -> None:

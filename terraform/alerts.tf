@@ -144,7 +144,7 @@ resource "google_monitoring_notification_channel" "email" {
   type         = "email"
   labels       = { email_address = each.key }
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_monitoring_alert_policy" "this" {
@@ -176,6 +176,8 @@ resource "google_monitoring_alert_policy" "this" {
     content   = "What to do: ${each.value.document}"
     mime_type = "text/markdown"
   }
+
+  depends_on = [terraform_data.metrics]
 }
 
 # The sweeper runs every minute. If it is silent, jobs wait for bells that nobody rings.
@@ -223,6 +225,12 @@ resource "google_monitoring_uptime_check_config" "public" {
   monitored_resource {
     type   = "uptime_url"
     labels = { project_id = var.project, host = local.host }
+  }
+
+  # A changed host makes a new check; the alert goes over to it before the old one is deleted, which Monitoring
+  # refuses as long as an alert names it.
+  lifecycle {
+    create_before_destroy = true
   }
 }
 

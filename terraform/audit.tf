@@ -39,7 +39,7 @@ resource "google_logging_project_bucket_config" "audit" {
   description    = "Who read and changed what."
   retention_days = var.audit_log_days
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_logging_project_sink" "audit" {

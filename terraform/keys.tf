@@ -23,7 +23,7 @@ resource "google_kms_key_ring" "this" {
   name     = var.name
   location = var.region
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_kms_crypto_key" "this" {

@@ -82,7 +82,7 @@ resource "google_logging_metric" "counted" {
     }
   }
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_logging_metric" "measured" {
@@ -116,5 +116,5 @@ resource "google_logging_metric" "measured" {
     }
   }
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }

@@ -14,7 +14,7 @@ import pytest
 
 from infra.ci import rules
 from tests.infra import planned
-from tests.infra.hcl import resources
+from tests.infra.hcl import ROOT, local, of_kind, resources
 from tests.infra.planned import Terraform
 
 
@@ -137,3 +137,106 @@ def test_terraform_s_own_tests_pass(terraform: Terraform) -> None:
     faults = [said["@message"] for said in terraform.tested if said["@level"] == "error"]
     assert summary["status"] == "pass", faults
     assert summary["failed"] == summary["errored"] == 0
+
+
+# --- the order in which things are made
+
+
+def test_every_resource_waits_until_the_apis_are_there(terraform: Terraform) -> None:
+    ours = {node for node in terraform.graph if re.search(r"(^|\.)google_\w+\.\w+$", node)}
+    ours = {node for node in ours if not node.startswith("data.")}
+    assert len(ours) > 80
+    early = {node for node in ours if "terraform_data.apis" not in terraform.before(node)}
+    assert early == {"google_project_service.this"}
+
+
+def test_no_data_source_waits_for_anything(terraform: Terraform) -> None:
+    # one that does is read anew when that changes, and what was made of it is replaced: a grant of the
+    # photos' key was, whenever an API was added
+    read = {node for node in terraform.graph if re.search(r"(^|\.)data\.", node)}
+    assert read == {"data.google_project.this"}
+    assert {node: terraform.graph[node] for node in read} == {"data.google_project.this": set()}
+
+
+@pytest.mark.parametrize(
+    ("made", "first"),
+    [
+        # 404 for up to ten minutes: issue 11102 of the provider
+        ("google_monitoring_alert_policy.this", "terraform_data.metrics"),
+        ("terraform_data.metrics", "google_logging_metric.counted"),
+        ("terraform_data.metrics", "google_logging_metric.measured"),
+        # a build fails for good: issue 20571
+        ("module.function.google_cloudfunctions2_function.this", "terraform_data.build_grants"),
+        ("terraform_data.build_grants", "google_project_iam_member.build"),
+        ("terraform_data.build_grants", "google_storage_bucket_iam_member.build"),
+        ("terraform_data.build_grants", "google_artifact_registry_repository_iam_member.build"),
+        # a secret is read by the first instance, a key used by what is encrypted with it
+        (
+            "module.function.google_cloudfunctions2_function.this",
+            "module.function.terraform_data.grants",
+        ),
+        (
+            "module.function.terraform_data.grants",
+            "module.function.google_secret_manager_secret_iam_member.reads",
+        ),
+        ("google_storage_bucket.photos", "terraform_data.key_grants"),
+        ("google_pubsub_topic.jobs", "terraform_data.key_grants"),
+        ("google_secret_manager_secret.this", "terraform_data.key_grants"),
+        ("google_artifact_registry_repository.functions", "terraform_data.key_grants"),
+        ("terraform_data.key_grants", "google_kms_crypto_key_iam_member.agents"),
+        ("terraform_data.apis", "google_project_service.this"),
+        # an index is built before the code comes that asks by it
+        ("module.function.google_cloudfunctions2_function.this", "google_firestore_index.this"),
+        ("module.function.google_cloudfunctions2_function.this", "google_firestore_field.this"),
+    ],
+)
+def test_what_google_needs_first_is_made_first(made: str, first: str, terraform: Terraform) -> None:
+    assert first in terraform.before(made)
+
+
+def test_every_wait_waits_and_is_not_repeated_without_a_change() -> None:
+    waits = {name: body for kind, name, body in resources() if kind == "terraform_data"}
+    assert set(waits) == {"apis", "build_grants", "grants", "key_grants", "metrics"}
+    for name, body in waits.items():
+        [command] = [each["local-exec"]["command"] for each in body["provisioner"]]
+        assert re.fullmatch(r"sleep \d+", command), name
+        assert "timestamp" not in body["triggers_replace"], name
+    assert waits["metrics"]["provisioner"][0]["local-exec"]["command"] == "sleep 600"
+
+
+def test_an_alert_never_names_a_check_that_is_gone() -> None:
+    [check] = of_kind("google_monitoring_uptime_check_config").values()
+    assert check["lifecycle"] == [{"create_before_destroy": True}]
+
+
+# --- before Terraform: infra/bootstrap.sh
+
+
+def bootstrap() -> list[list[str]]:
+    """Words of every gcloud call of the script, lines joined."""
+    text = (ROOT / "infra" / "bootstrap.sh").read_text("utf-8").replace("\\\n", " ")
+    return [line.split() for line in text.splitlines() if line.strip().startswith("gcloud ")]
+
+
+def test_bootstrap_switches_on_every_api_that_terraform_needs(terraform: Terraform) -> None:
+    calls = [words for words in bootstrap() if words[1:3] == ["services", "enable"]]
+    given = [{word for word in words if word.endswith(".googleapis.com")} for words in calls]
+    assert all(len(apis) <= 20 for apis in given), "one call takes twenty"
+    plan = terraform.plans()["dev"]
+    wanted = {
+        after["service"]
+        for _, kind, after in rules.resources(plan)
+        if kind == "google_project_service"
+    }
+    assert wanted <= set().union(*given)
+    # orgpolicy is asked by the script itself
+    assert set().union(*given) - wanted == {"orgpolicy.googleapis.com"}
+
+
+def test_bootstrap_makes_every_agent_that_terraform_gives_rights_to() -> None:
+    text = (ROOT / "infra" / "bootstrap.sh").read_text("utf-8")
+    [loop] = re.findall(r"^for service in (.*); do$", text, re.M)
+    agents = set(re.findall(r'(\w+) *= "g[\w-]+"', local("agents")))
+    assert len(agents) > 4
+    assert agents - {"storage"} <= set(loop.split())
+    assert "gcloud storage service-agent" in text

@@ -109,6 +109,7 @@ locals {
   # Roles that functions get on the project. The deployer may give these, and no others.
   grantable = [
     "projects/${var.project}/roles/asksModel",
+    "projects/${var.project}/roles/exportsRecords",
     "projects/${var.project}/roles/pokesPhones",
     "roles/cloudtrace.agent",
     "roles/datastore.user",

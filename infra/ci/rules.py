@@ -11,6 +11,7 @@ Looks at values that the plan knows; what is known after the apply only is left 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -115,6 +116,26 @@ def queries(dashboard: Any) -> Iterator[str]:
             yield from queries(each)
 
 
+def exported_elsewhere(
+    address: str, kind: str, after: Mapping[str, Any], found: list[tuple[str, str, dict[str, Any]]]
+) -> Iterator[str]:
+    """A scheduled export into a bucket that does not span the database's location.
+
+    Firestore answers 400 "This database can only operate on buckets spanning location asia or
+    asia-northeast1": its own region, or its continent's multi-region.
+    """
+    target = next(values(after, "http_target"), {}) if kind == "google_cloud_scheduler_job" else {}
+    if target.get("uri", "").endswith(":exportDocuments") and target.get("body"):
+        prefix = json.loads(base64.b64decode(target["body"]))["outputUriPrefix"]
+        bucket = prefix.removeprefix("gs://").partition("/")[0]
+        [database] = [each["location_id"] for _, kind, each in found if kind.endswith("e_database")]
+        for _, other, each in found:
+            if other == "google_storage_bucket" and each["name"] == bucket:
+                span = each["location"].lower()
+                if span not in (database, database.split("-")[0].replace("europe", "eu")):
+                    yield f"{address}: {bucket} in {span} does not span {database}"
+
+
 def problems(plan: Mapping[str, Any]) -> Iterator[str]:
     """What Google would refuse, or never show."""
     found = list(resources(plan))
@@ -135,6 +156,7 @@ def problems(plan: Mapping[str, Any]) -> Iterator[str]:
         for metric in re.findall(r'metric\.type="([^"]+)"', json.dumps(after).replace('\\"', '"')):
             if metric not in METRICS and metric.removeprefix(OURS) not in logged:
                 yield f"{address}: no metric {metric}"
+        yield from exported_elsewhere(address, kind, after, found)
         if kind == "google_monitoring_dashboard":
             for query in queries(json.loads(after["dashboard_json"])):
                 if "__name__" in query:

@@ -6,6 +6,7 @@ with the check that would have seen it; docs/operations.md has the list.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -240,3 +241,52 @@ def test_bootstrap_makes_every_agent_that_terraform_gives_rights_to() -> None:
     assert len(agents) > 4
     assert agents - {"storage"} <= set(loop.split())
     assert "gcloud storage service-agent" in text
+
+
+# --- copies that outlive the region
+
+
+def exporting(bucket: str, database: str) -> dict[str, Any]:
+    body = base64.b64encode(b'{"outputUriPrefix": "gs://copies"}').decode()
+    uri = "https://firestore.googleapis.com/v1/projects/p/databases/d:exportDocuments"
+    return plan_of(
+        "google_cloud_scheduler_job",
+        {"http_target": [{"uri": uri, "body": body}]},
+        ("google_storage_bucket", {"name": "copies", "location": bucket}),
+        ("google_firestore_database", {"location_id": database}),
+        ("google_project_service", {"service": "storage.googleapis.com"}),
+        ("google_project_service", {"service": "firestore.googleapis.com"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("bucket", "database", "works"),
+    [
+        ("EU", "europe-west1", True),
+        ("europe-west1", "europe-west1", True),
+        ("ASIA", "asia-northeast1", True),
+        ("US", "us-central1", True),
+        # where one would put it: refused with 400 "can only operate on buckets spanning location"
+        ("europe-west4", "europe-west1", False),
+        ("us-central1", "asia-northeast1", False),
+        ("EU", "us-central1", False),
+    ],
+)
+def test_an_export_goes_where_firestore_lets_it(bucket: str, database: str, works: bool) -> None:
+    found = list(rules.problems(exporting(bucket, database)))
+    assert (found == []) is works
+    assert works or "does not span" in found[0]
+
+
+def test_records_are_copied_out_of_the_region(terraform: Terraform) -> None:
+    for name in ("dev", "prod"):
+        by_address = {
+            address: after for address, _, after in rules.resources(terraform.plans()[name])
+        }
+        bucket = by_address['google_storage_bucket.exports["records"]']
+        assert bucket["location"] == "EU", name
+        job = by_address['google_cloud_scheduler_job.exports["records"]']
+        asked = json.loads(base64.b64decode(job["http_target"][0]["body"]))
+        assert asked == {"outputUriPrefix": f"gs://{bucket['name']}"}
+        ring = by_address['google_kms_key_ring.exports["records"]']
+        assert ring["location"] == "europe"

@@ -124,7 +124,9 @@ def exported_elsewhere(
     Firestore answers 400 "This database can only operate on buckets spanning location asia or
     asia-northeast1": its own region, or its continent's multi-region.
     """
-    target = next(values(after, "http_target"), {}) if kind == "google_cloud_scheduler_job" else {}
+    target: Mapping[str, Any] = {}
+    if kind == "google_cloud_scheduler_job":
+        target = next(values(after, "http_target"), {})
     if target.get("uri", "").endswith(":exportDocuments") and target.get("body"):
         prefix = json.loads(base64.b64decode(target["body"]))["outputUriPrefix"]
         bucket = prefix.removeprefix("gs://").partition("/")[0]

@@ -7,13 +7,16 @@ with the check that would have seen it; docs/operations.md has the list.
 from __future__ import annotations
 
 import base64
+import bisect
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from infra.ci import rules
+from infra.local.table import load
 from tests.infra import planned
 from tests.infra.hcl import ROOT, local, of_kind, resources
 from tests.infra.planned import Terraform
@@ -290,3 +293,75 @@ def test_records_are_copied_out_of_the_region(terraform: Terraform) -> None:
         assert asked == {"outputUriPrefix": f"gs://{bucket['name']}"}
         ring = by_address['google_kms_key_ring.exports["records"]']
         assert ring["location"] == "europe"
+
+
+# --- alerts on percentiles
+
+
+def percentile(bounds: Sequence[float], values: Sequence[float], share: float) -> float:
+    """A percentile as Monitoring reckons it: within the bucket, as if its values lay evenly.
+
+    A bucket holds `lower <= value < upper` (monitoring/api/ref_v3 Distribution); of the last, which has no
+    upper bound, the lower one is taken.
+    """
+    counts = [0] * (len(bounds) + 1)
+    for value in values:
+        counts[bisect.bisect_right(bounds, value)] += 1
+    wanted, before = share * len(values), 0.0
+    for bucket, count in enumerate(counts):
+        if count and before + count >= wanted:
+            lower = bounds[bucket - 1] if bucket else 0.0
+            upper = bounds[bucket] if bucket < len(bounds) else lower
+            return lower + (upper - lower) * (wanted - before) / count
+        before += count
+    raise ValueError("no values")
+
+
+def test_percentiles_lie_where_their_bucket_is() -> None:
+    powers = [2.0**n for n in range(33)]
+    # what the alert "waiting for more than half an hour" once saw of a job that waited for 18 minutes
+    assert percentile(powers, [18 * 60_000], 0.99) > 30 * 60_000
+    assert percentile([10, 20], [12], 0.5) == 15
+    assert percentile([10, 20], [25], 0.5) == 20
+
+
+def test_an_alert_on_a_percentile_fires_above_its_threshold_and_not_below(
+    terraform: Terraform,
+) -> None:
+    planned = list(rules.resources(terraform.plans()["dev"]))
+    bounds = {
+        f"{rules.OURS}{after['name']}": next(
+            iter(rules.values(after, "bucket_options.explicit_buckets")), {}
+        ).get("bounds", [2.0**n for n in range(33)])
+        for _, kind, after in planned
+        if kind == "google_logging_metric"
+    }
+    seen = 0
+    for address, kind, after in planned:
+        aligner = "conditions.condition_threshold.aggregations.per_series_aligner"
+        if kind != "google_monitoring_alert_policy" or not any(
+            word.startswith("ALIGN_PERCENTILE") for word in rules.values(after, aligner)
+        ):
+            continue
+        [condition] = rules.values(after, "conditions.condition_threshold")
+        [metric] = re.findall(r'metric\.type="([^"]+)"', condition["filter"])
+        above = float(condition["threshold_value"])
+        unit = 1 if above < 1000 else 1000
+        assert percentile(bounds[metric], [above - unit] * 5, 0.99) < above, address
+        assert percentile(bounds[metric], [above] * 5, 0.99) > above, address
+        seen += 1
+    assert seen >= 2
+
+
+# --- quotas of a new project
+
+
+def test_no_function_asks_for_more_processors_than_a_new_project_has() -> None:
+    # Cloud Run refuses a service whose instances could take more than the region's quota
+    # (CpuAllocPerProjectRegion): 20 vCPU in new projects, seen in many of them
+    for name, row in load().items():
+        assert row.max_instances * row.cpu <= 20, name
+
+
+def test_a_first_sync_may_take_an_hour() -> None:
+    assert load()["sync"].timeout_seconds == 3600

@@ -571,7 +571,7 @@ def test_variables_are_in_order() -> None:
 
 def test_provider_and_terraform_are_bounded() -> None:
     [block] = read(TERRAFORM / "versions.tf")["terraform"]
-    assert block["required_providers"][0]["google"]["version"] == ">= 6.50, < 8.0"
+    assert block["required_providers"][0]["google"]["version"] == ">= 6.50, < 7.0"
     assert "gcs" in block["backend"][0]
 
 

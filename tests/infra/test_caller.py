@@ -30,7 +30,7 @@ print(json.dumps([asdict(settings.load(os.environ)) == asdict(settings.load({}))
 def exported(project: str) -> dict[str, str]:
     """What the runbooks' first block exports."""
     page = (ROOT / "infra" / "runbooks" / "README.md").read_text("utf-8")
-    [block] = re.findall(r"^```sh\n(.*?)^```", page, re.S | re.M)
+    block = re.findall(r"^```sh\n(.*?)^```", page, re.S | re.M)[0]
     found = dict(re.findall(r'\b([A-Z][A-Z_]+)="?([^"\s]+)"?', block))
     assert {"PROJECT", "RECORD_STORE", "JOB_QUEUE", "GOOGLE_CLOUD_PROJECT"} <= set(found)
     return {name: value.replace("$PROJECT", project) for name, value in found.items()}

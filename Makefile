@@ -45,9 +45,10 @@ deploy-check: $(VENV)/.dev
 	$(RUN) -m infra.ci.package
 	$(RUN) -m pytest tests/infra
 
-# After an apply: is it up, and closed to strangers? Asks Terraform where it is.
+# After an apply: is it up, and closed to strangers? Asks Terraform where it is. With SMOKE_EMAIL it asks the
+# password, pushes one red case and waits for its analysis: Pub/Sub, indexes, secrets, model and the way back.
 smoke: $(VENV)/.runtime
-	$(RUN) -m infra.ci.smoke --terraform terraform
+	$(RUN) -m infra.ci.smoke --terraform terraform $(if $(SMOKE_EMAIL),--log-in $(SMOKE_EMAIL) --red-case)
 
 # Files made from the declarations and settings.
 generated: $(VENV)/.dev

@@ -38,6 +38,8 @@ resource "google_project_iam_custom_role" "asks_model" {
   title       = "Asks a model"
   description = "Sends predictions to endpoints of Vertex AI, and looks up where they are."
   permissions = ["aiplatform.endpoints.get", "aiplatform.endpoints.predict"]
+
+  depends_on = [terraform_data.apis]
 }
 
 # roles/storage.objectUser may also read photos and write over them; who tidies up does neither.
@@ -46,6 +48,8 @@ resource "google_project_iam_custom_role" "deletes_photos" {
   title       = "Deletes photos"
   description = "Lists objects of a bucket by name, and deletes them."
   permissions = ["storage.objects.delete", "storage.objects.list"]
+
+  depends_on = [terraform_data.apis]
 }
 
 # roles/firebasecloudmessaging.admin may also change who hears of which topic; a notice is one message.
@@ -56,6 +60,8 @@ resource "google_project_iam_custom_role" "pokes_phones" {
   title       = "Pokes phones"
   description = "Sends messages through Firebase Cloud Messaging."
   permissions = ["cloudmessaging.messages.create"]
+
+  depends_on = [terraform_data.apis]
 }
 
 # iam.serviceAccountTokenCreator may also make access tokens; a link needs a signature.
@@ -64,6 +70,8 @@ resource "google_project_iam_custom_role" "signs_links" {
   title       = "Signs links"
   description = "Signs as an account, without its key. Given to an account on itself alone."
   permissions = ["iam.serviceAccounts.signBlob"]
+
+  depends_on = [terraform_data.apis]
 }
 
 # Operators look, and do what the runbooks say is theirs (infra/runbooks/README.md). They read no secret
@@ -90,6 +98,8 @@ resource "google_project_iam_member" "operators" {
   project = var.project
   role    = each.value.role
   member  = each.value.member
+
+  depends_on = [terraform_data.apis]
 }
 
 # infra.admin erase: a patient's photos go at once.

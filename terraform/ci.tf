@@ -25,7 +25,7 @@ resource "google_artifact_registry_repository" "functions" {
     }
   }
 
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [terraform_data.key_grants]
 }
 
 # The image in which cloudbuild.yaml runs its steps; infra/ci/builder.yaml makes it.
@@ -54,16 +54,16 @@ resource "google_artifact_registry_repository" "builder" {
     }
   }
 
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [terraform_data.key_grants]
 }
 
 # --- builds the functions' images: reads source, writes images and logs
 
 resource "google_service_account" "build" {
-  account_id   = "build"
+  account_id   = "build-images" # Google wants six characters at least
   display_name = "Builds the functions' images"
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_project_iam_member" "build" {
@@ -109,6 +109,7 @@ locals {
   # Roles that functions get on the project. The deployer may give these, and no others.
   grantable = [
     "projects/${var.project}/roles/asksModel",
+    "projects/${var.project}/roles/exportsRecords",
     "projects/${var.project}/roles/pokesPhones",
     "roles/cloudtrace.agent",
     "roles/datastore.user",
@@ -145,7 +146,7 @@ resource "google_service_account" "deploy" {
   account_id   = "deploy"
   display_name = "Deploys from Cloud Build"
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_project_iam_member" "deploy" {
@@ -203,6 +204,8 @@ resource "google_project_iam_custom_role" "deploys" {
     "secretmanager.versions.get",
     "secretmanager.versions.list",
   ]
+
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_project_iam_member" "deploy_own" {

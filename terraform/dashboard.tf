@@ -74,7 +74,10 @@ locals {
       "label_replace(sum(increase(logging_googleapis_com:user_${name}{${local.revision}}[1h])), \"what\", \"${name}\", \"\", \"\")"
     ]), "1"],
     ["Instances", "sum by (service_name) (run_googleapis_com:container_instance_count{${local.revision}})", "1"],
-    ["Documents read and written a second", "sum by (__name__) (rate({__name__=~\"firestore_googleapis_com:document_(read|write)_ops_count\"}[5m]))", "1/s"],
+    ["Documents read and written a second", join(" or ", [
+      for name in ["read", "write"] :
+      "label_replace(sum(rate(firestore_googleapis_com:document_${name}_ops_count[5m])), \"what\", \"${name}\", \"\", \"\")"
+    ]), "1/s"],
   ]
 
   failing_devices = "${local.from_functions} jsonPayload.message=\"request\" resource.labels.service_name=\"sync\" (jsonPayload.status>=400 OR jsonPayload.rejected>0)"

@@ -150,6 +150,8 @@ resource "google_compute_security_policy" "edge" {
       }
     }
   }
+
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_compute_managed_ssl_certificate" "edge" {
@@ -165,6 +167,8 @@ resource "google_compute_managed_ssl_certificate" "edge" {
   lifecycle {
     create_before_destroy = true
   }
+
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_compute_ssl_policy" "edge" {
@@ -173,6 +177,8 @@ resource "google_compute_ssl_policy" "edge" {
   name            = var.name
   profile         = "MODERN"
   min_tls_version = "TLS_1_2"
+
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_compute_global_address" "edge" {
@@ -180,7 +186,7 @@ resource "google_compute_global_address" "edge" {
 
   name = var.name
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_compute_target_https_proxy" "edge" {
@@ -213,6 +219,8 @@ resource "google_compute_url_map" "redirect" {
     redirect_response_code = "MOVED_PERMANENTLY_DEFAULT"
     strip_query            = false
   }
+
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_compute_target_http_proxy" "redirect" {

@@ -39,7 +39,7 @@ resource "google_firestore_database" "this" {
     }
   }
 
-  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
+  depends_on = [terraform_data.key_grants]
 }
 
 resource "google_firestore_index" "this" {
@@ -117,7 +117,7 @@ resource "google_firebaserules_ruleset" "closed" {
     create_before_destroy = true
   }
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_firebaserules_release" "closed" {

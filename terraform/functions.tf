@@ -71,12 +71,14 @@ module "function" {
     bucket = google_storage_bucket.source.name
     object = google_storage_bucket_object.source.name
   }
-  topics = { for kind in local.kinds : kind => google_pubsub_topic.jobs[kind].id }
+  token_maker = { push = local.agents.pubsub, schedule = local.agents.cloudscheduler, http = null }[each.value.trigger]
+  topics      = { for kind in local.kinds : kind => google_pubsub_topic.jobs[kind].id }
 
+  # An index is built before the code comes that asks by it. Nothing in the module reads data, so that
+  # waiting changes nothing that is there.
   depends_on = [
-    google_artifact_registry_repository_iam_member.build,
-    google_service_account_iam_member.deploy_as_build,
-    google_project_iam_member.build,
-    google_storage_bucket_iam_member.build,
+    google_firestore_field.this,
+    google_firestore_index.this,
+    terraform_data.build_grants,
   ]
 }

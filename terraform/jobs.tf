@@ -11,7 +11,7 @@ resource "google_pubsub_topic" "jobs" {
     allowed_persistence_regions = [var.region]
   }
 
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [terraform_data.key_grants]
 }
 
 resource "google_pubsub_subscription" "jobs" {

@@ -10,6 +10,7 @@ locals {
       secrets = ["secretmanager"]
     },
     var.firestore.customer_key ? { records = ["firestore"] } : {},
+    length(local.exports) > 0 ? { exports = ["storage"] } : {},
   )
 
   key_grants = merge([
@@ -23,14 +24,14 @@ resource "google_kms_key_ring" "this" {
   name     = var.name
   location = var.region
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_kms_crypto_key" "this" {
   for_each = local.key_users
 
   name            = each.key
-  key_ring        = google_kms_key_ring.this.id
+  key_ring        = each.key == "exports" ? google_kms_key_ring.exports["records"].id : google_kms_key_ring.this.id
   rotation_period = "7776000s"
 
   # A destroyed version can be taken back for 30 days; after that, what it encrypted is lost.

@@ -48,12 +48,14 @@ locals {
     model_tokens_asked    = { field = "prompt_tokens", filter = local.model_call }
     phones_told           = { field = "phones", filter = "jsonPayload.message=\"notice\"" }
     # Red cases that nobody had looked at after 20 seconds.
-    sweep_late      = { field = "rounds.late", filter = local.sweep_request }
-    sweep_cleaned   = { field = "rounds.cleaned", filter = local.sweep_request }
-    sweep_oldest_ms = { field = "oldest_ms", filter = local.sweep_request, unit = "ms" }
+    sweep_late    = { field = "rounds.late", filter = local.sweep_request }
+    sweep_cleaned = { field = "rounds.cleaned", filter = local.sweep_request }
+    # An alert stands at half an hour. Monitoring reckons a percentile within its bucket, so a threshold that is
+    # no bound fires for what is well below it: at powers of two half an hour began at 17 minutes.
+    sweep_oldest_ms = { field = "oldest_ms", filter = local.sweep_request, unit = "ms", bounds = [for minutes in [1, 5, 10, 20, 30, 60, 120, 360, 1440] : minutes * 60000] }
     sweep_rung      = { field = "rung", filter = local.sweep_request }
     # Diagnosed cases whose health worker was not given the diagnosis within UNREAD_HOURS: a state, every minute.
-    sweep_unread   = { field = "rounds.unread", filter = local.sweep_request }
+    sweep_unread   = { field = "rounds.unread", filter = local.sweep_request, bounds = [1, 2, 3, 4, 5, 6, 10, 20, 50, 100, 200] }
     sync_accepted  = { field = "accepted", filter = local.sync_request }
     sync_attempts  = { field = "attempts", filter = local.sync_request }
     sync_conflicts = { field = "conflicts", filter = local.sync_request }
@@ -83,7 +85,7 @@ resource "google_logging_metric" "counted" {
     }
   }
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_logging_metric" "measured" {
@@ -110,12 +112,24 @@ resource "google_logging_metric" "measured" {
 
   # Up to 2^32: seven weeks in milliseconds.
   bucket_options {
-    exponential_buckets {
-      num_finite_buckets = 32
-      growth_factor      = 2
-      scale              = 1
+    dynamic "exponential_buckets" {
+      for_each = can(each.value.bounds) ? [] : [32]
+
+      content {
+        num_finite_buckets = exponential_buckets.value
+        growth_factor      = 2
+        scale              = 1
+      }
+    }
+
+    dynamic "explicit_buckets" {
+      for_each = can(each.value.bounds) ? [each.value.bounds] : []
+
+      content {
+        bounds = explicit_buckets.value
+      }
     }
   }
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }

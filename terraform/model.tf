@@ -29,5 +29,5 @@ resource "google_vertex_ai_endpoint_with_model_garden_deployment" "medgemma" {
     }
   }
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }

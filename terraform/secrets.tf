@@ -55,7 +55,7 @@ resource "google_secret_manager_secret" "this" {
   }
 
   depends_on = [
-    google_kms_crypto_key_iam_member.agents,
+    terraform_data.key_grants,
     google_pubsub_topic_iam_member.secret_age,
   ]
 }
@@ -81,7 +81,7 @@ resource "google_pubsub_topic" "secret_age" {
     allowed_persistence_regions = [var.region]
   }
 
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [terraform_data.key_grants]
 }
 
 resource "google_pubsub_topic_iam_member" "secret_age" {

@@ -28,7 +28,7 @@ resource "google_monitoring_custom_service" "sync" {
   service_id   = "sync"
   display_name = "Sync"
 
-  depends_on = [google_project_service.this]
+  depends_on = [terraform_data.apis]
 }
 
 resource "google_monitoring_slo" "availability" {

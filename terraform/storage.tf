@@ -99,7 +99,7 @@ resource "google_storage_bucket" "photos" {
 
   # checkov:skip=CKV_GCP_62: Data access audit logs (audit.tf) say who read what; usage logs would say less.
 
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [terraform_data.key_grants]
 }
 
 resource "google_storage_bucket" "source" {
@@ -129,7 +129,7 @@ resource "google_storage_bucket" "source" {
 
   # checkov:skip=CKV_GCP_62: It holds source code; audit logs say who changed it.
 
-  depends_on = [google_kms_crypto_key_iam_member.agents]
+  depends_on = [terraform_data.key_grants]
 }
 
 # The name is the content's hash: the same commit is the same object, so a plan after apply is empty,

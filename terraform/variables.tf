@@ -34,10 +34,12 @@ variable "audit_log_days" {
 }
 
 variable "backup" {
-  description = "How long daily and weekly backups of Firestore are kept, in days (Firestore's bounds: 7 and 98)."
+  description = "How long daily and weekly backups of Firestore are kept, in days (Firestore's bounds: 7 and 98). When records are exported to another place (cron, UTC; empty: never), and for how many days exports are kept. An export reads every document."
   type = object({
-    daily_days  = optional(number, 7)
-    weekly_days = optional(number, 98)
+    daily_days      = optional(number, 7)
+    export_days     = optional(number, 14)
+    export_schedule = optional(string, "30 1 * * *")
+    weekly_days     = optional(number, 98)
   })
   default = {}
 
@@ -195,9 +197,11 @@ variable "project" {
 }
 
 variable "region" {
-  description = "Where functions, queues, buckets and keys are."
+  # Some projects, new ones above all, may use Cloud Build only in us-central1, us-west2, europe-west1, asia-east1,
+  # australia-southeast1 and southamerica-east1 (cloud.google.com/build/docs/locations).
+  description = "Where functions, queues, buckets and keys are. In other regions than those in which Cloud Build always builds, ask for its quota first (infra/bootstrap.sh says so)."
   type        = string
-  default     = "europe-west4"
+  default     = "europe-west1"
 }
 
 variable "release" {

@@ -6,8 +6,9 @@ terraform {
 
   required_providers {
     google = {
-      source  = "hashicorp/google"
-      version = ">= 6.50, < 8.0"
+      source = "hashicorp/google"
+      # One major: what is checked here is the schema of 6.50.
+      version = ">= 6.50, < 7.0"
     }
   }
 

@@ -8,13 +8,43 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
+from dataclasses import fields
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from infra.local import emulators
+from shared.settings import Settings
 from tests import shapes
+
+#: What else leads a client to somebody's project, or to an emulator that is not this session's.
+_OF_THE_CALLER = (
+    "CLOUDSDK_CORE_PROJECT",
+    "FIRESTORE_EMULATOR_HOST",
+    "GCLOUD_PROJECT",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_CLOUD_QUOTA_PROJECT",
+    "PUBSUB_EMULATOR_HOST",
+    "STORAGE_EMULATOR_HOST",
+)
+
+
+def forget_the_caller(environ: MutableMapping[str, str]) -> None:
+    """Take out what a terminal is prepared for: no test reads it, none may reach a project with it.
+
+    A terminal set up as infra/runbooks/README.md says has settings, and credentials that may write in
+    the operator's project. Tests say themselves what they need.
+    """
+    for name in (*(each.name.upper() for each in fields(Settings)), *_OF_THE_CALLER):
+        environ.pop(name, None)
+    # no credentials of a user either, and no question to a metadata server
+    environ["CLOUDSDK_CONFIG"] = str(Path(__file__).parents[1] / ".pytest_cache" / "no-gcloud")
+    environ["NO_GCE_CHECK"] = "true"
+
+
+forget_the_caller(os.environ)
 
 #: Chosen anew for each session, the same in all of its processes; `TEST_SEED=… pytest …` repeats it.
 SEED = int(os.environ.setdefault("TEST_SEED", str(secrets.randbelow(10**6))))
@@ -100,7 +130,7 @@ _ON_EMULATORS_IN_SOAK = (
 
 #: Files that take a minute or more: they come first, so that no worker is left alone with one at the end.
 _FIRST = (
-    "infra/test_tools.py",
+    "infra/test_plans.py",
     "reliability/test_kills.py",
     "sync/phone/test_real_client.py",
     "local/test_stack.py",

@@ -1,7 +1,8 @@
 """`terraform show -json PLAN | python -m infra.ci.guard`: refuses a plan that would lose data.
 
-A pipeline applies what nobody has read. So it never deletes or replaces what holds data or opens it:
-that is done by a person, with the runbooks. Exit code 1 names what the plan would lose.
+A pipeline applies what nobody has read. So it never deletes or replaces what holds data or opens it, nor
+an index that older revisions ask by: that is done by a person, with the runbooks. Exit code 1 names what
+the plan would lose.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ KEPT = frozenset(
     {
         "google_firestore_backup_schedule",
         "google_firestore_database",
+        # no data, but a roll-back: revisions from before ask by an index that new code needs no more
+        "google_firestore_field",
+        "google_firestore_index",
         "google_kms_crypto_key",
         "google_kms_key_ring",
         "google_logging_project_bucket_config",

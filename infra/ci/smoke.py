@@ -3,6 +3,10 @@
 Asks what everybody may ask, and one thing that nobody may without a token. Changes nothing. New
 instances take a moment, so it asks again for a while. `--log-in EMAIL` then syncs once as a new phone:
 that makes a session and an entry in the list of devices.
+
+`--red-case` pushes a red case as that person and waits for its `ai_analysis`. One answer then says that
+Firestore and its indexes, Pub/Sub, its tokens, the job, the model and the way back all work. The case is a
+real one to those who see that team, so the person should be in a team of its own: `smoke-team`.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ _PAUSE_SECONDS = 5.0
 
 #: Longest wait for one answer, seconds: a cold start is in it.
 _TIMEOUT_SECONDS = 30
+
+#: The phone that the smoke test is, the same in each run.
+_DEVICE = "smoke-test"
 
 
 def ask(url: str, body: bytes | None = None, token: str = "") -> tuple[int, Any]:
@@ -52,19 +59,56 @@ def deployed(folder: str) -> tuple[str, str, str, str]:
     return outputs["status_url"], urls["/api/sync"], urls["/api/v1/auth/*"], outputs["release"]
 
 
-def first_sync(accounts_url: str, sync_url: str, email: str, password: str) -> str:
-    """Log in and sync as a new phone would, changing no record. Raises `SystemExit` if it cannot."""
-    device = "smoke-test"
-    login = json.dumps({"email": email, "password": password, "device_id": device}).encode()
+def log_in(accounts_url: str, email: str, password: str) -> tuple[str, str]:
+    """User id and access token. Raises `SystemExit` if the log-in is refused."""
+    login = json.dumps({"email": email, "password": password, "device_id": _DEVICE}).encode()
     status, said = ask(f"{accounts_url.rstrip('/')}/api/v1/auth/login", login)
     if status != 200:
         raise SystemExit(f"log-in: {status} {said['error']['code']}")
-    body = json.dumps({"last_sync_timestamp": 0, "device_id": device}).encode()
-    status, got = ask(f"{sync_url.rstrip('/')}/api/sync", body, said["access_token"])
+    return said["user_id"], said["access_token"]
+
+
+def sync(sync_url: str, token: str, since: int = 0, changes: Any = None) -> Any:
+    """One sync of the smoke test's phone. Raises `SystemExit` if it is refused."""
+    body = {"last_sync_timestamp": since, "device_id": _DEVICE, "changes": changes or {}}
+    status, got = ask(f"{sync_url.rstrip('/')}/api/sync", json.dumps(body).encode(), token)
     if status != 200:
         raise SystemExit(f"sync: {status} {got['error']['code']}")
-    rows = sum(len(table) for table in got["server_updates"].values())
-    return f"{said['user_id']} has synced: {rows} rows"
+    return got
+
+
+def first_sync(accounts_url: str, sync_url: str, email: str, password: str) -> str:
+    """Log in and sync as a new phone would, changing no record. Raises `SystemExit` if it cannot."""
+    user, token = log_in(accounts_url, email, password)
+    rows = sum(len(table) for table in sync(sync_url, token)["server_updates"].values())
+    return f"{user} has synced: {rows} rows"
+
+
+def red_case(sync_url: str, token: str, wait_seconds: float, pause_seconds: float) -> str:
+    """Push a red case, wait for its analysis. Raises `SystemExit` saying how far it came."""
+    now = int(time.time())
+    case, patient = f"smoke-{now}", f"smoke-patient-{now}"
+    new = {"sync_status": "new", "last_modified_at": now}
+    red = {"patient_id": patient, "risk_level": "red", "triage_data": {"site": "smoke test"}}
+    changes = {
+        "patients": [{"id": patient, "demographics": {"name": "Smoke Test"}, **new}],
+        "cases": [{"id": case, **red, **new}],
+    }
+    begun = time.monotonic()
+    got = sync(sync_url, token, 0, changes)
+    if case not in got["accepted"]["cases"]:
+        raise SystemExit(f"red case: not accepted: {got['rejected']}")
+    while True:
+        rows = sync(sync_url, token)["server_updates"].get("cases", ())
+        found: dict[str, Any] = next((row for row in rows if row["id"] == case), {})
+        if analysis := found.get("ai_analysis"):
+            return f"{case} was read after {time.monotonic() - begun:.0f} s: {analysis['status']}"
+        if time.monotonic() - begun >= wait_seconds:
+            raise SystemExit(
+                f"red case: {case} has no analysis after {wait_seconds:.0f} s, it is "
+                f"{found.get('status')}: infra/runbooks/ai-endpoint-down.md"
+            )
+        time.sleep(pause_seconds)
 
 
 def problems(url: str, sync_url: str, release: str | None) -> list[str]:
@@ -97,6 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--log-in", metavar="EMAIL", help="also sync as somebody; asks the password"
     )
+    parser.add_argument(
+        "--red-case", action="store_true", help="also push a red case and wait for its analysis"
+    )
     parser.add_argument("--wait", type=float, default=180.0, help="seconds to wait for it")
     chosen = parser.parse_args(arguments)
     if chosen.terraform:
@@ -104,6 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen.url, chosen.sync_url, chosen.accounts_url, chosen.release = outputs
     if not chosen.url:
         parser.error("say where it is: a URL, or --terraform")
+    if chosen.red_case and not chosen.log_in:
+        parser.error("a red case is somebody's: --log-in EMAIL")
     url = chosen.url.rstrip("/")
     end = time.monotonic() + chosen.wait
     while found := problems(url, (chosen.sync_url or url).rstrip("/"), chosen.release):
@@ -114,9 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{url} is up")
     if chosen.log_in:
         password = sys.stdin.readline().rstrip("\n") if not sys.stdin.isatty() else getpass()
-        print(
-            first_sync(chosen.accounts_url or url, chosen.sync_url or url, chosen.log_in, password)
-        )
+        accounts_url, sync_url = chosen.accounts_url or url, chosen.sync_url or url
+        print(first_sync(accounts_url, sync_url, chosen.log_in, password))
+        if chosen.red_case:
+            _, token = log_in(accounts_url, chosen.log_in, password)
+            print(red_case(sync_url, token, max(chosen.wait, 1.0), _PAUSE_SECONDS))
     return 0
 
 

@@ -2,7 +2,8 @@
 
 Keys are fetched when the first token asks. Then: a copy older than `FRESH_SECONDS` is renewed in the
 background while the old one serves; an unknown key id makes one fetch at once, at most every
-`AGAIN_SECONDS` however many tokens name it; a source that is down changes nothing that is known.
+`AGAIN_SECONDS` however many tokens name it; a source that is down changes nothing that is known. As long as
+nothing is known, the source is asked again after `COLD_SECONDS`: it may be starting.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ FRESH_SECONDS = 300.0
 
 #: Least time between two fetches, seconds.
 AGAIN_SECONDS = 60.0
+
+#: The same while there are no keys at all, seconds. `accounts` scales to zero: its first answer may take
+#: longer than a fetch waits, and until there are keys every phone is refused.
+COLD_SECONDS = 2.0
 
 
 class RemoteKeys:
@@ -58,7 +63,8 @@ class RemoteKeys:
         return found
 
     def _may_try(self) -> bool:
-        return not 0 <= self._clock() - self._tried_s < AGAIN_SECONDS
+        least_s = AGAIN_SECONDS if self._keys else COLD_SECONDS
+        return not 0 <= self._clock() - self._tried_s < least_s
 
     def _renew(self) -> None:
         with self._lock:  # whoever waits here finds it done
@@ -70,6 +76,8 @@ class RemoteKeys:
                 self._keys = parse_jwks(text, self._algorithms, outside=self._outside)
                 self._fetched_s = self._clock()
             except (KeysUnavailable, ValueError) as error:
+                # from its end: those who waited for this one do not each begin another
+                self._tried_s = self._clock()
                 log.warning("keys not renewed", extra={"fault": type(error).__name__})
 
 

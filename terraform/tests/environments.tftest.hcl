@@ -46,7 +46,7 @@ run "dev" {
     min_instances       = false
     operators           = []
     project             = "dermadetect-dev"
-    region              = "europe-west4"
+    region              = "europe-west1"
     settings            = { LOG_LEVEL = "DEBUG" }
     trigger             = null
   }
@@ -129,7 +129,7 @@ run "dev" {
   }
 
   assert {
-    condition     = local.settings.TOKEN_JWKS_URL == "https://accounts-123456789012.europe-west4.run.app/.well-known/jwks.json"
+    condition     = local.settings.TOKEN_JWKS_URL == "https://accounts-123456789012.europe-west1.run.app/.well-known/jwks.json"
     error_message = "Keys come from the accounts function's own address."
   }
 
@@ -180,7 +180,7 @@ run "prod" {
     min_instances       = true
     operators           = []
     project             = "dermadetect-prod"
-    region              = "europe-west4"
+    region              = "europe-west1"
     settings            = { LOG_LEVEL = "INFO" }
     trigger             = null
   }

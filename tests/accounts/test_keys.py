@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from infra.local.table import load
 from shared.accounts import tokens
-from shared.accounts.jwks import AGAIN_SECONDS, FRESH_SECONDS, RemoteKeys
+from shared.accounts.jwks import AGAIN_SECONDS, COLD_SECONDS, FRESH_SECONDS, RemoteKeys
 from shared.accounts.keys import (
     AHEAD_SECONDS,
     ALGORITHMS,
@@ -320,6 +320,32 @@ def test_while_there_never_was_a_key_a_token_is_not_called_bad(clock: Clock) -> 
     assert source.fetched == 1
     source.down = False
     clock.now += AGAIN_SECONDS
+    assert keys.find(ring.keys[0].kid) is not None
+
+
+def test_keys_that_answer_after_a_cold_start_are_there_seconds_later(clock: Clock) -> None:
+    # given `accounts` scaled to zero: its first answer takes six seconds, a fetch waits for five
+    ring = Ring((make_key(NOW),))
+
+    class Cold:
+        fetched = 0
+
+        def __call__(self) -> str:
+            self.fetched += 1
+            clock.now += 5 if self.fetched == 1 else 1
+            if self.fetched == 1:
+                raise KeysUnavailable("The source of keys does not answer.")
+            return ring.jwks(NOW)
+
+    source = Cold()
+    keys = RemoteKeys(source, clock, start=at_once)
+    # when the first phone was refused, others who waited with it do not each wait five seconds again
+    for _ in range(3):
+        with pytest.raises(KeysUnavailable):
+            keys.find(ring.keys[0].kid)
+    assert source.fetched == 1
+    # then the next ones come in after seconds, not after a minute
+    clock.now += COLD_SECONDS
     assert keys.find(ring.keys[0].kid) is not None
 
 

@@ -27,7 +27,7 @@ _BARE: Mapping[str, str | None] = {
     "GOOGLE_CLOUD_PROJECT": "clinic",
     "SERVICE_VERSION": "r1",
     "SIGNING_KEYS_SECRET": "signing-keys",
-    "TOKEN_JWKS_URL": "https://accounts-123456789012.europe-west4.run.app/.well-known/jwks.json",
+    "TOKEN_JWKS_URL": "https://accounts-123456789012.europe-west1.run.app/.well-known/jwks.json",
     "TRUSTED_PROXIES": "1",
     "FILES_BUCKET": "clinic-photos",
     "CORS_ORIGINS": None,

@@ -216,6 +216,9 @@ def test_an_accepted_fault_says_why() -> None:
         ("google_storage_bucket", ["create", "delete"], True),
         ("google_firestore_database", ["update"], False),
         ("google_firestore_database", ["no-op"], False),
+        ("google_firestore_index", ["delete"], True),
+        ("google_firestore_field", ["delete", "create"], True),
+        ("google_firestore_index", ["create"], False),
         ("google_kms_crypto_key", ["create"], False),
         ("google_storage_bucket_object", ["delete", "create"], False),
     ],
@@ -349,8 +352,10 @@ def test_the_bootstrap_script_is_one_for_the_shell() -> None:
     assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
     if shutil.which("gcloud") is None:
         absent("gcloud is not installed")
-    lines = [line.removeprefix("if ! ") for line in path.read_text("utf-8").splitlines()]
-    asked = [words for line in lines if "gcloud" in line for words in commands(line)]
+    text = path.read_text("utf-8").replace("\\\n", " ")
+    lines = [line.strip().removeprefix("if ").removeprefix("! ") for line in text.splitlines()]
+    asked = [words for line in lines if line.startswith("gcloud") for words in commands(line)]
+    assert len(asked) > 5
     for words in asked:
         if words and words[0] == "gcloud":
             assert unknown_to_gcloud([word.split(">")[0] for word in words if word]) is None, words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from google.cloud.devtools import cloudbuild_v1
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "cloudbuild.yaml"
@@ -49,6 +51,12 @@ def test_every_script_is_one_for_the_shell(name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("path", [BUILD, BUILDER], ids=lambda path: path.name)
+def test_the_pipelines_are_messages_that_cloud_build_reads(path: Path) -> None:
+    message = cloudbuild_v1.Build.from_json(json.dumps(load(path)), ignore_unknown_fields=False)
+    assert [step.id for step in message.steps] == [step["id"] for step in load(path)["steps"]]
+
+
 def test_nothing_is_deployed_before_every_check_was_clean() -> None:
     checks = {"check", "vulnerabilities", "tests", "terraform", "package"}
     assert checks <= before("plan")
@@ -58,7 +66,8 @@ def test_nothing_is_deployed_before_every_check_was_clean() -> None:
 
 def test_the_pipeline_and_make_run_the_same_checks() -> None:
     make = (ROOT / "Makefile").read_text("utf-8")
-    for command in ("-m infra.ci.check", "-m pytest"):
+    [pytest_] = re.findall(r"-m pytest (--numprocesses .*)", make)
+    for command in ("-m infra.ci.check", f"-m pytest {pytest_}"):
         assert command in make
         assert any(command in step["script"] for step in STEPS.values())
     assert STEPS["tests"]["env"] == ["CI=true"]

@@ -260,3 +260,45 @@ def test_terraform_knows_every_option() -> None:
             for word in words[1:]:
                 if word.startswith("-"):
                     assert word.partition("=")[0] in known, (name, words)
+
+
+# --- what Google does not do
+
+
+def test_no_backup_is_restored_into_another_place() -> None:
+    # a backup goes into the project and location of its database only (firestore/docs/backups); the page
+    # for an outage of the region once restored one elsewhere
+    restoring = {name for name, words in all_commands() if words[1:4] == RESTORE}
+    assert restoring == {"restore.md"}
+    [page] = [path for path in RUNBOOKS if path.name == "region-outage.md"]
+    assert [words for name, words in all_commands() if name == page.name and "import" in words]
+
+
+RESTORE = ["firestore", "databases", "restore"]
+
+
+def test_a_restore_stops_every_writer() -> None:
+    from tests.infra.hcl import local
+
+    stopped = {
+        words[4]
+        for name, words in all_commands()
+        if name == "restore.md" and words[1:4] == ["run", "services", "set-iam-policy"]
+    }
+    writers = {
+        name.replace("_", "-")
+        for name, rights in local("access").items()
+        if rights.get("records") == "write"
+    }
+    assert stopped == writers
+    paused = {
+        words[4]
+        for name, words in all_commands()
+        if name == "restore.md" and words[1:4] == ["scheduler", "jobs", "pause"]
+    }
+    resumed = {
+        words[4]
+        for name, words in all_commands()
+        if name == "restore.md" and words[1:4] == ["scheduler", "jobs", "resume"]
+    }
+    assert paused == resumed == {"sweeper", "export-records"}

@@ -153,6 +153,18 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
             "",
             "an_unknown_key_is_looked_for_at_once_but_not_by_everybody",
         ),
+        (
+            "a cold source of keys is left alone for a minute",
+            "AGAIN_SECONDS if self._keys else COLD_SECONDS",
+            "AGAIN_SECONDS",
+            "keys_that_answer_after_a_cold_start_are_there_seconds_later",
+        ),
+        (
+            "whoever waited for keys begins another fetch",
+            "                self._tried_s = self._clock()\n                log",
+            "                log",
+            "keys_that_answer_after_a_cold_start_are_there_seconds_later",
+        ),
     ),
     # Two rings saved side by side meet by chance only: that fault is not planted.
 )

@@ -12,6 +12,6 @@ medgemma            = null
 min_instances       = false
 operators           = []
 project             = "dermadetect-dev"
-region              = "europe-west4"
+region              = "europe-west1"
 settings            = { LOG_LEVEL = "DEBUG" }
 trigger             = null

@@ -12,6 +12,6 @@ medgemma            = null
 min_instances       = true
 operators           = []
 project             = "dermadetect-prod"
-region              = "europe-west4"
+region              = "europe-west1"
 settings            = { LOG_LEVEL = "INFO" }
 trigger             = null

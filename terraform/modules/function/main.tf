@@ -169,7 +169,18 @@ resource "google_cloudfunctions2_function" "this" {
     }
   }
 
-  # The first instance starts during the apply and reads its secrets.
+  depends_on = [terraform_data.grants]
+}
+
+# The first instance starts during the apply and reads its secrets; a grant takes two minutes to be true
+# everywhere (terraform/project.tf).
+resource "terraform_data" "grants" {
+  triggers_replace = sort(keys(var.secrets))
+
+  provisioner "local-exec" {
+    command = "sleep 120"
+  }
+
   depends_on = [
     google_secret_manager_secret_iam_member.reads,
     google_service_account_iam_member.deployer,
@@ -205,6 +216,16 @@ resource "google_service_account" "caller" {
 
   account_id   = "call-${local.service}"
   display_name = "Calls ${var.name}"
+}
+
+# Pub/Sub and Cloud Scheduler make the caller's token. In most projects they may do so already; where an
+# organisation takes away what Google grants by itself, every push would be refused.
+resource "google_service_account_iam_member" "token" {
+  count = local.public ? 0 : 1
+
+  service_account_id = google_service_account.caller[0].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = var.token_maker
 }
 
 resource "google_cloud_run_service_iam_member" "caller" {

@@ -117,6 +117,11 @@ variable "source_archive" {
   })
 }
 
+variable "token_maker" {
+  description = "Google's agent that makes the tokens of the caller; null for public functions."
+  type        = string
+}
+
 variable "topics" {
   description = "Topics of all job kinds, by kind."
   type        = map(string)

@@ -120,7 +120,7 @@ def test_a_call_that_failed_is_counted_and_one_that_was_not_made_is_not() -> Non
         (changed(labels__diagnosis={"names": "Asha"}), "labels.diagnosis.names must be a list"),
         (changed(labels__diagnosis={"icd": [1]}), "labels.diagnosis.icd must be a list"),
         (changed(case=...), "case must be an object"),
-        (changed(case__risk_level="Asha"), "case.risk_level: risk_level must be one of"),
+        (changed(case__image_keys="Asha"), "case.image_keys: image_keys must be a list"),
         (changed(case__triage_data="Asha"), "case.triage_data: triage_data must be an object"),
         (changed(case__Asha=1), "case.* must be columns"),
         (changed(case__status="DIAGNOSED"), "case.* must be columns"),

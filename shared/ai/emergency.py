@@ -116,4 +116,6 @@ _SETS = tuple(frozenset(row.flags) for row in ROWS)
 def urgency_of(flags: Iterable[str]) -> Emergency:
     """What flags mean by themselves. More flags never mean less."""
     seen = set(flags)
+    if not seen:
+        return NONE
     return Emergency("emergency", STEPS) if any(map(seen.issuperset, _SETS)) else NONE

@@ -189,6 +189,11 @@ MOST_KEYS = 4000
 SILENT, MILD, TELLING, TOO_MUCH = range(4)
 
 
+#: Keys that were seen to ask nothing: most of a form's, the same in every record.
+_DULL: set[object] = set()
+_MOST_DULL = 8192
+
+
 def gather(form: object) -> tuple[list[Answer], int]:
     """Every answer of a form that a rule may look at, and SILENT, MILD, TELLING or TOO_MUCH.
 
@@ -213,11 +218,12 @@ def gather(form: object) -> tuple[list[Answer], int]:
             if answer.given is not None:
                 found.append(answer)
                 telling = TELLING if answer.to.tells else telling
-        for key, given in node.items():
+        waiting.extend(item for item in node.values() if type(item) is dict or type(item) is list)
+        for key in [key for key in node if key not in _DULL]:
+            given, to = node[key], asked(key)
             kind = type(given)
-            if kind is dict or kind is list:
-                waiting.append(given)
-            to = asked(key)
+            if to is None and len(_DULL) < _MOST_DULL:
+                _DULL.add(key)
             if to is None or given is None or (named and key in _ASKING):
                 continue
             if (kind is dict or kind is list) and is_group(given):

@@ -18,7 +18,7 @@ import orjson
 
 from shared.errors import InvalidCursor, InvalidRequest
 from shared.sync import record
-from shared.sync.collection import Collection, Product, RecordFault, Type, Wire
+from shared.sync.collection import Collection, Field, Product, RecordFault, Type, Wire
 from shared.sync.exchange import Conflict, Entry, Held, Ignored, Outcome, Push, Refusal
 from shared.sync.intake import MAX_ECHOED, Intake
 from shared.sync.pull import Pull, Row
@@ -227,31 +227,34 @@ def ignored_part(item: Ignored) -> dict[str, Any]:
 
 def news(item: Row, held: Held) -> dict[str, Any]:
     """What a phone does not hold yet of a record that it just sent: the id and those columns."""
-    sent, shown, stored = held.sent, row(item), item.document.fields
+    sent, stored, raw = held.sent, item.document.fields, held.sent.raw
+    have = item.collection.redact(stored, item.role)
     kept = held.kept if item.document.version == held.version else frozenset()
-    is_new = sent.raw.get("sync_status") == "new"
-    mine = {} if sent.coerced is None else sent.coerced.values  # as they are stored
-    theirs = {} if sent.coerced is None else sent.coerced.sent  # as they look on the wire
-
-    def is_held(name: str) -> bool:
-        if name in sent.overtaken:
-            return False
-        if name in mine:
-            spelt = not item.collection.by_name[name].aliases or sent.raw.get(name) == shown[name]
-            return bool(spelt and mine[name] == stored.get(name))
-        if name in theirs:
-            return bool(theirs[name] == shown[name])
-        if name in (record.CREATED, record.MODIFIED):
-            return bool(sent.raw.get(name, shown[name]) == shown[name])
-        if name == record.SCOPE and name in sent.raw:
-            return bool(sent.raw[name] == shown[name])
-        return name in _SERVER_TIMES or name in kept or (is_new and shown[name] is None)
-
-    return {name: value for name, value in shown.items() if name == "id" or not is_held(name)}
-
-
-#: Times of the server: no news of a record that the phone made.
-_SERVER_TIMES = frozenset({STAMP, record.RECEIVED, record.DELETED})
+    is_new = raw.get("sync_status") == "new"
+    coerced = sent.coerced
+    mine = {} if coerced is None else coerced.values  # as they are stored
+    theirs = {} if coerced is None else coerced.sent  # as they look on the wire
+    told: dict[str, Any] = {"id": item.document.key.id}
+    for spec in item.collection.fields:
+        name = spec.name
+        value = have.get(name)
+        if name not in sent.overtaken:
+            if name in mine:
+                if mine[name] == stored.get(name) and not (spec.aliases and raw[name] != value):
+                    continue
+            elif name in theirs:
+                if theirs[name] == value:
+                    continue
+            elif name in kept or (value is None and is_new):
+                continue
+        told[name] = _on_the_wire(spec, value)
+    scope = have.get(record.SCOPE)
+    if raw[record.SCOPE] != scope if record.SCOPE in raw else record.SCOPE not in kept:
+        told[record.SCOPE] = scope
+    for name in (record.CREATED, record.MODIFIED):
+        if name in raw and raw[name] != (at := _seconds(have.get(name))):
+            told[name] = at
+    return told
 
 
 def row(item: Row) -> dict[str, Any]:
@@ -263,19 +266,22 @@ def _visible(collection: Collection, document: Document, role: str) -> dict[str,
     have = collection.redact(document.fields, role)
     shown: dict[str, Any] = {"id": document.key.id}
     for spec in collection.fields:
-        value = have.get(spec.name)
-        if value is not None:
-            if spec.type is Type.JSON:
-                value = orjson.Fragment(value)
-            elif spec.type is Type.TIME:
-                value = _seconds(value)
-        shown[spec.name] = value
+        shown[spec.name] = _on_the_wire(spec, have.get(spec.name))
     shown[record.SCOPE] = have.get(record.SCOPE)
     for name in (record.CREATED, record.RECEIVED, record.MODIFIED, record.DELETED):
         shown[name] = _seconds(have.get(name))
     stamp = have.get(STAMP)
     shown[STAMP] = None if stamp is None else _seconds(stamp // 1000)
     return shown
+
+
+def _on_the_wire(spec: Field, value: Any) -> Any:
+    if value is not None:
+        if spec.type is Type.JSON:
+            return orjson.Fragment(value)
+        if spec.type is Type.TIME:
+            return _seconds(value)
+    return value
 
 
 def _seconds(value_ms: int | None) -> float | int | None:

@@ -263,6 +263,9 @@ class Collection:
                 values[name] = spec.unreadable
                 altered = altered or spec.unreadable is not None
                 continue
+            if spec.choices and value in spec.choices:
+                values[name] = value
+                continue
             if spec.unreadable is not None and spec.choice(value) is None:
                 accepted = spec.unreadable
                 unread.append(name)

@@ -173,6 +173,7 @@ class Merged:
     lost: dict[str, Any] = field(default_factory=dict)  #: the edit's values that were not taken
     reason: str = ""  #: why they were not: "older", "equal" or "merged"
     differs: bool = False  #: the edit's record is not S; else it brings nothing but a time
+    columns: str | None = None  #: `_columns` of the record afterwards
 
 
 def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) -> Merged:
@@ -184,13 +185,13 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
     history = History(document, spec.client_fields)
     cursor_us = _seen_until(document, entry, writer)
     for name, value in coerced.values.items():
-        stored, stamp = merged.values[name], history.stamp(name)
-        mine = writer.stamp(entry.moment(name))
-        seen = stamp.version <= cursor_us
-        named = entry.named is None or name in entry.named
+        stored = merged.values[name]
         if value == stored:
             continue
         merged.differs = True
+        stamp, mine = history.stamp(name), writer.stamp(entry.moment(name))
+        seen = stamp.version <= cursor_us
+        named = entry.named is None or name in entry.named
         if not named and not _rises(spec.by_name[name], stored, value, history):
             continue
         # Of its own device's earlier change a phone knows: it went back to that value.
@@ -207,6 +208,8 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
             merged.lost[name], merged.reason = value, taken.loses
     if not merged.differs:
         merged.changed = _moved_on(coerced.values, entry, history, writer, cursor_us)
+    if merged.changed:
+        merged.columns = history.after(merged.changed, merged.replaced)
     return merged
 
 

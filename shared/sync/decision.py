@@ -23,7 +23,6 @@ from shared.sync.collection import (
     Type,
 )
 from shared.sync.conflict import (
-    History,
     Merged,
     Stamp,
     Writer,
@@ -374,11 +373,10 @@ class Decision:
                 record.RECEIVED: self.now_ms,
             }
         latest = max(merged.changed.values(), key=lambda stamp: stamp.modified_ms, default=own)
-        history = History(have, entry.collection.client_fields)
         return fields | {
-            record.MODIFIED: max(latest.modified_ms, history.last.modified_ms),
+            record.MODIFIED: max(latest.modified_ms, have.fields.get(record.MODIFIED, 0)),
             record.RAW_MODIFIED: latest.raw_ms,
-            record.COLUMNS: history.after(merged.changed, merged.replaced),
+            record.COLUMNS: merged.columns,
         }
 
     def _delete(self, entry: Entry) -> None:

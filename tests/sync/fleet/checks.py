@@ -337,6 +337,8 @@ def check_undos(ledger: Ledger, found: Evidence) -> None:
 def check_colours(ledger: Ledger, found: Evidence) -> None:
     """(h)"""
     for clash in found.clashes:
+        if "risk_level" not in clash.yours:  # a deletion
+            continue
         mine, theirs = (_height(side.get("risk_level")) for side in (clash.yours, clash.theirs))
         over = clash.winner == "client" and clash.reason == "unseen_overwrite" and mine < theirs
         under = clash.winner == "server" and clash.reason != "deleted" and mine > theirs
@@ -344,7 +346,9 @@ def check_colours(ledger: Ledger, found: Evidence) -> None:
             under and clash.device not in ledger.set_clocks | ledger.copied
         ):
             ledger.violated(
-                clash.key, f"a lower colour won in {clash.key} over one it had not seen"
+                clash.key,
+                f"a lower colour won in {clash.key} ({clash.winner} {clash.reason}, by {clash.device}):"
+                f" {clash.yours['risk_level']}, {clash.theirs.get('risk_level')}",
             )
     of_key: dict[Key, list[Shade]] = defaultdict(list)
     for shade in ledger.shades:

@@ -992,7 +992,7 @@ OWN_EDITS = _faults(
     (
         "a row that was sent again counts as an undo",
         "if not writer.is_own(theirs):\n        return None\n",
-        "",
+        "if False:\n        return None\n",
         "an_old_value_of_a_phone_that_did_not_see_the_new_one_is_no_undo",
     ),
     (

@@ -11,7 +11,8 @@ and for each column that I carries:
     4. S holds I's value                 nothing to do; an edit that came later (an undo) moves the
                                          column's time on, or an older edit would win afterwards
     5. I did not change it               S stays: the phone named what it changed, or sent what S was
-                                         when the phone last looked (and did not make S itself since)
+                                         when the phone last looked (and did not make S itself: then
+                                         its user went back to it, see `_went_back`)
     6. I's writer had seen S's value     I wins, whatever the clocks say
     7. both changed it, unseen           as the column declares: `most` takes the higher, `union` both
                                          lists, `last` the later by corrected time (S at equality).
@@ -82,7 +83,7 @@ class Writer:
 
     def is_later(self, mine: Stamp, theirs: Stamp) -> bool | None:
         """Whether `mine` was made after `theirs`; None: at the same moment."""
-        if self.device == record.UNNAMED or theirs[4:] != mine[4:]:
+        if not self.is_own(theirs):
             mine_ms, theirs_ms = mine.modified_ms, theirs.modified_ms
             return None if mine_ms == theirs_ms else mine_ms > theirs_ms
         mine_ms, theirs_ms = mine.raw_ms, theirs.raw_ms
@@ -91,13 +92,9 @@ class Writer:
             mine_ms, theirs_ms = mine_ms - mine.offset_ms, theirs_ms - theirs.offset_ms
         return mine_ms >= theirs_ms
 
-    def knew(self, mine: Stamp, theirs: Stamp) -> bool:
-        """Whether `theirs` is an earlier change of this very device.
-
-        Its cursor may not say so: it does not move before a sync has come to its end.
-        """
-        own = self.device != record.UNNAMED and theirs[4:] == mine[4:]
-        return own and mine.raw_ms != theirs.raw_ms and bool(self.is_later(mine, theirs))
+    def is_own(self, stamp: Stamp) -> bool:
+        """Whether a change was made on this very device, by the same person."""
+        return self.device != record.UNNAMED and stamp[4:] == (self.device, self.author)
 
 
 class History:
@@ -184,20 +181,30 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
     merged = Merged({name: have.get(name) for name in spec.client_fields})
     history = History(document, spec.client_fields)
     cursor_us = _seen_until(document, entry, writer)
-    for name, value in coerced.values.items():
-        stored = merged.values[name]
-        if value == stored:
-            continue
-        merged.differs = True
-        stamp, mine = history.stamp(name), writer.stamp(entry.moment(name))
+    brings = {name: it for name, it in coerced.values.items() if it != have.get(name)}
+    merged.differs = bool(brings)
+    if entry.named is not None:
+        brings = {
+            name: it
+            for name, it in brings.items()
+            if name in entry.named or _rises(spec.by_name[name], have.get(name), it, history)
+        }
+    old = {
+        name
+        for name, value in brings.items()
+        if history.stamp(name).version > cursor_us
+        and digest_of(value) in history.held_since(name, writer.cursor_ms)
+    }
+    for name, value in brings.items():
+        stored, stamp = merged.values[name], history.stamp(name)
+        mine = writer.stamp(entry.moment(name))
         seen = stamp.version <= cursor_us
-        named = entry.named is None or name in entry.named
-        if not named and not _rises(spec.by_name[name], stored, value, history):
-            continue
-        # Of its own device's earlier change a phone knows: it went back to that value.
-        old = not seen and digest_of(value) in history.held_since(name, writer.cursor_ms)
-        if old and not writer.knew(mine, stamp):
-            continue
+        if name in old:
+            back = _went_back(entry, writer, mine, stamp, alone=len(old) == len(brings))
+            if back is False:
+                merged.lost[name], merged.reason = value, "older"
+            if not back:
+                continue
         taken = _meet(spec.by_name[name], stored, value, mine, stamp, seen, writer)
         if taken.value != stored:
             merged.values[name], merged.replaced[name] = taken.value, stored
@@ -220,6 +227,24 @@ def _rises(spec: Field, stored: Any, value: Any, history: History) -> bool:
     """
     higher = spec.merge is Merge.MOST and _combined(spec, stored, value) == value
     return higher and digest_of(value) not in history.held_since(spec.name, 0)
+
+
+def _went_back(
+    entry: Entry, writer: Writer, mine: Stamp, theirs: Stamp, *, alone: bool
+) -> bool | None:
+    """Whether a value that the column held before is an edit; None: the phone only repeats it.
+
+    A device knows its own change of the column, also where its cursor does not say so, since a sync
+    broke off: what it sends later by its clock, it went back to. Yet a clone of it may repeat what its
+    twin has changed. So a whole row counts as an edit only if it brings nothing else (`alone`); what
+    may have been one and is not taken (False) is named.
+    """
+    if not writer.is_own(theirs):
+        return None
+    later = mine.raw_ms != theirs.raw_ms and bool(writer.is_later(mine, theirs))
+    if entry.named is not None:
+        return later
+    return alone if later else None
 
 
 class _Taken(NamedTuple):

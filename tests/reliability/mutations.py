@@ -1158,21 +1158,27 @@ OWN_EDITS = _faults(
     _SQLITE,
     (
         "an undo counts as a row that was sent again",
-        "if old and not writer.knew(mine, stamp):",
-        "if old:",
+        "if not writer.is_own(theirs):\n        return None\n",
+        "return None\n",
         "an_undo_after_a_sync_that_did_not_end_is_an_edit",
     ),
     (
         "a row that was sent again counts as an undo",
-        "if old and not writer.knew(mine, stamp):",
-        "if False:",
+        "if not writer.is_own(theirs):\n        return None\n",
+        "if False:\n        return None\n",
         "an_old_value_of_a_phone_that_did_not_see_the_new_one_is_no_undo",
     ),
     (
         "a late request counts as an undo",
-        "return own and mine.raw_ms != theirs.raw_ms and bool(self.is_later(mine, theirs))",
-        "return own",
+        "later = mine.raw_ms != theirs.raw_ms and bool(writer.is_later(mine, theirs))",
+        "later = True",
         "a_request_that_arrives_late_is_no_undo",
+    ),
+    (
+        "a clone's row undoes what its twin has changed",
+        "return alone if later else None",
+        "return later or None",
+        "a_clone_that_edits_another_column_undoes_nothing_of_its_twin",
     ),
     (
         "what a push overtakes itself is not named",

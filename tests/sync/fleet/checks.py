@@ -31,7 +31,8 @@
 (g) Seen beats clocks: nothing that lost by its time was written over the value that it lost to, on
     the device that sent it, if that could say so (its cursor or the row's version). Left out are
     devices whose clock was set, or which were set back, where both values are their own: there only
-    their own clock can tell which one is later. So it is with (f) where a device is two by now.
+    their own clock can tell which one is later. Nor does (f) ask for the edits of such a device: what
+    its other life has written over is an edit to this one.
 (h) `risk_level` only grows between those who do not know of each other. A colour that was acknowledged
     and is above the stored one was lowered by somebody who may have seen it, or is named. One that was
     lowered by somebody who saw all that there was does not come back. No colour loses to a lower one
@@ -250,9 +251,9 @@ def _check_overwritten(
         and ledger.devices.get(undo.phone) == clash.device
         for tag in undo.after
     }
-    if clash.device in ledger.copied and all(_device(ledger, tag) == clash.device for tag in over):
-        return
     own = {tag for tag in yours if _device(ledger, tag) == clash.device}
+    if own and clash.device in ledger.copied:
+        return
     known = set().union(*(_seen_by(ledger, tag) for tag in over)) if over else set()
     if yours and not (own - known) and not (yours & undone):
         ledger.violated(
@@ -337,7 +338,7 @@ def check_undos(ledger: Ledger, found: Evidence) -> None:
 def check_colours(ledger: Ledger, found: Evidence) -> None:
     """(h)"""
     for clash in found.clashes:
-        if "risk_level" not in clash.yours:  # a deletion, or about other columns
+        if "risk_level" not in clash.yours:  # a deletion
             continue
         mine, theirs = (_height(side.get("risk_level")) for side in (clash.yours, clash.theirs))
         over = clash.winner == "client" and clash.reason == "unseen_overwrite" and mine < theirs
@@ -347,8 +348,8 @@ def check_colours(ledger: Ledger, found: Evidence) -> None:
         ):
             ledger.violated(
                 clash.key,
-                f"a lower colour won in {clash.key} over one it had not seen: {clash.reason}, "
-                f"{clash.yours.get('risk_level')} and {clash.theirs.get('risk_level')}",
+                f"a lower colour won in {clash.key} ({clash.winner} {clash.reason}, by {clash.device}):"
+                f" {clash.yours['risk_level']}, {clash.theirs.get('risk_level')}",
             )
     of_key: dict[Key, list[Shade]] = defaultdict(list)
     for shade in ledger.shades:

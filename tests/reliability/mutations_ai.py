@@ -11,14 +11,14 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "a rule's red is not red",
-                'risk = said.triage or turn.values.get("risk_level")',
-                'risk = turn.values.get("risk_level")',
+                "    if said.triage is not None:\n        ranks.append",
+                "    if False:\n        ranks.append",
                 "a_case_that_a_rule_calls_red_is_a_red_case_whatever_the_phone_says",
             ),
             (
                 "what a rule said stays when the answer changed",
-                "if said.triage is not None or before.get(RULES) is not None:",
-                "if said.triage is not None:",
+                "if said.stored() is not None or before.get(RULES) is not None:",
+                "if said.stored() is not None:",
                 "an_answer_that_becomes_a_red_flag_later_makes_a_job_then",
             ),
         ),
@@ -252,8 +252,8 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "groups are not opened",
-                "if kind is dict or kind is list:\n                waiting.append(given)",
-                "if False:\n                waiting.append(given)",
+                "waiting.extend(item for item in node.values() if type",
+                "waiting.extend(item for item in () if type",
                 "an_answer_is_found_however_a_form_engine_wraps_it",
             ),
             (

@@ -257,8 +257,8 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "the case is read before its last photo",
-                "if over or job_id is None or still_awaited(keys, photos):",
-                "if over or job_id is None:",
+                "if job_id is None or still_awaited(keys, photos) or (signed and not news):",
+                "if job_id is None or (signed and not news):",
                 "a_red_case_is_read_as_soon_as_its_last_photo_is_there",
             ),
         ),

@@ -213,8 +213,9 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
             merged.overwritten[name] = stored
         if taken.loses is not None:
             merged.lost[name], merged.reason = value, taken.loses
-    if not merged.differs:
-        merged.changed = _moved_on(coerced.values, entry, history, writer, cursor_us)
+    if not merged.differs or entry.named is not None:
+        same = {name: it for name, it in coerced.values.items() if it == have.get(name)}
+        merged.changed |= _moved_on(same, entry, history, writer, cursor_us)
     if merged.changed:
         merged.columns = history.after(merged.changed, merged.replaced)
     return merged

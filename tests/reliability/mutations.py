@@ -1247,6 +1247,12 @@ OWN_EDITS = _faults(
         "a_clone_that_edits_another_column_undoes_nothing_of_its_twin",
     ),
     (
+        "an edit back counts only if its record brings nothing else",
+        "if not merged.differs or entry.named is not None:",
+        "if not merged.differs:",
+        "an_edit_back_to_what_is_stored_counts_beside_one_of_another_column",
+    ),
+    (
         "what a push overtakes itself is not named",
         "if in_order != copies and first.coerced is not None:",
         "if False:",

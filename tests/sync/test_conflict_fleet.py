@@ -90,18 +90,45 @@ def test_a_clone_that_edits_another_column_undoes_nothing_of_its_twin(
     assert named == [{"triage_data": {"note": "before"}}] * (changed is None)
 
 
+def test_an_edit_back_to_what_is_stored_counts_beside_one_of_another_column(
+    clinic: Clinic,
+) -> None:
+    # given a case that two phones hold
+    clinic.answer(patient(), clinic.phone())
+    cursor = sends_case(clinic, 0, "one", [], NOW - 100, sync_status="new")["new_sync_timestamp"]
+    # when one edits a column and undoes it before it syncs, beside an edit of another column
+    both = ["triage_data", "image_keys"]
+    sends_case(clinic, cursor, "one", ["photo"], NOW - 80, changed=both)
+    # then an older edit of that column, which did not know of this, does not win
+    older = {"changed": ["triage_data"], "device": "d2"}
+    answer = sends_case(clinic, cursor, "two", [], NOW - 90, **older)
+    assert json.loads(clinic.fields("cases", "c1")["triage_data"]) == {"note": "one"}
+    (named,) = answer["conflicts"]
+    assert (named["reason"], named["yours"]) == ("older", {"triage_data": {"note": "two"}})
+    # and the very same edit again moves nothing
+    before = clinic.fields("cases", "c1")
+    sends_case(clinic, cursor, "one", ["photo"], NOW - 80, changed=both)
+    assert clinic.fields("cases", "c1") == before
+
+
 def patient() -> Json:
     row = {"id": "p1", "sync_status": "new", "last_modified_at": NOW - 200}
     return {"last_sync_timestamp": 0, "device_id": "d1", "changes": {"patients": [row]}}
 
 
 def sends_case(
-    clinic: Clinic, cursor: float, note: str, photos: list[str], at: float, **more: Any
+    clinic: Clinic,
+    cursor: float,
+    note: str,
+    photos: list[str],
+    at: float,
+    device: str = "d1",
+    **more: Any,
 ) -> Json:
     """A push of case c1 as a whole row."""
     row: Json = {"id": "c1", "sync_status": "dirty", "patient_id": "p1", "risk_level": "green"}
     row |= {"triage_data": {"note": note}, "image_keys": photos, "last_modified_at": at, **more}
-    body = {"last_sync_timestamp": cursor, "device_id": "d1", "changes": {"cases": [row]}}
+    body = {"last_sync_timestamp": cursor, "device_id": device, "changes": {"cases": [row]}}
     return clinic.answer(body, clinic.phone())
 
 

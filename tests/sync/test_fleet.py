@@ -580,6 +580,7 @@ def test_a_mark_in_another_column_is_found() -> None:
         ("done again", False),
         ("named", False),
         ("laid over", False),
+        ("a twin's", False),
     ],
 )
 def test_an_undo_that_is_undone_is_found(case: str, wrong: bool) -> None:
@@ -593,6 +594,8 @@ def test_an_undo_that_is_undone_is_found(case: str, wrong: bool) -> None:
         ledger.undid("p0", RECORD, "demographics", [base], [over])
     if case == "named":
         found.clashes.append(clash("server", "older", base, over))
+    if case == "a twin's":
+        ledger.copied.add("p1")
     if case == "laid over":
         ledger.marks[over].laid_over.add(base)
     checks.check_undos(ledger, found)

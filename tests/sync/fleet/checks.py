@@ -320,6 +320,8 @@ def check_undos(ledger: Ledger, found: Evidence) -> None:
             if later.number > undo.number
         )
         merged = all(ledger.marks[tag].laid_over for tag in back)
+        # The twin of a phone may still send what the phone has undone: it does not know of that.
+        merged |= ledger.devices.get(undo.phone) in ledger.copied
         named = any(
             (clash.key == undo.key and undo.after & marks_in(clash.yours.get(undo.column)))
             or (

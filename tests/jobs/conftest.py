@@ -21,7 +21,8 @@ from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
 from shared.products.analysis import Analyse
 from shared.products.dermadetect import ANALYSE, PRODUCT
-from shared.sync.store import RecordStore
+from shared.sync import record
+from shared.sync.store import Key, RecordStore, patch
 from tests import stores
 from tests.sync.clinic import Clinic, pass_millisecond
 
@@ -64,6 +65,18 @@ class Workplace(Clinic):
         for kind in (KIND, TRANSFER, RESTORE):
             self.worker().answer(kind, None, 120)
         pass_millisecond()
+
+    def revive(self, *names: str) -> None:
+        """These cases and their queue rows live, though their patient is deleted.
+
+        As if they had been stored while the push that deleted the patient was between its look at
+        the children and its commit: what the cascade is for.
+        """
+        alive = {record.DELETED: None, record.KEPT: None, record.DELETED_WITH: None}
+        for table in ("cases", "medgemma_queue"):
+            keys = [Key(table, name) for name in names]
+            found = self.store.read(keys).documents
+            self.store.commit([patch(key, alive, None) for key in keys if key in found])
 
     def red_case(self, name: str = "c1", **more: object) -> str:
         """A red case arrives from a phone; returns its job's id."""

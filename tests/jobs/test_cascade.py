@@ -23,6 +23,7 @@ def test_children_follow_their_parent_also_the_servers_own_rows(place: Workplace
     phone.sync()
     phone.delete("patients", "p1")
     phone.sync()
+    place.revive("c0", "c1", "c2")
     worker = place.worker()
     report = worker.answer("cascade", None, 120)
     assert set(report.states.values()) == {"done"}
@@ -42,6 +43,7 @@ def test_a_cascade_that_was_killed_is_finished_by_the_next(place: Workplace) -> 
     phone.sync()
     phone.delete("patients", "p1")
     phone.sync()
+    place.revive("c0", "c1", "c2")
     (job,) = place.jobs("cascade")
     worker = place.worker()
     assert worker.run(job.id) == "done"

@@ -112,9 +112,9 @@ def test_a_slow_upload_shifts_no_edit_forward(ward: Ward, late_ms: int) -> None:
     (kept,) = ward.all("conflicts")
     assert json.loads(json.loads(kept.fields["yours"])["demographics"]) == {"by": "slow"}
     assert made_at < ward.modified()
-    assert slow.row("patients", "p1") == fast.row("patients", "p1") | {
-        "updated_at": slow.rows["patients", "p1"]["updated_at"]
-    }
+    row = slow.row("patients", "p1")
+    assert row is not None
+    assert row["demographics"] == {"by": "fast"}
 
 
 @pytest.mark.parametrize("offset_ms", [0, 3 * HOUR])
@@ -159,19 +159,20 @@ def test_the_later_edit_of_a_device_wins_though_its_clock_is_corrected_between(
     assert ward.modified() == ward.now
 
 
-def test_an_earlier_edit_of_a_device_loses_though_it_is_sent_later(ward: Ward) -> None:
+def test_an_edit_of_what_the_device_has_seen_counts_though_its_clock_fell_back(
+    ward: Ward,
+) -> None:
     offset = [0]
     phone = ward.device("one", lambda: offset[0])
-    edit(phone, "kept", ago_ms=SECOND)
+    edit(phone, "before", ago_ms=SECOND)
     phone.sync()
+    stored = ward.modified()
     offset[0] = -HOUR
-    edit(phone, "lost")
-    (conflict,) = phone.sync()["conflicts"]
-    assert (conflict["reason"], conflict["yours"]["demographics"]) == ("older", {"by": "lost"})
-    assert ward.value() == {"by": "kept"}
-    row = phone.row("patients", "p1")
-    assert row is not None
-    assert row["demographics"] == {"by": "kept"}
+    edit(phone, "after")
+    assert phone.sync()["conflicts"] == []
+    assert ward.value() == {"by": "after"}
+    assert ward.modified() == stored + 1  # never earlier than what it replaces
+    assert ward.all("conflicts") == []
 
 
 @pytest.mark.parametrize("says_its_time", [True, False])
@@ -201,7 +202,7 @@ def test_a_server_whose_clock_falls_back_still_lets_the_later_edit_of_a_device_w
     edit(phone, "after")
     phone.sync()
     assert ward.value() == {"by": "after"}
-    assert ward.modified() == stored  # never earlier than the version before
+    assert ward.modified() == stored + 1  # later than the version that it replaces
 
 
 # --- any clock
@@ -223,7 +224,8 @@ steps = st.lists(
 def any_clock(ward: Ward, taken: list[tuple[str, int]]) -> None:
     """One device takes these steps, another with a right clock edits now and then.
 
-    As long as only the first writes, the later edit by its own clock is the stored one. Whoever
+    As long as only the first writes, its last edit is the stored one, whatever its clock said: it
+    had seen the one before. Whoever
     writes: every answered value is current, kept, or overwritten by its own device or one that had
     seen it; times neither fall nor come from the future.
     """
@@ -255,7 +257,8 @@ def any_clock(ward: Ward, taken: list[tuple[str, int]]) -> None:
         if before is not None and before != after and held:
             fair.add(before)
         seen[device.user] = after
-        assert modified <= ward.modified() <= ward.now
+        # an edit of what was seen counts as a millisecond later than that, within one moment too
+        assert modified <= ward.modified() <= ward.now + len(writers)
         modified = ward.modified()
 
     for what, amount in taken:
@@ -279,8 +282,7 @@ def any_clock(ward: Ward, taken: list[tuple[str, int]]) -> None:
         return
     current = ward.value()["n"]
     if all(writers[value] is phone for value in expected):
-        # the later wins, at equal times the one that was there
-        assert current == max(expected, key=lambda value: (expected[value], -value))
+        assert current == max(expected)
     kept = {
         json.loads(json.loads(entry.fields[side])["demographics"])["n"]
         for entry in ward.all("conflicts")

@@ -23,7 +23,7 @@ from shared.jobs.restore import undelete
 from shared.killpoints import POINTS, aim
 from shared.products.dermadetect import ANALYSE, PRODUCT
 from shared.sync import record
-from shared.sync.store import Key, Query
+from shared.sync.store import Key, Query, patch
 from tests.reliability.conftest import Ward, insist, until
 
 #: More than one commit holds, so that a push has a middle.
@@ -48,7 +48,7 @@ def red_day(phone: Phone, stem: str, more: int) -> str:
 
 
 #: Points that a red case does not pass.
-_FOLLOWING = ("transfer.batch", "restore.batch")
+_FOLLOWING = ("transfer.batch", "restore.batch", "cascade.batch")
 _PHOTOS = ("upload.piece", "upload.added", "check.derived", "check.sealed")
 _ASIDE = (*_FOLLOWING, *_PHOTOS)
 
@@ -121,7 +121,8 @@ def test_killed_at_any_point_everything_happens_exactly_once(ward: Ward, point: 
 
 @pytest.mark.parametrize("point", _FOLLOWING)
 def test_killed_while_children_follow_all_of_them_do(ward: Ward, point: str) -> None:
-    # given a patient with cases, that is to move to another team or to come back from deletion
+    # given a patient with cases, that is to move to another team, to come back from deletion, or to
+    # be deleted while a case arrives that the push which deletes it has not seen
     user, team = ward.team()
     _, other = ward.team()
     stem = uuid.uuid4().hex[:6]
@@ -145,6 +146,9 @@ def test_killed_while_children_follow_all_of_them_do(ward: Ward, point: str) -> 
     aim(ward.kill_folder, point)
     if point == "restore.batch":
         undelete(ward.store, PRODUCT, None, patient, wall_ms())
+    elif point == "cascade.batch":
+        job = PRODUCT.cascade(patient.collection, patient.id, team, wall_ms())
+        ward.store.commit([patch(patient, {record.DELETED: wall_ms()}, None), job])
     else:
         transfer.move(ward.store, PRODUCT, patient, other, wall_ms())
 
@@ -152,6 +156,8 @@ def test_killed_while_children_follow_all_of_them_do(ward: Ward, point: str) -> 
     until(lambda: ward.died(point) == died_before + 1, f"nobody died at {point}")
     if point == "restore.batch":
         until(lambda: all_of(lambda have: have.get(record.DELETED) is None), "the undelete")
+    elif point == "cascade.batch":
+        until(lambda: all_of(lambda have: bool(have.get(record.DELETED))), "the cascade")
     else:
         until(lambda: all_of(lambda have: have[record.SCOPE] == other), "the move")
     assert fields(ward, "cases", f"{stem}-red")[record.SCOPE] == team

@@ -414,6 +414,7 @@ def test_a_cascade_that_loses_its_answers_leaves_no_child_alive(
     place.join("chw1")
     phone, _ = deletion(place)
     phone.sync()
+    place.revive("c0", "c1", "c2")
     (job,) = place.jobs("cascade")
     worker = place.worker(store=line.store)
     line.lose(lambda touched: any(table == "cases" for table, _, _ in touched), "unavailable")

@@ -668,7 +668,11 @@ def test_what_the_server_owns_cannot_be_sent(attacker: Attacker) -> None:
     assert answer.json["accepted"] == {"cases": [f"own-{stem}"]}, answer
     (row,) = [r for r in answer.json["server_updates"]["cases"] if r["id"] == f"own-{stem}"]
     assert row["chw_id"] == attacker.user
-    assert (row["status"], row.get("ai_analysis"), row.get("image_urls")) == ("PENDING_DIAGNOSIS", None, None)
+    assert (row["status"], row.get("ai_analysis"), row.get("image_urls")) == (
+        "PENDING_DIAGNOSIS",
+        None,
+        None,
+    )
     # nor anything of the wrong type in its place
     for name, value in (("chw_id", 1), ("status", []), ("ai_analysis", "x"), ("image_urls", {})):
         odd = case(f"own-{stem}-{name}", **{name: value})

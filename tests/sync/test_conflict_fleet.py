@@ -104,7 +104,8 @@ def test_an_edit_back_to_what_is_stored_counts_beside_one_of_another_column(
     answer = sends_case(clinic, cursor, "two", [], NOW - 90, **older)
     assert json.loads(clinic.fields("cases", "c1")["triage_data"]) == {"note": "one"}
     (named,) = answer["conflicts"]
-    assert (named["reason"], named["yours"]) == ("older", {"triage_data": {"note": "two"}})
+    assert (named["reason"], named["columns"]) == ("older", ["triage_data"])
+    assert named["yours"]["triage_data"] == {"note": "two"}
     # and the very same edit again moves nothing
     before = clinic.fields("cases", "c1")
     sends_case(clinic, cursor, "one", ["photo"], NOW - 80, changed=both)

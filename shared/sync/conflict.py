@@ -201,6 +201,8 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
         seen = stamp.version <= cursor_us
         if name in old:
             back = _went_back(entry, writer, mine, stamp, alone=len(old) == len(brings))
+            if back is False and _higher(spec.by_name[name], stored, value):
+                back = True  # chosen, whenever: never smaller
             if back is False:
                 merged.lost[name], merged.reason = value, "older"
             if not back:
@@ -226,8 +228,12 @@ def _rises(spec: Field, stored: Any, value: Any, history: History) -> bool:
 
     That is no copy: an app that names its columns wrongly must not silence the highest of them.
     """
-    higher = spec.merge is Merge.MOST and _combined(spec, stored, value) == value
-    return higher and digest_of(value) not in history.held_since(spec.name, 0)
+    old = history.held_since(spec.name, 0)
+    return _higher(spec, stored, value) and digest_of(value) not in old
+
+
+def _higher(spec: Field, stored: Any, value: Any) -> bool:
+    return spec.merge is Merge.MOST and _combined(spec, stored, value) == value
 
 
 def _went_back(

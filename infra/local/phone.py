@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -164,8 +165,10 @@ class Phone:
                 self.met.add(key)
                 # After a restore an older row must not replace what is about to be sent.
                 mine = self.dirty.get(key) if "resync" in answer else None
-                if mine is None or mine.get("last_modified_at", 0) <= row["last_modified_at"]:
-                    # Of what this phone just sent only the news comes back: they are laid over it.
+                # Of what this phone just sent only the news comes back: they are laid over it. Without
+                # a time of its own such a row is as new as what was sent.
+                theirs = row.get("last_modified_at", math.inf)
+                if mine is None or mine.get("last_modified_at", 0) <= theirs:
                     self.rows[key] = {**self.rows.get(key, {}), **row}
         for table, ids in answer["deleted"].items():
             for record_id in ids:

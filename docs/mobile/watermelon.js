@@ -300,7 +300,7 @@ async function offerAgain({ database, contents }, changes) {
     })
     const marked = (record) =>
       record.prepareUpdate(() => {
-        record._raw._status = theirs.has(record.id) ? 'updated' : 'created'
+        record._raw._status = 'created' // a copy is offered, nobody edited it: the later one stands
         record._raw._changed = [...Object.keys(contents[table]), 'last_modified_at'].join(',')
       })
     await database.write(() => database.batch(...lost.map(marked)))

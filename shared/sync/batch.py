@@ -160,6 +160,7 @@ def _entry(
         named=None if state == "new" else intake.named(collection, raw.get("changed")),
         version_ms=version_ms,
         created_ms=intake.time_of(collection, raw, "created_at"),
+        fresh=state == "new",
     )
 
 

@@ -21,8 +21,9 @@ and for each column that I carries:
 What loses in 7, and what is overwritten there, is named in the answer and kept in the conflict log.
 
 A phone has seen what was committed before its cursor, and the version whose `updated_at` it sends
-back. Nothing else: a device that was restored from a backup, or cloned, has not seen what its other
-life wrote, so its own later versions are named like anybody's.
+back; of a record that it calls new, only the latter. Nothing else: a device that was restored from a
+backup, or cloned, has not seen what its other life wrote, so its own later versions are named like
+anybody's.
 
 To know of each column who changed it last, a record carries `_columns`: stamps of those columns that
 its last write left alone, and hashes of what columns held before. A record that was never edited
@@ -91,6 +92,15 @@ class Writer:
             # The clock was set in between: neither reading is comparable with the other.
             mine_ms, theirs_ms = mine_ms - mine.offset_ms, theirs_ms - theirs.offset_ms
         return mine_ms >= theirs_ms
+
+    def has_seen(self, stamp: Stamp, until: int) -> bool:
+        """Whether a change is known to one who has seen what was committed up to `until` (µs).
+
+        Cursors are whole ms: what this device itself wrote in the ms of its cursor it has seen.
+        """
+        return stamp.version <= until or (
+            stamp.version // 1000 * 1000 == until and self.is_own(stamp)
+        )
 
     def is_own(self, stamp: Stamp) -> bool:
         """Whether a change was made on this very device, by the same person."""
@@ -181,6 +191,7 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
     merged = Merged({name: have.get(name) for name in spec.client_fields})
     history = History(document, spec.client_fields)
     cursor_us = _seen_until(document, entry, writer)
+    knew_ms = 0 if entry.fresh else writer.cursor_ms
     brings = {name: it for name, it in coerced.values.items() if it != have.get(name)}
     merged.differs = bool(brings)
     if entry.named is not None:
@@ -192,13 +203,13 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
     old = {
         name
         for name, value in brings.items()
-        if history.stamp(name).version > cursor_us
-        and digest_of(value) in history.held_since(name, writer.cursor_ms)
+        if not writer.has_seen(history.stamp(name), cursor_us)
+        and digest_of(value) in history.held_since(name, knew_ms)
     }
     for name, value in brings.items():
         stored, stamp = merged.values[name], history.stamp(name)
         mine = writer.stamp(entry.moment(name))
-        seen = stamp.version <= cursor_us
+        seen = writer.has_seen(stamp, cursor_us)
         if name in old:
             back = _went_back(entry, writer, mine, stamp, alone=len(old) == len(brings))
             if back is False and _higher(spec.by_name[name], stored, value):
@@ -317,13 +328,14 @@ def _moved_on(
     The very same edit again (a replay, a row that is offered again) moves nothing.
     """
     changed: dict[str, Stamp] = {}
+    last = history.last
     for name in values:
         mine, theirs = writer.stamp(entry.moment(name)), history.stamp(name)
         if entry.named is not None and name not in entry.named:
             continue
-        if mine.raw_ms in (theirs.raw_ms, theirs.modified_ms):
+        if mine.raw_ms in (theirs.raw_ms, theirs.modified_ms, last.raw_ms, last.modified_ms):
             continue
-        if theirs.version <= cursor_us:
+        if writer.has_seen(theirs, cursor_us):
             changed[name] = _after_seen(mine, theirs)
         elif not writer.pulled_first and writer.is_later(mine, theirs):
             changed[name] = mine
@@ -335,13 +347,13 @@ def _seen_until(document: Document, entry: Entry, writer: Writer) -> int:
     named, stamp = entry.version_ms, document.fields.get(STAMP)
     if named is not None and stamp is not None and named == stamp // 1000:
         return document.version
-    return writer.cursor_ms * 1000
+    return 0 if entry.fresh else writer.cursor_ms * 1000
 
 
 def deletion_wins(document: Document, entry: Entry, writer: Writer) -> str | None:
     """Whether a deletion applies to a live record: None if it does, else why not."""
     last = History(document, ()).last
-    if entry.raw_ms is None or last.version <= _seen_until(document, entry, writer):
+    if entry.raw_ms is None or writer.has_seen(last, _seen_until(document, entry, writer)):
         return None
     later = writer.is_later(writer.stamp(entry.raw_ms), last)
     return None if later else ("equal" if later is None else "older")
@@ -354,5 +366,5 @@ def unseen_columns(document: Document, entry: Entry, writer: Writer) -> dict[str
     return {
         name: document.fields.get(name)
         for name in spec.client_fields
-        if history.stamp(name).version > until
+        if not writer.has_seen(history.stamp(name), until)
     }

@@ -16,6 +16,8 @@ class Entry:
 
     `named` are the columns that the phone says it changed; None: it did not say. `version_ms` is the
     `updated_at` of the row that it edited, if it sent that back. Times are the phone's, ms.
+    `fresh`: the phone calls the record new, so it has seen nothing of what is stored, whatever its
+    cursor says: a copy that it offers again after a restore is no edit of what was written since.
     `overtaken` are values that another entry of the record, earlier in the push, replaced by its time.
     """
 
@@ -27,6 +29,7 @@ class Entry:
         "complete",
         "created_ms",
         "deleting",
+        "fresh",
         "id",
         "key",
         "named",
@@ -49,6 +52,7 @@ class Entry:
         named: frozenset[str] | None = None,
         version_ms: int | None = None,
         created_ms: int | None = None,
+        fresh: bool = False,
     ) -> None:
         self.collection = collection
         self.id = record_id
@@ -61,6 +65,7 @@ class Entry:
         self.raw_ms = raw_ms  #: None: now
         self.scope_id = scope_id  #: as the request names it, for a new record
         self.named, self.version_ms, self.created_ms = named, version_ms, created_ms
+        self.fresh = fresh
         self.overtaken: dict[str, Any] = {}
         self._moments: dict[str, int] = {}
         self._hashes: dict[tuple[str, bool], tuple[str, int]] = {}
@@ -110,6 +115,7 @@ class Entry:
             named=None if self.named is None or later.named is None else self.named | later.named,
             version_ms=self.version_ms,
             created_ms=self.created_ms if later.created_ms is None else later.created_ms,
+            fresh=self.fresh or later.fresh,
         )
         # A whole row repeats what it did not change: such a column keeps the time of its change.
         both._moments = later._moments | {

@@ -224,8 +224,8 @@ class Puller:
         own = membership.key(caller.user_id)
         reading = self.store.read([own, EPOCH])
         epoch = reading.documents.get(EPOCH)
-        began_ms = 0 if epoch is None else int(epoch.fields.get("started_at", 0))
-        if now_ms - state.began_ms > PAGE_LIFE_MS or began_ms > state.snapshot // 1000:
+        restored = epoch is not None and epoch.version > state.snapshot
+        if now_ms - state.began_ms > PAGE_LIFE_MS or restored:
             raise PageExpired("This sync began too long ago. Start it again from your last cursor.")
         old = now_ms - state.began_ms > SNAPSHOT_LIFE_MS
         read_at = max(reading.read_at, state.snapshot) if old else state.snapshot

@@ -200,6 +200,7 @@ def _entry(kind: str, now_ms: int, intake: Intake, collection: Collection, raw: 
         named=intake.named(collection, raw.get("_changed")) if kind == "updated" else None,
         version_ms=intake.time_of(collection, raw, "updated_at"),
         created_ms=intake.time_of(collection, raw, "created_at"),
+        fresh=kind == "created",
     )
 
 

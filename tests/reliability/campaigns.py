@@ -211,9 +211,12 @@ class Reader(Phone):
             for name in answer["deleted"][table]:
                 self._news[Key(table, name)] = _GONE
 
+    def sync(self) -> Json:
+        self._seen = {}
+        return super().sync()
+
     def pull(self, store: RecordStore, report: Report) -> None:
-        before, self.pages = self.cursor, 0
-        self._seen, self.offers = {}, len(self.dirty)
+        before, self.pages, self.offers = self.cursor, 0, len(self.dirty)
         insist(self, report)
         if self.cursor < before:
             report.faults.append(f"{self.device}: the cursor fell from {before} to {self.cursor}")
@@ -257,9 +260,18 @@ def phone_rows(phone: Phone, *, times: bool = True) -> dict[Any, Any]:
     return rows
 
 
-def differences(phone: Phone, wanted: Mapping[Any, Any], *, times: bool = True) -> list[str]:
-    """Where a phone does not hold what it should, as sentences."""
+def differences(
+    phone: Phone, wanted: Mapping[Any, Any], *, times: bool = True, offered: bool = False
+) -> list[str]:
+    """Where a phone does not hold what it should, as sentences.
+
+    `offered`: it has sent its records again, and the answer to what one sent brings only news of it:
+    no `updated_at`.
+    """
     held = phone_rows(phone, times=times)
+    if offered:
+        for row in (*held.values(), *wanted.values()):
+            row.pop("updated_at", None)
     return [
         f"{phone.device} holds {held.get(key)} as {key}, the server {wanted.get(key)}"
         for key in sorted({*held, *wanted})
@@ -395,7 +407,9 @@ def nothing_missed(
     left = {names[0]} | ({names[-1]} if new_epoch else set())
     views = {"joiner": everything, "leaver": server_rows(store, sorted(left))}
     for reader in (*readers, *movers):
-        report.faults += differences(reader, views.get(reader.user, everything))
+        report.faults += differences(
+            reader, views.get(reader.user, everything), offered=bool(reader.resyncs)
+        )
     for reader in readers:
         report.faults += missed(history, reader, exact=not isinstance(store, SqliteStore))
         report.faults += reader.twice

@@ -623,3 +623,74 @@ def test_a_stale_push_of_large_records_keeps_the_values(clinic: Clinic) -> None:
         melon.push(updated(*late), since)
     kept = [entry.fields["yours"] for entry in clinic.all("conflicts")]
     assert sum("ग" in text for text in kept) == len(ids)
+
+
+# --- after a restore
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_copy_that_is_offered_after_a_restore_is_no_edit_of_what_is_newer(
+    clinic: Clinic, two: tuple[App, App], listed: bool
+) -> None:
+    one, other = two
+    before = one.pull()["new_sync_timestamp"]
+    copy = {**stored(clinic), "id": "c1", "sync_status": "new"}
+    offered = {
+        name: copy[name]
+        for name in ("id", "sync_status", "patient_id", "triage_data", "risk_level", "image_keys")
+    }
+    # given an edit that the other made since
+    other.send(edit(100, triage_data={"q": 2}, changed=["triage_data"]))
+    # when the phone offers its copy, with the cursor that the listing brought or without
+    cursor = one.pull()["new_sync_timestamp"] if listed else before
+    answer = one.send({**offered, "last_modified_at": NOW - 900}, cursor=cursor)
+    # then the edit stands, and nobody is bothered
+    assert stored(clinic)["triage_data"] == {"q": 2}
+    assert answer["accepted"]["cases"] == ["c1"]
+    assert named(answer) == []
+
+
+def test_a_copy_that_watermelon_offers_is_no_edit_either(clinic: Clinic) -> None:
+    one, other = Melon(clinic), App(clinic, "chw2", "two")
+    clinic.join("chw2")
+    mine = {"id": "p1", "demographics": '{"age":30}', "last_modified_at": wall_ms() - 900_000}
+    one.push(created(mine))
+    other.send(
+        edit(100, "p1", demographics={"age": 31}, changed=["demographics"]), table="patients"
+    )
+    one.push(created(mine), one.pull()["timestamp"])
+    assert clinic.fields("patients", "p1")["demographics"] == '{"age":31}'
+
+
+def test_offering_the_very_copy_that_is_stored_writes_nothing(
+    clinic: Clinic, two: tuple[App, App]
+) -> None:
+    one, _ = two
+    # given a record of which one column was changed later
+    one.send(edit(100, triage_data={"q": 2}, changed=["triage_data"]))
+    have = clinic.get("cases", "c1")
+    assert have is not None
+    row = {"triage_data": {"q": 2}, "patient_id": "p1", "risk_level": "green", "image_keys": ["k"]}
+    one.send({**edit(100, sync_status="new", **row)})
+    again = clinic.get("cases", "c1")
+    assert again is not None
+    assert again.version == have.version
+
+
+def test_an_own_change_in_the_ms_of_the_cursor_is_nobodys_loss(
+    clinic: Clinic, two: tuple[App, App]
+) -> None:
+    one, other = two
+    one.send(edit(100, triage_data={"q": 2}, changed=["triage_data"]))
+    have = clinic.get("cases", "c1")
+    assert have is not None
+    # given a cursor that was rounded down to the ms of this phone's own commit
+    cursor = have.version // 1000 / 1000
+    answer = one.send(edit(90, triage_data={"q": 3}, changed=["triage_data"]), cursor=cursor)
+    assert named(answer) == []
+    # but what another wrote in it was not seen
+    have = clinic.get("cases", "c1")
+    assert have is not None
+    cursor = have.version // 1000 / 1000 - 0.001
+    answer = other.send(edit(80, triage_data={"q": 4}, changed=["triage_data"]), cursor=cursor)
+    assert [item[:2] for item in named(answer)] == [("client", "unseen_overwrite")]

@@ -89,7 +89,10 @@ def close(call: Call) -> Response:
     word = _fields(call, "word").get("word")
     if not isinstance(word, str) or not 0 < len(word.strip()) <= LONGEST_WORD:
         raise InvalidRequest("Say in a word why it needs nobody any more.", field="word")
-    value = wiring.review().close(caller, call.arguments["id"], word.strip(), wiring.clock_ms())
+    seen = _version(call.request.headers.get("If-Match"))
+    value = wiring.review().close(
+        caller, call.arguments["id"], word.strip(), seen, wiring.clock_ms()
+    )
     call.notes |= {"case": value["case_id"]}
     return answer(value, call=call)
 

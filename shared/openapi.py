@@ -71,6 +71,7 @@ _STATUS_WORDS = {
 #: Errors that say more than the others do, and the schema of their answers.
 _SHAPES: dict[type[Fault], str] = {
     errors.StalePush: "StalePush",
+    errors.CaseChanged: "ReviewConflict",
     errors.Claimed: "ReviewConflict",
     errors.UploadIncomplete: "UploadIncomplete",
 }

@@ -142,12 +142,12 @@ OPERATIONS: tuple[Operation, ...] = (
         "closeReviewCase",
         "Take a case off the list with a word",
         "A case that was deleted while it waited, or that changed since it was signed and needs no new "
-        "diagnosis. One that waits for its diagnosis stays: sign it.",
+        "diagnosis. One that waits for its diagnosis stays: sign it. Needs `If-Match`, as a diagnosis.",
         answers="It is off the list.",
         answer="ReviewClosed",
         body="ReviewCloseRequest",
-        faults=(*_BODY, *_ACCESS, *_STORE),
-        parameters=("CaseId", "RequestId", "ContentEncoding"),
+        faults=(*_BODY, *_ACCESS, errors.NotSeen, errors.CaseChanged, *_STORE),
+        parameters=("CaseId", "IfMatch", "RequestId", "ContentEncoding"),
         never=_NO_TIMES,
     ),
 )

@@ -401,11 +401,14 @@ class Review:
             changed += ["ai_analysis", "image_urls"]
         raise CaseChanged("The case changed after you looked at it. Look again.", changed=changed)
 
-    def close(self, caller: Caller, case_id: str, word: str, now_ms: int) -> dict[str, Any]:
+    def close(
+        self, caller: Caller, case_id: str, word: str, seen: int | None, now_ms: int
+    ) -> dict[str, Any]:
         """Take a case off the list that was deleted while it waited, or changed since it was signed.
 
-        Raises `NotFound`, `Forbidden`, `InvalidRequest` (it waits for its diagnosis), `Contended` and
-        `StoreUnavailable`. A case that is in no list stays as it is.
+        `seen` is the version that the caller judges. Raises `NotFound`, `Forbidden`, `InvalidRequest`
+        (it waits for its diagnosis), `NotSeen`, `CaseChanged`, `Contended` and `StoreUnavailable`. A
+        case that is in no list stays as it is.
         """
 
         def step() -> dict[str, Any]:
@@ -415,10 +418,11 @@ class Review:
                 return {"case_id": case_id, "waits": False}
             if have.get(record.DELETED) is None and not have.get(CHANGED):
                 raise InvalidRequest("This case waits for its diagnosis: sign it.", field="word")
-            seen = {record.WAITS: None, CHANGED: None, SIGNED: judged(have, have.get(PHOTOS) or {})}
+            self._check_seen(scene.case, seen)
+            off = {record.WAITS: None, CHANGED: None, SIGNED: judged(have, have.get(PHOTOS) or {})}
             step = scene.reviewed({}, step="closed", by=caller.user_id, at=now_ms, word=word)
             trail = scene.trail(caller, "close_case", now_ms)
-            own = record.server_patch(scene.case, seen)
+            own = record.server_patch(scene.case, off)
             self._store.commit([own, step, scene.membership, *trail])
             return {"case_id": case_id, "waits": False}
 

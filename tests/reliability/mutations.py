@@ -925,7 +925,7 @@ CONFLICT = _faults(
         "a device's own clock does not decide about its own edits",
         "        if not self.is_own(theirs):\n            mine_ms",
         "        if True:\n            mine_ms",
-        f"{_PUSH}:the_later_edit_of_one_device_wins_although_its_clock_is_corrected_more",
+        f"{_PUSH}:of_two_edits_in_a_device_s_future_its_own_clock_tells_the_later",
     ),
     (
         "phones without a name are one phone",

@@ -289,8 +289,14 @@ def test_a_deleted_case_keeps_its_word(clinic: Api) -> None:
     shown = doctor.get("/c1")
     assert (shown["reason"], shown["deleted_by"]) == ("deleted_while_waiting", "chw1")
     assert [entry["id"] for entry in doctor.get()["cases"]] == ["c1"]
+    word = {"word": "registered twice"}
     assert error_of(doctor.ask("POST", "/c1/close", {"word": " "})) == (400, "invalid_request")
-    assert doctor.ask("POST", "/c1/close", {"word": "registered twice"}).status_code == 200
+    assert error_of(doctor.ask("POST", "/c1/close", word)) == (428, "if_match_required")
+    assert error_of(doctor.ask("POST", "/c1/close", word, If_Match='"1"')) == (412, "case_changed")
+    seen = doctor.seen()
+    assert doctor.ask("POST", "/c1/close", word, If_Match=seen).status_code == 200
+    # and again, since the answer may have been lost
+    assert doctor.ask("POST", "/c1/close", word, If_Match=seen).status_code == 200
     assert doctor.get()["cases"] == []
     assert error_of(doctor.ask("GET", "/c1")) == (404, "not_found")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from infra.local.phone import Json
-from shared.errors import CaseChanged, InvalidRequest
+from shared.errors import CaseChanged, InvalidRequest, NotSeen
 from shared.products.dermadetect import PRODUCT
 from shared.products.rejudge import KIND as REJUDGE
 from shared.products.rejudge import Rejudge
@@ -242,7 +242,14 @@ def test_a_waiting_case_that_is_deleted_stays_until_it_is_closed_with_a_word(
         "c1", "deleted_while_waiting", "chw1",
     )  # fmt: skip
     assert village.detail()["case"]["risk_level"] == "red"
-    village.review().close(doctor(), "c1", "registered twice", village.time)
+    waits = village.get("cases", "c1")
+    assert waits is not None
+    with pytest.raises(NotSeen):
+        village.review().close(doctor(), "c1", "registered twice", None, village.time)
+    # a word says nothing of what came after the look
+    with pytest.raises(CaseChanged):
+        village.review().close(doctor(), "c1", "twice", waits.version - 1, village.time)
+    village.review().close(doctor(), "c1", "registered twice", waits.version, village.time)
     assert seen(village) == []
     history = village.fields("reviews", "c1")["history"]
     assert (history[-1]["step"], history[-1]["word"]) == ("closed", "registered twice")
@@ -251,7 +258,7 @@ def test_a_waiting_case_that_is_deleted_stays_until_it_is_closed_with_a_word(
 def test_a_case_that_waits_for_its_diagnosis_is_not_closed_with_a_word(village: Practice) -> None:
     push(village, case(risk_level="red"))
     with pytest.raises(InvalidRequest):
-        village.review().close(doctor(), "c1", "no time", village.time)
+        village.review().close(doctor(), "c1", "no time", 1, village.time)
     assert seen(village) == ["list"]
 
 

@@ -941,6 +941,19 @@ def test_the_later_edit_of_one_device_wins_although_its_clock_is_corrected_more(
     assert clinic.fields("patients", "p1")["demographics"] == '{"n":2}'
 
 
+def test_of_two_edits_in_a_device_s_future_its_own_clock_tells_the_later(clinic: Clinic) -> None:
+    now = clinic.now_ms()
+    clinic.now_ms = lambda: now
+    phone = clinic.phone(clock=lambda: now + 9_000_000)
+    for number in (1, 2):  # both are corrected to now
+        phone.save(
+            "patients", "p1", at=(now + 9_000_000 + number) / 1000, demographics={"n": number}
+        )
+        phone.sync()
+        phone.cursor = 0  # the answer was lost: nothing counts as seen
+    assert clinic.fields("patients", "p1")["demographics"] == '{"n":2}'
+
+
 def test_a_record_over_the_limit_is_refused_by_name(clinic: Clinic) -> None:
     phone = clinic.phone()
     phone.save("patients", "p1", demographics={})

@@ -231,12 +231,14 @@ class Ledger:
             and self.is_same_device(undo.phone, phone)
         ]
 
-    def own_shades(self, phone: str, key: Key, value: Any) -> list[Shade]:
-        """This phone's choices of a colour for a record."""
+    def own_shades(self, phone: str, key: Key, values: Sequence[Any]) -> list[Shade]:
+        """This phone's choices of these colours for a record."""
         return [
             shade
             for shade in self.shades
-            if shade.key == key and shade.value == value and self.is_same_device(shade.phone, phone)
+            if shade.key == key
+            and shade.value in values
+            and self.is_same_device(shade.phone, phone)
         ]
 
     def merged(self, phone: str, key: Key, column: str, mine: Any, theirs: Any) -> None:

@@ -296,7 +296,7 @@ class Phone(ABC):
         if _is_deletion(sent):
             return []
         return self.ledger.own_shades(
-            self.name, key, (row.get("risk_level") for row in _rows(sent))
+            self.name, key, [row.get("risk_level") for row in _rows(sent)]
         )
 
     def _sent(self, rows: Mapping[Key, Any]) -> None:

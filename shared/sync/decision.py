@@ -178,6 +178,7 @@ class Decision:
                 if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
                     self._hold(entry, have)
                     self.outcome.show[entry.key] = None
+            self._superseded(entry)
         if self.stale:
             # The pull that follows drops edits of deleted and moved records without a word: keep them.
             self.drop_known_refusals()
@@ -548,7 +549,7 @@ class Decision:
         )
         if winner == "client":
             self.tried[entry.key] = conflict
-        self._conflict(conflict, have.fields[record.SCOPE])
+        self._conflict(conflict, have.fields[record.SCOPE], entry)
 
     def _name_overtaken(self, entry: Entry, after: Mapping[str, Any]) -> None:
         """Values of the phone's own that an edit before them replaced, since its clock was set back."""
@@ -558,13 +559,26 @@ class Decision:
             table, columns = entry.collection.name, tuple(yours)
             sent = {**theirs, **yours}
             conflict = Conflict(table, entry.id, "server", "older", sent, theirs, columns)
-            self._conflict(conflict, after[record.SCOPE])
+            self._conflict(conflict, after[record.SCOPE], entry)
             self.outcome.show[entry.key] = None
+
+    def _superseded(self, entry: Entry) -> None:
+        """A signal that the same push takes back or deletes was there: people see it, as after two."""
+        values = entry.coerced.values if entry.coerced is not None else {}
+        for earlier in entry.earlier:
+            if self.product.urgent(entry.collection.name, earlier) and not self.product.urgent(
+                entry.collection.name, values
+            ):
+                code = "deleted" if entry.deleting else "merged"
+                message = "Its phone took these values back before they were stored"
+                raw = {"id": entry.id, **earlier, "last_modified_at": entry.raw_ms}
+                refusal = Refusal(entry.collection.name, entry.id, None, code, message, raw)
+                self._keep(refusal, None, self._place(entry))
 
     def _again(self, entry: Entry, scope_id: str) -> None:
         """A record that is there already may be so by an attempt whose answer was lost: say as much."""
         if entry.key in self.tried:
-            self._conflict(self.tried[entry.key], scope_id)
+            self._conflict(self.tried[entry.key], scope_id, entry)
 
     def _alive(
         self, entry: Entry, fields: Mapping[str, Any], have: Document, deleted: bool = False
@@ -758,7 +772,7 @@ class Decision:
     def _only_scope(self) -> str | None:
         return self.members.scopes[0] if len(self.members.scopes) == 1 else None
 
-    def _conflict(self, conflict: Conflict, scope_id: str) -> None:
+    def _conflict(self, conflict: Conflict, scope_id: str, entry: Entry) -> None:
         # The entry belongs to the scope in which the record is at the commit, not before a move.
         guard = Key(conflict.table, conflict.id)
         for write in journal.conflict(conflict, scope_id, self.caller, self.now_ms):
@@ -767,7 +781,9 @@ class Decision:
         lost = conflict.lost
         if self.product.urgent(conflict.table, lost):
             message = "These values were not taken, or were overwritten unseen"
-            refusal = Refusal(conflict.table, conflict.id, None, conflict.reason, message, lost)
+            # With its time: the same colour lost once more is a signal once more.
+            raw = {**lost, "last_modified_at": entry.raw_ms}
+            refusal = Refusal(conflict.table, conflict.id, None, conflict.reason, message, raw)
             self._keep(refusal, None, scope_id)
 
     def _log(self, write: Write, guard: Key | None = None) -> None:

@@ -18,7 +18,8 @@ class Entry:
     `updated_at` of the row that it edited, if it sent that back. Times are the phone's, ms.
     `fresh`: the phone calls the record new, so it has seen nothing of what is stored, whatever its
     cursor says: a copy that it offers again after a restore is no edit of what was written since.
-    `overtaken` are values that another entry of the record, earlier in the push, replaced by its time.
+    `overtaken` are values that another entry of the record, earlier in the push, replaced by its time;
+    `earlier` those that this edit or deletion replaces of edits before it in the same push.
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class Entry:
         "complete",
         "created_ms",
         "deleting",
+        "earlier",
         "fresh",
         "id",
         "key",
@@ -67,6 +69,7 @@ class Entry:
         self.named, self.version_ms, self.created_ms = named, version_ms, created_ms
         self.fresh = fresh
         self.overtaken: dict[str, Any] = {}
+        self.earlier: tuple[Mapping[str, Any], ...] = ()
         self._moments: dict[str, int] = {}
         self._hashes: dict[tuple[str, bool], tuple[str, int]] = {}
 
@@ -116,6 +119,10 @@ class Entry:
             version_ms=self.version_ms,
             created_ms=self.created_ms if later.created_ms is None else later.created_ms,
             fresh=self.fresh or later.fresh,
+        )
+        both.earlier = (
+            *self.earlier,
+            {name: it for name, it in first.values.items() if changes.get(name, it) != it},
         )
         # A whole row repeats what it did not change: such a column keeps the time of its change.
         both._moments = later._moments | {

@@ -224,8 +224,11 @@ class Pusher:
         for copies in folded.values():
             first, *later = in_order = sorted(copies, key=_moment)
             for entry in later:
-                if not first.deleting:
-                    first = entry if entry.deleting else first.then(entry)
+                if not first.deleting and entry.deleting:
+                    entry.earlier = (*first.earlier, first.coerced.values if first.coerced else {})
+                    first = entry
+                elif not first.deleting:
+                    first = first.then(entry)
                 elif not entry.deleting:
                     refusals.append(_after_its_deletion(entry))
             if in_order != copies and first.coerced is not None:

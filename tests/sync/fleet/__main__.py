@@ -6,7 +6,9 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
+from tests.sync.fleet import red
 from tests.sync.fleet.campaign import BRIEF, PACE, Plan, run
 from tests.sync.fleet.proxy import Proxy
 from tests.sync.fleet.server import serving
@@ -35,11 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="on",
         help="off: no push of a WatermelonDB phone arrives after later ones",
     )
+    parser.add_argument(
+        "--red", action="store_true", help="hide the red: signals, a doctor and an odd model"
+    )
     parser.add_argument("--verbose", action="store_true", help="the whole story of a violation")
     chosen = parser.parse_args(arguments)
     failed = []
     began = time.monotonic()
-    with serving(chosen.store) as server:
+    with ExitStack() as stack:
+        more = stack.enter_context(red.odd_model()) if chosen.red else None
+        server = stack.enter_context(serving(chosen.store, more))
         line = Proxy(server.address, pace=PACE)
         for seed in range(chosen.seed, chosen.seed + chosen.seeds):
             plan = Plan(
@@ -52,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 careful=chosen.careful == "on",
                 late_pushes=chosen.late_pushes == "on",
             )
-            report = run(server, plan, line)
+            report = (red.run if chosen.red else run)(server, plan, line)
             print(report.text(None if chosen.verbose else BRIEF), flush=True)
             if report.violations:
                 failed.append(seed)

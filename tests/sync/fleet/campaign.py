@@ -265,13 +265,7 @@ class Campaign:
         self.proxy.watch = self._watch
         if self.plan.faults:
             self.proxy.decide = self._fate
-        weights = dict(_STEPS)
-        if self._crowded:
-            weights |= {name: weights[name] * share for name, share in _RARER.items()}
-        if self.plan.transfers:
-            weights |= _TRANSFERS
-        if self.plan.faults and self.plan.kills:
-            weights |= _KILLS
+        weights = self._weights()
         names, chances = list(weights), list(weights.values())
         while self.steps_left:
             self.steps_left -= 1
@@ -283,12 +277,26 @@ class Campaign:
         self.report.faults = Counter(self.proxy.counts)
         self.proxy.release()
         self._fall_silent()
-        checks.audit(self.phones, self.ledger, self.server, self.members)
+        self._audit()
         self.report.counts.update(self.ledger.counts)
         self.report.counts["killed workers"] = self.server.deaths() - deaths
         self._tell()
         self.report.seconds = time.monotonic() - began
         return self.report
+
+    def _weights(self) -> dict[str, float]:
+        """What may happen in a step, and how often."""
+        weights = dict(_STEPS)
+        if self._crowded:
+            weights |= {name: weights[name] * share for name, share in _RARER.items()}
+        if self.plan.transfers:
+            weights |= _TRANSFERS
+        if self.plan.faults and self.plan.kills:
+            weights |= _KILLS
+        return weights
+
+    def _audit(self) -> None:
+        checks.audit(self.phones, self.ledger, self.server, self.members)
 
     def _fate(self, phone: str, number: int, what: str) -> Fate:
         fate = proxy.seeded(self.plan.seed, FAULT_RATE)(phone, number, what)

@@ -149,12 +149,13 @@ class Phone(ABC):
         edited_ms: int,
         *,
         words: str = "",
+        answers: Mapping[str, Any] | None = None,
         adds: bool = False,
         **more: Any,
     ) -> None:
         """The user creates or changes a record: a mark in each of `columns`, and `more` values.
 
-        `words` stand beside the mark; `adds`: a list keeps what it had.
+        `words` and `answers` stand beside the mark; `adds`: a list keeps what it had.
         """
         before = self.row(key) if key.id in self.live(key.table) else {}
         values: Json = dict(more)
@@ -166,7 +167,11 @@ class Phone(ABC):
             if column == "image_keys":
                 values[column] = [*have, tag] if adds else [tag]
             else:
-                values[column] = {"note": tag, "words": words} if words else {"note": tag}
+                values[column] = {
+                    "note": tag,
+                    **({"words": words} if words else {}),
+                    **(answers or {}),
+                }
         risk, had = more.get("risk_level"), before.get("risk_level")
         if risk is not None and risk != had:
             self.ledger.shaded(self.name, key, had, risk, *self._heard.get(key, (0, 0)))

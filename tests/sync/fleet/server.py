@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,8 @@ class Server:
 
 
 @contextmanager
-def serving(kind: str) -> Iterator[Server]:
-    """A fresh back end on `sqlite` or `firestore` for the length of the block.
+def serving(kind: str, more: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A fresh back end on `sqlite` or `firestore` for the length of the block, with `more` settings.
 
     Starts the Firestore emulator unless FIRESTORE_EMULATOR_HOST names one; raises `EmulatorMissing`
     if it is not installed. Sweeps happen when a campaign asks for one.
@@ -137,6 +137,7 @@ def serving(kind: str) -> Iterator[Server]:
                 # small pages, so that a fleet's few records take several
                 "PAGE_ROWS": "12",
                 "LOG_LEVEL": "WARNING",
+                **(more or {}),
             },
         )
         stack.enter_context(backend)

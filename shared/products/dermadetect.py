@@ -92,8 +92,12 @@ def _case_effects(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
         fields["image_urls"] = image_urls(keys, photos)
     if status == DIAGNOSED:
         now = judged({**turn.values, RULES: said.stored()}, photos)
-        since = news(before.get(SIGNED) or now, now)
+        signed = before.get(SIGNED) or now
+        since = news(signed, now)
         if not since:
+            if now["colour"] > signed["colour"]:
+                # Lowered since: raised again it is news.
+                fields[SIGNED] = {**signed, "colour": now["colour"]}
             return Effects(fields)
         fields |= listed_again(before, since)
     elif rank > LOOK and status != PENDING:

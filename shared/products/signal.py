@@ -96,9 +96,13 @@ def judged(case: Mapping[str, Any], photos: Mapping[str, str]) -> dict[str, Any]
 
 
 def news(signed: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The columns that say more than what was signed; empty if nothing does."""
+    """The columns that say more than what was signed; empty if nothing does.
+
+    A colour that cannot be read says more than any that could.
+    """
+    unreadable = now["colour"] == LOOK != signed["colour"]
     worse = {
-        "risk_level": now["colour"] < signed["colour"],
+        "risk_level": now["colour"] < signed["colour"] or unreadable,
         "rules": not set(now["rules"]) <= set(signed["rules"]),
         "triage_data": now["answers"] != signed["answers"],
         "image_keys": not set(now["photos"]) <= set(signed["photos"]),

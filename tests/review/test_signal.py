@@ -302,6 +302,40 @@ def test_what_stays_as_it_was_signed_is_not_listed(village: Practice) -> None:
     assert seen(village) == []
 
 
+@pytest.mark.parametrize("word", ["red", "purple"])
+def test_a_signed_case_that_was_lowered_and_is_raised_again_is_listed_again(
+    village: Practice, word: str
+) -> None:
+    cursor = village.time / 1000 + 10**6
+    push(village, case(1000, risk_level="red"))
+    village.sign()
+    push(village, case(2000, risk_level="green"), last_sync_timestamp=cursor)
+    push(village, case(3000, risk_level=word), last_sync_timestamp=cursor)
+    (entry,) = village.list()["cases"]
+    assert (entry["reason"], entry["changed"]) == ("changed_since_signed", ["risk_level"])
+
+
+@pytest.mark.parametrize("end", [{"risk_level": "green"}, {"sync_status": "deleted"}])
+def test_a_signal_that_its_own_push_takes_back_is_met_by_a_doctor(
+    village: Practice, end: Json
+) -> None:
+    push(village, case(1000, risk_level="green"))
+    rows = [case(2000, risk_level="red"), {**case(3000), **end}]
+    push(village, *rows, last_sync_timestamp=village.time / 1000 + 10**6)
+    assert seen(village) == ["inbox"]
+    push(village, *rows, device="again")  # once, however often it comes
+    assert seen(village) == ["inbox"]
+
+
+def test_the_same_colour_that_is_lost_once_more_is_an_entry_once_more(village: Practice) -> None:
+    push(village, case(1000, risk_level="green"))
+    push(village, {"id": "c1", "sync_status": "deleted", "last_modified_at": 1500})
+    for number, at in enumerate((2000, 3000)):
+        push(village, case(at, risk_level="red"), device="late")
+        (entry,) = inbox.entries(village.store, ("team1",))
+        inbox.close(village.store, entry, doctor(), number)
+
+
 def test_a_signature_on_what_is_older_than_the_case_is_refused_and_says_what_changed(
     village: Practice,
 ) -> None:

@@ -917,9 +917,27 @@ CONFLICT = _faults(
     ),
     (
         "the very same edit counts as another one",
-        "if mine.raw_ms in (theirs.raw_ms, theirs.modified_ms):",
+        "if mine.raw_ms in (theirs.raw_ms, theirs.modified_ms, last.raw_ms, last.modified_ms):",
         "if False:",
         "the_very_same_edit_again_moves_nothing",
+    ),
+    (
+        "an offered copy of a record with two times is another edit",
+        "(theirs.raw_ms, theirs.modified_ms, last.raw_ms, last.modified_ms):",
+        "(theirs.raw_ms, theirs.modified_ms):",
+        "offering_the_very_copy_that_is_stored_writes_nothing",
+    ),
+    (
+        "a copy that is offered after a restore is an edit of what is newer",
+        "return 0 if entry.fresh else writer.cursor_ms * 1000",
+        "return writer.cursor_ms * 1000",
+        "a_copy_that_is_offered_after_a_restore_is_no_edit_of_what_is_newer",
+    ),
+    (
+        "an own change in the ms of the cursor is unseen",
+        "return stamp.version <= until or (",
+        "return stamp.version <= until or False and (",
+        "an_own_change_in_the_ms_of_the_cursor_is_nobodys_loss",
     ),
     (
         "a device's own clock does not decide about its own edits",
@@ -1101,6 +1119,36 @@ SIGNAL = _faults(
         "            if have.get(record.DELETED) is None and not have.get(CHANGED):",
         "            if False:",
         "a_case_that_waits_for_its_diagnosis_is_not_closed_with_a_word",
+    ),
+    (
+        "a closing word covers what was not seen",
+        "            self._check_seen(scene.case, seen)\n            off",
+        "            off",
+        "a_waiting_case_that_is_deleted_stays_until_it_is_closed_with_a_word",
+    ),
+    (
+        "what its own push takes back was never there",
+        "        for earlier in entry.earlier:",
+        "        for earlier in ():",
+        "a_signal_that_its_own_push_takes_back_is_met_by_a_doctor",
+    ),
+    (
+        "the same colour is lost only once",
+        'raw = {**lost, "last_modified_at": entry.raw_ms}',
+        "raw = lost",
+        "the_same_colour_that_is_lost_once_more_is_an_entry_once_more",
+    ),
+    (
+        "a colour that nobody can read says less than a signed red",
+        'now["colour"] < signed["colour"] or unreadable,',
+        'now["colour"] < signed["colour"],',
+        "a_signed_case_that_was_lowered_and_is_raised_again_is_listed_again",
+    ),
+    (
+        "raised again after the signature is no news",
+        'if now["colour"] > signed["colour"]:',
+        "if False:",
+        "a_signed_case_that_was_lowered_and_is_raised_again_is_listed_again",
     ),
     (
         "an age that comes later changes nothing",

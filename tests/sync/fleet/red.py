@@ -267,9 +267,9 @@ class RedCampaign(Campaign):
             name = signal.key.id
             if listed.get(name, LOOK + 9) <= signal.rank:
                 self.report.counts["in the list"] += 1
-            elif any(name == of and _stands_in(signal, text) for of, text in entries):
+            elif any(name == of and stands_in(signal, text) for of, text in entries):
                 self.report.counts["in the inbox"] += 1
-            elif any(_judged(look, signal) for look in self.looks):
+            elif any(judged(look, signal) for look in self.looks):
                 self.report.counts["judged"] += 1
             else:
                 self.ledger.violated(
@@ -290,7 +290,7 @@ class RedCampaign(Campaign):
             page = f"&page={answer['next_page']}"
 
 
-def _stands_in(signal: Signal, entry: str) -> bool:
+def stands_in(signal: Signal, entry: str) -> bool:
     """Whether an entry of the inbox holds the signal: its colour (as read, or as sent), or its tag."""
     if signal.shade is None:
         return (signal.tag or "") in entry
@@ -298,7 +298,7 @@ def _stands_in(signal: Signal, entry: str) -> bool:
     return any(json.dumps(word, ensure_ascii=False) in entry for word in (signal.shade.value, read))
 
 
-def _judged(look: Look, signal: Signal) -> bool:
+def judged(look: Look, signal: Signal) -> bool:
     """Whether a doctor's act covers a signal: it stood there, or was as urgent, and after it."""
     if look.case != signal.key.id:
         return False

@@ -102,6 +102,14 @@ class Writer:
             stamp.version // 1000 * 1000 == until and self.is_own(stamp)
         )
 
+    def is_blind(self, mine: Stamp, theirs: Stamp) -> bool:
+        """Whether an edit was made before a version that its phone has seen, as a cursor says.
+
+        WatermelonDB lays a phone's own columns over those it pulls, and nobody looks.
+        """
+        made_ms = mine.raw_ms - self.offset_ms
+        return self.pulled_first and made_ms < theirs.version // 1000 and theirs[4:] != mine[4:]
+
     def is_own(self, stamp: Stamp) -> bool:
         """Whether a change was made on this very device, by the same person."""
         return self.device != record.UNNAMED and stamp[4:] == (self.device, self.author)
@@ -210,6 +218,11 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
         stored, stamp = merged.values[name], history.stamp(name)
         mine = writer.stamp(entry.moment(name))
         seen = writer.has_seen(stamp, cursor_us)
+        blind = seen and writer.is_blind(mine, stamp)
+        if blind and digest_of(value) in history.held_since(name, 0):
+            seen = (
+                False  # stored once already, its answer was lost: it drops nothing that came after
+            )
         if name in old:
             back = _went_back(entry, writer, mine, stamp, alone=len(old) == len(brings))
             if back is False and _higher(spec.by_name[name], stored, value):
@@ -218,7 +231,7 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
                 merged.lost[name], merged.reason = value, "older"
             if not back:
                 continue
-        taken = _meet(spec.by_name[name], stored, value, mine, stamp, seen, writer)
+        taken = _meet(spec.by_name[name], stored, value, mine, stamp, seen, blind, writer)
         if taken.value != stored:
             merged.values[name], merged.replaced[name] = taken.value, stored
             merged.changed[name] = _after_seen(mine, stamp) if seen else mine
@@ -278,19 +291,13 @@ def _meet(
     mine: Stamp,
     theirs: Stamp,
     seen: bool,
+    blind: bool,
     writer: Writer,
 ) -> _Taken:
-    """One column that both changed."""
+    """One column that both changed. What a `blind` edit lowers or drops is named."""
     if seen:
-        # WatermelonDB lays a phone's own columns over those it pulls, and nobody looks: an edit made
-        # before that version was there is its own in form, but what it lowers or drops is named.
-        blind = (
-            writer.pulled_first
-            and spec.merge is not Merge.LAST
-            and mine.raw_ms - writer.offset_ms < theirs.version // 1000
-            and theirs[4:] != mine[4:]
-        )
-        return _Taken(value, overwrites=blind and _combined(spec, stored, value) != value)
+        drops = blind and spec.merge is not Merge.LAST
+        return _Taken(value, overwrites=drops and _combined(spec, stored, value) != value)
     if spec.merge is not Merge.LAST:
         both = _combined(spec, stored, value)
         if both is not None:

@@ -934,6 +934,12 @@ CONFLICT = _faults(
         "a_copy_that_is_offered_after_a_restore_is_no_edit_of_what_is_newer",
     ),
     (
+        "what WatermelonDB sends again drops what came after it",
+        "            seen = False  # stored once",
+        "            pass  # stored once",
+        "what_a_watermelon_phone_sends_again_after_a_lost_answer_drops_no_photo_of_others",
+    ),
+    (
         "an own change in the ms of the cursor is unseen",
         "return stamp.version <= until or (",
         "return stamp.version <= until or False and (",

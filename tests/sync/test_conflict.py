@@ -287,6 +287,31 @@ def test_what_a_watermelon_phone_lowers_by_a_blind_merge_is_named(
     assert json.loads(entry.fields["theirs"]) == {"risk_level": "red"}
 
 
+def test_what_a_watermelon_phone_sends_again_after_a_lost_answer_drops_no_photo_of_others(
+    clinic: Clinic, two: tuple[App, App]
+) -> None:
+    one, _ = two
+    melon = Melon(clinic, "chw2", "melon")
+    pulled = melon.pull()
+    (row,) = [row for row in pulled["changes"]["cases"]["created"] if row["id"] == "c1"]
+    mine = {
+        **row,
+        "image_keys": '["k","m"]',
+        "_changed": "image_keys",
+        "last_modified_at": round((NOW - 50) * 1000),
+    }
+    # given a photo that arrived, but whose answer did not, and another's photo since
+    melon.push(updated(mine, table="cases"), pulled["timestamp"])
+    one.pull()
+    one.send(edit(40, image_keys=["k", "m", "n"], changed=["image_keys"]))
+    # when its client lays the column, which it believes unsent, over the pulled row
+    since = melon.pull(pulled["timestamp"])["timestamp"]
+    melon.push(updated(mine, table="cases"), since, fingerprint="again")
+    # then the other's photo is there, and nobody is bothered
+    assert stored(clinic)["image_keys"] == ["k", "m", "n"]
+    assert clinic.all("conflicts") == []
+
+
 # --- seen beats clocks
 
 CLOCKS = {

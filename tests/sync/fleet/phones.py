@@ -177,6 +177,10 @@ class Phone(ABC):
             self.ledger.shaded(self.name, key, had, risk, *self._heard.get(key, (0, 0)))
         self.write(key, values, edited_ms)
 
+    def received(self, key: Key) -> Json:
+        """A record as the server gave it last."""
+        return self._got.get(key, {})
+
     def undo(self, key: Key, column: str, edited_ms: int) -> bool:
         """The user writes the value again that the phone got last; False if it is there."""
         before, after = self.row(key).get(column), self._got.get(key, {}).get(column)

@@ -144,12 +144,19 @@ class RedCampaign(Campaign):
         before = len(self.ledger.shades)
         phone.edit(key, columns, at, answers=answers, **more)
         shade = None if answers or before == len(self.ledger.shades) else self.ledger.shades[-1]
-        if not answers and shade is None:
-            return  # it stood there
+        if not answers and (shade is None or self._goes_back(phone, shade)):
+            return
         tag = next(reversed(self.ledger.marks)) if columns else None
         what = f"{kind} {word if not answers else json.dumps(answers)}"
         number = self.ledger.note(phone.name, key, f"gives a signal: {what}")
         self.signals.append(Signal(key, phone.name, tag, shade, rank, number, what))
+
+    def _goes_back(self, phone: Phone, shade: Shade) -> bool:
+        """Whether the phone had this colour from the server, or gave it: whole rows do not show that."""
+        mine = self.ledger.own_shades(phone.name, shade.key, [shade.value])
+        had = phone.received(shade.key).get("risk_level")
+        read = {RED: "red", LOOK: "unknown"}[_COLOURS[shade.value]]
+        return had in (shade.value, read) or len(mine) > 1
 
     def _arrived(self, signal: Signal) -> bool:
         """Whether it surely reached the server: it was answered."""
@@ -294,8 +301,8 @@ def stands_in(signal: Signal, entry: str) -> bool:
     """Whether an entry of the inbox holds the signal: its colour (as read, or as sent), or its tag."""
     if signal.shade is None:
         return (signal.tag or "") in entry
-    read = "red" if signal.rank == RED else "unknown"
-    return any(json.dumps(word, ensure_ascii=False) in entry for word in (signal.shade.value, read))
+    enough = (*_COLOURS, "unknown")  # its user may have changed the word in the same push
+    return any(f'"risk_level": {json.dumps(word, ensure_ascii=False)}' in entry for word in enough)
 
 
 def judged(look: Look, signal: Signal) -> bool:

@@ -280,15 +280,12 @@ def _check_lost(ledger: Ledger, clash: Clash, column: str, yours: set[str], over
 
 def _is_proven(ledger: Ledger, mark: Mark) -> bool:
     """Whether the server could know what the writer of this had seen."""
-    others = (
-        other
+    others = {
+        other.phone
         for other in ledger.marks.values()
         if other.key == mark.key and other.column != mark.column
-    )
-    return mark.proven and not (
-        mark.by_version
-        and any(not ledger.is_same_device(other.phone, mark.phone) for other in others)
-    )
+    } | {shade.phone for shade in ledger.shades if shade.key == mark.key}
+    return mark.proven and not (mark.by_version and others - {mark.phone})
 
 
 def _device(ledger: Ledger, tag: str) -> str | None:

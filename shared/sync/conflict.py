@@ -144,9 +144,14 @@ class History:
 
     def held_since(self, name: str, cursor_ms: int) -> Iterator[str]:
         """Hashes of what a column held at the cursor or after it, as far as they are known."""
-        for digest, version in self._known.get(name, {}).get("was", ()):
+        for digest, version, _ in self._known.get(name, {}).get("was", ()):
             if (version or self.last.version) > cursor_ms * 1000:
                 yield digest
+
+    def is_replayed(self, name: str, value: Any, raw_ms: int) -> bool:
+        """Whether this very change of a column was stored before, and another has replaced it."""
+        was = self._known.get(name, {}).get("was", ())
+        return any(at == raw_ms and digest == digest_of(value) for digest, _, at in was)
 
     def after(self, changed: Mapping[str, Stamp], before: Mapping[str, Any]) -> str | None:
         """`_columns` of the record after a write that changes these columns.
@@ -158,9 +163,13 @@ class History:
         known: dict[str, dict[str, Any]] = {}
         for name in self.names:
             entry: dict[str, Any] = {}
-            was = [[d, v or self.last.version] for d, v in self._known.get(name, {}).get("was", ())]
+            was = [
+                [digest, version or self.last.version, at]
+                for digest, version, at in self._known.get(name, {}).get("was", ())
+            ]
             if name in before:
-                was = [*was, [digest_of(before[name]), 0]][-_MOST_KNOWN:]
+                held = [digest_of(before[name]), 0, self.stamp(name).raw_ms]
+                was = [*was, held][-_MOST_KNOWN:]
             if was:
                 entry["was"] = was
             if name not in changed:
@@ -217,15 +226,16 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
     for name, value in brings.items():
         stored, stamp = merged.values[name], history.stamp(name)
         mine = writer.stamp(entry.moment(name))
+        if history.is_replayed(name, value, mine.raw_ms):
+            continue  # its answer was lost, and somebody has changed it since
         seen = writer.has_seen(stamp, cursor_us)
         blind = seen and writer.is_blind(mine, stamp)
-        if blind and digest_of(value) in history.held_since(name, 0):
-            seen = (
-                False  # stored once already, its answer was lost: it drops nothing that came after
-            )
-        if name in old:
+        if name in old or (blind and digest_of(value) in history.held_since(name, 0)):
+            seen = False
             back = _went_back(entry, writer, mine, stamp, alone=len(old) == len(brings))
-            if back is False and _higher(spec.by_name[name], stored, value):
+            if back is None and entry.named is not None:
+                back = False  # named as changed: sent before with another time, or chosen anew
+            if back is False and _adds(spec.by_name[name], stored, value):
                 back = True  # chosen, whenever: never smaller
             if back is False:
                 merged.lost[name], merged.reason = value, "older"
@@ -254,6 +264,11 @@ def _rises(spec: Field, stored: Any, value: Any, history: History) -> bool:
     """
     old = history.held_since(spec.name, 0)
     return _higher(spec, stored, value) and digest_of(value) not in old
+
+
+def _adds(spec: Field, stored: Any, value: Any) -> bool:
+    """Whether a value joins what is stored without taking anything from it."""
+    return spec.merge is Merge.UNION or _higher(spec, stored, value)
 
 
 def _higher(spec: Field, stored: Any, value: Any) -> bool:

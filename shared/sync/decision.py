@@ -681,7 +681,7 @@ class Decision:
         coerced, spec = entry.coerced, entry.collection
         if coerced is None:
             return False
-        if coerced.altered:
+        if coerced.altered or any(it != after.get(name) for name, it in coerced.values.items()):
             return True
         role = self.members.roles.get(after[record.SCOPE], "")
         shown = spec.redact(dict(after), role) if coerced.sent else after

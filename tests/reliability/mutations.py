@@ -935,9 +935,15 @@ CONFLICT = _faults(
     ),
     (
         "what WatermelonDB sends again drops what came after it",
-        "            seen = False  # stored once",
-        "            pass  # stored once",
+        "        if history.is_replayed(name, value, mine.raw_ms):",
+        "        if False:",
         "what_a_watermelon_phone_sends_again_after_a_lost_answer_drops_no_photo_of_others",
+    ),
+    (
+        "a blind edit lowers by a value that was there before",
+        "(blind and digest_of(value) in history.held_since(name, 0))",
+        "False",
+        "a_watermelon_phone_gets_what_its_blind_merge_did_not_lower",
     ),
     (
         "an own change in the ms of the cursor is unseen",

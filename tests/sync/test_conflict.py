@@ -297,19 +297,38 @@ def test_what_a_watermelon_phone_sends_again_after_a_lost_answer_drops_no_photo_
     mine = {
         **row,
         "image_keys": '["k","m"]',
-        "_changed": "image_keys",
+        "triage_data": '{"q":5}',
+        "_changed": "image_keys,triage_data",
         "last_modified_at": round((NOW - 50) * 1000),
     }
     # given a photo that arrived, but whose answer did not, and another's photo since
     melon.push(updated(mine, table="cases"), pulled["timestamp"])
     one.pull()
-    one.send(edit(40, image_keys=["k", "m", "n"], changed=["image_keys"]))
+    after = {"image_keys": ["k", "m", "n"], "triage_data": {"q": 6}}
+    one.send(edit(40, **after, changed=list(after)))
     # when its client lays the column, which it believes unsent, over the pulled row
     since = melon.pull(pulled["timestamp"])["timestamp"]
     melon.push(updated(mine, table="cases"), since, fingerprint="again")
     # then the other's photo is there, and nobody is bothered
-    assert stored(clinic)["image_keys"] == ["k", "m", "n"]
+    assert {name: stored(clinic)[name] for name in after} == after
     assert clinic.all("conflicts") == []
+
+
+def test_a_watermelon_phone_gets_what_its_blind_merge_did_not_lower(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    melon = Melon(clinic, "chw2", "melon")
+    since = melon.pull()["timestamp"]
+    at = round((NOW - 50) * 1000)
+    two[0].send(edit(60, risk_level="yellow", changed=["risk_level"]))
+    (row,) = melon.pull(since)["changes"]["cases"]["updated"]
+    # given a green of before the yellow, which the case had once, in an edit with the latest time
+    mine = {**row, "risk_level": "green", "triage_data": '{"q":9}', "last_modified_at": at}
+    since = melon.pull(since)["timestamp"]
+    melon.push(updated({**mine, "_changed": "risk_level,triage_data"}, table="cases"), since)
+    # then the next pull brings the colour that stayed
+    (row,) = melon.pull(since)["changes"]["cases"]["updated"]
+    assert (row["risk_level"], row["triage_data"]) == ("yellow", '{"q":9}')
 
 
 # --- seen beats clocks

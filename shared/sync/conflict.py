@@ -233,8 +233,9 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
         if name in old or (blind and digest_of(value) in history.held_since(name, 0)):
             seen = False
             back = _went_back(entry, writer, mine, stamp, alone=len(old) == len(brings))
-            if back is None and entry.named is not None:
-                back = False  # named as changed: sent before with another time, or chosen anew
+            at_cursor = next(history.held_since(name, knew_ms), None) == digest_of(value)
+            if back is None and (entry.named is not None or not at_cursor):
+                back = False  # sent before with another time, or chosen anew
             if back is False and _adds(spec.by_name[name], stored, value):
                 back = True  # chosen, whenever: never smaller
             if back is False:
@@ -290,6 +291,8 @@ def _went_back(
     later = mine.raw_ms != theirs.raw_ms and bool(writer.is_later(mine, theirs))
     if entry.named is not None:
         return later
+    if not later and mine.raw_ms > theirs.raw_ms:
+        return False  # its clock was set in between: perhaps later
     return alone if later else None
 
 

@@ -115,6 +115,6 @@ def test_a_look_covers_what_stood_there(look: Look, covers: bool | None) -> None
 def test_an_entry_shows_a_signal_that_stands_in_it() -> None:
     assert red.stands_in(COLOUR, '{"sent": {"risk_level": "RED"}}')
     assert red.stands_in(COLOUR, '{"sent": {"risk_level": "red"}}')
-    assert not red.stands_in(COLOUR, '{"sent": {"risk_level": "green"}}')
+    assert not red.stands_in(COLOUR, '{"urgent": false, "sent": {"risk_level": "green"}}')
     assert red.stands_in(ANSWER, '{"sent": {"note": "<1.p0.1>"}}')
     assert not red.stands_in(ANSWER, '{"sent": {"note": "<1.p0.2>"}}')

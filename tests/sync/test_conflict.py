@@ -314,6 +314,31 @@ def test_what_a_watermelon_phone_sends_again_after_a_lost_answer_drops_no_photo_
     assert clinic.all("conflicts") == []
 
 
+def test_an_own_undo_from_before_the_clock_was_set_is_named(clinic: Clinic, two: Any) -> None:
+    one, _ = two
+    before = one.pull()["new_sync_timestamp"]
+    row = {"patient_id": "p1", "risk_level": "green", "image_keys": ["k"]}
+    one.phone.clock = lambda: wall_ms() - 600_000
+    one.send(edit(700, triage_data={"q": 2}, **row), cursor=before)
+    # when its user went back, then the phone's clock was put right, and the answer had not come
+    one.phone.clock = wall_ms
+    answer = one.send(edit(650, triage_data={"q": 1}, **row), cursor=before)
+    assert [item[:2] for item in named(answer)] == [("server", "older")]
+
+
+def test_a_red_that_another_had_lowered_meanwhile_is_still_this_phone_s_choice(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    # given a colour that went up and down again after this phone had looked
+    one.send(edit(300, risk_level="red", changed=["risk_level"]))
+    one.send(edit(200, risk_level="yellow", changed=["risk_level"]))
+    # when it chooses red itself, in a whole row, with a clock that is behind
+    row = {"patient_id": "p1", "triage_data": {"q": 1}, "image_keys": ["k"], "risk_level": "red"}
+    other.send(edit(YEAR, **row))
+    assert stored(clinic)["risk_level"] == "red"
+
+
 def test_a_watermelon_phone_gets_what_its_blind_merge_did_not_lower(
     two: tuple[App, App], clinic: Clinic
 ) -> None:

@@ -153,10 +153,13 @@ class RedCampaign(Campaign):
 
     def _goes_back(self, phone: Phone, shade: Shade) -> bool:
         """Whether the phone had this colour from the server, or gave it: whole rows do not show that."""
-        mine = self.ledger.own_shades(phone.name, shade.key, [shade.value])
-        had = phone.received(shade.key).get("risk_level")
-        read = {RED: "red", LOOK: "unknown"}[_COLOURS[shade.value]]
-        return had in (shade.value, read) or len(mine) > 1
+        rank = _COLOURS[shade.value]
+        same = [
+            {RED: "red", LOOK: "unknown"}[rank],
+            *(w for w, of in _COLOURS.items() if of == rank),
+        ]
+        mine = self.ledger.own_shades(phone.name, shade.key, same)
+        return phone.received(shade.key).get("risk_level") in same or len(mine) > 1
 
     def _arrived(self, signal: Signal) -> bool:
         """Whether it surely reached the server: it was answered."""
@@ -301,8 +304,11 @@ def stands_in(signal: Signal, entry: str) -> bool:
     """Whether an entry of the inbox holds the signal: its colour (as read, or as sent), or its tag."""
     if signal.shade is None:
         return (signal.tag or "") in entry
-    enough = (*_COLOURS, "unknown")  # its user may have changed the word in the same push
-    return any(f'"risk_level": {json.dumps(word, ensure_ascii=False)}' in entry for word in enough)
+    words = (
+        f'"risk_level": {json.dumps(word, ensure_ascii=False)}' for word in (*_COLOURS, "unknown")
+    )
+    # Its user may have changed the word in the same push: what is urgent for another reason will do.
+    return '"urgent": true' in entry or any(word in entry for word in words)
 
 
 def judged(look: Look, signal: Signal) -> bool:

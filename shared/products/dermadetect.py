@@ -238,7 +238,7 @@ def _redact_case(row: dict[str, Any], role: str) -> dict[str, Any]:
 
 
 def _urgent(table: str, values: Mapping[str, Any]) -> bool:
-    """Red by its colour or by a rule, or a colour that nobody can read."""
+    """Red by its colour or by a rule, or a colour or an answer that nobody can read."""
     if table != "cases":
         return False
     colour = values.get("risk_level")
@@ -246,7 +246,7 @@ def _urgent(table: str, values: Mapping[str, Any]) -> bool:
     if colour is not None and spec.choice(colour) in (None, UNKNOWN, "red"):
         return True
     said = rules.judge(values.get("triage_data"), None, datetime.now(UTC).date())
-    return said.triage is not None
+    return said.triage is not None or bool(said.look)
 
 
 def _chw() -> Field:

@@ -369,8 +369,9 @@ def _moved_on(
 
 def _seen_until(document: Document, entry: Entry, writer: Writer) -> int:
     """Up to which version (µs) the writer knows this record."""
-    named, stamp = entry.version_ms, document.fields.get(STAMP)
-    if named is not None and stamp is not None and named == stamp // 1000:
+    # What the server itself wrote since changes nothing that phones write.
+    stamps = (document.fields.get(STAMP) or 0, record.client_version(document))
+    if entry.version_ms in [stamp // 1000 for stamp in stamps]:
         return document.version
     return 0 if entry.fresh else writer.cursor_ms * 1000
 

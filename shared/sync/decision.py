@@ -6,6 +6,7 @@ Nothing is written here but the log entries of a push that is refused whole. `Pu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.accounts import membership
@@ -173,7 +174,11 @@ class Decision:
                 address = self._moved_to(entry) if fault.code in _MAY_BE_LATE else None
                 if address is not None:
                     fault = _moved()
-                self._refuse(_refusal(entry, fault), address, self._place(entry))
+                refusal = _refusal(entry, fault)
+                self._refuse(refusal, address, self._place(entry))
+                if entry.overtaken:  # that copy holds what came later by the phone's clock
+                    raw = {"id": entry.id, **entry.overtaken, "last_modified_at": entry.raw_ms}
+                    self._keep(replace(refusal, raw=raw), address, self._place(entry))
                 have = self.documents.get(entry.key)
                 if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
                     self._hold(entry, have)
@@ -521,6 +526,7 @@ class Decision:
         if self.request.pulled_first and self._unseen(have):
             self.stale.append(entry.key)
             return
+        self._name_overtaken(entry, have.fields)
         self._alive(entry, have.fields, have, deleted=True)
         message = "This record was deleted. Your values are kept in the conflict log."
         refusal = Refusal(entry.collection.name, entry.id, None, "deleted", message)

@@ -1145,6 +1145,18 @@ SIGNAL = _faults(
         "a_signal_that_its_own_push_takes_back_is_met_by_a_doctor",
     ),
     (
+        "what a clock that was set back overtook is lost with what is refused",
+        "                if entry.overtaken:",
+        "                if False:",
+        "an_answer_that_a_clock_set_back_overtook_is_met_by_a_doctor_all_the_same",
+    ),
+    (
+        "an answer that nobody understands is no signal once it is refused",
+        "return said.triage is not None or bool(said.look)",
+        "return said.triage is not None",
+        "an_answer_that_nobody_understands_is_kept_as_a_signal",
+    ),
+    (
         "the same colour is lost only once",
         'raw = {**lost, "last_modified_at": entry.raw_ms}',
         "raw = lost",

@@ -327,6 +327,29 @@ def test_a_signal_that_its_own_push_takes_back_is_met_by_a_doctor(
     assert seen(village) == ["inbox"]
 
 
+@pytest.mark.parametrize("end", ["deleted", "nobody's"])
+def test_an_answer_that_a_clock_set_back_overtook_is_met_by_a_doctor_all_the_same(
+    village: Practice, end: str
+) -> None:
+    more = {"patient_id": "nobody"} if end == "nobody's" else {}
+    if end == "deleted":
+        push(village, case(500, risk_level="green"))
+        push(village, {"id": "c1", "sync_status": "deleted", "last_modified_at": 600})
+    rows = [
+        case(3000, risk_level="red", triage_data={"note": "first"}, **more),
+        case(2000, triage_data={"bleeding": True}, **more),  # its clock was set back
+    ]
+    push(village, *rows, device="late")
+    texts = [entry.fields["raw"] for entry in inbox.entries(village.store, ("team1",))]
+    assert any("bleeding" in text for text in texts)
+
+
+def test_an_answer_that_nobody_understands_is_kept_as_a_signal(village: Practice) -> None:
+    answers = {"bleeding": "?"}
+    push(village, case(1000, patient_id="nobody", risk_level="green", triage_data=answers))
+    assert seen(village) == ["inbox"]
+
+
 def test_the_same_colour_that_is_lost_once_more_is_an_entry_once_more(village: Practice) -> None:
     push(village, case(1000, risk_level="green"))
     push(village, {"id": "c1", "sync_status": "deleted", "last_modified_at": 1500})

@@ -252,8 +252,8 @@ def _check_overwritten(
         for tag in undo.after
     }
     own = {tag for tag in yours if _device(ledger, tag) == clash.device}
-    if own and clash.device in ledger.copied:
-        return
+    if clash.device in ledger.copied:
+        return  # the twin's whole row may look like an undo of what this device wrote
     known = set().union(*(_seen_by(ledger, tag) for tag in over)) if over else set()
     if yours and not (own - known) and not (yours & undone):
         ledger.violated(
@@ -359,16 +359,26 @@ def check_colours(ledger: Ledger, found: Evidence) -> None:
             continue
         now = _height(fields.get("risk_level"))
         for shade in shades:
-            if shade.accepted is None or shade.value in found.colours[key]:
+            if shade.accepted is None or shade.again or shade.value in found.colours[key]:
                 continue
             if _height(shade.value) > now and not _lowered(ledger, shade, shades):
                 ledger.violated(
                     key, f"{shade.value} of {key} was acknowledged to {shade.phone} and is lost"
                 )
+            elif not shade.proven or _is_overtaken(ledger, shade, shades):
+                continue
             elif _height(shade.value) < now and not _raised(ledger, shade, shades, now):
                 ledger.violated(
                     key, f"{shade.phone} lowered {key} to {shade.value}, and it came back"
                 )
+
+
+def _is_overtaken(ledger: Ledger, shade: Shade, others: Iterable[Shade]) -> bool:
+    """Whether the same phone chose another colour later."""
+    return any(
+        ledger.is_same_device(other.phone, shade.phone) and other.number > shade.number
+        for other in others
+    )
 
 
 def _lowered(ledger: Ledger, shade: Shade, others: Iterable[Shade]) -> bool:
@@ -377,10 +387,8 @@ def _lowered(ledger: Ledger, shade: Shade, others: Iterable[Shade]) -> bool:
         _height(other.before) >= _height(shade.value) > _height(other.value)
         and (
             other.seen > (shade.sent or shade.number)
-            or (
-                ledger.is_same_device(other.phone, shade.phone)
-                and (other.number > shade.number or ledger.devices[other.phone] in ledger.copied)
-            )
+            or ledger.devices[other.phone] in ledger.copied
+            or (ledger.is_same_device(other.phone, shade.phone) and other.number > shade.number)
         )
         for other in others
     )

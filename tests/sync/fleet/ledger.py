@@ -118,6 +118,10 @@ class Shade:
     number: int
     seen: int
     sure: int
+    again: bool = (
+        False  #: the phone had it from the server, or gave it: whole rows do not show a change
+    )
+    proven: bool = True  #: as for a mark
     sent: int | None = None
     accepted: int | None = None
     refused: bool = False
@@ -204,12 +208,26 @@ class Ledger:
         self.count("undos")
 
     def shaded(
-        self, phone: str, key: Key, before: str | None, value: str, seen: int, sure: int
+        self,
+        phone: str,
+        key: Key,
+        before: str | None,
+        value: str,
+        seen: int,
+        sure: int,
+        *,
+        again: bool = False,
     ) -> None:
         """A choice of `risk_level`."""
         number = self.note(phone, key, f"chose {value} over {before}")
         with self._lock:
-            self.shades.append(Shade(key, phone, before, value, number, seen, sure))
+            given = [
+                shade.value
+                for shade in self.shades
+                if shade.key == key and shade.sent and self.is_same_device(shade.phone, phone)
+            ]
+            again = again or given[-1:] == [value]
+            self.shades.append(Shade(key, phone, before, value, number, seen, sure, again))
 
     def is_same_device(self, one: str, other: str) -> bool:
         """Whether two phones are one, or copies of one."""

@@ -174,7 +174,11 @@ class Phone(ABC):
                 }
         risk, had = more.get("risk_level"), before.get("risk_level")
         if risk is not None and risk != had:
-            self.ledger.shaded(self.name, key, had, risk, *self._heard.get(key, (0, 0)))
+            heard, again = (
+                self._heard.get(key, (0, 0)),
+                risk == self.received(key).get("risk_level"),
+            )
+            self.ledger.shaded(self.name, key, had, risk, *heard, again=again)
         self.write(key, values, edited_ms)
 
     def received(self, key: Key) -> Json:
@@ -460,6 +464,8 @@ class BatchPhone(Phone):
                 for mark in self._own(self._pending[1][key]):
                     if not mark.accepted:
                         mark.proven = mark.by_version = self._unproven[key]
+                for shade in self._own_shades(key, self._pending[1][key]):
+                    shade.proven = shade.proven and shade.accepted is not None
         data, sent = self._pending
         try:
             answer: Answer | None = self._ask("POST", "/api/sync", data)

@@ -49,6 +49,7 @@ _ANSWERS: tuple[tuple[Json, int], ...] = (
     ({"breathing_difficulty": "1"}, EMERGENCY),
     ({"signs": ["breathing_difficulty"]}, LOOK),
     ({"bleeding": "a bit, since the fall?"}, LOOK),
+    ({"bleeding": "?"}, LOOK),
 )
 
 #: What becomes of a signal's record: an edit of one that is there, a new one, or one nobody can file.

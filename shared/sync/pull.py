@@ -439,14 +439,14 @@ class Puller:
             role = members.roles.get(document.fields.get(record.SCOPE, ""))
             if not may(role, Action.READ):
                 continue
+            if document.fields.get(record.DELETED) is not None:
+                shown.append(Gone(*key))  # no page of a first sync would bring it
+                continue
             full = (rows and len(shown) >= rows) or (size and used >= size)
             if full and document.version > start.cursor_ms * 1000:
                 continue  # it changed after the cursor: a page will bring it
             used += _weight(document)
-            if document.fields.get(record.DELETED) is not None:
-                shown.append(Gone(*key))
-            else:
-                shown.append(Row(self.product.by_name[key.collection], document, str(role)))
+            shown.append(Row(self.product.by_name[key.collection], document, str(role)))
         return shown
 
     # --- page tokens

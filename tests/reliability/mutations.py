@@ -946,12 +946,6 @@ CONFLICT = _faults(
         "a_watermelon_phone_gets_what_its_blind_merge_did_not_lower",
     ),
     (
-        "an own change in the ms of the cursor is unseen",
-        "return stamp.version <= until or (",
-        "return stamp.version <= until or False and (",
-        "an_own_change_in_the_ms_of_the_cursor_is_nobodys_loss",
-    ),
-    (
         "a device's own clock does not decide about its own edits",
         "        if not self.is_own(theirs):\n            mine_ms",
         "        if True:\n            mine_ms",
@@ -983,19 +977,19 @@ CONFLICT = _faults(
     ),
     (
         "what a phone has seen counts as unseen",
-        "        seen = stamp.version <= cursor_us\n",
+        "        seen = writer.has_seen(stamp, cursor_us)\n",
         "        seen = False\n",
         f"{_PUSH}:overwriting_what_one_has_seen_is_no_conflict",
     ),
     (
         "everything counts as seen",
-        "        seen = stamp.version <= cursor_us\n",
+        "        seen = writer.has_seen(stamp, cursor_us)\n",
         "        seen = True\n",
         "what_a_restored_phone_cannot_have_seen_is_named_and_kept",
     ),
     (
         "the version that a phone names is not heeded",
-        "if named is not None and stamp is not None and named == stamp // 1000:",
+        "if entry.version_ms in [stamp // 1000 for stamp in stamps]:",
         "if False:",
         "the_version_that_a_phone_names_it_has_seen",
     ),
@@ -1013,8 +1007,8 @@ CONFLICT = _faults(
     ),
     (
         "a stale copy counts as an edit",
-        "        if name in old:\n",
-        "        if False:\n",
+        "        if name in old or (blind and",
+        "        if False and (blind and",
         "edits_of_different_columns_both_stand_in_either_order",
     ),
     (
@@ -1043,13 +1037,13 @@ CONFLICT = _faults(
     ),
     (
         "a colour that one has seen cannot be lowered",
-        "    if seen:\n        # WatermelonDB",
-        "    if seen and spec.merge is Merge.LAST:\n        # WatermelonDB",
+        "    if seen:\n        drops",
+        "    if seen and spec.merge is Merge.LAST:\n        drops",
         "who_has_seen_the_row_may_lower_its_colour_and_remove_a_photo",
     ),
     (
         "a blind merge is not named",
-        "overwrites=blind and",
+        "overwrites=drops and",
         "overwrites=False and",
         "what_a_watermelon_phone_lowers_by_a_blind_merge_is_named",
     ),
@@ -1061,7 +1055,7 @@ CONFLICT = _faults(
     ),
     (
         "a deletion of what one has seen loses by the clock",
-        "if entry.raw_ms is None or last.version <= _seen_until(document, entry, writer):",
+        "if entry.raw_ms is None or writer.has_seen(last, _seen_until(document, entry, writer)):",
         "if entry.raw_ms is None:",
         "an_edit_of_what_one_has_seen_wins_whatever_the_clock_says",
     ),
@@ -1070,6 +1064,18 @@ CONFLICT = _faults(
         "return max(0, min(raw_ms - self.shift_ms, self.now_ms))",
         "return max(0, raw_ms - self.shift_ms)",
         f"{_PUSH}:nothing_from_the_future_sticks",
+    ),
+)
+
+CURSORS = _faults(
+    "shared/sync/conflict.py",
+    "sync/test_conflict",
+    ("",),
+    (
+        "an own change in the ms of the cursor is unseen",
+        "return stamp.version <= until or (",
+        "return stamp.version <= until or False and (",
+        "what_a_device_wrote_in_the_ms_of_its_cursor_it_has_seen",
     ),
 )
 
@@ -1166,7 +1172,7 @@ SIGNAL = _faults(
         "a colour that nobody can read says less than a signed red",
         'now["colour"] < signed["colour"] or unreadable,',
         'now["colour"] < signed["colour"],',
-        "a_signed_case_that_was_lowered_and_is_raised_again_is_listed_again",
+        "a_signed_case_whose_colour_nobody_can_read_any_more_is_listed_again",
     ),
     (
         "raised again after the signature is no news",
@@ -2570,6 +2576,7 @@ MUTATIONS = (
     *PUSH,
     *CONFLICT,
     *INTAKE,
+    *CURSORS,
     *SIGNAL,
     *OWN_EDITS,
     *PULL,

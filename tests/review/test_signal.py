@@ -315,6 +315,17 @@ def test_a_signed_case_that_was_lowered_and_is_raised_again_is_listed_again(
     assert (entry["reason"], entry["changed"]) == ("changed_since_signed", ["risk_level"])
 
 
+def test_a_signed_case_whose_colour_nobody_can_read_any_more_is_listed_again(
+    village: Practice,
+) -> None:
+    push(village, case(1000, risk_level="red"))
+    village.sign()
+    cursor = village.time / 1000 + 10**6
+    push(village, case(2000, risk_level="purple"), last_sync_timestamp=cursor)
+    (entry,) = village.list()["cases"]
+    assert (entry["reason"], entry["changed"]) == ("changed_since_signed", ["risk_level"])
+
+
 @pytest.mark.parametrize("end", [{"risk_level": "green"}, {"sync_status": "deleted"}])
 def test_a_signal_that_its_own_push_takes_back_is_met_by_a_doctor(
     village: Practice, end: Json

@@ -14,6 +14,7 @@ import pytest
 
 from infra.local.phone import Json, wall_ms
 from shared.errors import StalePush
+from shared.sync.conflict import Stamp, Writer
 from tests.sync.clinic import Clinic, pass_millisecond
 from tests.sync.test_watermelon import Melon, created, updated
 
@@ -712,7 +713,7 @@ def test_a_copy_that_is_offered_after_a_restore_is_no_edit_of_what_is_newer(
     other.send(edit(100, triage_data={"q": 2}, changed=["triage_data"]))
     # when the phone offers its copy, with the cursor that the listing brought or without
     cursor = one.pull()["new_sync_timestamp"] if listed else before
-    answer = one.send({**offered, "last_modified_at": NOW - 900}, cursor=cursor)
+    answer = one.send({**offered, "last_modified_at": NOW - 850}, cursor=cursor)
     # then the edit stands, and nobody is bothered
     assert stored(clinic)["triage_data"] == {"q": 2}
     assert answer["accepted"]["cases"] == ["c1"]
@@ -744,6 +745,14 @@ def test_offering_the_very_copy_that_is_stored_writes_nothing(
     again = clinic.get("cases", "c1")
     assert again is not None
     assert again.version == have.version
+
+
+def test_what_a_device_wrote_in_the_ms_of_its_cursor_it_has_seen() -> None:
+    writer = Writer("phone", "chw1", 5, 9, 0, 0, 0, pulled_first=False)
+    mine = Stamp(5_700, 1, 1, 0, "phone", "chw1")
+    assert writer.has_seen(mine, 5_000)
+    assert not writer.has_seen(mine, 4_000)
+    assert not writer.has_seen(mine._replace(device="other"), 5_000)
 
 
 def test_an_own_change_in_the_ms_of_the_cursor_is_nobodys_loss(

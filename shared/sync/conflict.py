@@ -105,10 +105,12 @@ class Writer:
     def is_blind(self, mine: Stamp, theirs: Stamp) -> bool:
         """Whether an edit was made before a version that its phone has seen, as a cursor says.
 
-        WatermelonDB lays a phone's own columns over those it pulls, and nobody looks.
+        WatermelonDB lays a phone's own columns over those it pulls, and nobody looks. Only what it
+        edited after an edit of its own, by its clock, it edited knowingly: a clone has not seen it.
         """
         made_ms = mine.raw_ms - self.offset_ms
-        return self.pulled_first and made_ms < theirs.version // 1000 and theirs[4:] != mine[4:]
+        knew = theirs[4:] == mine[4:] and mine.raw_ms > theirs.raw_ms
+        return self.pulled_first and made_ms < theirs.version // 1000 and not knew
 
     def is_own(self, stamp: Stamp) -> bool:
         """Whether a change was made on this very device, by the same person."""

@@ -340,6 +340,22 @@ def test_a_red_that_another_had_lowered_meanwhile_is_still_this_phone_s_choice(
     assert stored(clinic)["risk_level"] == "red"
 
 
+def test_a_clone_on_watermelon_lowers_no_red_of_its_twin_unnamed(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    melon, twin = Melon(clinic, "chw2", "melon"), Melon(clinic, "chw2", "melon")
+    pulled = melon.pull()
+    (row,) = [row for row in pulled["changes"]["cases"]["created"] if row["id"] == "c1"]
+    at = round((NOW - 50) * 1000)
+    told = {**row, "risk_level": "red", "_changed": "risk_level", "last_modified_at": at}
+    twin.push(updated(told, table="cases"), pulled["timestamp"])
+    since = melon.pull(pulled["timestamp"])["timestamp"]
+    mine = {**told, "risk_level": "yellow", "last_modified_at": at - 60_000}
+    melon.push(updated(mine, table="cases"), since)
+    (entry,) = clinic.all("conflicts")
+    assert json.loads(entry.fields["theirs"]) == {"risk_level": "red"}
+
+
 def test_a_watermelon_phone_gets_what_its_blind_merge_did_not_lower(
     two: tuple[App, App], clinic: Clinic
 ) -> None:

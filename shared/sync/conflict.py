@@ -12,7 +12,8 @@ and for each column that I carries:
                                          column's time on, or an older edit would win afterwards
     5. I did not change it               S stays: the phone named what it changed, or sent what S was
                                          when the phone last looked (and did not make S itself: then
-                                         its user went back to it, see `_went_back`)
+                                         its user went back to it, see `_went_back`), or this very
+                                         change was stored before, and its answer was lost
     6. I's writer had seen S's value     I wins, whatever the clocks say
     7. both changed it, unseen           as the column declares: `most` takes the higher, `union` both
                                          lists, `last` the later by corrected time (S at equality).

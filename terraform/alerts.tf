@@ -123,6 +123,14 @@ locals {
       above    = 0, hold = "0s", severity = "ERROR"
       document = "infra/runbooks/roll-back.md"
     }
+    # What asks such a query gets 503 until the index is there; nothing else sees it before a phone does.
+    index_missing = {
+      title    = "A query has no index: what asks it is answered 503"
+      filter   = "${local.by_log}/${google_logging_metric.counted["index_missing"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "ERROR"
+      document = "infra/runbooks/roll-back.md"
+    }
     queue_unavailable = {
       title    = "Pub/Sub does not take doorbells"
       filter   = "${local.by_log}/${google_logging_metric.counted["queue_unavailable"].name}\""

@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 # Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
 export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 
-.PHONY: demo run test check soak bench bench-quick clean generated deploy-check smoke
+.PHONY: demo run test check soak bench bench-quick clean generated deploy-check lock smoke
 
 # The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
 demo: $(VENV)/.runtime
@@ -58,13 +58,19 @@ generated: $(VENV)/.dev
 	$(RUN) -m shared.ai.analysis > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
 
+# Pins what requirements*.in ask for, and all that it brings, with hashes. Needs an index of packages.
+lock: $(VENV)/.runtime
+	$(PYTHON) -m venv .build/lock
+	.build/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(RUN) -m infra.ci.lock .build/lock/bin/uv $(if $(UPGRADE),--upgrade)
+
 $(VENV)/.runtime: requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	touch $@
 
 clean:

@@ -123,6 +123,22 @@ locals {
       above    = 0, hold = "0s", severity = "ERROR"
       document = "infra/runbooks/roll-back.md"
     }
+    # What asks such a query gets 503 until the index is there; nothing else sees it before a phone does.
+    index_missing = {
+      title    = "A query has no index: what asks it is answered 503"
+      filter   = "${local.by_log}/${google_logging_metric.counted["index_missing"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "ERROR"
+      document = "infra/runbooks/roll-back.md"
+    }
+    # Graphics processors for a replica above all: without one MedGemma is not deployed, or does not grow.
+    model_quota = {
+      title    = "A quota of Vertex AI is used up"
+      filter   = "resource.type=\"consumer_quota\" AND resource.label.service=\"aiplatform.googleapis.com\" AND metric.type=\"serviceruntime.googleapis.com/quota/exceeded\""
+      aligner  = "ALIGN_COUNT_TRUE", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/ai-endpoint-down.md"
+    }
     queue_unavailable = {
       title    = "Pub/Sub does not take doorbells"
       filter   = "${local.by_log}/${google_logging_metric.counted["queue_unavailable"].name}\""

@@ -1,5 +1,10 @@
 # MedGemma on Vertex AI. Off unless `medgemma` is given: a replica bills by the hour from the moment
 # it is deployed, asked or not, and Vertex AI keeps at least one.
+#
+# Drift: the provider reads neither model nor replicas back, so what was changed by hand, or undeployed beneath
+# the endpoint, is in no plan. And it changes nothing in place: another machine, model or number of replicas
+# deletes the endpoint and makes another one, half an hour or more in which red cases wait.
+# infra/runbooks/ai-endpoint-down.md has the way round.
 
 resource "google_vertex_ai_endpoint_with_model_garden_deployment" "medgemma" {
   count = var.medgemma == null ? 0 : 1

@@ -131,6 +131,7 @@ _ON_EMULATORS_IN_SOAK = (
 #: Files that take a minute or more: they come first, so that no worker is left alone with one at the end.
 _FIRST = (
     "infra/test_plans.py",
+    "infra/test_second_plan.py",
     "reliability/test_kills.py",
     "sync/phone/test_real_client.py",
     "local/test_stack.py",

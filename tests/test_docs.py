@@ -398,7 +398,7 @@ def test_every_dependency_is_explained() -> None:
     [document] = [path for path in DECISIONS if "dependencies" in path.name]
     cells = " ".join(row.split("|")[1] for row in text(document).splitlines() if row[:1] == "|")
     explained = set(re.findall(r"[\w-]+", cells.lower()))
-    for file in ROOT.glob("requirements*.txt"):
+    for file in ROOT.glob("requirements*.in"):
         for name in re.findall(r"^([A-Za-z][\w-]*)", text(file), re.M):
             assert name.lower() in explained, name
 

@@ -33,6 +33,7 @@ METRICS: Mapping[str, str] = {
     "run.googleapis.com/container/instance_count": "INT64",
     "run.googleapis.com/request_count": "INT64",
     "run.googleapis.com/request_latencies": "DISTRIBUTION",
+    "serviceruntime.googleapis.com/quota/exceeded": "BOOL",
 }
 
 #: Metrics made of log lines are named like this, then by us.

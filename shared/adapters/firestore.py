@@ -33,6 +33,7 @@ this: all answers of a read are valid at its last `read_time`.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -69,6 +70,8 @@ from shared.sync.store import (
     RecordStore,
     Write,
 )
+
+log = logging.getLogger(__name__)
 
 #: How long one operation may take, seconds; a reading is tried again within it.
 TIMEOUT_SECONDS = 10.0
@@ -108,6 +111,9 @@ _AND = query.StructuredQuery.CompositeFilter.Operator.AND
 
 _NO_ANSWER = "the record store did not answer; try again"
 
+#: In Firestore's words for a query without its index, and for one whose index is still being built.
+_NEEDS_INDEX = "requires an index"
+
 #: What an error of the library means, by class and a part of its message; the first that fits.
 _COMMIT_FAULTS: tuple[tuple[type[Exception], str, type[Fault], str], ...] = (
     (api.NotFound, "The database", StoreUnavailable, "the Firestore database does not exist"),
@@ -129,12 +135,9 @@ _COMMIT_FAULTS: tuple[tuple[type[Exception], str, type[Fault], str], ...] = (
     (GoogleAuthError, "", StoreUnavailable, "this service could not prove its identity"),
 )
 _READ_FAULTS: tuple[tuple[type[Exception], str, type[Fault], str], ...] = (
-    (
-        api.FailedPrecondition,
-        "",
-        StoreFault,
-        "the query's index is missing, or its snapshot is too long ago",
-    ),
+    # it passes: an index is being built, or an operator makes it (the log line names the query)
+    (api.FailedPrecondition, _NEEDS_INDEX, StoreUnavailable, _NO_ANSWER),
+    (api.FailedPrecondition, "", StoreFault, "the query's snapshot is too long ago"),
     (
         api.InvalidArgument,
         "",
@@ -379,6 +382,10 @@ class FirestoreStore(RecordStore):
                     yield found, behind
                 return
             except (api.GoogleAPICallError, GoogleAuthError) as error:
+                if isinstance(error, api.FailedPrecondition) and _NEEDS_INDEX in str(error):
+                    asked = dict.fromkeys([*(field for field, _, _ in wanted.where), *order])
+                    about = {"collection": wanted.collection, "fields": ",".join(asked)}
+                    log.error("index missing", extra=about)
                 patience.wait(error)
             finally:
                 if stream is not None:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -78,6 +78,7 @@ def say(server: Server) -> None:
     from shared.accounts import membership, tokens
     from shared.adapters.file_keys import FileKeys
     from shared.ai.model import Image
+    from shared.errors import StoreUnavailable
     from shared.jobs.queue import Bell
     from tests.files.conftest import photo
 
@@ -171,6 +172,14 @@ def say(server: Server) -> None:
     with _instead(wiring, "files", lambda: _NoFiles()):
         wiring.cleaner.__wrapped__().clean(wiring.clock_ms())
 
+    # --- a query whose index is not there
+    from shared.adapters.firestore import FirestoreStore
+    from shared.sync.store import Query
+
+    firestore = FirestoreStore("clinic")
+    with _instead(firestore, "_api", _NoIndex()), suppress(StoreUnavailable):
+        list(firestore.query(Query("cases", (("status", "==", "DONE"),))))
+
     # --- dead letters
     dead = client("dead_letters", "cloudevent")
     assert rung(dead, {"kind": "analyse", "job_id": jobs[4], "subject_id": "c4"}) == 200
@@ -188,6 +197,15 @@ class _NoFiles:
         from shared.errors import FilesUnavailable
 
         raise FilesUnavailable("The file store does not answer.")
+
+
+class _NoIndex:
+    """A Firestore without an index: the emulator answers without one."""
+
+    def run_query(self, **_: Any) -> Any:
+        from google.api_core.exceptions import FailedPrecondition
+
+        raise FailedPrecondition("The query requires an index.")
 
 
 class _Away:
@@ -214,6 +232,7 @@ if __name__ == "__main__":
         made = Server()
         os.environ.update(
             DATA_FOLDER=folder,
+            FIRESTORE_EMULATOR_HOST="127.0.0.1:1",
             FUNCTION_TARGET="sync",
             GOOGLE_CLOUD_PROJECT="clinic",
             JOB_QUEUE="pubsub",

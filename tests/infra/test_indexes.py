@@ -7,6 +7,7 @@ ask once, so that none is forgotten when only some tests run.
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,55 @@ def test_every_index_has_its_query(asked: dict[Shape, set[str]]) -> None:
     composite, single, _ = shapes.declared()
     used = {index for shape in asked for index in shapes.indexes_for(shape)}
     assert sorted((composite | single) - used) == []
+
+
+#: Fields whose values rise with the clock, and fields with so few values that they spread nothing.
+RISING = {
+    "at",
+    "created_at",
+    "due_at",
+    "expires_at",
+    "late_at",
+    "look_at",
+    "signed_at",
+    "updated_at",
+}
+FEW = {"kind", "open", "sealed", "state", "status", "unread", "urgent", "_rank", "_waits"}
+
+#: Indexes that grow at one place all the same, which Firestore bounds at 500 writes a second for the whole
+#: deployment, and what writes there.
+AT_ONE_PLACE = {
+    ("receipts", "expires_at"): "a push: docs/capacity.md",
+    ("jobs", "due_at"): "a red case, and each attempt",
+    ("jobs", "late_at"): "a red case",
+    ("notices", "due_at"): "an analysis",
+    ("notices", "expires_at"): "an analysis",
+    ("reviews", "signed_at"): "a signature",
+    ("blobs", "look_at"): "a photo",
+    ("sessions", "expires_at"): "a log-in, a refreshed token",
+    ("throttles", "expires_at"): "a wrong password",
+    ("invites", "expires_at"): "an invite",
+    ("spending", "expires_at"): "a day",
+}
+
+
+def test_no_index_at_the_rate_of_syncs_grows_at_one_place() -> None:
+    declared = json.loads((shapes.ROOT / "infra" / "firestore.indexes.json").read_text("utf-8"))
+    composite = [
+        (row["collectionGroup"], [field["fieldPath"] for field in row["fields"]])
+        for row in declared["indexes"]
+    ]
+    single = [
+        (row["collectionGroup"], [row["fieldPath"]])
+        for row in declared["fieldOverrides"]
+        if row["indexes"]
+    ]
+    found = set()
+    for collection, fields in composite + single:
+        leading = next((field for field in fields if field not in FEW), None)
+        if leading in RISING:
+            found.add((collection, leading))
+    assert found == set(AT_ONE_PLACE)
 
 
 def test_every_collection_is_exempt_from_automatic_indexes(

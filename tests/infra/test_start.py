@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 60.0
 
 #: Google's bounds are far away (100 MB of source); these are ours, bytes.
-MOST_ARCHIVE_BYTES = 500_000
+MOST_ARCHIVE_BYTES = 550_000
 MOST_INSTALLED_BYTES = 300 * 2**20
 
 #: How far docs/operations.md may be from the truth about sizes.

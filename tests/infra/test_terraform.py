@@ -593,3 +593,43 @@ def test_terraform_files_are_formatted() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+# --- where log lines are kept
+
+
+def test_lines_that_name_people_stay_in_the_region() -> None:
+    [exclusion] = of_kind("google_logging_project_exclusion").values()
+    of_requests = local("of_requests").replace('\\"', '"')
+    left_out = exclusion["filter"].replace("${local.of_requests}", of_requests).replace('\\"', '"')
+    data_access = 'log_id("cloudaudit.googleapis.com/data_access")'
+    assert left_out == f"{of_requests} OR {data_access}"
+    assert all(f'"{kind}"' in of_requests for kind in ("cloud_run_revision", "http_load_balancer"))
+    # nothing is left out that another place does not keep, and that place comes first
+    sinks, buckets = (
+        of_kind(f"google_logging_project_{kind}") for kind in ("sink", "bucket_config")
+    )
+    assert sinks["requests"]["filter"] == "${local.of_requests}"
+    assert data_access in sinks["audit"]["filter"].replace('\\"', '"')
+    assert {f"${{google_logging_project_sink.{name}}}" for name in sinks} == set(
+        exclusion["depends_on"]
+    )
+    assert {bucket["location"] for bucket in buckets.values()} == {"${var.region}"}
+    for name, sink in sinks.items():
+        assert sink["destination"].endswith(f"${{google_logging_project_bucket_config.{name}.id}}")
+    # and runbooks look where the lines are
+    for path in sorted((ROOT / "infra" / "runbooks").glob("*.md")):
+        for line in re.findall(r"^gcloud logging read .*", path.read_text("utf-8"), re.M):
+            assert "--bucket=" in line or "cloud_scheduler_job" in line, (path.name, line)
+
+
+def test_a_used_up_quota_of_the_model_is_told_and_its_drift_is_in_the_runbook() -> None:
+    alert = local("alerts")["model_quota"]
+    for part in ("serviceruntime.googleapis.com/quota/exceeded", "aiplatform.googleapis.com"):
+        assert part in alert["filter"]
+    said = (ROOT / alert["document"]).read_text("utf-8")
+    assert alert["title"] in said
+    kind = "google_vertex_ai_endpoint_with_model_garden_deployment"
+    [name] = of_kind(kind)
+    # the provider reads neither model nor replicas back: no plan brings them back either
+    assert f"terraform apply -replace='{kind}.{name}[0]'" in said

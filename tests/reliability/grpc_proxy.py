@@ -32,13 +32,17 @@ _NO_LIMIT = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_le
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How one call goes wrong. `wants` looks at the request's bytes; `after` is for `cut`."""
+    """How one call goes wrong. `wants` looks at the request's bytes.
+
+    `after` is for `cut`, `says` for `refuse`.
+    """
 
     method: str
     kind: str
     code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
     wants: Callable[[bytes], bool] = lambda _request: True
     after: int = 0
+    says: str = "refused by the proxy"
 
 
 class GrpcProxy:
@@ -85,7 +89,7 @@ class GrpcProxy:
         """A call with one answer."""
         fault = self._fault(path, request)
         if fault is not None and fault.kind == "refuse":
-            context.abort(fault.code, "refused by the proxy")
+            context.abort(fault.code, fault.says)
         call = self._channel.unary_unary(path)
         try:
             answer: bytes = call(request, **_terms(context))
@@ -99,7 +103,7 @@ class GrpcProxy:
         """A call whose answer is a stream."""
         fault = self._fault(path, request)
         if fault is not None and fault.kind == "refuse":
-            context.abort(fault.code, "refused by the proxy")
+            context.abort(fault.code, fault.says)
         answers = self._channel.unary_stream(path)(request, **_terms(context))
         context.add_callback(answers.cancel)
         try:

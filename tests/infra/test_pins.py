@@ -1,0 +1,64 @@
+"""What is installed for functions is what was tested: every package, at one version, by its hash."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import distributions
+
+import pytest
+
+from infra.ci import lock, package
+
+#: name==version, a condition perhaps, then hashes.
+ENTRY = re.compile(
+    r"^([a-z0-9.-]+)==([^\s;]+)(?: ; [^\\\n]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.M
+)
+
+
+def entries(target: str) -> dict[str, tuple[str, str]]:
+    """Name → version and hashes."""
+    text = (lock.REPOSITORY / target).read_text("utf-8")
+    rest = ENTRY.sub("", text).split("\n", 1)
+    assert rest[0].startswith("# Made of")
+    assert rest[1].strip() == "", (
+        "something is no package with its hashes: an index, a path, an option"
+    )
+    return {name: (version, hashes) for name, version, hashes in ENTRY.findall(text)}
+
+
+@pytest.mark.parametrize("source", lock.FILES)
+def test_the_lock_holds_what_is_asked_for(source: str) -> None:
+    locked = entries(lock.FILES[source])
+    asked = lock.wanted(source)
+    assert len(asked) > 10
+    for requirement in asked:
+        name, _, version = re.sub(r"\[\w+\]", "", requirement).partition("==")
+        assert locked[name.lower()][0] == version, f"{requirement}: run `make lock`"
+
+
+def test_what_is_tested_is_what_is_deployed() -> None:
+    deployed, tested = (entries(target) for target in lock.FILES.values())
+    assert deployed.items() <= tested.items()
+    assert "requirements.txt" in package.INCLUDED
+
+
+def test_this_environment_is_the_lock() -> None:
+    locked = lock.pinned("requirements-dev.txt")
+    installed = {
+        re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower(): each.version
+        for each in distributions()
+    }
+    other = {
+        name: version for name, version in installed.items() if locked.get(name, version) != version
+    }
+    assert other == {}, "make test, or pip install --require-hashes -r requirements-dev.txt"
+    conditional = {"colorama"}  # Windows alone
+    assert set(locked) - conditional <= set(installed)
+
+
+def test_everything_that_installs_wants_hashes() -> None:
+    for path in ("Makefile", "cloudbuild.yaml"):
+        text = (lock.REPOSITORY / path).read_text("utf-8")
+        calls = re.findall(r"pip install .*-r requirements.*", text)
+        assert calls
+        assert all("--require-hashes" in call for call in calls), path

@@ -106,12 +106,11 @@ class Writer:
     def is_blind(self, mine: Stamp, theirs: Stamp) -> bool:
         """Whether an edit was made before a version that its phone has seen, as a cursor says.
 
-        WatermelonDB lays a phone's own columns over those it pulls, and nobody looks. Only what it
-        edited after an edit of its own, by its clock, it edited knowingly: a clone has not seen it.
+        WatermelonDB lays a phone's own columns over those it pulls, and nobody looks: not even at
+        what it wrote itself, in the life before a backup was restored.
         """
         made_ms = mine.raw_ms - self.offset_ms
-        knew = theirs[4:] == mine[4:] and mine.raw_ms > theirs.raw_ms
-        return self.pulled_first and made_ms < theirs.version // 1000 and not knew
+        return self.pulled_first and made_ms < theirs.version // 1000
 
     def is_own(self, stamp: Stamp) -> bool:
         """Whether a change was made on this very device, by the same person."""
@@ -233,7 +232,9 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
             continue  # its answer was lost, and somebody has changed it since
         seen = writer.has_seen(stamp, cursor_us)
         blind = seen and writer.is_blind(mine, stamp)
-        if name in old or (blind and digest_of(value) in history.held_since(name, 0)):
+        later = writer.is_own(stamp) and mine.raw_ms > stamp.raw_ms
+        held = blind and not later and digest_of(value) in history.held_since(name, 0)
+        if name in old or held:
             seen = False
             back = _went_back(entry, writer, mine, stamp, alone=len(old) == len(brings))
             at_cursor = next(history.held_since(name, knew_ms), None) == digest_of(value)

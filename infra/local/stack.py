@@ -36,7 +36,7 @@ from pathlib import Path
 from types import TracebackType
 
 from infra.admin import STACK_ENVIRONMENT
-from infra.local import emulators
+from infra.local import emulators, private
 from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port
 from infra.local.table import REPOSITORY, TABLE, Function, load, subscribers
 from shared.adapters.pubsub import Push, create_subscriptions
@@ -129,6 +129,11 @@ class Stack:
         if self.profile == "local":
             return f"{self.url}{self.functions[name].private_path}"
         return f"http://127.0.0.1:{self._ports[name]}/"
+
+    @property
+    def own_headers(self) -> dict[str, str]:
+        """What a caller of these functions shows: see `private.py`."""
+        return {private.HEADER: private.secret(self.data)}
 
     def start(self) -> Stack:
         """Start what does not run; everything serves when this returns.

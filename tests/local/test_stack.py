@@ -15,11 +15,12 @@ import textwrap
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from infra.admin import STACK_ENVIRONMENT
 from infra.local.stack import PROFILES, Stack
 from infra.local.table import REPOSITORY
 from shared.adapters.pubsub import PubSubDoorbell
@@ -147,21 +148,37 @@ print(type(wiring.files()).__name__, wiring.files().stat("originals/local/a").si
     assert ran.stdout == f"{kind} 1\n", ran.stderr
 
 
-def test_private_functions_are_not_found_from_outside(stack: Stack) -> None:
+def test_private_functions_are_not_found_by_those_who_have_no_secret(stack: Stack) -> None:
+    """Whatever their address: with a proxy on this machine, everybody comes from here."""
     body = push(Bell("analyse", "j", "c"))
     for path in ("/_push/analyse", "/_push/dead_letters", "/_tasks/sweeper"):
-        for way in ({"X_Forwarded_For": "10.0.0.1"}, {"Forwarded": "for=10.0.0.1"}):
+        for way in ({}, {"X_Private_Secret": "x" * 64}, {"X_Private_Secret": ""}):
             assert call(stack.url, "POST", path, body, **way)[0] == 404
 
 
-def test_private_functions_are_called_from_this_machine(stack: Stack) -> None:
+def test_the_secret_of_private_functions_is_its_owners_alone(stack: Stack) -> None:
+    [secret] = stack.own_headers.values()
+    path = stack.data / "keys" / "private.secret"
+    assert path.read_text() == secret
+    assert len(secret) >= 32
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert secret not in (stack.data / STACK_ENVIRONMENT).read_text()
+    for log in stack.logs.iterdir():
+        assert secret not in log.read_text(), log
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            assert secret.encode() not in each.read_bytes()
+
+
+def test_private_functions_are_called_with_the_secret(stack: Stack) -> None:
     for name, body in (
         ("sweeper", b"{}"),
         ("analyse", push(Bell("analyse", "no-such-job", "c"))),
         ("dead_letters", push(Bell("analyse", "no-such-job", "c"))),
     ):
         url, slash, path = stack.address(name).removeprefix("http://").partition("/")
-        status, said = call(url, "POST", slash + path, body, Content_Type="application/json")
+        headers = {"Content_Type": "application/json", **stack.own_headers}
+        status, said = call(url, "POST", slash + path, body, **headers)
         assert status == 200, said
 
 

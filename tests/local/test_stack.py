@@ -25,6 +25,7 @@ from infra.local.stack import PROFILES, Stack
 from infra.local.table import REPOSITORY
 from shared.adapters.pubsub import PubSubDoorbell
 from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
+from shared.errors import ConfigurationFault
 from shared.jobs.queue import Bell
 
 PATIENCE_SECONDS = 60.0
@@ -146,6 +147,54 @@ print(type(wiring.files()).__name__, wiring.files().stat("originals/local/a").si
     )
     kind = "GcsFiles" if stack.profile == "emulator" else "FolderFiles"
     assert ran.stdout == f"{kind} 1\n", ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "proxies", "starts"),
+    [
+        ("0.0.0.0", "", False),
+        ("::", "", False),
+        ("192.0.2.1", "", False),
+        ("0.0.0.0", "0", True),
+        ("0.0.0.0", "1", True),
+        ("127.0.0.1", "", True),
+        ("::1", "", True),
+        ("localhost", "", True),
+    ],
+)
+def test_who_serves_other_machines_says_how_many_proxies_are_in_front(
+    tmp_path: Path, host: str, proxies: str, starts: bool
+) -> None:
+    def make() -> Stack:
+        return Stack(data=tmp_path, host=host, environ={"TRUSTED_PROXIES": proxies})
+
+    if starts:
+        assert make().host == host
+    else:
+        with pytest.raises(
+            ConfigurationFault, match=f"TRUSTED_PROXIES is needed with --host {host}"
+        ):
+            make()
+
+
+def test_a_stranger_behind_the_same_proxy_locks_nobody_out(stack: Stack) -> None:
+    """Through whichever proxy stands in front: the address is the phone's."""
+
+    def ask(path: str, address: str, **body: str) -> tuple[int, str]:
+        data = json.dumps({"password": "correct horse battery", **body}).encode()
+        return call(stack.url, "POST", f"/api/v1/auth/{path}", data, X_Forwarded_For=address)
+
+    if stack.profile == "emulator":
+        pytest.skip("its gateway is the proxy, and whoever asks here comes from one machine")
+    stem, stranger, phone = uuid.uuid4().hex[:8], "203.0.113.66", "198.51.100.7"
+    tried = [ask("login", stranger, email=f"no{i}{stem}@example.org")[0] for i in range(25)]
+    assert tried[0] == 401
+    assert tried[-1] == 429, "the stranger is slowed down"
+    for _ in range(6):
+        ask("register", stranger, email=f"e{stem}@example.org", invite_code="AAAAAA")
+    assert ask("login", phone, email=f"amina{stem}@example.org")[0] == 401
+    status, said = ask("register", phone, email=f"amina{stem}@example.org", invite_code="AAAAAA")
+    assert (status, json.loads(said)["error"]["code"]) == (403, "invite_invalid")
 
 
 def test_private_functions_are_not_found_by_those_who_have_no_secret(stack: Stack) -> None:

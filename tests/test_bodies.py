@@ -6,19 +6,25 @@ import gzip
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from queue import Empty, Queue
+from threading import Event
 from typing import Any
 
 import orjson
 import pytest
+from flask import Flask, Response, request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.bodies import FORM, count_values, inflated
-from shared.errors import InvalidJson, RequestTooLarge
+from shared.bodies import FORM, Limits, count_values, inflated
+from shared.errors import InvalidJson, InvalidRequest, RequestTooLarge
 from shared.products.dermadetect import PRODUCT
+from shared.settings import Settings
 from shared.sync import batch, reading, watermelon
 from shared.sync.intake import MOST_RECORDS
+from shared.web import Call, Route, answer, serve
 
 _TEXT = st.text(st.sampled_from('a"\\[]{},:\n é😀'), max_size=8)
 _JSON = st.recursive(
@@ -117,3 +123,39 @@ def test_one_record_too_many_refuses_a_push_and_all_that_are_allowed_do_not(dial
 
 def test_a_form_is_smaller_than_what_can_hurt() -> None:
     assert FORM.sent == FORM.inflated == 16 * 1024
+
+
+@pytest.mark.parametrize(
+    "large",
+    [b" " * 2**20 + b"[]", gzip.compress(b" " * 2**20 + b"[]"), b"[" + b"0," * 20_000 + b"0]"],
+)
+def test_one_large_body_is_worked_on_at_a_time_while_small_ones_pass(large: bytes) -> None:
+    entered: Queue[int] = Queue()
+    go = Event()
+
+    def handle(call: Call) -> Response:
+        size = len(call.body())
+        if size > 100:
+            entered.put(size)
+            go.wait(30)
+            raise InvalidRequest("also when it is refused, the next one may come")
+        return answer({})
+
+    routes = (Route("POST", "/", handle, Limits(2**24, 2**24, 10**6)),)
+    app = Flask("test")
+    app.add_url_rule("/", view_func=lambda: serve(request, routes, Settings()), methods=["POST"])
+
+    def send(body: bytes) -> int:
+        packed = {"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}
+        return app.test_client().post("/", data=body, headers=packed).status_code
+
+    with ThreadPoolExecutor(3) as threads:
+        try:
+            sent = [threads.submit(send, large) for _ in range(3)]
+            entered.get(timeout=30)
+            assert send(b"[]") == 200
+            with pytest.raises(Empty):
+                entered.get(timeout=0.3)
+        finally:
+            go.set()
+        assert [each.result(60) for each in sent] == [400] * 3

@@ -141,6 +141,7 @@ def deployment(profile: str, load_: Load, model: Thinking) -> Iterator[Deploymen
                 made.address("dead_letters"),
                 ack_deadline_seconds=analyse.ack_deadline_seconds,
                 concurrency=load_.concurrency - _DISPATCHER,
+                headers=made.own_headers,
             )
             helper.start()
             stack.callback(helper.stop)

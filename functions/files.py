@@ -12,6 +12,7 @@ from flask import Request, Response
 
 from shared import audit, wiring
 from shared.accounts.membership import Caller
+from shared.bodies import PAGE
 from shared.errors import (
     InvalidRequest,
     RequestTooLarge,
@@ -161,7 +162,7 @@ def _body(request: Request) -> Iterator[bytes]:
 
 
 ROUTES = (
-    Route("POST", "/api/v1/files", ask),
+    Route("POST", "/api/v1/files", ask, PAGE),
     Route("GET", "/api/v1/files/{id}", show),
     Route("PUT", "/api/v1/files/{id}/content", receive),
     Route("POST", "/api/v1/files/{id}/complete", complete),

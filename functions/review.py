@@ -12,6 +12,7 @@ from flask import Request, Response
 
 from shared import audit, wiring
 from shared.accounts.membership import Caller
+from shared.bodies import PAGE, Limits
 from shared.errors import InvalidRequest
 from shared.products import worklist
 from shared.products.review import parse_signature, readings
@@ -20,6 +21,9 @@ from shared.sync.inbox import LONGEST_WORD
 from shared.web import Call, Route, answer, serve
 
 SETTINGS = wiring.begin()
+
+#: A diagnosis: as much text as a record holds.
+_DIAGNOSIS = Limits(2**20, 2**20, 500)
 
 
 def list_cases(call: Call) -> Response:
@@ -156,8 +160,8 @@ ROUTES = (
     Route("GET", "/api/v1/review/cases/{id}", get_case),
     Route("POST", "/api/v1/review/cases/{id}/claim", claim),
     Route("POST", "/api/v1/review/cases/{id}/release", release),
-    Route("POST", "/api/v1/review/cases/{id}/diagnosis", diagnose),
-    Route("POST", "/api/v1/review/cases/{id}/close", close),
+    Route("POST", "/api/v1/review/cases/{id}/diagnosis", diagnose, _DIAGNOSIS),
+    Route("POST", "/api/v1/review/cases/{id}/close", close, PAGE),
 )
 
 

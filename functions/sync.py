@@ -18,6 +18,7 @@ from shared import audit, wiring
 from shared.accounts import membership
 from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller
+from shared.bodies import PAGE, Limits
 from shared.errors import (
     Contended,
     Fault,
@@ -43,6 +44,10 @@ SETTINGS = wiring.begin()
 log = logging.getLogger("shared.sync.function")
 
 _DAY_MS = 86_400_000
+
+#: Everything that a phone has, for the first time: 50,000 patients. A million values take a quarter of the
+#: function's memory at worst (tests/infra/test_memory.py).
+_EVERYTHING = Limits(SETTINGS.max_body_bytes, SETTINGS.max_inflated_bytes, 1_000_000)
 
 
 def batch_sync(call: Call) -> Response:
@@ -475,15 +480,15 @@ def _no_entry() -> NotFound:
 
 
 ROUTES = (
-    Route("POST", "/api/sync", batch_sync),
+    Route("POST", "/api/sync", batch_sync, _EVERYTHING),
     Route("GET", "/api/v1/sync", watermelon_pull),
-    Route("POST", "/api/v1/sync", watermelon_push),
+    Route("POST", "/api/v1/sync", watermelon_push, _EVERYTHING),
     Route("GET", "/api/v1/sync/digest", sync_digest),
     Route("GET", "/api/v1/devices", devices),
     Route("POST", "/api/v1/devices/token", register_token),
     Route("GET", "/api/v1/jobs/{id}", show_job),
     Route("GET", "/api/v1/inbox", list_inbox),
-    Route("POST", "/api/v1/inbox/{id}/close", close_inbox),
+    Route("POST", "/api/v1/inbox/{id}/close", close_inbox, PAGE),
     Route("POST", "/api/v1/undelete", undelete_record),
 )
 

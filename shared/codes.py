@@ -133,8 +133,8 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "`Retry-After` seconds: what has come is kept."
     },
     errors.RequestTooLarge: {
-        "request_too_large": "The body is over the cap, before or after inflating; `message` names "
-        "the cap. Send the records in several requests, parents first."
+        "request_too_large": "The body has too many bytes, before or after inflating, or too many "
+        "values or records; `message` names the limit. Send the records in several requests, parents first."
     },
     errors.UnsupportedEncoding: {
         "unsupported_encoding": "Content-Encoding must be `gzip` or left out."

@@ -245,7 +245,8 @@ should look at waits in an inbox. Times of these operations are milliseconds.
 **Conventions**
 
 - Bodies are JSON in UTF-8, up to {limits.max_body_bytes >> 20} MiB as sent and \
-{limits.max_inflated_bytes >> 20} MiB inflated. Send them with `Content-Encoding: gzip` if that \
+{limits.max_inflated_bytes >> 20} MiB inflated, with up to a million values; forms are smaller. Send them \
+with `Content-Encoding: gzip` if that \
 helps; answers are compressed for clients that accept gzip.
 - Times are Unix seconds, fractions allowed. A time in milliseconds is refused by name. (Under \
 `/api/v1` it is the other way round.)

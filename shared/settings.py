@@ -130,7 +130,7 @@ class Settings:
     trusted_proxies: int = _setting(
         0,
         "Entries of X-Forwarded-For that our own proxies write: 2 behind Google's load balancer, "
-        "1 for Cloud Run alone, 0 without a proxy.",
+        "1 for Cloud Run alone or one proxy elsewhere, 0 without a proxy or with one on this machine.",
         low=0,
         high=5,
     )

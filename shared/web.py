@@ -14,6 +14,7 @@ import hashlib
 import io
 import logging
 import re
+import threading
 import time
 import uuid
 import zlib
@@ -26,9 +27,11 @@ from typing import Any
 import orjson
 from flask import Request, Response
 
-from shared import telemetry
+from shared import bodies, telemetry
+from shared.bodies import FORM, Limits
 from shared.errors import (
     AppTooOld,
+    Contended,
     Fault,
     InvalidJson,
     InvalidRequest,
@@ -57,6 +60,14 @@ _STREAM_PIECE = 2**15
 #: Unwanted bodies are read up to this many bytes, in pieces of this many.
 _DRAIN_BYTES = 64 * 2**20
 _DRAIN_PIECE = 2**16
+
+#: A body beyond these bytes or values is large. One at a time is worked on in an instance: an instance has
+#: memory for a few of them, and on one processor that is no slower. Those that come meanwhile wait, while
+#: they are still small (what was sent), at most so many seconds.
+_LARGE_BYTES = 2**20
+_LARGE_VALUES = 15_000
+_LARGE_WAIT_SECONDS = 60.0
+_LARGE = threading.BoundedSemaphore(1)
 
 #: What every answer says to browsers, unless its handler knows better. An answer of ours is data: it
 #: loads nothing, runs nothing, and nothing may frame it.
@@ -96,25 +107,65 @@ class Call:
     arguments: Mapping[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)  #: added to the answer, also to a refusal
+    limits: Limits = FORM  #: the route's
+    large: bool = False  #: whether its body is the one large body of this instance
 
     def body(self) -> bytes:
-        """The body, inflated. Raises `RequestTooLarge` and `UnsupportedEncoding`, naming the cap."""
-        cap = self.settings.max_body_bytes
+        """The body, inflated, within the limits of its route and of the settings.
+
+        Raises `RequestTooLarge`, naming the limit, `UnsupportedEncoding`, `InvalidJson`, and `Contended` if
+        other large bodies take too long.
+        """
+        data = self._inflated(self._sent())
+        values, most = bodies.count_values(data, self.limits.values), self.limits.values
+        if values > most:
+            raise RequestTooLarge(
+                f"The body holds more than {most} values and names. Send it in smaller parts."
+            )
+        if values > _LARGE_VALUES:
+            self._alone()
+        return data
+
+    def _sent(self) -> bytes:
+        cap = min(self.limits.sent, self.settings.max_body_bytes)
         length = self.request.content_length
         if length is not None and length > cap:
-            raise _too_large(cap)
+            raise bodies.too_large(cap)
         data = _take(self.request, cap + 1)
         if len(data) > cap:
-            raise _too_large(cap)
+            raise bodies.too_large(cap)
         if length is not None and len(data) < length:
             raise InvalidJson("The body is shorter than its Content-Length.")
         self.notes["bytes_in"] = len(data)
+        return data
+
+    def _inflated(self, data: bytes) -> bytes:
         encoding = self.request.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding in ("", "identity"):
+            if len(data) > _LARGE_BYTES:
+                self._alone()
             return data
         if encoding not in ("gzip", "x-gzip"):
             raise UnsupportedEncoding("Send the body as it is, or with Content-Encoding: gzip.")
-        return _inflate(data, self.settings.max_inflated_bytes)
+        whole = bytearray()
+        cap = min(self.limits.inflated, self.settings.max_inflated_bytes)
+        for piece in bodies.inflated(data, cap):
+            whole += piece
+            if len(whole) > _LARGE_BYTES:
+                self._alone()
+        return bytes(whole)
+
+    def _alone(self) -> None:
+        """Wait until no other body of this instance is large."""
+        if not self.large and not _LARGE.acquire(timeout=_LARGE_WAIT_SECONDS):
+            raise Contended("Others are sending much at this moment. Try again.", retry_after_s=10)
+        self.large = True
+
+    def let_others(self) -> None:
+        """The answer is made: the next large body may come."""
+        if self.large:
+            self.large = False
+            _LARGE.release()
 
     def json(self) -> tuple[Any, bytes]:
         """The body as JSON, and its inflated bytes. Raises `InvalidJson`."""
@@ -186,29 +237,6 @@ def _take(request: Request, size: int) -> bytes:
         raise InvalidJson("The body is cut short, or its chunks are broken.") from None
 
 
-def _too_large(cap: int) -> RequestTooLarge:
-    return RequestTooLarge(f"The body is larger than {cap} bytes. Send it in smaller parts.")
-
-
-def _inflate(data: bytes, cap: int) -> bytes:
-    pieces: list[bytes] = []
-    left = cap + 1
-    while data:  # of several members: what a phone appended to while it wrote
-        engine = zlib.decompressobj(wbits=31)
-        try:
-            piece = engine.decompress(data, left)
-        except zlib.error:
-            raise InvalidJson("The body is not valid gzip.") from None
-        pieces.append(piece)
-        left -= len(piece)
-        if not left:
-            raise RequestTooLarge(f"The body inflates to more than {cap} bytes.")
-        if not engine.eof:
-            raise InvalidJson("The body is not valid gzip: it is cut short.")
-        data = engine.unused_data
-    return b"".join(pieces)
-
-
 Handler = Callable[[Call], Response]
 
 
@@ -219,6 +247,7 @@ class Route:
     method: str
     path: str
     handler: Handler
+    limits: Limits = FORM
 
     def match(self, path: str) -> dict[str, str] | None:
         """The path's arguments, or None if it is another path."""
@@ -317,6 +346,8 @@ def _answered(call: Call, routes: Sequence[Route], began: float) -> Response:
     except Exception:  # the last line of defence: the caller must get our shape, whatever broke
         log.exception("request crashed", extra={"request_id": call.request_id})
         response = _refuse(call, Fault("Something went wrong on our side. Try again later."))
+    finally:
+        call.let_others()
     _drain(request)
     response.headers.update(call.headers)
     response.headers["X-Request-Id"] = call.request_id
@@ -381,7 +412,7 @@ def _dispatch(call: Call, routes: Sequence[Route]) -> Response:
         if route.method == call.request.method or (
             route.method == "GET" and call.request.method == "HEAD"
         ):
-            call.arguments = arguments
+            call.arguments, call.limits = arguments, route.limits
             return route.handler(call)
         allowed.append(route.method)
     if allowed:

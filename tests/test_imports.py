@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "products": CORE,
     "settings": set(),
     "telemetry": set(),
-    "web": {"settings", "telemetry", "products", *CORE},
+    "bodies": set(),
+    "web": {"bodies", "settings", "telemetry", "products", *CORE},
     "codes": {"products", *CORE},
     "openapi": {"settings", "products", "codes", "openapi_page", "openapi_parts", *OPENAPI, *CORE},
     **{
@@ -53,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schema_js": {"products", *CORE},
     "wiring": {"settings", "telemetry", "products", "adapters", *CORE},
     # a function is served by wiring: it names no adapter
-    "functions": {"settings", "telemetry", "web", "wiring", "products", "openapi", *CORE},
+    "functions": {"bodies", "settings", "telemetry", "web", "wiring", "products", "openapi", *CORE},
 }
 
 #: The frameworks and services that only some parts may know.

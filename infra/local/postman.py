@@ -3,7 +3,8 @@
     python -m infra.local.postman --sweeper http://127.0.0.1:8080/_tasks/sweeper --sweep-seconds 60
         --doorbells .data/queue.db --dead-letters http://… --subscriber analyse=http://…
 
-A process of its own: killing it and starting another one loses no bell.
+A process of its own: killing it and starting another one loses no bell. It shows the secret of the data
+folder (`DATA_FOLDER`) to those it calls.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import argparse
 import logging
 import signal
 import threading
+from collections.abc import Mapping
 
+from infra.local import private
 from shared.adapters.sqlite_queue import Dispatcher, post
+from shared.settings import current
 
 log = logging.getLogger("postman")
 
@@ -21,10 +25,12 @@ log = logging.getLogger("postman")
 SWEEP_TIMEOUT_SECONDS = 180.0
 
 
-def sweep_regularly(url: str, seconds: float, ended: threading.Event) -> None:
+def sweep_regularly(
+    url: str, seconds: float, ended: threading.Event, headers: Mapping[str, str]
+) -> None:
     """Call the sweeper now and every `seconds`, never twice at a time."""
     while not ended.is_set():
-        status = post(url, {}, SWEEP_TIMEOUT_SECONDS)
+        status = post(url, {}, SWEEP_TIMEOUT_SECONDS, headers)
         if (status is None or status >= 300) and not ended.is_set():
             log.warning("the sweeper answered %s", status or "nothing")
         ended.wait(seconds)
@@ -44,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sweep-seconds", type=float, default=60)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    headers = {private.HEADER: private.secret(current().data_path)}
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -56,11 +63,12 @@ def main(arguments: list[str] | None = None) -> None:
             min_backoff_seconds=chosen.min_backoff_seconds,
             max_backoff_seconds=chosen.max_backoff_seconds,
             max_delivery_attempts=chosen.max_delivery_attempts,
+            headers=headers,
         ).start()
     if chosen.sweeper:
         threading.Thread(
             target=sweep_regularly,
-            args=(chosen.sweeper, chosen.sweep_seconds, ended),
+            args=(chosen.sweeper, chosen.sweep_seconds, ended, headers),
             daemon=True,
         ).start()
     print("ready: delivering", flush=True)

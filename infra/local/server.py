@@ -4,14 +4,13 @@
 
 Each function is the Flask app that functions-framework makes of it when deployed; a small router in
 front picks one by path. It runs under gunicorn with threads, loaded before the workers fork, as the
-framework does. Push and scheduled functions answer this machine's own callers only: a request from
-elsewhere, or one that a proxy has forwarded, gets the same 404 as a path that does not exist.
+framework does. Push and scheduled functions answer those who show the secret of the data folder
+(`private.py`): everybody else gets the same 404 as for a path that does not exist.
 """
 
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import json
 import os
 import uuid
@@ -21,15 +20,17 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from infra.local import private
 from infra.local.table import REPOSITORY, TABLE, Function, Routes, load
 from shared.errors import NotFound
+from shared.settings import current
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-#: Headers by which a proxy says that it speaks for somebody else.
-_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
+#: How WSGI names the header of the secret.
+_SECRET = f"HTTP_{private.HEADER.upper().replace('-', '_')}"
 
 
 def not_found(request_id: str) -> bytes:
@@ -38,21 +39,14 @@ def not_found(request_id: str) -> bytes:
     return json.dumps(fault.body(request_id)).encode()
 
 
-def from_this_machine(environ: Mapping[str, Any]) -> bool:
-    """Whether the request was sent from this machine and by no proxy."""
-    try:
-        address = ipaddress.ip_address(environ.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback and not any(name in environ for name in _FORWARDED)
-
-
 class Router:
-    """WSGI: hands a request to the function of its path."""
+    """WSGI: hands a request to the function of its path; `secret` opens the private ones."""
 
-    def __init__(self, functions: Iterable[Function], make: Callable[[Function], App]) -> None:
+    def __init__(
+        self, functions: Iterable[Function], make: Callable[[Function], App], secret: str
+    ) -> None:
         functions = list(functions)
+        self._secret = secret
         self._routes = Routes(functions)
         self._apps = {function.name: make(function) for function in functions}
         self._private = {
@@ -63,7 +57,8 @@ class Router:
         # WSGI hands paths as latin-1; table paths are ASCII, so nothing needs decoding to compare
         path = environ.get("PATH_INFO", "")
         function = self._private.get(path)
-        if function is not None and from_this_machine(environ):
+        shown = environ.pop(_SECRET, "")
+        if function is not None and private.fits(shown, self._secret):
             # Pub/Sub and Scheduler call a function's own address: it sees the root
             environ["PATH_INFO"] = "/"
         else:
@@ -122,7 +117,11 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     server = _Server(
-        Router(load(chosen.table).values(), framework_app(chosen.source)),
+        Router(
+            load(chosen.table).values(),
+            framework_app(chosen.source),
+            private.secret(current().data_path),
+        ),
         {
             "bind": f"{host}:{chosen.port}",
             "workers": chosen.workers,

@@ -36,9 +36,10 @@ from pathlib import Path
 from types import TracebackType
 
 from infra.admin import STACK_ENVIRONMENT
-from infra.local import emulators
+from infra.local import emulators, private
 from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port
 from infra.local.table import REPOSITORY, TABLE, Function, load, subscribers
+from shared.accounts.throttle import is_loopback
 from shared.adapters.pubsub import Push, create_subscriptions
 from shared.adapters.sqlite_queue import FILE_NAME as DOORBELLS
 from shared.errors import ConfigurationFault
@@ -129,6 +130,11 @@ class Stack:
         if self.profile == "local":
             return f"{self.url}{self.functions[name].private_path}"
         return f"http://127.0.0.1:{self._ports[name]}/"
+
+    @property
+    def own_headers(self) -> dict[str, str]:
+        """What a caller of these functions shows: see `private.py`."""
+        return {private.HEADER: private.secret(self.data)}
 
     def start(self) -> Stack:
         """Start what does not run; everything serves when this returns.
@@ -231,6 +237,12 @@ class Stack:
                 said = environ.get(name)
                 environ[name] = ",".join(filter(None, [said, "localhost", "127.0.0.1"]))
         load_settings(environ)
+        if not is_loopback(self.host) and not environ.get("TRUSTED_PROXIES"):
+            raise ConfigurationFault(
+                f"TRUSTED_PROXIES is needed with --host {self.host}: how many proxies of yours are in "
+                "front, 0 for none. Else a stranger's wrong tries may be counted as everybody's.",
+                field="TRUSTED_PROXIES",
+            )
         return environ
 
     # --- the parts ---

@@ -1,7 +1,7 @@
 """The table of functions (`infra/functions.yaml`) as values, checked, and where each is reached.
 
 Public paths go to http functions. Locally the others stand under `/_push/<name>` and
-`/_tasks/<name>`, for this machine's own callers only.
+`/_tasks/<name>`, for those who show the secret (`private.py`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Function:
 
     @property
     def private_path(self) -> str:
-        """Where the local profile serves it for the machine's own callers; empty for http."""
+        """Where the local profile serves it for its own postman; empty for http."""
         folder = {"push": "/_push/", "schedule": "/_tasks/"}.get(self.trigger)
         return f"{folder}{self.name}" if folder else ""
 

@@ -183,14 +183,28 @@ def _put(gate: Gate, tally: Tally, reading: Reading, now_ms: int) -> Write:
     return put(gate.key, {**fields, "expires_at": now_ms + _KEPT_MS}, _version(gate, reading))
 
 
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        known = ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        return address == "localhost"
+    mapped = getattr(known, "ipv4_mapped", None)
+    return bool((mapped or known).is_loopback)
+
+
 def client_address(remote: str | None, forwarded: str, proxies: int) -> str:
     """Who is calling: the `proxies`-th last entry of X-Forwarded-For, or the other end if 0.
 
+    If 0 and the other end is this machine, it is a proxy here, whoever set it up, and its entry counts:
+    else all phones behind it were one caller, and one stranger's wrong tries were everybody's.
     Everything before that entry was written by the caller and is not believed. Behind Google's load
     balancer it is the second last: the balancer appends the client's address and its own. An IPv6
     network (/64) is one caller: it is what one subscriber gets.
     """
     entries = [part.strip() for part in forwarded.split(",")] if forwarded else []
+    if not proxies and entries and is_loopback(remote or ""):
+        proxies = 1
     text = entries[-proxies] if 0 < proxies <= len(entries) else (remote or "")
     try:
         address = ipaddress.ip_address(text.strip("[]"))

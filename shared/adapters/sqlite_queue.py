@@ -256,7 +256,9 @@ def envelope(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def post(url: str, body: Mapping[str, Any], timeout_seconds: float) -> int | None:
+def post(
+    url: str, body: Mapping[str, Any], timeout_seconds: float, headers: Mapping[str, str]
+) -> int | None:
     """POST JSON; the status, or None when there was no answer in time."""
     parts = urlsplit(url)
     make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -267,7 +269,7 @@ def post(url: str, body: Mapping[str, Any], timeout_seconds: float) -> int | Non
                 "POST",
                 path,
                 json.dumps(body).encode(),
-                {"Content-Type": "application/json", "User-Agent": "CloudPubSub-Google"},
+                {"Content-Type": "application/json", "User-Agent": "CloudPubSub-Google", **headers},
             )
             return connection.getresponse().status
         except (OSError, http.client.HTTPException):
@@ -278,7 +280,8 @@ class Dispatcher:
     """Pushes due bells to their subscribers, up to `concurrency` side by side, until stopped.
 
     `subscribers` maps a kind to its URL; a bell of another kind is refused like by a subscriber
-    that is down, and ends as a dead letter. Several dispatchers may share a file.
+    that is down, and ends as a dead letter. Several dispatchers may share a file. `headers` show
+    subscribers who we are.
     """
 
     def __init__(
@@ -292,6 +295,7 @@ class Dispatcher:
         max_backoff_seconds: float = 600.0,
         max_delivery_attempts: int = 5,
         concurrency: int = 16,
+        headers: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._policy = Policy(
@@ -301,6 +305,7 @@ class Dispatcher:
         self._subscribers = dict(subscribers)
         self._dead_letters = dead_letters
         self._concurrency = concurrency
+        self._headers = dict(headers or {})
         self._clock = clock
         self._slots = threading.Semaphore(concurrency)
         self._stopped = threading.Event()
@@ -350,7 +355,8 @@ class Dispatcher:
             url = self._dead_letters if delivery.dead else self._subscribers.get(delivery.kind)
             status = None
             if url is not None:
-                status = post(url, envelope(delivery), self._policy.ack_deadline_seconds)
+                deadline = self._policy.ack_deadline_seconds
+                status = post(url, envelope(delivery), deadline, self._headers)
             if status is not None and 200 <= status < 300:
                 self._bells.acknowledge(delivery)
             else:

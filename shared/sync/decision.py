@@ -5,6 +5,7 @@ Nothing is written here but the log entries of a push that is refused whole. `Pu
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -33,6 +34,7 @@ from shared.sync.conflict import (
 )
 from shared.sync.digest import Tally
 from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
+from shared.sync.inbox import OTHERS
 from shared.sync.journal import WRITE_OVERHEAD, size_of
 from shared.sync.reading import Unreadable
 from shared.sync.store import (
@@ -50,6 +52,12 @@ from shared.sync.store import (
 
 #: Descendants of deleted records that a push deletes itself; a job goes on with the others.
 _MOST_CHILDREN = 2 * MAX_COMMIT_WRITES
+
+#: What is kept of one person who is in no scope, entries a day. A person looks at each: it is what somebody
+#: who was put out by mistake, or whose phone comes late, may still say, and not enough to fill an inbox.
+MOST_KEPT_OF_OTHERS = 30
+
+_DAY_MS = 86_400_000
 
 #: Values in one query by a list: Firestore's own limit.
 _IN_A_QUERY = 30
@@ -113,6 +121,9 @@ class Decision:
         self.touched: dict[str, dict[str, list[str]]] = {}  #: scope → table → ids
         self.stale: list[Key] = []
         self.parents: dict[Key, _Parent] = {}
+        self._kept: int | None = (
+            None  #: entries of today, of a caller who is in no scope; once read
+        )
         self.bereft: list[Key] = []  #: deleted by this push, with tables that refer to theirs
         offset = push.clock_offset_ms or 0
         self.writer = Writer(
@@ -171,7 +182,8 @@ class Decision:
                 else:
                     self._store(entry)
             except RecordFault as fault:
-                address = self._moved_to(entry) if fault.code in _MAY_BE_LATE else None
+                late = fault.code in _MAY_BE_LATE and self._has_room()
+                address = self._moved_to(entry) if late else None
                 if address is not None:
                     fault = _moved()
                 refusal = _refusal(entry, fault)
@@ -747,11 +759,15 @@ class Decision:
 
         `address`: the scope that cares for the record by now; `place`: the caller's own scope that it
         is about, as far as that can be told. What must be seen and can be told of no one scope goes to
-        all of the caller's, or to the admins if there is none.
+        all of the caller's, or to the admins if there is none. Of a caller who is in no scope nothing
+        else is kept, and no more than `MOST_KEPT_OF_OTHERS` a day: the rest stays on the phone.
         """
         raw = refusal.raw.value if isinstance(refusal.raw, Unreadable) else refusal.raw
         urgent = isinstance(raw, Mapping) and self.product.urgent(refusal.table, raw)
         self.outcome.urgent += urgent
+        other = not self.members.roles
+        if other and not (urgent or address):
+            return
         known = address or place or self._only_scope()
         scopes: Sequence[str | None] = (known,)
         if urgent and known is None:
@@ -760,11 +776,48 @@ class Decision:
             whose = {
                 record.SCOPE: scope_id,
                 "late": True if address else None,
-                "open": True if address or urgent else None,
+                "open": (OTHERS if other else True) if address or urgent else None,
                 "unfiled": True if urgent and known is None else None,
                 "urgent": urgent,
             }
-            self._log(journal.refused(refusal, whose, self.caller, self.now_ms))
+            write = journal.refused(refusal, whose, self.caller, self.now_ms)
+            if not other or self._takes_room(write):
+                self._log(write)
+
+    def _has_room(self) -> bool:
+        """Whether one more entry of the caller is kept today."""
+        return bool(self.members.roles) or self._kept_today() < MOST_KEPT_OF_OTHERS
+
+    def _kept_today(self) -> int:
+        if self._kept is None:
+            key = self._kept_key()
+            self.documents.update(self.store.read([key]).documents)
+            have = self.documents.get(key)
+            self._kept = 0 if have is None else int(have.fields["kept"])
+        return self._kept
+
+    def _kept_key(self) -> Key:
+        text = f"{self.caller.user_id}\n{self.now_ms // _DAY_MS}"
+        return Key("throttles", f"kept~{hashlib.sha256(text.encode()).hexdigest()[:40]}")
+
+    def _takes_room(self, write: Write) -> bool:
+        """Whether an entry is kept; one that is there already takes no room again."""
+        if not self._has_room():
+            return False
+        if write.key in self.store.read([write.key], ("at",)).documents:
+            return True
+        self._kept = self._kept_today() + 1
+        return True
+
+    def count_kept(self) -> None:
+        """The day's tally, first of all writes: a kill after it costs room, never the bound."""
+        key, kept = self._kept_key(), self._kept
+        have = self.documents.get(key)
+        if kept is not None and kept != (0 if have is None else have.fields["kept"]):
+            ends = (self.now_ms // _DAY_MS + 2) * _DAY_MS
+            version = ABSENT if have is None else have.version
+            tally = put(key, {"kept": kept, "expires_at": ends}, version)
+            self.steps.insert(0, Step([tally], WRITE_OVERHEAD))
 
     def _place(self, entry: Entry) -> str | None:
         """The scope that a refused record is about: its own, its parent's, or the one it names."""

@@ -3,7 +3,7 @@
 Refused, late and lost records are there whose values carry a signal that a person must see, and late
 ones from phones that had not heard that a record moved or that their user left. Entries are in the
 quarantine, where every refused record is kept; `open` marks those that wait for a person. The urgent
-come first, then the oldest: however many others there are, they hide none.
+come first, among them those of members, then the oldest: however many others there are, they hide none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from shared.sync.store import Document, Key, Query, RecordStore, patch
 
 COLLECTION = "quarantine"
 
+#: True for an entry of a member; `OTHERS` for one of somebody who is in no scope (any more).
 OPEN = "open"
+OTHERS = "others"
 
 #: Entries of one page unless the request says otherwise, and at most.
 PAGE = 100
@@ -38,7 +40,8 @@ _MOST_COUNTED = 1000
 #: Scopes in one query: Firestore allows 30 values of `in`.
 _SCOPES_A_QUERY = 30
 
-Place = tuple[bool, int, str]
+#: Urgent, of others, when, id.
+Place = tuple[bool, bool, int, str]
 
 
 class Page(NamedTuple):
@@ -56,37 +59,48 @@ def entries(
     urgent: bool = False,
     fields: tuple[str, ...] | None = None,
 ) -> Iterator[Document]:
-    """What waits in these scopes, the urgent first, then the oldest; `urgent`: nothing else."""
-    where: tuple[tuple[str, str, object], ...] = ((OPEN, "==", True),)
-    query = Query(
-        COLLECTION,
-        where=((*where, ("urgent", "==", True)) if urgent else where),
-        order=(("urgent", "desc"), ("at", "asc")),
-        limit=PAGE,
-        fields=fields,
-        start_after=behind,
-    )
+    """What waits in these scopes, the urgent first, those of members, then the oldest.
 
-    def stream(group: Sequence[str]) -> Iterator[Document]:
-        asked = replace(query, where=((record.SCOPE, "in", tuple(group)), *query.where))
-        while True:
-            found = list(store.query(asked))
-            yield from found
-            if len(found) < PAGE:
-                return
-            asked = replace(asked, start_after=place(found[-1]))
-
+    `urgent`: nothing else. `behind`: only what stands behind that place. `fields` must hold `urgent`,
+    `at` and `OPEN`.
+    """
     groups = [scopes[at : at + _SCOPES_A_QUERY] for at in range(0, len(scopes), _SCOPES_A_QUERY)]
-    return heapq.merge(*map(stream, groups), key=lambda entry: _order(place(entry)))
+    for pressing, others in ((True, False), (True, True), (False, False), (False, True)):
+        if (urgent and not pressing) or (
+            behind is not None and (not pressing, others) < (not behind[0], behind[1])
+        ):
+            continue
+        here = behind is not None and (pressing, others) == behind[:2]
+        query = Query(
+            COLLECTION,
+            where=((OPEN, "==", OTHERS if others else True), ("urgent", "==", pressing)),
+            order=(("urgent", "desc"), ("at", "asc")),
+            limit=PAGE,
+            fields=fields,
+            start_after=_cursor(behind) if behind is not None and here else None,
+        )
+        streams = [_stream(store, query, group) for group in groups]
+        yield from heapq.merge(*streams, key=place)
+
+
+def _stream(store: RecordStore, query: Query, scopes: Sequence[str]) -> Iterator[Document]:
+    asked = replace(query, where=((record.SCOPE, "in", tuple(scopes)), *query.where))
+    while True:
+        found = list(store.query(asked))
+        yield from found
+        if len(found) < PAGE:
+            return
+        asked = replace(asked, start_after=_cursor(place(found[-1])))
 
 
 def place(entry: Document) -> Place:
     """Where an entry stands in the list."""
-    return bool(entry.fields["urgent"]), int(entry.fields["at"]), entry.key.id
+    have = entry.fields
+    return bool(have["urgent"]), have[OPEN] == OTHERS, int(have["at"]), entry.key.id
 
 
-def _order(at: Place) -> tuple[bool, int, str]:
-    return (not at[0], *at[1:])
+def _cursor(at: Place) -> tuple[bool, int, str]:
+    return at[0], *at[2:]
 
 
 def page(store: RecordStore, scopes: Sequence[str], limit: int, token: str | None) -> Page:
@@ -99,7 +113,7 @@ def page(store: RecordStore, scopes: Sequence[str], limit: int, token: str | Non
 
 def count(store: RecordStore, scopes: Sequence[str]) -> dict[str, int | bool]:
     """How many entries wait, and how many of them are urgent; `at_least` when there may be more."""
-    masked = entries(store, scopes, fields=("urgent", "at"))
+    masked = entries(store, scopes, fields=("urgent", "at", OPEN))
     found = list(islice(masked, _MOST_COUNTED + 1))
     told = found[:_MOST_COUNTED]
     urgent = sum(bool(entry.fields["urgent"]) for entry in told)
@@ -114,12 +128,12 @@ def _opened(token: str) -> Place:
     """The place that a token names. It may be forged: it only says where a list goes on."""
     try:
         data = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
-        urgent, at, name = orjson.loads(data)
+        urgent, others, at, name = orjson.loads(data)
     except (ValueError, TypeError):
-        urgent, at, name = None, None, None
-    if type(urgent) is not bool or type(at) is not int or not record.valid_id(name):
+        urgent, others, at, name = None, None, None, None
+    if {type(urgent), type(others)} != {bool} or type(at) is not int or not record.valid_id(name):
         raise InvalidCursor("page is none of this list. Start it again.", field="page")
-    return urgent, at, str(name)
+    return urgent, others, at, str(name)
 
 
 def shown_entry(entry: Document) -> dict[str, Any]:

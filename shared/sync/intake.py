@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.errors import RequestTooLarge
 from shared.sync import record
 from shared.sync.collection import MAX_TIME_MS, Coerced, Collection, Product, RecordFault, Wire
 from shared.sync.exchange import Entry, Ignored, Refusal
@@ -16,6 +17,9 @@ from shared.sync.reading import Unreadable
 
 #: Longest id, code or name of the phone's that an answer repeats.
 MAX_ECHOED = 128
+
+#: Records of one push. Refused ones take some 1,400 bytes of memory each.
+MOST_RECORDS = 50_000
 
 #: Parts that one answer names as left out.
 _MOST_NAMED = 100
@@ -39,7 +43,11 @@ class Intake:
         raw: Any,
         entry: Callable[[Collection, Any], Entry],
     ) -> None:
-        """Check one record, by `entry`; or refuse it."""
+        """Check one record, by `entry`; or refuse it. Raises `RequestTooLarge` for one too many."""
+        if len(self.entries) + len(self.refusals) == MOST_RECORDS:
+            raise RequestTooLarge(
+                f"The body holds more than {MOST_RECORDS} records. Send them in several requests."
+            )
         collection = product.by_name.get(table)
         try:
             if isinstance(raw, Unreadable):

@@ -25,7 +25,9 @@ from shared.sync.record import MAX_DEPTH, long_integer, too_deep
 #: Brackets of a body that is looked through record by record; a usual record has four.
 _MOST_BRACKETS = 2_000_000
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+# A text that never ends is one token to the end: looked at from each of its quotation marks, it would cost
+# its length squared.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class Unreadable(NamedTuple):

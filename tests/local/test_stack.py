@@ -15,15 +15,17 @@ import textwrap
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from infra.admin import STACK_ENVIRONMENT
 from infra.local.stack import PROFILES, Stack
 from infra.local.table import REPOSITORY
 from shared.adapters.pubsub import PubSubDoorbell
 from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
+from shared.errors import ConfigurationFault
 from shared.jobs.queue import Bell
 
 PATIENCE_SECONDS = 60.0
@@ -147,21 +149,85 @@ print(type(wiring.files()).__name__, wiring.files().stat("originals/local/a").si
     assert ran.stdout == f"{kind} 1\n", ran.stderr
 
 
-def test_private_functions_are_not_found_from_outside(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    ("host", "proxies", "starts"),
+    [
+        ("0.0.0.0", "", False),
+        ("::", "", False),
+        ("192.0.2.1", "", False),
+        ("0.0.0.0", "0", True),
+        ("0.0.0.0", "1", True),
+        ("127.0.0.1", "", True),
+        ("::1", "", True),
+        ("localhost", "", True),
+    ],
+)
+def test_who_serves_other_machines_says_how_many_proxies_are_in_front(
+    tmp_path: Path, host: str, proxies: str, starts: bool
+) -> None:
+    def make() -> Stack:
+        return Stack(data=tmp_path, host=host, environ={"TRUSTED_PROXIES": proxies})
+
+    if starts:
+        assert make().host == host
+    else:
+        with pytest.raises(
+            ConfigurationFault, match=f"TRUSTED_PROXIES is needed with --host {host}"
+        ):
+            make()
+
+
+def test_a_stranger_behind_the_same_proxy_locks_nobody_out(stack: Stack) -> None:
+    """Through whichever proxy stands in front: the address is the phone's."""
+
+    def ask(path: str, address: str, **body: str) -> tuple[int, str]:
+        data = json.dumps({"password": "correct horse battery", **body}).encode()
+        return call(stack.url, "POST", f"/api/v1/auth/{path}", data, X_Forwarded_For=address)
+
+    if stack.profile == "emulator":
+        pytest.skip("its gateway is the proxy, and whoever asks here comes from one machine")
+    stem, stranger, phone = uuid.uuid4().hex[:8], "203.0.113.66", "198.51.100.7"
+    tried = [ask("login", stranger, email=f"no{i}{stem}@example.org")[0] for i in range(25)]
+    assert tried[0] == 401
+    assert tried[-1] == 429, "the stranger is slowed down"
+    for _ in range(6):
+        ask("register", stranger, email=f"e{stem}@example.org", invite_code="AAAAAA")
+    assert ask("login", phone, email=f"amina{stem}@example.org")[0] == 401
+    status, said = ask("register", phone, email=f"amina{stem}@example.org", invite_code="AAAAAA")
+    assert (status, json.loads(said)["error"]["code"]) == (403, "invite_invalid")
+
+
+def test_private_functions_are_not_found_by_those_who_have_no_secret(stack: Stack) -> None:
+    """Whatever their address: with a proxy on this machine, everybody comes from here."""
     body = push(Bell("analyse", "j", "c"))
     for path in ("/_push/analyse", "/_push/dead_letters", "/_tasks/sweeper"):
-        for way in ({"X_Forwarded_For": "10.0.0.1"}, {"Forwarded": "for=10.0.0.1"}):
+        for way in ({}, {"X_Private_Secret": "x" * 64}, {"X_Private_Secret": ""}):
             assert call(stack.url, "POST", path, body, **way)[0] == 404
 
 
-def test_private_functions_are_called_from_this_machine(stack: Stack) -> None:
+def test_the_secret_of_private_functions_is_its_owners_alone(stack: Stack) -> None:
+    [secret] = stack.own_headers.values()
+    path = stack.data / "keys" / "private.secret"
+    assert path.read_text() == secret
+    assert len(secret) >= 32
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert secret not in (stack.data / STACK_ENVIRONMENT).read_text()
+    for log in stack.logs.iterdir():
+        assert secret not in log.read_text(), log
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            assert secret.encode() not in each.read_bytes()
+
+
+def test_private_functions_are_called_with_the_secret(stack: Stack) -> None:
     for name, body in (
         ("sweeper", b"{}"),
         ("analyse", push(Bell("analyse", "no-such-job", "c"))),
         ("dead_letters", push(Bell("analyse", "no-such-job", "c"))),
     ):
         url, slash, path = stack.address(name).removeprefix("http://").partition("/")
-        status, said = call(url, "POST", slash + path, body, Content_Type="application/json")
+        headers = {"Content_Type": "application/json", **stack.own_headers}
+        status, said = call(url, "POST", slash + path, body, **headers)
         assert status == 200, said
 
 

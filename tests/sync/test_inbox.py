@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from infra.local.phone import wall_ms
 from shared.accounts.membership import Caller
 from shared.errors import NotFound
-from shared.sync import inbox
+from shared.sync import inbox, record
+from shared.sync.decision import MOST_KEPT_OF_OTHERS
+from shared.sync.store import Write
+from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
+
+DAY_MS = 86_400_000
 
 BOSS = Caller("boss", "supervisor", "desk")
 
@@ -52,3 +60,92 @@ def test_another_edit_of_it_is_another_entry(clinic: Clinic) -> None:
 def test_an_unknown_entry_is_said_to_be_unknown(clinic: Clinic) -> None:
     with pytest.raises(NotFound):
         inbox.read(clinic.store, "nothing")
+
+
+# --- people who are in no team
+
+
+def flood(clinic: Clinic, user: str, count: int, risk: str = "red", stem: str = "") -> list[str]:
+    """So many cases of patients that nobody knows, in one push; the codes with which they are refused."""
+    phone = clinic.phone(user)
+    for at in range(count):
+        name = f"{user}{stem}-{risk}-{at}"
+        phone.save("cases", name, patient_id="nobody", risk_level=risk)
+    answer = phone.send(phone.request(), phone)
+    assert len(answer["rejected"]) == count
+    return [item["code"] for item in answer["rejected"]]
+
+
+def test_of_a_stranger_only_what_carries_a_signal_is_kept(clinic: Clinic) -> None:
+    assert set(flood(clinic, "stranger", 5, "green")) == {"unknown_parent"}
+    assert clinic.all("quarantine") == []
+    flood(clinic, "stranger", 2)
+    assert len(refused(clinic, record.UNFILED)) == 2
+    assert len(clinic.all("quarantine")) == 2
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_of_a_person_in_no_team_so_many_entries_are_kept_a_day(clinic: Clinic, left: bool) -> None:
+    if left:
+        clinic.join("ex")
+        clinic.leave("ex")
+    place = "team1" if left else record.UNFILED
+    noon = wall_ms() // DAY_MS * DAY_MS + DAY_MS // 2
+    clinic.now_ms = lambda: noon
+    # the rest is refused without the word that it is kept: the phone would drop it
+    kept = ["moved" if left else "unknown_parent"] * MOST_KEPT_OF_OTHERS
+    assert flood(clinic, "ex", MOST_KEPT_OF_OTHERS + 10) == kept + ["unknown_parent"] * 10
+    assert len(refused(clinic, place)) == MOST_KEPT_OF_OTHERS
+    assert set(flood(clinic, "ex", 5, stem="more")) == {"unknown_parent"}
+    assert len(refused(clinic, place)) == MOST_KEPT_OF_OTHERS
+    # others have a quota of their own, and so has tomorrow
+    flood(clinic, "stranger", 3)
+    assert len(refused(clinic, record.UNFILED)) == 3 + (0 if left else MOST_KEPT_OF_OTHERS)
+    clinic.now_ms = lambda: noon + DAY_MS
+    flood(clinic, "ex", 5, stem="tomorrow")
+    assert len(refused(clinic, place)) == MOST_KEPT_OF_OTHERS + 5 + (0 if left else 3)
+
+
+def test_what_is_sent_again_takes_no_room_again(clinic: Clinic) -> None:
+    for _ in range(3):
+        flood(clinic, "stranger", MOST_KEPT_OF_OTHERS - 1)
+    flood(clinic, "stranger", 1, stem="last")
+    assert len(refused(clinic, record.UNFILED)) == MOST_KEPT_OF_OTHERS
+
+
+def test_two_pushes_side_by_side_keep_no_more_than_one_may(clinic: Clinic) -> None:
+    """The other push gets through just before the commit of the first."""
+    raced: list[str] = []
+
+    def overtake(writes: Sequence[Write]) -> None:
+        if not raced:
+            raced.append("once")
+            flood(clinic, "stranger", MOST_KEPT_OF_OTHERS - 5, stem="other")
+
+    flood(clinic.on(Interrupted(clinic.store, before=overtake)), "stranger", 20)
+    assert raced
+    assert len(refused(clinic, record.UNFILED)) == MOST_KEPT_OF_OTHERS
+
+
+def test_no_quota_keeps_a_member_s_signal_from_being_seen(clinic: Clinic) -> None:
+    flood(clinic, "chw1", 2 * MOST_KEPT_OF_OTHERS)
+    assert len(refused(clinic)) == 2 * MOST_KEPT_OF_OTHERS
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_members_come_before_others_and_the_urgent_before_both(clinic: Clinic, limit: int) -> None:
+    clinic.join("ex")
+    clinic.leave("ex")
+    flood(clinic, "ex", 3, "green")  # late: they wait, too
+    flood(clinic, "ex", 12)
+    flood(clinic, "chw1", 9)
+    told: list[tuple[str, bool]] = []
+    token = None
+    while True:
+        page = inbox.page(clinic.store, ["team1"], limit, token)
+        told += [(each.fields[record.AUTHOR], each.fields["urgent"]) for each in page.entries]
+        token = page.next_page
+        if token is None:
+            break
+    assert told == [("chw1", True)] * 9 + [("ex", True)] * 12 + [("ex", False)] * 3
+    assert inbox.count(clinic.store, ["team1"]) == {"open": 24, "urgent": 21, "at_least": False}

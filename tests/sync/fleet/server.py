@@ -68,7 +68,7 @@ class Server:
         url = urlsplit(self.stack.address("sweeper"))
         connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
         try:
-            headers = {"Content-Type": "application/json", "User-Agent": "CloudPubSub-Google"}
+            headers = {"Content-Type": "application/json", **self.stack.own_headers}
             connection.request("POST", url.path, b"{}", headers)
             response = connection.getresponse()
             value: dict[str, Any] = json.loads(response.read())

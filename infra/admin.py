@@ -47,18 +47,22 @@ def use_stack(folder: Path) -> None:
 
 def grant(user: str, scope: str, role: str) -> None:
     """Make a user a member of a scope in a role."""
-    from shared import wiring
+    from shared import audit, wiring
     from shared.accounts import membership
 
-    _again(lambda: membership.grant(wiring.store(), user, scope, role, wiring.clock_ms()))
+    now = wiring.clock_ms()
+    entry = audit.right(wiring.operator(), "grant", now, scope, of=user, role=role)
+    _again(lambda: membership.grant(wiring.store(), user, scope, role, now, [entry]))
 
 
 def revoke(user: str, scope: str) -> None:
     """End a membership."""
-    from shared import wiring
+    from shared import audit, wiring
     from shared.accounts import membership
 
-    _again(lambda: membership.revoke(wiring.store(), user, scope, wiring.clock_ms()))
+    now = wiring.clock_ms()
+    entry = audit.right(wiring.operator(), "revoke", now, scope, of=user)
+    _again(lambda: membership.revoke(wiring.store(), user, scope, now, [entry]))
 
 
 def seed(scope: str) -> Sequence[str]:
@@ -112,7 +116,7 @@ def move(table: str, record_id: str, scope: str) -> None:
     from shared.sync.store import Key
 
     key, now = Key(table, record_id), wiring.clock_ms()
-    transfer.move(wiring.store(), wiring.product(), key, scope, now)
+    transfer.move(wiring.store(), wiring.product(), key, scope, now, wiring.operator())
     _follow(transfer.KIND)
 
 
@@ -123,7 +127,7 @@ def undelete(table: str, record_id: str) -> None:
     from shared.sync.store import Key
 
     key, now = Key(table, record_id), wiring.clock_ms()
-    restore.undelete(wiring.store(), wiring.product(), None, key, now)
+    restore.undelete(wiring.store(), wiring.product(), None, key, now, wiring.operator())
     _follow(restore.KIND)
 
 
@@ -180,11 +184,13 @@ def audit_faults(scope: str | None) -> tuple[list[str], list[str]]:
 
 def epoch() -> None:
     """Begin a new epoch: every cursor from before now gets the full set and is asked to upload."""
-    from shared import wiring
+    from shared import audit, wiring
     from shared.sync.pull import EPOCH
     from shared.sync.store import put
 
-    wiring.store().commit([put(EPOCH, {"started_at": wiring.clock_ms()}, None)])
+    now = wiring.clock_ms()
+    entry = audit.right(wiring.operator(), "epoch", now)
+    wiring.store().commit([put(EPOCH, {"started_at": now}, None), entry])
 
 
 def _again(act: Callable[[], None]) -> None:

@@ -27,6 +27,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from shared import audit
+from shared.accounts.membership import Caller
+from shared.audit import OPERATOR
 from shared.errors import Contended, Fault
 from shared.files.store import FileStore
 from shared.sync import record
@@ -76,7 +79,7 @@ def run(chosen: argparse.Namespace) -> str | None:
         raise Fault("An id is 1 to 128 of A-Z a-z 0-9 _ -.", code="invalid_request")
     store, product, now_ms = wiring.store(), wiring.product(), wiring.clock_ms()
     if chosen.command == "export":
-        found = export(store, product, chosen.id, now_ms)
+        found = export(store, product, chosen.id, now_ms, wiring.operator())
         if not found:
             return f"nothing is stored about {chosen.id}"
         file = chosen.to or Path(f"export-{chosen.id}.json")
@@ -87,7 +90,9 @@ def run(chosen: argparse.Namespace) -> str | None:
     def follow() -> None:
         wiring.runner().answer(cascade.KIND, None, 120.0)
 
-    told = erase(store, product, chosen.id, now_ms, follow, wiring.cleaner().drop)
+    told = erase(
+        store, product, chosen.id, now_ms, follow, wiring.cleaner().drop, wiring.operator()
+    )
     counts = ", ".join(f"{number} {name}" for name, number in told.items() if number)
     return f"erased {chosen.id}: {counts}" if counts else f"nothing is stored about {chosen.id}"
 
@@ -127,7 +132,9 @@ def _photos(
 # --- giving out
 
 
-def export(store: RecordStore, product: Product, named: str, now_ms: int) -> Json:
+def export(
+    store: RecordStore, product: Product, named: str, now_ms: int, by: Caller = OPERATOR
+) -> Json:
     """All that is stored about a patient and about a user of that id; nothing if there is neither.
 
     The reading is itself noted in the audit trail. Times are Unix ms.
@@ -136,9 +143,10 @@ def export(store: RecordStore, product: Product, named: str, now_ms: int) -> Jso
     records = _family(store, product, named)
     if about := _patient(store, product, {Key(_PEOPLE, named), *records}, records):
         found |= about
-        _note(store, "export", _scopes(records, _logged(store, product, records)), now_ms)
+        _note(store, by, "export", _scopes(records, _logged(store, product, records)), now_ms)
     if about := _user(store, product, named):
         found["user"] = about
+        store.commit([audit.right(by, "export", now_ms, of=named)])
     if found:
         found["exported_at"] = now_ms
     return found
@@ -199,7 +207,7 @@ def _user(store: RecordStore, product: Product, user_id: str) -> Json:
         "audit": [
             {"id": entry.key.id, **_plain(entry.fields)}
             for entry in store.query(Query("audit"))
-            if entry.fields["user_id"] == user_id
+            if user_id in (entry.fields["user_id"], *entry.fields["ids"].get("accounts", ()))
         ],
     }
 
@@ -240,6 +248,7 @@ def erase(
     now_ms: int,
     follow: Callable[[], object],
     drop_blobs: Callable[[Iterable[str]], int] = lambda _blobs: 0,
+    by: Caller = OPERATOR,
 ) -> dict[str, int]:
     """Remove the data of a patient and of all that hangs on it; how much was removed, by kind.
 
@@ -273,7 +282,7 @@ def erase(
         if _holds_data(records[each])
     )
     if any(told.values()):
-        _note(store, "erase", seen, now_ms)
+        _note(store, by, "erase", seen, now_ms)
     store.forget_deleted()
     return told
 
@@ -462,10 +471,12 @@ def _scopes(
 
 
 def _note(
-    store: RecordStore, action: str, seen: Mapping[str, Mapping[str, list[str]]], now_ms: int
+    store: RecordStore,
+    by: Caller,
+    action: str,
+    seen: Mapping[str, Mapping[str, list[str]]],
+    now_ms: int,
 ) -> None:
     """Who did what to which records, by scope; ids alone."""
-    from shared import audit
-
     for scope_id, touched in seen.items():
-        store.commit(audit.entries(audit.OPERATOR, action, scope_id, touched, now_ms))
+        store.commit(audit.entries(by, action, scope_id, touched, now_ms))

@@ -1,10 +1,13 @@
 """The audit trail: who read or wrote which records, when and with which phone, and what came of it.
 
 One entry a request and scope, without clinical content; a request that touches very many records
-has several. Entries are stored unchained, so that no request waits on a document that all share. The
-sweeper seals them: it gives each the next number of its scope and a hash over its content and the
-hash before it, and keeps number and hash in the scope's head. An entry that is altered, removed or
-slipped in afterwards breaks the chain (`verify`).
+has several. Whatever changes who may do what (`RIGHTS`) leaves one too, in the commit that changes it
+and with the name of the human who did it: in the scope that it is about, else in `DEPLOYMENT`.
+
+Entries are stored unchained, so that no request waits on a document that all share. The sweeper seals
+them: it gives each the next number of its scope and a hash over its content and the hash before it, and
+keeps number and hash in the scope's head. An entry that is altered, removed or slipped in afterwards
+breaks the chain (`verify`).
 """
 
 from __future__ import annotations
@@ -38,7 +41,33 @@ _CHAIN = ("sealed", "number", "before", "hash", STAMP)
 #: The first entry of a chain follows this.
 _ORIGIN = "0" * 64
 
-#: Whoever works at the command line: whom the cloud's own audit log names.
+#: The scope of what is about no team. No record's scope can be called so.
+DEPLOYMENT = "~deployment"
+
+#: Every change of who may do what, and every copy or end of what is stored.
+RIGHTS: Mapping[str, str] = {
+    "grant": "an operator made somebody a member, or gave another role",
+    "revoke": "an operator ended a membership",
+    "create-user": "an operator made an account",
+    "reset-password": "an operator set another password; sessions ended",
+    "invite": "somebody made an invite code",
+    "register": "somebody made an account for themselves",
+    "join": "somebody became a member by a code",
+    "leave": "somebody ended their own membership",
+    "found": "somebody made a team",
+    "log-in": "a session began",
+    "log-out": "a session was ended by whoever had it",
+    "change-password": "somebody set another password; other sessions ended",
+    "rotate-keys": "an operator made the next signing key",
+    "drop-key": "an operator forgot a signing key",
+    "export": "an operator gave out what is stored about a patient or a user",
+    "erase": "an operator erased a patient",
+    "back-up": "an operator copied the store to a file",
+    "bring-back": "an operator put a copy back",
+    "epoch": "an operator began a new epoch",
+}
+
+#: Whoever works at the command line; `shared.wiring.operator` knows the name.
 OPERATOR = Caller("operator", "admin", "command-line")
 
 #: Table → ids of its records.
@@ -65,17 +94,44 @@ def entries(
         else:
             text = f"{identity}\n{scope_id}\n{part}"
             name, expect = hashlib.sha256(text.encode()).hexdigest(), None
-        fields = {
-            SCOPE: scope_id,
-            "user_id": caller.user_id,
-            "device": caller.device,
-            "action": action,
-            "at": at_ms,
-            "ids": ids,
-            "sealed": False,
-        }
+        fields = _fields(caller, action, scope_id, ids, at_ms)
         writes.append(put(Key(COLLECTION, name), fields, expect))
     return writes
+
+
+def right(
+    caller: Caller,
+    action: str,
+    at_ms: int,
+    scope_id: str = DEPLOYMENT,
+    *,
+    of: str | None = None,
+    **said: str | int,
+) -> Write:
+    """The entry of a change of rights, for the commit that makes it. `of`: whose rights.
+
+    Raises `KeyError` for an action that is not declared.
+    """
+    fields = _fields(caller, action, scope_id, {} if of is None else {"accounts": [of]}, at_ms)
+    fields["said"] = said
+    if action not in RIGHTS:
+        raise KeyError(action)
+    return put(Key(COLLECTION, uuid.uuid4().hex), fields, ABSENT)
+
+
+def _fields(
+    caller: Caller, action: str, scope_id: str, ids: Mapping[str, Sequence[str]], at_ms: int
+) -> dict[str, Any]:
+    return {
+        SCOPE: scope_id,
+        "user_id": caller.user_id,
+        **({"name": caller.name} if caller.name else {}),
+        "device": caller.device,
+        "action": action,
+        "at": at_ms,
+        "ids": ids,
+        "sealed": False,
+    }
 
 
 def _parts(touched: Touched) -> Iterator[dict[str, list[str]]]:

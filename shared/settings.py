@@ -131,6 +131,10 @@ class Settings:
     refresh_days: int = _setting(
         90, "How long a phone may stay away before it must log in again, days.", low=1, high=400
     )
+    operator: str = _setting(
+        "",
+        "Who works at the command line, for the audit trail; empty: the user of this machine who does.",
+    )
     trusted_proxies: int = _setting(
         0,
         "Entries of X-Forwarded-For that our own proxies write: 2 behind Google's load balancer, "

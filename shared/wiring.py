@@ -7,8 +7,11 @@ for what it uses. Everything made here is shared by the process's threads.
 from __future__ import annotations
 
 import logging
+import os
+import pwd
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +35,7 @@ from shared.ai.gateway import Gateway
 from shared.ai.model import Answer, Model, Question
 from shared.ai.spending import Prices, Purse
 from shared.ai.triage import ZeroShot
-from shared.audit import Sealer
+from shared.audit import OPERATOR, Sealer
 from shared.errors import ConfigurationFault, FileMissing, QueueUnavailable
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
@@ -344,6 +347,15 @@ def desk() -> Desk:
         secret=accounts_secret(),
         refresh_ms=settings().refresh_days * 86_400_000,
     )
+
+
+def operator() -> Caller:
+    """Whoever works at the command line, by the name that the trail gets."""
+    try:
+        here = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without a name
+        here = f"user {os.getuid()}"
+    return replace(OPERATOR, name=settings().operator or here)
 
 
 def token_policy() -> TokenPolicy:

@@ -10,7 +10,8 @@ settings name; `--data FOLDER` means the local stack that runs (or ran) in that 
     undelete TABLE ID                 bring a deleted record back, with what was deleted with it
     devices SCOPE [--failing]         phones of a scope: when they last synced, what is wrong
     inbox SCOPE                       what phones could not deliver and somebody should look at
-    audit verify [SCOPE]              check that no entry of the audit trail was altered or removed
+    audit verify [SCOPE] [--heads FILE]   check that no entry of the audit trail was altered or removed
+    audit heads                       the heads of now, to be kept where others keep them
     epoch                             after a restore: phones offer again what the store lost
     user, invite, keys                accounts: see `infra/admin_accounts.py`
     export, erase                     people who ask for their data: see `infra/admin_privacy.py`
@@ -170,16 +171,33 @@ def list_inbox(scope: str) -> list[str]:
     ]
 
 
-def audit_faults(scope: str | None) -> tuple[list[str], list[str]]:
-    """(a line a scope, what is wrong): whether every entry is there, unaltered."""
+def audit_faults(scope: str | None, kept: Path | None = None) -> tuple[list[str], list[str]]:
+    """(a line a scope, what is wrong): whether every entry is there, unaltered.
+
+    `kept` is a file of heads that was kept outside; else that of this deployment, if it has one.
+    """
     from shared import audit, wiring
 
+    store, file = wiring.store(), kept or wiring.audit_heads()
+    anchors: list[audit.Anchor] = []
+    if file is not None and (kept or file.exists()):
+        with file.open(encoding="utf-8") as text:
+            anchors = list(audit.anchors(text))
+    strays = audit.stray(store)
+    names = sorted({*strays, *(each.scope_id for each in anchors)})
     lines, faults = [], []
-    for name in [scope] if scope else audit.scopes(wiring.store()):
-        found = audit.verify(wiring.store(), name)
+    for name in [scope] if scope else names:
+        found = audit.verify(store, name, anchors)
         lines.append(f"{name:<24} {found.entries:>7} sealed {found.waiting:>5} waiting")
-        faults += [f"{name}: {fault}" for fault in found.faults]
+        faults += [f"{name}: {fault}" for fault in (*found.faults, *strays.get(name, ()))]
     return lines, faults
+
+
+def audit_heads() -> list[str]:
+    """A line a scope, as `verify --heads` takes them."""
+    from shared import audit, wiring
+
+    return [audit.told(each) for each in audit.heads(wiring.store())]
 
 
 def epoch() -> None:
@@ -235,8 +253,9 @@ def _parser() -> argparse.ArgumentParser:
     phones.add_argument("--failing", action="store_true", help="only those with a problem")
     commands.add_parser("inbox", help="what phones could not deliver").add_argument("scope")
     trail = commands.add_parser("audit", help="the audit trail")
-    trail.add_argument("what", choices=("verify",))
+    trail.add_argument("what", choices=("verify", "heads"))
     trail.add_argument("scope", nargs="?")
+    trail.add_argument("--heads", type=Path, help="heads that were kept elsewhere, or log lines")
     commands.add_parser("epoch", help="after a restore")
     admin_accounts.add_commands(commands)
     admin_privacy.add_commands(commands)
@@ -271,8 +290,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(list_devices(chosen.scope, failing=chosen.failing)) or "no devices")
         elif chosen.command == "inbox":
             print("\n".join(list_inbox(chosen.scope)) or "the inbox is empty")
+        elif chosen.command == "audit" and chosen.what == "heads":
+            print("".join(audit_heads()), end="")
         elif chosen.command == "audit":
-            lines, faults = audit_faults(chosen.scope)
+            lines, faults = audit_faults(chosen.scope, chosen.heads)
             print("\n".join(lines) or "no entries")
             if faults:
                 print("\n".join(faults), file=sys.stderr)

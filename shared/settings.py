@@ -131,6 +131,11 @@ class Settings:
     refresh_days: int = _setting(
         90, "How long a phone may stay away before it must log in again, days.", low=1, high=400
     )
+    audit_heads: str = _setting(
+        "",
+        "A file, best on another disk, that gets a line for each new head of the audit trail. Empty: with "
+        "sqlite audit-heads.jsonl in the data folder, else the logs alone.",
+    )
     operator: str = _setting(
         "",
         "Who works at the command line, for the audit trail; empty: the user of this machine who does.",

@@ -68,6 +68,7 @@ locals {
 
   # Of no use in a deployment, and why.
   local_only = {
+    AUDIT_HEADS             = "Functions keep nothing on a disk: the heads are in the logs."
     DATA_FOLDER             = "Functions keep nothing on a disk."
     FCM_CREDENTIALS         = "For a test server: functions call as themselves."
     FCM_URL                 = "For a test server."

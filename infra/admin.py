@@ -10,7 +10,8 @@ settings name; `--data FOLDER` means the local stack that runs (or ran) in that 
     undelete TABLE ID                 bring a deleted record back, with what was deleted with it
     devices SCOPE [--failing]         phones of a scope: when they last synced, what is wrong
     inbox SCOPE                       what phones could not deliver and somebody should look at
-    audit verify [SCOPE]              check that no entry of the audit trail was altered or removed
+    audit verify [SCOPE] [--heads FILE]   check that no entry of the audit trail was altered or removed
+    audit heads                       the heads of now, to be kept where others keep them
     epoch                             after a restore: phones offer again what the store lost
     user, invite, keys                accounts: see `infra/admin_accounts.py`
     export, erase                     people who ask for their data: see `infra/admin_privacy.py`
@@ -47,18 +48,22 @@ def use_stack(folder: Path) -> None:
 
 def grant(user: str, scope: str, role: str) -> None:
     """Make a user a member of a scope in a role."""
-    from shared import wiring
+    from shared import audit, wiring
     from shared.accounts import membership
 
-    _again(lambda: membership.grant(wiring.store(), user, scope, role, wiring.clock_ms()))
+    now = wiring.clock_ms()
+    entry = audit.right(wiring.operator(), "grant", now, scope, of=user, role=role)
+    _again(lambda: membership.grant(wiring.store(), user, scope, role, now, [entry]))
 
 
 def revoke(user: str, scope: str) -> None:
     """End a membership."""
-    from shared import wiring
+    from shared import audit, wiring
     from shared.accounts import membership
 
-    _again(lambda: membership.revoke(wiring.store(), user, scope, wiring.clock_ms()))
+    now = wiring.clock_ms()
+    entry = audit.right(wiring.operator(), "revoke", now, scope, of=user)
+    _again(lambda: membership.revoke(wiring.store(), user, scope, now, [entry]))
 
 
 def seed(scope: str) -> Sequence[str]:
@@ -112,7 +117,7 @@ def move(table: str, record_id: str, scope: str) -> None:
     from shared.sync.store import Key
 
     key, now = Key(table, record_id), wiring.clock_ms()
-    transfer.move(wiring.store(), wiring.product(), key, scope, now)
+    transfer.move(wiring.store(), wiring.product(), key, scope, now, wiring.operator())
     _follow(transfer.KIND)
 
 
@@ -123,7 +128,7 @@ def undelete(table: str, record_id: str) -> None:
     from shared.sync.store import Key
 
     key, now = Key(table, record_id), wiring.clock_ms()
-    restore.undelete(wiring.store(), wiring.product(), None, key, now)
+    restore.undelete(wiring.store(), wiring.product(), None, key, now, wiring.operator())
     _follow(restore.KIND)
 
 
@@ -166,25 +171,44 @@ def list_inbox(scope: str) -> list[str]:
     ]
 
 
-def audit_faults(scope: str | None) -> tuple[list[str], list[str]]:
-    """(a line a scope, what is wrong): whether every entry is there, unaltered."""
+def audit_faults(scope: str | None, kept: Path | None = None) -> tuple[list[str], list[str]]:
+    """(a line a scope, what is wrong): whether every entry is there, unaltered.
+
+    `kept` is a file of heads that was kept outside; else that of this deployment, if it has one.
+    """
     from shared import audit, wiring
 
+    store, file = wiring.store(), kept or wiring.audit_heads()
+    anchors: list[audit.Anchor] = []
+    if file is not None and (kept or file.exists()):
+        with file.open(encoding="utf-8") as text:
+            anchors = list(audit.anchors(text))
+    strays = audit.stray(store)
+    names = sorted({*strays, *(each.scope_id for each in anchors)})
     lines, faults = [], []
-    for name in [scope] if scope else audit.scopes(wiring.store()):
-        found = audit.verify(wiring.store(), name)
+    for name in [scope] if scope else names:
+        found = audit.verify(store, name, anchors)
         lines.append(f"{name:<24} {found.entries:>7} sealed {found.waiting:>5} waiting")
-        faults += [f"{name}: {fault}" for fault in found.faults]
+        faults += [f"{name}: {fault}" for fault in (*found.faults, *strays.get(name, ()))]
     return lines, faults
+
+
+def audit_heads() -> list[str]:
+    """A line a scope, as `verify --heads` takes them."""
+    from shared import audit, wiring
+
+    return [audit.told(each) for each in audit.heads(wiring.store())]
 
 
 def epoch() -> None:
     """Begin a new epoch: every cursor from before now gets the full set and is asked to upload."""
-    from shared import wiring
+    from shared import audit, wiring
     from shared.sync.pull import EPOCH
     from shared.sync.store import put
 
-    wiring.store().commit([put(EPOCH, {"started_at": wiring.clock_ms()}, None)])
+    now = wiring.clock_ms()
+    entry = audit.right(wiring.operator(), "epoch", now)
+    wiring.store().commit([put(EPOCH, {"started_at": now}, None), entry])
 
 
 def _again(act: Callable[[], None]) -> None:
@@ -229,8 +253,9 @@ def _parser() -> argparse.ArgumentParser:
     phones.add_argument("--failing", action="store_true", help="only those with a problem")
     commands.add_parser("inbox", help="what phones could not deliver").add_argument("scope")
     trail = commands.add_parser("audit", help="the audit trail")
-    trail.add_argument("what", choices=("verify",))
+    trail.add_argument("what", choices=("verify", "heads"))
     trail.add_argument("scope", nargs="?")
+    trail.add_argument("--heads", type=Path, help="heads that were kept elsewhere, or log lines")
     commands.add_parser("epoch", help="after a restore")
     admin_accounts.add_commands(commands)
     admin_privacy.add_commands(commands)
@@ -265,8 +290,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(list_devices(chosen.scope, failing=chosen.failing)) or "no devices")
         elif chosen.command == "inbox":
             print("\n".join(list_inbox(chosen.scope)) or "the inbox is empty")
+        elif chosen.command == "audit" and chosen.what == "heads":
+            print("".join(audit_heads()), end="")
         elif chosen.command == "audit":
-            lines, faults = audit_faults(chosen.scope)
+            lines, faults = audit_faults(chosen.scope, chosen.heads)
             print("\n".join(lines) or "no entries")
             if faults:
                 print("\n".join(faults), file=sys.stderr)

@@ -74,7 +74,12 @@ def _create(chosen: argparse.Namespace) -> str:
         raise InvalidRequest("An id is 1 to 128 of A-Z a-z 0-9 _ - and does not begin with o-.")
     password, said = _password()
     user = wiring.desk().create(
-        chosen.email, password, wiring.clock_ms(), user_id=named, name=chosen.name
+        chosen.email,
+        password,
+        wiring.clock_ms(),
+        user_id=named,
+        name=chosen.name,
+        by=wiring.operator(),
     )
     if chosen.scope is not None:
         grant(user, chosen.scope, chosen.role)
@@ -85,7 +90,8 @@ def _reset(chosen: argparse.Namespace) -> str:
     from shared import wiring
 
     password, said = _password()
-    return f"reset {wiring.desk().reset(chosen.email, password)}; all its sessions are over{said}"
+    user = wiring.desk().reset(chosen.email, password, wiring.clock_ms(), wiring.operator())
+    return f"reset {user}; all its sessions are over{said}"
 
 
 def _list(_: argparse.Namespace) -> str:
@@ -106,7 +112,6 @@ def _list(_: argparse.Namespace) -> str:
 def _invite(chosen: argparse.Namespace) -> str:
     from shared import wiring
     from shared.accounts.invites import MOST_DAYS, MOST_USES
-    from shared.audit import OPERATOR
     from shared.sync.record import valid_id
 
     if not valid_id(chosen.scope):
@@ -114,7 +119,7 @@ def _invite(chosen: argparse.Namespace) -> str:
     if not (0 < chosen.days <= MOST_DAYS and 1 <= chosen.uses <= MOST_USES):
         raise InvalidRequest(f"At most {MOST_DAYS} days and {MOST_USES} uses.")
     code, invite = wiring.desk().make_invite(
-        OPERATOR.user_id, chosen.scope, chosen.role, chosen.days, chosen.uses, wiring.clock_ms()
+        wiring.operator(), chosen.scope, chosen.role, chosen.days, chosen.uses, wiring.clock_ms()
     )
     return (
         f"{code} admits {invite.most_uses} as {invite.role} until {_at(invite.expires_ms / 1000)}"
@@ -146,9 +151,10 @@ def _rotate(chosen: argparse.Namespace) -> str:
     store = wiring.key_store()
     ring, version = store.load()
     rotated = ring.rotated(time.time(), at_once=chosen.now)
-    if rotated != ring:
-        store.save(rotated, version)
     newest = rotated.keys[-1]
+    if rotated != ring:
+        _note_key("rotate-keys", newest.kid)
+        store.save(rotated, version)
     return f"{newest.kid} signs from {_at(newest.signs_from_s)}"
 
 
@@ -160,10 +166,19 @@ def _drop(chosen: argparse.Namespace) -> str:
     if all(each.kid != chosen.kid for each in ring.keys):
         raise NotFound("There is no such key.")
     try:
-        store.save(ring.without(chosen.kid, time.time()), version)
+        left = ring.without(chosen.kid, time.time())
     except ValueError:
         raise Fault("This key signs now: rotate with --now first.") from None
+    _note_key("drop-key", chosen.kid)
+    store.save(left, version)
     return f"{chosen.kid} is forgotten; tokens it has signed are refused"
+
+
+def _note_key(action: str, kid: str) -> None:
+    """Before the change, which is made in another store: an entry too many is better than none."""
+    from shared import audit, wiring
+
+    wiring.store().commit([audit.right(wiring.operator(), action, wiring.clock_ms(), key=kid)])
 
 
 def _password() -> tuple[str, str]:

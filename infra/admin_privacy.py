@@ -2,7 +2,9 @@
 
     export ID [--to FILE]    everything that is stored about a patient or a user, as one JSON file; a
                              patient's photos beside it, in a folder of the same name
-    erase PATIENT            the data of a patient and of all that hangs on it is gone, at once
+    erase PATIENT            the data of a patient and of all that hangs on it is gone, at once. Also what
+                             was refused under an id that is none ("asha n."), or, by its own id, an
+                             entry of the inbox
 
 An export is written to a file that only its maker may read, never printed. It holds no password hash,
 and nothing that anybody could log in with.
@@ -13,6 +15,7 @@ may be killed between any two steps and is repeated without harm; repeated later
 phone that came back has sent since. The audit trail keeps ids and who did what: that is its purpose.
 
 Both read whole logs, since nobody searches them otherwise: on a large deployment that takes minutes.
+What was refused is found by any id of the family that it names, whatever its table and its own id say.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from shared import audit
+from shared.accounts.membership import Caller
+from shared.audit import OPERATOR
 from shared.errors import Contended, Fault
 from shared.files.store import FileStore
 from shared.sync import record
@@ -40,6 +46,7 @@ _LOGS: dict[str, tuple[str, ...]] = {
     "conflicts": ("yours", "theirs"),
     "quarantine": ("raw",),
     "readings": (),  # of a record that is there, or was
+    "notices": (),
 }
 
 #: What of an account, of a session and of a phone's entry is given out. The rest are hashes.
@@ -68,11 +75,11 @@ def run(chosen: argparse.Namespace) -> str | None:
 
     if chosen.command not in ("export", "erase"):
         return None
-    if not record.valid_id(chosen.id):
+    if chosen.command == "export" and not record.valid_id(chosen.id):
         raise Fault("An id is 1 to 128 of A-Z a-z 0-9 _ -.", code="invalid_request")
     store, product, now_ms = wiring.store(), wiring.product(), wiring.clock_ms()
     if chosen.command == "export":
-        found = export(store, product, chosen.id, now_ms)
+        found = export(store, product, chosen.id, now_ms, wiring.operator())
         if not found:
             return f"nothing is stored about {chosen.id}"
         file = chosen.to or Path(f"export-{chosen.id}.json")
@@ -83,7 +90,9 @@ def run(chosen: argparse.Namespace) -> str | None:
     def follow() -> None:
         wiring.runner().answer(cascade.KIND, None, 120.0)
 
-    told = erase(store, product, chosen.id, now_ms, follow, wiring.cleaner().drop)
+    told = erase(
+        store, product, chosen.id, now_ms, follow, wiring.cleaner().drop, wiring.operator()
+    )
     counts = ", ".join(f"{number} {name}" for name, number in told.items() if number)
     return f"erased {chosen.id}: {counts}" if counts else f"nothing is stored about {chosen.id}"
 
@@ -123,38 +132,47 @@ def _photos(
 # --- giving out
 
 
-def export(store: RecordStore, product: Product, named: str, now_ms: int) -> Json:
+def export(
+    store: RecordStore, product: Product, named: str, now_ms: int, by: Caller = OPERATOR
+) -> Json:
     """All that is stored about a patient and about a user of that id; nothing if there is neither.
 
     The reading is itself noted in the audit trail. Times are Unix ms.
     """
     found: Json = {}
     records = _family(store, product, named)
-    if records:
-        found |= _patient(store, product, records)
-        _note(store, "export", records, now_ms)
+    if about := _patient(store, product, {Key(_PEOPLE, named), *records}, records):
+        found |= about
+        _note(store, by, "export", _scopes(records, _logged(store, product, records)), now_ms)
     if about := _user(store, product, named):
         found["user"] = about
+        store.commit([audit.right(by, "export", now_ms, of=named)])
     if found:
         found["exported_at"] = now_ms
     return found
 
 
-def _patient(store: RecordStore, product: Product, records: Mapping[Key, Document]) -> Json:
+def _patient(
+    store: RecordStore, product: Product, named: Collection[Key], records: Mapping[Key, Document]
+) -> Json:
+    """All about these records; nothing if there are none, and nothing was refused."""
     tables: Json = {}
     for key, document in records.items():
         tables.setdefault(key.collection, []).append({"id": key.id, **_plain(document.fields)})
     logs = {
-        name: [_plain(entry.fields) for entry in _mentions(store, product, name, records)]
+        name: [_plain(entry.fields) for entry in _mentions(store, product, name, named)]
         for name in _LOGS
     }
+    if not records and not any(logs.values()):
+        return {}
+    jobs = [_plain(job.fields) for job in _jobs(store, named)]
     trail = [
         {"id": entry.key.id, **_plain(entry.fields)}
         for entry in store.query(Query("audit"))
         if any(key.id in entry.fields["ids"].get(key.collection, ()) for key in records)
     ]
     files = [{"id": each.key.id, **_plain(each.fields)} for each in _files(store, records)]
-    return {"records": tables, **logs, "files": files, "audit": trail}
+    return {"records": tables, **logs, "jobs": jobs, "files": files, "audit": trail}
 
 
 def _user(store: RecordStore, product: Product, user_id: str) -> Json:
@@ -189,7 +207,7 @@ def _user(store: RecordStore, product: Product, user_id: str) -> Json:
         "audit": [
             {"id": entry.key.id, **_plain(entry.fields)}
             for entry in store.query(Query("audit"))
-            if entry.fields["user_id"] == user_id
+            if user_id in (entry.fields["user_id"], *entry.fields["ids"].get("accounts", ()))
         ],
     }
 
@@ -230,24 +248,32 @@ def erase(
     now_ms: int,
     follow: Callable[[], object],
     drop_blobs: Callable[[Iterable[str]], int] = lambda _blobs: 0,
+    by: Caller = OPERATOR,
 ) -> dict[str, int]:
     """Remove the data of a patient and of all that hangs on it; how much was removed, by kind.
+
+    `patient` may also be an id that is none, under which something was refused, or the id of an entry
+    of the quarantine.
 
     `follow` runs the jobs that delete children; `drop_blobs` removes those bytes of photos that no
     other record shows. Raises `Contended` when others keep writing the same records: call again.
     """
     key = Key(_PEOPLE, patient)
-    _bury(store, product, key, now_ms)
-    follow()
+    if record.valid_id(patient):
+        _bury(store, product, key, now_ms)
+        follow()
     records = _family(store, product, patient)
     living = [each.key.id for each in records.values() if not each.fields.get(record.DELETED)]
     if living:
         raise Contended(f"{len(living)} records still wait to be deleted. Call again.")
     # Logs first, and parents last: whoever begins again finds the children by them.
     named = {key, *records, *_erased_before(store, key)}
-    told = {"log entries": _drop(store, _logged(store, product, named))}
+    logged = list(_logged(store, product, named))
+    seen = _scopes(records, logged)
+    told = {"log entries": _drop(store, logged)}
     told["receipts"] = _drop(store, _receipts(store, named))
     told["jobs"] = _drop(store, _jobs(store, named))
+    told["phones"] = _forgotten_by_phones(store, named)
     blobs = _let_go(store, list(_files(store, named)), now_ms)
     told["files"] = drop_blobs(blobs)
     told["records"] = sum(
@@ -255,8 +281,9 @@ def erase(
         for each in reversed(list(records))
         if _holds_data(records[each])
     )
-    if told["records"]:
-        _note(store, "erase", records, now_ms)
+    if any(told.values()):
+        _note(store, by, "erase", seen, now_ms)
+    store.forget_deleted()
     return told
 
 
@@ -302,6 +329,8 @@ def _bury(store: RecordStore, product: Product, key: Key, now_ms: int) -> None:
 
 def _family(store: RecordStore, product: Product, patient: str) -> dict[Key, Document]:
     """The patient and everything below it, parents first."""
+    if not record.valid_id(patient):
+        return {}
     key = Key(_PEOPLE, patient)
     found = dict(store.read([key]).documents)
     waiting = [*found]
@@ -348,32 +377,70 @@ def _logged(store: RecordStore, product: Product, named: Collection[Key]) -> Ite
 def _mentions(
     store: RecordStore, product: Product, log: str, named: Collection[Key]
 ) -> Iterator[Document]:
-    """Entries of a log that are about one of the records, or about one that refers to it."""
+    """Entries of a log that are about one of the records, or that name one in what they hold."""
+    ids = {key.id for key in named}
     for entry in store.query(Query(log)):
-        table = str(entry.fields.get("table"))
-        if Key(table, str(entry.fields.get("record_id"))) in named:
+        have = entry.fields
+        table, about = str(have.get("table")), str(have.get("record_id", have.get("case_id")))
+        if table in product.by_name:
+            # An id is one of its table. What names another record in other columns hangs on it.
+            meant = Key(table, about) in named
+            texts = [_without_id(_opened(have.get(name))) for name in _LOGS[log]]
+        else:
+            meant = about in ids or entry.key.id in ids
+            texts = [_opened(have.get(name)) for name in _LOGS[log]]
+        if meant or entry.key.id in ids or any(_names(text, ids) for text in texts):
             yield entry
-            continue
-        parent = product.by_name[table].parent if table in product.by_name else None
-        if parent is None:
-            continue
-        for name in _LOGS[log]:
-            said = _opened(entry.fields.get(name))
-            if isinstance(said, dict):
-                above = Key(str(parent.references), str(said.get(parent.name)))
-                if above in named:
-                    yield entry
-                    break
+
+
+def _without_id(said: Any) -> Any:
+    return {k: v for k, v in said.items() if k != "id"} if isinstance(said, dict) else said
+
+
+def _names(said: Any, ids: Collection[str]) -> bool:
+    """Whether a value, or any inside it, is one of the ids; text that is no JSON may quote one."""
+    waiting = [said]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+        elif isinstance(each, str):
+            if each in ids:
+                return True
+            try:
+                waiting.append(json.loads(each) if each[:1] in ("{", "[", '"') else None)
+            except (ValueError, RecursionError):
+                if any(json.dumps(name) in each for name in ids):
+                    return True
+    return False
+
+
+def _forgotten_by_phones(store: RecordStore, named: Collection[Key]) -> int:
+    """The ledger of phones names what they could not deliver, by ids that may be none."""
+    ids, count = {key.id for key in named}, 0
+    for phone in store.query(Query("devices", fields=("rejected",))):
+        rejected = phone.fields.get("rejected", [])
+        left = [each for each in rejected if each["id"] not in ids]
+        if left != rejected:
+            store.commit([patch(phone.key, {"rejected": left}, None)])
+            count += 1
+    return count
 
 
 def _receipts(store: RecordStore, named: Collection[Key]) -> Iterator[Document]:
     """Receipts of pushes in which values of the records lost: they repeat the values for a week.
+    Also those that repeat an id which is none.
 
     Without its receipt a push that is sent again is decided anew, and finds everything in place.
     """
+    odd = {key.id for key in named if not record.valid_id(key.id)}
     for receipt in store.query(Query("receipts")):
         verdicts = _opened(receipt.fields.get("verdicts")) or {}
-        if any(Key(each["table"], each["id"]) in named for each in verdicts["conflicts"]):
+        if any(Key(each["table"], each["id"]) in named for each in verdicts["conflicts"]) or any(
+            each["id"] in odd for each in verdicts["rejected"]
+        ):
             yield receipt
 
 
@@ -391,13 +458,25 @@ def _drop(store: RecordStore, found: Iterable[Document]) -> int:
     return len(writes)
 
 
-def _note(store: RecordStore, action: str, records: Mapping[Key, Document], now_ms: int) -> None:
-    """Who did what to which records, by scope; ids alone."""
-    from shared import audit
-
+def _scopes(
+    records: Mapping[Key, Document], logged: Iterable[Document]
+) -> dict[str, dict[str, list[str]]]:
+    """Scope → table → ids, of records and of what was refused: that one by its entry's own id."""
     seen: dict[str, dict[str, list[str]]] = {}
-    for key, document in records.items():
-        tables = seen.setdefault(document.fields[record.SCOPE], {})
-        tables.setdefault(key.collection, []).append(key.id)
+    refused = [entry for entry in logged if entry.key.collection == "quarantine"]
+    for document in (*records.values(), *refused):
+        tables = seen.setdefault(str(document.fields.get(record.SCOPE)), {})
+        tables.setdefault(document.key.collection, []).append(document.key.id)
+    return seen
+
+
+def _note(
+    store: RecordStore,
+    by: Caller,
+    action: str,
+    seen: Mapping[str, Mapping[str, list[str]]],
+    now_ms: int,
+) -> None:
+    """Who did what to which records, by scope; ids alone."""
     for scope_id, touched in seen.items():
-        store.commit(audit.entries(audit.OPERATOR, action, scope_id, touched, now_ms))
+        store.commit(audit.entries(by, action, scope_id, touched, now_ms))

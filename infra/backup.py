@@ -106,16 +106,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from infra.admin import use_stack
 
         use_stack(chosen.data)
-    from shared import wiring
+    from shared import audit, wiring
+
+    def note(action: str) -> None:
+        entry = audit.right(wiring.operator(), action, wiring.clock_ms())
+        wiring.store().commit([entry])
 
     try:
         if chosen.command == "export":
             opened = os.open(chosen.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            note("back-up")
             with os.fdopen(opened, "w", encoding="utf-8") as to:
                 print(f"{export(wiring.store(), to)} documents written")
         else:
             if holds_records(wiring.store()) and not chosen.over:
                 raise Fault("This store is not empty: empty it, or say --over.", code="not_empty")
+            note("bring-back")  # before: an import that is cut off has changed the store, too
             with chosen.file.open(encoding="utf-8") as lines:
                 print(f"{bring_back(wiring.store(), lines)} documents put back")
             print("now: python -m infra.admin epoch")

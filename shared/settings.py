@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -46,7 +48,9 @@ class Settings:
     product: str = _setting(
         "dermadetect", "Which product this deployment serves.", choices=("dermadetect",)
     )
-    data_folder: str = _setting(".data", "Where the embedded profile keeps its database and keys.")
+    data_folder: str = _setting(
+        ".data", "Where the embedded profile keeps its database and keys: a folder of its own."
+    )
 
     record_store: str = _setting(
         "sqlite", "Where records are kept.", choices=("sqlite", "firestore")
@@ -126,6 +130,15 @@ class Settings:
     )
     refresh_days: int = _setting(
         90, "How long a phone may stay away before it must log in again, days.", low=1, high=400
+    )
+    audit_heads: str = _setting(
+        "",
+        "A file, best on another disk, that gets a line for each new head of the audit trail. Empty: with "
+        "sqlite audit-heads.jsonl in the data folder, else the logs alone.",
+    )
+    operator: str = _setting(
+        "",
+        "Who works at the command line, for the audit trail; empty: the user of this machine who does.",
     )
     trusted_proxies: int = _setting(
         0,
@@ -397,10 +410,39 @@ class Settings:
 
     @property
     def data_path(self) -> Path:
-        """The data folder, made on first use."""
-        path = Path(self.data_folder)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
+        """The data folder, made on first use, and this process's files are private from then on."""
+        return private_folder(Path(self.data_folder))
+
+
+def private_folder(path: Path, *, all_of_it: bool = False) -> Path:
+    """A folder that only its owner may enter, and whose new files only its owner may read.
+
+    Sets the umask of this process, which children inherit: SQLite, the logs and the emulators choose
+    modes of their own. A folder that is there with wider modes is mended, with `all_of_it` everything
+    in it too. Raises `ConfigurationFault` if that cannot be.
+    """
+    os.umask(0o077)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & stat.S_ISVTX:  # as /tmp: others could no longer work
+        raise _absurd("DATA_FOLDER", "must be a folder of its own")
+    _mend(path.resolve())
+    for folder, folders, files in os.walk(path) if all_of_it else ():
+        for name in (*folders, *files):
+            with suppress(FileNotFoundError):  # a log or a draft that ended meanwhile
+                _mend(Path(folder, name))
+    return path
+
+
+def _mend(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode) or not mode & 0o077:
+        return
+    try:
+        path.chmod(stat.S_IMODE(mode) & ~0o077)
+    except PermissionError as error:
+        raise _absurd(
+            "DATA_FOLDER", "holds what belongs to another user of this machine"
+        ) from error
 
 
 def _absurd(variable: str, problem: str) -> ConfigurationFault:

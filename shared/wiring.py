@@ -7,8 +7,11 @@ for what it uses. Everything made here is shared by the process's threads.
 from __future__ import annotations
 
 import logging
+import os
+import pwd
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +35,7 @@ from shared.ai.gateway import Gateway
 from shared.ai.model import Answer, Model, Question
 from shared.ai.spending import Prices, Purse
 from shared.ai.triage import ZeroShot
-from shared.audit import Sealer
+from shared.audit import OPERATOR, Anchor, Sealer, told
 from shared.errors import ConfigurationFault, FileMissing, QueueUnavailable
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
@@ -346,6 +349,34 @@ def desk() -> Desk:
     )
 
 
+def audit_heads() -> Path | None:
+    """The file outside the store that gets each new head of the audit trail; None: only the logs do."""
+    chosen = settings()
+    if chosen.audit_heads:
+        return Path(chosen.audit_heads)
+    return chosen.data_path / "audit-heads.jsonl" if chosen.record_store == "sqlite" else None
+
+
+def _keep_head(head: Anchor) -> None:
+    path = audit_heads()
+    if path is None:
+        return
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as file:
+            file.write(told(head))
+    except OSError as error:  # the trail goes on: the line is in the log, too
+        log.error("audit head not kept", extra={"code": type(error).__name__})
+
+
+def operator() -> Caller:
+    """Whoever works at the command line, by the name that the trail gets."""
+    try:
+        here = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without a name
+        here = f"user {os.getuid()}"
+    return replace(OPERATOR, name=settings().operator or here)
+
+
 def token_policy() -> TokenPolicy:
     """What every access token must say."""
     chosen = settings()
@@ -563,7 +594,7 @@ def sweeper() -> Sweeper:
             "notices": courier().deliver,
             "unread": worklist().unread,
             "purged": Purger(store(), product(), keep_days=settings().retention_days).purge,
-            "sealed": Sealer(store()).seal,
+            "sealed": Sealer(store(), _keep_head).seal,
             "cleaned": cleaner().clean,
         },
     )

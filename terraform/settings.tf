@@ -68,6 +68,7 @@ locals {
 
   # Of no use in a deployment, and why.
   local_only = {
+    AUDIT_HEADS             = "Functions keep nothing on a disk: the heads are in the logs."
     DATA_FOLDER             = "Functions keep nothing on a disk."
     FCM_CREDENTIALS         = "For a test server: functions call as themselves."
     FCM_URL                 = "For a test server."
@@ -75,6 +76,7 @@ locals {
     FILES_SECRET            = "For a folder: links into the bucket are signed by the function's own account."
     KILL_FOLDER             = "For tests that kill a process; refused on Cloud Run."
     K_SERVICE               = "Cloud Run sets it."
+    OPERATOR                = "For people at a command line."
     SECRET_MANAGER_ENDPOINT = "For a test server."
     TOPIC_PREFIX            = "For tests that share an emulator; jobs.tf names topics without one."
     VERTEX_CREDENTIALS      = "For a test server: functions call as themselves."

@@ -78,6 +78,9 @@ class Interrupted(RecordStore):
     def query(self, query: Query) -> Iterator[Document]:
         return self.inner.query(query)
 
+    def forget_deleted(self) -> None:
+        self.inner.forget_deleted()
+
     def close(self) -> None:
         self.inner.close()
 

@@ -23,7 +23,7 @@ from gunicorn.app.base import BaseApplication
 from infra.local import private
 from infra.local.table import REPOSITORY, TABLE, Function, Routes, load
 from shared.errors import NotFound
-from shared.settings import current
+from shared.settings import current, private_folder
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
@@ -115,6 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--source", type=Path, default=REPOSITORY / "main.py")
     parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args(arguments)
+    private_folder(current().data_path, all_of_it=True)
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     server = _Server(
         Router(

@@ -43,7 +43,7 @@ from shared.accounts.throttle import is_loopback
 from shared.adapters.pubsub import Push, create_subscriptions
 from shared.adapters.sqlite_queue import FILE_NAME as DOORBELLS
 from shared.errors import ConfigurationFault
-from shared.settings import Settings
+from shared.settings import Settings, private_folder
 from shared.settings import load as load_settings
 
 #: What a profile sets where the environment says nothing.
@@ -143,6 +143,7 @@ class Stack:
         a child's log; nothing is left running then.
         """
         try:
+            private_folder(self.data, all_of_it=True)
             if not self.port:
                 self.port = claim_port(self._wanted_port, self.host)
             # the data folder may be long, and Unix sockets are addressed in 107 bytes

@@ -177,6 +177,10 @@ class Desk:
                 roles[invite.scope_id] = invite.role
                 writes += [*use, *self._grant(reading, user_id, invite, now_ms)]
             session, refresh = self._begin(account, origin, now_ms)
+            who = _who(account, session.device)
+            writes.append(audit.right(who, "register", now_ms, of=user_id))
+            if joining is not None:
+                writes.append(_joined(who, joining[0], now_ms))
             familiar = self._familiar(email, origin)
             fresh = self._store.read([each.key for each in familiar])
             writes += [
@@ -227,6 +231,9 @@ class Desk:
                     ),
                     put(sessions.key(session.sid), session.fields, ABSENT),
                     *self._forgiven(gates, passed, reading, now_ms),
+                    audit.right(
+                        _who(present, session.device), "log-in", now_ms, of=present.user_id
+                    ),
                 ]
             )
             held = membership.parse(
@@ -271,12 +278,18 @@ class Desk:
         """End the session of a refresh token, whichever of its tokens it is. Always succeeds."""
 
         def attempt() -> None:
-            session, _, reading = self._session_of(token)
-            if session is None or session.ended is not None:
+            session, account, reading = self._session_of(token)
+            if session is None or account is None or session.ended is not None:
                 return
             ended = replace(session, ended=sessions.LOGGED_OUT, previous=None, salt=None)
             where = sessions.key(session.sid)
-            self._store.commit([put(where, ended.fields, reading.documents[where].version)])
+            who = _who(account, session.device)
+            self._store.commit(
+                [
+                    put(where, ended.fields, reading.documents[where].version),
+                    audit.right(who, "log-out", now_ms, of=session.user_id),
+                ]
+            )
 
         self._again(attempt)
 
@@ -321,6 +334,9 @@ class Desk:
             writes = [
                 self._replaced(present, fresh),
                 *self._forgiven(gates, passed, reading, now_ms),
+                audit.right(
+                    _who(present, caller.device), "change-password", now_ms, of=caller.user_id
+                ),
             ]
             if own in reading.documents:
                 kept = sessions.parse(reading.documents[own])
@@ -361,39 +377,46 @@ class Desk:
                 *use,
                 *self._grant(reading, caller.user_id, invite, now_ms),
                 *throttle.unchanged(gates, reading),
+                _joined(who, invite, now_ms),
             ]
             if mine not in reading.documents:
                 writes.append(put(mine, self._unknown(caller.user_id, now_ms), ABSENT))
             self._store.commit(writes)
 
-        self.check(caller)
+        who = _who(self.check(caller).account, caller.device)
         self._again(attempt)
         return self.check(caller)
 
     def leave(self, caller: Caller, scope_id: str, now_ms: int) -> Me:
         """End the caller's own membership; harmless if there is none."""
-        self.check(caller)
-        self._again(lambda: membership.revoke(self._store, caller.user_id, scope_id, now_ms))
+        who = _who(self.check(caller).account, caller.device)
+        entry = audit.right(who, "leave", now_ms, scope_id, of=caller.user_id)
+        self._again(
+            lambda: membership.revoke(self._store, caller.user_id, scope_id, now_ms, [entry])
+        )
         return self.check(caller)
 
     def invite(
         self, caller: Caller, scope_id: str, role: str, days: float, uses: int, now_ms: int
     ) -> tuple[str, Invite]:
         """A new code for a scope. Raises `NotFound` (not a member), `Forbidden`."""
-        self._managing(caller, scope_id, role)
-        return self.make_invite(caller.user_id, scope_id, role, days, uses, now_ms)
+        who = _who(self._managing(caller, scope_id, role), caller.device)
+        return self.make_invite(who, scope_id, role, days, uses, now_ms)
 
     def make_invite(
-        self, user_id: str, scope_id: str, role: str, days: float, uses: int, now_ms: int
+        self, who: Caller, scope_id: str, role: str, days: float, uses: int, now_ms: int
     ) -> tuple[str, Invite]:
         """A new code, whoever asks: for operators."""
         ends = now_ms + round(days * 86_400_000)
-        invite = Invite(scope_id, role, user_id, now_ms, ends, uses)
+        invite = Invite(scope_id, role, who.user_id, now_ms, ends, uses)
+        # The code itself stays unsaid: whoever reads the trail must not get in by it.
+        entry = audit.right(who, "invite", now_ms, scope_id, role=role, uses=uses, expires_at=ends)
 
         def attempt() -> str:
             code = invites.new_code()
             # an expired invite of the same code may still be there: another code is made then
-            self._store.commit([put(invites.key(code, self._secret), invite.fields, ABSENT)])
+            made = put(invites.key(code, self._secret), invite.fields, ABSENT)
+            self._store.commit([made, entry])
             return code
 
         return self._again(attempt), invite
@@ -443,6 +466,12 @@ class Desk:
             writes = [
                 put(about, {"name": name, "made_by": caller.user_id, "made_at": now_ms}, ABSENT),
                 *membership.granting(reading, caller.user_id, named, founder, now_ms),
+                audit.right(
+                    _who(me.account, caller.device),
+                    *("found", now_ms, named),
+                    of=caller.user_id,
+                    role=founder,
+                ),
             ]
             if mine not in reading.documents:
                 writes.append(put(mine, self._unknown(caller.user_id, now_ms), ABSENT))
@@ -454,7 +483,14 @@ class Desk:
     # --- operators
 
     def create(
-        self, email: str, password: str, now_ms: int, *, user_id: str | None, name: str | None
+        self,
+        email: str,
+        password: str,
+        now_ms: int,
+        *,
+        user_id: str | None,
+        name: str | None,
+        by: Caller = OPERATOR,
     ) -> str:
         """An account made by hand; its user id. Raises `Taken` if e-mail or id is in use."""
         email = accounts.normal_email(email)
@@ -466,11 +502,15 @@ class Desk:
             raise Taken("There is an account of this e-mail address or id.", field="email")
         account = Account(user_id, email, name, stored, 0, now_ms)
         self._store.commit(
-            [put(mine, account.fields, ABSENT), put(login, {"user_id": user_id}, ABSENT)]
+            [
+                put(mine, account.fields, ABSENT),
+                put(login, {"user_id": user_id}, ABSENT),
+                audit.right(by, "create-user", now_ms, of=user_id),
+            ]
         )
         return user_id
 
-    def reset(self, email: str, password: str) -> str:
+    def reset(self, email: str, password: str, now_ms: int, by: Caller = OPERATOR) -> str:
         """Another password for somebody who lost theirs; all their sessions end. The user id."""
         email = accounts.normal_email(email)
         stored = self._passwords.hash(passwords.checked(password, "password"))
@@ -479,7 +519,8 @@ class Desk:
             account = self._find(email)
             if not account.version:
                 raise NotFound("There is no account of this e-mail address.")
-            self._store.commit([self._replaced(account, stored)])
+            entry = audit.right(by, "reset-password", now_ms, of=account.user_id)
+            self._store.commit([self._replaced(account, stored), entry])
             return account.user_id
 
         return self._again(attempt)
@@ -606,14 +647,16 @@ class Desk:
 
     # --- parts: scopes and invites
 
-    def _managing(self, caller: Caller, scope_id: str, role: str | None = None) -> None:
-        held = self.check(caller).memberships.roles.get(scope_id)
+    def _managing(self, caller: Caller, scope_id: str, role: str | None = None) -> Account:
+        me = self.check(caller)
+        held = me.memberships.roles.get(scope_id)
         if held is None:
             raise NotFound("There is no such scope, or you are not in it.")
         if not self._policy.may_manage(held):
             raise Forbidden("Your role may not do this. Ask a supervisor.")
         if role is not None and not self._policy.may_invite(held, role):
             raise Forbidden("Your role may not give this role away.", field="role")
+        return me.account
 
     def _invite_keys(self, code: str | None) -> list[Key]:
         normal = None if code is None else invites.normal_code(code)
@@ -660,6 +703,18 @@ class Desk:
 
     def _grant(self, reading: Reading, user_id: str, invite: Invite, now_ms: int) -> list[Write]:
         return membership.granting(reading, user_id, invite.scope_id, invite.role, now_ms)
+
+
+def _who(account: Account, device: str | None) -> Caller:
+    """Somebody as the trail names them."""
+    return Caller(
+        account.user_id, "", device or "", name=account.name or account.email or account.user_id
+    )
+
+
+def _joined(who: Caller, invite: Invite, now_ms: int) -> Write:
+    said = {"role": invite.role, "invited_by": invite.made_by}
+    return audit.right(who, "join", now_ms, invite.scope_id, of=who.user_id, **said)
 
 
 def new_scope_id() -> str:

@@ -36,6 +36,7 @@ class Caller:
     role: str
     device: str
     session: str = ""  #: the log-in it belongs to; empty: none of ours
+    name: str = ""  #: of the human, where it is known: for the trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,21 @@ def has_members(store: RecordStore, scope_id: str) -> bool:
     return bool(members(store, scope_id, limit=1))
 
 
-def grant(store: RecordStore, user_id: str, scope_id: str, role: str, now_ms: int) -> None:
+def grant(
+    store: RecordStore,
+    user_id: str,
+    scope_id: str,
+    role: str,
+    now_ms: int,
+    also: Sequence[Write] = (),
+) -> None:
     """Make a user a member of a scope, or change the role in it. Doing it again changes nothing.
 
     Raises `Contended` when the memberships changed meanwhile: call again.
     """
     reading = store.read([key(user_id), member_key(scope_id, user_id)])
     if writes := granting(reading, user_id, scope_id, role, now_ms):
-        store.commit(writes)
+        store.commit([*writes, *also])
 
 
 def granting(reading: Reading, user_id: str, scope_id: str, role: str, now_ms: int) -> list[Write]:
@@ -122,7 +130,9 @@ def granting(reading: Reading, user_id: str, scope_id: str, role: str, now_ms: i
     return [_write(held, scopes, left), _entry(user_id, scope_id, role, now_ms)]
 
 
-def revoke(store: RecordStore, user_id: str, scope_id: str, now_ms: int) -> None:
+def revoke(
+    store: RecordStore, user_id: str, scope_id: str, now_ms: int, also: Sequence[Write] = ()
+) -> None:
     """End a membership: the user's phones are told to drop the scope's records.
 
     Raises `Contended` when the memberships changed meanwhile: call again.
@@ -134,7 +144,7 @@ def revoke(store: RecordStore, user_id: str, scope_id: str, now_ms: int) -> None
     now_ms = _not_before(reading, now_ms)
     scopes = {scope: entry for scope, entry in _scopes(held).items() if scope != scope_id}
     left = {**held.left_ms, scope_id: now_ms}
-    store.commit([_write(held, scopes, left), delete(member_key(scope_id, user_id))])
+    store.commit([_write(held, scopes, left), delete(member_key(scope_id, user_id)), *also])
 
 
 def _not_before(reading: Reading, now_ms: int) -> int:

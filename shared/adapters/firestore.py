@@ -274,6 +274,9 @@ class FirestoreStore(RecordStore):
         except (api.GoogleAPICallError, GoogleAuthError) as error:
             raise _fault(_COMMIT_FAULTS, error) from error
 
+    def forget_deleted(self) -> None:
+        """Google's files are Google's: versions of the last seven days stay (point in time recovery)."""
+
     def close(self) -> None:
         self._closed = True
         self._client.close()

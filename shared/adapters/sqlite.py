@@ -14,6 +14,8 @@ Promises of the port (`shared/sync/store.py`), kept like this:
 - There is no history: `read_at` in `read` and `query` is ignored, the newest state is read. A
   document that is written again while a listing runs leaves that listing and stands in the next;
   a query of more than a page (500) may meet it twice or not at all.
+- What is deleted or overwritten is overwritten in the file too (secure_delete). The write-ahead log
+  keeps a copy until `forget_deleted`, or the next checkpoint and the writes behind it.
 
 Any number of threads and processes may share the file. Nothing is opened before the first use, and
 a forked process opens its own connections.
@@ -99,6 +101,9 @@ CREATE TABLE IF NOT EXISTS newest (
 );
 INSERT OR IGNORE INTO newest VALUES (1, 0);
 """
+
+#: The file's user_version: whatever was deleted since it was made was overwritten.
+_OVERWRITES = 1
 
 #: A version that no commit will have.
 _FOR_EVER = 2**62
@@ -275,6 +280,19 @@ class SqliteStore(RecordStore):
             for commit in group:
                 commit.ended = True
 
+    def forget_deleted(self) -> None:
+        until = time.monotonic() + self._timeout
+        with self._connection() as db:
+            if db.execute("PRAGMA user_version").fetchone()[0] != _OVERWRITES:
+                # Written by a release that left what it deleted in free pages: once, all is written anew.
+                db.execute("VACUUM")
+                db.execute(f"PRAGMA user_version = {_OVERWRITES}")
+            # Others who read or write just now hold pages of the log.
+            while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > until:
+                    raise StoreUnavailable("other readers held the database for too long")
+                time.sleep(_POLL_SECONDS)
+
     def close(self) -> None:
         self._closed = True
         self._process_here().close()
@@ -314,6 +332,7 @@ class SqliteStore(RecordStore):
         )
         try:
             db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             with process.opening:
@@ -552,6 +571,8 @@ def _prepare(db: sqlite3.Connection, wanted: Mapping[str, str], timeout: float) 
     if tables >= 2 and {name for (name,) in db.execute(made)} == set(wanted):
         return
     with _write_lock(db, timeout):
+        if not tables:
+            db.execute(f"PRAGMA user_version = {_OVERWRITES}")
         for statement in _SCHEMA.split(";\n"):
             db.execute(statement)
         for (name,) in db.execute(made).fetchall():

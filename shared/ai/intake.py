@@ -6,7 +6,7 @@ not on the list stay here. Both dictionaries come from phones; nothing in them i
 shape, and odd values are left out rather than refused.
 
 Limit: a name that a CHW misspells inside a note, or that the record does not hold, is not
-recognised and is sent.
+recognised and is sent (`shared/ai/identifiers.py`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from shared.ai.analysis import (
     triage_colour,
 )
 from shared.ai.answers import OPEN, Reading, age, born
+from shared.ai.identifiers import Known, known, removed
 from shared.ai.questions import gather
 
 
@@ -184,7 +185,7 @@ def clinical_facts(
     """
     triage = parsed(case.get("triage_data"))
     demographics = parsed(patient.get("demographics"))
-    identifiers = _identifier_pattern(case, patient, triage, demographics)
+    identifiers = _identifiers(case, patient, triage, demographics)
     answers: dict[str, Any] = {}
     notes: list[str] = []
     for key, value in entries(triage):
@@ -292,7 +293,7 @@ def _holds_entries(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _answer(value: object, identifiers: re.Pattern[str] | None) -> Any:
+def _answer(value: object, identifiers: Known | None) -> Any:
     """A bounded, scrubbed copy of an answer; None when nothing of it may go out."""
     if isinstance(value, dict):
         parts = {
@@ -308,7 +309,7 @@ def _answer(value: object, identifiers: re.Pattern[str] | None) -> Any:
     return _scalar(value, identifiers)
 
 
-def _scalar(value: object, identifiers: re.Pattern[str] | None) -> str | int | float | bool | None:
+def _scalar(value: object, identifiers: Known | None) -> str | int | float | bool | None:
     if isinstance(value, str):
         return scrub(value, identifiers, _ANSWER_CHARS)
     if isinstance(value, bool):
@@ -322,35 +323,17 @@ def _scalar(value: object, identifiers: re.Pattern[str] | None) -> str | int | f
 
 # --- scrubbing ---------------------------------------------------------------------------------
 
-#: In this order: what a later pattern would break up comes first.
-_PATTERNS = (
-    re.compile(r"(?i)(?:https?://|www\.)\S+"),
-    re.compile(r"(?<![^\s@])[^\s@]++@[^\s@]+"),
-    re.compile(r"(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"),
-    # telephone numbers: seven digits or more, separated or not
-    re.compile(r"\+?\(?\d(?:[\s().\-/]{0,3}\d){6,}"),
-    # dates, positions, record numbers
-    re.compile(r"\b\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4}\b"),
-    re.compile(r"[-+]?\d{1,3}[.,]\d{3,}"),
-    re.compile(r"\d{5,}\w*"),
-)
-_REMOVED = "[removed]"
 
-
-def scrub(text: str, identifiers: re.Pattern[str] | None, limit: int) -> str:
-    """`text` as one bounded line without addresses, long numbers, dates and known identifiers."""
-    scrubbed = clean(unicodedata.normalize("NFKC", clean(text, 2 * limit)), 2 * limit)
-    for pattern in _PATTERNS:
-        scrubbed = pattern.sub(_REMOVED, scrubbed)
-    if identifiers is not None:
-        scrubbed = identifiers.sub(_REMOVED, scrubbed)
-    return clean(scrubbed, limit)
+def scrub(text: str, what: Known | None, limit: int) -> str:
+    """`text` as one bounded line without what identifies somebody (`shared/ai/identifiers.py`)."""
+    line = clean(unicodedata.normalize("NFKC", clean(text, 2 * limit)), 2 * limit)
+    return clean(removed(line, what), limit)
 
 
 #: Keys of demographics that identify nobody, so their words stay in notes.
 _HARMLESS = _words(
     "age age_years age_months age_band sex gender skin_tone fitzpatrick fitzpatrick_type pregnant "
-    "pregnancy consent language"
+    "pregnancy consent language weight weight_kg height height_cm bmi blood_group"
 )
 #: Parts of keys of `triage_data` that say "this is about a person or a place".
 _PERSONAL = re.compile(
@@ -377,29 +360,22 @@ _CLINICAL = frozenset(
 )
 
 
-def _identifier_pattern(
+def _identifiers(
     case: Mapping[str, Any], patient: Mapping[str, Any], triage: object, demographics: object
-) -> re.Pattern[str] | None:
-    """Matches the ids, names, places and other personal words that the records themselves hold."""
-    found: set[str] = set()
-    for record in (case, patient):
-        for name, value in record.items():
-            if name in ("demographics", "triage_data", "ai_analysis"):
-                continue
-            if isinstance(value, str) and (name == "id" or name.endswith("_id")):
-                found.add(value)
-    for text in _personal(demographics, 0, lambda key: key not in _HARMLESS):
-        _add_words(found, text)
-    for text in _personal(
-        triage, 0, lambda key: key not in ANSWERS and bool(_PERSONAL.search(key))
-    ):
-        _add_words(found, text)
-    longest_first = sorted((word for word in found if len(word) >= 3), key=lambda w: (-len(w), w))
-    if not longest_first:
-        return None
-    return re.compile(
-        "|".join(_bounded(word) for word in longest_first[:_MAX_IDENTIFIERS]), re.IGNORECASE
-    )
+) -> Known | None:
+    """The ids, names, places and other personal words that the records themselves hold."""
+    ids = {
+        value
+        for record in (case, patient)
+        for name, value in record.items()
+        if isinstance(value, str) and (name == "id" or name.endswith("_id"))
+    }
+    texts = [
+        *_personal(demographics, 0, lambda key: key not in _HARMLESS),
+        *_personal(triage, 0, lambda key: key not in ANSWERS and bool(_PERSONAL.search(key))),
+    ]
+    lines = (clean(unicodedata.normalize("NFKC", clean(text, 200)), 200) for text in texts)
+    return known(lines, ids, _CLINICAL, _MAX_IDENTIFIERS)
 
 
 def _personal(
@@ -418,26 +394,3 @@ def _personal(
         yield value
     elif within and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e18:
         yield str(value)
-
-
-def _add_words(found: set[str], text: str) -> None:
-    phrase = clean(unicodedata.normalize("NFKC", clean(text, 200)), 200)
-    for form in {phrase, _without_accents(phrase)}:
-        if form.lower() not in _CLINICAL:
-            found.add(form)
-        found.update(
-            word
-            for word in re.split(r"[\W_]+", form)
-            if len(word) >= 3 and word.lower() not in _CLINICAL
-        )
-
-
-def _without_accents(text: str) -> str:
-    decomposed = unicodedata.normalize("NFD", text)
-    return "".join(mark for mark in decomposed if not unicodedata.combining(mark))
-
-
-def _bounded(word: str) -> str:
-    """A whole word; scripts from Thai onwards are written without spaces and match anywhere."""
-    escaped = re.escape(word)
-    return escaped if max(word) >= "\u0e00" else rf"(?<!\w){escaped}(?!\w)"

@@ -25,7 +25,12 @@ _ATTEMPTS = 5
 
 
 def undelete(
-    store: RecordStore, product: Product, caller: Caller | None, key: Key, now_ms: int
+    store: RecordStore,
+    product: Product,
+    caller: Caller | None,
+    key: Key,
+    now_ms: int,
+    by: Caller = audit.OPERATOR,
 ) -> list[Any]:
     """Bring a deleted record back; a live one is left as it is. Returns bells to ring.
 
@@ -36,14 +41,14 @@ def undelete(
     failure = Contended("This record is being changed by others right now. Try again.")
     for _ in range(_ATTEMPTS):
         try:
-            return _undelete(store, product, caller, key, now_ms)
+            return _undelete(store, product, caller, key, now_ms, by)
         except Contended as error:
             failure = error
     raise failure
 
 
 def _undelete(
-    store: RecordStore, product: Product, caller: Caller | None, key: Key, now_ms: int
+    store: RecordStore, product: Product, caller: Caller | None, key: Key, now_ms: int, by: Caller
 ) -> list[Any]:
     collection = product.by_name.get(key.collection)
     if collection is None or not record.valid_id(key.id):
@@ -76,7 +81,7 @@ def _undelete(
     writes, bells = revive(product, stored, parent, now_ms)
     if product.children(key.collection):
         writes.append(due(KIND, key, scope_id, now_ms))
-    who = caller or audit.OPERATOR
+    who = caller or by
     touched = {key.collection: [key.id]}
     trail = audit.entries(who, "undelete", scope_id, touched, now_ms)
     store.commit([*writes, *guards, *trail])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared import audit
+from shared.accounts.membership import Caller
 from shared.errors import Contended, InvalidRequest, NotFound
 from shared.jobs.descent import Descent, due
 from shared.jobs.job import Job
@@ -24,7 +25,14 @@ KIND = "transfer"
 _ATTEMPTS = 5
 
 
-def move(store: RecordStore, product: Product, key: Key, to_scope: str, now_ms: int) -> None:
+def move(
+    store: RecordStore,
+    product: Product,
+    key: Key,
+    to_scope: str,
+    now_ms: int,
+    by: Caller = audit.OPERATOR,
+) -> None:
     """Move a record with all that hangs on it to another scope. Doing it again changes nothing.
 
     Only a record that refers to no other can be moved: the others follow theirs. Raises `NotFound`,
@@ -50,7 +58,7 @@ def move(store: RecordStore, product: Product, key: Key, to_scope: str, now_ms: 
         trail = [
             write
             for scope_id in (stored.fields[record.SCOPE], to_scope)
-            for write in audit.entries(audit.OPERATOR, "move", scope_id, touched, now_ms)
+            for write in audit.entries(by, "move", scope_id, touched, now_ms)
         ]
         writes = [
             *rescoped(store, product, stored, to_scope),

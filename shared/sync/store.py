@@ -196,6 +196,15 @@ class RecordStore(Protocol):
         """Documents that match; lazily, in the query's order."""
         ...
 
+    def forget_deleted(self) -> None:
+        """What was deleted or overwritten leaves no copy in this store's own files.
+
+        For erasures, after the last commit: it may take as long as writing the whole store. Nothing
+        to do for a store whose files are not ours. Raises `StoreUnavailable` when others read or
+        write all the while: call again.
+        """
+        ...
+
     def close(self) -> None:
         """Give back connections. The store is unusable afterwards."""
         ...

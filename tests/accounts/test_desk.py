@@ -15,6 +15,7 @@ from shared.accounts.desk import Desk, Origin
 from shared.accounts.membership import Caller
 from shared.accounts.passwords import Cost, Passwords
 from shared.accounts.throttle import client_address
+from shared.audit import OPERATOR
 from shared.errors import InvalidRequest, StoreUnavailable
 from shared.products.dermadetect import ACCOUNTS
 from shared.sync.store import Query, Write, delete
@@ -206,7 +207,7 @@ def test_a_kill_around_the_commit_of_a_registration_leaves_all_or_nothing(office
 
 
 def invite(office: Office, role: str = "chw", uses: int = 1, days: float = 7) -> str:
-    return office.desk.make_invite("operator", "team1", role, days, uses, NOON)[0]
+    return office.desk.make_invite(OPERATOR, "team1", role, days, uses, NOON)[0]
 
 
 def register(desk: Desk, email: str, code: str | None, origin: Origin = HOME):  # type: ignore[no-untyped-def]
@@ -475,9 +476,9 @@ def test_operators_make_and_reset_accounts(office: Office) -> None:
             == "email_taken"
         )
     session = desk.login("op@example.org", PASSWORD, HOME, NOON)
-    assert desk.reset("OP@example.org", "another good one") == "amina"
+    assert desk.reset("OP@example.org", "another good one", NOON) == "amina"
     assert code_of(lambda: desk.refresh(session.refresh, NOON)) == "session_ended"
     desk.login("op@example.org", "another good one", HOME, NOON)
-    assert code_of(lambda: desk.reset("no@example.org", PASSWORD)) == "not_found"
+    assert code_of(lambda: desk.reset("no@example.org", PASSWORD, NOON)) == "not_found"
     with pytest.raises(InvalidRequest):
-        desk.reset("op@example.org", "short")
+        desk.reset("op@example.org", "short", NOON)

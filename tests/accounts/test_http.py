@@ -16,6 +16,7 @@ from shared import wiring
 from shared.accounts import tokens
 from shared.accounts.passwords import Passwords
 from shared.adapters.sqlite import SqliteStore
+from shared.audit import OPERATOR
 from shared.codes import ERROR_CODES
 from shared.openapi_accounts import ACCOUNTS_ONLY, OPERATIONS
 from shared.openapi_files import FILES_ONLY
@@ -61,7 +62,7 @@ class Client:
 
     def invite(self, role: str = "chw", uses: int = 5) -> str:
         desk, now = wiring.desk(), wiring.clock_ms()
-        return desk.make_invite("operator", "team1", role, 7, uses, now)[0]
+        return desk.make_invite(OPERATOR, "team1", role, 7, uses, now)[0]
 
     def register(self, email: str = EMAIL, role: str = "chw") -> Json:
         body = {"email": email, "password": PASSWORD, "invite_code": self.invite(role)}

@@ -153,7 +153,7 @@ def test_a_refresh_that_meets_a_new_password_is_over(office: Office) -> None:
     # given a thief's refresh that has read, and is about to commit, when the password changes
     mine = office.register()
     stolen = office.desk.login("amina@example.org", PASSWORD, AWAY, NOON)
-    once = [lambda: office.desk.reset("amina@example.org", "another good one")]
+    once = [lambda: office.desk.reset("amina@example.org", "another good one", NOON)]
 
     def change(_: Sequence[Write]) -> None:
         if once:

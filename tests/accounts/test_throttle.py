@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.accounts.desk import Desk, Origin
 from shared.accounts.throttle import Backoff, Tally, Window
+from shared.audit import OPERATOR
 from shared.errors import TooManyTries
 from shared.sync.store import Query, Write
 from tests.accounts.conftest import (
@@ -225,7 +226,7 @@ def test_a_right_try_among_wrong_ones_is_judged_after_them(office: Office, what:
     """Else many side by side would all be heard: each right before the others are counted."""
     made = office.register()
     caller, thief = office.caller(made), Origin("203.0.113.5")
-    code = office.desk.make_invite("operator", "team1", "chw", 1, 5, NOON)[0]
+    code = office.desk.make_invite(OPERATOR, "team1", "chw", 1, 5, NOON)[0]
 
     def on(desk: Desk, word: str, code: str) -> str:
         acts = {

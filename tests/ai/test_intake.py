@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.ai.intake import age_band, analysis_input, clinical_facts, scrub, sex
-from tests.ai import strategies
+from tests.ai import probes, strategies
 
 TODAY = date(2026, 11, 21)
 
@@ -213,11 +213,11 @@ SCRUBBED = [
     ("write to amina.d@example.org please", "write to [removed] please"),
     ("see https://example.org/p?id=1 here", "see [removed] here"),
     ("www.example.org/x", "[removed]"),
-    ("at 14.69370, -17.44410", "at [removed], -[removed]"),
+    ("at 14.69370, -17.44410", "at [removed]"),
     ("born 03.05.1990", "born [removed]"),
     ("since 2026-10-01", "since [removed]"),
     ("id 3f0e6a52-1b1c-4f0e-9a56-0c6f1c2d3e4f!", "id [removed]!"),
-    ("MRN0012345", "MRN[removed]"),
+    ("MRN0012345", "[removed]"),
     # what a doctor needs stays
     ("3 weeks, 12 mm, 38.5 C, 2-3 lesions", "3 weeks, 12 mm, 38.5 C, 2-3 lesions"),
     ("grew from 5 to 10 mm in 14 days", "grew from 5 to 10 mm in 14 days"),
@@ -239,7 +239,7 @@ def test_notes_lose_numbers_addresses_dates_and_links(written: str, left: str) -
         ({"name": "Amina Diallo"}, "amina diallo, cousin Diallo", "[removed], cousin [removed]"),
         ({"name": {"given": ["José"], "family": "Peña"}}, "Jose PEÑA came", "[removed] [removed] came"),
         ({"nombre": "Lucía"}, "Lucía tiene fiebre", "[removed] tiene fiebre"),
-        ({"village": "Saint Louis"}, "came from Saint-Louis", "came from [removed]-[removed]"),
+        ({"village": "Saint Louis"}, "came from Saint-Louis", "came from [removed]"),
         ({"name": "สมชาย"}, "ผู้ป่วยสมชายมีไข้", "ผู้ป่วย[removed]มีไข้"),
         # clinical words that a name or address happens to hold stay
         ({"address": "12 Red Arm Street"}, "red spot on arm", "red spot on arm"),
@@ -301,3 +301,35 @@ def test_bands_cover_every_day_of_a_life() -> None:
     ]
     assert None not in bands
     assert list(dict.fromkeys(bands)) == ["0-1", "2-5", "6-12", "13-17", "18-39", "40-64", "65+"]
+
+
+# --- probes: leaks and losses ----------------------------------------------------------------------
+
+
+def told(text: str, key: str) -> str:
+    """What the model gets of a text under that key, about the probes' patient."""
+    facts = clinical_facts({**probes.CASE, "triage_data": {key: text}}, probes.PATIENT, TODAY)
+    return str(facts["notes"] or facts["answers"].get(key, ""))
+
+
+@pytest.mark.parametrize("key", ["notes", "site"])
+@pytest.mark.parametrize(("kind", "text", "secret"), probes.HIDDEN)
+def test_what_identifies_does_not_leave(kind: str, text: str, secret: str, key: str) -> None:
+    assert secret.lower() not in told(text, key).lower()
+
+
+@pytest.mark.parametrize("key", ["notes", "site"])
+@pytest.mark.parametrize("text", probes.KEPT)
+def test_what_a_doctor_needs_leaves_whole(text: str, key: str) -> None:
+    assert told(text, key) == text
+
+
+@pytest.mark.parametrize(("text", "secret"), probes.PASSED)
+def test_the_limits_are_those_that_are_told(text: str, secret: str) -> None:
+    assert secret in told(text, "notes")
+
+
+@strategies.unhurried
+@given(st.sampled_from([text for _, text, _ in probes.HIDDEN]), st.sampled_from(probes.KEPT))
+def test_clinical_words_stay_beside_an_identifier(identifying: str, clinical: str) -> None:
+    assert clinical in told(f"{identifying} ... {clinical}", "notes")

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from shared.adapters.sqlite import (
 )
 from shared.adapters.sqlite_queries import declared_indexes
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
-from shared.sync.store import ABSENT, Key, Query, Write, patch, put, verify
+from shared.sync.store import ABSENT, Key, Query, Write, delete, patch, put, verify
 
 A = Key("cases", "a")
 NOW = 1_795_000_000_000_000
@@ -41,6 +41,72 @@ def path(tmp_path: Path) -> Path:
 def ticking(*times: int) -> Callable[[], int]:
     left = iter(times)
     return lambda: next(left)
+
+
+# -- what was deleted ----------------------------------------------------------------------------
+
+
+def _bytes(path: Path) -> bytes:
+    return b"".join(each.read_bytes() for each in path.parent.iterdir())
+
+
+def _leave(store: SqliteStore, secret: str) -> None:
+    """Values that were deleted, overwritten, big and small, in a file with others."""
+    for at in range(40):
+        store.commit([put(Key("cases", f"{at}"), {"note": secret * (1 + at * 40)}, None)])
+        store.commit([put(Key("patients", f"{at}"), {"note": "stays " * at}, None)])
+    for at in range(40):
+        key = Key("cases", f"{at}")
+        store.commit([delete(key) if at % 2 else put(key, {"note": "other"}, None)])
+
+
+def test_what_was_deleted_is_in_no_file_while_others_use_the_store(path: Path) -> None:
+    store, other = SqliteStore(path), SqliteStore(path)
+    _leave(store, "a-secret-")
+    assert list(other.query(Query("cases")))
+    assert b"a-secret-" in _bytes(path)
+    store.forget_deleted()
+    assert b"a-secret-" not in _bytes(path)
+    assert b"stays " in _bytes(path)
+    store.close()
+    other.close()
+
+
+def test_what_an_older_release_deleted_is_in_no_file_either(path: Path) -> None:
+    # given a file of a release that did not overwrite
+    store = SqliteStore(path)
+    store.read(())
+    store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA secure_delete = OFF")
+        db.execute("PRAGMA user_version = 0")
+        data = json.dumps({"note": "a-secret-" * 900})
+        for at in range(20):
+            row = ("cases", str(at), None, 1, data)
+            db.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", row)
+        db.execute("DELETE FROM documents WHERE id <> '3'")
+        db.execute("UPDATE documents SET data = '{}'")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert b"a-secret-" in _bytes(path)
+    # when, then
+    store = SqliteStore(path)
+    store.forget_deleted()
+    assert b"a-secret-" not in _bytes(path)
+    assert [each.key.id for each in store.query(Query("cases"))] == ["3"]
+    store.close()
+
+
+def test_a_reader_who_stays_is_told_instead_of_forgotten(path: Path) -> None:
+    store = SqliteStore(path, timeout_seconds=0.2)
+    _leave(store, "a-secret-")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM documents").fetchone()
+        store.commit([delete(Key("patients", "1"))])
+        with pytest.raises(StoreUnavailable):
+            store.forget_deleted()
+    store.forget_deleted()
+    store.close()
 
 
 # -- the clock -----------------------------------------------------------------------------------

@@ -1110,3 +1110,14 @@ def test_no_write_takes_its_stamp_or_version_from_the_caller(
         assert document.version == version
         for time in (version, document.fields[STAMP]):
             assert abs(time - first) < 60_000_000
+
+
+def test_forgetting_what_was_deleted_changes_nothing_that_is_there(store: RecordStore) -> None:
+    version = store.commit([put(A, {"a": 1}, ABSENT), put(B, {"b": 1}, ABSENT)])
+    store.commit([delete(B)])
+    store.forget_deleted()
+    document = one(store, A)
+    assert document is not None
+    assert (document.version, one(store, B)) == (version, None)
+    store.commit([patch(A, {"a": 2}, version)])
+    assert fields(store, A) == {"a": 2}

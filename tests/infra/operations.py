@@ -67,6 +67,9 @@ class Counting(RecordStore):
         finally:
             self.reads += max(count, 1)
 
+    def forget_deleted(self) -> None:
+        self.inner.forget_deleted()
+
     def close(self) -> None:
         self.inner.close()
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import uuid
@@ -24,9 +25,11 @@ from infra.admin import STACK_ENVIRONMENT
 from infra.local.stack import PROFILES, Stack
 from infra.local.table import REPOSITORY
 from shared.adapters.pubsub import PubSubDoorbell
+from shared.adapters.sqlite import SqliteStore
 from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
 from shared.errors import ConfigurationFault
 from shared.jobs.queue import Bell
+from shared.sync.store import Key, put
 
 PATIENCE_SECONDS = 60.0
 
@@ -360,9 +363,52 @@ def test_bells_ticks_and_paths_reach_functions_as_in_the_cloud(small: Stack) -> 
 # --- the command ---
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user of the machine")
+def test_another_user_of_the_machine_reads_nothing() -> None:
+    def readable() -> set[str]:
+        look = ["find", str(data), "-mindepth", "1", "-readable", "-printf", "%P\n"]
+        told = subprocess.run(
+            look, user=65534, group=65534, extra_groups=[], capture_output=True, text=True
+        )
+        return set(told.stdout.split())
+
+    with tempfile.TemporaryDirectory() as above:
+        # given a data folder that an earlier release left open to everybody, its log in use
+        Path(above).chmod(0o755)
+        data = Path(above, "data")
+        for folder in (data, data / "keys", data / "logs", data / "files"):
+            folder.mkdir()
+            folder.chmod(0o755)
+        store = SqliteStore(data / "records.db")
+        store.commit([put(Key("patients", "p"), {"scope_id": "s"}, None)])
+        (data / "keys" / "page.secret").write_bytes(b"s" * 48)
+        for name in ("keys/page.secret", "logs/gateway.log", "files/photo", "records.db-wal"):
+            (data / name).touch()
+        for each in data.rglob("*.*"):
+            each.chmod(0o644)
+        assert {"records.db-wal", "keys/page.secret"} <= readable()
+        # when the server starts there, and writes, though its user lets others read by default
+        with command("--port", "0", "--data", str(data), "--seed", "--quiet", umask=0) as (run, _):
+            url_of(run)
+            run.stdout.readline()
+            # then nobody else sees a thing, and the folder's mode is not all that stops them
+            assert readable() == set()
+            wide = ["find", str(data), "-perm", "/077"]
+            assert subprocess.run(wide, capture_output=True, text=True).stdout == ""
+            assert (data / "queue.db").exists()
+        store.close()
+
+
+def test_a_data_folder_that_all_users_share_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    with pytest.raises(ConfigurationFault, match="DATA_FOLDER"):
+        Stack(data=tmp_path).start()
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
+
+
 @contextmanager
 def command(
-    *arguments: str, environ: dict[str, str] | None = None
+    *arguments: str, environ: dict[str, str] | None = None, umask: int = -1
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`python -m infra.local …` and the mark of its processes."""
     mark = uuid.uuid4().hex
@@ -373,6 +419,7 @@ def command(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        umask=umask,
     )
     try:
         yield process, mark

@@ -40,8 +40,8 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         _SQLITE,
         (
             "a right code is not judged after wrong ones beside it",
-            "*throttle.unchanged(gates, reading),\n            ]\n            if mine",
-            "]\n            if mine",
+            "*throttle.unchanged(gates, reading),\n                _joined(who",
+            "_joined(who",
             "a_right_try_among_wrong_ones_is_judged_after_them",
         ),
         (

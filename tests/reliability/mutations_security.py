@@ -124,4 +124,43 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
             "what_a_phone_sends_afterwards_is_gone_when_it_is_erased_again",
         ),
     ),
+    (
+        "shared/accounts/desk.py shared/audit.py",
+        "audit/test_rights",
+        _SQLITE,
+        (
+            "nobody notes who joined",
+            "                _joined(who, invite, now_ms),\n            ]",
+            "            ]",
+            "a_change_of_rights_leaves_an_entry_with_the_humans_name",
+        ),
+        (
+            "a deleted head ends the check",
+            'if _head(store, scope_id).number < have["number"]:',
+            "if False:",
+            "audit/test_tampering:a_tampering_is_found_by_what_the_page_says",
+        ),
+    ),
+    (
+        "infra/admin_privacy.py shared/adapters/sqlite.py",
+        "security/test_privacy",
+        _SQLITE,
+        (
+            "an erasure leaves the log of the database",
+            "    store.forget_deleted()\n",
+            "",
+            "no_document_of_any_collection_and_no_file_keeps_a_word_of_it",
+        ),
+    ),
+    (
+        "shared/adapters/sqlite.py",
+        "contracts/test_sqlite",
+        _ANY,
+        (
+            "deleted values stay in free pages",
+            "secure_delete = ON",
+            "secure_delete = OFF",
+            "what_was_deleted_is_in_no_file_while_others_use_the_store",
+        ),
+    ),
 )

@@ -30,6 +30,7 @@ from werkzeug.test import TestResponse
 from shared import wiring
 from shared.accounts.access import Action
 from shared.accounts.membership import Caller
+from shared.audit import OPERATOR
 from shared.files.uploads import Span
 from shared.jobs import job as jobs
 from shared.sync import record
@@ -182,7 +183,7 @@ class World:
     def code(self) -> str:
         """An invite code of a third team, good for one."""
         desk = wiring.desk()
-        return desk.make_invite("operator", "third", "chw", 1, 1, wiring.clock_ms())[0]
+        return desk.make_invite(OPERATOR, "third", "chw", 1, 1, wiring.clock_ms())[0]
 
     def kept(self) -> list[tuple[str, int]]:
         """What is stored of the home team: ids and versions."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from shared import audit
 from shared.accounts import desk, invites, keys, passwords, tokens
 from shared.settings import Settings
 from tests.infra.hcl import local
@@ -92,3 +93,7 @@ def test_settings_that_are_named_exist() -> None:
     for document in (SECURITY, PRIVACY):
         for span in re.findall(r"`([A-Z]+_[A-Z_]+)`", text(document)):
             assert span in known, span
+
+
+def test_the_list_of_changes_of_rights_is_that_of_the_trail() -> None:
+    assert {row[0].strip("`"): row[1] for row in table(SECURITY, "action")} == dict(audit.RIGHTS)

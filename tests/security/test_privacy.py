@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 from collections.abc import Sequence
@@ -11,18 +12,22 @@ from typing import Any
 import orjson
 import pytest
 
-from infra import admin, admin_privacy
+from infra import admin, admin_privacy, backup
 from infra.local.phone import Phone
 from shared import audit
+from shared.accounts.membership import Caller
 from shared.adapters.sqlite import SqliteStore
 from shared.errors import NotFound, Purged
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
 from shared.jobs.restore import undelete
 from shared.jobs.runner import Runner
+from shared.notify import notice
 from shared.products.dermadetect import PRODUCT
-from shared.sync import record
+from shared.sync import ledger, record
 from shared.sync.collection import Collection
+from shared.sync.exchange import Refusal
+from shared.sync.ledger import Attempt
 from shared.sync.store import Document, Key, Query, RecordStore, Write, put
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
@@ -32,7 +37,7 @@ OTHER = "Binta-of-Kito"
 
 #: Everything that the store holds of a product.
 LOGS = (
-    "conflicts", "quarantine", "readings", "receipts", "jobs", "audit", "devices", "revocations",
+    "conflicts", "quarantine", "readings", "receipts", "jobs", "audit", "devices", "revocations", "notices",
 )  # fmt: skip
 
 
@@ -141,7 +146,9 @@ def test_what_is_erased_is_gone_everywhere_and_the_others_stay(clinic: Clinic) -
     assert everything(clinic).count(SECRET) >= 6
     others = everything(clinic).count(OTHER)
     told = erase(clinic)
-    assert told == {"log entries": 4, "receipts": 1, "jobs": told["jobs"], "files": 0, "records": 4}
+    assert told == {
+        "log entries": 4, "receipts": 1, "jobs": told["jobs"], "phones": 0, "files": 0, "records": 4,
+    }  # fmt: skip
     assert SECRET not in everything(clinic)
     # a receipt may have named both: what lost of the other is still in the conflict log
     assert everything(clinic).count(OTHER) >= others - 4
@@ -182,6 +189,105 @@ def test_what_a_phone_sends_afterwards_is_gone_when_it_is_erased_again(clinic: C
     assert erase(clinic)["log entries"] >= 3
     assert SECRET not in everything(clinic)
     assert set(erase(clinic).values()) == {0}
+
+
+#: Refused records of p1, each hard to find in its own way: (table, row). Rows hold the secret.
+ODD: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("patient", {"id": "p1", "demographics": {"name": SECRET}}),
+    ("Patients", {"id": "p1", "name": SECRET}),
+    ("case", {"id": "odd-1", "patient_id": "p1", "note": SECRET}),
+    ("visits", {"id": "odd-2", "about": {"people": ["p1"]}, "note": SECRET}),
+    ("visits", {"note": SECRET, "case_id": "p1-c"}),
+    ("cases", {"patient_id": "p1", "triage_data": {"note": SECRET}}),
+    ("cases", {"id": 7, "patient_id": "p1", "triage_data": {"note": SECRET}}),
+    ("cases", {"id": f"of {SECRET}", "patient_id": "p1", "triage_data": {}}),
+    ("diagnoses", {"id": "odd-3", "case_id": "p1-c", "diagnosis_text": SECRET}),
+)
+
+
+def refuse(clinic: Clinic, table: str, row: dict[str, Any]) -> None:
+    phone = clinic.phone(device="odd")
+    body = {"last_sync_timestamp": 0, "device_id": "odd", "changes": {table: [row]}}
+    assert clinic.answer(body, phone)["rejected"]
+
+
+@pytest.mark.parametrize(("table", "row"), ODD)
+def test_what_was_refused_is_erased_and_given_out_whatever_its_table_or_id_says(
+    clinic: Clinic, table: str, row: dict[str, Any]
+) -> None:
+    # given what was refused of the patient, and the like of another
+    story(clinic)
+    refuse(clinic, table, row)
+    other = json.loads(json.dumps(row).replace("p1", "p2").replace(SECRET, OTHER))
+    refuse(clinic, table, other)
+    held = [e for e in clinic.all("quarantine") if OTHER in json.dumps(e.fields)]
+    # when it is given out and erased
+    given = json.dumps(export(clinic, "p1")["quarantine"])
+    assert SECRET in given
+    assert OTHER not in given
+    erase(clinic)
+    # then nothing is left, but what the ledger of phones says of an id that is a name
+    erase(clinic, patient=f"of {SECRET}")
+    assert SECRET not in everything(clinic)
+    assert [e for e in clinic.all("quarantine") if OTHER in json.dumps(e.fields)] == held
+
+
+def test_what_has_no_id_at_all_is_erased_by_that_of_its_entry(clinic: Clinic) -> None:
+    clinic.join("chw1")
+    refuse(clinic, "patients", {"id": f"the {SECRET}", "demographics": {"name": SECRET}})
+    refuse(clinic, "patients", {"demographics": {"name": SECRET}})
+    refuse(clinic, "patients", {"demographics": {"name": OTHER}})
+    assert erase(clinic, patient=f"the {SECRET}")["log entries"] == 1
+    [entry] = [e for e in clinic.all("quarantine") if SECRET in json.dumps(e.fields)]
+    assert erase(clinic, patient=entry.key.id)["log entries"] == 1
+    assert SECRET not in everything(clinic)
+    assert len(clinic.all("quarantine")) == 1
+    # and each leaves an entry in the trail, by ids that are ids
+    erased = [e.fields["ids"] for e in clinic.all("audit") if e.fields["action"] == "erase"]
+    assert {"quarantine": [entry.key.id]} in erased
+    assert len(erased) == 2
+
+
+def test_notices_and_what_phones_could_not_deliver_are_erased(clinic: Clinic) -> None:
+    story(clinic)
+    refused = [
+        Refusal("cases", name, None, "wrong_type", "", {}) for name in ("p1-c", "p1", "p2-bad")
+    ]
+    attempt = Attempt(Caller("chw1", "chw", "one"), "batch", 5, ["team1"])
+    attempt.pushed, attempt.rejected = {"rejected": 3}, refused
+    ledger.note(clinic.store, attempt)
+    clinic.store.commit(
+        [notice.due("j1", "p1-c", "team1", 5), notice.due("j2", "p2-c", "team1", 5)]
+    )
+    assert [e["case_id"] for e in export(clinic, "p1")["notices"]] == ["p1-c"]
+    assert erase(clinic)["phones"] == 1
+    assert [e.fields["case_id"] for e in clinic.all("notices")] == ["p2-c"]
+    told = [each["id"] for e in clinic.all("devices") for each in e.fields.get("rejected", [])]
+    assert set(told) == {"p2-bad"}
+
+
+def test_no_document_of_any_collection_and_no_file_keeps_a_word_of_it(
+    clinic: Clinic, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    # given a store that is in use, and all that a patient leaves in it
+    story(clinic)
+    for table, row in ODD:
+        refuse(clinic, table, row)
+    seen = io.StringIO()
+    backup.export(clinic.store, seen)
+    assert SECRET in seen.getvalue()
+    # when
+    erase(clinic)
+    erase(clinic, patient=f"of {SECRET}")
+    # then
+    seen = io.StringIO()
+    backup.export(clinic.store, seen)
+    assert SECRET not in seen.getvalue()
+    assert OTHER in seen.getvalue()
+    files = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert bool(files) == isinstance(clinic.store, SqliteStore)
+    assert [file for file, data in files.items() if SECRET.encode() in data] == []
+    assert not files or any(OTHER.encode() in data for data in files.values())
 
 
 class Killed(BaseException):
@@ -256,7 +362,8 @@ def test_the_commands_write_a_file_for_their_maker_alone(
         assert admin.main(["erase", patient]) == 0
         assert admin.main(["erase", patient]) == 0
         assert admin.main(["export", "nobody"]) == 0
-        assert admin.main(["erase", "no/body"]) == 2
+        assert admin.main(["export", "no/body"]) == 2
+        assert admin.main(["erase", "no/body"]) == 0
         said = capsys.readouterr().out
         assert "demographics" not in said
         assert "nothing is stored about nobody" in said

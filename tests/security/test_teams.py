@@ -8,6 +8,7 @@ import pytest
 
 from shared import audit, wiring
 from shared.accounts import membership
+from shared.audit import OPERATOR
 from shared.sync.store import Query
 from tests.api.conftest import Api
 
@@ -51,7 +52,7 @@ def test_a_code_ends_with_the_rights_of_its_maker(api: Api) -> None:
 
 
 def test_an_operators_code_holds_by_itself(api: Api) -> None:
-    code, _ = wiring.desk().make_invite("operator", "team1", "admin", 1, 1, wiring.clock_ms())
+    code, _ = wiring.desk().make_invite(OPERATOR, "team1", "admin", 1, 1, wiring.clock_ms())
     assert join(api, "one", code) == ["admin"]
 
 

@@ -875,8 +875,8 @@ PUSH = _faults(
     ),
     (
         "a refused record is not kept",
-        "        self._log(journal.refused(refusal, whose, self.caller, self.now_ms))\n",
-        "",
+        "            if not other or self._takes_room(write):\n",
+        "            if False:\n",
         "one_bad_record_among_a_hundred_is_refused_by_name",
     ),
     (
@@ -1195,8 +1195,8 @@ INTAKE = (
         _SQLITE,
         (
             "of two edits in a push one is kept",
-            "first = entry if entry.deleting else first.then(entry)",
-            "first = entry",
+            "                    first = first.then(entry)",
+            "                    first = entry",
             "two_partial_edits_in_one_push_add_up",
         ),
         (
@@ -1482,8 +1482,8 @@ PULL = _faults(
     ),
     (
         "rows asked for are shown to anybody",
-        "if not may(role, Action.READ):\n                continue\n            full",
-        "full",
+        "            if not may(role, Action.READ):\n                continue\n            if document",
+        "            if document",
         "what_an_answer_showed_is_not_shown_again_to_one_who_left",
     ),
     (

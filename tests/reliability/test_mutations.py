@@ -288,3 +288,12 @@ def test_the_suite_notices(case: Case, campaign: Campaign, request: pytest.Fixtu
 def test_every_fault_has_a_name_of_its_own() -> None:
     names = [(on, mutation.file, mutation.name) for mutation in MUTATIONS for on in mutation.on]
     assert len(names) == len(set(names))
+
+
+def test_every_fault_finds_its_text_once() -> None:
+    # Of most faults a run takes a few; one whose text is gone would be found by chance alone.
+    counts = {
+        (mutation.file, mutation.name): (REPOSITORY / mutation.file).read_text().count(mutation.old)
+        for mutation in MUTATIONS
+    }
+    assert {name: count for name, count in counts.items() if count != 1} == {}

@@ -29,6 +29,7 @@ from shared.codes import ERROR_CODES, FILE_CODES, RECORD_CODES
 from shared.products.dermadetect import PRODUCT
 from shared.settings import Settings
 from shared.sync import record
+from tests.audit.test_tampering import NOTHING, OUTSIDE, TAMPERINGS
 from tests.conftest import absent
 
 ROOT = Path(__file__).parent.parent
@@ -450,3 +451,12 @@ def test_nothing_names_paths_of_a_machine_or_hosts_of_a_package_registry() -> No
         if path.is_file():
             found = UNWANTED.search(path.read_bytes().decode("utf-8", "replace"))
             assert found is None, (path.relative_to(ROOT), found)
+
+
+def test_every_tampering_of_the_page_is_done() -> None:
+    said = [row[0] for row in table(SECURITY, "tampering")]
+    assert [r for r in said if not any(r.startswith(done) for done, _, _ in TAMPERINGS)] == []
+    for row, found in ((r[0], r[1]) for r in table(SECURITY, "tampering")):
+        [by] = {by for done, _, by in TAMPERINGS if row.startswith(done)}
+        assert (by == OUTSIDE) == (found == OUTSIDE), row
+        assert (by == NOTHING) == found.startswith(NOTHING), row

@@ -14,7 +14,6 @@ from shared.accounts.membership import Caller
 from shared.audit import Anchor
 from shared.sync.store import Document, Key, Query, RecordStore, delete, patch, put
 from tests.stores import BOTH, fresh
-from tests.test_docs import SECURITY, table
 
 TEAM, OTHER = "team1", "team2"
 
@@ -156,15 +155,6 @@ def test_a_tampering_is_found_by_what_the_page_says(
         trail.write(TEAM, 9)
         trail.seal()
         assert trail.faults(trail.kept)
-
-
-def test_every_row_of_the_page_is_done_here() -> None:
-    said = [row[0] for row in table(SECURITY, "tampering")]
-    assert [r for r in said if not any(r.startswith(done) for done, _, _ in TAMPERINGS)] == []
-    for row, found in ((r[0], r[1]) for r in table(SECURITY, "tampering")):
-        [by] = {by for done, _, by in TAMPERINGS if row.startswith(done)}
-        assert (by == OUTSIDE) == (found == OUTSIDE), row
-        assert (by == NOTHING) == found.startswith(NOTHING), row
 
 
 def test_heads_are_read_as_they_are_kept_and_as_logs_tell_them(trail: Trail) -> None:

@@ -773,7 +773,7 @@ PUSH = _faults(
         "an edit that lost does not come back",
         "        if stale or lost:\n",
         "        if False:\n",
-        "an_edit_that_lost_leaves_the_servers_value_on_the_phone",
+        "sync/test_conflict:a_change_that_comes_again_gets_what_became_of_it",
     ),
     (
         "an unseen overwrite is not logged",

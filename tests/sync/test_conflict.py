@@ -374,6 +374,18 @@ def test_a_watermelon_phone_gets_what_its_blind_merge_did_not_lower(
     assert (row["risk_level"], row["triage_data"]) == ("yellow", '{"q":9}')
 
 
+def test_a_change_that_comes_again_gets_what_became_of_it(two: tuple[App, App]) -> None:
+    one, other = two
+    mine = edit(300, triage_data={"q": 2}, changed=["triage_data"])
+    one.send(mine)
+    other.pull()
+    other.send(edit(200, triage_data={"q": 3}, changed=["triage_data"]))
+    one.pull()
+    # when it comes again with a cursor that no listing goes back behind
+    (row,) = one.send(mine)["server_updates"]["cases"]
+    assert row["triage_data"] == {"q": 3}
+
+
 # --- seen beats clocks
 
 CLOCKS = {

@@ -1110,8 +1110,8 @@ SIGNAL = _faults(
     ),
     (
         "the oldest entries hide the urgent ones",
-        'order=(("urgent", "desc"), ("at", "asc"))',
-        'order=(("urgent", "asc"), ("at", "asc"))',
+        "((True, False), (True, True), (False, False), (False, True))",
+        "((False, False), (False, True), (True, False), (True, True))",
         "others_entries_hide_no_urgent_one",
     ),
     (

@@ -386,7 +386,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "a later reading makes an emergency smaller",
                 'known = (earlier.get("urgency"), latest["urgency"], _URGENCY_OF_TRIAGE[final])',
                 'known = (latest["urgency"], _URGENCY_OF_TRIAGE[final])',
-                "of_several_readings_the_most_urgent_is_shown_with_its_origin",
+                "an_analysis_of_an_older_release_is_joined_too",
             ),
         ),
     ),

@@ -266,7 +266,8 @@ def _check_lost(ledger: Ledger, clash: Clash, column: str, yours: set[str], over
     """(g)"""
     # What somebody went back to is a value anew, and what a phone laid over the one that it pulled.
     again = {tag for undo in ledger.undos if undo.key == clash.key for tag in undo.after}
-    again |= {tag for tag in over if tag in ledger.marks and ledger.marks[tag].laid_over}
+    known = ledger.marks
+    again |= {tag for tag in over & known.keys() if known[tag].laid_over or known[tag].again}
     if clash.device in ledger.set_clocks | ledger.copied:
         again |= {tag for tag in over if _device(ledger, tag) == clash.device}
     for tag in sorted(yours):

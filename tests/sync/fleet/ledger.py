@@ -69,6 +69,7 @@ class Mark:
     before: set[str]
     laid_over: set[str] = field(default_factory=set)
     sent: bool = False
+    again: bool = False  #: sent in another request, too, with a later time: as an undo would be
     #: whether its phone could say that it had seen `before`: by its cursor, or by the row's version,
     proven: bool = True
     by_version: bool = False  #: which says so until anybody writes another column of the record

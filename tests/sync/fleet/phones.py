@@ -173,11 +173,11 @@ class Phone(ABC):
                     **(answers or {}),
                 }
         risk, had = more.get("risk_level"), before.get("risk_level")
-        if risk is not None and risk != had:
-            heard, again = (
-                self._heard.get(key, (0, 0)),
-                risk == self.received(key).get("risk_level"),
-            )
+        if risk is not None and risk == had:
+            del values["risk_level"]  # apps do not store what is there
+        elif risk is not None:
+            heard = self._heard.get(key, (0, 0))
+            again = risk == self.received(key).get("risk_level")
             self.ledger.shaded(self.name, key, had, risk, *heard, again=again)
         self.write(key, values, edited_ms)
 
@@ -315,6 +315,7 @@ class Phone(ABC):
     def _sent(self, rows: Mapping[Key, Any]) -> None:
         for key, row in rows.items():
             for mark in self._own(row):
+                mark.again = mark.again or mark.sent
                 mark.sent = True
             number = self.ledger.note(self.name, key, f"sends {_brief(row)}")
             for shade in self._own_shades(key, row):

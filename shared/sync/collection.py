@@ -198,6 +198,11 @@ class Collection:
         return tuple(item.name for item in self.fields if item.owner is Owner.CLIENT)
 
     @cached_property
+    def phone_fields(self) -> frozenset[str]:
+        """What a phone holds of a record besides its times: every column, and its scope."""
+        return frozenset((*self.by_name, record.SCOPE))
+
+    @cached_property
     def server_scalars(self) -> tuple[str, ...]:
         """Small server-owned fields: read with the bookkeeping, to see whether a phone's copy is stale."""
         return tuple(

@@ -242,10 +242,12 @@ class Decision:
         kept: frozenset[str] = frozenset()
         seen = have is not None and have.version <= self.request.cursor_ms * 1000
         if have is not None and seen and entry.raw.get("sync_status") != "new":
-            changed = {
-                name for name, value in (written or {}).items() if value != have.fields.get(name)
-            }
-            kept = frozenset({*entry.collection.by_name, record.SCOPE} - changed)
+            kept = entry.collection.phone_fields
+            if written is not None:
+                old = have.fields
+                kept = frozenset(
+                    name for name in kept if name not in written or written[name] == old.get(name)
+                )
         version = 0 if have is None or written is not None else have.version
         self.outcome.held[entry.key] = Held(entry, kept, version)
 

@@ -268,15 +268,16 @@ def _rises(spec: Field, stored: Any, value: Any, history: History) -> bool:
     That is no copy: an app that names its columns wrongly must not silence the highest of them.
     """
     old = history.held_since(spec.name, 0)
-    return _higher(spec, stored, value) and digest_of(value) not in old
+    return is_higher(spec, stored, value) and digest_of(value) not in old
 
 
 def _adds(spec: Field, stored: Any, value: Any) -> bool:
     """Whether a value joins what is stored without taking anything from it."""
-    return spec.merge is Merge.UNION or _higher(spec, stored, value)
+    return spec.merge is Merge.UNION or is_higher(spec, stored, value)
 
 
-def _higher(spec: Field, stored: Any, value: Any) -> bool:
+def is_higher(spec: Field, stored: Any, value: Any) -> bool:
+    """Whether a value is more than what is stored, in a column that keeps the most."""
     return spec.merge is Merge.MOST and _combined(spec, stored, value) == value
 
 

@@ -29,6 +29,7 @@ from shared.sync.conflict import (
     Stamp,
     Writer,
     deletion_wins,
+    is_higher,
     merge,
     unseen_columns,
 )
@@ -585,10 +586,12 @@ class Decision:
     def _superseded(self, entry: Entry) -> None:
         """A signal that the same push takes back or deletes was there: people see it, as after two."""
         values = entry.coerced.values if entry.coerced is not None else {}
+        spec, urgent = entry.collection, self.product.urgent
         for earlier in entry.earlier:
-            if self.product.urgent(entry.collection.name, earlier) and not self.product.urgent(
-                entry.collection.name, values
-            ):
+            less = any(
+                is_higher(spec.by_name[name], values.get(name), it) for name, it in earlier.items()
+            )
+            if urgent(spec.name, earlier) and (less or not urgent(spec.name, values)):
                 code = "deleted" if entry.deleting else "merged"
                 message = "Its phone took these values back before they were stored"
                 raw = {"id": entry.id, **earlier, "last_modified_at": entry.raw_ms}

@@ -122,9 +122,8 @@ class Decision:
         self.touched: dict[str, dict[str, list[str]]] = {}  #: scope → table → ids
         self.stale: list[Key] = []
         self.parents: dict[Key, _Parent] = {}
-        self._kept: int | None = (
-            None  #: entries of today, of a caller who is in no scope; once read
-        )
+        #: Entries of today, of a caller who is in no scope; once read.
+        self._kept: int | None = None
         self.bereft: list[Key] = []  #: deleted by this push, with tables that refer to theirs
         offset = push.clock_offset_ms or 0
         self.writer = Writer(

@@ -521,11 +521,13 @@ def _insist(act: Callable[[], None]) -> None:
     return act()
 
 
-def run(server: Server, plan: Plan, line: Proxy | None = None) -> Report:
+def run(
+    server: Server, plan: Plan, line: Proxy | None = None, kind: type[Campaign] = Campaign
+) -> Report:
     """Play one plan on a running server."""
     own = line or Proxy(server.address, pace=PACE)
     try:
-        return Campaign(plan, server, own).play()
+        return kind(plan, server, own).play()
     finally:
         if line is None:
             own.close()

@@ -27,7 +27,8 @@ from shared.accounts import membership
 from shared.adapters.scripted import draft
 from shared.ai.model import Question
 from shared.sync import inbox, record
-from tests.sync.fleet.campaign import PACE, Campaign, Plan, Report, _insist, _now_ms
+from tests.sync.fleet import campaign
+from tests.sync.fleet.campaign import Campaign, Plan, Report, _insist, _now_ms
 from tests.sync.fleet.ledger import Key, Shade, marks_in
 from tests.sync.fleet.phones import Json, Phone
 from tests.sync.fleet.proxy import Proxy
@@ -398,9 +399,4 @@ def odd_model() -> Iterator[Mapping[str, str]]:
 
 def run(server: Server, plan: Plan, line: Proxy | None = None) -> Report:
     """Play one plan on a running server that asks an odd model."""
-    own = line or Proxy(server.address, pace=PACE)
-    try:
-        return RedCampaign(plan, server, own).play()
-    finally:
-        if line is None:
-            own.close()
+    return campaign.run(server, plan, line, RedCampaign)

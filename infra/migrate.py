@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import CommitTooBig, Contended, Fault, NotFound
-from shared.sync import record
+from shared.sync import receipts, record
 from shared.sync.collection import Collection, Product
 from shared.sync.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
 
@@ -79,7 +79,14 @@ def restamp(collection: str) -> Migration:
 
 
 #: Migrations of this release, the newest last. One that has run everywhere is taken out.
-MIGRATIONS: tuple[Migration, ...] = ()
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        "shard-receipts",
+        "receipts of pushes get the shard by which they are found when they expire",
+        receipts.COLLECTION,
+        receipts.in_a_shard,
+    ),
+)
 
 
 def known(product: Product) -> dict[str, Migration]:

@@ -16,6 +16,7 @@ from shared.jobs import job as jobs
 from shared.jobs.queue import Bell, Doorbell
 from shared.jobs.runner import Runner
 from shared.killpoints import reach
+from shared.sync import receipts
 from shared.sync.store import Query, RecordStore, delete
 
 #: Bells rung for one kind in one sweep; subscribers go on with what is due by themselves.
@@ -25,7 +26,7 @@ _MOST_BELLS = 100
 _MOST_EXPIRED = 400
 
 #: Collections of documents that are of no use after their `expires_at`.
-_EXPIRING = ("receipts", "sessions", "invites", "throttles", "notices", "spending")
+_EXPIRING = ("sessions", "invites", "throttles", "notices", "spending")
 
 
 @dataclass(slots=True)
@@ -71,8 +72,8 @@ class Sweeper:
         for kind in self._own_kinds:
             report = self._runner.answer(kind, None, max(end - time.monotonic(), 0) + 60)
             swept.ran += len(report.states)
-        swept.receipts = self._expire("receipts")
-        swept.expired = sum(self._expire(name) for name in _EXPIRING[1:])
+        swept.receipts = self._remove(receipts.expired(self._clock(), _MOST_EXPIRED))
+        swept.expired = sum(self._expire(name) for name in _EXPIRING)
         for name, act in self._rounds.items():
             swept.rounds[name] = act(self._clock())
         return swept
@@ -89,13 +90,17 @@ class Sweeper:
             reach("sweep.rung")
 
     def _expire(self, collection: str) -> int:
-        query = Query(
-            collection,
-            where=(("expires_at", "<=", self._clock()),),
-            order=(("expires_at", "asc"),),
-            limit=_MOST_EXPIRED,
-            fields=("expires_at",),
+        return self._remove(
+            Query(
+                collection,
+                where=(("expires_at", "<=", self._clock()),),
+                order=(("expires_at", "asc"),),
+                limit=_MOST_EXPIRED,
+                fields=("expires_at",),
+            )
         )
+
+    def _remove(self, query: Query) -> int:
         expired = [delete(document.key) for document in self._store.query(query)]
         if expired:
             self._store.commit(expired)

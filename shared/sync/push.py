@@ -14,7 +14,6 @@ one of them fails, the same push sent again completes it.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +28,7 @@ from shared.accounts.access import Action, may
 from shared.accounts.membership import Caller
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
 from shared.killpoints import reach
-from shared.sync import record
+from shared.sync import receipts, record
 from shared.sync.collection import MAX_RECORD_BYTES, Product
 from shared.sync.decision import Decision, Step
 from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
@@ -44,7 +43,6 @@ from shared.sync.store import (
     Reading,
     RecordStore,
     Write,
-    put,
     verify,
 )
 
@@ -113,13 +111,13 @@ class Pusher:
         entries, again = self._fold(push.entries)
         if again:
             push = replace(push, refusals=[*push.refusals, *again])
-        receipt = _receipt_key(caller, push)
+        receipt = receipts.key(caller, push)
         if not entries and not push.refusals:
             return Outcome(receipt.id)
         keys = self._keys(caller, receipt, entries)
         part = None
         if len(entries) > ONE_COMMIT_ENTRIES or push.size > ONE_COMMIT_BYTES:
-            part = Key(receipt.collection, f"{receipt.id}~part")
+            part = receipts.part_of(receipt)
             keys.append(part)
         limits = _Limits()
         tried: dict[Key, Conflict] = {}
@@ -344,7 +342,7 @@ class Pusher:
             # Too many verdicts to keep: a replay decides anew, and finds everything in place.
             return Step([], 0)
         expires_at = decision.now_ms + self.receipt_days * 86_400_000
-        write = put(key, {"verdicts": data.decode(), "expires_at": expires_at}, None)
+        write = receipts.keep(key, data.decode(), expires_at)
         return Step([write], size_of(write))
 
 
@@ -375,11 +373,6 @@ def _overtaken(copies: Iterable[Entry], values: Mapping[str, Any]) -> dict[str, 
 def _after_its_deletion(entry: Entry) -> Refusal:
     message = "This record was deleted. Your values are kept."
     return Refusal(entry.collection.name, entry.id, None, "deleted", message, entry.raw)
-
-
-def _receipt_key(caller: Caller, push: Push) -> Key:
-    text = f"{caller.user_id}\n{caller.device}\n{push.cursor_ms}\n{push.fingerprint}"
-    return Key("receipts", hashlib.sha256(text.encode()).hexdigest())
 
 
 def _readable(caller: Caller, reading: Reading) -> set[Key]:

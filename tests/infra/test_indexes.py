@@ -177,7 +177,6 @@ FEW = {"kind", "open", "sealed", "state", "status", "unread", "urgent", "_rank",
 #: Indexes that grow at one place all the same, which Firestore bounds at 500 writes a second for the whole
 #: deployment, and what writes there.
 AT_ONE_PLACE = {
-    ("receipts", "expires_at"): "a push: docs/capacity.md",
     ("jobs", "due_at"): "a red case, and each attempt",
     ("jobs", "late_at"): "a red case",
     ("notices", "due_at"): "an analysis",

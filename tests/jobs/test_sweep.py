@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from infra.migrate import Migrator, known
 from shared.errors import QueueUnavailable
 from shared.jobs.cascade import KIND
 from shared.jobs.queue import Bell, Doorbell
 from shared.jobs.sweep import Sweeper
-from shared.products.dermadetect import ANALYSE
+from shared.products.dermadetect import ANALYSE, PRODUCT
 from shared.sync.store import ABSENT, Key, put
 from tests.jobs.conftest import LEASE_MS, Workplace
 
@@ -85,6 +86,15 @@ def test_receipts_go_when_they_expire_and_not_before(place: Workplace) -> None:
     place.time += 8 * 86_400_000
     swept = sweeper(place, Noted()).sweep()
     assert swept.receipts == 1
+    assert place.all("receipts") == []
+
+
+def test_receipts_of_an_earlier_release_go_once_they_are_migrated(place: Workplace) -> None:
+    old = Key("receipts", "7f")
+    place.store.commit([put(old, {"verdicts": "{}", "expires_at": place.time}, ABSENT)])
+    assert sweeper(place, Noted()).sweep().receipts == 0
+    Migrator(place.store, PRODUCT, known(PRODUCT)["shard-receipts"]).run()
+    assert sweeper(place, Noted()).sweep().receipts == 1
     assert place.all("receipts") == []
 
 

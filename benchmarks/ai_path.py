@@ -40,6 +40,7 @@ from shared.adapters.scripted import ScriptedModel
 from shared.adapters.sqlite_queue import FILE_NAME, Dispatcher
 from shared.ai.model import Answer, Question
 from shared.jobs import job as jobs
+from shared.products.scripted import draft
 from shared.sync.store import Query
 from tests.e2e.conftest import Deployment
 
@@ -84,7 +85,7 @@ class Thinking(ScriptedModel):
     """Answers after a fixed time; counts how often each question was asked."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__()
+        super().__init__(draft)
         self.seconds = seconds
         self.asked: Counter[str] = Counter()
         self._counting = threading.Lock()

@@ -30,11 +30,7 @@ from shared.accounts.keys import (
 from shared.accounts.membership import Caller
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
-from shared.ai.breaker import Breaker
-from shared.ai.gateway import Gateway
 from shared.ai.model import Answer, Model, Question
-from shared.ai.spending import Prices, Purse
-from shared.ai.triage import ZeroShot
 from shared.audit import OPERATOR, Anchor, Sealer, told
 from shared.errors import ConfigurationFault, FileMissing, QueueUnavailable
 from shared.files.file import CHECK, Attachment
@@ -65,6 +61,8 @@ from shared.sync.store import RecordStore
 if TYPE_CHECKING:
     from shared.accounts.desk import Desk
     from shared.adapters.folder import Opened
+    from shared.ai.gateway import Gateway
+    from shared.ai.triage import ZeroShot
     from shared.files.cleaning import Cleaner
     from shared.files.uploads import Uploads
     from shared.products.review import Review
@@ -416,13 +414,18 @@ def model() -> Model:
             url=chosen.model_url, model=chosen.model_name, api_key=chosen.model_api_key
         )
     from shared.adapters.scripted import ScriptedModel
+    from shared.products.scripted import draft
 
-    return ScriptedModel()
+    return ScriptedModel(draft)
 
 
 @cache
 def gateway() -> Gateway:
     """The way to the model."""
+    from shared.ai.breaker import Breaker
+    from shared.ai.gateway import Gateway
+    from shared.ai.spending import Prices, Purse
+
     chosen = settings()
     cap = chosen.daily_cost_cap
     return Gateway(
@@ -441,6 +444,8 @@ def gateway() -> Gateway:
 @cache
 def second_look() -> ZeroShot:
     """The zero-shot triage; without an endpoint it says so."""
+    from shared.ai.triage import ZeroShot
+
     chosen = settings()
     if not chosen.siglip_endpoint:
         return ZeroShot(None)

@@ -25,10 +25,10 @@ from benchmarks.triage.report import Report
 from benchmarks.triage.run import Ledger, cases_sha256, run
 from shared import wiring
 from shared.ai import rules
-from shared.ai.analysis import SCHEMA_VERSION, SCRIPTED
+from shared.ai.analysis import SCHEMA_VERSION
 from shared.ai.breaker import Breaker
 from shared.ai.gateway import PROMPT, prompt
-from shared.ai.model import Model
+from shared.ai.model import SCRIPTED, Model
 from shared.ai.spending import Prices
 from shared.ai.triage import LABELS_SHA256
 from shared.errors import ConfigurationFault

@@ -29,6 +29,7 @@ from shared.adapters import scripted
 from shared.adapters.scripted import Behaviour, ScriptedModel
 from shared.ai.gateway import MAX_IMAGES
 from shared.ai.model import Model, Question
+from shared.products.scripted import draft
 
 #: The most questions that one case makes: each photo and its repair.
 _MOST_QUESTIONS = 2 * MAX_IMAGES
@@ -46,7 +47,7 @@ class Script:
     def model(self, case_id: str) -> Model:
         """The model that answers this case."""
         listed = self._cases.get(case_id, [])
-        return ScriptedModel([*listed, *[self._otherwise] * (_MOST_QUESTIONS - len(listed))])
+        return ScriptedModel(draft, [*listed, *[self._otherwise] * (_MOST_QUESTIONS - len(listed))])
 
 
 def load(path: Path, case_ids: Collection[str]) -> Script:
@@ -63,7 +64,7 @@ def load(path: Path, case_ids: Collection[str]) -> Script:
         if not isinstance(behaviours, list) or len(behaviours) > _MOST_QUESTIONS:
             raise BadInput([f"{where} must be a list of at most {_MOST_QUESTIONS} behaviours"])
         read[case_id] = [_behaviour(each, f"{where}[{i}]") for i, each in enumerate(behaviours)]
-    otherwise: Behaviour = scripted.normal
+    otherwise = scripted.answering(draft)
     if "otherwise" in raw:
         otherwise = _behaviour(raw["otherwise"], f"{path.name}: otherwise")
     return Script(read, otherwise, hashlib.sha256(path.read_bytes()).hexdigest())
@@ -85,6 +86,6 @@ def _behaviour(raw: object, where: str) -> Behaviour:
 
 def _draft(changes: Mapping[str, Any]) -> Behaviour:
     def behave(question: Question, _timeout_seconds: float) -> str:
-        return json.dumps({**scripted.draft(question), **changes}, sort_keys=True)
+        return json.dumps({**draft(question), **changes}, sort_keys=True)
 
     return behave

@@ -60,6 +60,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from shared.adapters.scripted import ScriptedModel
 from shared.ai.model import Answer, Image, Model, Question
 from shared.errors import ModelBusy, ModelFault, ModelUnreadable
+from shared.products.scripted import draft
 
 #: Longest request body taken, bytes; a little over the 10 MB of real dedicated endpoints.
 MAX_BODY_BYTES = 12_000_000
@@ -146,7 +147,7 @@ class VertexServer:
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory() if folder is None else None
         self.folder = Path(self._temporary.name if self._temporary else str(folder))
-        self.model: Model = model or ScriptedModel()
+        self.model: Model = model or ScriptedModel(draft)
         self.predictions = predictions
         self.dedicated = dedicated
         self.dns: str | None = None  #: answered instead of `localhost:PORT` when set
@@ -180,7 +181,7 @@ class VertexServer:
 
     def forget(self) -> None:
         """Well-behaved again, with nothing recorded."""
-        self.model = ScriptedModel()
+        self.model = ScriptedModel(draft)
         self.predictions, self.dedicated, self.dns = "object", True, None
         self.faults.clear()
         self.endpoint_faults.clear()

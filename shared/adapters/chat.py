@@ -16,8 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shared.ai.analysis import MODEL_DECLINED
-from shared.ai.model import Answer, Question
+from shared.ai.model import MODEL_DECLINED, Answer, Question
 from shared.errors import (
     ModelBusy,
     ModelFault,

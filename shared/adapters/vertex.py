@@ -39,8 +39,8 @@ from shared.adapters.chat import (
     unreadable,
     wire_messages,
 )
+from shared.ai.embedding import Embedding
 from shared.ai.model import Answer, Image, Question
-from shared.ai.triage import Embedding
 from shared.errors import (
     ConfigurationFault,
     ModelBusy,
@@ -359,7 +359,7 @@ def _answer(prediction: Any, latency_ms: int) -> Answer:
 
 
 class VertexEmbedder:
-    """MedSigLIP on a Vertex AI endpoint (`shared.ai.triage.Embedder`).
+    """MedSigLIP on a Vertex AI endpoint (`shared.ai.embedding.Embedder`).
 
     Instances are `{"text": …}` and `{"image": {"input_bytes": …}}` or `{"image": {"image_url": …}}`;
     each prediction is `{"embedding", "input_type", "model_temperature", "model_bias"}` or
@@ -375,7 +375,7 @@ class VertexEmbedder:
     def embed(
         self, texts: Sequence[str], images: Sequence[Image], timeout_seconds: float
     ) -> list[Embedding]:
-        """See `shared.ai.triage.Embedder.embed`."""
+        """See `shared.ai.embedding.Embedder.embed`."""
         instances: list[dict[str, Any]] = [{"text": text} for text in texts]
         instances += [{"image": _wire_image(image)} for image in images]
         found = self._endpoint.predict(instances, timeout_seconds).predictions

@@ -28,6 +28,7 @@ from typing import Any
 
 from shared.ai.answer import MAX_ANSWER_CHARS, Shape, draft_in, plain, snake, without_thinking
 from shared.ai.emergency import urgency_of
+from shared.ai.model import MODEL_DECLINED, SCRIPTED
 from shared.ai.schema import problems
 from shared.errors import ContractBroken
 
@@ -43,8 +44,6 @@ READINGS = "readings"
 
 #: Code of `ContractBroken`: an answer breaks the contract.
 CONTRACT_BROKEN = ContractBroken.code
-#: Code of `ModelRefused` when the model itself declines (content filter, refusal).
-MODEL_DECLINED = "model_declined"
 
 DISCLAIMER = (
     "Made by software to help a doctor decide what to look at first. "
@@ -52,8 +51,6 @@ DISCLAIMER = (
 )
 #: The scripted model's answers carry this one, so that nobody at a clinic mistakes them.
 DISCLAIMER_SCRIPTED = "TEST ANSWER WITHOUT ANY CLINICAL VALUE. " + DISCLAIMER
-#: Model name that means "no clinical value"; also recognised behind Vertex AI's wire format.
-SCRIPTED = "scripted"
 
 DRAFT_STATUSES = ("ok", "insufficient_image", "not_skin", "refused")
 STATUSES = (*DRAFT_STATUSES, "parse_failed", "unavailable")

@@ -1,8 +1,7 @@
-"""One analysis of one case: redact, ask, check, repair once, merge, account, within the day's cap.
+"""One analysis of one case: redact, ask about each photo, merge, within one conversation.
 
-The core talks to a model through the port only. Identifiers never leave (see `intake`), patient
-text is data inside a fence that it cannot close, every answer is checked against the contract, and
-every question counts against a time budget, so that an analysis takes a bounded time.
+Identifiers never leave (see `intake`), and every answer is checked against the contract; time and money
+are the conversation's (`shared.ai.conversation`).
 
 A photo that cannot be read costs that photo: what was read of the others is kept and what was not is
 counted. While trying again may help (`PHOTO_ATTEMPTS`), the fault is raised with the reading in it.
@@ -15,8 +14,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cache, partial
@@ -25,11 +23,11 @@ from string import Template
 from typing import Any
 
 from shared.ai import analysis
+from shared.ai.conversation import Account, Conversation, Terms, as_data
 from shared.ai.intake import clinical_facts
-from shared.ai.model import Answer, Image, Model, Question
-from shared.ai.pictures import without_metadata
+from shared.ai.model import Image, Model
 from shared.ai.spending import MICRO, Prices, Purse
-from shared.errors import ContractBroken, ModelBusy, ModelFault, ModelRefused, ModelUnreadable
+from shared.errors import ContractBroken, ModelFault, ModelRefused, ModelUnreadable
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +37,6 @@ PROMPT = "analyse-v1"
 MAX_IMAGES = 6
 #: Attempts at a case of which some photos were read and others were not; then that is the reading.
 PHOTO_ATTEMPTS = 3
-#: Characters of a broken answer that are shown to the model again for repair.
-_REPAIR_CHARS = 4000
-#: Seconds below which a further question is not begun.
-_LEAST_SECONDS = 0.05
 _IMAGE_LINE = "Look at the photograph and the facts, and prepare the case for the doctor."
 _NO_IMAGE_LINE = "There is no photograph. Prepare the case for the doctor from the facts alone."
 _UNREAD_LINE = (
@@ -88,38 +82,18 @@ def prompt(name: str = PROMPT) -> Prompt:
 
 
 @dataclass(slots=True)
-class _Account:
-    """What one analysis has taken so far."""
-
-    calls: int = 0
-    latency_ms: int = 0
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    models: list[tuple[str, str]] = field(default_factory=list)
-    micros: int = 0  #: price estimate, millionths
-
-    def add(self, answer: Answer, micros: int) -> None:
-        self.micros += micros
-        self.latency_ms += max(0, answer.latency_ms)
-        self.prompt_tokens = _sum(self.prompt_tokens, answer.prompt_tokens)
-        self.completion_tokens = _sum(self.completion_tokens, answer.completion_tokens)
-        self.models.append((answer.model, answer.version))
-
-
-@dataclass(slots=True)
 class _Task:
     """One analysis on its way."""
 
     facts: Mapping[str, Any]
-    ends_at: float
-    account: _Account = field(default_factory=_Account)
+    talk: Conversation
     drafts: list[analysis.Draft] = field(default_factory=list)
     shown: list[Image] = field(default_factory=list)  #: photos that were read
     faults: list[ModelFault] = field(default_factory=list)  #: why others were not
     heard: str | None = None  #: worst urgency that answers named which break the contract
 
-    def hear(self, urgency: str | None) -> None:
-        self.heard = analysis.worst_urgency(self.heard, urgency)
+    def hear(self, broken: ContractBroken) -> None:
+        self.heard = analysis.worst_urgency(self.heard, broken.urgency)
 
 
 def _for_good(fault: ModelFault) -> bool:
@@ -168,13 +142,9 @@ class Gateway:
         prices: Prices = Prices(),  # noqa: B008  it is frozen
         purse: Purse | None = None,
     ) -> None:
-        self._model = model
-        self._prices, self._purse = prices, purse
-        self._max_tokens = max_tokens
-        self._timeout = timeout_seconds
-        self._budget = 2 * timeout_seconds if budget_seconds is None else budget_seconds
+        budget = 2 * timeout_seconds if budget_seconds is None else budget_seconds
+        self._terms = Terms(model, max_tokens, timeout_seconds, budget, clock, prices, purse)
         self._max_images = max_images
-        self._clock = clock
 
     def analyse(
         self,
@@ -208,8 +178,8 @@ class Gateway:
                 raise ModelRefused("An image has no SHA-256 in hex.", code="invalid_image")
         facts = clinical_facts(case, patient, today or datetime.now(UTC).date())
         asked = images[: self._max_images]
-        task = _Task(facts, self._clock() + self._budget)
-        with self._paid(2 * (len(asked) + 1), task.account):
+        with self._terms.begin(len(asked) + 1) as talk:
+            task = _Task(facts, talk)
             if asked:
                 self._photos(asked, task)
             if not asked or _facts_alone(task, attempt):
@@ -225,7 +195,7 @@ class Gateway:
             rules_flags=rules_flags,
             second_look=second_look,
             provenance=replace(
-                self._provenance(task.account, task.shown, attempt),
+                self._provenance(talk.account, task.shown, attempt),
                 images_skipped=len(images) - len(task.shown) - unread,
                 images_unread=unread,
                 images_missing=images_missing,
@@ -242,7 +212,7 @@ class Gateway:
     def _photos(self, images: Sequence[Image], task: _Task) -> None:
         """Ask about each photo; after a fault that is not the photo's, about no further one."""
         for image in images:
-            if (task.drafts or task.faults) and not self._time_left(task.ends_at):
+            if (task.drafts or task.faults) and not task.talk.time_left():
                 return
             read = self._try(task, partial(self._draft, task, _IMAGE_LINE, image))
             if read:
@@ -259,87 +229,15 @@ class Gateway:
             return False
         return True
 
-    @contextmanager
-    def _paid(self, calls: int, account: _Account) -> Iterator[None]:
-        """Within the day's cap: the most it may cost is taken before, the rest given back."""
-        if self._purse is None:
-            yield
-            return
-        most = self._prices.most(calls, self._max_tokens, self._budget)
-        day = self._purse.take(most)
-        try:
-            yield
-        finally:
-            self._purse.settle(day, most, account.micros)
-
     def _draft(self, task: _Task, image_line: str, image: Image | None = None) -> analysis.Draft:
         """One image's draft, after at most one repair. What the first answer named stays heard."""
         chosen = prompt()
-        text = chosen.text.substitute(image_line=image_line, patient_data=_as_data(task.facts))
-        images = () if image is None else (without_metadata(image),)
-        answer = self._ask(chosen.system, text, images, task)
-        try:
-            return analysis.parse(answer.text)
-        except ContractBroken as broken:
-            task.hear(broken.urgency)
-            repair = (
-                f"{text}\n\nAn earlier answer to this task could not be used: {broken.message}\n"
-                f"That answer was, as a JSON string: {_as_data(answer.text[:_REPAIR_CHARS])}\n"
-                "Write the whole JSON object again, following the rules above."
-            )
-        try:
-            return analysis.parse(self._ask(chosen.system, repair, images, task).text)
-        except ContractBroken as broken:
-            task.hear(broken.urgency)
-            raise
-
-    def _ask(
-        self,
-        system: str,
-        text: str,
-        images: tuple[Image, ...],
-        task: _Task,
-    ) -> Answer:
-        account, seconds = task.account, self._time_left(task.ends_at)
-        if not seconds:
-            raise ModelBusy("The time for this analysis is used up; the job tries again later.")
-        question = Question(system, text, images, max_tokens=self._max_tokens)
-        began = self._clock()
-        try:
-            answer = self._model.ask(question, min(self._timeout, seconds))
-        except ModelFault as fault:
-            took_ms = round((self._clock() - began) * 1000)
-            if fault.attempted:  # it answered, or kept us waiting: the machine was busy with us
-                account.calls += 1
-                account.micros += self._prices.micros(None, None, took_ms)
-            log.warning("model call failed", extra={"fault": fault.code, "latency_ms": took_ms})
-            raise
-        account.calls += 1
-        micros = self._prices.micros(
-            answer.prompt_tokens, answer.completion_tokens, answer.latency_ms
-        )
-        account.add(answer, micros)
-        log.info(
-            "model call",
-            extra={
-                "latency_ms": answer.latency_ms,
-                "prompt_tokens": answer.prompt_tokens,
-                "completion_tokens": answer.completion_tokens,
-                "price_micros": micros,
-                "call": account.calls,
-                "model": answer.model,
-                "images": len(images),
-            },
-        )
-        return answer
-
-    def _time_left(self, ends_at: float) -> float:
-        """Seconds that a question may still take; 0 when none should be begun."""
-        left = ends_at - self._clock()
-        return left if left >= _LEAST_SECONDS else 0.0
+        text = chosen.text.substitute(image_line=image_line, patient_data=as_data(task.facts))
+        images = () if image is None else (image,)
+        return task.talk.ask(chosen.system, text, images, analysis.parse, task.hear)
 
     def _provenance(
-        self, account: _Account, shown: Sequence[Image], attempt: int
+        self, account: Account, shown: Sequence[Image], attempt: int
     ) -> analysis.Provenance:
         model, version = account.models[-1]
         return analysis.Provenance(
@@ -349,7 +247,7 @@ class Gateway:
             prompt_sha256=prompt().sha256,
             image_sha256=tuple(image.sha256 for image in shown),
             image_files=tuple(image.file_id for image in shown),
-            max_tokens=self._max_tokens,
+            max_tokens=self._terms.max_tokens,
             temperature=0.0,
             latency_ms=account.latency_ms,
             prompt_tokens=account.prompt_tokens,
@@ -358,19 +256,6 @@ class Gateway:
             attempts=max(0, attempt),
             price_estimate=account.micros / MICRO,
         )
-
-
-def _as_data(value: object) -> str:
-    """JSON that holds no angle bracket: it can neither close the fence nor be a control token."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
-    text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
-    return text.replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _sum(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other
 
 
 def _sha256(text: str) -> str:

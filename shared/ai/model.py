@@ -1,6 +1,6 @@
 """The model port: one question to a language model that sees text and images, one answer.
 
-The port knows nothing of skin. It carries a chat request and says by a class whose fault it was: the
+It carries a chat request and says by a class whose fault it was: the
 moment's (`ModelBusy`), this answer's (`ModelUnreadable`), the deployment's (`ModelMisconfigured`), this
 request's (`ModelRefused`). Adapters: Vertex AI, OpenAI-compatible servers, scripted;
 `shared.ai.breaker` stands in front of them and adds `ModelPaused` (nobody was asked).
@@ -10,6 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+
+#: Code of `ModelRefused` when the model itself declines (content filter, refusal).
+MODEL_DECLINED = "model_declined"
+#: Model name that means "no value"; also recognised behind Vertex AI's wire format.
+SCRIPTED = "scripted"
 
 
 @dataclass(frozen=True, slots=True)

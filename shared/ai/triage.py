@@ -16,10 +16,10 @@ import hashlib
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from shared.ai.analysis import SecondLook
+from shared.ai.embedding import Embedder, Embedding
 from shared.ai.model import Image
 from shared.errors import Fault, ModelRefused
 
@@ -54,30 +54,6 @@ LABELS = (
     Label("green", "green", "a clinical photo of healthy skin or a harmless skin mark"),
 )
 LABELS_SHA256 = hashlib.sha256("\n".join(map("|".join, LABELS)).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Embedding:
-    """A text's or a photo's place, with the scale and bias that came with it."""
-
-    vector: tuple[float, ...]
-    temperature: float
-    bias: float
-
-
-class Embedder(Protocol):
-    """Places texts and photos in one space. Adapter: Vertex AI (MedSigLIP). Safe to share."""
-
-    name: str  #: what stands in the provenance
-
-    def embed(
-        self, texts: Sequence[str], images: Sequence[Image], timeout_seconds: float
-    ) -> list[Embedding]:
-        """One embedding for each text, then for each image, in order.
-
-        Raises `ModelBusy` or `ModelRefused`, also when a single one is missing.
-        """
-        ...
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:

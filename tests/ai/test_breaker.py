@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from shared.adapters.scripted import Behaviour, ScriptedModel, busy, normal, refuse
 from shared.ai.breaker import Breaker
 from shared.ai.model import Question
 from shared.errors import ModelFault, ModelMisconfigured, ModelPaused
+from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse
 
 QUESTION = Question("", "What is it?")
 

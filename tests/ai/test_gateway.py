@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.local import vertex as wire
-from shared.adapters.scripted import Behaviour, ScriptedModel, busy, draft, normal, refuse, say
 from shared.ai import analysis
 from shared.ai.gateway import MAX_IMAGES, PHOTO_ATTEMPTS, Gateway, prompt
 from shared.ai.model import Image, Question
 from shared.errors import ContractBroken, ModelBusy, ModelFault, ModelRefused, ModelUnreadable
 from tests.ai import pictures, strategies
 from tests.ai.vertex import Vertex, running
+from tests.scripted import Behaviour, ScriptedModel, busy, draft, normal, refuse, say
 
 TODAY = date(2026, 11, 21)
 VALIDATOR = jsonschema.Draft202012Validator(analysis.SCHEMA)

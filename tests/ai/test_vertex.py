@@ -18,10 +18,8 @@ import pytest
 
 from infra.local import vertex as wire
 from infra.local.vertex import Fault, VertexServer
-from shared.adapters.scripted import ScriptedModel, say
 from shared.adapters.vertex import MAX_ANSWER_BYTES, VertexModel, fault_of
-from shared.ai.analysis import MODEL_DECLINED
-from shared.ai.model import Answer, Image, Question
+from shared.ai.model import MODEL_DECLINED, Answer, Image, Question
 from shared.errors import (
     ConfigurationFault,
     ModelBusy,
@@ -31,6 +29,7 @@ from shared.errors import (
     ModelUnreadable,
 )
 from tests.ai.vertex import Vertex, running
+from tests.scripted import ScriptedModel, say
 
 REPOSITORY = Path(__file__).parents[2]
 PHOTO = Image("data:image/jpeg;base64,/9j/4AAQSkZJRg==", "a" * 64)

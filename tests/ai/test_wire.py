@@ -22,10 +22,8 @@ from infra.local import vertex as wire
 from infra.local.vertex import Fault
 from shared.adapters.chat import MAX_ANSWER_BYTES
 from shared.adapters.openai_compatible import OpenAiCompatibleModel
-from shared.adapters.scripted import ScriptedModel, say
-from shared.ai.analysis import MODEL_DECLINED
 from shared.ai.gateway import Gateway
-from shared.ai.model import Image, Model, Question
+from shared.ai.model import MODEL_DECLINED, Image, Model, Question
 from shared.errors import (
     ModelBusy,
     ModelFault,
@@ -35,6 +33,7 @@ from shared.errors import (
 )
 from tests.ai import pictures
 from tests.ai.vertex import Vertex, running
+from tests.scripted import ScriptedModel, say
 
 REPOSITORY = Path(__file__).parents[2]
 PHOTO = Image("data:image/jpeg;base64,/9j/4AAQSkZJRg==", "a" * 64)

@@ -16,8 +16,8 @@ from benchmarks.triage.cases import Case, load
 from benchmarks.triage.measures import Measures, Share
 from benchmarks.triage.reading import CasePath, Reading
 from benchmarks.triage.run import Ledger, run
-from shared.adapters.scripted import ScriptedModel
 from shared.ai.model import Answer, Question
+from tests.scripted import ScriptedModel
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "benchmarks" / "golden"

@@ -14,12 +14,12 @@ from benchmarks import triage as package
 from benchmarks.triage.cases import BadInput, load
 from benchmarks.triage.reading import CasePath
 from benchmarks.triage.report import SCRIPTED_MODEL, SYNTHETIC_CASES, Report
-from shared.adapters.scripted import ScriptedModel
 from shared.ai.model import Answer, Model, Question
 from shared.ai.spending import Prices
 from shared.errors import ModelBusy, ModelFault, ModelPaused, ModelRefused
 from tests.ai import pictures
 from tests.benchmarks.golden import ROOT, Listening, changed, evaluated, golden, put, script
+from tests.scripted import ScriptedModel
 
 AI = ROOT / "docs" / "ai.md"
 

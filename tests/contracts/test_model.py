@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from shared.adapters.openai_compatible import OpenAiCompatibleModel
-from shared.adapters.scripted import Behaviour, ScriptedModel, busy, delay, draft, refuse, say
 from shared.ai import analysis
 from shared.ai.breaker import Breaker
 from shared.ai.model import Image, Model, Question
 from shared.errors import ModelBusy, ModelRefused, ModelUnreadable
 from tests.ai.vertex import running
+from tests.scripted import Behaviour, ScriptedModel, busy, delay, draft, refuse, say
 
 Make = Callable[[Sequence[Behaviour]], Model]
 

@@ -15,7 +15,6 @@ from PIL import Image, ImageFilter
 from infra.local.phone import wall_ms
 from shared.accounts.membership import Caller
 from shared.adapters.folder import FolderFiles
-from shared.adapters.scripted import ScriptedModel
 from shared.ai.gateway import Gateway
 from shared.ai.model import Model
 from shared.ai.triage import ZeroShot
@@ -40,6 +39,7 @@ from shared.products.photos import ATTACHMENTS
 from shared.sync.store import Document, Query, RecordStore
 from tests import stores
 from tests.api.conftest import api, start_api  # noqa: F401  fixtures
+from tests.scripted import ScriptedModel
 from tests.sync.clinic import Clinic
 
 Json = dict[str, Any]

@@ -44,8 +44,8 @@ class _Answers(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        from shared.adapters.scripted import ScriptedModel
         from shared.ai.model import Question
+        from tests.scripted import ScriptedModel
 
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         text = ScriptedModel().ask(Question("", "", (), max_tokens=1024), 1).text

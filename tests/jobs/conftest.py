@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from infra.local.phone import wall_ms
-from shared.adapters.scripted import ScriptedModel
 from shared.ai.gateway import Gateway
 from shared.ai.model import Model
 from shared.jobs.cascade import KIND, Cascade
@@ -24,6 +23,7 @@ from shared.products.dermadetect import ANALYSE, PRODUCT
 from shared.sync import record
 from shared.sync.store import Key, RecordStore, patch
 from tests import stores
+from tests.scripted import ScriptedModel
 from tests.sync.clinic import Clinic, pass_millisecond
 
 LEASE_MS = 600_000

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.accounts.membership import Caller
-from shared.adapters.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from shared.adapters.sqlite import SqliteStore
 from shared.ai import analysis
 from shared.ai.breaker import Breaker
@@ -27,6 +26,7 @@ from shared.sync.store import Write
 from tests.ai import strategies
 from tests.jobs.conftest import LEASE_MS, Workplace
 from tests.jobs.test_runner import Killed
+from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from tests.stores import Interrupted
 from tests.sync.clinic import Json, pass_millisecond
 

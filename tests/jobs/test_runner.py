@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from shared.ai.model import Question
 from shared.errors import ConfigurationFault, ModelMisconfigured, StoreUnavailable
 from shared.jobs import job as jobs
@@ -17,6 +16,7 @@ from shared.jobs.sweep import revive
 from shared.sync import record
 from shared.sync.store import Key, Write, patch
 from tests.jobs.conftest import LEASE_MS, Workplace
+from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from tests.stores import Interrupted
 
 

@@ -664,7 +664,7 @@ _RUNNER = "jobs/test_runner"
 _SQLITE = ("sqlite",)
 
 PUSH = _faults(
-    "shared/sync/push.py shared/sync/decision.py shared/sync/journal.py",
+    "shared/sync/push.py shared/sync/receipts.py shared/sync/decision.py shared/sync/journal.py",
     _PUSH,
     _SQLITE,
     (
@@ -753,8 +753,8 @@ PUSH = _faults(
     ),
     (
         "a receipt never expires",
-        '"expires_at": expires_at}',
-        '"expires_at": None}',
+        '"expires_at": expires_at, ',
+        '"expires_at": None, ',
         "jobs/test_sweep:receipts_go_when_they_expire_and_not_before",
     ),
     (
@@ -1919,13 +1919,13 @@ JOBS = (
         _SQLITE,
     )
     + _faults(
-        "shared/jobs/sweep.py",
+        "shared/jobs/sweep.py shared/sync/receipts.py",
         "jobs/test_sweep",
         _SQLITE,
         (
             "receipts go before they expire",
-            '("expires_at", "<=", self._clock())',
-            '("expires_at", ">", self._clock())',
+            '("expires_at", "<=", now_ms)',
+            '("expires_at", ">", now_ms)',
             "receipts_go_when_they_expire_and_not_before",
         ),
         (

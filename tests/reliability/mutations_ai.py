@@ -435,14 +435,14 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/ai/gateway.py",
+        "shared/ai/conversation.py",
         "ai/test_wire",
         "openai_compatible",
         (
             (
                 "photos leave with their metadata",
-                "(without_metadata(image),)",
-                "(image,)",
+                "tuple(map(without_metadata, images))",
+                "images",
                 "no_identifier_is_on_the_wire",
             ),
         ),

@@ -25,7 +25,6 @@ from google.cloud.firestore_v1.types import firestore as rpc
 
 from infra.local.phone import Json, Phone, wall_ms
 from shared.adapters.firestore import FirestoreStore
-from shared.adapters.scripted import ScriptedModel, busy, normal
 from shared.adapters.sqlite import SqliteStore
 from shared.ai.model import Question
 from shared.errors import Contended, StoreFault, StoreUnavailable
@@ -37,6 +36,7 @@ from shared.sync.store import Key, Query, RecordStore, Write, put
 from tests import stores
 from tests.jobs.conftest import LEASE_MS, Workplace
 from tests.reliability.grpc_proxy import Fault, GrpcProxy
+from tests.scripted import ScriptedModel, busy, normal
 from tests.stores import Interrupted
 
 #: What a commit touches: (collection, id, the `state` it writes or None).

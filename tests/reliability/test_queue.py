@@ -24,7 +24,6 @@ import pytest
 from infra.local.stack import Stack
 from infra.local.table import REPOSITORY
 from infra.local.vertex import VertexServer, status
-from shared.adapters.scripted import ScriptedModel, normal
 from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
 from shared.ai.model import Question
 from shared.errors import StoreUnavailable
@@ -36,6 +35,7 @@ from tests import stores
 from tests.e2e.conftest import Deployment
 from tests.jobs.conftest import Workplace
 from tests.reliability.conftest import Ward, until
+from tests.scripted import ScriptedModel, normal
 
 #: Red cases that arrive at once.
 CASES = [40, pytest.param(200, marks=pytest.mark.soak)]

@@ -24,9 +24,9 @@ from random import Random
 from typing import Any, NamedTuple
 
 from shared.accounts import membership
-from shared.adapters.scripted import draft
 from shared.ai.model import Question
 from shared.sync import inbox, record
+from tests.scripted import draft
 from tests.sync.fleet import campaign
 from tests.sync.fleet.campaign import Campaign, Plan, Report, _insist, _now_ms
 from tests.sync.fleet.ledger import Key, Shade, marks_in

@@ -1,0 +1,177 @@
+"""Questions to a model about one piece of work: ask, check, have it repaired once, account for it.
+
+What is asked and what an answer must be is the product's: it gives a text, pictures, and a parser that
+raises `ContractBroken`. Here is what every product needs: patient text is data inside a fence that it
+cannot close, pictures leave without metadata, every question counts against one time budget and the
+day's cap, and leaves a log line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from shared.ai.model import Answer, Image, Model, Question
+from shared.ai.pictures import without_metadata
+from shared.ai.spending import Prices, Purse
+from shared.errors import ContractBroken, ModelBusy, ModelFault
+
+log = logging.getLogger(__name__)
+
+Parsed = TypeVar("Parsed")
+
+#: Characters of a broken answer that are shown to the model again for repair.
+_REPAIR_CHARS = 4000
+#: Seconds below which a further question is not begun.
+_LEAST_SECONDS = 0.05
+
+
+def as_data(value: object) -> str:
+    """JSON that holds no angle bracket: it can neither close the fence nor be a control token."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become "?"
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+@dataclass(slots=True)
+class Account:
+    """What a conversation has taken so far."""
+
+    calls: int = 0
+    latency_ms: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    models: list[tuple[str, str]] = field(default_factory=list)  #: name and version of each answer
+    micros: int = 0  #: price estimate, millionths
+
+    def add(self, answer: Answer, micros: int) -> None:
+        """One more answer."""
+        self.micros += micros
+        self.latency_ms += max(0, answer.latency_ms)
+        self.prompt_tokens = _sum(self.prompt_tokens, answer.prompt_tokens)
+        self.completion_tokens = _sum(self.completion_tokens, answer.completion_tokens)
+        self.models.append((answer.model, answer.version))
+
+
+class Conversation:
+    """What is asked for one piece of work, until its time is used up. Of one thread."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._ends_at = terms.clock() + terms.budget_seconds
+        self.account = Account()
+
+    def ask(
+        self,
+        system: str,
+        text: str,
+        images: tuple[Image, ...],
+        parse: Callable[[str], Parsed],
+        broken: Callable[[ContractBroken], None] = lambda _fault: None,
+    ) -> Parsed:
+        """A parsed answer, after at most one repair. `broken` is told of each that breaks the contract.
+
+        Raises what the model raises, `ModelBusy` when no time is left, `ContractBroken` when the
+        repaired answer is no better.
+        """
+        images = tuple(map(without_metadata, images))
+        answer = self._asked(system, text, images)
+        try:
+            return parse(answer.text)
+        except ContractBroken as fault:
+            broken(fault)
+            repair = (
+                f"{text}\n\nAn earlier answer to this task could not be used: {fault.message}\n"
+                f"That answer was, as a JSON string: {as_data(answer.text[:_REPAIR_CHARS])}\n"
+                "Write the whole JSON object again, following the rules above."
+            )
+        try:
+            return parse(self._asked(system, repair, images).text)
+        except ContractBroken as fault:
+            broken(fault)
+            raise
+
+    def time_left(self) -> float:
+        """Seconds that a question may still take; 0 when none should be begun."""
+        left = self._ends_at - self._terms.clock()
+        return left if left >= _LEAST_SECONDS else 0.0
+
+    def _asked(self, system: str, text: str, images: tuple[Image, ...]) -> Answer:
+        terms, account, seconds = self._terms, self.account, self.time_left()
+        if not seconds:
+            raise ModelBusy("The time for this analysis is used up; the job tries again later.")
+        question = Question(system, text, images, max_tokens=terms.max_tokens)
+        began = terms.clock()
+        try:
+            answer = terms.model.ask(question, min(terms.timeout_seconds, seconds))
+        except ModelFault as fault:
+            took_ms = round((terms.clock() - began) * 1000)
+            if fault.attempted:  # it answered, or kept us waiting: the machine was busy with us
+                account.calls += 1
+                account.micros += terms.prices.micros(None, None, took_ms)
+            log.warning("model call failed", extra={"fault": fault.code, "latency_ms": took_ms})
+            raise
+        account.calls += 1
+        micros = terms.prices.micros(
+            answer.prompt_tokens, answer.completion_tokens, answer.latency_ms
+        )
+        account.add(answer, micros)
+        log.info(
+            "model call",
+            extra={
+                "latency_ms": answer.latency_ms,
+                "prompt_tokens": answer.prompt_tokens,
+                "completion_tokens": answer.completion_tokens,
+                "price_micros": micros,
+                "call": account.calls,
+                "model": answer.model,
+                "images": len(images),
+            },
+        )
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Whom conversations are with, and what one may take. Safe to share between threads.
+
+    `timeout_seconds` bounds one answer, `budget_seconds` a whole conversation, `max_tokens` what
+    is answered to a question. Every call is estimated by `prices`; `purse` keeps the day's cap.
+    """
+
+    model: Model
+    max_tokens: int
+    timeout_seconds: float
+    budget_seconds: float
+    clock: Callable[[], float] = time.monotonic
+    prices: Prices = Prices()  # noqa: RUF009  it is frozen
+    purse: Purse | None = None
+
+    @contextmanager
+    def begin(self, questions: int) -> Iterator[Conversation]:
+        """A conversation of at most `questions`, each repaired at most once, within the day's cap.
+
+        The most that it may cost is taken before, the rest given back. Raises `ModelPaused` when the
+        cap is reached: nobody was asked.
+        """
+        conversation = Conversation(self)
+        if self.purse is None:
+            yield conversation
+            return
+        most = self.prices.most(2 * questions, self.max_tokens, self.budget_seconds)
+        day = self.purse.take(most)
+        try:
+            yield conversation
+        finally:
+            self.purse.settle(day, most, conversation.account.micros)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

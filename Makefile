@@ -53,9 +53,9 @@ smoke: $(VENV)/.runtime
 # Files made from the declarations and settings.
 generated: $(VENV)/.dev
 	$(RUN) -m shared.settings > .env.example
-	$(RUN) -m shared.openapi > infra/openapi.json
-	$(RUN) -m shared.schema_js > infra/schema.js
-	$(RUN) -m shared.ai.analysis > docs/ai-analysis.schema.json
+	$(RUN) -m shared.api.openapi.document > infra/openapi.json
+	$(RUN) -m shared.api.schema_js > infra/schema.js
+	$(RUN) -m shared.products.dermadetect.analysis > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
 
 # Pins what requirements*.in ask for, and all that it brings, with hashes. Needs an index of packages.

@@ -40,8 +40,8 @@ from shared.adapters.scripted import ScriptedModel
 from shared.adapters.sqlite_queue import FILE_NAME, Dispatcher
 from shared.ai.model import Answer, Question
 from shared.jobs import job as jobs
-from shared.products.scripted import draft
-from shared.sync.store import Query
+from shared.products.dermadetect.scripted import draft
+from shared.records.store import Query
 from tests.e2e.conftest import Deployment
 
 #: Deliveries at a time of the SQLite dispatcher (`Dispatcher`'s default).

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from shared.sync.store import Change, Document, Key, Query, Reading, RecordStore, Write
+from shared.records.store import Change, Document, Key, Query, Reading, RecordStore, Write
 from tests.infra.operations import Counting
 
 Json = dict[str, Any]
@@ -154,7 +154,8 @@ class Desk:
     def person(self, team: str) -> tuple[str, dict[str, str]]:
         """A new member of a team, and the headers of a request of hers."""
         from infra.local.phone import wall_ms
-        from shared.accounts import membership, tokens
+        from shared.access import membership
+        from shared.accounts import tokens
 
         user = f"u{uuid.uuid4().hex[:10]}"
         membership.grant(self._port, user, team, "chw", wall_ms())

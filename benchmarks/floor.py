@@ -19,9 +19,9 @@ import orjson
 
 from benchmarks.corpus import Row
 from shared.adapters.firestore import OVERLAP_SECONDS
-from shared.products.dermadetect import PRODUCT
-from shared.products.signal import RANK
-from shared.sync import record
+from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.signal import RANK
+from shared.records import record
 
 #: The most writes in a commit, ours and the floor's.
 _A_COMMIT = 500

@@ -26,15 +26,16 @@ from benchmarks import corpus
 from benchmarks.emulator import PROJECT
 from infra.local.stack import Stack
 from infra.local.table import TABLE
-from shared.accounts import membership, tokens
-from shared.accounts.membership import Caller
+from shared.access import membership
+from shared.access.membership import Caller
+from shared.accounts import tokens
 from shared.accounts.tokens import TokenPolicy
 from shared.adapters.file_keys import FileKeys
 from shared.adapters.sqlite import SqliteStore
-from shared.products.dermadetect import PRODUCT
-from shared.sync import watermelon
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.store import RecordStore
+from shared.sync.dialects import watermelon
 from shared.sync.push import Pusher
-from shared.sync.store import RecordStore
 
 #: Longest wait for an answer, seconds.
 _PATIENCE_SECONDS = 300

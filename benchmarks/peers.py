@@ -35,7 +35,7 @@ from benchmarks.emulator import Absent
 from benchmarks.measure import Report, main
 from benchmarks.ours import Answer, request
 from infra.local.processes import Child, StartFailed, free_port
-from shared.sync import record
+from shared.records import record
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".build" / "peers"

@@ -23,11 +23,11 @@ import orjson
 from benchmarks import corpus, emulator, ours
 from benchmarks.floor import Floor, fields
 from benchmarks.measure import Report, main
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
 from shared.adapters.sqlite import SqliteStore
-from shared.products.dermadetect import PRODUCT
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.store import Reading, RecordStore, Write
 from shared.sync.push import Pusher
-from shared.sync.store import Reading, RecordStore, Write
 
 #: Records of a push; 500 is what the goals speak of.
 SIZES, QUICK_SIZES = (1, 10, 100, 500, 2000), (1, 500)

@@ -8,7 +8,7 @@ models are in `simulate.py`; what goes in:
 
 - processor time of a sync: `benchmarks/results/load.json`, by kind; else the defaults below;
 - reads and writes of a sync, and its calls to Firestore: `benchmarks/ledger.json`, exact;
-- instances, slots: `infra/functions.yaml`; rounds of the sealer: `shared/audit.py`;
+- instances, slots: `infra/functions.yaml`; rounds of the sealer: `shared/access/audit.py`;
 - time of one call to Firestore, of a model's answer, of an instance's start: assumptions, below.
 
 The same models must also predict the load test that was measured, or nothing that they say counts.
@@ -32,7 +32,7 @@ from benchmarks.measure import RESULTS, Report, main
 from benchmarks.plot import Line, chart
 from benchmarks.simulate import Course, Demand, Service
 from infra.local.table import load
-from shared import audit
+from shared.access import audit
 
 SIZES = (100, 10_000, 1_000_000)
 

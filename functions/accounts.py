@@ -14,16 +14,16 @@ from typing import Any
 from flask import Request, Response
 
 from shared import wiring
+from shared.access.membership import Caller
+from shared.access.rights import ROLES
 from shared.accounts import tokens
-from shared.accounts.access import ROLES
 from shared.accounts.desk import Me, Origin, Tokens
 from shared.accounts.invites import MOST_DAYS, MOST_USES
 from shared.accounts.keys import PUBLISHED_SECONDS
-from shared.accounts.membership import Caller
 from shared.accounts.throttle import client_address
+from shared.api.web import Call, Route, answer, serve
 from shared.errors import InvalidRequest
-from shared.sync.record import valid_id
-from shared.web import Call, Route, answer, serve
+from shared.records.record import valid_id
 
 SETTINGS = wiring.begin()
 if SETTINGS.key_store != "files":

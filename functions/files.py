@@ -10,9 +10,11 @@ from contextvars import copy_context
 
 from flask import Request, Response
 
-from shared import audit, wiring
-from shared.accounts.membership import Caller
-from shared.bodies import PAGE
+from shared import wiring
+from shared.access import audit
+from shared.access.membership import Caller
+from shared.api.bodies import PAGE
+from shared.api.web import Call, Route, answer, serve
 from shared.errors import (
     InvalidRequest,
     RequestTooLarge,
@@ -22,8 +24,7 @@ from shared.errors import (
 from shared.files.disposition import attachment
 from shared.files.file import CHECK
 from shared.files.uploads import Progress, parse_range
-from shared.jobs.queue import Bell
-from shared.web import Call, Route, answer, serve
+from shared.records.bell import Bell
 
 SETTINGS = wiring.begin()
 

@@ -10,15 +10,16 @@ from typing import Any
 import orjson
 from flask import Request, Response
 
-from shared import audit, wiring
-from shared.accounts.membership import Caller
-from shared.bodies import PAGE, Limits
+from shared import wiring
+from shared.access import audit
+from shared.access.membership import Caller
+from shared.api.bodies import PAGE, Limits
+from shared.api.web import Call, Route, answer, serve
 from shared.errors import InvalidRequest
-from shared.products import worklist
-from shared.products.review import parse_signature, readings
-from shared.sync import record
-from shared.sync.inbox import LONGEST_WORD
-from shared.web import Call, Route, answer, serve
+from shared.products.dermadetect import worklist
+from shared.products.dermadetect.review import parse_signature, readings
+from shared.records import record
+from shared.support.inbox import LONGEST_WORD
 
 SETTINGS = wiring.begin()
 

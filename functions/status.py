@@ -8,8 +8,8 @@ from pathlib import Path
 from flask import Request, Response
 
 from shared import wiring
+from shared.api.web import Call, Route, answer, html_page, serve
 from shared.sync.pull import EPOCH
-from shared.web import Call, Route, answer, html_page, serve
 
 SETTINGS = wiring.begin()
 
@@ -44,7 +44,7 @@ def openapi(_: Call) -> Response:
 
 def docs(call: Call) -> Response:
     """The same for people."""
-    from shared.openapi import page
+    from shared.api.openapi.document import page
 
     return html_page(page(_openapi()), call)
 

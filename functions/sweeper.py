@@ -7,7 +7,7 @@ from dataclasses import asdict
 from flask import Request, Response
 
 from shared import wiring
-from shared.web import Call, Route, answer, serve
+from shared.api.web import Call, Route, answer, serve
 
 SETTINGS = wiring.begin()
 

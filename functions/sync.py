@@ -14,11 +14,12 @@ from typing import Any
 
 from flask import Request, Response
 
-from shared import audit, wiring
-from shared.accounts import membership
-from shared.accounts.access import Action, may
-from shared.accounts.membership import Caller
-from shared.bodies import PAGE, Limits
+from shared import wiring
+from shared.access import audit, membership
+from shared.access.membership import Caller
+from shared.access.rights import Action, may
+from shared.api.bodies import PAGE, Limits
+from shared.api.web import Call, Route, answer, serve, streamed
 from shared.errors import (
     Contended,
     Fault,
@@ -30,14 +31,16 @@ from shared.errors import (
 from shared.files.tickets import Asked
 from shared.jobs.restore import undelete
 from shared.jobs.show import readable_job, shown_job
-from shared.killpoints import reach
-from shared.sync import batch, digest, inbox, ledger, reading, record, watermelon
+from shared.records import record
+from shared.records.killpoints import reach
+from shared.records.store import Key, Write
+from shared.support import inbox, ledger
+from shared.support.inbox import shown_entry
+from shared.support.ledger import Attempt
+from shared.sync import digest
+from shared.sync.dialects import batch, reading, watermelon
 from shared.sync.exchange import Ignored, Outcome
-from shared.sync.inbox import shown_entry
-from shared.sync.ledger import Attempt
 from shared.sync.pull import Gone, Pull, Row, Start
-from shared.sync.store import Key, Write
-from shared.web import Call, Route, answer, serve, streamed
 
 SETTINGS = wiring.begin()
 

@@ -48,8 +48,8 @@ def use_stack(folder: Path) -> None:
 
 def grant(user: str, scope: str, role: str) -> None:
     """Make a user a member of a scope in a role."""
-    from shared import audit, wiring
-    from shared.accounts import membership
+    from shared import wiring
+    from shared.access import audit, membership
 
     now = wiring.clock_ms()
     entry = audit.right(wiring.operator(), "grant", now, scope, of=user, role=role)
@@ -58,8 +58,8 @@ def grant(user: str, scope: str, role: str) -> None:
 
 def revoke(user: str, scope: str) -> None:
     """End a membership."""
-    from shared import audit, wiring
-    from shared.accounts import membership
+    from shared import wiring
+    from shared.access import audit, membership
 
     now = wiring.clock_ms()
     entry = audit.right(wiring.operator(), "revoke", now, scope, of=user)
@@ -70,7 +70,7 @@ def seed(scope: str) -> Sequence[str]:
     """Members and records to try things with; returns the users."""
     from infra.local.seed import members, records
     from shared import wiring
-    from shared.accounts.membership import Caller
+    from shared.access.membership import Caller
     from shared.sync.exchange import Push
 
     for user, role in members(scope):
@@ -99,7 +99,7 @@ def list_jobs(state: str | None) -> list[str]:
     """One line a job: state, kind, id, attempts, last fault."""
     from shared import wiring
     from shared.jobs import job as jobs
-    from shared.sync.store import Query
+    from shared.records.store import Query
 
     where = () if state is None else (("state", "==", state),)
     lines = []
@@ -114,7 +114,7 @@ def move(table: str, record_id: str, scope: str) -> None:
     """Move a record, with all that hangs on it, to another scope."""
     from shared import wiring
     from shared.jobs import transfer
-    from shared.sync.store import Key
+    from shared.records.store import Key
 
     key, now = Key(table, record_id), wiring.clock_ms()
     transfer.move(wiring.store(), wiring.product(), key, scope, now, wiring.operator())
@@ -125,7 +125,7 @@ def undelete(table: str, record_id: str) -> None:
     """Bring a deleted record back, with what was deleted along with it."""
     from shared import wiring
     from shared.jobs import restore
-    from shared.sync.store import Key
+    from shared.records.store import Key
 
     key, now = Key(table, record_id), wiring.clock_ms()
     restore.undelete(wiring.store(), wiring.product(), None, key, now, wiring.operator())
@@ -142,7 +142,7 @@ def _follow(kind: str) -> None:
 def list_devices(scope: str, *, failing: bool) -> list[str]:
     """One line a phone: user, device, minutes since its last sync, what is wrong."""
     from shared import wiring
-    from shared.sync import ledger
+    from shared.support import ledger
 
     chosen, now = wiring.settings(), wiring.clock_ms()
     lines = []
@@ -163,7 +163,7 @@ def list_inbox(scope: str) -> list[str]:
     from itertools import islice
 
     from shared import wiring
-    from shared.sync import inbox
+    from shared.support import inbox
 
     return [
         f"{have['table']:<12} {have['record_id']:<28} {have['code']:<16} {have['author_id']}"
@@ -176,7 +176,8 @@ def audit_faults(scope: str | None, kept: Path | None = None) -> tuple[list[str]
 
     `kept` is a file of heads that was kept outside; else that of this deployment, if it has one.
     """
-    from shared import audit, wiring
+    from shared import wiring
+    from shared.access import audit
 
     store, file = wiring.store(), kept or wiring.audit_heads()
     anchors: list[audit.Anchor] = []
@@ -195,16 +196,18 @@ def audit_faults(scope: str | None, kept: Path | None = None) -> tuple[list[str]
 
 def audit_heads() -> list[str]:
     """A line a scope, as `verify --heads` takes them."""
-    from shared import audit, wiring
+    from shared import wiring
+    from shared.access import audit
 
     return [audit.told(each) for each in audit.heads(wiring.store())]
 
 
 def epoch() -> None:
     """Begin a new epoch: every cursor from before now gets the full set and is asked to upload."""
-    from shared import audit, wiring
+    from shared import wiring
+    from shared.access import audit
+    from shared.records.store import put
     from shared.sync.pull import EPOCH
-    from shared.sync.store import put
 
     now = wiring.clock_ms()
     entry = audit.right(wiring.operator(), "epoch", now)
@@ -223,7 +226,7 @@ def _again(act: Callable[[], None]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from shared.accounts.access import ROLES
+    from shared.access.rights import ROLES
     from shared.jobs.job import STATES
 
     parser = argparse.ArgumentParser(

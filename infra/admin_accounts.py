@@ -27,7 +27,7 @@ _PASSWORD_BYTES = 12
 
 def add_commands(commands: Any) -> None:
     """Add our commands to the parser of `infra.admin`."""
-    from shared.accounts.access import ROLES
+    from shared.access.rights import ROLES
 
     users = commands.add_parser("user", help="accounts").add_subparsers(dest="what", required=True)
     create = users.add_parser("create", help="make an account")
@@ -67,7 +67,7 @@ def _create(chosen: argparse.Namespace) -> str:
     from infra.admin import grant
     from shared import wiring
     from shared.accounts.oidc import OUTSIDE
-    from shared.sync.record import valid_id
+    from shared.records.record import valid_id
 
     named = chosen.user_id
     if named is not None and (not valid_id(named) or named.startswith(OUTSIDE)):
@@ -96,8 +96,9 @@ def _reset(chosen: argparse.Namespace) -> str:
 
 def _list(_: argparse.Namespace) -> str:
     from shared import wiring
-    from shared.accounts import account, membership
-    from shared.sync.store import Query
+    from shared.access import membership
+    from shared.accounts import account
+    from shared.records.store import Query
 
     lines = []
     for document in wiring.store().query(Query("accounts")):
@@ -112,7 +113,7 @@ def _list(_: argparse.Namespace) -> str:
 def _invite(chosen: argparse.Namespace) -> str:
     from shared import wiring
     from shared.accounts.invites import MOST_DAYS, MOST_USES
-    from shared.sync.record import valid_id
+    from shared.records.record import valid_id
 
     if not valid_id(chosen.scope):
         raise InvalidRequest("A scope is 1 to 128 of A-Z a-z 0-9 _ -.")
@@ -176,7 +177,8 @@ def _drop(chosen: argparse.Namespace) -> str:
 
 def _note_key(action: str, kid: str) -> None:
     """Before the change, which is made in another store: an entry too many is better than none."""
-    from shared import audit, wiring
+    from shared import wiring
+    from shared.access import audit
 
     wiring.store().commit([audit.right(wiring.operator(), action, wiring.clock_ms(), key=kid)])
 

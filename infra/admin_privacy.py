@@ -27,14 +27,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shared import audit
-from shared.accounts.membership import Caller
-from shared.audit import OPERATOR
+from shared.access import audit
+from shared.access.audit import OPERATOR
+from shared.access.membership import Caller
 from shared.errors import Contended, Fault
 from shared.files.store import FileStore
-from shared.sync import record
-from shared.sync.collection import Product
-from shared.sync.store import Document, Key, Query, RecordStore, Write, delete, patch
+from shared.records import record
+from shared.records.collection import Product
+from shared.records.store import Document, Key, Query, RecordStore, Write, delete, patch
 
 Json = dict[str, Any]
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from shared.errors import Fault
-from shared.sync.store import (
+from shared.records.store import (
     MAX_COMMIT_BYTES,
     STAMP,
     Document,
@@ -106,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from infra.admin import use_stack
 
         use_stack(chosen.data)
-    from shared import audit, wiring
+    from shared import wiring
+    from shared.access import audit
 
     def note(action: str) -> None:
         entry = audit.right(wiring.operator(), action, wiring.clock_ms())

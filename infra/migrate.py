@@ -35,9 +35,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import CommitTooBig, Contended, Fault, NotFound
-from shared.sync import receipts, record
-from shared.sync.collection import Collection, Product
-from shared.sync.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
+from shared.records import record
+from shared.records.collection import Collection, Product
+from shared.records.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
+from shared.sync import receipts
 
 #: Where the cursors are, a document a migration.
 COLLECTION = "migrations"

@@ -326,7 +326,7 @@ class Settings:
 
     kill_folder: str = _setting(
         "",
-        "Tests only: where the name of the next point to die at is found (shared/killpoints.py).",
+        "Tests only: where the name of the next point to die at is found (shared/records/killpoints.py).",
     )
     k_service: str = _setting("", "Set by Cloud Run: the service that this process is.")
 

@@ -12,11 +12,13 @@ import pwd
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared import killpoints, telemetry
+from shared import telemetry
+from shared.access.audit import OPERATOR, Anchor, Sealer, told
+from shared.access.membership import Caller
 from shared.accounts import tokens
 from shared.accounts.jwks import RemoteKeys
 from shared.accounts.keys import (
@@ -27,11 +29,9 @@ from shared.accounts.keys import (
     TokenPolicy,
     VerificationKeys,
 )
-from shared.accounts.membership import Caller
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
 from shared.ai.model import Answer, Model, Question
-from shared.audit import OPERATOR, Anchor, Sealer, told
 from shared.errors import ConfigurationFault, FileMissing, QueueUnavailable
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
@@ -39,7 +39,7 @@ from shared.files.tickets import Tickets
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
-from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell, Doorbell
+from shared.jobs.queue import RING_TIMEOUT_SECONDS, Doorbell
 from shared.jobs.restore import KIND as RESTORE
 from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
@@ -47,26 +47,29 @@ from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
 from shared.notify.notice import Courier, LogNotifier, Notifier
-from shared.products import dermadetect
-from shared.products.dermadetect import ACCOUNTS, ANALYSE, PRODUCT
-from shared.products.rejudge import KIND as REJUDGE
-from shared.products.rejudge import Rejudge
+from shared.products.dermadetect import product as dermadetect
+from shared.products.dermadetect.product import ACCOUNTS, ANALYSE, PRODUCT
+from shared.products.dermadetect.rejudge import KIND as REJUDGE
+from shared.products.dermadetect.rejudge import Rejudge
+from shared.records import killpoints
+from shared.records.bell import Bell
+from shared.records.collection import Product
+from shared.records.store import RecordStore
 from shared.settings import Settings, current
-from shared.sync.collection import Product
+from shared.sync import receipts
 from shared.sync.pull import Puller
 from shared.sync.push import Pusher
 from shared.sync.retention import Purger
-from shared.sync.store import RecordStore
 
 if TYPE_CHECKING:
     from shared.accounts.desk import Desk
     from shared.adapters.folder import Opened
-    from shared.ai.gateway import Gateway
-    from shared.ai.triage import ZeroShot
     from shared.files.cleaning import Cleaner
     from shared.files.uploads import Uploads
-    from shared.products.review import Review
-    from shared.products.worklist import WorkList
+    from shared.products.dermadetect.gateway import Gateway
+    from shared.products.dermadetect.review import Review
+    from shared.products.dermadetect.triage import ZeroShot
+    from shared.products.dermadetect.worklist import WorkList
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +156,7 @@ def product() -> Product:
 
 def attachments() -> Mapping[str, Attachment]:
     """The tables whose records have files, in the product that this deployment serves."""
-    from shared.products.photos import ATTACHMENTS
+    from shared.products.dermadetect.photos import ATTACHMENTS
 
     return {PRODUCT.name: ATTACHMENTS}[settings().product]
 
@@ -414,7 +417,7 @@ def model() -> Model:
             url=chosen.model_url, model=chosen.model_name, api_key=chosen.model_api_key
         )
     from shared.adapters.scripted import ScriptedModel
-    from shared.products.scripted import draft
+    from shared.products.dermadetect.scripted import draft
 
     return ScriptedModel(draft)
 
@@ -423,8 +426,8 @@ def model() -> Model:
 def gateway() -> Gateway:
     """The way to the model."""
     from shared.ai.breaker import Breaker
-    from shared.ai.gateway import Gateway
     from shared.ai.spending import Prices, Purse
+    from shared.products.dermadetect.gateway import Gateway
 
     chosen = settings()
     cap = chosen.daily_cost_cap
@@ -444,7 +447,7 @@ def gateway() -> Gateway:
 @cache
 def second_look() -> ZeroShot:
     """The zero-shot triage; without an endpoint it says so."""
-    from shared.ai.triage import ZeroShot
+    from shared.products.dermadetect.triage import ZeroShot
 
     chosen = settings()
     if not chosen.siglip_endpoint:
@@ -505,7 +508,7 @@ def puller() -> Puller:
 @cache
 def review() -> Review:
     """What doctors do."""
-    from shared.products.review import Review
+    from shared.products.dermadetect.review import Review
 
     chosen = settings()
     return Review(store(), product(), claim_ms=chosen.claim_minutes * 60_000)
@@ -514,7 +517,7 @@ def review() -> Review:
 @cache
 def worklist() -> WorkList:
     """What doctors see."""
-    from shared.products.worklist import WorkList
+    from shared.products.dermadetect.worklist import WorkList
 
     chosen = settings()
     return WorkList(store(), product(), unread_ms=chosen.unread_hours * 3_600_000)
@@ -559,7 +562,7 @@ def runner() -> Runner:
     """Runs jobs of every kind."""
     from shared.files.checking import Check
     from shared.files.reading import Photos
-    from shared.products.analysis import Analyse
+    from shared.products.dermadetect.analyse import Analyse
 
     chosen = settings()
     photos = Photos(store(), files, most_bytes=_MODEL_PHOTO_BYTES)
@@ -595,6 +598,7 @@ def sweeper() -> Sweeper:
         own_kinds=(CASCADE, TRANSFER, RESTORE, REJUDGE),
         clock=clock_ms,
         rounds={
+            "receipts": partial(receipts.remove_expired, store()),
             "late": runner().tell_late,
             "notices": courier().deliver,
             "unread": worklist().unread,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from shared.adapters import scripted
 from shared.adapters.scripted import Behaviour, answering, busy, refuse, say
-from shared.products.scripted import draft
+from shared.products.dermadetect.scripted import draft
 
 __all__ = ["Behaviour", "ScriptedModel", "busy", "delay", "draft", "normal", "refuse", "say"]
 

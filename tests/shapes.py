@@ -27,7 +27,7 @@ from typing import Any
 
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
-from shared.sync.store import STAMP, Query
+from shared.records.store import STAMP, Query
 
 ROOT = Path(__file__).resolve().parents[1]
 INDEXES = ROOT / "infra" / "firestore.indexes.json"

@@ -11,7 +11,7 @@ import pytest
 
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
-from shared.sync.store import Change, Document, Key, Position, Query, Reading, RecordStore, Write
+from shared.records.store import Change, Document, Key, Position, Query, Reading, RecordStore, Write
 
 BOTH = ("sqlite", "firestore")
 

@@ -18,13 +18,13 @@ from flask import Flask, Response, request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.bodies import FORM, Limits, count_values, inflated
+from shared.api.bodies import FORM, Limits, count_values, inflated
+from shared.api.web import Call, Route, answer, serve
 from shared.errors import InvalidJson, InvalidRequest, RequestTooLarge
-from shared.products.dermadetect import PRODUCT
+from shared.products.dermadetect.product import PRODUCT
 from shared.settings import Settings
-from shared.sync import batch, reading, watermelon
-from shared.sync.intake import MOST_RECORDS
-from shared.web import Call, Route, answer, serve
+from shared.sync.dialects import batch, reading, watermelon
+from shared.sync.dialects.intake import MOST_RECORDS
 
 _TEXT = st.text(st.sampled_from('a"\\[]{},:\n é😀'), max_size=8)
 _JSON = st.recursive(

@@ -25,10 +25,10 @@ import pytest
 from infra.local.stack import Stack
 from infra.local.table import load
 from shared import errors
-from shared.codes import ERROR_CODES, FILE_CODES, RECORD_CODES
-from shared.products.dermadetect import PRODUCT
+from shared.api.codes import ERROR_CODES, FILE_CODES, RECORD_CODES
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
 from shared.settings import Settings
-from shared.sync import record
 from tests.audit.test_tampering import NOTHING, OUTSIDE, TAMPERINGS
 from tests.conftest import absent
 

@@ -12,57 +12,94 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 
-#: The core: folders that know nobody outside themselves, except one another's plain types.
-CORE = {"sync", "jobs", "ai", "accounts", "files", "notify", "audit"}
-
-#: The API's description, by subject; `openapi` joins them.
-OPENAPI = {
-    "openapi_records",
-    "openapi_batch",
-    "openapi_watermelon",
-    "openapi_support",
-    "openapi_accounts",
-    "openapi_review",
-    "openapi_files",
-}
-
-#: What each part may import of `shared`, beside itself. These two stand for everybody.
-LEAVES = {"errors", "killpoints"}
-MAY_IMPORT: dict[str, set[str]] = {
-    **{leaf: set() for leaf in LEAVES},
-    **dict.fromkeys(CORE, CORE),
-    "adapters": CORE,
-    "products": CORE,
-    "settings": set(),
+#: What each package of `shared` imports of the others, exactly; "functions" is the folder beside it.
+#: A new line here is a decision: docs/architecture.md draws the graph.
+IMPORTS: dict[str, set[str]] = {
+    "errors": set(),
     "telemetry": set(),
-    "bodies": set(),
-    "web": {"bodies", "settings", "telemetry", "products", *CORE},
-    "codes": {"products", *CORE},
-    "openapi": {"settings", "products", "codes", "openapi_page", "openapi_parts", *OPENAPI, *CORE},
-    **{
-        part: {"settings", "codes", "products", "openapi_parts", *OPENAPI, *CORE}
-        for part in OPENAPI
+    "settings": {"errors"},
+    "records": set(),
+    "access": {"errors", "records"},
+    "sync": {"access", "errors", "records"},
+    "jobs": {"access", "errors", "records"},
+    "files": {"access", "errors", "jobs", "records"},
+    "accounts": {"access", "errors", "records"},
+    "ai": {"errors", "records"},
+    "support": {"access", "errors", "records", "sync"},
+    "notify": {"access", "errors", "records", "support"},
+    "products": {
+        "access",
+        "accounts",
+        "ai",
+        "errors",
+        "files",
+        "jobs",
+        "notify",
+        "records",
+        "support",
+        "sync",
     },
-    "openapi_parts": CORE,
-    "openapi_page": set(),
-    "schema_js": {"products", *CORE},
-    "wiring": {"settings", "telemetry", "products", "adapters", *CORE},
+    "adapters": {"accounts", "ai", "errors", "files", "jobs", "notify", "records"},
+    "api": {
+        "access",
+        "accounts",
+        "errors",
+        "files",
+        "jobs",
+        "products",
+        "records",
+        "settings",
+        "support",
+        "telemetry",
+    },
+    "wiring": {
+        "access",
+        "accounts",
+        "adapters",
+        "ai",
+        "errors",
+        "files",
+        "jobs",
+        "notify",
+        "products",
+        "records",
+        "settings",
+        "sync",
+        "telemetry",
+    },
     # a function is served by wiring: it names no adapter
-    "functions": {"bodies", "settings", "telemetry", "web", "wiring", "products", "openapi", *CORE},
+    "functions": {
+        "access",
+        "accounts",
+        "api",
+        "errors",
+        "files",
+        "jobs",
+        "products",
+        "records",
+        "support",
+        "sync",
+        "telemetry",
+        "wiring",
+    },
 }
+
+#: The only modules that lie in `shared` itself.
+LOOSE = {"errors", "settings", "telemetry", "wiring"}
 
 #: The frameworks and services that only some parts may know.
 ONLY_IN: dict[str, set[str]] = {
     "google": {"adapters"},
     "sqlite3": {"adapters"},
-    "flask": {"web", "functions"},
-    "werkzeug": {"web", "functions"},
+    "flask": {"api", "functions"},
+    "werkzeug": {"api", "functions"},
     "cloudevents": {"functions"},
     "opentelemetry": {"adapters"},
 }
@@ -75,7 +112,7 @@ def sources() -> list[Path]:
 
 
 def part_of(path: Path) -> str:
-    """The part a file belongs to: `sync` for shared/sync/push.py, `web` for shared/web.py."""
+    """The part a file belongs to: `sync` for shared/sync/push.py, `web` for shared/api/web.py."""
     steps = path.relative_to(ROOT).with_suffix("").parts
     return "functions" if steps[0] == "functions" else steps[1]
 
@@ -108,14 +145,45 @@ def ours(path: Path) -> Iterator[str]:
 FILES = pytest.mark.parametrize("path", sources(), ids=module_of)
 
 
+def graph() -> dict[str, set[str]]:
+    """What each part really imports."""
+    found: dict[str, set[str]] = {part_of(path): set() for path in sources()}
+    for path in sources():
+        found[part_of(path)].update(ours(path))
+    return {part: targets for part, targets in found.items() if part != "__init__"}
+
+
 def test_every_part_has_its_place() -> None:
-    assert {part_of(path) for path in sources()} - {"__init__"} <= set(MAY_IMPORT)
+    assert set(graph()) == set(IMPORTS)
+    loose = {path.stem for path in (ROOT / "shared").glob("*.py")} - {"__init__"}
+    assert loose == LOOSE
 
 
-@FILES
-def test_imports_point_inward(path: Path) -> None:
-    allowed = MAY_IMPORT.get(part_of(path), set()) | LEAVES
-    assert set(ours(path)) <= allowed
+def test_imports_point_inward() -> None:
+    assert graph() == IMPORTS
+
+
+def test_no_package_knows_itself_through_another() -> None:
+    list(TopologicalSorter(IMPORTS).static_order())  # raises `CycleError`, which names the circle
+
+
+def drawn() -> str:
+    """The graph as docs/architecture.md shows it: what follows from other arrows is left out."""
+    beyond: dict[str, set[str]] = {}
+    for part in TopologicalSorter(IMPORTS).static_order():
+        beyond[part] = IMPORTS[part].union(*(beyond[target] for target in IMPORTS[part]))
+    arrows = [
+        f"    {part} --> {target}"
+        for part, targets in IMPORTS.items()
+        for target in sorted(targets)
+        if not any(target in beyond[other] for other in targets)
+    ]
+    return "\n".join(["```mermaid", "graph LR", *arrows, "```"])
+
+
+def test_the_architecture_page_draws_the_graph() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert drawn() in page, f"draw it anew:\n{drawn()}"
 
 
 @FILES
@@ -173,13 +241,6 @@ def reachable(start: str) -> set[str]:
 def test_sync_never_needs_jobs() -> None:
     # directly or through others
     assert not [name for name in reachable("shared.sync") if name.startswith("shared.jobs")]
-
-
-def test_nothing_imports_in_a_circle_of_parts() -> None:
-    """wiring, web and openapi are ends: nobody inside knows them."""
-    for part in (*CORE, "products", "adapters"):
-        ends = {"shared.wiring", "shared.web", "shared.openapi", "shared.telemetry"}
-        assert ends.isdisjoint(reachable(f"shared.{part}")), part
 
 
 # --- what a started function has loaded

@@ -22,12 +22,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from shared import schema_js
-from shared.codes import ERROR_CODES, RECORD_CODES
-from shared.openapi_accounts import ACCOUNTS_ONLY
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record, watermelon
-from shared.sync.collection import Collection, Field, Owner, Product, Type
+from shared.api import schema_js
+from shared.api.codes import ERROR_CODES, RECORD_CODES
+from shared.api.openapi.accounts import ACCOUNTS_ONLY
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.collection import Collection, Field, Owner, Product, Type
+from shared.sync.dialects import watermelon
 from shared.sync.digest import Tally
 from tests.conftest import absent
 from tests.sync.phone import BatchPhone, NodeMissing, NodePhone, SyncFailed, install

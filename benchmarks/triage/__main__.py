@@ -24,14 +24,14 @@ from benchmarks.triage.reading import CasePath
 from benchmarks.triage.report import Report
 from benchmarks.triage.run import Ledger, cases_sha256, run
 from shared import wiring
-from shared.ai import rules
-from shared.ai.analysis import SCHEMA_VERSION
 from shared.ai.breaker import Breaker
-from shared.ai.gateway import PROMPT, prompt
 from shared.ai.model import SCRIPTED, Model
 from shared.ai.spending import Prices
-from shared.ai.triage import LABELS_SHA256
 from shared.errors import ConfigurationFault
+from shared.products.dermadetect import rules
+from shared.products.dermadetect.analysis import SCHEMA_VERSION
+from shared.products.dermadetect.gateway import PROMPT, prompt
+from shared.products.dermadetect.triage import LABELS_SHA256
 from shared.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]

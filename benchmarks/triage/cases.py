@@ -16,13 +16,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from shared.ai.analysis import TRIAGES
-from shared.ai.intake import age_years, parsed
 from shared.ai.model import Image
 from shared.ai.pictures import without_metadata
 from shared.errors import ModelRefused
-from shared.products.dermadetect import PRODUCT
-from shared.sync.collection import RecordFault
+from shared.products.dermadetect.analysis import TRIAGES
+from shared.products.dermadetect.intake import age_years, parsed
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.collection import RecordFault
 
 #: Made up, or real with consent for this use and without what identifies.
 SYNTHETIC, CONSENTED = "synthetic", "consented"

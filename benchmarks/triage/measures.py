@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from benchmarks.triage.cases import SKIN_TYPES, Case
 from benchmarks.triage.reading import BROKEN, FIRST, Reading
-from shared.ai.analysis import TRIAGES
 from shared.ai.spending import MICRO
+from shared.products.dermadetect.analysis import TRIAGES
 
 #: Quantile 0.975 of the normal distribution.
 _Z = statistics.NormalDist().inv_cdf(0.975)

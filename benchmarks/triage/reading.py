@@ -1,7 +1,7 @@
 """One case through the real path, and what of it is counted: no text of the model's is kept.
 
-The path is that of `shared.products.analysis`: rules, second look, gateway (redaction, prompt, repair,
-contract), worst of all; a case that got no answer becomes the same `unavailable` document.
+The path is that of `shared.products.dermadetect.analyse`: rules, second look, gateway (redaction,
+prompt, repair, contract), worst of all; a case that got no answer becomes the same `unavailable` document.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.triage.cases import Case, Diagnosis, picture
-from shared.ai import analysis as contract
-from shared.ai import rules
-from shared.ai.gateway import Gateway
-from shared.ai.intake import parsed
 from shared.ai.model import Answer, Model, Question
 from shared.ai.spending import Prices
-from shared.ai.triage import ZeroShot, phone_scored
 from shared.errors import ModelFault, ModelRefused
+from shared.products.dermadetect import analysis as contract
+from shared.products.dermadetect import rules
+from shared.products.dermadetect.gateway import Gateway
+from shared.products.dermadetect.intake import parsed
+from shared.products.dermadetect.triage import ZeroShot, phone_scored
 
 #: How a case's answers kept the contract; a case that got no whole answer has none of them.
 FIRST, REPAIRED, BROKEN = "first", "repaired", "broken"

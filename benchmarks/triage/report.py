@@ -19,8 +19,8 @@ from benchmarks.triage.measures import (
     by_skin_type,
     measure,
 )
-from shared.ai.analysis import TRIAGES
 from shared.ai.model import SCRIPTED
+from shared.products.dermadetect.analysis import TRIAGES
 
 #: Under the heading of a report.
 SYNTHETIC_CASES = (

@@ -27,9 +27,9 @@ from typing import Any
 from benchmarks.triage.cases import BadInput, read_json
 from shared.adapters import scripted
 from shared.adapters.scripted import Behaviour, ScriptedModel
-from shared.ai.gateway import MAX_IMAGES
 from shared.ai.model import Model, Question
-from shared.products.scripted import draft
+from shared.products.dermadetect.gateway import MAX_IMAGES
+from shared.products.dermadetect.scripted import draft
 
 #: The most questions that one case makes: each photo and its repair.
 _MOST_QUESTIONS = 2 * MAX_IMAGES

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.ai import emergency, forms
+from shared.products.dermadetect import emergency, forms
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 AI = REPOSITORY / "docs" / "ai.md"
@@ -79,9 +79,9 @@ def _every_word() -> Iterator[str]:
     yield "# Words that the red-flag rules understand"
     yield ""
     yield (
-        "Made of `shared/ai/forms.py` by `python -m infra.ci.words --write`. To be confirmed by a "
-        "clinician and by speakers of each language. A wrong yes costs a look, a wrong no is silent: "
-        "read the rows *no* and *over* first."
+        "Made of `shared/products/dermadetect/forms.py` by `python -m infra.ci.words --write`. "
+        "To be confirmed by a clinician and by speakers of each language. A wrong yes costs a "
+        "look, a wrong no is silent: read the rows *no* and *over* first."
     )
     for title, table in TABLES.values():
         yield f"\n## {title}\n"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.sync.collection import Product
+from shared.records.collection import Product
 from shared.sync.exchange import Entry
 
 #: When the example records were written: 1 March 2026, ms.

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from infra import admin
 from shared import wiring
+from shared.access.rights import ROLES
 from shared.accounts import tokens
-from shared.accounts.access import ROLES
 from shared.errors import Fault
 
 #: What a demo token lives: a working day, seconds.

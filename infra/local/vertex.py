@@ -60,7 +60,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from shared.adapters.scripted import ScriptedModel
 from shared.ai.model import Answer, Image, Model, Question
 from shared.errors import ModelBusy, ModelFault, ModelUnreadable
-from shared.products.scripted import draft
+from shared.products.dermadetect.scripted import draft
 
 #: Longest request body taken, bytes; a little over the 10 MB of real dedicated endpoints.
 MAX_BODY_BYTES = 12_000_000

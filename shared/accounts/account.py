@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import InvalidRequest
-from shared.sync.store import Document, Key
+from shared.records.store import Document, Key
 
 #: Longest e-mail address, characters (RFC 5321 4.5.3.1.3: a path of 256 with its brackets).
 LONGEST_EMAIL = 254

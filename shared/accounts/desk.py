@@ -18,19 +18,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from shared import audit
+from shared.access import audit, membership
+from shared.access.audit import OPERATOR
+from shared.access.membership import Caller, Memberships
 from shared.accounts import account as accounts
-from shared.accounts import invites, membership, passwords, sessions, throttle, tokens
+from shared.accounts import invites, passwords, sessions, throttle, tokens
 from shared.accounts.account import Account
 from shared.accounts.invites import Invite
 from shared.accounts.keys import SigningKeys, TokenPolicy
-from shared.accounts.membership import Caller, Memberships
 from shared.accounts.oidc import OUTSIDE
 from shared.accounts.passwords import Passwords
 from shared.accounts.policy import AccountPolicy
 from shared.accounts.sessions import Session
 from shared.accounts.throttle import Backoff, Gate, Window
-from shared.audit import OPERATOR
 from shared.errors import (
     Contended,
     Forbidden,
@@ -38,7 +38,7 @@ from shared.errors import (
     Taken,
     Unauthenticated,
 )
-from shared.sync.store import ABSENT, Key, Reading, RecordStore, Write, put, verify
+from shared.records.store import ABSENT, Key, Reading, RecordStore, Write, put, verify
 
 #: Wrong passwords: of one account from anywhere, of one address for any account, and of an account from
 #: an address or device that it logged in from before. After the last free one waits double from two

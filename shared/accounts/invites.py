@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.accounts.throttle import Window
-from shared.sync.store import Document, Key
+from shared.records.store import Document, Key
 
 #: Without 0 O 1 I L: they look alike.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"

@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.sync.store import Document, Key
+from shared.records.store import Document, Key
 
 #: Characters of a refresh token: 48 bytes in base64url.
 TOKEN = re.compile(r"[A-Za-z0-9_-]{64}")

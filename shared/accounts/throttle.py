@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.errors import TooManyTries
-from shared.sync.store import ABSENT, Document, Key, Reading, Write, delete, put, verify
+from shared.records.store import ABSENT, Document, Key, Reading, Write, delete, put, verify
 
 COLLECTION = "throttles"
 

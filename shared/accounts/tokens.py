@@ -16,12 +16,12 @@ from typing import Any
 
 import jwt
 
-from shared.accounts.access import ROLES
+from shared.access.membership import Caller
+from shared.access.rights import ROLES
 from shared.accounts.keys import SigningKey, TokenPolicy, VerificationKeys
-from shared.accounts.membership import Caller
 from shared.accounts.oidc import outside_user_id
 from shared.errors import Unauthenticated
-from shared.sync.record import UNNAMED, valid_id
+from shared.records.record import UNNAMED, valid_id
 
 #: Longest token that is looked at, characters.
 MAX_TOKEN = 8192

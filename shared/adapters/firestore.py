@@ -1,6 +1,6 @@
 """The record store in Firestore: the `emulator` and `gcp` profiles.
 
-Promises of the port (`shared/sync/store.py`), kept like this:
+Promises of the port (`shared/records/store.py`), kept like this:
 
 - A commit is one Commit RPC: all or nothing, a precondition on every write that expects something.
   It is sent once. Whether a commit whose answer was lost has happened, only a new read can tell.
@@ -57,7 +57,7 @@ from shared.adapters.store_rules import (
     check_writes,
 )
 from shared.errors import CommitTooBig, Contended, Fault, StoreFault, StoreUnavailable
-from shared.sync.store import (
+from shared.records.store import (
     ABSENT,
     STAMP,
     Change,

@@ -44,7 +44,7 @@ from shared.files.store import (
     checked_type,
     is_name,
 )
-from shared.killpoints import reach
+from shared.records.killpoints import reach
 
 #: Where links lead; the token follows.
 LINKS = "/api/v1/files/links/"

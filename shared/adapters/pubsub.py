@@ -20,7 +20,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import QueueUnavailable
-from shared.jobs.queue import REST_SECONDS, RING_TIMEOUT_SECONDS, Bell
+from shared.jobs.queue import REST_SECONDS, RING_TIMEOUT_SECONDS
+from shared.records.bell import Bell
 
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import PublisherClient

@@ -1,6 +1,6 @@
 """The record store in one SQLite file: the `local` profile, and single-clinic servers.
 
-Promises of the port (`shared/sync/store.py`), kept like this:
+Promises of the port (`shared/records/store.py`), kept like this:
 
 - One table of documents, the fields as JSON text. `version` and `updated_at` are the same number.
 - A commit takes SQLite's write lock (BEGIN IMMEDIATE), checks every precondition, writes, and is on
@@ -45,7 +45,7 @@ from shared.adapters.store_rules import (
     check_writes,
 )
 from shared.errors import CommitTooBig, Contended, Fault, StoreUnavailable
-from shared.sync.store import (
+from shared.records.store import (
     ABSENT,
     STAMP,
     Change,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.sync.store import STAMP, Query
+from shared.records.store import STAMP, Query
 
 
 def sql_of(field: str) -> str:

@@ -36,7 +36,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from shared.errors import QueueUnavailable
-from shared.jobs.queue import REST_SECONDS, RING_TIMEOUT_SECONDS, Bell
+from shared.jobs.queue import REST_SECONDS, RING_TIMEOUT_SECONDS
+from shared.records.bell import Bell
 
 log = logging.getLogger(__name__)
 

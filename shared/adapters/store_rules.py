@@ -11,7 +11,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shared.errors import CommitTooBig
-from shared.sync.store import ABSENT, MAX_COMMIT_BYTES, MAX_COMMIT_WRITES, Key, Kind, Query, Write
+from shared.records.store import (
+    ABSENT,
+    MAX_COMMIT_BYTES,
+    MAX_COMMIT_WRITES,
+    Key,
+    Kind,
+    Query,
+    Write,
+)
 
 #: Firestore's own limit on the values of `in`, and thereby on the scopes of one listing.
 MAX_IN_VALUES = 30

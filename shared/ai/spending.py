@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.errors import Contended, ModelPaused
-from shared.sync.store import ABSENT, Key, RecordStore, put
+from shared.records.store import ABSENT, Key, RecordStore, put
 
 log = logging.getLogger(__name__)
 

@@ -33,8 +33,8 @@ from shared.files.uploads import gathered
 from shared.jobs.job import Job
 from shared.jobs.queue import Doorbell
 from shared.jobs.runner import Finish
-from shared.killpoints import reach
-from shared.sync.store import Document, Key, Query, RecordStore, Write, patch
+from shared.records.killpoints import reach
+from shared.records.store import Document, Key, Query, RecordStore, Write, patch
 
 log = logging.getLogger(__name__)
 

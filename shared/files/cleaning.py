@@ -14,7 +14,7 @@ from shared.errors import Contended, FilesUnavailable
 from shared.files import file as names
 from shared.files.file import BLOBS, FILES, OPEN, READY, RECEIVED, REFUSED, prefix
 from shared.files.store import FileStore
-from shared.sync.store import ABSENT, Document, Key, Query, RecordStore, delete, patch, put
+from shared.records.store import ABSENT, Document, Key, Query, RecordStore, delete, patch, put
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from shared.sync import record
-from shared.sync.collection import Effects
-from shared.sync.store import Document, Key, RecordStore
+from shared.records import record
+from shared.records.collection import Effects
+from shared.records.store import Document, Key, RecordStore
 
 #: Media types of photos, and of documents.
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic")

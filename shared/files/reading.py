@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from shared.files.file import BLOBS, FILES, READY, derived_name
 from shared.files.store import FileStore
-from shared.sync.store import Document, Key, RecordStore
+from shared.records.store import Document, Key, RecordStore
 
 
 class Photo(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from shared.files.file import Attachment, Settled
-from shared.sync import record
-from shared.sync.store import Document, RecordStore, Write
+from shared.records import record
+from shared.records.store import Document, RecordStore, Write
 
 
 class News(NamedTuple):

@@ -12,9 +12,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from shared.accounts import membership
-from shared.accounts.access import Action, may
-from shared.accounts.membership import Caller, Memberships
+from shared.access import membership
+from shared.access.membership import Caller, Memberships
+from shared.access.rights import Action, may
 from shared.errors import Contended, InvalidRequest
 from shared.files.file import (
     AWAITING,
@@ -33,8 +33,8 @@ from shared.files.file import (
     shown,
 )
 from shared.files.settling import settle
-from shared.sync import record
-from shared.sync.store import (
+from shared.records import record
+from shared.records.store import (
     ABSENT,
     Document,
     Key,

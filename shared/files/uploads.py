@@ -20,9 +20,9 @@ import secrets
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from shared.accounts import membership
-from shared.accounts.access import Action, may
-from shared.accounts.membership import Caller
+from shared.access import membership
+from shared.access.membership import Caller
+from shared.access.rights import Action, may
 from shared.errors import (
     Contended,
     FileMissing,
@@ -51,9 +51,9 @@ from shared.files.file import (
 )
 from shared.files.store import FileStore
 from shared.jobs import job as jobs
-from shared.killpoints import reach
-from shared.sync import record
-from shared.sync.store import Document, Key, RecordStore, patch
+from shared.records import record
+from shared.records.killpoints import reach
+from shared.records.store import Document, Key, RecordStore, patch
 
 #: Pieces shorter than this are not kept, unless they end the file: each is an object of its own. It
 #: is also what a broken connection may cost.

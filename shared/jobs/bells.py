@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from shared.jobs.queue import Bell
+from shared.records.bell import Bell
 
 #: Every job's id has this form; the store would refuse another as an address, bell after bell.
 _JOB_ID = re.compile(r"(?!__)[A-Za-z0-9_~-]{1,300}")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.jobs.descent import Descent, due
-from shared.sync import record
-from shared.sync.store import Document, Key, Write
+from shared.records import record
+from shared.records.store import Document, Key, Write
 
 KIND = "cascade"
 

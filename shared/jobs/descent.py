@@ -16,9 +16,9 @@ from shared.errors import Contended, Fault
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
-from shared.killpoints import reach
-from shared.sync.collection import Product
-from shared.sync.store import Document, Key, Query, RecordStore, Write, verify
+from shared.records.collection import Product
+from shared.records.killpoints import reach
+from shared.records.store import Document, Key, Query, RecordStore, Write, verify
 
 #: Writes in one commit, about.
 _BATCH = 200

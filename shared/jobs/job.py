@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.sync.store import Document, Key, Write, patch, put
+from shared.records.store import Document, Key, Write, patch, put
 
 COLLECTION = "jobs"
 

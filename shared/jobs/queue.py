@@ -12,7 +12,9 @@ subscriber.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from shared.records.bell import Bell
 
 #: Longest a ring may take, seconds. A sync waits for it, so it is short; the sweeper catches up.
 RING_TIMEOUT_SECONDS = 2.0
@@ -20,19 +22,6 @@ RING_TIMEOUT_SECONDS = 2.0
 #: How long rings fail at once after one that got no answer, seconds: a sync with five red cases must
 #: not wait five times; shorter than a person waits before trying again.
 REST_SECONDS = 5.0
-
-
-class Bell(NamedTuple):
-    """What a doorbell carries: ids only, never patient data."""
-
-    kind: str  #: job kind; names the topic ("analyse")
-    job_id: str
-    subject_id: str  #: the record the job is about (a case id)
-    trace: str = ""  #: the span that rang, as W3C traceparent; empty: not traced
-
-    def content(self) -> dict[str, str]:
-        """What a message carries: the fields, `trace` only if there is one."""
-        return {name: value for name, value in self._asdict().items() if value or name != "trace"}
 
 
 class Doorbell(Protocol):

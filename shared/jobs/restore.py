@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shared import audit
-from shared.accounts import membership
-from shared.accounts.access import Action, may
-from shared.accounts.membership import Caller
+from shared.access import audit, membership
+from shared.access.membership import Caller
+from shared.access.rights import Action, may
 from shared.errors import Contended, Forbidden, NotFound, ParentDeleted, Purged
 from shared.jobs.descent import Descent, due
-from shared.sync import record
-from shared.sync.collection import Collection, Product, Turn
-from shared.sync.store import Document, Key, RecordStore, Write, patch, verify
+from shared.records import record
+from shared.records.collection import Collection, Product, Turn
+from shared.records.store import Document, Key, RecordStore, Write, patch, verify
 
 KIND = "restore"
 

@@ -23,8 +23,8 @@ from typing import Protocol
 from shared.errors import Contended, Fault, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, RetryPolicy
-from shared.killpoints import reach
-from shared.sync.store import Query, RecordStore, Write, patch
+from shared.records.killpoints import reach
+from shared.records.store import Query, RecordStore, Write, patch
 
 log = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from shared.accounts import membership
-from shared.accounts.access import Action, may
-from shared.accounts.membership import Caller
+from shared.access import membership
+from shared.access.membership import Caller
+from shared.access.rights import Action, may
 from shared.errors import NotFound
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
-from shared.sync import record
-from shared.sync.store import Key, RecordStore
+from shared.records import record
+from shared.records.store import Key, RecordStore
 
 #: What a job's id, or a record's, can look like.
 _NAME = re.compile(r"(?!\.{1,2}\Z|__)[A-Za-z0-9_~.-]{1,300}")

@@ -1,7 +1,7 @@
 """The sweeper: what runs every minute so that nothing waits for a bell that was never heard.
 
 Rings for due jobs of kinds that have a subscriber, runs the others (cascades, moves) itself, removes
-what has expired (receipts, sessions, invites, tallies of wrong tries), blanks what was deleted long
+what has expired (sessions, invites, tallies of wrong tries), blanks what was deleted long
 ago and seals the audit trail. Everything it does may be repeated, and two sweepers at once do no harm.
 """
 
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from shared.errors import QueueUnavailable
 from shared.jobs import job as jobs
-from shared.jobs.queue import Bell, Doorbell
+from shared.jobs.queue import Doorbell
 from shared.jobs.runner import Runner
-from shared.killpoints import reach
-from shared.sync import receipts
-from shared.sync.store import Query, RecordStore, delete
+from shared.records.bell import Bell
+from shared.records.killpoints import reach
+from shared.records.store import Query, RecordStore, delete
 
 #: Bells rung for one kind in one sweep; subscribers go on with what is due by themselves.
 _MOST_BELLS = 100
@@ -35,7 +35,6 @@ class Swept:
 
     rung: int = 0
     ran: int = 0
-    receipts: int = 0
     expired: int = 0
     rounds: dict[str, int] = field(default_factory=dict)  #: what else it did, by name
     queue_down: bool = False
@@ -72,7 +71,6 @@ class Sweeper:
         for kind in self._own_kinds:
             report = self._runner.answer(kind, None, max(end - time.monotonic(), 0) + 60)
             swept.ran += len(report.states)
-        swept.receipts = self._remove(receipts.expired(self._clock(), _MOST_EXPIRED))
         swept.expired = sum(self._expire(name) for name in _EXPIRING)
         for name, act in self._rounds.items():
             swept.rounds[name] = act(self._clock())
@@ -90,17 +88,13 @@ class Sweeper:
             reach("sweep.rung")
 
     def _expire(self, collection: str) -> int:
-        return self._remove(
-            Query(
-                collection,
-                where=(("expires_at", "<=", self._clock()),),
-                order=(("expires_at", "asc"),),
-                limit=_MOST_EXPIRED,
-                fields=("expires_at",),
-            )
+        query = Query(
+            collection,
+            where=(("expires_at", "<=", self._clock()),),
+            order=(("expires_at", "asc"),),
+            limit=_MOST_EXPIRED,
+            fields=("expires_at",),
         )
-
-    def _remove(self, query: Query) -> int:
         expired = [delete(document.key) for document in self._store.query(query)]
         if expired:
             self._store.commit(expired)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared import audit
-from shared.accounts.membership import Caller
+from shared.access import audit
+from shared.access.membership import Caller
 from shared.errors import Contended, InvalidRequest, NotFound
 from shared.jobs.descent import Descent, due
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
-from shared.sync import record
-from shared.sync.collection import Product
-from shared.sync.store import Document, Key, Query, RecordStore, Write, patch, put
+from shared.records import record
+from shared.records.collection import Product
+from shared.records.store import Document, Key, Query, RecordStore, Write, patch, put
 
 KIND = "transfer"
 

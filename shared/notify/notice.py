@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared.accounts import membership
-from shared.accounts.access import Action, may
+from shared.access import membership
+from shared.access.rights import Action, may
 from shared.errors import Contended, Fault, NotifyFault
-from shared.killpoints import reach
-from shared.sync import ledger
-from shared.sync.store import Document, Key, Query, RecordStore, Write, patch, put
+from shared.records.killpoints import reach
+from shared.records.store import Document, Key, Query, RecordStore, Write, patch, put
+from shared.support import ledger
 
 log = logging.getLogger(__name__)
 

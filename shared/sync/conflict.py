@@ -40,10 +40,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from shared.sync import record
-from shared.sync.collection import MAX_STRINGS, Collection, Field, Merge
+from shared.records import record
+from shared.records.collection import MAX_STRINGS, Collection, Field, Merge
+from shared.records.store import STAMP, Document
 from shared.sync.exchange import Entry
-from shared.sync.store import STAMP, Document
 
 #: Earlier values of a column that are known by their hash, the newest. A phone that looked before
 #: them is judged by its clock.

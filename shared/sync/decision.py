@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared.accounts import membership
-from shared.accounts.access import Action, may
-from shared.accounts.membership import Caller, Memberships
+from shared.access import membership
+from shared.access.membership import Caller, Memberships
+from shared.access.rights import Action, may
 from shared.errors import StalePush
-from shared.sync import journal, record
-from shared.sync.collection import (
+from shared.records import record
+from shared.records.collection import (
     MAX_RECORD_BYTES,
     Collection,
     Effects,
@@ -24,21 +24,7 @@ from shared.sync.collection import (
     Turn,
     Type,
 )
-from shared.sync.conflict import (
-    Merged,
-    Stamp,
-    Writer,
-    deletion_wins,
-    is_higher,
-    merge,
-    unseen_columns,
-)
-from shared.sync.digest import Tally
-from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
-from shared.sync.inbox import OTHERS
-from shared.sync.journal import WRITE_OVERHEAD, size_of
-from shared.sync.reading import Unreadable
-from shared.sync.store import (
+from shared.records.store import (
     ABSENT,
     MAX_COMMIT_WRITES,
     Document,
@@ -50,6 +36,20 @@ from shared.sync.store import (
     patch,
     put,
 )
+from shared.sync import journal
+from shared.sync.conflict import (
+    Merged,
+    Stamp,
+    Writer,
+    deletion_wins,
+    is_higher,
+    merge,
+    unseen_columns,
+)
+from shared.sync.dialects.reading import Unreadable
+from shared.sync.digest import Tally
+from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
+from shared.sync.journal import OTHERS, WRITE_OVERHEAD, size_of
 
 #: Descendants of deleted records that a push deletes itself; a job goes on with the others.
 _MOST_CHILDREN = 2 * MAX_COMMIT_WRITES

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.accounts import membership
-from shared.accounts.access import Action, may
-from shared.accounts.membership import Caller
-from shared.sync import record
-from shared.sync.collection import Product
+from shared.access import membership
+from shared.access.membership import Caller
+from shared.access.rights import Action, may
+from shared.records import record
+from shared.records.collection import Product
+from shared.records.store import RecordStore
 from shared.sync.pull import SCOPES_A_QUERY
-from shared.sync.store import RecordStore
 
 _MASK = (record.SCOPE, record.HASH, record.DELETED, record.EDITED)
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from shared.sync import record
-from shared.sync.collection import Coerced, Collection
-from shared.sync.store import Key
+from shared.records import record
+from shared.records.bell import Bell
+from shared.records.collection import Coerced, Collection
+from shared.records.store import Key
 
 
 class Entry:
@@ -220,7 +221,7 @@ class Outcome:
     show: dict[Key, None] = field(default_factory=dict)
     #: Columns that the phone holds as they are stored, of records that it sent: they are no news.
     held: dict[Key, Held] = field(default_factory=dict)
-    bells: list[Any] = field(default_factory=list)
+    bells: list[Bell] = field(default_factory=list)
     #: What the server now holds of the accepted records that live, by table.
     digest: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     urgent: int = 0  #: refused records that a doctor must see all the same

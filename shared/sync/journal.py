@@ -14,15 +14,18 @@ from typing import Any
 
 import orjson
 
-from shared.accounts.membership import Caller
-from shared.sync import record
-from shared.sync.collection import MAX_RECORD_BYTES, RecordFault
+from shared.access.membership import Caller
+from shared.records import record
+from shared.records.collection import MAX_RECORD_BYTES, RecordFault
+from shared.records.store import MAX_COMMIT_BYTES, Key, Write, put
+from shared.sync.dialects.reading import Unreadable
 from shared.sync.exchange import Conflict, Refusal
-from shared.sync.reading import Unreadable
-from shared.sync.store import MAX_COMMIT_BYTES, Key, Write, put
 
 CONFLICTS = "conflicts"
 QUARANTINE = "quarantine"
+
+#: `open` of an entry of somebody who is in no scope (any more); a member's is true.
+OTHERS = "others"
 
 #: Bytes of a write beside its content: names, bookkeeping, protocol. An estimate on the safe side.
 WRITE_OVERHEAD = 900

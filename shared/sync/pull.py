@@ -31,14 +31,14 @@ from typing import NamedTuple
 
 import orjson
 
-from shared.accounts import membership
-from shared.accounts.access import Action, may
-from shared.accounts.membership import Caller, Memberships
+from shared.access import membership
+from shared.access.membership import Caller, Memberships
+from shared.access.rights import Action, may
 from shared.errors import InvalidCursor, PageExpired
-from shared.killpoints import reach
-from shared.sync import record
-from shared.sync.collection import Collection, Product
-from shared.sync.store import Change, Document, Key, Position, RecordStore
+from shared.records import record
+from shared.records.collection import Collection, Product
+from shared.records.killpoints import reach
+from shared.records.store import Change, Document, Key, Position, RecordStore
 
 #: The settings document that says when this store's history began.
 EPOCH = Key("settings", "epoch")

@@ -22,18 +22,14 @@ from typing import Any
 
 import orjson
 
-from shared import audit
-from shared.accounts import membership
-from shared.accounts.access import Action, may
-from shared.accounts.membership import Caller
+from shared.access import audit, membership
+from shared.access.membership import Caller
+from shared.access.rights import Action, may
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
-from shared.killpoints import reach
-from shared.sync import receipts, record
-from shared.sync.collection import MAX_RECORD_BYTES, Product
-from shared.sync.decision import Decision, Step
-from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
-from shared.sync.journal import size_of
-from shared.sync.store import (
+from shared.records import record
+from shared.records.collection import MAX_RECORD_BYTES, Product
+from shared.records.killpoints import reach
+from shared.records.store import (
     ABSENT,
     MAX_COMMIT_BYTES,
     MAX_COMMIT_WRITES,
@@ -45,6 +41,10 @@ from shared.sync.store import (
     Write,
     verify,
 )
+from shared.sync import receipts
+from shared.sync.decision import Decision, Step
+from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
+from shared.sync.journal import size_of
 
 #: A push beyond either of these may take several commits, bytes and records.
 ONE_COMMIT_BYTES = 1_000_000

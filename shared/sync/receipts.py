@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
+from shared.records.store import Document, Key, Query, RecordStore, Write, delete, put
 from shared.sync.exchange import Push
-from shared.sync.store import Document, Key, Query, Write, put
 
 COLLECTION = "receipts"
 
 #: The first digit of an id, which is a SHA-256 in hexadecimal: sixteen shards, equally likely.
 _SHARDS = tuple("0123456789abcdef")
+
+#: Receipts removed at a time.
+_MOST_REMOVED = 400
 
 
 def key(caller: Caller, push: Push) -> Key:
@@ -41,12 +44,16 @@ def in_a_shard(document: Document) -> dict[str, str] | None:
     return None if "shard" in document.fields else {"shard": document.key.id[0]}
 
 
-def expired(now_ms: int, limit: int) -> Query:
-    """Receipts that are of no more use."""
-    return Query(
+def remove_expired(store: RecordStore, now_ms: int) -> int:
+    """Remove receipts that are of no more use, some at a time; how many. A round of the sweeper."""
+    query = Query(
         COLLECTION,
         where=(("shard", "in", _SHARDS), ("expires_at", "<=", now_ms)),
         order=(("expires_at", "asc"),),
-        limit=limit,
+        limit=_MOST_REMOVED,
         fields=("expires_at",),
     )
+    expired = [delete(document.key) for document in store.query(query)]
+    if expired:
+        store.commit(expired)
+    return len(expired)

@@ -8,9 +8,9 @@ half a year ago is kept as long as any other.
 from __future__ import annotations
 
 from shared.errors import Contended
-from shared.sync import record
-from shared.sync.collection import Product
-from shared.sync.store import Document, Key, Query, RecordStore, Write, delete, put
+from shared.records import record
+from shared.records.collection import Product
+from shared.records.store import Document, Key, Query, RecordStore, Write, delete, put
 
 #: Records purged in one round, by table.
 _A_ROUND = 200

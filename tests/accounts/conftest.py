@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from shared.accounts import membership, tokens
+from shared.access import membership
+from shared.access.membership import Caller
+from shared.accounts import tokens
 from shared.accounts.desk import Desk, Origin, Tokens
 from shared.accounts.keys import RingKeys, TokenPolicy
-from shared.accounts.membership import Caller
 from shared.accounts.passwords import Cost, Passwords
 from shared.accounts.policy import AccountPolicy
 from shared.adapters.file_keys import FileKeys
 from shared.errors import Fault
-from shared.products.dermadetect import ACCOUNTS
-from shared.sync.store import RecordStore
+from shared.products.dermadetect.product import ACCOUNTS
+from shared.records.store import RecordStore
 from tests.stores import BOTH, fresh
 
 #: As little as argon2 takes; what the parameters are is no matter of these tests.

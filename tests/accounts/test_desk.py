@@ -9,16 +9,17 @@ from argon2 import Type
 from argon2.exceptions import VerifyMismatchError
 from argon2.low_level import verify_secret
 
-from shared.accounts import invites, membership, passwords
+from shared.access import membership
+from shared.access.audit import OPERATOR
+from shared.access.membership import Caller
+from shared.accounts import invites, passwords
 from shared.accounts.account import normal_email
 from shared.accounts.desk import Desk, Origin
-from shared.accounts.membership import Caller
 from shared.accounts.passwords import Cost, Passwords
 from shared.accounts.throttle import client_address
-from shared.audit import OPERATOR
 from shared.errors import InvalidRequest, StoreUnavailable
-from shared.products.dermadetect import ACCOUNTS
-from shared.sync.store import Query, Write, delete
+from shared.products.dermadetect.product import ACCOUNTS
+from shared.records.store import Query, Write, delete
 from tests.accounts.conftest import (
     AWAY,
     CHEAP,

@@ -13,13 +13,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from shared import wiring
+from shared.access.audit import OPERATOR
 from shared.accounts import tokens
 from shared.accounts.passwords import Passwords
 from shared.adapters.sqlite import SqliteStore
-from shared.audit import OPERATOR
-from shared.codes import ERROR_CODES
-from shared.openapi_accounts import ACCOUNTS_ONLY, OPERATIONS
-from shared.openapi_files import FILES_ONLY
+from shared.api.codes import ERROR_CODES
+from shared.api.openapi.accounts import ACCOUNTS_ONLY, OPERATIONS
+from shared.api.openapi.files import FILES_ONLY
 from shared.telemetry import JsonFormatter
 from tests.accounts.conftest import CHEAP, PASSWORD
 from tests.accounts.issuer import Issuer

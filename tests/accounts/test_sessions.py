@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from shared.access.membership import Caller
 from shared.accounts import sessions
 from shared.accounts.desk import Tokens
-from shared.accounts.membership import Caller
 from shared.errors import Fault, StoreUnavailable, Unauthenticated
-from shared.sync.store import Query, Write
+from shared.records.store import Query, Write
 from tests.accounts.conftest import (
     AWAY,
     DAY,

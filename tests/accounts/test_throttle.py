@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.access.audit import OPERATOR
 from shared.accounts.desk import Desk, Origin
 from shared.accounts.throttle import Backoff, Tally, Window
-from shared.audit import OPERATOR
 from shared.errors import TooManyTries
-from shared.sync.store import Query, Write
+from shared.records.store import Query, Write
 from tests.accounts.conftest import (
     AWAY,
     DAY,

@@ -1,6 +1,6 @@
 """The red-flag rules without any haste: every answer is read and every rule is asked, each time.
 
-`shared.ai.rules` passes over what cannot speak while it gathers. Its verdicts must be these.
+`rules` of the product passes over what cannot speak while it gathers. Its verdicts must be these.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from shared.ai import intake, questions, rules
-from shared.ai.questions import Answer, asked
-from shared.ai.rules import NOTHING, Verdict
+from shared.products.dermadetect import intake, questions, rules
+from shared.products.dermadetect.questions import Answer, asked
+from shared.products.dermadetect.rules import NOTHING, Verdict
 
 
 def judge(triage_data: object, demographics: object, today: date) -> Verdict:

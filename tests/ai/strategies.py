@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from shared.ai import analysis, forms, intake
+from shared.products.dermadetect import analysis, forms, intake
 
 #: For a busy machine: an example may take its time, drawing one too.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -15,8 +15,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shared.ai import analysis
-from shared.ai.analysis import (
+from shared.ai.answer import without_thinking
+from shared.ai.model import SCRIPTED
+from shared.ai.schema import problems
+from shared.errors import ContractBroken, ModelRefused
+from shared.products.dermadetect import analysis
+from shared.products.dermadetect.analysis import (
     CONTRACT_BROKEN,
     DISCLAIMER,
     DISCLAIMER_SCRIPTED,
@@ -35,11 +39,7 @@ from shared.ai.analysis import (
     unavailable,
     visible_to_chw,
 )
-from shared.ai.answer import without_thinking
-from shared.ai.emergency import urgency_of
-from shared.ai.model import SCRIPTED
-from shared.ai.schema import problems
-from shared.errors import ContractBroken, ModelRefused
+from shared.products.dermadetect.emergency import urgency_of
 from tests.ai import strategies
 
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

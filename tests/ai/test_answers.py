@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.ci import words as tables
-from shared.ai import answers, forms
-from shared.ai.answers import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES
+from shared.products.dermadetect import answers, forms
+from shared.products.dermadetect.answers import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES
 from tests.ai import strategies
 
 TODAY = date(2026, 11, 21)

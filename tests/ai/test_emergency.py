@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ai import emergency, rules
-from shared.ai.analysis import NEXT_STEPS, RED_FLAGS, URGENCIES, finish, parse, unavailable
-from shared.ai.emergency import NONE, ROWS, urgency_of
+from shared.products.dermadetect import emergency, rules
+from shared.products.dermadetect.analysis import (
+    NEXT_STEPS,
+    RED_FLAGS,
+    URGENCIES,
+    finish,
+    parse,
+    unavailable,
+)
+from shared.products.dermadetect.emergency import NONE, ROWS, urgency_of
 from tests.ai import strategies
 from tests.ai.test_analysis import PROVENANCE, text
 

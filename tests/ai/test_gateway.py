@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.local import vertex as wire
-from shared.ai import analysis
-from shared.ai.gateway import MAX_IMAGES, PHOTO_ATTEMPTS, Gateway, prompt
 from shared.ai.model import Image, Question
 from shared.errors import ContractBroken, ModelBusy, ModelFault, ModelRefused, ModelUnreadable
+from shared.products.dermadetect import analysis
+from shared.products.dermadetect.gateway import MAX_IMAGES, PHOTO_ATTEMPTS, Gateway, prompt
 from tests.ai import pictures, strategies
 from tests.ai.vertex import Vertex, running
 from tests.scripted import Behaviour, ScriptedModel, busy, draft, normal, refuse, say

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ai.intake import age_band, analysis_input, clinical_facts, scrub, sex
+from shared.products.dermadetect.intake import age_band, analysis_input, clinical_facts, scrub, sex
 from tests.ai import probes, strategies
 
 TODAY = date(2026, 11, 21)

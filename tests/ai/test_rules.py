@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.ai import answers, forms, rules
-from shared.ai.analysis import RED_FLAGS
-from shared.ai.intake import entries
-from shared.ai.rules import NOTHING, RULES, judge
+from shared.products.dermadetect import answers, forms, rules
+from shared.products.dermadetect.analysis import RED_FLAGS
+from shared.products.dermadetect.intake import entries
+from shared.products.dermadetect.rules import NOTHING, RULES, judge
 from tests.ai import plain_rules, strategies
 
 TODAY = date(2026, 11, 21)

@@ -11,7 +11,7 @@ import pytest
 
 from shared.ai.spending import CAP_REACHED, MICRO, Prices, Purse
 from shared.errors import Contended, ModelPaused
-from shared.sync.store import RecordStore
+from shared.records.store import RecordStore
 from tests import stores
 
 NOON = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp() * 1000)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from infra.local import vertex as wire
 from shared.adapters.vertex import VertexEmbedder
-from shared.ai import triage
-from shared.ai.analysis import SecondLook, finish, parse
 from shared.ai.embedding import Embedding
 from shared.ai.model import Image
-from shared.ai.triage import LABELS, LABELS_SHA256, ZeroShot, phone_scored, score
 from shared.errors import ModelBusy, ModelFault, ModelMisconfigured, ModelRefused
+from shared.products.dermadetect import triage
+from shared.products.dermadetect.analysis import SecondLook, finish, parse
+from shared.products.dermadetect.triage import LABELS, LABELS_SHA256, ZeroShot, phone_scored, score
 from tests.ai.test_analysis import PROVENANCE, VALIDATOR, text
 from tests.ai.vertex import Vertex, parameters, running
 

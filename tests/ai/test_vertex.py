@@ -502,7 +502,8 @@ def test_every_error_of_the_client_has_its_row() -> None:
 
 def test_nothing_of_googles_is_imported_before_the_first_question() -> None:
     code = (
-        "import sys, shared.adapters.vertex as v, shared.adapters.scripted, shared.ai.gateway\n"
+        "import sys, shared.adapters.vertex as v, shared.adapters.scripted\n"
+        "import shared.products.dermadetect.gateway\n"
         "v.VertexModel(project='p', location='europe-west4', endpoint='1')\n"
         "print([m for m in sys.modules if m.split('.')[0] in ('google', 'requests', 'urllib3')])"
     )

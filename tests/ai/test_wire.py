@@ -22,7 +22,6 @@ from infra.local import vertex as wire
 from infra.local.vertex import Fault
 from shared.adapters.chat import MAX_ANSWER_BYTES
 from shared.adapters.openai_compatible import OpenAiCompatibleModel
-from shared.ai.gateway import Gateway
 from shared.ai.model import MODEL_DECLINED, Image, Model, Question
 from shared.errors import (
     ModelBusy,
@@ -31,6 +30,7 @@ from shared.errors import (
     ModelRefused,
     ModelUnreadable,
 )
+from shared.products.dermadetect.gateway import Gateway
 from tests.ai import pictures
 from tests.ai.vertex import Vertex, running
 from tests.scripted import ScriptedModel, say

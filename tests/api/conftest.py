@@ -27,10 +27,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from shared import settings, wiring
-from shared.accounts import membership, tokens
+from shared.access import membership
+from shared.accounts import tokens
 from shared.adapters.file_keys import FileKeys
-from shared.products.dermadetect import ANALYSE
-from shared.web import Route
+from shared.api.web import Route
+from shared.products.dermadetect.product import ANALYSE
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared import wiring
-from shared.sync import ledger
-from shared.sync.store import Key
+from shared.records.store import Key
+from shared.support import ledger
 from tests.api.conftest import Api
 from tests.api.test_openapi import asker, case, patient, pushing
 from tests.api.test_support import call, clinics, code, get, move  # noqa: F401  a fixture

@@ -19,23 +19,25 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
-from shared import errors, openapi, openapi_parts, schema_js, wiring
-from shared.accounts.membership import Caller
-from shared.codes import BATCH_ONLY, ERROR_CODES, FILE_CODES, RECORD_CODES, WATERMELON_ONLY
+from shared import errors, wiring
+from shared.access.membership import Caller
+from shared.api import schema_js
+from shared.api.codes import BATCH_ONLY, ERROR_CODES, FILE_CODES, RECORD_CODES, WATERMELON_ONLY
+from shared.api.openapi import document, parts
 from shared.errors import Fault
 from shared.jobs import transfer
-from shared.products.dermadetect import PRODUCT
-from shared.products.examples import EXAMPLES
-from shared.sync import batch, intake, watermelon
-from shared.sync.collection import Collection, Field, Owner, Product, RecordFault, Type
+from shared.products.dermadetect.examples import EXAMPLES
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.collection import Collection, Field, Owner, Product, RecordFault, Type
+from shared.records.store import Key
+from shared.sync.dialects import batch, intake, watermelon
 from shared.sync.pull import PAGE_LIFE_MS, Start
-from shared.sync.store import Key
 from tests.api.conftest import ROOT, Api, StartApi
 
 Json = dict[str, Any]
 
 COMMITTED = ROOT / "infra" / "openapi.json"
-DOCUMENT: Json = json.loads(openapi.text(PRODUCT))
+DOCUMENT: Json = json.loads(document.text(PRODUCT))
 
 #: Called by Cloud Scheduler only.
 INTERNAL = {"sweeper"}
@@ -152,15 +154,15 @@ def pushing(**changes: list[Any]) -> Json:
 
 
 def test_the_committed_document_is_current() -> None:
-    assert COMMITTED.read_text(encoding="utf-8") == openapi.text(PRODUCT), (
-        "run: python -m shared.openapi > infra/openapi.json"
+    assert COMMITTED.read_text(encoding="utf-8") == document.text(PRODUCT), (
+        "run: python -m shared.api.openapi.document > infra/openapi.json"
     )
 
 
 def test_the_committed_schema_of_phones_is_current() -> None:
     committed = (ROOT / "infra" / "schema.js").read_text(encoding="utf-8")
     assert committed == schema_js.module(PRODUCT), (
-        "run: python -m shared.schema_js > infra/schema.js"
+        "run: python -m shared.api.schema_js > infra/schema.js"
     )
 
 
@@ -242,7 +244,7 @@ SAMPLES = Collection(
     ),
 )
 SAMPLER = Product("sampler", "group", (SAMPLES,), cascade=PRODUCT.cascade)
-SAMPLER_DOCUMENT = openapi.document(SAMPLER)
+SAMPLER_DOCUMENT = document.document(SAMPLER)
 
 #: Values near every edge, and anything else that is JSON. Integers are those that phones can hold.
 VALUES = st.sampled_from(
@@ -749,12 +751,12 @@ def test_headers_of_the_request_are_as_documented(api: Api, ask: Ask) -> None:
 
 
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
-    assert batch._MOST_SECONDS == openapi_parts.MOST_SECONDS
+    assert batch._MOST_SECONDS == parts.MOST_SECONDS
     assert (watermelon._LEAST_MS, watermelon._MOST_MS) == (
-        openapi_parts.LEAST_MS,
-        openapi_parts.MOST_MS,
+        parts.LEAST_MS,
+        parts.MOST_MS,
     )
-    assert intake.MAX_ECHOED == openapi_parts.LONGEST_ECHOED
+    assert intake.MAX_ECHOED == parts.LONGEST_ECHOED
     said = json.dumps(DOCUMENT)
     days = str(PAGE_LIFE_MS // 86_400_000)
     assert set(re.findall(r"(?:[Gg]ood for|more than) (\d+) days", said)) == {days}
@@ -966,5 +968,5 @@ def test_the_page_escapes_what_it_is_given() -> None:
     said["info"]["title"] = said["info"]["description"] = nasty
     said["paths"]["/health"]["get"]["summary"] = nasty
     said["components"]["schemas"]["Receipt"]["description"] = f"`{nasty}`"
-    text = openapi.page(json.dumps(said).encode())
+    text = document.page(json.dumps(said).encode())
     assert "script" not in read(text).tags

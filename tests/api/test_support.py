@@ -10,11 +10,11 @@ import pytest
 
 from shared import wiring
 from shared.jobs import cascade, restore, transfer
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record
-from shared.sync.collection import Type
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.collection import Type
+from shared.records.store import Key
 from shared.sync.retention import Purger
-from shared.sync.store import Key
 from tests.api.conftest import Api, StartApi
 from tests.api.test_openapi import (
     Ask,

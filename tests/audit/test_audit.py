@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from infra.local.phone import Phone
-from shared import audit
-from shared.accounts.membership import Caller
+from shared.access import audit
+from shared.access.membership import Caller
 from shared.errors import StoreUnavailable
-from shared.sync.store import Document, Key, Query, Write, delete, patch, put
+from shared.records.store import Document, Key, Query, Write, delete, patch, put
 from tests.e2e.conftest import Deployment
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic

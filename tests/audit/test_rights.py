@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from infra import admin, backup
-from shared import audit, wiring
-from shared.audit import DEPLOYMENT
-from shared.sync.store import Document, Query
+from shared import wiring
+from shared.access import audit
+from shared.access.audit import DEPLOYMENT
+from shared.records.store import Document, Query
 from tests.api.conftest import Api, StartApi, start_api
 from tests.stores import BOTH, Interrupted
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from infra import admin
-from shared import audit, wiring
-from shared.accounts.membership import Caller
-from shared.audit import Anchor
-from shared.sync.store import Document, Key, Query, RecordStore, delete, patch, put
+from shared import wiring
+from shared.access import audit
+from shared.access.audit import Anchor
+from shared.access.membership import Caller
+from shared.records.store import Document, Key, Query, RecordStore, delete, patch, put
 from tests.stores import BOTH, fresh
 
 TEAM, OTHER = "team1", "team2"

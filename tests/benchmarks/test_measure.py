@@ -14,8 +14,8 @@ import pytest
 from benchmarks import corpus, page
 from benchmarks.measure import Report
 from benchmarks.push import ratio
-from shared.products.dermadetect import PRODUCT
-from shared.sync import batch, watermelon
+from shared.products.dermadetect.product import PRODUCT
+from shared.sync.dialects import batch, watermelon
 
 
 def report() -> Report:
@@ -154,7 +154,7 @@ def test_an_edit_is_other_content_at_a_later_time() -> None:
 
 
 def test_no_case_is_red_by_a_rule() -> None:
-    from shared.ai import rules
+    from shared.products.dermadetect import rules
 
     for row in corpus.cases("a", 300):
         about = orjson.dumps({"age": 30}).decode()

@@ -27,9 +27,9 @@ from benchmarks.triage.measures import (
 from benchmarks.triage.reading import names_condition, rank
 from benchmarks.triage.report import Report, show
 from shared.adapters.sqlite import SqliteStore
-from shared.ai.intake import parsed
-from shared.products.dermadetect import PENDING, PRODUCT
-from shared.sync.collection import Turn
+from shared.products.dermadetect.intake import parsed
+from shared.products.dermadetect.product import PENDING, PRODUCT
+from shared.records.collection import Turn
 from tests.benchmarks.golden import (
     EXPECTED,
     GOLDEN,

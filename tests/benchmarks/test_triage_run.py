@@ -21,9 +21,9 @@ from benchmarks.triage.measures import Measures, measure
 from benchmarks.triage.reading import CasePath, Reading
 from benchmarks.triage.report import SCRIPTED_MODEL, SYNTHETIC_CASES, Report
 from benchmarks.triage.run import Ledger, run
-from shared.ai import rules
-from shared.ai.gateway import prompt
 from shared.ai.model import Answer, Model, Question
+from shared.products.dermadetect import rules
+from shared.products.dermadetect.gateway import prompt
 from shared.settings import load as settings
 from tests.ai import pictures
 from tests.ai.vertex import Vertex, running

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from shared.adapters.openai_compatible import OpenAiCompatibleModel
-from shared.ai import analysis
 from shared.ai.breaker import Breaker
 from shared.ai.model import Image, Model, Question
 from shared.errors import ModelBusy, ModelRefused, ModelUnreadable
+from shared.products.dermadetect import analysis
 from tests.ai.vertex import running
 from tests.scripted import Behaviour, ScriptedModel, busy, delay, draft, refuse, say
 

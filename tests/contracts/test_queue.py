@@ -25,7 +25,8 @@ import pytest
 from shared.adapters.pubsub import PubSubDoorbell, Push, create_subscriptions
 from shared.adapters.sqlite_queue import Dispatcher, SqliteDoorbell
 from shared.errors import QueueUnavailable
-from shared.jobs.queue import RING_TIMEOUT_SECONDS, Bell, Doorbell
+from shared.jobs.queue import RING_TIMEOUT_SECONDS, Doorbell
+from shared.records.bell import Bell
 
 #: The shortest deadline Pub/Sub knows.
 PUBSUB_ACK_DEADLINE_SECONDS = 10

@@ -27,7 +27,7 @@ from shared.adapters.sqlite import (
 )
 from shared.adapters.sqlite_queries import declared_indexes
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
-from shared.sync.store import ABSENT, Key, Query, Write, delete, patch, put, verify
+from shared.records.store import ABSENT, Key, Query, Write, delete, patch, put, verify
 
 A = Key("cases", "a")
 NOW = 1_795_000_000_000_000
@@ -333,7 +333,7 @@ _WRITERS = """
 import os, sys, threading
 from pathlib import Path
 from shared.adapters.sqlite import SqliteStore
-from shared.sync.store import Key, put
+from shared.records.store import Key, put
 
 store = SqliteStore(Path(sys.argv[1]))
 

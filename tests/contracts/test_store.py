@@ -1,4 +1,4 @@
-"""The contract of the record store (`shared/sync/store.py`), kept by SQLite and by Firestore.
+"""The contract of the record store (`shared/records/store.py`), kept by SQLite and by Firestore.
 
 Each test has a database of its own: a SQLite file, or a project of the emulator, where an unknown
 project is an empty database. `open_store()` opens one more client of the same database.
@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
-from shared.sync.store import (
+from shared.records.store import (
     ABSENT,
     MAX_COMMIT_WRITES,
     STAMP,

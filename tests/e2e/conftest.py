@@ -9,12 +9,13 @@ import pytest
 
 from infra.local.phone import Phone, over_http
 from infra.local.stack import Stack
-from shared.accounts import membership, tokens
+from shared.access import membership
+from shared.accounts import tokens
 from shared.adapters.file_keys import FileKeys
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
+from shared.records.store import RecordStore
 from shared.settings import load
-from shared.sync.store import RecordStore
 from tests.sync.clinic import wall_ms
 
 PROFILES = ("local", "emulator")

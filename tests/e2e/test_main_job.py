@@ -16,7 +16,7 @@ import pytest
 
 from infra.local import photos
 from infra.local.phone import Json, Phone
-from shared.sync.store import Key
+from shared.records.store import Key
 from tests.e2e.conftest import Deployment
 
 #: Longest that a bell and an analysis may take on a loaded machine, seconds.

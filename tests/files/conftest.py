@@ -13,11 +13,9 @@ import pytest
 from PIL import Image, ImageFilter
 
 from infra.local.phone import wall_ms
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
 from shared.adapters.folder import FolderFiles
-from shared.ai.gateway import Gateway
 from shared.ai.model import Model
-from shared.ai.triage import ZeroShot
 from shared.files.checking import Check
 from shared.files.cleaning import Cleaner
 from shared.files.file import CHECK
@@ -27,16 +25,18 @@ from shared.files.tickets import Tickets
 from shared.files.uploads import Progress, Span, Uploads
 from shared.jobs.cascade import KIND, Cascade
 from shared.jobs.job import RetryPolicy
-from shared.jobs.queue import Bell
 from shared.jobs.restore import KIND as RESTORE
 from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
-from shared.products.analysis import Analyse
-from shared.products.dermadetect import ANALYSE, PRODUCT
-from shared.products.photos import ATTACHMENTS
-from shared.sync.store import Document, Query, RecordStore
+from shared.products.dermadetect.analyse import Analyse
+from shared.products.dermadetect.gateway import Gateway
+from shared.products.dermadetect.photos import ATTACHMENTS
+from shared.products.dermadetect.product import ANALYSE, PRODUCT
+from shared.products.dermadetect.triage import ZeroShot
+from shared.records.bell import Bell
+from shared.records.store import Document, Query, RecordStore
 from tests import stores
 from tests.api.conftest import api, start_api  # noqa: F401  fixtures
 from tests.scripted import ScriptedModel

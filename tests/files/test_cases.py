@@ -10,12 +10,12 @@ import pytest
 
 from shared.ai.embedding import Embedding
 from shared.ai.model import Answer, Image, Question
-from shared.ai.triage import ZeroShot
 from shared.jobs.restore import undelete
 from shared.jobs.transfer import move
-from shared.products.dermadetect import PHOTOS_WAIT_MS, product
+from shared.products.dermadetect.product import PHOTOS_WAIT_MS, product
+from shared.products.dermadetect.triage import ZeroShot
+from shared.records.store import Key
 from shared.sync.retention import Purger
-from shared.sync.store import Key
 from tests.files.conftest import DAY_MS, Studio, photo
 from tests.scripted import ScriptedModel
 from tests.sync.clinic import pass_millisecond

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from shared import killpoints
 from shared.adapters.folder import LINKS, FolderFiles
 from shared.errors import FileMissing, FilesUnavailable, LinkExpired
 from shared.files.store import PIECE_BYTES, InvalidName
+from shared.records import killpoints
 
 NOW_MS = 1_772_366_400_000
 DAY_MS = 86_400_000
@@ -74,7 +74,7 @@ def place(root: Path, name: str = NAME) -> Path:
 _PUT = """
 import sys
 from pathlib import Path
-from shared import killpoints
+from shared.records import killpoints
 from shared.adapters.folder import FolderFiles
 killpoints.arm(Path(sys.argv[1]))
 files = FolderFiles(Path(sys.argv[2]), sys.argv[3].encode())

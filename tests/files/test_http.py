@@ -215,7 +215,7 @@ def test_nobody_else_learns_whether_a_photo_exists(amina: Amina) -> None:
     (ticket,) = amina.ask(announced()).get_json()["files"]
     stranger = Amina(amina.api, "chw9")
     amina.api.join("chw9", "team9")
-    from shared.accounts import membership
+    from shared.access import membership
 
     membership.revoke(wiring.store(), "chw9", "team1", wiring.clock_ms())
     for name in (ticket["id"], "0" * 32):
@@ -310,7 +310,7 @@ def test_a_doctor_sees_every_photo_and_what_became_of_it(amina: Amina) -> None:
 
 
 def test_reading_a_photo_is_in_the_audit_trail(amina: Amina) -> None:
-    from shared.sync.store import Query
+    from shared.records.store import Query
 
     amina.sync(changes=day("a.jpg"))
     (ticket,) = amina.ask(announced()).get_json()["files"]

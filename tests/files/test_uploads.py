@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
 from shared.errors import (
     FilesUnavailable,
     InvalidRequest,
@@ -22,7 +22,7 @@ from shared.errors import (
 from shared.files.file import REFUSALS
 from shared.files.tickets import MOST_ASKED
 from shared.files.uploads import LEAST_PIECE, Span, parse_range
-from shared.sync.store import RecordStore, Write
+from shared.records.store import RecordStore, Write
 from tests import stores
 from tests.files.conftest import DAY_MS, KEEP_MS, Json, Studio, photo
 from tests.files.generated import encoded

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from shared.sync.store import Query
+from shared.records.store import Query
 from tests.e2e.conftest import PROFILES, Deployment, deploy
 
 __all__ = ["deploy"]

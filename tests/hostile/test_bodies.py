@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from shared.codes import RECORD_CODES
-from shared.products.dermadetect import PRODUCT
-from shared.sync.collection import Collection, Field, Owner, Type
+from shared.api.codes import RECORD_CODES
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.collection import Collection, Field, Owner, Type
 from tests.api.test_openapi import CLOSED
 from tests.hostile.conftest import MARK, Answer, Attacker, Json, Pairs, fault_of, shows_inside
 

@@ -29,8 +29,8 @@ from schemathesis.checks import (
 )
 
 from shared import wiring
-from shared.products.dermadetect import PRODUCT
-from shared.sync.store import Query
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.store import Query
 from tests.api.conftest import Api, api, start_api
 from tests.api.test_openapi import DOCUMENT, keeps_its_word
 from tests.e2e.conftest import Deployment

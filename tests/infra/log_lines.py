@@ -75,11 +75,12 @@ def say(server: Server) -> None:
     from functions import analyse as analyst
     from infra.local.phone import wall_ms
     from shared import wiring
-    from shared.accounts import membership, tokens
+    from shared.access import membership
+    from shared.accounts import tokens
     from shared.adapters.file_keys import FileKeys
     from shared.ai.model import Image
     from shared.errors import StoreUnavailable
-    from shared.jobs.queue import Bell
+    from shared.records.bell import Bell
     from tests.files.conftest import photo
 
     def client(name: str, kind: str) -> Any:
@@ -174,7 +175,7 @@ def say(server: Server) -> None:
 
     # --- a query whose index is not there
     from shared.adapters.firestore import FirestoreStore
-    from shared.sync.store import Query
+    from shared.records.store import Query
 
     firestore = FirestoreStore("clinic")
     with _instead(firestore, "_api", _NoIndex()), suppress(StoreUnavailable):

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from shared.sync.store import Change, Document, Key, Kind, Query, Reading, RecordStore, Write
+from shared.records.store import Change, Document, Key, Kind, Query, Reading, RecordStore, Write
 
 #: Two sizes of each situation: what a further record costs is their difference.
 ONE, MANY = 1, 21
@@ -80,12 +80,13 @@ def count() -> dict[str, dict[str, int]]:
 
     from infra.local.phone import Phone, wall_ms
     from shared import wiring
-    from shared.accounts import membership, tokens
+    from shared.access import membership
+    from shared.accounts import tokens
     from shared.adapters.file_keys import FileKeys
     from shared.ai.spending import Purse
     from shared.files.file import CHECK
     from shared.files.reading import Photos
-    from shared.products.dermadetect import ANALYSE
+    from shared.products.dermadetect.product import ANALYSE
     from tests.files.conftest import photo
 
     store = Counting(wiring.store())

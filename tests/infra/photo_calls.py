@@ -71,9 +71,10 @@ def live() -> dict[str, list[str]]:
 
     from infra.local.phone import Phone, wall_ms
     from shared import wiring
-    from shared.accounts import membership, tokens
+    from shared.access import membership
+    from shared.accounts import tokens
     from shared.adapters.file_keys import FileKeys
-    from shared.sync.store import Key, delete
+    from shared.records.store import Key, delete
     from tests.files.conftest import photo
 
     watched = Watched(wiring.files())

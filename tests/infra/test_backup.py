@@ -14,7 +14,7 @@ from infra.local.phone import Phone, wall_ms
 from shared import wiring
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
-from shared.sync.store import STAMP, Key, Query, delete, put
+from shared.records.store import STAMP, Key, Query, delete, put
 from tests.files.conftest import Studio, photo
 from tests.jobs.conftest import Workplace
 from tests.jobs.conftest import place as place

@@ -165,7 +165,7 @@ def test_the_price_of_a_photo_is_calculated() -> None:
 
 
 def test_the_bounds_that_are_named_are_those_of_the_code() -> None:
-    from shared import audit
+    from shared.access import audit
     from shared.files import cleaning
     from shared.jobs import sweep
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,23 +16,24 @@ import pytest
 from infra import admin, admin_privacy, backup
 from infra.local.phone import wall_ms
 from infra.migrate import Migrator, restamp
-from shared import audit, wiring
-from shared.accounts import membership
+from shared import wiring
+from shared.access import audit, membership
+from shared.access.audit import Sealer
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
-from shared.audit import Sealer
 from shared.files.file import CHECK
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Courier, LogNotifier
-from shared.products.dermadetect import ANALYSE, PRODUCT
-from shared.products.review import Review, parse_signature, readings
-from shared.products.worklist import Asked, WorkList
-from shared.sync import inbox, ledger
+from shared.products.dermadetect.product import ANALYSE, PRODUCT
+from shared.products.dermadetect.review import Review, parse_signature, readings
+from shared.products.dermadetect.worklist import Asked, WorkList
+from shared.records.store import Key, Query
+from shared.support import inbox, ledger
+from shared.sync import receipts
 from shared.sync.digest import digest
 from shared.sync.pull import Start
 from shared.sync.retention import Purger
-from shared.sync.store import Key, Query
 from tests import shapes
 from tests.conftest import SHAPES
 from tests.files.conftest import Studio, photo
@@ -121,7 +123,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
         rung_kinds=(ANALYSE,),
         own_kinds=(),
         clock=place.now_ms,
-        rounds={"purged": purge},
+        rounds={"purged": purge, "receipts": partial(receipts.remove_expired, store)},
     )
     sweeper.sweep()
     # what operators cause

@@ -30,13 +30,14 @@ from PIL import Image
 from infra.local.phone import wall_ms
 from infra.local.processes import free_port
 from infra.local.table import load
-from shared.accounts import membership, tokens
+from shared.access import membership
+from shared.accounts import tokens
 from shared.accounts.keys import TokenPolicy
 from shared.adapters.file_keys import FileKeys
 from shared.adapters.sqlite import SqliteStore
 from shared.files.picture import MOST_PIXELS_OF
+from shared.records.store import Key, put
 from shared.settings import Settings
-from shared.sync.store import Key, put
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = load()["files"]

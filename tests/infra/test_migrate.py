@@ -12,9 +12,9 @@ import pytest
 from infra import migrate
 from infra.migrate import Migration, Migrator
 from shared.errors import Contended, Fault, StoreUnavailable
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record
-from shared.sync.store import Document, Key, Write, delete, patch, put
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import Document, Key, Write, delete, patch, put
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 from tests.sync.conftest import clinic as clinic

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from shared.codes import ERROR_CODES, RECORD_CODES
+from shared.api.codes import ERROR_CODES, RECORD_CODES
 from shared.settings import Settings
 from tests.conftest import absent
 

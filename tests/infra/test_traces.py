@@ -17,7 +17,7 @@ from infra.local.phone import Phone, over_http
 from infra.local.stack import Stack
 from shared import telemetry
 from shared.jobs.bells import bell_of
-from shared.jobs.queue import Bell
+from shared.records.bell import Bell
 from shared.telemetry import Span
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

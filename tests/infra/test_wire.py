@@ -23,7 +23,7 @@ from shared.accounts import tokens
 from shared.adapters.file_keys import FileKeys
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.pubsub import PubSubDoorbell, Push, create_subscriptions
-from shared.jobs.queue import Bell
+from shared.records.bell import Bell
 from shared.settings import load
 from tests.infra import deployed
 from tests.infra.hcl import of_kind

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from infra.local.phone import wall_ms
-from shared.ai.gateway import Gateway
 from shared.ai.model import Model
 from shared.jobs.cascade import KIND, Cascade
 from shared.jobs.job import RetryPolicy
@@ -18,10 +17,11 @@ from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
-from shared.products.analysis import Analyse
-from shared.products.dermadetect import ANALYSE, PRODUCT
-from shared.sync import record
-from shared.sync.store import Key, RecordStore, patch
+from shared.products.dermadetect.analyse import Analyse
+from shared.products.dermadetect.gateway import Gateway
+from shared.products.dermadetect.product import ANALYSE, PRODUCT
+from shared.records import record
+from shared.records.store import Key, RecordStore, patch
 from tests import stores
 from tests.scripted import ScriptedModel
 from tests.sync.clinic import Clinic, pass_millisecond

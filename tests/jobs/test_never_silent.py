@@ -13,16 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
 from shared.adapters.sqlite import SqliteStore
-from shared.ai import analysis
 from shared.ai.breaker import Breaker
 from shared.ai.model import Question
 from shared.ai.spending import Prices, Purse
 from shared.errors import StoreUnavailable
 from shared.notify.notice import Courier, Message
-from shared.sync import ledger
-from shared.sync.store import Write
+from shared.products.dermadetect import analysis
+from shared.records.store import Write
+from shared.support import ledger
 from tests.ai import strategies
 from tests.jobs.conftest import LEASE_MS, Workplace
 from tests.jobs.test_runner import Killed

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
 from shared.errors import Forbidden, NotFound, ParentDeleted, Purged
 from shared.jobs.restore import undelete
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import Key
 from shared.sync.retention import Purger
-from shared.sync.store import Key
 from tests.jobs.conftest import Workplace
 
 BOSS = Caller("boss", "supervisor", "desk")

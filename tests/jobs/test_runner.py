@@ -13,8 +13,8 @@ from shared.errors import ConfigurationFault, ModelMisconfigured, StoreUnavailab
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, RetryPolicy
 from shared.jobs.sweep import revive
-from shared.sync import record
-from shared.sync.store import Key, Write, patch
+from shared.records import record
+from shared.records.store import Key, Write, patch
 from tests.jobs.conftest import LEASE_MS, Workplace
 from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from tests.stores import Interrupted

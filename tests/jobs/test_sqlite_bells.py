@@ -23,7 +23,7 @@ from shared.adapters.sqlite_queue import (
     SqliteDoorbell,
     envelope,
 )
-from shared.jobs.queue import Bell
+from shared.records.bell import Bell
 
 POLICY = Policy(
     ack_deadline_seconds=600,

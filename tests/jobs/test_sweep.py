@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from infra.migrate import Migrator, known
 from shared.errors import QueueUnavailable
 from shared.jobs.cascade import KIND
-from shared.jobs.queue import Bell, Doorbell
+from shared.jobs.queue import Doorbell
 from shared.jobs.sweep import Sweeper
-from shared.products.dermadetect import ANALYSE, PRODUCT
-from shared.sync.store import ABSENT, Key, put
+from shared.products.dermadetect.product import ANALYSE, PRODUCT
+from shared.records.bell import Bell
+from shared.records.store import ABSENT, Key, put
+from shared.sync import receipts
 from tests.jobs.conftest import LEASE_MS, Workplace
 
 
@@ -36,6 +40,7 @@ def sweeper(place: Workplace, doorbell: Doorbell) -> Sweeper:
         rung_kinds=(ANALYSE,),
         own_kinds=(KIND,),
         clock=place.now_ms,
+        rounds={"receipts": partial(receipts.remove_expired, place.store)},
     )
 
 
@@ -82,19 +87,19 @@ def test_an_unreachable_queue_does_not_stop_the_rest(place: Workplace) -> None:
 
 def test_receipts_go_when_they_expire_and_not_before(place: Workplace) -> None:
     place.red_case()
-    assert sweeper(place, Noted()).sweep().receipts == 0
+    assert sweeper(place, Noted()).sweep().rounds["receipts"] == 0
     place.time += 8 * 86_400_000
     swept = sweeper(place, Noted()).sweep()
-    assert swept.receipts == 1
+    assert swept.rounds["receipts"] == 1
     assert place.all("receipts") == []
 
 
 def test_receipts_of_an_earlier_release_go_once_they_are_migrated(place: Workplace) -> None:
     old = Key("receipts", "7f")
     place.store.commit([put(old, {"verdicts": "{}", "expires_at": place.time}, ABSENT)])
-    assert sweeper(place, Noted()).sweep().receipts == 0
+    assert sweeper(place, Noted()).sweep().rounds["receipts"] == 0
     Migrator(place.store, PRODUCT, known(PRODUCT)["shard-receipts"]).run()
-    assert sweeper(place, Noted()).sweep().receipts == 1
+    assert sweeper(place, Noted()).sweep().rounds["receipts"] == 1
     assert place.all("receipts") == []
 
 

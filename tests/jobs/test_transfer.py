@@ -8,10 +8,10 @@ import pytest
 
 from shared.errors import Contended, InvalidRequest, NotFound
 from shared.jobs import transfer
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import Key, Write
 from shared.sync.retention import Purger
-from shared.sync.store import Key, Write
 from tests.jobs.conftest import Workplace
 from tests.stores import Interrupted
 

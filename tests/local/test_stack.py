@@ -28,8 +28,8 @@ from shared.adapters.pubsub import PubSubDoorbell
 from shared.adapters.sqlite import SqliteStore
 from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
 from shared.errors import ConfigurationFault
-from shared.jobs.queue import Bell
-from shared.sync.store import Key, put
+from shared.records.bell import Bell
+from shared.records.store import Key, put
 
 PATIENCE_SECONDS = 60.0
 

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
 from shared.errors import NotifyFault
 from shared.jobs import job as jobs
 from shared.notify.notice import Courier, Message
-from shared.sync import ledger
+from shared.support import ledger
 from tests.jobs.conftest import Workplace, place  # noqa: F401  a fixture
 from tests.jobs.test_never_silent import Phones
 from tests.stores import Interrupted

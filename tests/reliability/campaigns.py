@@ -35,10 +35,10 @@ from infra.local.phone import Json, Phone, wall_ms
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
 from shared.errors import Contended, PageExpired
-from shared.products.dermadetect import PRODUCT
-from shared.sync.collection import Type
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.collection import Type
+from shared.records.store import Key, Query, RecordStore, Write, put
 from shared.sync.pull import EPOCH
-from shared.sync.store import Key, Query, RecordStore, Write, put
 from tests.stores import BOTH, Interrupted
 from tests.sync.clinic import Clinic
 from tests.sync.test_pull import move

@@ -14,7 +14,8 @@ from infra.local.stack import Stack
 from infra.local.vertex import VertexServer
 from shared.adapters.pubsub import PubSubDoorbell
 from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
-from shared.jobs.queue import Bell, Doorbell
+from shared.jobs.queue import Doorbell
+from shared.records.bell import Bell
 from tests.e2e.conftest import PROFILES, Deployment
 
 #: Longest that anything here may take before it counts as stuck, seconds.

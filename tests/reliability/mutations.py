@@ -1080,8 +1080,9 @@ CURSORS = _faults(
 )
 
 SIGNAL = _faults(
-    "shared/products/signal.py shared/products/dermadetect.py shared/products/review.py"
-    " shared/products/worklist.py shared/sync/decision.py shared/sync/inbox.py",
+    "shared/products/dermadetect/signal.py shared/products/dermadetect/product.py"
+    " shared/products/dermadetect/review.py shared/products/dermadetect/worklist.py"
+    " shared/sync/decision.py shared/support/inbox.py",
     "review/test_signal",
     _SQLITE,
     (
@@ -1243,7 +1244,7 @@ INTAKE = (
         ),
     ),
     *_faults(
-        "shared/sync/batch.py shared/sync/watermelon.py",
+        "shared/sync/dialects/batch.py shared/sync/dialects/watermelon.py",
         "sync/test_conflict",
         _SQLITE,
         (
@@ -1277,7 +1278,7 @@ INTAKE = (
         ),
     ),
     *_faults(
-        "shared/sync/reading.py shared/sync/record.py",
+        "shared/sync/dialects/reading.py shared/records/record.py",
         "sync/test_reading",
         ("",),
         (
@@ -1297,7 +1298,7 @@ INTAKE = (
 
 #: What the fleet has found.
 OWN_EDITS = _faults(
-    "shared/sync/conflict.py shared/sync/push.py shared/sync/decision.py shared/sync/batch.py",
+    "shared/sync/conflict.py shared/sync/push.py shared/sync/decision.py shared/sync/dialects/batch.py",
     "sync/test_conflict_fleet",
     _SQLITE,
     (
@@ -1495,7 +1496,7 @@ PULL = _faults(
 )
 
 MEMBERSHIP = _faults(
-    "shared/accounts/membership.py",
+    "shared/access/membership.py",
     _PULL,
     _SQLITE,
     (
@@ -1531,7 +1532,7 @@ MEMBERSHIP = _faults(
 )
 
 REDACTION = _faults(
-    "shared/sync/batch.py",
+    "shared/sync/dialects/batch.py",
     _PULL,
     _SQLITE,
     (
@@ -1541,7 +1542,7 @@ REDACTION = _faults(
         "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
     ),
 ) + _faults(
-    "shared/products/dermadetect.py shared/products/signal.py",
+    "shared/products/dermadetect/product.py shared/products/dermadetect/signal.py",
     _PULL,
     _SQLITE,
     (
@@ -1693,7 +1694,7 @@ JOBS = (
         ),
     )
     + _faults(
-        "shared/products/analysis.py",
+        "shared/products/dermadetect/analyse.py",
         _RUNNER,
         _SQLITE,
         (
@@ -1722,7 +1723,7 @@ JOBS = (
         ),
     )
     + _faults(
-        "shared/sync/record.py",
+        "shared/records/record.py",
         _RUNNER,
         _SQLITE,
         (
@@ -1891,7 +1892,7 @@ JOBS = (
         ),
     )
     + _faults(
-        "shared/sync/ledger.py",
+        "shared/support/ledger.py",
         "sync/test_ledger",
         _SQLITE,
         (
@@ -2113,7 +2114,7 @@ WATERMELON = (
         ),
     ),
     *_faults(
-        "shared/sync/watermelon.py",
+        "shared/sync/dialects/watermelon.py",
         _MELON,
         _SQLITE,
         (
@@ -2260,7 +2261,7 @@ _REVIEW, _LIST, _HTTP = "review/test_review", "review/test_worklist", "review/te
 
 REVIEW = (
     *_faults(
-        "shared/products/review.py",
+        "shared/products/dermadetect/review.py",
         _REVIEW,
         _SQLITE,
         (
@@ -2364,7 +2365,7 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/products/review.py",
+        "shared/products/dermadetect/review.py",
         _REVIEW,
         ("",),
         (
@@ -2375,7 +2376,7 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/accounts/access.py",
+        "shared/access/rights.py",
         _REVIEW,
         _SQLITE,
         (
@@ -2392,7 +2393,8 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/products/analysis.py shared/products/dermadetect.py shared/products/signal.py",
+        "shared/products/dermadetect/analyse.py shared/products/dermadetect/product.py"
+        " shared/products/dermadetect/signal.py",
         _LIST,
         _SQLITE,
         (
@@ -2422,7 +2424,7 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/products/worklist.py",
+        "shared/products/dermadetect/worklist.py",
         _LIST,
         _SQLITE,
         (
@@ -2511,7 +2513,7 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/sync/ledger.py",
+        "shared/support/ledger.py",
         _LIST,
         _SQLITE,
         (
@@ -2522,7 +2524,7 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/sync/record.py",
+        "shared/records/record.py",
         _LIST,
         _SQLITE,
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 #: (file, suite, rows of (name, old, new, tests)). All run on SQLite, or need no adapter ("alone").
 ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
-        "shared/products/dermadetect.py shared/products/signal.py",
+        "shared/products/dermadetect/product.py shared/products/dermadetect/signal.py",
         "jobs/test_never_silent",
         "sqlite",
         (
@@ -24,7 +24,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/products/analysis.py",
+        "shared/products/dermadetect/analyse.py",
         "jobs/test_never_silent",
         "sqlite",
         (
@@ -169,7 +169,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/sync/ledger.py",
+        "shared/support/ledger.py",
         "notify/test_notice",
         "sqlite",
         (
@@ -201,7 +201,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/ai/rules.py",
+        "shared/products/dermadetect/rules.py",
         "ai/test_rules",
         "",
         (
@@ -233,7 +233,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/ai/questions.py",
+        "shared/products/dermadetect/questions.py",
         "ai/test_rules",
         "",
         (
@@ -277,7 +277,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/ai/answers.py",
+        "shared/products/dermadetect/answers.py",
         "ai/test_answers",
         "",
         (
@@ -296,7 +296,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/ai/emergency.py",
+        "shared/products/dermadetect/emergency.py",
         "ai/test_emergency",
         "",
         (
@@ -309,7 +309,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/ai/analysis.py",
+        "shared/products/dermadetect/analysis.py",
         "ai/test_emergency",
         "",
         (
@@ -322,7 +322,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/ai/gateway.py",
+        "shared/products/dermadetect/gateway.py",
         "ai/test_gateway",
         "",
         (
@@ -366,7 +366,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/ai/analysis.py",
+        "shared/products/dermadetect/analysis.py",
         "ai/test_analysis",
         "",
         (
@@ -410,7 +410,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/ai/triage.py",
+        "shared/products/dermadetect/triage.py",
         "ai/test_triage",
         "",
         (

@@ -245,7 +245,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/products/photos.py",
+        "shared/products/dermadetect/photos.py",
         "files/test_cases",
         "sqlite",
         (
@@ -264,7 +264,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/products/dermadetect.py",
+        "shared/products/dermadetect/product.py",
         "files/test_cases",
         "sqlite",
         (
@@ -296,7 +296,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/products/analysis.py",
+        "shared/products/dermadetect/analyse.py",
         "files/test_cases",
         "sqlite",
         (
@@ -309,7 +309,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/sync/record.py",
+        "shared/records/record.py",
         "files/test_cases",
         "sqlite",
         (

@@ -28,7 +28,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/sync/push.py shared/sync/ledger.py",
+        "shared/sync/push.py shared/support/ledger.py",
         "security/test_wall",
         _ANY,
         (
@@ -45,7 +45,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "functions/sync.py shared/accounts/access.py",
+        "functions/sync.py shared/access/rights.py",
         "security/test_matrix",
         _ANY,
         (
@@ -79,7 +79,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/web.py shared/telemetry.py",
+        "shared/api/web.py shared/telemetry.py",
         "security/test_headers",
         _ANY,
         (
@@ -125,7 +125,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/accounts/desk.py shared/audit.py",
+        "shared/accounts/desk.py shared/access/audit.py",
         "audit/test_rights",
         _SQLITE,
         (

@@ -18,12 +18,12 @@ from infra.local.phone import Phone, wall_ms
 from infra.local.vertex import status
 from shared.jobs import job as jobs
 from shared.jobs import transfer
-from shared.jobs.queue import Bell
 from shared.jobs.restore import undelete
-from shared.killpoints import POINTS, aim
-from shared.products.dermadetect import ANALYSE, PRODUCT
-from shared.sync import record
-from shared.sync.store import Key, Query, patch
+from shared.products.dermadetect.product import ANALYSE, PRODUCT
+from shared.records import record
+from shared.records.bell import Bell
+from shared.records.killpoints import POINTS, aim
+from shared.records.store import Key, Query, patch
 from tests.reliability.conftest import Ward, insist, until
 
 #: More than one commit holds, so that a push has a middle.

@@ -29,10 +29,10 @@ from shared.adapters.sqlite import SqliteStore
 from shared.ai.model import Question
 from shared.errors import Contended, StoreFault, StoreUnavailable
 from shared.jobs import job as jobs
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import Key, Query, RecordStore, Write, put
 from shared.sync.pull import Puller
-from shared.sync.store import Key, Query, RecordStore, Write, put
 from tests import stores
 from tests.jobs.conftest import LEASE_MS, Workplace
 from tests.reliability.grpc_proxy import Fault, GrpcProxy

@@ -28,9 +28,10 @@ from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
 from shared.ai.model import Question
 from shared.errors import StoreUnavailable
 from shared.jobs import job as jobs
-from shared.jobs.queue import REST_SECONDS, Bell
-from shared.products.dermadetect import ANALYSE
-from shared.sync.store import Key, Query
+from shared.jobs.queue import REST_SECONDS
+from shared.products.dermadetect.product import ANALYSE
+from shared.records.bell import Bell
+from shared.records.store import Key, Query
 from tests import stores
 from tests.e2e.conftest import Deployment
 from tests.jobs.conftest import Workplace

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from infra.local.phone import Json, Phone
 from shared.adapters.sqlite import SqliteStore
 from shared.errors import StoreUnavailable
-from shared.sync.record import MAX_INTEGER
-from shared.sync.store import RecordStore
+from shared.records.record import MAX_INTEGER
+from shared.records.store import RecordStore
 from tests import stores
 from tests.conftest import SEED
 from tests.reliability import campaigns

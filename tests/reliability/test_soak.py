@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.sync.store import RecordStore
+from shared.records.store import RecordStore
 from tests import stores
 from tests.reliability import campaigns
 from tests.reliability.campaigns import Report

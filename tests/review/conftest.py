@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from infra.local.phone import Json
-from shared.accounts.membership import Caller
-from shared.products import worklist
-from shared.products.dermadetect import PRODUCT
-from shared.products.review import Review, Signature
-from shared.products.worklist import Asked, WorkList
-from shared.sync import ledger, record
-from shared.sync.ledger import Attempt
-from shared.sync.store import Key, RecordStore
+from shared.access.membership import Caller
+from shared.products.dermadetect import worklist
+from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.review import Review, Signature
+from shared.products.dermadetect.worklist import Asked, WorkList
+from shared.records import record
+from shared.records.store import Key, RecordStore
+from shared.support import ledger
+from shared.support.ledger import Attempt
 from tests import stores
 from tests.jobs.conftest import Workplace
 

@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 
 from shared import wiring
 from shared.errors import Contended
-from shared.sync import watermelon
-from shared.sync.store import Key
+from shared.records.store import Key
+from shared.sync.dialects import watermelon
 from tests.api.conftest import Api, StartApi, api, start_api
 from tests.api.test_openapi import case, keeps_its_word, patient, pushing
 

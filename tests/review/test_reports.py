@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra.local.phone import Json
-from shared.products.signal import RANKS
+from shared.products.dermadetect.signal import RANKS
 from tests.review.conftest import Practice
 from tests.review.test_signal import case, push, seen
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from shared.accounts import membership
-from shared.accounts.membership import Caller
+from shared.access import membership
+from shared.access.membership import Caller
 from shared.errors import (
     AlreadyDiagnosed,
     CaseChanged,
@@ -26,9 +26,9 @@ from shared.errors import (
 )
 from shared.jobs import transfer
 from shared.jobs.restore import undelete
-from shared.products.dermadetect import PRODUCT
-from shared.products.review import Review, diagnosis_key, parse_signature
-from shared.sync.store import Key, RecordStore, Write, patch
+from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.review import Review, diagnosis_key, parse_signature
+from shared.records.store import Key, RecordStore, Write, patch
 from tests.review.conftest import CLAIM_MS, HOUR, Practice, doctor, signature
 from tests.stores import Interrupted
 from tests.sync.clinic import pass_millisecond

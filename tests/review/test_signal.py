@@ -15,12 +15,13 @@ import pytest
 
 from infra.local.phone import Json
 from shared.errors import CaseChanged, InvalidRequest, NotSeen
-from shared.products.dermadetect import PRODUCT
-from shared.products.rejudge import KIND as REJUDGE
-from shared.products.rejudge import Rejudge
-from shared.products.signal import RANKS, RISK_WORDS, RISKS
-from shared.sync import inbox, record
-from shared.sync.store import Key, put
+from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.rejudge import KIND as REJUDGE
+from shared.products.dermadetect.rejudge import Rejudge
+from shared.products.dermadetect.signal import RANKS, RISK_WORDS, RISKS
+from shared.records import record
+from shared.records.store import Key, put
+from shared.support import inbox
 from tests.review.conftest import Practice, doctor, signature
 
 ROOT = Path(__file__).parents[2]

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from shared.adapters.sqlite import SqliteStore
-from shared.ai.analysis import unavailable
 from shared.errors import Forbidden, InvalidCursor, InvalidRequest, NotFound
 from shared.jobs import transfer
-from shared.products import worklist
-from shared.products.analysis import Analyse
-from shared.products.dermadetect import PHOTOS_WAIT_MS, PRODUCT
+from shared.products.dermadetect import worklist
+from shared.products.dermadetect.analyse import Analyse
+from shared.products.dermadetect.analysis import unavailable
+from shared.products.dermadetect.product import PHOTOS_WAIT_MS, PRODUCT
+from shared.records.store import Key, Query, RecordStore, patch, put
 from shared.sync.pull import EPOCH
 from shared.sync.retention import Purger
-from shared.sync.store import Key, Query, RecordStore, patch, put
 from tests.review.conftest import CLAIM_MS, HOUR, UNREAD_MS, Practice, doctor, place_of
 from tests.stores import Interrupted
 from tests.sync.clinic import pass_millisecond

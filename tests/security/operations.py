@@ -5,7 +5,7 @@ must be refused. A line says
 
     operation  as the OpenAPI document names it
     act        what the example wants, in a word; unique for the operation
-    needs      an `Action` of shared/accounts/access.py in the owning team; or MANAGES (see and invite its
+    needs      an `Action` of shared/access/rights.py in the owning team; or MANAGES (see and invite its
                members), FOUNDS (make a scope; a role in any team counts), TOKEN (any good token),
                ANYONE
     ask        the request: (world, user) → path or (path, body). `world` makes what it is about: a
@@ -28,13 +28,13 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from shared import wiring
-from shared.accounts.access import Action
-from shared.accounts.membership import Caller
-from shared.audit import OPERATOR
+from shared.access.audit import OPERATOR
+from shared.access.membership import Caller
+from shared.access.rights import Action
 from shared.files.uploads import Span
 from shared.jobs import job as jobs
-from shared.sync import record
-from shared.sync.store import Key, Query, put
+from shared.records import record
+from shared.records.store import Key, Query, put
 from tests.api.conftest import Api
 
 TOKEN, ANYONE, MANAGES, FOUNDS = "any token", "anyone", "manages members", "founds scopes"

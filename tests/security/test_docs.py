@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from shared import audit
+from shared.access import audit
 from shared.accounts import desk, invites, keys, passwords, tokens
 from shared.settings import Settings
 from tests.infra.hcl import local

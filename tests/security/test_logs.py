@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from shared import telemetry, wiring
-from shared.sync.store import Query
+from shared.records.store import Query
 from tests.api.conftest import Api, StartApi
 
 Json = dict[str, Any]

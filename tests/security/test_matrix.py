@@ -9,8 +9,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from shared import wiring
-from shared.accounts import membership
-from shared.accounts.access import ROLES, Action, may
+from shared.access import membership
+from shared.access.rights import ROLES, Action, may
 from tests.api.conftest import Api
 from tests.api.test_openapi import DOCUMENT
 from tests.security.operations import (

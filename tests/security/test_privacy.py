@@ -14,8 +14,8 @@ import pytest
 
 from infra import admin, admin_privacy, backup
 from infra.local.phone import Phone
-from shared import audit
-from shared.accounts.membership import Caller
+from shared.access import audit
+from shared.access.membership import Caller
 from shared.adapters.sqlite import SqliteStore
 from shared.errors import NotFound, Purged
 from shared.jobs.cascade import Cascade
@@ -23,12 +23,13 @@ from shared.jobs.job import RetryPolicy
 from shared.jobs.restore import undelete
 from shared.jobs.runner import Runner
 from shared.notify import notice
-from shared.products.dermadetect import PRODUCT
-from shared.sync import ledger, record
-from shared.sync.collection import Collection
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.collection import Collection
+from shared.records.store import Document, Key, Query, RecordStore, Write, put
+from shared.support import ledger
+from shared.support.ledger import Attempt
 from shared.sync.exchange import Refusal
-from shared.sync.ledger import Attempt
-from shared.sync.store import Document, Key, Query, RecordStore, Write, put
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 

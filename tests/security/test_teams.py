@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared import audit, wiring
-from shared.accounts import membership
-from shared.audit import OPERATOR
-from shared.sync.store import Query
+from shared import wiring
+from shared.access import audit, membership
+from shared.access.audit import OPERATOR
+from shared.records.store import Query
 from tests.api.conftest import Api
 
 AUTH = "/api/v1/auth"

@@ -25,12 +25,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from shared import telemetry, wiring
-from shared.accounts import membership
+from shared.access import membership
 from shared.errors import Fault
 from shared.jobs import cascade, restore, transfer
-from shared.sync import record
-from shared.sync.ledger import Attempt
-from shared.sync.store import Key, Query, put
+from shared.records import record
+from shared.records.store import Key, Query, put
+from shared.support.ledger import Attempt
 from tests.api.conftest import Api
 
 Json = dict[str, Any]
@@ -436,7 +436,7 @@ def test_a_supervisor_does_not_learn_ids_of_the_team_that_somebody_came_from(api
 
 def test_what_a_phone_could_not_deliver_stays_in_sight_of_its_own_team() -> None:
     kept = [{"table": "cases", "id": "c1", "code": "unknown_parent"}]
-    from shared.sync import ledger
+    from shared.support import ledger
 
     attempt = Attempt(membership.Caller("u", "chw", "phone"), "batch", 0, scopes=("a", "b"))
     before = {"rejected": kept, "scopes": ["a"]}

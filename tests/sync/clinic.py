@@ -14,15 +14,15 @@ from typing import Any
 import orjson
 
 from infra.local.phone import Json, Phone, wall_ms
-from shared.accounts import membership
-from shared.accounts.membership import Caller
+from shared.access import membership
+from shared.access.membership import Caller
 from shared.jobs import job as jobs
-from shared.products.dermadetect import PRODUCT
-from shared.sync import batch
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.store import Document, Key, Query, RecordStore
+from shared.sync.dialects import batch
 from shared.sync.exchange import Outcome
 from shared.sync.pull import Puller, Start
 from shared.sync.push import Pusher
-from shared.sync.store import Document, Key, Query, RecordStore
 
 
 def pass_millisecond() -> None:

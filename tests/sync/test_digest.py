@@ -8,9 +8,9 @@ from typing import Any
 
 from infra.local.phone import Phone
 from shared.jobs import transfer
-from shared.products.dermadetect import PRODUCT
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.store import Key
 from shared.sync.digest import Digest, digest
-from shared.sync.store import Key
 from tests.sync.clinic import Clinic, pass_millisecond
 from tests.sync.test_watermelon import Melon, created, patient
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from shared.accounts import membership
-from shared.sync.store import Key as StoreKey
-from shared.sync.store import patch
+from shared.access import membership
+from shared.records.store import Key as StoreKey
+from shared.records.store import patch
 from tests import stores
 from tests.sync.fleet import checks, proxy
 from tests.sync.fleet.campaign import PACE, Campaign, Plan, Report, run

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from infra.local.phone import wall_ms
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
 from shared.errors import NotFound
-from shared.sync import inbox, record
+from shared.records import record
+from shared.records.store import Write
+from shared.support import inbox
 from shared.sync.decision import MOST_KEPT_OF_OTHERS
-from shared.sync.store import Write
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 

@@ -11,12 +11,13 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.accounts.membership import Caller
-from shared.products.dermadetect import PRODUCT
-from shared.sync import batch, record, watermelon
+from shared.access.membership import Caller
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import ABSENT, Key, put
+from shared.sync.dialects import batch, watermelon
 from shared.sync.exchange import Outcome
 from shared.sync.pull import Start
-from shared.sync.store import ABSENT, Key, put
 from tests.sync.clinic import Clinic
 
 CALLER = Caller("chw1", "chw", "new phone")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
 from shared.errors import StoreUnavailable
-from shared.sync import ledger
+from shared.support import ledger
+from shared.support.ledger import Attempt
 from shared.sync.exchange import Refusal
-from shared.sync.ledger import Attempt
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 

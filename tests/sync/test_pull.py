@@ -7,13 +7,14 @@ import time
 import pytest
 
 from infra.local.phone import Json, Phone
-from shared.accounts import membership
-from shared.accounts.membership import Caller
+from shared.access import membership
+from shared.access.membership import Caller
 from shared.errors import Contended, InvalidCursor, InvalidRequest, PageExpired
-from shared.products.dermadetect import PRODUCT
-from shared.sync import batch, record
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import ABSENT, Key, delete, patch, put
+from shared.sync.dialects import batch
 from shared.sync.pull import EPOCH, PAGE_LIFE_MS, Row, Start
-from shared.sync.store import ABSENT, Key, delete, patch, put
 from tests.stores import Asked, Interrupted
 from tests.sync.clinic import Clinic, pass_millisecond, wall_ms
 

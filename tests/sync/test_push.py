@@ -11,7 +11,7 @@ import pytest
 
 from infra.local.phone import Json
 from shared.errors import Contended, StoreUnavailable
-from shared.sync import record
+from shared.records import record
 from tests.stores import Asked, Interrupted
 from tests.sync.clinic import Clinic
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.errors import InvalidJson
-from shared.sync.reading import Unreadable, read
+from shared.sync.dialects.reading import Unreadable, read
 
 GOOD = {"id": "good", "demographics": {"a": [1, {"b": "}]"}]}}
 

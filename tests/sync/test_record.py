@@ -12,7 +12,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.sync.record import MAX_DEPTH, MAX_INTEGER, NotCanonical, canonical, too_deep
+from shared.records.record import MAX_DEPTH, MAX_INTEGER, NotCanonical, canonical, too_deep
 
 unhurried = settings(deadline=None, max_examples=300)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infra.local.phone import wall_ms
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import STAMP, Write
 from shared.sync.retention import Purger
-from shared.sync.store import STAMP, Write
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 from tests.sync.test_watermelon import Melon, deleted, updated

@@ -13,10 +13,10 @@ import pytest
 from infra.local.phone import wall_ms
 from shared.errors import StalePush
 from shared.jobs import transfer
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import Key, put
 from shared.sync.pull import Row, Start
-from shared.sync.store import Key, put
 from tests.stores import Asked
 from tests.sync.clinic import Clinic, pass_millisecond
 from tests.sync.test_watermelon import Melon, created, deleted, patient, updated

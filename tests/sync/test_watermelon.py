@@ -13,12 +13,13 @@ import orjson
 import pytest
 
 from infra.local.phone import wall_ms
-from shared.accounts.membership import Caller
+from shared.access.membership import Caller
 from shared.errors import InvalidCursor, InvalidRequest, StalePush
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record, watermelon
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import ABSENT, put
+from shared.sync.dialects import watermelon
 from shared.sync.pull import EPOCH, Start
-from shared.sync.store import ABSENT, put
 from tests.sync.clinic import Clinic, pass_millisecond
 
 Json = dict[str, Any]

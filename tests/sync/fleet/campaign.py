@@ -25,12 +25,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from shared.accounts import membership
+from shared.access import membership
 from shared.errors import Contended, Fault
 from shared.jobs import transfer
-from shared.products.dermadetect import PRODUCT
-from shared.sync.store import Key as StoreKey
-from shared.sync.store import Query, RecordStore
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.store import Key as StoreKey
+from shared.records.store import Query, RecordStore
 from tests.sync.fleet import checks, proxy
 from tests.sync.fleet.ledger import MARKED, Key, Ledger, marks_in
 from tests.sync.fleet.phones import SPOILT, BatchPhone, Line, Phone, WatermelonPhone

@@ -51,8 +51,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from shared.sync.store import Key as StoreKey
-from shared.sync.store import Query, RecordStore
+from shared.records.store import Key as StoreKey
+from shared.records.store import Query, RecordStore
 from tests.sync.fleet.ledger import CLIENT_COLUMNS, Key, Ledger, Mark, Shade, marks_in, plain
 from tests.sync.fleet.phones import TABLES, Phone
 from tests.sync.fleet.server import Server

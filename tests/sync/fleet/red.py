@@ -23,9 +23,10 @@ from hashlib import sha256
 from random import Random
 from typing import Any, NamedTuple
 
-from shared.accounts import membership
+from shared.access import membership
 from shared.ai.model import Question
-from shared.sync import inbox, record
+from shared.records import record
+from shared.support import inbox
 from tests.scripted import draft
 from tests.sync.fleet import campaign
 from tests.sync.fleet.campaign import Campaign, Plan, Report, _insist, _now_ms

@@ -24,9 +24,9 @@ from shared.accounts import tokens
 from shared.adapters.file_keys import FileKeys
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
-from shared.killpoints import aim
+from shared.records.killpoints import aim
+from shared.records.store import RecordStore
 from shared.settings import load
-from shared.sync.store import RecordStore
 
 #: Where a worker may be told to die: around a push's commit, and in the middle of a listing.
 POINTS = ("push.read", "push.committed", "sync.rung", "pull.listing")

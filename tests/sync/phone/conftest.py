@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from shared.accounts import membership
+from shared.access import membership
 from shared.jobs import transfer
 from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner
-from shared.products.dermadetect import PRODUCT
-from shared.sync import record
-from shared.sync.store import ABSENT, MAX_COMMIT_WRITES, Key, put
+from shared.products.dermadetect.product import PRODUCT
+from shared.records import record
+from shared.records.store import ABSENT, MAX_COMMIT_WRITES, Key, put
 from tests.conftest import absent
 from tests.e2e.conftest import Deployment
 from tests.e2e.conftest import deploy as deploy

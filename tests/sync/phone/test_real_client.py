@@ -8,9 +8,9 @@ import time
 import pytest
 
 from shared.jobs.restore import undelete
-from shared.products.dermadetect import PRODUCT
+from shared.products.dermadetect.product import PRODUCT
+from shared.records.store import Document, Key, Query, delete, put
 from shared.sync.pull import EPOCH
-from shared.sync.store import Document, Key, Query, delete, put
 from tests.e2e.conftest import Deployment
 from tests.sync.clinic import wall_ms
 from tests.sync.phone import SyncFailed

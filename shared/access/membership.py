@@ -1,0 +1,172 @@
+"""Who belongs to which scope. One document a user, read in the snapshot of every request.
+
+`memberships/{user_id}` holds `scopes: {scope_id: {role, since}}` and `left: {scope_id: at}`, times in
+server ms. One document, because then one read answers for all scopes, and its version tells whether
+anything changed since a cursor. Tokens only hint at scopes; this document decides.
+
+`scope_members/{scope_id}~{user_id}` says the same from the other side, to list a scope's members. It
+is written in the same commit, and is never asked whether somebody may do something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.records.store import (
+    ABSENT,
+    Document,
+    Key,
+    Query,
+    Reading,
+    RecordStore,
+    Write,
+    delete,
+    put,
+    verify,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request, from a verified token. `device` tells this phone from the user's others."""
+
+    user_id: str
+    role: str
+    device: str
+    session: str = ""  #: the log-in it belongs to; empty: none of ours
+    name: str = ""  #: of the human, where it is known: for the trail
+
+
+@dataclass(frozen=True, slots=True)
+class Memberships:
+    """A user's scopes at one moment. `version` is the document's (0: no document)."""
+
+    user_id: str
+    roles: Mapping[str, str]  #: scope → role in it
+    since_ms: Mapping[str, int]  #: scope → when it was granted, server clock
+    left_ms: Mapping[str, int]  #: scope → when it was lost
+    version: int
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return tuple(sorted(self.roles))
+
+
+def key(user_id: str) -> Key:
+    """The address of a user's memberships."""
+    return Key("memberships", user_id)
+
+
+def parse(user_id: str, document: Document | None) -> Memberships:
+    """Memberships of a document; none if there is no document."""
+    if document is None:
+        return Memberships(user_id, {}, {}, {}, 0)
+    scopes: Mapping[str, Mapping[str, Any]] = document.fields.get("scopes") or {}
+    return Memberships(
+        user_id,
+        {scope: str(entry["role"]) for scope, entry in scopes.items()},
+        {scope: int(entry["since"]) for scope, entry in scopes.items()},
+        {scope: int(at) for scope, at in (document.fields.get("left") or {}).items()},
+        document.version,
+    )
+
+
+def member_key(scope_id: str, user_id: str) -> Key:
+    """The address of a scope's entry for a member."""
+    return Key("scope_members", f"{scope_id}~{user_id}")
+
+
+def members(
+    store: RecordStore, scope_id: str, after: str | None = None, limit: int = 500
+) -> Sequence[tuple[str, str, int]]:
+    """Up to `limit` members of a scope behind user `after`: user, role, since (server ms); by user."""
+    behind = None if after is None else (member_key(scope_id, after).id,)
+    query = Query(
+        "scope_members", where=(("scope_id", "==", scope_id),), limit=limit, start_after=behind
+    )
+    return [
+        (str(each.fields["user_id"]), str(each.fields["role"]), int(each.fields["since"]))
+        for each in store.query(query)
+    ]
+
+
+def has_members(store: RecordStore, scope_id: str) -> bool:
+    """Whether anybody is in a scope."""
+    return bool(members(store, scope_id, limit=1))
+
+
+def grant(
+    store: RecordStore,
+    user_id: str,
+    scope_id: str,
+    role: str,
+    now_ms: int,
+    also: Sequence[Write] = (),
+) -> None:
+    """Make a user a member of a scope, or change the role in it. Doing it again changes nothing.
+
+    Raises `Contended` when the memberships changed meanwhile: call again.
+    """
+    reading = store.read([key(user_id), member_key(scope_id, user_id)])
+    if writes := granting(reading, user_id, scope_id, role, now_ms):
+        store.commit([*writes, *also])
+
+
+def granting(reading: Reading, user_id: str, scope_id: str, role: str, now_ms: int) -> list[Write]:
+    """Writes that make a user a member, given both documents; none if nothing changes."""
+    held = parse(user_id, reading.documents.get(key(user_id)))
+    now_ms = _not_before(reading, now_ms)
+    if held.roles.get(scope_id) == role:
+        listed = reading.documents.get(member_key(scope_id, user_id))
+        if listed is not None and listed.fields.get("role") == role:
+            return []
+        entry = _entry(user_id, scope_id, role, held.since_ms[scope_id])
+        return [verify(key(user_id), held.version), entry]
+    # A changed role may show more than before: the scope is sent whole again, as for a new member.
+    scopes = {**_scopes(held), scope_id: {"role": role, "since": now_ms}}
+    left = {scope: at for scope, at in held.left_ms.items() if scope != scope_id}
+    return [_write(held, scopes, left), _entry(user_id, scope_id, role, now_ms)]
+
+
+def revoke(
+    store: RecordStore, user_id: str, scope_id: str, now_ms: int, also: Sequence[Write] = ()
+) -> None:
+    """End a membership: the user's phones are told to drop the scope's records.
+
+    Raises `Contended` when the memberships changed meanwhile: call again.
+    """
+    reading = store.read([key(user_id)])
+    held = parse(user_id, reading.documents.get(key(user_id)))
+    if scope_id not in held.roles:
+        return
+    now_ms = _not_before(reading, now_ms)
+    scopes = {scope: entry for scope, entry in _scopes(held).items() if scope != scope_id}
+    left = {**held.left_ms, scope_id: now_ms}
+    store.commit([_write(held, scopes, left), delete(member_key(scope_id, user_id)), *also])
+
+
+def _not_before(reading: Reading, now_ms: int) -> int:
+    """Now: never before the store's own time, with which cursors are compared.
+
+    A server clock that fell back would otherwise stamp a change as older than every phone's cursor.
+    """
+    return max(now_ms, -(-reading.read_at // 1000))
+
+
+def _entry(user_id: str, scope_id: str, role: str, since_ms: int) -> Write:
+    """The scope's entry; without a condition: its commit writes or verifies the memberships too."""
+    fields = {"scope_id": scope_id, "user_id": user_id, "role": role, "since": since_ms}
+    return put(member_key(scope_id, user_id), fields, None)
+
+
+def _scopes(held: Memberships) -> dict[str, dict[str, Any]]:
+    return {
+        scope: {"role": role, "since": held.since_ms[scope]} for scope, role in held.roles.items()
+    }
+
+
+def _write(held: Memberships, scopes: Mapping[str, Any], left: Mapping[str, int]) -> Write:
+    fields = {"scopes": dict(scopes), "left": dict(left)}
+    return put(key(held.user_id), fields, held.version or ABSENT)

@@ -1,0 +1,212 @@
+"""Every code that a phone may meet, declared once, with what to do about it.
+
+Codes are part of the API: they are added, never renamed. The sentences are written for the people
+who build the app. `shared.api.openapi.document` publishes them; a test finds every code that is raised and
+refuses one that is not listed here.
+"""
+
+from __future__ import annotations
+
+from shared import errors
+from shared.accounts.passwords import LONGEST, SHORTEST
+from shared.errors import Fault
+from shared.files.file import REFUSALS
+from shared.records import record
+from shared.records.collection import MAX_RECORD_BYTES
+
+_IN_SECONDS = (
+    "A time is in seconds where milliseconds are counted. `field` names it. A fault of the app."
+)
+
+#: Every code an error answer may carry, by the fault behind it: what happened, what to do.
+ERROR_CODES: dict[type[Fault], dict[str, str]] = {
+    errors.InvalidJson: {
+        "invalid_json": "The body is not JSON in UTF-8, holds NaN or a lone surrogate, nests deeper "
+        f"than {record.MAX_DEPTH} levels, or is not valid gzip. A fault of the app: sending the "
+        "same bytes again cannot help."
+    },
+    errors.InvalidRequest: {
+        "invalid_request": "The body is JSON but not of the documented shape. `field` names the "
+        "part. A fault of the app.",
+        "time_in_milliseconds": "A time is in milliseconds where seconds are counted. `field` "
+        "names it. A fault of the app.",
+        "time_in_seconds": _IN_SECONDS,
+        "invalid_email": "`email` is no e-mail address. Ask the user to correct it.",
+        "invalid_range": "`Content-Range` is none. `bytes FIRST-LAST/TOTAL` with a piece, `bytes */TOTAL` "
+        "to ask how far the upload is. A fault of the app.",
+        "wrong_size": "The file was announced with another size. Ask for a new ticket.",
+        "password_length": f"A password has {SHORTEST} to {LONGEST} characters; `field` names it. "
+        "Ask the user for another one.",
+    },
+    errors.InvalidCursor: {
+        "invalid_cursor": "`last_sync_timestamp`, `page` or `last_pulled_at` is none that this "
+        "server gave to this user. Start the sync again from the cursor that was kept last.",
+        "time_in_milliseconds": "A time is in milliseconds where seconds are counted. `field` "
+        "names it. A fault of the app.",
+        "time_in_seconds": _IN_SECONDS,
+    },
+    errors.StalePush: {
+        "stale_push": "Records of the push changed here after the phone's last pull; `conflicts` "
+        "names them. Nothing was applied. Call `synchronize()` again: it pulls, merges and pushes."
+    },
+    errors.ParentDeleted: {
+        "parent_deleted": "The record that it belongs to is deleted. Bring that one back first."
+    },
+    errors.Claimed: {
+        "claimed": "Another doctor has the case in hand: `by` whom, `until` when. Choose another "
+        "case, or ask a supervisor to give it to you."
+    },
+    errors.NotSeen: {
+        "if_match_required": "Send the `ETag` of the case that the doctor looked at in `If-Match`."
+    },
+    errors.CaseChanged: {
+        "case_changed": "The case changed after the doctor looked at it; `changed` names what. Show it "
+        "again, and sign what is there now."
+    },
+    errors.AlreadyDiagnosed: {
+        "already_diagnosed": "The case has a diagnosis already: `by` whom, `at` when. Nothing was "
+        "stored. Show it; to correct it, send `amends` with `diagnosis_id`."
+    },
+    errors.KeyReused: {
+        "idempotency_key_reused": "The same key came before with other content, which is what is "
+        "stored. Look at the case, then send what is new with a new key."
+    },
+    errors.Purged: {
+        "purged": "The record was deleted so long ago that its data is gone. Nothing brings it back."
+    },
+    errors.Unauthenticated: {
+        "token_missing": "There is no bearer token. Log in, then send the same request again.",
+        "token_expired": "Refresh the token, then send the same request again.",
+        "token_invalid": "The token cannot be used here. Log in, then send the same request again.",
+        "credentials_wrong": "E-mail or password is wrong. Ask the user again.",
+        "refresh_invalid": "The refresh token is unknown or too old. Ask the user to log in; records "
+        "stay on the phone.",
+        "refresh_reused": "A refresh token was used that had been replaced: it may have been stolen. "
+        "The session is over. Tell the user, and ask to log in; records stay on the phone.",
+        "session_ended": "The user logged out, or the password was changed. Ask to log in; records "
+        "stay on the phone.",
+    },
+    errors.Forbidden: {
+        "forbidden": "The user is known and may not do this. Sending it again cannot help.",
+        "invite_needed": "Nobody registers here without a code. Ask the user for one.",
+        "invite_invalid": "The code is mistyped, expired or used up. Ask the user for another one.",
+    },
+    errors.Taken: {
+        "email_taken": "There is an account of this e-mail address. Log in instead; also after a "
+        "registration whose answer was lost.",
+        "scope_taken": "The id belongs to another scope. Make another one.",
+    },
+    errors.TooManyTries: {
+        "too_many_tries": "Too many wrong tries. Send the request again after `Retry-After` seconds."
+    },
+    errors.KeysUnavailable: {
+        "keys_unavailable": "The token cannot be judged now; it may well be good. Keep it, and send "
+        "the same request again after `Retry-After` seconds."
+    },
+    errors.NotFound: {
+        "not_found": "There is nothing at this path, or nothing that the caller may see."
+    },
+    errors.MethodNotAllowed: {
+        "method_not_allowed": "The path exists, the method does not. `message` names those it has."
+    },
+    errors.PageExpired: {
+        "page_expired": "The first page was asked for more than 30 days ago, or the server was restored "
+        "since. Start the sync again from the last `new_sync_timestamp`; nothing is lost."
+    },
+    errors.UploadExpired: {
+        "upload_expired": "The upload rested too long, and what had come was removed. Ask for a new "
+        "ticket and send the file again."
+    },
+    errors.UploadIncomplete: {
+        "upload_incomplete": "Bytes are still missing; `offset` is the first of them. Send the rest."
+    },
+    errors.FileMissing: {
+        "link_invalid": "The link leads nowhere. Ask for the file, and follow the link that comes.",
+        "file_missing": "The file is gone. Ask for it, and follow the link that comes.",
+    },
+    errors.LinkExpired: {
+        "link_expired": "The link was good for some minutes. Ask for the file, and follow the link that "
+        "comes."
+    },
+    errors.FilesUnavailable: {
+        "files_unavailable": "The file store did not answer. Send the same request again after "
+        "`Retry-After` seconds: what has come is kept."
+    },
+    errors.RequestTooLarge: {
+        "request_too_large": "The body has too many bytes, before or after inflating, or too many "
+        "values or records; `message` names the limit. Send the records in several requests, parents first."
+    },
+    errors.UnsupportedEncoding: {
+        "unsupported_encoding": "Content-Encoding must be `gzip` or left out."
+    },
+    errors.AppTooOld: {
+        "app_too_old": "Ask the user to update the app. Records stay on the phone until then."
+    },
+    Fault: {
+        "internal": "A fault on our side. Try again later; report it with the request id.",
+        "configuration": "This server is set up wrongly. Try again later; report it with the "
+        "request id.",
+    },
+    errors.CommitTooBig: {
+        "commit_too_big": "One record with all that hangs on it is larger than the store takes. "
+        "Report it with the request id."
+    },
+    errors.Contended: {
+        "busy": "Others are changing the same records. Send the same request again after "
+        "`Retry-After` seconds."
+    },
+    errors.StoreUnavailable: {
+        "store_unavailable": "The record store did not answer, and what was sent may or may not be "
+        "stored. Send the same request again after `Retry-After` seconds: that is always safe."
+    },
+}
+
+#: Every code of a record in `rejected`: what happened, what to do.
+RECORD_CODES: dict[str, str] = {
+    "missing_field": "A required field is absent or null; `field` names it.",
+    "wrong_type": "A value is not of the declared type, or the record is not an object.",
+    "invalid_choice": "A value is not among the declared ones.",
+    "invalid_id": "An id is not 1 to 128 of `A-Z a-z 0-9 _ -`, or has the form `__…__`.",
+    "too_long": "A text, list or JSON column is longer than declared.",
+    "number_out_of_range": "A number is out of its range, beyond ±(2^53 − 1) in a JSON column, or none "
+    "that JSON knows (NaN, 1e400).",
+    "invalid_text": "A text holds half a character (an emoji that was cut) or a wrong byte.",
+    "invalid_json_record": "The record is not valid JSON.",
+    "unknown_column": "This server refuses columns that it does not know (`STRICT_COLUMNS`): the app is "
+    "newer than the server.",
+    "time_in_milliseconds": "`last_modified_at` is in milliseconds; seconds are counted here.",
+    "time_in_seconds": "`last_modified_at` is in seconds; milliseconds are counted here.",
+    "invalid_json_column": "A column that holds JSON is not JSON text.",
+    "too_deep": f"A column nests deeper than {record.MAX_DEPTH} levels.",
+    "record_too_large": f"The record has more than {MAX_RECORD_BYTES} bytes.",
+    "unknown_table": "This server does not know the table: the app is newer than the server.",
+    "read_only_table": "Only the server writes this table. Do not send it.",
+    "scope_required": "The user is in several scopes, or in none: say `scope_id`.",
+    "unknown_scope": "The user is not in the scope that `scope_id` names.",
+    "unknown_parent": "The record it refers to is not known here. Send it in the same request.",
+    "parent_deleted": "The record it refers to was deleted.",
+    "deleted": "The record was deleted by somebody else, so the edit was not stored. Its values are "
+    "kept in the conflict log; drop the record on the phone.",
+    "id_unavailable": "The id cannot be used. Give the record, and what refers to it, a new one.",
+    "moved": "The record belongs to another scope by now, or the user left its scope. What was sent is "
+    "kept for the people who care for it now. Drop the record on the phone.",
+    "not_allowed": "The user's role may not change records in this scope.",
+}
+
+#: Record codes that only one of the dialects has.
+BATCH_ONLY = frozenset({"time_in_milliseconds"})
+WATERMELON_ONLY = frozenset({"time_in_seconds", "invalid_json_column"})
+
+#: Every code of a file in the answer to tickets, or of one that was refused: what happened, what to do.
+FILE_CODES: dict[str, str] = {
+    **REFUSALS,
+    "too_many_at_once": "Only so many photos are answered at once. Ask for this one with the next sync.",
+    "unknown_table": "Records of this table have no files.",
+    "invalid_id": "`record_id` is no record's id.",
+    "unknown_record": "The record is not known here. Send it first, or in the same request.",
+    "deleted": "The record was deleted.",
+    "not_allowed": "The user's role may not add files here.",
+    "key_in_use": "The key belongs to another photo of this record. Give the new one a key of its own.",
+    "sha256_in_use": "A file of this hash is here with another size or type. Compute the hash again.",
+    "too_many_files": "The record has as many files as it may have.",
+}

@@ -1,0 +1,385 @@
+"""The operations of the accounts function, for `shared.api.openapi.document`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared import errors
+from shared.access.rights import ROLES
+from shared.accounts.account import LONGEST_EMAIL
+from shared.accounts.invites import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
+from shared.accounts.passwords import LONGEST, SHORTEST
+from shared.api.openapi.parts import Operation, Schema
+from shared.errors import Fault
+from shared.records import record
+from shared.records.collection import Product
+
+_HOME = "/api/v1/auth/"
+
+#: Codes of the shared faults that only sync answers, and those that only some operations here do.
+_SYNC_ONLY = ("time_in_milliseconds", "time_in_seconds")
+_TOKEN = ("token_missing", "token_expired", "token_invalid")
+_REFRESH = ("refresh_invalid", "refresh_reused")
+_INVITE = ("invite_needed", "invite_invalid")
+_WORDS = ("invalid_email", "password_length")
+
+#: Codes of faults that others have too, but only operations here answer.
+ACCOUNTS_ONLY = (*_WORDS, "credentials_wrong", *_REFRESH, "session_ended", *_INVITE)
+
+_BODY: tuple[type[Fault], ...] = (
+    errors.InvalidJson,
+    errors.InvalidRequest,
+    errors.RequestTooLarge,
+    errors.UnsupportedEncoding,
+)
+_STORE: tuple[type[Fault], ...] = (errors.Contended, errors.StoreUnavailable)
+
+
+def _post(
+    word: str,
+    summary: str,
+    doc: str,
+    answers: str,
+    answer: str | Schema,
+    *faults: type[Fault],
+    never: tuple[str, ...] = (),
+    secured: bool = True,
+) -> Operation:
+    return Operation(
+        "POST",
+        _HOME + word,
+        word,
+        "accounts",
+        summary,
+        doc,
+        answers=answers,
+        answer=answer,
+        body=f"{word.capitalize()}Request",
+        faults=(*_BODY, *faults, *_STORE),
+        parameters=("RequestId", "ContentEncoding"),
+        answer_headers=("Cache-Control",),
+        secured=secured,
+        never=(*_SYNC_ONLY, *never),
+    )
+
+
+def _get(
+    path: str,
+    name: str,
+    summary: str,
+    doc: str,
+    answers: str,
+    answer: str | Schema,
+    parameters: tuple[str, ...] = ("RequestId",),
+    **more: Any,
+) -> Operation:
+    return Operation(
+        "GET",
+        path,
+        name,
+        "accounts",
+        summary,
+        doc,
+        answers=answers,
+        answer=answer,
+        parameters=parameters,
+        **more,
+    )
+
+
+_NOTHING: Schema = {"type": "object", "description": "Nothing."}
+
+OPERATIONS: tuple[Operation, ...] = (
+    _post(
+        "register",
+        "Make an account",
+        "Makes an account and logs in. Where registration is by invitation, `invite_code` is needed; "
+        "it makes the new user a member at once.",
+        "The first tokens.",
+        "Tokens",
+        errors.Forbidden,
+        errors.Taken,
+        errors.TooManyTries,
+        never=("forbidden", "scope_taken"),
+        secured=False,
+    ),
+    _post(
+        "login",
+        "Log in",
+        "Begins a session. The answer is the same for a wrong password and an unknown address.",
+        "The tokens of a new session.",
+        "Tokens",
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=(*_TOKEN, *_REFRESH, "session_ended"),
+        secured=False,
+    ),
+    _post(
+        "refresh",
+        "Stay logged in",
+        "Gives both tokens anew. Keep the new refresh token; the old one is replaced. If the answer "
+        "is lost, send the same request again: it gives the same refresh token, until that is "
+        "used. A token that was replaced before ends the session.",
+        "Both tokens.",
+        "Tokens",
+        errors.Unauthenticated,
+        never=(*_TOKEN, "credentials_wrong", *_WORDS),
+        secured=False,
+    ),
+    _post(
+        "logout",
+        "Log out",
+        "Ends the session of a refresh token. Succeeds always; access tokens live on for up to a "
+        "quarter of an hour.",
+        "Done.",
+        _NOTHING,
+        never=_WORDS,
+        secured=False,
+    ),
+    _post(
+        "password",
+        "Change the password",
+        "All other sessions of the user end.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email"),
+    ),
+    _post(
+        "join",
+        "Enter a scope by a code",
+        "Makes the caller a member. Who is one already stays what they are, and uses nothing up.",
+        "The caller, with all scopes.",
+        "Me",
+        errors.Unauthenticated,
+        errors.Forbidden,
+        errors.TooManyTries,
+        never=("credentials_wrong", "refresh_invalid", "forbidden", "invite_needed", *_WORDS),
+    ),
+    _post(
+        "leave",
+        "Leave a scope",
+        "Ends the caller's own membership: the user's phones drop the scope's records.",
+        "The caller, with all scopes.",
+        "Me",
+        errors.Unauthenticated,
+        never=("credentials_wrong", "refresh_invalid", *_WORDS),
+    ),
+    _post(
+        "invites",
+        "Make an invite code",
+        "For supervisors and admins of the scope. Nobody gives away more than they hold.",
+        "The code. It is shown only once.",
+        "Invite",
+        errors.Unauthenticated,
+        errors.Forbidden,
+        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS),
+    ),
+    _post(
+        "scopes",
+        "Make a scope",
+        "Its maker becomes its first admin. With `scope_id` the request may be repeated.",
+        "The scope, and the caller's role in it.",
+        "Scope",
+        errors.Unauthenticated,
+        errors.Forbidden,
+        errors.Taken,
+        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS, "email_taken"),
+    ),
+    _get(
+        f"{_HOME}me",
+        "me",
+        "Who am I",
+        "The caller's account and scopes, as they are now.",
+        "The caller, with all scopes.",
+        "Me",
+        faults=(errors.Unauthenticated, errors.StoreUnavailable),
+        answer_headers=("Cache-Control",),
+        never=("credentials_wrong", "refresh_invalid"),
+    ),
+    _get(
+        f"{_HOME}members",
+        "members",
+        "Who is in a scope",
+        "For supervisors and admins of the scope. 200 at a time, by user id.",
+        "The members.",
+        "Members",
+        faults=(
+            errors.InvalidRequest,
+            errors.Unauthenticated,
+            errors.Forbidden,
+            errors.StoreUnavailable,
+        ),
+        parameters=("ScopeId", "After", "RequestId"),
+        answer_headers=("Cache-Control",),
+        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_SYNC_ONLY, *_WORDS),
+    ),
+    _get(
+        "/.well-known/jwks.json",
+        "jwks",
+        "The public keys of access tokens",
+        "A JSON Web Key Set (RFC 7517). May be kept for five minutes; look again when a token names "
+        "a key that is not in it.",
+        "The keys.",
+        "Jwks",
+        secured=False,
+    ),
+)
+
+
+# --- schemas
+
+_TEXT: Schema = {"type": "string"}
+_SECONDS: Schema = {"type": "number", "minimum": 0}
+_ID: Schema = {"type": "string", "pattern": f"^(?!__.*__$){record.ID.pattern}$"}
+_EMAIL: Schema = {
+    "type": "string",
+    "minLength": 3,
+    "maxLength": LONGEST_EMAIL,
+    "description": "An e-mail address. Case and blanks around it do not matter.",
+}
+_PASSWORD: Schema = {"type": "string", "minLength": SHORTEST, "maxLength": LONGEST}
+_CODE: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "description": f"{LENGTH} characters of `{ALPHABET}`; case, blanks and hyphens do not matter.",
+}
+_NAME: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 100,
+    "pattern": r"^\S[^\x00-\x1f]*$",
+}
+_DEVICE: Schema = {
+    **_ID,
+    "description": "Names this installation of the app, as in a sync. A known device is let through "
+    "while somebody else tries wrong passwords.",
+}
+_REFRESH_TOKEN: Schema = {"type": "string", "minLength": 1, "maxLength": 2000}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _sent(text: str, required: list[str], **properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "description": text,
+        "properties": properties,
+        "required": required,
+    }
+
+
+def _given(text: str, **properties: Schema) -> Schema:
+    return _sent(text, list(properties), **properties)
+
+
+def schemas(_product: Product) -> dict[str, Schema]:
+    """Schemas of the bodies, by name."""
+    whole = {"type": "integer", "minimum": 1}
+    member = _given(
+        "Somebody in a scope.",
+        user_id=_ID,
+        role={"enum": list(ROLES)},
+        since={**_SECONDS, "description": "Since when, Unix seconds."},
+        name=_or_null(_TEXT),
+        email=_or_null(_TEXT),
+    )
+    return {
+        "RegisterRequest": _sent(
+            "A new account.",
+            ["email", "password"],
+            email=_EMAIL,
+            password=_PASSWORD,
+            invite_code=_or_null(_CODE),
+            name=_or_null({**_NAME, "description": "What others in the scope see."}),
+            device_id=_or_null(_DEVICE),
+        ),
+        "LoginRequest": _sent(
+            "Who is there.",
+            ["email", "password"],
+            email=_EMAIL,
+            password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            device_id=_or_null(_DEVICE),
+        ),
+        "RefreshRequest": _sent("A session.", ["refresh_token"], refresh_token=_REFRESH_TOKEN),
+        "LogoutRequest": _sent("A session.", ["refresh_token"], refresh_token=_REFRESH_TOKEN),
+        "PasswordRequest": _sent(
+            "The old password and the new one.",
+            ["old_password", "new_password"],
+            old_password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            new_password=_PASSWORD,
+            device_id=_or_null(_DEVICE),
+        ),
+        "JoinRequest": _sent(
+            "A code.", ["invite_code"], invite_code=_CODE, device_id=_or_null(_DEVICE)
+        ),
+        "LeaveRequest": _sent("A scope.", ["scope_id"], scope_id=_ID),
+        "InvitesRequest": _sent(
+            "What the code will give away.",
+            ["scope_id", "role"],
+            scope_id=_ID,
+            role={"enum": list(ROLES)},
+            expires_in_days=_or_null(
+                {**whole, "maximum": MOST_DAYS, "description": "7 if absent."}
+            ),
+            max_uses=_or_null({**whole, "maximum": MOST_USES, "description": "1 if absent."}),
+        ),
+        "ScopesRequest": _sent("A new scope.", ["name"], name=_NAME, scope_id=_or_null(_ID)),
+        "Tokens": _given(
+            "What keeps a phone logged in. Keep the refresh token where other apps cannot read.",
+            user_id=_ID,
+            token_type={"const": "Bearer"},
+            access_token={**_TEXT, "description": "For `Authorization: Bearer …`."},
+            expires_in={"type": "integer", "description": "Life of the access token, seconds."},
+            refresh_token={**_TEXT, "description": "Good for one refresh."},
+            refresh_expires_at={**_SECONDS, "description": "Until when, Unix seconds."},
+        ),
+        "Me": _given(
+            "The caller.",
+            user_id=_ID,
+            email=_or_null(_TEXT),
+            name=_or_null(_TEXT),
+            scopes={
+                "type": "array",
+                "items": _given(
+                    "A membership.", scope_id=_ID, role={"enum": list(ROLES)}, since=_SECONDS
+                ),
+            },
+        ),
+        "Invite": _given(
+            "An invite code.",
+            invite_code=_CODE,
+            scope_id=_ID,
+            role={"enum": list(ROLES)},
+            expires_at={**_SECONDS, "description": "Until when, Unix seconds."},
+            max_uses={**whole, "description": "How many people it admits."},
+        ),
+        "Members": _given(
+            "Members of a scope.",
+            scope_id=_ID,
+            members={"type": "array", "items": member},
+            next_after={
+                **_or_null(_ID),
+                "description": "`after` of the next request; null: that was all.",
+            },
+        ),
+        "Scope": _given("A scope.", scope_id=_ID, name=_TEXT, role=_or_null({"enum": list(ROLES)})),
+        "Jwks": _given(
+            "A JSON Web Key Set.",
+            keys={"type": "array", "items": {"type": "object", "additionalProperties": True}},
+        ),
+    }
+
+
+def _query(name: str, text: str, required: bool) -> Schema:
+    return {"name": name, "in": "query", "description": text, "required": required, "schema": _ID}
+
+
+#: Parameters of the query, by name.
+PARAMETERS: dict[str, Schema] = {
+    "ScopeId": _query("scope_id", "The scope.", True),
+    "After": _query("after", "`next_after` of the answer before.", False),
+}

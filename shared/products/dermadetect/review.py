@@ -1,0 +1,558 @@
+"""What doctors do with a case: claim it, release it, sign its diagnosis, amend one.
+
+Who has a case in hand and who signed stands in `reviews/{case_id}`, not in the case: a claim is no
+news for phones. It holds `table`, `record_id` and `scope_id` like the logs (it moves and goes with
+its case), `chw_id`, the claim (`claimed_by`, `claimed_until`), the signature that counts
+(`signed_by`, `signed_at`, `diagnosis_id`, `verdict`, `verdict_text`), `unread` while no phone of the
+health worker was given the diagnosis, and a `history`.
+
+A signature is one commit: the `diagnoses` row, the case's status, `reviews`, and the row that is
+amended. It is guarded by the versions that were read and by the doctor's membership, so of two
+doctors one signs, and an analysis that ends meanwhile keeps the status (it patches other fields).
+The row's id is a hash of doctor and idempotency key: a repetition finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+
+from shared.access import audit, membership
+from shared.access.membership import Caller, Memberships
+from shared.access.rights import Action, may
+from shared.errors import (
+    AlreadyDiagnosed,
+    CaseChanged,
+    Claimed,
+    Contended,
+    Forbidden,
+    InvalidRequest,
+    KeyReused,
+    NotFound,
+    NotSeen,
+    ParentDeleted,
+    StoreUnavailable,
+)
+from shared.products.dermadetect.analysis import READINGS
+from shared.products.dermadetect.product import DIAGNOSED, PHOTOS
+from shared.products.dermadetect.signal import CHANGED, SIGNED, judged
+from shared.records import record
+from shared.records.collection import Product, RecordFault, stored
+from shared.records.store import (
+    ABSENT,
+    STAMP,
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    Write,
+    put,
+    verify,
+)
+from shared.sync.conflict import History
+
+COLLECTION = "reviews"
+CASES = "cases"
+DIAGNOSES = "diagnoses"
+
+#: Readings of a case that are shown.
+MOST_READINGS = 100
+
+#: What a doctor may say about the analysis.
+VERDICTS = ("agree", "edit", "reject")
+
+#: What stands in a diagnosis beside its columns: what was asked for, and the verdict on the analysis.
+REQUEST, VERDICT, VERDICT_TEXT = "_request", "_verdict", "_verdict_text"
+
+#: The device that diagnoses are written on, where phones name theirs.
+_DEVICE = "review"
+
+#: Steps kept in a case's history; the oldest go first.
+_MAX_HISTORY = 100
+
+_FIRST_WAIT_SECONDS = 0.01
+_LONGEST_WAIT_SECONDS = 0.6
+
+#: An unreachable store is asked this often; somebody is waiting at a screen.
+_UNREACHABLE_ATTEMPTS = 2
+
+_KNOWN = frozenset(
+    (
+        "diagnosis_text",
+        "prescription",
+        "verdict",
+        "verdict_text",
+        "amends",
+        "idempotency_key",
+    )
+)
+
+_Answer = TypeVar("_Answer")
+
+
+class Signature(NamedTuple):
+    """A diagnosis that a doctor wants to sign. `key` makes its repetition harmless."""
+
+    key: str
+    diagnosis_text: str
+    prescription: str | None
+    verdict: str | None
+    verdict_text: str | None
+    amends: str | None
+
+    def fingerprint(self, case_id: str) -> str:
+        """What makes two requests the same."""
+        return hashlib.sha256(record.canonical([case_id, *self[1:]]).encode()).hexdigest()
+
+
+def parse_signature(body: object, header: str | None, product: Product) -> Signature:
+    """Check a request's body; the key is in the header or in the body. Raises `InvalidRequest`."""
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body must be an object.")
+    if set(body) - _KNOWN:
+        # A misspelt prescription must not vanish without a word.
+        raise InvalidRequest(f"There is an unknown field. Known are {', '.join(sorted(_KNOWN))}.")
+    named = body.get("idempotency_key")
+    if header is not None and named is not None and header != named:
+        raise InvalidRequest(
+            "Idempotency-Key and idempotency_key differ. Send one.", field="idempotency_key"
+        )
+    key = named if header is None else header
+    if not isinstance(key, str) or record.ID.fullmatch(key) is None:
+        raise InvalidRequest(
+            "Send a key of your own making in Idempotency-Key, 1 to 128 of A-Z a-z 0-9 _ -, and the "
+            "same one when you send this again.",
+            field="idempotency_key",
+        )
+    text = _text(body, "diagnosis_text", product)
+    if text is None:
+        raise InvalidRequest("Say what you found.", field="diagnosis_text")
+    verdict = body.get("verdict")
+    if verdict is not None and verdict not in VERDICTS:
+        raise InvalidRequest(
+            f"verdict must be one of {', '.join(VERDICTS)}, or null without an analysis.",
+            field="verdict",
+        )
+    remark = _text(body, "verdict_text", product, like="diagnosis_text")
+    if remark is not None and verdict is None:
+        raise InvalidRequest("verdict_text needs a verdict.", field="verdict_text")
+    amends = body.get("amends")
+    if amends is not None and not record.valid_id(amends):
+        raise InvalidRequest("amends must be the id of a diagnosis.", field="amends")
+    return Signature(key, text, _text(body, "prescription", product), verdict, remark, amends)
+
+
+def _text(body: Mapping[str, Any], name: str, product: Product, like: str = "") -> str | None:
+    """A text as its column (or that of `like`) takes it; blank counts as none."""
+    value = body.get(name)
+    if value is None:
+        return None
+    spec = product.by_name[DIAGNOSES].by_name[like or name]
+    try:
+        text: str = stored(spec, value)
+    except RecordFault as fault:
+        raise InvalidRequest(fault.message.replace(spec.name, name), field=name) from fault
+    return text.strip() or None
+
+
+def diagnosis_key(user_id: str, idempotency_key: str) -> Key:
+    """The address of the diagnosis that a doctor signs with a key."""
+    text = f"{user_id}\n{idempotency_key}"
+    return Key(DIAGNOSES, hashlib.sha256(text.encode()).hexdigest()[:40])
+
+
+def key_of(case_id: str) -> Key:
+    """The address of what doctors did with a case."""
+    return Key(COLLECTION, case_id)
+
+
+def claim_of(review: Mapping[str, Any], now_ms: int) -> tuple[str, int] | None:
+    """Who has a case in hand, and until when; None if nobody has."""
+    until = int(review.get("claimed_until", 0))
+    return (str(review["claimed_by"]), until) if until > now_ms else None
+
+
+def readings(store: RecordStore, case_id: str, scope_id: str) -> list[dict[str, Any]]:
+    """What the model read of a case each time it was asked, the latest first, at most `MOST_READINGS`.
+
+    For those who may see an unsigned analysis. Each is `{"at": ms, "job_id", "analysis"}`; the analysis
+    names model and photos. Attempts that brought nothing stand in the job's history.
+    """
+    query = Query(READINGS, where=(("record_id", "==", case_id),))
+    found = [
+        entry.fields
+        for entry in store.query(query)
+        if entry.fields.get("table") == CASES and entry.fields.get(record.SCOPE) == scope_id
+    ]
+    found.sort(key=lambda have: -int(have["at"]))
+    return [
+        {
+            "at": have["at"],
+            "job_id": have["job_id"],
+            "analysis": orjson.loads(have["analysis"]),
+        }
+        for have in found[:MOST_READINGS]
+    ]
+
+
+def allowed_role(members: Memberships, scope_id: object, action: Action) -> str:
+    """The caller's role in a scope, if it allows the action.
+
+    Raises `NotFound` for a scope that the caller is not in, `Forbidden` for a role that may not.
+    """
+    role = members.roles.get(str(scope_id))
+    if role is None or not may(role, Action.READ):
+        raise unknown()
+    if not may(role, action):
+        raise Forbidden("Your role does not allow this in this scope.")
+    return role
+
+
+def unknown() -> NotFound:
+    """The one answer for what is not there and for what the caller may not see."""
+    return NotFound("There is no such case, or none that you may see.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """A case and what decides about it, as one read found them."""
+
+    case: Document
+    review: Document | None
+    members: Memberships
+    role: str
+    documents: Mapping[Key, Document]
+
+    @property
+    def scope_id(self) -> str:
+        return str(self.case.fields[record.SCOPE])
+
+    @property
+    def have(self) -> Mapping[str, Any]:
+        return {} if self.review is None else self.review.fields
+
+    @property
+    def membership(self) -> Write:
+        """The answer rests on the caller's role: it must still hold."""
+        return verify(membership.key(self.members.user_id), self.members.version)
+
+    @property
+    def same_case(self) -> Write:
+        """The case must neither move nor go meanwhile."""
+        return verify(self.case.key, self.case.version)
+
+    def reviewed(self, fields: Mapping[str, Any], **step: Any) -> Write:
+        """The write of `reviews`: what was there, these fields, and the step in its history."""
+        history = [*self.have.get("history", ()), *([step] if step else ())][-_MAX_HISTORY:]
+        whole = {
+            **{name: value for name, value in self.have.items() if name != STAMP},
+            "table": CASES,
+            "record_id": self.case.key.id,
+            record.SCOPE: self.scope_id,
+            "chw_id": self.case.fields.get("chw_id"),
+            **fields,
+            "history": history,
+        }
+        expect = ABSENT if self.review is None else self.review.version
+        return put(key_of(self.case.key.id), whole, expect)
+
+    def trail(
+        self, caller: Caller, action: str, now_ms: int, **more: Sequence[str]
+    ) -> Sequence[Write]:
+        """The audit's entries for a step, in its own commit. `more`: table → ids beside the case."""
+        touched = {CASES: [self.case.key.id], **more}
+        return audit.entries(caller, action, self.scope_id, touched, now_ms)
+
+    def check_alive(self) -> None:
+        """Raises `ParentDeleted`."""
+        if self.case.fields.get(record.DELETED) is not None:
+            raise ParentDeleted("The case was deleted. A supervisor can bring it back.")
+
+    def check_unclaimed(self, caller: Caller, now_ms: int) -> None:
+        """Raises `Claimed` if another doctor has the case in hand."""
+        held = claim_of(self.have, now_ms)
+        if held is not None and held[0] != caller.user_id:
+            raise Claimed("Another doctor has this case in hand.", by=held[0], until=held[1])
+
+
+class Review:
+    """Writes of doctors and supervisors. Safe to share between threads.
+
+    `claim_ms` is how long a claim holds. `wait` sleeps between attempts (a parameter, so that tests
+    need not). Every method may be called again after any fault: nothing is done twice.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        product: Product,
+        *,
+        claim_ms: int,
+        attempts: int = 8,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store, self.product = store, product
+        self._claim_ms, self._attempts, self._wait = claim_ms, attempts, wait
+
+    # --- claims
+
+    def claim(
+        self, caller: Caller, case_id: str, doctor_id: str | None, now_ms: int
+    ) -> dict[str, Any]:
+        """Take a case in hand, or keep it longer; with another `doctor_id` give it to that doctor.
+
+        Raises `NotFound`, `Forbidden`, `Claimed`, `ParentDeleted`, `InvalidRequest` (no such doctor
+        in the case's scope), `Contended` and `StoreUnavailable`.
+        """
+        doctor = doctor_id or caller.user_id
+        assigning = doctor != caller.user_id
+
+        def step() -> dict[str, Any]:
+            theirs = membership.key(doctor)
+            action = Action.ASSIGN if assigning else Action.DIAGNOSE
+            scene = self._scene(caller, case_id, action, theirs)
+            scene.check_alive()
+            guards = [scene.membership, scene.same_case]
+            if assigning:
+                members = membership.parse(doctor, scene.documents.get(theirs))
+                if not may(members.roles.get(scene.scope_id), Action.DIAGNOSE):
+                    raise InvalidRequest(
+                        "There is no such doctor in the scope of this case.", field="doctor_id"
+                    )
+                guards.append(verify(theirs, members.version))
+            else:
+                scene.check_unclaimed(caller, now_ms)
+            held = claim_of(scene.have, now_ms)
+            until = now_ms + self._claim_ms
+            said: dict[str, Any] = {}
+            if held is None or held[0] != doctor:
+                said = {"step": "assigned" if assigning else "claimed", "by": caller.user_id}
+                said |= {"doctor_id": doctor, "at": now_ms}
+            claim = {"claimed_by": doctor, "claimed_until": until}
+            trail = scene.trail(caller, "claim", now_ms)
+            self._store.commit([scene.reviewed(claim, **said), *guards, *trail])
+            return {"case_id": case_id, **claim}
+
+        return self._insist(step)
+
+    def release(self, caller: Caller, case_id: str, now_ms: int) -> dict[str, Any]:
+        """Give a case back to the others. A case that nobody has in hand stays as it is.
+
+        Raises `NotFound`, `Forbidden`, `Claimed` (it is another doctor's, and the caller is none who
+        assigns cases), `Contended` and `StoreUnavailable`.
+        """
+
+        def step() -> dict[str, Any]:
+            scene = self._scene(caller, case_id, Action.REVIEW)
+            free = {"claimed_by": None, "claimed_until": None}
+            if claim_of(scene.have, now_ms) is None:
+                return {"case_id": case_id, **free}
+            if not may(scene.role, Action.ASSIGN):
+                scene.check_unclaimed(caller, now_ms)
+            released = scene.reviewed(free, step="released", by=caller.user_id, at=now_ms)
+            trail = scene.trail(caller, "release", now_ms)
+            self._store.commit([released, scene.membership, scene.same_case, *trail])
+            return {"case_id": case_id, **free}
+
+        return self._insist(step)
+
+    # --- signatures
+
+    def diagnose(
+        self, caller: Caller, case_id: str, signature: Signature, seen: int | None, now_ms: int
+    ) -> dict[str, Any]:
+        """Sign a diagnosis, or amend the one that counts. The same request gets the same answer.
+
+        `seen` is the version of the case that the doctor judges (`WorkList.case`).
+        Raises `NotFound`, `Forbidden`, `KeyReused`, `ParentDeleted`, `AlreadyDiagnosed`, `Claimed`,
+        `InvalidRequest` (nothing to amend), `NotSeen`, `CaseChanged`, `Contended` and
+        `StoreUnavailable`.
+        """
+        key = diagnosis_key(caller.user_id, signature.key)
+        fingerprint = signature.fingerprint(case_id)
+        wanted = [key] if signature.amends is None else [key, Key(DIAGNOSES, signature.amends)]
+
+        def step() -> dict[str, Any]:
+            scene = self._scene(caller, case_id, Action.DIAGNOSE, *wanted)
+            earlier = scene.documents.get(key)
+            if earlier is not None:
+                if earlier.fields.get(REQUEST) != fingerprint:
+                    raise KeyReused("This key came before with other content. Make a new one.")
+                return _signed(key.id, earlier.fields)
+            scene.check_alive()
+            _check_current(scene.have, signature)
+            scene.check_unclaimed(caller, now_ms)
+            self._check_seen(scene.case, seen)
+            row = self._row(scene, caller, signature, fingerprint, now_ms)
+            trail = scene.trail(caller, "diagnose", now_ms, diagnoses=[key.id])
+            self._store.commit(
+                [put(key, row, ABSENT), *_around(scene, key, row, wanted[1:]), *trail]
+            )
+            return _signed(key.id, row)
+
+        return self._insist(step)
+
+    def _check_seen(self, case: Document, seen: int | None) -> None:
+        if seen is None:
+            raise NotSeen("Say in If-Match which version of the case you judge: its ETag.")
+        if seen == case.version:
+            return
+        history = History(case, self.product.by_name[CASES].client_fields)
+        changed = [name for name in history.names if history.stamp(name).version > seen]
+        if not changed or case.fields.get(record.EDITED):
+            # The server's own columns have no times of their own.
+            changed += ["ai_analysis", "image_urls"]
+        raise CaseChanged("The case changed after you looked at it. Look again.", changed=changed)
+
+    def close(
+        self, caller: Caller, case_id: str, word: str, seen: int | None, now_ms: int
+    ) -> dict[str, Any]:
+        """Take a case off the list that was deleted while it waited, or changed since it was signed.
+
+        `seen` is the version that the caller judges. Raises `NotFound`, `Forbidden`, `InvalidRequest`
+        (it waits for its diagnosis), `NotSeen`, `CaseChanged`, `Contended` and `StoreUnavailable`. A
+        case that is in no list stays as it is.
+        """
+
+        def step() -> dict[str, Any]:
+            scene = self._scene(caller, case_id, Action.REVIEW)
+            have = scene.case.fields
+            if not have.get(record.WAITS):
+                return {"case_id": case_id, "waits": False}
+            if have.get(record.DELETED) is None and not have.get(CHANGED):
+                raise InvalidRequest("This case waits for its diagnosis: sign it.", field="word")
+            self._check_seen(scene.case, seen)
+            off = {record.WAITS: None, CHANGED: None, SIGNED: judged(have, have.get(PHOTOS) or {})}
+            step = scene.reviewed({}, step="closed", by=caller.user_id, at=now_ms, word=word)
+            trail = scene.trail(caller, "close_case", now_ms)
+            own = record.server_patch(scene.case, off)
+            self._store.commit([own, step, scene.membership, *trail])
+            return {"case_id": case_id, "waits": False}
+
+        return self._insist(step)
+
+    @staticmethod
+    def _row(
+        scene: _Scene, caller: Caller, signature: Signature, fingerprint: str, now_ms: int
+    ) -> dict[str, Any]:
+        key = diagnosis_key(caller.user_id, signature.key)
+        return {
+            "case_id": scene.case.key.id,
+            "doctor_id": caller.user_id,
+            "diagnosis_text": signature.diagnosis_text,
+            "prescription": signature.prescription,
+            "amends": signature.amends,
+            record.SCOPE: scene.scope_id,
+            record.AUTHOR: caller.user_id,
+            record.CREATED: now_ms,
+            record.MODIFIED: now_ms,
+            record.RAW_MODIFIED: now_ms,
+            record.DEVICE: _DEVICE,
+            record.HASH: record.content_hash(key.id, scene.scope_id, {})[0],
+            REQUEST: fingerprint,
+            VERDICT: signature.verdict,
+            VERDICT_TEXT: signature.verdict_text,
+        }
+
+    # --- both
+
+    def _scene(self, caller: Caller, case_id: str, action: Action, *more: Key) -> _Scene:
+        """Read a case with what decides about it. Raises `NotFound` and `Forbidden`."""
+        if not record.valid_id(case_id):
+            raise unknown()
+        case, own = Key(CASES, case_id), membership.key(caller.user_id)
+        documents = self._store.read([case, key_of(case_id), own, *more]).documents
+        if case not in documents:
+            raise unknown()
+        members = membership.parse(caller.user_id, documents.get(own))
+        role = allowed_role(members, documents[case].fields.get(record.SCOPE), action)
+        return _Scene(documents[case], documents.get(key_of(case_id)), members, role, documents)
+
+    def _insist(self, step: Callable[[], _Answer]) -> _Answer:
+        """Take a step until nobody is faster. An answer that was lost is settled by reading again."""
+        unreachable = 0
+        for attempt in range(self._attempts):
+            if attempt:
+                longest = min(_FIRST_WAIT_SECONDS * 2**attempt, _LONGEST_WAIT_SECONDS)
+                self._wait(random.uniform(0, longest))  # noqa: S311  jitter, not a secret
+            try:
+                return step()
+            except Contended:
+                continue
+            except StoreUnavailable:
+                unreachable += 1
+                if unreachable == _UNREACHABLE_ATTEMPTS:
+                    raise
+        raise Contended(
+            "This case is being changed by others right now. Send the same request again.",
+            retry_after_s=round(random.uniform(1, 5), 1),  # noqa: S311
+        )
+
+
+def _check_current(have: Mapping[str, Any], signature: Signature) -> None:
+    """A case has one diagnosis that counts: only who names it may replace it."""
+    current = have.get("diagnosis_id")
+    if current is None and signature.amends is not None:
+        raise InvalidRequest("This case has no diagnosis to amend.", field="amends")
+    if current != signature.amends:
+        raise AlreadyDiagnosed(
+            "This case has a diagnosis. To correct it, name it in amends.",
+            by=str(have["signed_by"]),
+            at=int(have["signed_at"]),
+            diagnosis_id=str(current),
+        )
+
+
+def _around(
+    scene: _Scene, key: Key, row: Mapping[str, Any], amended: Sequence[Key]
+) -> Sequence[Write]:
+    """What belongs in the commit of a new diagnosis beside its row."""
+    now_ms = row[record.CREATED]
+    signed = {
+        "claimed_by": None,
+        "claimed_until": None,
+        "signed_by": row["doctor_id"],
+        "signed_at": now_ms,
+        "diagnosis_id": key.id,
+        "verdict": row[VERDICT],
+        "verdict_text": row[VERDICT_TEXT],
+        "unread": True,
+        "read_at": None,
+    }
+    said = {"by": row["doctor_id"], "at": now_ms, "diagnosis_id": key.id}
+    have = scene.case.fields
+    judges = {
+        "status": DIAGNOSED,
+        record.WAITS: None,
+        CHANGED: None,
+        SIGNED: judged(have, have.get(PHOTOS) or {}),
+    }
+    older = [scene.documents[name] for name in amended if name in scene.documents]
+    return (
+        record.server_patch(scene.case, judges),
+        scene.reviewed(signed, step="amended" if amended else "signed", **said),
+        *(record.server_patch(document, {"amended_by": key.id}) for document in older),
+        scene.membership,
+    )
+
+
+def _signed(diagnosis_id: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a signature, made of the row alone: a repetition gets the same."""
+    return {
+        "id": diagnosis_id,
+        "case_id": row["case_id"],
+        "status": DIAGNOSED,
+        "doctor_id": row["doctor_id"],
+        "diagnosis_text": row["diagnosis_text"],
+        "prescription": row.get("prescription"),
+        "amends": row.get("amends"),
+        "verdict": row.get(VERDICT),
+        "verdict_text": row.get(VERDICT_TEXT),
+        "signed_at": row[record.CREATED],
+    }

@@ -1,0 +1,227 @@
+"""The device ledger: one entry a phone, so that support sees phones that do not sync.
+
+An entry says when the phone last tried and last succeeded, what came of it, and what it could not
+deliver. Ids and codes only, nothing of patients. Written after the answer is made, when something
+happened, when the outcome changed, and once a day; an idle pull writes nothing. A ledger that cannot
+be written never fails a sync.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.access import audit
+from shared.access.membership import Caller
+from shared.errors import Fault
+from shared.records.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
+from shared.sync.exchange import Ignored, Outcome, Refusal
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "devices"
+
+OK = "ok"
+
+#: Where a phone can be woken, as it said itself; nobody is shown it.
+PUSH_TOKEN = "push_token"  # noqa: S105  a field's name
+
+#: Longest push token, characters; those of FCM have some 160.
+LONGEST_TOKEN = 4096
+
+#: An entry of a phone that is only idle is renewed this often; a failure that repeats, this often.
+_IDLE_MS = 86_400_000
+_FAILING_MS = 600_000
+
+#: Refused records and unknown columns named in an entry.
+_MOST_NAMED = 20
+
+_MOST_CHARACTERS = 128
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt at a sync, as far as it got."""
+
+    caller: Caller
+    dialect: str  #: "batch" | "watermelon"
+    at_ms: int
+    scopes: Sequence[str] = ()
+    outcome: str = OK  #: or the code of the answer
+    app_version: str = ""
+    clock_offset_ms: int | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    pushed: dict[str, int] = field(default_factory=dict)
+    pulled: dict[str, int] = field(default_factory=dict)
+    rejected: Sequence[Refusal] = ()
+    unknown: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    before: Document | None = None  #: the phone's entry until now
+    cursor_ms: int | None = None  #: handed out by a complete pull that brought something
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing went either way."""
+        happened = (*self.pushed.values(), *self.pulled.values())
+        return self.outcome == OK and not any(happened) and self.cursor_ms is None
+
+    def take(self, outcome: Outcome) -> None:
+        """Take over what became of the push."""
+        self.pushed = {
+            "accepted": sum(len(ids) for ids in outcome.accepted.values()),
+            "written": outcome.written,
+            "conflicts": len(outcome.conflicts),
+            "rejected": len(outcome.rejected),
+        }
+        self.rejected = outcome.rejected
+
+
+def unknown_columns(ignored: Sequence[Ignored]) -> dict[str, list[str]]:
+    """Columns and tables that phones sent and no declaration knows: an app newer than the server."""
+    named: dict[str, list[str]] = {}
+    for item in ignored:
+        if item.table is not None and item.code.startswith("unknown_"):
+            columns = named.setdefault(item.table[:_MOST_CHARACTERS], [])
+            if item.field and len(columns) < _MOST_NAMED:
+                columns.append(item.field[:_MOST_CHARACTERS])
+    return named
+
+
+def key(caller: Caller) -> Key:
+    """The address of a phone's entry."""
+    return Key(COLLECTION, f"{caller.user_id}~{caller.device}")
+
+
+def note(store: RecordStore, attempt: Attempt, also: Sequence[Write] = ()) -> None:
+    """Write the entry, if it says anything new, and in the same commit `also` (the audit's entries).
+
+    Never raises a `Fault`: `also` goes to the log when it cannot be stored.
+    """
+    own = _news(attempt)
+    if also:
+        audit.note(store, [*also, *own])
+    elif own:
+        try:
+            store.commit(own)
+        except Fault as fault:
+            log.warning("device ledger not written", extra={"code": fault.code})
+
+
+def _news(attempt: Attempt) -> list[Write]:
+    """The entry, if it says anything new."""
+    before = {} if attempt.before is None else attempt.before.fields
+    since = attempt.at_ms - int(before.get("attempt_at", 0))
+    if attempt.idle and before.get("outcome") == OK and since < _IDLE_MS:
+        return []
+    failed = attempt.outcome != OK
+    if failed and before.get("outcome") == attempt.outcome and since < _FAILING_MS:
+        return []
+    entry = _entry(attempt, before)
+    if attempt.before is None:
+        return [put(key(attempt.caller), entry, None)]
+    # Field by field: the phone may say at this very moment where it can be woken.
+    return [patch(key(attempt.caller), {"unknown_columns": None, **entry}, None)]
+
+
+def register(
+    store: RecordStore, caller: Caller, scopes: Sequence[str], token: str | None, now_ms: int
+) -> None:
+    """Keep where the caller's phone can be woken (None: nowhere any more).
+
+    Raises `Contended` if the entry appears at this very moment: call again.
+    """
+    own = key(caller)
+    if store.read([own], ("user_id",)).documents:
+        store.commit([patch(own, {PUSH_TOKEN: token}, None)])
+    elif token is not None:
+        met = Attempt(caller, "batch", now_ms, scopes)
+        entry = {**_entry(met, {}), "ok_at": None, PUSH_TOKEN: token}
+        store.commit([put(own, entry, ABSENT)])
+
+
+def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
+    failed = attempt.outcome != OK
+    pushed, pulled = any(attempt.pushed.values()), any(attempt.pulled.values())
+    fields: dict[str, Any] = {
+        "user_id": attempt.caller.user_id,
+        "device": attempt.caller.device,
+        "scopes": list(attempt.scopes),
+        "dialect": attempt.dialect,
+        "attempt_at": attempt.at_ms,
+        "ok_at": before.get("ok_at") if failed else attempt.at_ms,
+        "outcome": attempt.outcome,
+        "failures": int(before.get("failures", 0)) + 1 if failed else 0,
+        "app_version": attempt.app_version[:_MOST_CHARACTERS] or before.get("app_version"),
+        # WatermelonDB's pulls say nothing of the clock: what its last push said still holds.
+        "clock_offset_ms": before.get("clock_offset_ms")
+        if attempt.clock_offset_ms is None
+        else attempt.clock_offset_ms,
+        "bytes_in": attempt.bytes_in,
+        "bytes_out": attempt.bytes_out,
+        # What the last eventful push and pull were stays in sight.
+        "pulled": attempt.pulled if pulled else before.get("pulled", {}),
+        "pushed": attempt.pushed if pushed else before.get("pushed", {}),
+        "cursor_ms": before.get("cursor_ms") if attempt.cursor_ms is None else attempt.cursor_ms,
+        "rejected": _rejected(attempt.rejected) if pushed else _still_theirs(attempt, before),
+    }
+    if attempt.unknown:
+        fields["unknown_columns"] = {table: list(n) for table, n in attempt.unknown.items()}
+    return fields
+
+
+def _still_theirs(attempt: Attempt, before: Mapping[str, Any]) -> Any:
+    """What could not be delivered before, unless its scope may be one that the user has left: the
+    people of the scopes of now must not learn ids of that one.
+    """
+    left = set(before.get("scopes", ())) - set(attempt.scopes)
+    return [] if left else before.get("rejected", [])
+
+
+def _rejected(refusals: Sequence[Refusal]) -> list[dict[str, str]]:
+    return [
+        {
+            "table": item.table[:_MOST_CHARACTERS],
+            "id": item.id[:_MOST_CHARACTERS],
+            "code": item.code,
+        }
+        for item in refusals[:_MOST_NAMED]
+    ]
+
+
+def devices(store: RecordStore, scope_id: str) -> Iterator[Document]:
+    """The entries of a scope's phones."""
+    return store.query(Query(COLLECTION, where=(("scopes", "contains", scope_id),)))
+
+
+def handed_out_ms(store: RecordStore, user_id: str) -> int:
+    """The newest cursor that any of a user's phones was given with changes, ms; 0 if none was.
+
+    Everything that was committed before it, and that the user may read, was in an answer to a phone.
+    """
+    query = Query(COLLECTION, where=(("user_id", "==", user_id),), fields=("cursor_ms",))
+    return max((int(entry.fields.get("cursor_ms", 0)) for entry in store.query(query)), default=0)
+
+
+def problem(
+    entry: Mapping[str, Any], now_ms: int, silent_ms: int, clock_tolerance_ms: int
+) -> str | None:
+    """What is wrong with a phone, in a line for support; None if nothing is."""
+    if entry["outcome"] != OK:
+        return f"the last {entry['failures']} syncs failed: {entry['outcome']}"
+    if now_ms - int(entry["attempt_at"]) > silent_ms:
+        return f"has not been heard of for {(now_ms - int(entry['attempt_at'])) // 86_400_000} days"
+    if entry.get("rejected"):
+        codes = sorted({item["code"] for item in entry["rejected"]})
+        return f"could not deliver {len(entry['rejected'])} records: {', '.join(codes)}"
+    if unknown := entry.get("unknown_columns"):
+        named = ", ".join(
+            f"{table}.{name}" if name else table
+            for table, columns in sorted(unknown.items())
+            for name in columns or ("",)
+        )
+        return f"sends what this server does not know and did not store: {named}"
+    if abs(int(entry.get("clock_offset_ms") or 0)) > clock_tolerance_ms:
+        return f"its clock is off by {int(entry['clock_offset_ms']) // 1000} seconds"
+    return None

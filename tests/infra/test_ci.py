@@ -104,7 +104,10 @@ def test_the_statement_names_archive_commit_and_build(tmp_path: Path) -> None:
     assert said["subject"][0]["digest"] == {"sha256": digest}
     definition = said["predicate"]["buildDefinition"]
     assert definition["externalParameters"] == {"commit": "abc"}
-    assert said["predicate"]["runDetails"]["metadata"] == {"invocationId": "b1"}
+    run = said["predicate"]["runDetails"]
+    assert run["metadata"] == {"invocationId": "b1"}
+    materials = hashlib.sha256((tmp_path / "bom.json").read_bytes()).hexdigest()
+    assert [each["digest"] for each in run["byproducts"]] == [{"sha256": materials}]
 
 
 # --- leaks

@@ -70,7 +70,8 @@ PYTHON = f"""\
 #!/usr/bin/env bash
 echo "$*" >> "$ASKED"
 case "$*" in
-  "-m infra.ci.check" | "-m infra.ci.vulnerabilities") exec {sys.executable} -c "import ${{2}}" ;;
+  "-m infra.ci.check") exec {sys.executable} -c "import ${{2}}" ;;
+  "-m pip_audit "*) exec {sys.executable} "$@" --dry-run ;;
   "-m infra.ci.smoke "*) exec {sys.executable} -m infra.ci.smoke --help ;;
   "-m pytest"*)
     exec {sys.executable} -m pytest -p no:cacheprovider tests/infra/test_tools.py \\

@@ -6,7 +6,8 @@ a plan after an apply is empty, and dev and prod run the same bytes.
 
 Beside it stands `provenance.json`: an in-toto statement (predicate slsa.dev/provenance/v1) that says
 which commit and which build the archive came from. It is not signed; Cloud Build keeps its own
-signed provenance of the images that are built from the archive.
+signed provenance of the images that are built from the archive. `bom.json` is the bill of materials
+of the packages that are installed with it (`infra/ci/bom.py`); the statement names its hash.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from infra.ci import bom
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -59,8 +62,8 @@ def pack(target: Path) -> str:
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
-def statement(digest: str, commit: str, build: str) -> dict[str, object]:
-    """Where an archive comes from, as an in-toto statement."""
+def statement(digest: str, materials: str, commit: str, build: str) -> dict[str, object]:
+    """Where an archive comes from, as an in-toto statement; `materials` is its bill of materials."""
     requirements = hashlib.sha256((REPOSITORY / "requirements.txt").read_bytes()).hexdigest()
     return {
         "_type": "https://in-toto.io/Statement/v1",
@@ -78,6 +81,13 @@ def statement(digest: str, commit: str, build: str) -> dict[str, object]:
             "runDetails": {
                 "builder": {"id": "cloudbuild.yaml"},
                 "metadata": {"invocationId": build},
+                "byproducts": [
+                    {
+                        "name": "bom.json",
+                        "mediaType": "application/vnd.cyclonedx+json",
+                        "digest": {"sha256": hashlib.sha256(materials.encode()).hexdigest()},
+                    }
+                ],
             },
         },
     }
@@ -92,7 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     target = chosen.to / "source.zip"
     digest = pack(target)
-    said = statement(digest, chosen.commit, chosen.build)
+    materials = bom.bill()
+    (chosen.to / "bom.json").write_text(materials, encoding="utf-8")
+    said = statement(digest, materials, chosen.commit, chosen.build)
     (chosen.to / "provenance.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     print(f"{target}: {len(files())} files, sha256 {digest}")
     return 0

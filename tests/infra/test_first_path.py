@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.hcl import ROOT
+from tests.infra.hcl import ROOT, TERRAFORM, resources, variables
 from tests.infra.test_plans import bootstrap
 
 STAND_IN = """\
@@ -66,7 +66,9 @@ if name == "gcloud":
         need("storage.googleapis.com" in apis, "API not enabled")
     elif call.startswith("org-policies describe"):
         need("orgpolicy.googleapis.com" in apis, "API not enabled")
-        print("spec:\\n  rules:\\n  - allowAll: true")
+        restricted = words[2] in os.environ.get("RESTRICTED", "").split()
+        rule = "values:\\n      allowedValues: [x]" if restricted else "allowAll: true"
+        print("spec:\\n  rules:\\n  - " + rule)
     elif call.startswith("secrets versions access"):
         need(state.get("applied"), "NOT_FOUND: Secret")
         print("a-value-of-the-secret")
@@ -130,7 +132,9 @@ TERMINAL = block(ROOT / "infra" / "runbooks" / "README.md", "gcloud auth login")
 COMMANDS = block(ROOT / "README.md", "infra/bootstrap.sh").splitlines()
 
 
-def walk(tmp_path: Path, script: str) -> tuple[subprocess.CompletedProcess[str], dict[str, object]]:
+def walk(
+    tmp_path: Path, script: str, restricted: str = ""
+) -> tuple[subprocess.CompletedProcess[str], dict[str, object]]:
     """Run a script in an empty project; what is there then."""
     programs = tmp_path / "bin"
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
@@ -152,6 +156,7 @@ def walk(tmp_path: Path, script: str) -> tuple[subprocess.CompletedProcess[str],
             "PATH": f"{programs}:{os.environ['PATH']}",
             "STATE": str(state),
             "HOME": str(tmp_path),
+            "RESTRICTED": restricted,
         },
         capture_output=True,
         text=True,
@@ -189,6 +194,37 @@ def test_a_region_that_cloud_build_may_refuse_is_named(tmp_path: Path) -> None:
     done, _ = walk(tmp_path, "\n".join([terminal, COMMANDS[0]]))
     assert done.returncode == 0
     assert "! Cloud Build may be restricted in europe-west4" in done.stderr
+
+
+@pytest.mark.parametrize("policy", ["iam.allowedPolicyMemberDomains", "gcp.resourceLocations"])
+def test_a_policy_of_the_organisation_that_would_stop_an_apply_is_named(
+    policy: str, tmp_path: Path
+) -> None:
+    done, _ = walk(tmp_path, "\n".join([TERMINAL, COMMANDS[0]]), restricted=policy)
+    assert done.returncode == 0, done.stderr
+    [warned] = [line for line in done.stderr.splitlines() if line.startswith("! ")]
+    assert policy in warned
+
+
+def test_readme_names_what_stops_an_apply_and_every_wait() -> None:
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    before = readme.partition("**Before.**")[2].partition("From there")[0]
+    asked = re.findall(r"org-policies describe (\S+)", (ROOT / "infra/bootstrap.sh").read_text())
+    assert len(asked) == 2
+    assert all(f"`{policy}`" in before for policy in asked)
+    region = variables(TERRAFORM / "variables.tf")["region"]["default"]
+    assert f"`{region}`" in before
+    assert "20 vCPU" in before
+    assert "L4" in before
+    waits = readme.partition("**Waits.**")[2]
+    seconds = {
+        int(body["provisioner"][0]["local-exec"]["command"].removeprefix("sleep "))
+        for kind, _, body in resources()
+        if kind == "terraform_data"
+    }
+    said = {"a minute for APIs": 60, "two for grants": 120, "ten until alerts": 600}
+    assert set(said.values()) == seconds
+    assert all(each in waits for each in said)
 
 
 def test_bootstrap_calls_are_known_to_the_stand_in() -> None:

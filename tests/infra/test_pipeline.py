@@ -31,7 +31,12 @@ here=$(pwd)
 while [[ ${1:-} == -chdir=* ]]; do cd "${1#-chdir=}"; shift; done
 case $1 in
   fmt | validate | test) [[ $1 == fmt || -e .terraform ]] ;;
-  init) [[ -r ${2#-backend-config=} ]] && mkdir -p .terraform ;;
+  get) mkdir -p .terraform ;;
+  providers) [[ $2 == lock && -e .terraform ]] && echo "# made by this build" > .terraform.lock.hcl ;;
+  init)
+    [[ " $* " != *" -lockfile=readonly "* || -e .terraform.lock.hcl ]]
+    for word; do case $word in -backend-config=*) [[ -r ${word#-backend-config=} ]] ;; esac; done
+    mkdir -p .terraform ;;
   plan)
     [[ -e .terraform ]] || { echo "run terraform init" >&2; exit 1; }
     for word; do case $word in
@@ -70,7 +75,8 @@ PYTHON = f"""\
 #!/usr/bin/env bash
 echo "$*" >> "$ASKED"
 case "$*" in
-  "-m infra.ci.check" | "-m infra.ci.vulnerabilities") exec {sys.executable} -c "import ${{2}}" ;;
+  "-m infra.ci.check") exec {sys.executable} -c "import ${{2}}" ;;
+  "-m pip_audit "*) exec {sys.executable} "$@" --dry-run ;;
   "-m infra.ci.smoke "*) exec {sys.executable} -m infra.ci.smoke --help ;;
   "-m pytest"*)
     exec {sys.executable} -m pytest -p no:cacheprovider tests/infra/test_tools.py \\
@@ -156,6 +162,8 @@ def test_every_step_runs_in_a_clone_with_what_it_declares(builder: Builder) -> N
             (builder.programs / "terraform.stand-in").rename(builder.programs / "terraform")
             assert "passed" in done.stdout, done.stdout
         assert done.returncode == 0, (name, done.stdout[-3000:], done.stderr[-3000:])
+        if name == "terraform":
+            assert "! terraform/.terraform.lock.hcl is not committed" in done.stderr
     asked = builder.asked.read_text("utf-8")
     smoke = "-m infra.ci.smoke https://status_url.example --sync-url https://sync.example"
     assert smoke in asked
@@ -163,3 +171,16 @@ def test_every_step_runs_in_a_clone_with_what_it_declares(builder: Builder) -> N
     assert "-m infra.ci.rules" in asked
     said = json.loads((builder.clone / ".build" / "provenance.json").read_text("utf-8"))
     assert said["predicate"]["buildDefinition"]["externalParameters"] == {"commit": "abc"}
+
+
+def test_a_committed_lock_of_the_provider_is_taken_as_it_is(builder: Builder) -> None:
+    lock = builder.clone / "terraform" / ".terraform.lock.hcl"
+    lock.write_text("# committed\n")
+    done = builder.run("terraform")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lock.read_text() == "# committed\n"
+
+
+def test_what_a_build_keeps_is_there_at_its_end(builder: Builder) -> None:
+    for path in load(BUILD)["artifacts"]["objects"]["paths"]:
+        assert (builder.clone / path).is_file(), path

@@ -246,6 +246,22 @@ def test_bootstrap_makes_every_agent_that_terraform_gives_rights_to() -> None:
     assert "gcloud storage service-agent" in text
 
 
+def test_whoever_calls_a_function_may_make_the_token_it_brings(terraform: Terraform) -> None:
+    # in most projects Google grants this by itself; where an organisation takes that away, every push fails
+    agents = {"push": "gcp-sa-pubsub", "schedule": "gcp-sa-cloudscheduler"}
+    given = {
+        address: after
+        for address, kind, after in rules.resources(terraform.plans()["dev"])
+        if kind == "google_service_account_iam_member"
+    }
+    for name, row in load().items():
+        found = given.get(f'module.function["{name}"].google_service_account_iam_member.token[0]')
+        assert (found is not None) is (row.trigger in agents), name
+        if found:
+            assert found["role"] == "roles/iam.serviceAccountTokenCreator"
+            assert f"@{agents[row.trigger]}.iam.gserviceaccount.com" in found["member"]
+
+
 # --- copies that outlive the region
 
 

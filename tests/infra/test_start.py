@@ -17,7 +17,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
+from infra.ci import lock
 from infra.local.processes import free_port
 from shared import settings
 from shared.settings import Settings
@@ -139,6 +141,24 @@ def test_nothing_is_imported_that_is_not_installed_for_functions(
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) > 50
+
+
+def test_nothing_is_installed_that_the_lock_does_not_name(clean_python: Path) -> None:
+    code = (
+        "from importlib.metadata import distributions\n"
+        "print(*(f'{each.name}=={each.version}' for each in distributions()))"
+    )
+    done = subprocess.run(
+        [clean_python, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
+    installed = {
+        canonicalize_name(name): version
+        for name, version in (each.split("==") for each in done.stdout.split())
+    }
+    makes_environments = {"pip", "setuptools"}  # there before; Google's builder brings its own
+    assert {
+        name: version for name, version in installed.items() if name not in makes_environments
+    } == lock.pinned("requirements.txt")
 
 
 def test_sizes_are_as_small_as_the_page_says(clean_python: Path, workspace: Path) -> None:

@@ -1,0 +1,229 @@
+"""What is deployed beside our own code: a bill of materials, CycloneDX 1.6. `infra.ci.package` writes it.
+
+Made of the lock, so it names each package of requirements.txt at its version, with the hashes of the
+files that pip accepts, its licence, and what it asks for. Shared libraries that a package carries in its
+wheel stand below it. What is linked into a module (the crates of orjson, OpenSSL in cryptography) cannot
+be seen from outside and is missing. The same lock gives the same bytes: no time, and a serial number made
+of the lock.
+
+A licence outside `ALLOWED` without a reason in `EXCEPTIONS` raises `LicenceError`: nothing is packed then.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import Distribution, distribution
+
+from cyclonedx.model import (
+    ExternalReference,
+    ExternalReferenceType,
+    HashAlgorithm,
+    HashType,
+    XsUri,
+)
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import LicenseAcknowledgement, LicenseExpression
+from cyclonedx.output.json import JsonV1Dot6
+from license_expression import ExpressionError, LicenseSymbol, get_spdx_licensing
+from packageurl import PackageURL
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from infra.ci import lock
+
+#: Licences that ask for no more than to be named.
+ALLOWED = frozenset(
+    {
+        "0BSD",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "FTL",
+        "IJG",
+        "libpng-2.0",
+        "libtiff",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "MIT-open-group",
+        "PSF-2.0",
+    }
+)
+
+#: Packages with another licence: which, and why we may use it.
+EXCEPTIONS: Mapping[str, tuple[frozenset[str], str]] = {
+    "certifi": (
+        frozenset({"MPL-2.0"}),
+        "a list of certificates, used as it is; the licence concerns changes of its files",
+    ),
+    "orjson": (
+        frozenset({"MPL-2.0"}),
+        "used as it is; the licence concerns changes of its files",
+    ),
+    "pillow-heif": (
+        frozenset({"LGPL-3.0-only", "GPL-2.0-only"}),
+        "its wheel carries libraries under the GNU licences, which `files` and `images` run and hand to "
+        "nobody; who gives an installation away owes their source, or builds it without x265",
+    ),
+}
+
+#: Shared libraries inside wheels, as their packages' licence files say: package → library → licence.
+BUNDLED: Mapping[str, Mapping[str, str]] = {
+    "google-crc32c": {"libcrc32c": "BSD-3-Clause"},
+    "pillow": {
+        "libXau": "MIT-open-group",
+        "libavif": "BSD-2-Clause",
+        "libbrotlicommon": "MIT",
+        "libbrotlidec": "MIT",
+        "libfreetype": "FTL",
+        "libharfbuzz": "MIT",
+        "libjpeg": "IJG AND BSD-3-Clause",
+        "liblcms2": "MIT",
+        "liblzma": "0BSD",
+        "libopenjp2": "BSD-2-Clause",
+        "libpng16": "libpng-2.0",
+        "libsharpyuv": "BSD-3-Clause",
+        "libtiff": "libtiff",
+        "libwebp": "BSD-3-Clause",
+        "libwebpdemux": "BSD-3-Clause",
+        "libwebpmux": "BSD-3-Clause",
+        "libxcb": "MIT",
+        "libzstd": "BSD-3-Clause",
+    },
+    "pillow-heif": {
+        "libde265": "LGPL-3.0-only",
+        "libheif": "LGPL-3.0-only",
+        "libx265": "GPL-2.0-only",
+    },
+}
+
+#: Packages whose metadata name no licence by its identifier: what their licence files hold.
+_READ: Mapping[str, str] = {
+    "blinker": "MIT",
+    "itsdangerous": "BSD-3-Clause",
+    "jinja2": "BSD-3-Clause",
+    "pyasn1-modules": "BSD-2-Clause",
+    "python-dateutil": "BSD-3-Clause",
+    "rfc8785": "Apache-2.0",
+}
+
+#: Other spellings in packages' metadata.
+_SPELT: Mapping[str, str] = {
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Apache 2": "Apache-2.0",
+    "Apache 2.0": "Apache-2.0",
+    "Apache License, Version 2.0": "Apache-2.0",
+    "https://www.apache.org/licenses/LICENSE-2.0": "Apache-2.0",
+}
+
+_SPDX = get_spdx_licensing()  # type: ignore[no-untyped-call]
+
+
+class LicenceError(ValueError):
+    """A package has a licence that nobody has looked at; the message says which."""
+
+
+def licence(found: Distribution) -> str:
+    """Licence of an installed package as an SPDX expression. Raises `LicenceError` if it names none."""
+    name = canonicalize_name(found.name)
+    known = found.metadata
+    said = next((known[each] for each in ("License-Expression", "License") if each in known), "")
+    text = _READ.get(name) or _SPELT.get(said, said)
+    try:
+        if text and not _SPDX.unknown_license_keys(text):
+            return str(_SPDX.parse(text))
+    except ExpressionError:
+        pass
+    raise LicenceError(f"{name} {found.version}: {said[:60]!r} is no SPDX licence; read its files")
+
+
+def accepted(expression: str, also: Iterable[str] = ()) -> bool:
+    """Can this be used under `ALLOWED` and `also`? Of "or" one side is enough, of "and" all count."""
+    names = ALLOWED | set(also)
+
+    def holds(part: object) -> bool:
+        if isinstance(part, LicenseSymbol):
+            return part.key in names
+        sides = [holds(each) for each in getattr(part, "args", ())]
+        return any(sides) if isinstance(part, _SPDX.OR) else bool(sides) and all(sides)
+
+    return holds(_SPDX.parse(expression))
+
+
+def _asked_for(found: Distribution) -> Iterator[str]:
+    """Names that a package asks for here, with or without an extra."""
+    extras = ["", *found.metadata.get_all("Provides-Extra", [])]
+    for text in found.requires or ():
+        wanted = Requirement(text)
+        if wanted.marker is None or any(wanted.marker.evaluate({"extra": each}) for each in extras):
+            yield canonicalize_name(wanted.name)
+
+
+def _declared(expression: str) -> list[LicenseExpression]:
+    return [LicenseExpression(expression, acknowledgement=LicenseAcknowledgement.DECLARED)]
+
+
+def _package(name: str, version: str, hashes: Iterable[str], also: Iterable[str]) -> Component:
+    """One package of the lock. Raises `LicenceError`, and `ValueError` if another version is installed."""
+    found = distribution(name)
+    if found.version != version:
+        raise ValueError(f"{name} {found.version} is installed, the lock says {version}")
+    expression = licence(found)
+    inside = BUNDLED.get(name, {})
+    for part in (expression, *inside.values()):
+        if not accepted(part, also):
+            raise LicenceError(f"{name} {version}: {part} is not among the licences that we use")
+    purl = PackageURL("pypi", None, name, version)
+    files = ExternalReference(
+        type=ExternalReferenceType.DISTRIBUTION,
+        url=XsUri(str(purl)),
+        comment="files that the lock accepts",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=each) for each in hashes],
+    )
+    return Component(
+        name=name,
+        type=ComponentType.LIBRARY,
+        version=version,
+        purl=purl,
+        bom_ref=str(purl),
+        licenses=_declared(expression),
+        external_references=[files],
+        components=[
+            Component(
+                name=library,
+                type=ComponentType.LIBRARY,
+                bom_ref=f"{purl}#{library}",
+                licenses=_declared(under),
+            )
+            for library, under in inside.items()
+        ],
+    )
+
+
+def bill(exceptions: Mapping[str, tuple[frozenset[str], str]] = EXCEPTIONS) -> str:
+    """The bill of materials of requirements.txt, as JSON. Raises `LicenceError`, `ValueError`."""
+    text = (lock.REPOSITORY / "requirements.txt").read_text("utf-8")
+    entries = re.split(r"^(?=[a-z0-9.-]+==)", text, flags=re.M)[1:]
+    packages = {}
+    for entry in entries:
+        name, version = re.split("==|[ ;]", entry, maxsplit=2)[:2]
+        hashes = re.findall("sha256:([0-9a-f]{64})", entry)
+        packages[name] = _package(name, version, hashes, exceptions.get(name, ((), ""))[0])
+    product = Component(
+        name="dermadetect-cloud", type=ComponentType.APPLICATION, bom_ref="dermadetect-cloud"
+    )
+    serial = uuid.uuid5(uuid.NAMESPACE_OID, text)
+    bom = Bom(components=packages.values(), serial_number=serial)
+    bom.metadata.component = product
+    direct = (re.split(r"[\[=]", each)[0].lower() for each in lock.wanted("requirements.in"))
+    bom.register_dependency(product, [packages[name] for name in direct])
+    for name, package in packages.items():
+        needs = set(_asked_for(distribution(name))) & packages.keys() - {name}
+        bom.register_dependency(package, [packages[each] for each in sorted(needs)])
+    said = json.loads(JsonV1Dot6(bom).output_as_string())
+    del said["metadata"]["timestamp"]
+    return json.dumps(said, indent=2, sort_keys=True) + "\n"

@@ -19,15 +19,15 @@ import orjson
 
 from benchmarks.corpus import Row
 from shared.adapters.firestore import OVERLAP_SECONDS
-from shared.products.dermadetect.product import PRODUCT
 from shared.products.dermadetect.signal import RANK
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 
 #: The most writes in a commit, ours and the floor's.
 _A_COMMIT = 500
 
 #: What a pull asks: every table, and the ids that left the team.
-TABLES = (*(item.name for item in PRODUCT.collections), record.REVOCATIONS)
+TABLES = (*(item.name for item in CATALOG.collections), record.REVOCATIONS)
 
 _HASH = "0" * 64
 

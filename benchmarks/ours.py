@@ -32,7 +32,7 @@ from shared.accounts import tokens
 from shared.accounts.tokens import TokenPolicy
 from shared.adapters.file_keys import FileKeys
 from shared.adapters.sqlite import SqliteStore
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import RecordStore
 from shared.sync.dialects import watermelon
 from shared.sync.push import Pusher
@@ -153,7 +153,7 @@ def fill(store: RecordStore, team: str, prefix: str, cases: int) -> None:
     """Store patients and cases of a team through the write path, 480 at a time."""
     user = f"{prefix}-seeder"
     membership.grant(store, user, team, "chw", _now_ms())
-    pusher, caller = Pusher(store, PRODUCT), Caller(user, "chw", f"{user}-phone")
+    pusher, caller = Pusher(store, CATALOG), Caller(user, "chw", f"{user}-phone")
     for rows in corpus.parts(corpus.patients(prefix, cases), 480):
         pusher.push(caller, parsed(corpus.watermelon((), rows)), _now_ms())
     for first in range(0, cases, 440):
@@ -166,7 +166,7 @@ def parsed(body: bytes, cursor_ms: int | None = None, fingerprint: str = "") -> 
     now_ms = _now_ms()
     return watermelon.parse_push(
         orjson.loads(body),
-        PRODUCT,
+        CATALOG,
         cursor_ms=now_ms if cursor_ms is None else cursor_ms,
         fingerprint=fingerprint or os.urandom(8).hex(),
         client_time_ms=None,

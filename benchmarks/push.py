@@ -25,7 +25,7 @@ from benchmarks.floor import Floor, fields
 from benchmarks.measure import Report, main
 from shared.access.membership import Caller
 from shared.adapters.sqlite import SqliteStore
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Reading, RecordStore, Write
 from shared.sync.push import Pusher
 
@@ -207,7 +207,7 @@ def _engine(report: Report, quick: bool) -> None:
         store = SqliteStore(Path(folder) / "records.db")
         ours.fill(store, TEAM, "a", 0)
         parts = _Parts(store)
-        pusher = Pusher(cast(RecordStore, parts), PRODUCT)
+        pusher = Pusher(cast(RecordStore, parts), CATALOG)
         caller = Caller("a-seeder", "chw", "a-phone")
         with closing(store), closing(_bare_sqlite(Path(folder) / "bare.db")) as bare:
             rounds = 3 + REPETITIONS * (1 if quick else 3)

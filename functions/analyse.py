@@ -14,7 +14,7 @@ from cloudevents.http import CloudEvent
 from shared import telemetry, wiring
 from shared.errors import Fault
 from shared.jobs.bells import bell_of
-from shared.products.dermadetect.product import ANALYSE
+from shared.products.dermadetect.tables import ANALYSE
 
 SETTINGS = wiring.begin()
 

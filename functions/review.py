@@ -16,7 +16,7 @@ from shared.access.membership import Caller
 from shared.api.bodies import PAGE, Limits
 from shared.api.web import Call, Route, answer, serve
 from shared.errors import InvalidRequest
-from shared.products.dermadetect import worklist
+from shared.products.dermadetect import product, worklist
 from shared.products.dermadetect.review import parse_signature, readings
 from shared.records import record
 from shared.support.inbox import LONGEST_WORD
@@ -31,7 +31,7 @@ def list_cases(call: Call) -> Response:
     """The cases that wait for a doctor, or whose diagnosis no phone has fetched."""
     caller = _caller(call)
     asked = worklist.parse(call.request.args)
-    value = wiring.worklist().cases(caller, asked, wiring.clock_ms())
+    value = product.worklist(wiring.parts()).cases(caller, asked, wiring.clock_ms())
     call.notes |= {"cases": len(value["cases"]), "changed": value["changed"]}
     # Only a list has a tag: "nothing changed" says nothing of what the screen shows.
     if not value["changed"]:
@@ -45,7 +45,7 @@ def list_cases(call: Call) -> Response:
 def get_case(call: Call) -> Response:
     """Everything about one case."""
     caller = _caller(call)
-    value = wiring.worklist().case(caller, call.arguments["id"], wiring.clock_ms())
+    value = product.worklist(wiring.parts()).case(caller, call.arguments["id"], wiring.clock_ms())
     call.notes |= {"case": call.arguments["id"]}
     patient, case = value["patient"], value["case"]
     # who may see the case here may see what was read of it: the same roles
@@ -64,7 +64,9 @@ def claim(call: Call) -> Response:
     doctor_id = _fields(call, "doctor_id").get("doctor_id")
     if doctor_id is not None and not record.valid_id(doctor_id):
         raise InvalidRequest("doctor_id must be a user's id.", field="doctor_id")
-    value = wiring.review().claim(caller, call.arguments["id"], doctor_id, wiring.clock_ms())
+    value = product.review(wiring.parts()).claim(
+        caller, call.arguments["id"], doctor_id, wiring.clock_ms()
+    )
     return answer(value, call=call)
 
 
@@ -72,7 +74,7 @@ def release(call: Call) -> Response:
     """Give a case back to the others."""
     caller = _caller(call)
     _fields(call)
-    value = wiring.review().release(caller, call.arguments["id"], wiring.clock_ms())
+    value = product.review(wiring.parts()).release(caller, call.arguments["id"], wiring.clock_ms())
     return answer(value, call=call)
 
 
@@ -80,10 +82,12 @@ def diagnose(call: Call) -> Response:
     """Sign a diagnosis, or amend the one that counts."""
     caller = _caller(call)
     body, _ = call.json()
-    signature = parse_signature(body, call.request.headers.get("Idempotency-Key"), wiring.product())
+    signature = parse_signature(body, call.request.headers.get("Idempotency-Key"), wiring.catalog())
     now_ms = wiring.clock_ms()
     seen = _version(call.request.headers.get("If-Match"))
-    value = wiring.review().diagnose(caller, call.arguments["id"], signature, seen, now_ms)
+    value = product.review(wiring.parts()).diagnose(
+        caller, call.arguments["id"], signature, seen, now_ms
+    )
     call.notes |= {"case": value["case_id"], "diagnosis": value["id"]}
     return answer(value, call=call)
 
@@ -95,7 +99,7 @@ def close(call: Call) -> Response:
     if not isinstance(word, str) or not 0 < len(word.strip()) <= LONGEST_WORD:
         raise InvalidRequest("Say in a word why it needs nobody any more.", field="word")
     seen = _version(call.request.headers.get("If-Match"))
-    value = wiring.review().close(
+    value = product.review(wiring.parts()).close(
         caller, call.arguments["id"], word.strip(), seen, wiring.clock_ms()
     )
     call.notes |= {"case": value["case_id"]}

@@ -63,7 +63,7 @@ def batch_sync(call: Call) -> Response:
         client_time_ms, unheard = _client_time(call)
         asked = batch.parse(
             reading.read(data),
-            wiring.product(),
+            wiring.catalog(),
             fingerprint=hashlib.sha256(data).hexdigest(),
             client_time_ms=client_time_ms,
             now_ms=now_ms,
@@ -108,7 +108,7 @@ def batch_sync(call: Call) -> Response:
         seen = _Seen(attempt)
         pull.items = seen.watch(pull.items)
         value = batch.render(
-            wiring.product(),
+            wiring.catalog(),
             outcome,
             pull,
             asked.push.clock_offset_ms,
@@ -137,7 +137,7 @@ def watermelon_pull(call: Call) -> Response:
     caller = _phone(call)
     with _attempt(call, caller, "watermelon") as attempt:
         call.check_app_version()
-        asked = watermelon.parse_pull(call.request.args, wiring.product())
+        asked = watermelon.parse_pull(call.request.args, wiring.catalog())
         limits = {"rows": asked.limit, "size": SETTINGS.page_bytes if asked.limit else None}
         if asked.page is not None:
             limits = {"rows": asked.limit or SETTINGS.page_rows, "size": SETTINGS.page_bytes}
@@ -151,7 +151,7 @@ def watermelon_pull(call: Call) -> Response:
                 also=(ledger.key(caller),),
             )
             pull = wiring.puller().start(caller, start, wiring.clock_ms(), **limits)
-        pieces = watermelon.render_pull(wiring.product(), asked, pull)
+        pieces = watermelon.render_pull(wiring.catalog(), asked, pull)
         return streamed(_watched(attempt, pull, pieces), call)
 
 
@@ -166,7 +166,7 @@ def watermelon_push(call: Call) -> Response:
         client_time_ms, unheard = _client_time(call, unit_ms=1)
         push = watermelon.parse_push(
             reading.read(data),
-            wiring.product(),
+            wiring.catalog(),
             cursor_ms=cursor_ms,
             fingerprint=hashlib.sha256(data).hexdigest(),
             client_time_ms=client_time_ms,
@@ -317,7 +317,7 @@ def sync_digest(call: Call) -> Response:
     """What the caller's phone should hold, as a count and a hash a table."""
     caller = wiring.caller(call.bearer())
     cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at")) or None
-    found = digest.digest(wiring.store(), wiring.product(), caller, cursor_ms)
+    found = digest.digest(wiring.store(), wiring.catalog(), caller, cursor_ms)
     value = {"timestamp": found.at_ms, "current": found.current, "tables": found.tables}
     call.notes |= {"user": caller.user_id, "current": found.current}
     return answer(value, call=call)
@@ -462,7 +462,7 @@ def undelete_record(call: Call) -> Response:
     if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in names):
         raise InvalidRequest("Say the table and the id of the record.", field="id")
     key = Key(body["table"], body["id"])
-    wiring.ring(undelete(wiring.store(), wiring.product(), caller, key, wiring.clock_ms()))
+    wiring.ring(undelete(wiring.store(), wiring.catalog(), caller, key, wiring.clock_ms()))
     call.notes |= {"user": caller.user_id}
     return answer({"table": key.collection, "id": key.id, "deleted": False}, call=call)
 

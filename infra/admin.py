@@ -75,7 +75,7 @@ def seed(scope: str) -> Sequence[str]:
 
     for user, role in members(scope):
         grant(user, scope, role)
-    entries = records(wiring.product(), scope)
+    entries = records(wiring.catalog(), scope)
     author = Caller(members(scope)[0][0], "chw", "seed")
     push = Push(entries, (), 0, f"seed of {scope}")
     outcome = wiring.pusher().push(author, push, wiring.clock_ms())
@@ -117,7 +117,7 @@ def move(table: str, record_id: str, scope: str) -> None:
     from shared.records.store import Key
 
     key, now = Key(table, record_id), wiring.clock_ms()
-    transfer.move(wiring.store(), wiring.product(), key, scope, now, wiring.operator())
+    transfer.move(wiring.store(), wiring.catalog(), key, scope, now, wiring.operator())
     _follow(transfer.KIND)
 
 
@@ -128,7 +128,7 @@ def undelete(table: str, record_id: str) -> None:
     from shared.records.store import Key
 
     key, now = Key(table, record_id), wiring.clock_ms()
-    restore.undelete(wiring.store(), wiring.product(), None, key, now, wiring.operator())
+    restore.undelete(wiring.store(), wiring.catalog(), None, key, now, wiring.operator())
     _follow(restore.KIND)
 
 

@@ -33,7 +33,7 @@ from shared.access.membership import Caller
 from shared.errors import Contended, Fault
 from shared.files.store import FileStore
 from shared.records import record
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 from shared.records.store import Document, Key, Query, RecordStore, Write, delete, patch
 
 Json = dict[str, Any]
@@ -77,9 +77,9 @@ def run(chosen: argparse.Namespace) -> str | None:
         return None
     if chosen.command == "export" and not record.valid_id(chosen.id):
         raise Fault("An id is 1 to 128 of A-Z a-z 0-9 _ -.", code="invalid_request")
-    store, product, now_ms = wiring.store(), wiring.product(), wiring.clock_ms()
+    store, catalog, now_ms = wiring.store(), wiring.catalog(), wiring.clock_ms()
     if chosen.command == "export":
-        found = export(store, product, chosen.id, now_ms, wiring.operator())
+        found = export(store, catalog, chosen.id, now_ms, wiring.operator())
         if not found:
             return f"nothing is stored about {chosen.id}"
         file = chosen.to or Path(f"export-{chosen.id}.json")
@@ -91,7 +91,7 @@ def run(chosen: argparse.Namespace) -> str | None:
         wiring.runner().answer(cascade.KIND, None, 120.0)
 
     told = erase(
-        store, product, chosen.id, now_ms, follow, wiring.cleaner().drop, wiring.operator()
+        store, catalog, chosen.id, now_ms, follow, wiring.cleaner().drop, wiring.operator()
     )
     counts = ", ".join(f"{number} {name}" for name, number in told.items() if number)
     return f"erased {chosen.id}: {counts}" if counts else f"nothing is stored about {chosen.id}"
@@ -133,18 +133,18 @@ def _photos(
 
 
 def export(
-    store: RecordStore, product: Product, named: str, now_ms: int, by: Caller = OPERATOR
+    store: RecordStore, catalog: Catalog, named: str, now_ms: int, by: Caller = OPERATOR
 ) -> Json:
     """All that is stored about a patient and about a user of that id; nothing if there is neither.
 
     The reading is itself noted in the audit trail. Times are Unix ms.
     """
     found: Json = {}
-    records = _family(store, product, named)
-    if about := _patient(store, product, {Key(_PEOPLE, named), *records}, records):
+    records = _family(store, catalog, named)
+    if about := _patient(store, catalog, {Key(_PEOPLE, named), *records}, records):
         found |= about
-        _note(store, by, "export", _scopes(records, _logged(store, product, records)), now_ms)
-    if about := _user(store, product, named):
+        _note(store, by, "export", _scopes(records, _logged(store, catalog, records)), now_ms)
+    if about := _user(store, catalog, named):
         found["user"] = about
         store.commit([audit.right(by, "export", now_ms, of=named)])
     if found:
@@ -153,14 +153,14 @@ def export(
 
 
 def _patient(
-    store: RecordStore, product: Product, named: Collection[Key], records: Mapping[Key, Document]
+    store: RecordStore, catalog: Catalog, named: Collection[Key], records: Mapping[Key, Document]
 ) -> Json:
     """All about these records; nothing if there are none, and nothing was refused."""
     tables: Json = {}
     for key, document in records.items():
         tables.setdefault(key.collection, []).append({"id": key.id, **_plain(document.fields)})
     logs = {
-        name: [_plain(entry.fields) for entry in _mentions(store, product, name, named)]
+        name: [_plain(entry.fields) for entry in _mentions(store, catalog, name, named)]
         for name in _LOGS
     }
     if not records and not any(logs.values()):
@@ -175,7 +175,7 @@ def _patient(
     return {"records": tables, **logs, "jobs": jobs, "files": files, "audit": trail}
 
 
-def _user(store: RecordStore, product: Product, user_id: str) -> Json:
+def _user(store: RecordStore, catalog: Catalog, user_id: str) -> Json:
     places = {name: Key(name, user_id) for name in ("accounts", "memberships")}
     known = store.read(list(places.values())).documents
     account, held = (known.get(place) for place in places.values())
@@ -202,7 +202,7 @@ def _user(store: RecordStore, product: Product, user_id: str) -> Json:
                 for each in store.query(Query(item.name, fields=(record.AUTHOR, "chw_id")))
                 if user_id in (each.fields.get(record.AUTHOR), each.fields.get("chw_id"))
             ]
-            for item in product.collections
+            for item in catalog.collections
         },
         "audit": [
             {"id": entry.key.id, **_plain(entry.fields)}
@@ -243,7 +243,7 @@ def _opened(value: Any) -> Any:
 
 def erase(
     store: RecordStore,
-    product: Product,
+    catalog: Catalog,
     patient: str,
     now_ms: int,
     follow: Callable[[], object],
@@ -260,15 +260,15 @@ def erase(
     """
     key = Key(_PEOPLE, patient)
     if record.valid_id(patient):
-        _bury(store, product, key, now_ms)
+        _bury(store, catalog, key, now_ms)
         follow()
-    records = _family(store, product, patient)
+    records = _family(store, catalog, patient)
     living = [each.key.id for each in records.values() if not each.fields.get(record.DELETED)]
     if living:
         raise Contended(f"{len(living)} records still wait to be deleted. Call again.")
     # Logs first, and parents last: whoever begins again finds the children by them.
     named = {key, *records, *_erased_before(store, key)}
-    logged = list(_logged(store, product, named))
+    logged = list(_logged(store, catalog, named))
     seen = _scopes(records, logged)
     told = {"log entries": _drop(store, logged)}
     told["receipts"] = _drop(store, _receipts(store, named))
@@ -277,7 +277,7 @@ def erase(
     blobs = _let_go(store, list(_files(store, named)), now_ms)
     told["files"] = drop_blobs(blobs)
     told["records"] = sum(
-        _blank(store, product, each)
+        _blank(store, catalog, each)
         for each in reversed(list(records))
         if _holds_data(records[each])
     )
@@ -302,7 +302,7 @@ def _let_go(store: RecordStore, files: Iterable[Document], now_ms: int) -> set[s
     return blobs
 
 
-def _bury(store: RecordStore, product: Product, key: Key, now_ms: int) -> None:
+def _bury(store: RecordStore, catalog: Catalog, key: Key, now_ms: int) -> None:
     """The patient becomes a tombstone, and in the same commit a job that takes the children along."""
     for _ in range(_ATTEMPTS):
         stored = store.read([key]).documents.get(key)
@@ -318,7 +318,7 @@ def _bury(store: RecordStore, product: Product, key: Key, now_ms: int) -> None:
             store.commit(
                 [
                     record.server_patch(stored, fields),
-                    product.cascade(key.collection, key.id, scope_id, now_ms),
+                    catalog.cascade(key.collection, key.id, scope_id, now_ms),
                 ]
             )
         except Contended:
@@ -327,7 +327,7 @@ def _bury(store: RecordStore, product: Product, key: Key, now_ms: int) -> None:
     raise Contended("This record is being changed by others right now. Try again.")
 
 
-def _family(store: RecordStore, product: Product, patient: str) -> dict[Key, Document]:
+def _family(store: RecordStore, catalog: Catalog, patient: str) -> dict[Key, Document]:
     """The patient and everything below it, parents first."""
     if not record.valid_id(patient):
         return {}
@@ -336,7 +336,7 @@ def _family(store: RecordStore, product: Product, patient: str) -> dict[Key, Doc
     waiting = [*found]
     while waiting:
         parent = waiting.pop(0)
-        for collection, field in product.children(parent.collection):
+        for collection, field in catalog.children(parent.collection):
             for child in store.query(Query(collection.name, where=((field, "==", parent.id),))):
                 if child.key not in found:
                     found[child.key] = child
@@ -356,10 +356,10 @@ def _holds_data(document: Document) -> bool:
     return document.fields.get(record.KEPT) is not None
 
 
-def _blank(store: RecordStore, product: Product, key: Key) -> int:
+def _blank(store: RecordStore, catalog: Catalog, key: Key) -> int:
     from shared.sync.retention import Purger
 
-    purger = Purger(store, product, keep_days=0)
+    purger = Purger(store, catalog, keep_days=0)
     for _ in range(_ATTEMPTS):
         document = store.read([key]).documents[key]
         if not _holds_data(document):
@@ -369,20 +369,20 @@ def _blank(store: RecordStore, product: Product, key: Key) -> int:
     raise Contended("This record is being changed by others right now. Try again.")
 
 
-def _logged(store: RecordStore, product: Product, named: Collection[Key]) -> Iterator[Document]:
+def _logged(store: RecordStore, catalog: Catalog, named: Collection[Key]) -> Iterator[Document]:
     for name in _LOGS:
-        yield from _mentions(store, product, name, named)
+        yield from _mentions(store, catalog, name, named)
 
 
 def _mentions(
-    store: RecordStore, product: Product, log: str, named: Collection[Key]
+    store: RecordStore, catalog: Catalog, log: str, named: Collection[Key]
 ) -> Iterator[Document]:
     """Entries of a log that are about one of the records, or that name one in what they hold."""
     ids = {key.id for key in named}
     for entry in store.query(Query(log)):
         have = entry.fields
         table, about = str(have.get("table")), str(have.get("record_id", have.get("case_id")))
-        if table in product.by_name:
+        if table in catalog.by_name:
             # An id is one of its table. What names another record in other columns hangs on it.
             meant = Key(table, about) in named
             texts = [_without_id(_opened(have.get(name))) for name in _LOGS[log]]

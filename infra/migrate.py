@@ -36,7 +36,7 @@ from typing import Any
 
 from shared.errors import CommitTooBig, Contended, Fault, NotFound
 from shared.records import record
-from shared.records.collection import Collection, Product
+from shared.records.collection import Catalog, Collection
 from shared.records.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
 from shared.sync import receipts
 
@@ -90,9 +90,9 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 
 
-def known(product: Product) -> dict[str, Migration]:
+def known(catalog: Catalog) -> dict[str, Migration]:
     """Everything that can be run, by name."""
-    stamps = tuple(restamp(collection.name) for collection in product.collections)
+    stamps = tuple(restamp(collection.name) for collection in catalog.collections)
     return {each.name: each for each in (*MIGRATIONS, *stamps)}
 
 
@@ -126,7 +126,7 @@ class Migrator:
     def __init__(
         self,
         store: RecordStore,
-        product: Product,
+        catalog: Catalog,
         migration: Migration,
         *,
         batch: int = BATCH,
@@ -135,7 +135,7 @@ class Migrator:
         if not 1 <= batch <= MOST_BATCH:
             raise ValueError(f"a batch has 1 to {MOST_BATCH} documents")
         self._store, self._migration = store, migration
-        self._collection = {each.name: each for each in product.collections}.get(
+        self._collection = {each.name: each for each in catalog.collections}.get(
             migration.collection
         )
         self._batch, self._pause_seconds = batch, pause_seconds
@@ -268,11 +268,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         use_stack(chosen.data)
     from shared import wiring
 
-    runs = known(wiring.product())
+    runs = known(wiring.catalog())
     try:
         if chosen.command == "list":
             for each in runs.values():
-                at = Migrator(wiring.store(), wiring.product(), each).progress()
+                at = Migrator(wiring.store(), wiring.catalog(), each).progress()
                 state = "done" if at.done else f"at {at.behind or 'the beginning'}"
                 print(f"{each.name:<28} {state:<24} {at.changed:>7} changed  {each.doc}")
             return 0
@@ -280,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise NotFound("There is no such migration: see `list`.")
         migrator = Migrator(
             wiring.store(),
-            wiring.product(),
+            wiring.catalog(),
             runs[chosen.name],
             batch=max(1, min(chosen.batch, MOST_BATCH)),
             pause_seconds=chosen.pause,

@@ -47,13 +47,11 @@ from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
 from shared.notify.notice import Courier, LogNotifier, Notifier
-from shared.products.dermadetect import product as dermadetect
-from shared.products.dermadetect.product import ACCOUNTS, ANALYSE, PRODUCT
-from shared.products.dermadetect.rejudge import KIND as REJUDGE
-from shared.products.dermadetect.rejudge import Rejudge
+from shared.products.known import named
+from shared.products.product import Parts, Product
 from shared.records import killpoints
 from shared.records.bell import Bell
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 from shared.records.store import RecordStore
 from shared.settings import Settings, current
 from shared.sync import receipts
@@ -64,20 +62,12 @@ from shared.sync.retention import Purger
 if TYPE_CHECKING:
     from shared.accounts.desk import Desk
     from shared.adapters.folder import Opened
+    from shared.ai.conversation import Terms
+    from shared.ai.embedding import Embedder
     from shared.files.cleaning import Cleaner
     from shared.files.uploads import Uploads
-    from shared.products.dermadetect.gateway import Gateway
-    from shared.products.dermadetect.review import Review
-    from shared.products.dermadetect.triage import ZeroShot
-    from shared.products.dermadetect.worklist import WorkList
 
 log = logging.getLogger(__name__)
-
-#: Largest photo for a model, bytes: with base64 and the question it fits into Vertex AI's 1.5 MB.
-_MODEL_PHOTO_BYTES = 1_000_000
-
-#: Calls to the model that one attempt may make: the question and one repair.
-_CALLS_AN_ATTEMPT = 2
 
 
 def settings() -> Settings:
@@ -150,15 +140,24 @@ def clock_ms() -> int:
 @cache
 def product() -> Product:
     """The product that this deployment serves."""
-    makers = {PRODUCT.name: dermadetect.product}
-    return makers[settings().product](settings().photos_wait_minutes * 60_000)
+    return named(settings().product)
+
+
+@cache
+def parts() -> Parts:
+    """What this deployment has, for the product to make its own things of."""
+    return Parts(settings(), clock_ms, store, files, catalog, terms, embedder)
+
+
+@cache
+def catalog() -> Catalog:
+    """The product's tables."""
+    return product().catalog(settings())
 
 
 def attachments() -> Mapping[str, Attachment]:
-    """The tables whose records have files, in the product that this deployment serves."""
-    from shared.products.dermadetect.photos import ATTACHMENTS
-
-    return {PRODUCT.name: ATTACHMENTS}[settings().product]
+    """The tables whose records have files."""
+    return product().attachments()
 
 
 def caller(token: str) -> Caller:
@@ -329,8 +328,8 @@ def accounts_secret() -> bytes:
 
 
 def account_policy() -> AccountPolicy:
-    """What the product that this deployment serves decides about accounts."""
-    return {PRODUCT.name: ACCOUNTS}[settings().product]
+    """What the product decides about accounts."""
+    return product().accounts
 
 
 @cache
@@ -417,52 +416,47 @@ def model() -> Model:
             url=chosen.model_url, model=chosen.model_name, api_key=chosen.model_api_key
         )
     from shared.adapters.scripted import ScriptedModel
-    from shared.products.dermadetect.scripted import draft
 
-    return ScriptedModel(draft)
+    return ScriptedModel(product().draft)
 
 
 @cache
-def gateway() -> Gateway:
-    """The way to the model."""
+def terms() -> Terms:
+    """How the language model is asked, and what that may cost."""
     from shared.ai.breaker import Breaker
+    from shared.ai.conversation import Terms
     from shared.ai.spending import Prices, Purse
-    from shared.products.dermadetect.gateway import Gateway
 
     chosen = settings()
     cap = chosen.daily_cost_cap
-    return Gateway(
+    return Terms(
         Breaker(
             _TracedModel(model()),
             failures=chosen.model_failures,
             rest_seconds=chosen.model_rest_seconds,
         ),
-        max_tokens=chosen.model_max_tokens,
-        timeout_seconds=chosen.model_timeout_seconds,
+        chosen.model_max_tokens,
+        chosen.model_timeout_seconds,
         prices=Prices(chosen.price_asked, chosen.price_answered, chosen.price_hour),
         purse=Purse(store(), cap, clock_ms) if cap else None,
     )
 
 
 @cache
-def second_look() -> ZeroShot:
-    """The zero-shot triage; without an endpoint it says so."""
-    from shared.products.dermadetect.triage import ZeroShot
-
+def embedder() -> Embedder | None:
+    """The model that places texts and photos; None without an endpoint."""
     chosen = settings()
     if not chosen.siglip_endpoint:
-        return ZeroShot(None)
+        return None
     from shared.adapters.vertex import VertexEmbedder
 
-    embedder = VertexEmbedder(
+    return VertexEmbedder(
         project=chosen.google_cloud_project,
         location=chosen.vertex_location,
         endpoint=chosen.siglip_endpoint,
         api_endpoint=chosen.vertex_api_endpoint,
         credentials=chosen.vertex_credentials,
     )
-    thresholds = {"red": chosen.triage_red_from, "yellow": chosen.triage_yellow_from}
-    return ZeroShot(embedder, {name: low for name, low in thresholds.items() if low})
 
 
 @cache
@@ -485,7 +479,7 @@ def pusher() -> Pusher:
     chosen = settings()
     return Pusher(
         store(),
-        product(),
+        catalog(),
         attempts=chosen.push_attempts,
         clock_tolerance_ms=chosen.clock_tolerance_seconds * 1000,
         receipt_days=chosen.receipt_days,
@@ -498,29 +492,11 @@ def puller() -> Puller:
     chosen = settings()
     return Puller(
         store(),
-        product(),
+        catalog(),
         secret=page_secret(),
         overlap_ms=chosen.overlap_seconds * 1000,
         side_by_side=chosen.record_store == "firestore",
     )
-
-
-@cache
-def review() -> Review:
-    """What doctors do."""
-    from shared.products.dermadetect.review import Review
-
-    chosen = settings()
-    return Review(store(), product(), claim_ms=chosen.claim_minutes * 60_000)
-
-
-@cache
-def worklist() -> WorkList:
-    """What doctors see."""
-    from shared.products.dermadetect.worklist import WorkList
-
-    chosen = settings()
-    return WorkList(store(), product(), unread_ms=chosen.unread_hours * 3_600_000)
 
 
 @cache
@@ -561,25 +537,14 @@ def cleaner() -> Cleaner:
 def runner() -> Runner:
     """Runs jobs of every kind."""
     from shared.files.checking import Check
-    from shared.files.reading import Photos
-    from shared.products.dermadetect.analyse import Analyse
 
     chosen = settings()
-    photos = Photos(store(), files, most_bytes=_MODEL_PHOTO_BYTES)
     tasks: dict[str, Task] = {
-        ANALYSE: Analyse(
-            store(),
-            gateway,
-            longest_seconds=chosen.model_timeout_seconds * _CALLS_AN_ATTEMPT,
-            clock=clock_ms,
-            second_look=second_look,
-            photos=photos.of,
-        ),
         CHECK: Check(store(), files, attachments(), doorbell),
-        CASCADE: Cascade(store(), product(), clock_ms),
-        RESTORE: Restore(store(), product(), clock_ms),
-        TRANSFER: Transfer(store(), product(), clock_ms),
-        REJUDGE: Rejudge(store(), product(), clock_ms),
+        CASCADE: Cascade(store(), catalog(), clock_ms),
+        RESTORE: Restore(store(), catalog(), clock_ms),
+        TRANSFER: Transfer(store(), catalog(), clock_ms),
+        **product().tasks(parts()),
     }
     policy = RetryPolicy(chosen.job_attempts, chosen.retry_base_seconds, chosen.retry_cap_seconds)
     return Runner(
@@ -589,21 +554,22 @@ def runner() -> Runner:
 
 @cache
 def sweeper() -> Sweeper:
-    """The minute's round."""
+    """The minute's round. What nobody can ring for, it runs."""
+    rung = (*product().rung, CHECK)
     return Sweeper(
         store(),
         runner(),
         doorbell(),
-        rung_kinds=(ANALYSE, CHECK),
-        own_kinds=(CASCADE, TRANSFER, RESTORE, REJUDGE),
+        rung_kinds=rung,
+        own_kinds=tuple(kind for kind in runner().kinds if kind not in rung),
         clock=clock_ms,
         rounds={
             "receipts": partial(receipts.remove_expired, store()),
             "late": runner().tell_late,
             "notices": courier().deliver,
-            "unread": worklist().unread,
-            "purged": Purger(store(), product(), keep_days=settings().retention_days).purge,
+            "purged": Purger(store(), catalog(), keep_days=settings().retention_days).purge,
             "sealed": Sealer(store(), _keep_head).seal,
             "cleaned": cleaner().clean,
+            **product().rounds(parts()),
         },
     )

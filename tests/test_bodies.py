@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from shared.api.bodies import FORM, Limits, count_values, inflated
 from shared.api.web import Call, Route, answer, serve
 from shared.errors import InvalidJson, InvalidRequest, RequestTooLarge
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.settings import Settings
 from shared.sync.dialects import batch, reading, watermelon
 from shared.sync.dialects.intake import MOST_RECORDS
@@ -111,10 +111,10 @@ def test_one_record_too_many_refuses_a_push_and_all_that_are_allowed_do_not(dial
         rows: list[Any] = [0] * count
         told = {"fingerprint": "f", "client_time_ms": None, "now_ms": 1}
         if dialect == "batch":
-            batch.parse({"changes": {"cases": rows}}, PRODUCT, **told)  # type: ignore[arg-type]
+            batch.parse({"changes": {"cases": rows}}, CATALOG, **told)  # type: ignore[arg-type]
         else:
             sets = {"cases": {"created": rows}}
-            watermelon.parse_push(sets, PRODUCT, cursor_ms=0, **told)  # type: ignore[arg-type]
+            watermelon.parse_push(sets, CATALOG, cursor_ms=0, **told)  # type: ignore[arg-type]
 
     parse(MOST_RECORDS)
     with pytest.raises(RequestTooLarge, match=f"{MOST_RECORDS} records. Send them in several"):

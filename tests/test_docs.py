@@ -26,7 +26,7 @@ from infra.local.stack import Stack
 from infra.local.table import load
 from shared import errors
 from shared.api.codes import ERROR_CODES, FILE_CODES, RECORD_CODES
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.settings import Settings
 from tests.audit.test_tampering import NOTHING, OUTSIDE, TAMPERINGS
@@ -196,7 +196,7 @@ def test_every_setting_that_is_named_exists() -> None:
     variables = {name.upper() for name in Settings.__dataclass_fields__}
     variables |= {"FUNCTION_TARGET"}
     words = {
-        word for item in PRODUCT.collections for spec in item.fields for word in spec.choices or ()
+        word for item in CATALOG.collections for spec in item.fields for word in spec.choices or ()
     }
     for document in DOCUMENTS:
         for span in spans(document):
@@ -369,7 +369,7 @@ def test_the_guide_shows_every_column() -> None:
     for row in rows:
         current = row[0].strip("`") or current
         shown.setdefault(current, set()).update(re.findall(r"`(\w+)`", row[1]))
-    assert shown == {item.name: {spec.name for spec in item.fields} for item in PRODUCT.collections}
+    assert shown == {item.name: {spec.name for spec in item.fields} for item in CATALOG.collections}
 
 
 def test_the_guide_shows_the_hash_of_its_record() -> None:

@@ -43,6 +43,7 @@ IMPORTS: dict[str, set[str]] = {
         "jobs",
         "notify",
         "records",
+        "settings",
         "support",
         "sync",
     },

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from shared.api import schema_js
 from shared.api.codes import ERROR_CODES, RECORD_CODES
 from shared.api.openapi.accounts import ACCOUNTS_ONLY
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
-from shared.records.collection import Collection, Field, Owner, Product, Type
+from shared.records.collection import Catalog, Collection, Field, Owner, Type
 from shared.sync.dialects import watermelon
 from shared.sync.digest import Tally
 from tests.conftest import absent
@@ -654,11 +654,11 @@ def test_a_receipt_that_does_not_fit_leads_to_a_check(server: Scripted, melon: N
 
     def reply(asked: Asked) -> Answer:
         if "digest" in asked.path:
-            tables = {item.name: empty for item in PRODUCT.collections}
+            tables = {item.name: empty for item in CATALOG.collections}
             return 200, {"timestamp": 1772323260000, "current": True, "tables": tables}
         if "replacement" in asked.path:
             sets = {"created": [], "updated": [], "deleted": []}
-            changes = {item.name: sets for item in PRODUCT.collections}
+            changes = {item.name: sets for item in CATALOG.collections}
             value = {"changes": changes, "timestamp": 1772323260001}
             return 200, {**value, "experimentalStrategy": "replacement"}
         status, value, *_ = melon_answer(asked)
@@ -683,7 +683,7 @@ def test_a_batch_receipt_that_does_not_fit_leads_to_a_check(
 
     def reply(asked: Asked) -> Answer:
         if "digest" in asked.path:
-            tables = {item.name: empty for item in PRODUCT.collections}
+            tables = {item.name: empty for item in CATALOG.collections}
             return 200, {"timestamp": 1772323260000, "current": True, "tables": tables}
         status, value, *_ = batch_answer(asked)
         if asked.value().get("changes"):
@@ -710,10 +710,10 @@ def test_errors_of_the_apps_own_code_are_reported(melon: NodePhone, server: Scri
 
 # --- digests
 
-EVERYTHING = Product(
+EVERYTHING = Catalog(
     name="everything",
     scope_word="team",
-    cascade=PRODUCT.cascade,
+    cascade=CATALOG.cascade,
     collections=(
         Collection("parents", "…", (Field("note", Type.STRING, "…"),)),
         Collection(
@@ -820,4 +820,4 @@ def test_the_schema_says_how_a_digest_reads_each_column_of_the_phones() -> None:
             "strings": "list",
         },
     }  # fmt: skip
-    assert schema_js.contents(PRODUCT)["medgemma_queue"] == {}
+    assert schema_js.contents(CATALOG)["medgemma_queue"] == {}

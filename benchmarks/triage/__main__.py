@@ -31,6 +31,7 @@ from shared.errors import ConfigurationFault
 from shared.products.dermadetect import rules
 from shared.products.dermadetect.analysis import SCHEMA_VERSION
 from shared.products.dermadetect.gateway import PROMPT, prompt
+from shared.products.dermadetect.product import second_look
 from shared.products.dermadetect.triage import LABELS_SHA256
 from shared.settings import Settings
 
@@ -123,7 +124,7 @@ def _path(settings: Settings, script: scripts.Script | None, *, photos: bool) ->
         max_tokens=settings.model_max_tokens,
         timeout_seconds=settings.model_timeout_seconds,
         prices=Prices(settings.price_asked, settings.price_answered, settings.price_hour),
-        second_look=wiring.second_look(),
+        second_look=second_look(wiring.parts()),
         photos=photos,
     )
 

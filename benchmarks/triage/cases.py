@@ -21,7 +21,7 @@ from shared.ai.pictures import without_metadata
 from shared.errors import ModelRefused
 from shared.products.dermadetect.analysis import TRIAGES
 from shared.products.dermadetect.intake import age_years, parsed
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import RecordFault
 
 #: Made up, or real with consent for this use and without what identifies.
@@ -192,7 +192,7 @@ def _word(
 def _columns(table: str, raw: dict[str, Any], name: str) -> dict[str, Any]:
     """The columns as a push would store them."""
     try:
-        found = PRODUCT.by_name[table].coerce(raw)
+        found = CATALOG.by_name[table].coerce(raw)
     except RecordFault as fault:
         raise _Wrong(f"{name}.{fault.field}: {fault.message}") from None
     if found.unknown or found.sent:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.triage.cases import Case, Diagnosis, picture
+from shared.ai.conversation import Terms
 from shared.ai.model import Answer, Model, Question
 from shared.ai.spending import Prices
 from shared.errors import ModelFault, ModelRefused
@@ -126,12 +127,7 @@ class CasePath:
         images = [picture(path) for path in case.photos] if self._photos else []
         look = self._second_look.look(phone_scored(fields), images)
         witness = _Witness(self._model(case.id), self._prices)
-        gateway = Gateway(
-            witness,
-            max_tokens=self._max_tokens,
-            timeout_seconds=self._timeout,
-            prices=self._prices,
-        )
+        gateway = Gateway(Terms(witness, self._max_tokens, self._timeout, prices=self._prices))
         caught: ModelFault | None = None
         try:
             document = gateway.analyse(

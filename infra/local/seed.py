@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 from shared.sync.exchange import Entry
 
 #: When the example records were written: 1 March 2026, ms.
@@ -31,7 +31,7 @@ def members(scope: str) -> tuple[tuple[str, str], ...]:
     return ((f"{scope}-chw-1", "chw"), (f"{scope}-chw-2", "chw"), (f"{scope}-doctor", "doctor"))
 
 
-def records(product: Product, scope: str) -> list[Entry]:
+def records(catalog: Catalog, scope: str) -> list[Entry]:
     """The example records of a scope as entries of a push."""
     rows: list[tuple[str, str, dict[str, Any]]] = [
         ("patients", f"{scope}-{name}", {"demographics": about}) for name, about in _PATIENTS
@@ -46,10 +46,10 @@ def records(product: Product, scope: str) -> list[Entry]:
     ]
     return [
         Entry(
-            product.by_name[table],
+            catalog.by_name[table],
             name,
             fields,
-            coerced=product.by_name[table].coerce(fields),
+            coerced=catalog.by_name[table].coerce(fields),
             raw_ms=_WRITTEN_MS,
         )
         for table, name, fields in rows

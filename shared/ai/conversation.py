@@ -63,7 +63,7 @@ class Conversation:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._ends_at = terms.clock() + terms.budget_seconds
+        self._ends_at = terms.clock() + terms.longest_seconds
         self.account = Account()
 
     def ask(
@@ -147,10 +147,15 @@ class Terms:
     model: Model
     max_tokens: int
     timeout_seconds: float
-    budget_seconds: float
+    budget_seconds: float | None = None  #: None: twice the timeout
     clock: Callable[[], float] = time.monotonic
     prices: Prices = Prices()  # noqa: RUF009  it is frozen
     purse: Purse | None = None
+
+    @property
+    def longest_seconds(self) -> float:
+        """How long a conversation may take."""
+        return 2 * self.timeout_seconds if self.budget_seconds is None else self.budget_seconds
 
     @contextmanager
     def begin(self, questions: int) -> Iterator[Conversation]:
@@ -163,7 +168,7 @@ class Terms:
         if self.purse is None:
             yield conversation
             return
-        most = self.prices.most(2 * questions, self.max_tokens, self.budget_seconds)
+        most = self.prices.most(2 * questions, self.max_tokens, self.longest_seconds)
         day = self.purse.take(most)
         try:
             yield conversation

@@ -16,7 +16,7 @@ from shared.errors import Contended, Fault
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 from shared.records.killpoints import reach
 from shared.records.store import Document, Key, Query, RecordStore, Write, verify
 
@@ -41,8 +41,8 @@ class Descent(ABC):
     #: What a pass reads of each child; None: everything.
     mask: ClassVar[tuple[str, ...] | None] = None
 
-    def __init__(self, store: RecordStore, product: Product, clock: Callable[[], int]) -> None:
-        self.store, self.product, self.clock = store, product, clock
+    def __init__(self, store: RecordStore, catalog: Catalog, clock: Callable[[], int]) -> None:
+        self.store, self.catalog, self.clock = store, catalog, clock
 
     @abstractmethod
     def holds(self, parent: Document) -> bool:
@@ -88,7 +88,7 @@ class Descent(ABC):
 
     def next(self, key: Key, scope_id: str) -> tuple[Write, ...]:
         """The job for the children of a child, if it can have any."""
-        if not self.product.children(key.collection):
+        if not self.catalog.children(key.collection):
             return ()
         return (due(self.kind, key, scope_id, self.clock()),)
 
@@ -107,7 +107,7 @@ class Descent(ABC):
         return found
 
     def _children(self, key: Key) -> Iterator[Document]:
-        for collection, name in self.product.children(key.collection):
+        for collection, name in self.catalog.children(key.collection):
             mask = None if self.mask is None else (*self.mask, name)
             yield from self.store.query(
                 Query(collection.name, where=((name, "==", key.id),), fields=mask)

@@ -15,7 +15,7 @@ from shared.access.rights import Action, may
 from shared.errors import Contended, Forbidden, NotFound, ParentDeleted, Purged
 from shared.jobs.descent import Descent, due
 from shared.records import record
-from shared.records.collection import Collection, Product, Turn
+from shared.records.collection import Catalog, Collection, Turn
 from shared.records.store import Document, Key, RecordStore, Write, patch, verify
 
 KIND = "restore"
@@ -25,7 +25,7 @@ _ATTEMPTS = 5
 
 def undelete(
     store: RecordStore,
-    product: Product,
+    catalog: Catalog,
     caller: Caller | None,
     key: Key,
     now_ms: int,
@@ -40,16 +40,16 @@ def undelete(
     failure = Contended("This record is being changed by others right now. Try again.")
     for _ in range(_ATTEMPTS):
         try:
-            return _undelete(store, product, caller, key, now_ms, by)
+            return _undelete(store, catalog, caller, key, now_ms, by)
         except Contended as error:
             failure = error
     raise failure
 
 
 def _undelete(
-    store: RecordStore, product: Product, caller: Caller | None, key: Key, now_ms: int, by: Caller
+    store: RecordStore, catalog: Catalog, caller: Caller | None, key: Key, now_ms: int, by: Caller
 ) -> list[Any]:
-    collection = product.by_name.get(key.collection)
+    collection = catalog.by_name.get(key.collection)
     if collection is None or not record.valid_id(key.id):
         raise _unknown()
     keys = [key] if caller is None else [key, membership.key(caller.user_id)]
@@ -77,8 +77,8 @@ def _undelete(
         if parent.fields.get(record.DELETED) is not None:
             raise ParentDeleted("The record that it belongs to is deleted. Bring that back first.")
         guards.append(verify(parent.key, parent.version))
-    writes, bells = revive(product, stored, parent, now_ms)
-    if product.children(key.collection):
+    writes, bells = revive(catalog, stored, parent, now_ms)
+    if catalog.children(key.collection):
         writes.append(due(KIND, key, scope_id, now_ms))
     who = caller or by
     touched = {key.collection: [key.id]}
@@ -88,11 +88,11 @@ def _undelete(
 
 
 def revive(
-    product: Product, stored: Document, parent: Document | None, now_ms: int
+    catalog: Catalog, stored: Document, parent: Document | None, now_ms: int
 ) -> tuple[list[Write], list[Any]]:
     """The writes that make a tombstone with data a record again, and bells to ring after them."""
     table, record_id = stored.key
-    collection = product.by_name[table]
+    collection = catalog.by_name[table]
     scope_id = stored.fields[record.SCOPE]
     values = {name: stored.fields.get(name) for name in collection.client_fields}
     effects = collection.restored(
@@ -149,5 +149,5 @@ class Restore(Descent):
 
     def follow(self, child: Document, parent: Document) -> Sequence[Write]:
         # Bells are left to the sweeper, which runs this task and rings for what is due.
-        writes, _ = revive(self.product, child, parent, self.clock())
+        writes, _ = revive(self.catalog, child, parent, self.clock())
         return (*writes, *self.next(child.key, child.fields[record.SCOPE]))

@@ -99,6 +99,11 @@ class Runner:
         self._store, self._tasks = store, tasks
         self._policy, self._lease_ms, self._clock = policy, lease_ms, clock
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that it runs."""
+        return tuple(self._tasks)
+
     def answer(self, kind: str, job_id: str | None, budget_seconds: float) -> Report:
         """Answer a doorbell: the named job first, then whatever is due while time is left.
 

@@ -17,7 +17,7 @@ from shared.jobs.descent import Descent, due
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
 from shared.records import record
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 from shared.records.store import Document, Key, Query, RecordStore, Write, patch, put
 
 KIND = "transfer"
@@ -27,7 +27,7 @@ _ATTEMPTS = 5
 
 def move(
     store: RecordStore,
-    product: Product,
+    catalog: Catalog,
     key: Key,
     to_scope: str,
     now_ms: int,
@@ -38,7 +38,7 @@ def move(
     Only a record that refers to no other can be moved: the others follow theirs. Raises `NotFound`,
     `InvalidRequest` and `Contended`.
     """
-    collection = product.by_name.get(key.collection)
+    collection = catalog.by_name.get(key.collection)
     if collection is None or not collection.pushable:
         raise InvalidRequest("There is no such table.", field="table")
     if collection.parent is not None:
@@ -61,7 +61,7 @@ def move(
             for write in audit.entries(by, "move", scope_id, touched, now_ms)
         ]
         writes = [
-            *rescoped(store, product, stored, to_scope),
+            *rescoped(store, catalog, stored, to_scope),
             due(KIND, key, to_scope, now_ms),
             *trail,
         ]
@@ -74,10 +74,10 @@ def move(
     raise failure
 
 
-def rescoped(store: RecordStore, product: Product, stored: Document, to_scope: str) -> list[Write]:
+def rescoped(store: RecordStore, catalog: Catalog, stored: Document, to_scope: str) -> list[Write]:
     """The writes that move one record: itself, and where phones of its former scopes look."""
     table, record_id = stored.key
-    collection = product.by_name[table]
+    collection = catalog.by_name[table]
     deleted = stored.fields.get(record.DELETED) is not None
     values = {name: stored.fields.get(name) for name in collection.client_fields}
     content_hash, _ = record.content_hash(record_id, to_scope, None if deleted else values)
@@ -117,7 +117,7 @@ class Transfer(Descent):
 
     def follow(self, child: Document, parent: Document) -> Sequence[Write]:
         to_scope = parent.fields[record.SCOPE]
-        own = rescoped(self.store, self.product, child, to_scope)
+        own = rescoped(self.store, self.catalog, child, to_scope)
         return (*own, due(KIND, child.key, to_scope, self.clock()))
 
     def work(self, job: Job) -> Finish:

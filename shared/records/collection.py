@@ -415,7 +415,7 @@ _COERCE: dict[Type, Callable[[Field, Any, Wire], Any]] = {
 
 
 @dataclass(frozen=True)
-class Product:
+class Catalog:
     """One product: its tables, parents before children, and what its words are."""
 
     name: str

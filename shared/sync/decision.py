@@ -17,9 +17,9 @@ from shared.errors import StalePush
 from shared.records import record
 from shared.records.collection import (
     MAX_RECORD_BYTES,
+    Catalog,
     Collection,
     Effects,
-    Product,
     RecordFault,
     Turn,
     Type,
@@ -97,7 +97,7 @@ class Decision:
     def __init__(
         self,
         store: RecordStore,
-        product: Product,
+        catalog: Catalog,
         caller: Caller,
         push: Push,
         now_ms: int,
@@ -108,7 +108,7 @@ class Decision:
         echo: str,
         clock_tolerance_ms: int,
     ) -> None:
-        self.store, self.product = store, product
+        self.store, self.catalog = store, catalog
         self.caller, self.request, self.now_ms = caller, push, now_ms
         self.asked = set(keys)
         self.documents = dict(reading.documents)
@@ -449,8 +449,8 @@ class Decision:
         }
         writes = [patch(entry.key, fields, have.version)]
         table = entry.collection.name
-        if self.product.children(table):
-            writes.append(self.product.cascade(table, entry.id, scope_id, self.now_ms))
+        if self.catalog.children(table):
+            writes.append(self.catalog.cascade(table, entry.id, scope_id, self.now_ms))
             self.bereft.append(entry.key)
         self.steps.append(Step(writes, len(writes) * WRITE_OVERHEAD))
         self.outcome.written += 1
@@ -518,7 +518,7 @@ class Decision:
         for key in parents:
             by_table.setdefault(key.collection, []).append(key.id)
         for table, ids in by_table.items():
-            for collection, name in self.product.children(table):
+            for collection, name in self.catalog.children(table):
                 for at in range(0, len(ids), _IN_A_QUERY):
                     query = Query(
                         collection.name,
@@ -585,7 +585,7 @@ class Decision:
     def _superseded(self, entry: Entry) -> None:
         """A signal that the same push takes back or deletes was there: people see it, as after two."""
         values = entry.coerced.values if entry.coerced is not None else {}
-        spec, urgent = entry.collection, self.product.urgent
+        spec, urgent = entry.collection, self.catalog.urgent
         for earlier in entry.earlier:
             less = any(
                 is_higher(spec.by_name[name], values.get(name), it) for name, it in earlier.items()
@@ -644,10 +644,10 @@ class Decision:
         elif len(self.members.roles) == 1:
             scope_id = self.members.scopes[0]
         else:
-            word = self.product.scope_word
+            word = self.catalog.scope_word
             raise RecordFault("scope_id", "scope_required", f"Say which {word} this belongs to")
         if not self._may(scope_id, Action.READ):
-            word = self.product.scope_word
+            word = self.catalog.scope_word
             raise RecordFault("scope_id", "unknown_scope", f"You are not in this {word}")
         if not self._may(scope_id, Action.WRITE):
             raise _not_allowed()
@@ -767,7 +767,7 @@ class Decision:
         else is kept, and no more than `MOST_KEPT_OF_OTHERS` a day: the rest stays on the phone.
         """
         raw = refusal.raw.value if isinstance(refusal.raw, Unreadable) else refusal.raw
-        urgent = isinstance(raw, Mapping) and self.product.urgent(refusal.table, raw)
+        urgent = isinstance(raw, Mapping) and self.catalog.urgent(refusal.table, raw)
         self.outcome.urgent += urgent
         other = not self.members.roles
         if other and not (urgent or address):
@@ -842,7 +842,7 @@ class Decision:
             self._log(write, guard)
         self.outcome.conflicts.append(conflict)
         lost = conflict.lost
-        if self.product.urgent(conflict.table, lost):
+        if self.catalog.urgent(conflict.table, lost):
             message = "These values were not taken, or were overwritten unseen"
             # With its time: the same colour lost once more is a signal once more.
             raw = {**lost, "last_modified_at": entry.raw_ms}

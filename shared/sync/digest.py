@@ -15,7 +15,7 @@ from shared.access import membership
 from shared.access.membership import Caller
 from shared.access.rights import Action, may
 from shared.records import record
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 from shared.records.store import RecordStore
 from shared.sync.pull import SCOPES_A_QUERY
 
@@ -52,7 +52,7 @@ class Digest:
     tables: Mapping[str, Mapping[str, object]]
 
 
-def digest(store: RecordStore, product: Product, caller: Caller, cursor_ms: int | None) -> Digest:
+def digest(store: RecordStore, catalog: Catalog, caller: Caller, cursor_ms: int | None) -> Digest:
     """The digest of everything that a caller may read; flat memory, one read a record.
 
     With a cursor it is first asked whether anything changed since: then the phone cannot be equal.
@@ -63,7 +63,7 @@ def digest(store: RecordStore, product: Product, caller: Caller, cursor_ms: int 
     members = membership.parse(caller.user_id, reading.documents.get(own))
     held = [scope for scope in members.scopes if may(members.roles[scope], Action.READ)]
     groups = [held[at : at + SCOPES_A_QUERY] for at in range(0, len(held), SCOPES_A_QUERY)]
-    names = [item.name for item in product.collections]
+    names = [item.name for item in catalog.collections]
     at_ms = max(reading.read_at // 1000, 1)
     if cursor_ms is not None:
         after = cursor_ms * 1000

@@ -36,7 +36,7 @@ from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action, may
 from shared.errors import InvalidCursor, PageExpired
 from shared.records import record
-from shared.records.collection import Collection, Product
+from shared.records.collection import Catalog, Collection
 from shared.records.killpoints import reach
 from shared.records.store import Change, Document, Key, Position, RecordStore
 
@@ -155,15 +155,15 @@ class Puller:
     def __init__(
         self,
         store: RecordStore,
-        product: Product,
+        catalog: Catalog,
         *,
         secret: bytes,
         overlap_ms: int = 300_000,
         side_by_side: bool = False,
     ) -> None:
-        self.store, self.product = store, product
+        self.store, self.catalog = store, catalog
         self._secret, self._overlap_ms = secret, overlap_ms
-        self._names = tuple(item.name for item in product.collections)
+        self._names = tuple(item.name for item in catalog.collections)
         self._pool = ThreadPoolExecutor(16, "pull") if side_by_side else None
 
     # --- asking
@@ -411,7 +411,7 @@ class Puller:
         if fields.get(record.DELETED) is not None:
             return None if segment.mode == "fresh" else Gone(segment.table, document.key.id)
         role = members.roles.get(fields[record.SCOPE], "")
-        return Row(self.product.by_name[segment.table], document, role)
+        return Row(self.catalog.by_name[segment.table], document, role)
 
     def _moved(self, document: Document, members: Memberships, skip: set[Key]) -> Gone | None:
         fields = document.fields
@@ -446,7 +446,7 @@ class Puller:
             if full and document.version > start.cursor_ms * 1000:
                 continue  # it changed after the cursor: a page will bring it
             used += _weight(document)
-            shown.append(Row(self.product.by_name[key.collection], document, str(role)))
+            shown.append(Row(self.catalog.by_name[key.collection], document, str(role)))
         return shown
 
     # --- page tokens

@@ -27,7 +27,7 @@ from shared.access.membership import Caller
 from shared.access.rights import Action, may
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
 from shared.records import record
-from shared.records.collection import MAX_RECORD_BYTES, Product
+from shared.records.collection import MAX_RECORD_BYTES, Catalog
 from shared.records.killpoints import reach
 from shared.records.store import (
     ABSENT,
@@ -82,7 +82,7 @@ class Pusher:
     def __init__(
         self,
         store: RecordStore,
-        product: Product,
+        catalog: Catalog,
         *,
         attempts: int = 8,
         clock_tolerance_ms: int = 120_000,
@@ -90,14 +90,14 @@ class Pusher:
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self.store = store
-        self.product = product
+        self.catalog = catalog
         self.attempts = attempts
         self.clock_tolerance_ms = clock_tolerance_ms
         self.receipt_days = receipt_days
         self._wait = wait
-        self._order = {item.name: place for place, item in enumerate(product.collections)}
+        self._order = {item.name: place for place, item in enumerate(catalog.collections)}
         wanted = {*record.META, STAMP, "scopes", "left", "verdicts"}
-        for item in product.collections:
+        for item in catalog.collections:
             wanted.update(item.context, item.client_fields, item.server_scalars)
         self._mask = tuple(sorted(wanted))
 
@@ -141,7 +141,7 @@ class Pusher:
                     tried.update(_tried(reading.documents[part]))
                 decision = Decision(
                     self.store,
-                    self.product,
+                    self.catalog,
                     caller,
                     push,
                     now_ms,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from shared.errors import Contended
 from shared.records import record
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 from shared.records.store import Document, Key, Query, RecordStore, Write, delete, put
 
 #: Records purged in one round, by table.
@@ -27,15 +27,15 @@ _LEFT = (
 class Purger:
     """Blanks the data of records that were deleted more than `keep_days` ago."""
 
-    def __init__(self, store: RecordStore, product: Product, *, keep_days: int) -> None:
-        self._store, self._product = store, product
+    def __init__(self, store: RecordStore, catalog: Catalog, *, keep_days: int) -> None:
+        self._store, self._catalog = store, catalog
         self._keep_ms = keep_days * 86_400_000
 
     def purge(self, now_ms: int) -> int:
         """One round; how many records were purged. May be repeated, killed and run twice at once."""
         purged = 0
         before = now_ms - self._keep_ms
-        for collection in self._product.collections:
+        for collection in self._catalog.collections:
             query = Query(
                 collection.name,
                 where=((record.KEPT, "<=", before),),

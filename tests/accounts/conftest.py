@@ -19,7 +19,7 @@ from shared.accounts.passwords import Cost, Passwords
 from shared.accounts.policy import AccountPolicy
 from shared.adapters.file_keys import FileKeys
 from shared.errors import Fault
-from shared.products.dermadetect.product import ACCOUNTS
+from shared.products.dermadetect.tables import ACCOUNTS
 from shared.records.store import RecordStore
 from tests.stores import BOTH, fresh
 

@@ -18,7 +18,7 @@ from shared.accounts.desk import Desk, Origin
 from shared.accounts.passwords import Cost, Passwords
 from shared.accounts.throttle import client_address
 from shared.errors import InvalidRequest, StoreUnavailable
-from shared.products.dermadetect.product import ACCOUNTS
+from shared.products.dermadetect.tables import ACCOUNTS
 from shared.records.store import Query, Write, delete
 from tests.accounts.conftest import (
     AWAY,

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.local import vertex as wire
+from shared.ai.conversation import Terms
 from shared.ai.model import Image, Question
 from shared.errors import ContractBroken, ModelBusy, ModelFault, ModelRefused, ModelUnreadable
 from shared.products.dermadetect import analysis
@@ -74,7 +75,9 @@ class Asked:
 
 
 def gateway(*script: Behaviour, **more: Any) -> Gateway:
-    return Gateway(ScriptedModel(script), **{"max_tokens": 500, "timeout_seconds": 10, **more})
+    images = {"max_images": more.pop("max_images")} if "max_images" in more else {}
+    terms = Terms(ScriptedModel(script), **{"max_tokens": 500, "timeout_seconds": 10, **more})
+    return Gateway(terms, **images)
 
 
 def answer(**changed: Any) -> Behaviour:
@@ -502,7 +505,7 @@ def _vertex() -> Iterator[Vertex]:
 
 def test_no_identifier_reaches_the_server_and_the_clinical_facts_do(vertex: Vertex) -> None:
     vertex.server.model = ScriptedModel([say("broken: \ud83d"), normal])  # a repair goes out, too
-    document = Gateway(vertex.model, max_tokens=500, timeout_seconds=20).analyse(
+    document = Gateway(Terms(vertex.model, 500, 20)).analyse(
         IDENTIFYING_CASE, IDENTIFYING_PATIENT, photos(1), today=TODAY
     )
     assert document["provenance"]["calls"] == 2
@@ -526,7 +529,7 @@ def test_no_identifier_is_in_any_message_of_a_failure(vertex: Vertex) -> None:
     for status, kind in ((400, ModelRefused), (503, ModelBusy)):
         vertex.server.faults.append(wire.status(status, body=json.dumps(IDENTIFYING_PATIENT)))
         with pytest.raises(kind) as caught:
-            Gateway(vertex.model, max_tokens=500, timeout_seconds=20).analyse(
+            Gateway(Terms(vertex.model, 500, 20)).analyse(
                 IDENTIFYING_CASE, IDENTIFYING_PATIENT, today=TODAY
             )
         assert not [word for word in IDENTIFIERS if word in str(caught.value)]
@@ -534,9 +537,7 @@ def test_no_identifier_is_in_any_message_of_a_failure(vertex: Vertex) -> None:
 
 def test_behind_the_wire_an_analysis_is_the_same_as_at_home(vertex: Vertex) -> None:
     model = vertex.model
-    there = Gateway(model, max_tokens=500, timeout_seconds=20).analyse(
-        CASE, PATIENT, photos(2), today=TODAY
-    )
+    there = Gateway(Terms(model, 500, 20)).analyse(CASE, PATIENT, photos(2), today=TODAY)
     here = gateway().analyse(CASE, PATIENT, photos(2), today=TODAY)
     here["provenance"]["latency_ms"] = there["provenance"]["latency_ms"] = 0
     assert there == here

@@ -31,7 +31,7 @@ from shared.access import membership
 from shared.accounts import tokens
 from shared.adapters.file_keys import FileKeys
 from shared.api.web import Route
-from shared.products.dermadetect.product import ANALYSE
+from shared.products.dermadetect.tables import ANALYSE
 
 ROOT = Path(__file__).parent.parent.parent
 

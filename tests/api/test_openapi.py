@@ -27,8 +27,8 @@ from shared.api.openapi import document, parts
 from shared.errors import Fault
 from shared.jobs import transfer
 from shared.products.dermadetect.examples import EXAMPLES
-from shared.products.dermadetect.product import PRODUCT
-from shared.records.collection import Collection, Field, Owner, Product, RecordFault, Type
+from shared.products.dermadetect.tables import CATALOG
+from shared.records.collection import Catalog, Collection, Field, Owner, RecordFault, Type
 from shared.records.store import Key
 from shared.sync.dialects import batch, intake, watermelon
 from shared.sync.pull import PAGE_LIFE_MS, Start
@@ -37,7 +37,7 @@ from tests.api.conftest import ROOT, Api, StartApi
 Json = dict[str, Any]
 
 COMMITTED = ROOT / "infra" / "openapi.json"
-DOCUMENT: Json = json.loads(document.text(PRODUCT))
+DOCUMENT: Json = json.loads(document.text(CATALOG))
 
 #: Called by Cloud Scheduler only.
 INTERNAL = {"sweeper"}
@@ -154,14 +154,14 @@ def pushing(**changes: list[Any]) -> Json:
 
 
 def test_the_committed_document_is_current() -> None:
-    assert COMMITTED.read_text(encoding="utf-8") == document.text(PRODUCT), (
+    assert COMMITTED.read_text(encoding="utf-8") == document.text(CATALOG), (
         "run: python -m shared.api.openapi.document > infra/openapi.json"
     )
 
 
 def test_the_committed_schema_of_phones_is_current() -> None:
     committed = (ROOT / "infra" / "schema.js").read_text(encoding="utf-8")
-    assert committed == schema_js.module(PRODUCT), (
+    assert committed == schema_js.module(CATALOG), (
         "run: python -m shared.api.schema_js > infra/schema.js"
     )
 
@@ -209,7 +209,7 @@ def test_what_phones_send_and_receive_is_described_in_words() -> None:
 
 def test_every_declared_column_is_in_the_document() -> None:
     schemas = DOCUMENT["components"]["schemas"]
-    for collection in PRODUCT.collections:
+    for collection in CATALOG.collections:
         name = "".join(word.capitalize() for word in collection.name.split("_"))
         row = schemas[f"{name}Row"]
         assert set(collection.by_name) < set(row["properties"])
@@ -243,7 +243,7 @@ SAMPLES = Collection(
         Field("server_map", Type.MAP, "What.", Owner.SERVER),
     ),
 )
-SAMPLER = Product("sampler", "group", (SAMPLES,), cascade=PRODUCT.cascade)
+SAMPLER = Catalog("sampler", "group", (SAMPLES,), cascade=CATALOG.cascade)
 SAMPLER_DOCUMENT = document.document(SAMPLER)
 
 #: Values near every edge, and anything else that is JSON. Integers are those that phones can hold.
@@ -532,7 +532,7 @@ def test_refused_records_keep_their_word(api: Api, ask: Ask) -> None:
     api.join("chw2", "team3")
     asker(api, "chw2")(pushing(patients=[patient("foreign")]))
     # and one that has moved on
-    transfer.move(wiring.store(), PRODUCT, Key("patients", "away"), "team3", wiring.clock_ms())
+    transfer.move(wiring.store(), CATALOG, Key("patients", "away"), "team3", wiring.clock_ms())
     # and a caller who may write in team1 and only read in team2
     api.join("chw1", "team2", "doctor")
     for code, table, raw in REFUSED:
@@ -946,7 +946,7 @@ def test_the_page_shows_every_operation_parameter_schema_and_code(api: Api) -> N
         assert header["name"] in words
     for code in (*RECORD_CODES, *(code for codes in ERROR_CODES.values() for code in codes)):
         assert code in words, code
-    for collection in PRODUCT.collections:
+    for collection in CATALOG.collections:
         for spec in collection.fields:
             assert spec.name in words
 

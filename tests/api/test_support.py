@@ -10,7 +10,7 @@ import pytest
 
 from shared import wiring
 from shared.jobs import cascade, restore, transfer
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.collection import Type
 from shared.records.store import Key
@@ -77,7 +77,7 @@ def get(api: Api, user: str, path: str) -> Any:
 
 def move(record_id: str, to: str) -> None:
     key = Key("patients", record_id)
-    transfer.move(wiring.store(), PRODUCT, key, to, wiring.clock_ms())
+    transfer.move(wiring.store(), CATALOG, key, to, wiring.clock_ms())
     wiring.runner().answer(transfer.KIND, None, 120)
     pass_millisecond()
 
@@ -116,7 +116,7 @@ def test_devices_and_inbox_are_for_those_who_supervise(clinics: Api) -> None:
 def digest_of(rows: dict[str, list[Json]], *, as_text: bool) -> Json:
     """What a phone computes from its rows; `as_text`: lists and objects are text in them."""
     found = {}
-    for collection in PRODUCT.collections:
+    for collection in CATALOG.collections:
         mixed = 0
         for row in rows[collection.name]:
             fields: Json = {}
@@ -216,7 +216,7 @@ def digest_of_patients(*held: tuple[str, Json]) -> Json:
         {"id": name, "scope_id": "team1", "demographics": demographics}
         for name, demographics in held
     ]
-    tables = {item.name: [] for item in PRODUCT.collections} | {"patients": rows}
+    tables = {item.name: [] for item in CATALOG.collections} | {"patients": rows}
     return digest_of(tables, as_text=False)["patients"]  # type: ignore[no-any-return]
 
 
@@ -401,7 +401,7 @@ def test_a_case_needs_its_patient_first(clinics: Api) -> None:
 
 def test_what_was_purged_is_gone(clinics: Api) -> None:
     deleted_patient(clinics)
-    keeper = Purger(wiring.store(), PRODUCT, keep_days=1)
+    keeper = Purger(wiring.store(), CATALOG, keep_days=1)
     assert keeper.purge(wiring.clock_ms() + 2 * DAY_MS) == 2
     assert code(undelete(clinics, "boss1", "p1")) == (410, "purged")
     have = wiring.store().read([Key("patients", "p1")]).documents[Key("patients", "p1")].fields

@@ -14,7 +14,7 @@ import pytest
 from benchmarks import corpus, page
 from benchmarks.measure import Report
 from benchmarks.push import ratio
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.sync.dialects import batch, watermelon
 
 
@@ -125,11 +125,11 @@ def test_both_dialects_carry_the_same_records() -> None:
     common = {"fingerprint": "f", "client_time_ms": None, "now_ms": corpus.WRITTEN_MS}
     pushed = watermelon.parse_push(
         orjson.loads(corpus.watermelon(rows, people)),
-        PRODUCT,
+        CATALOG,
         cursor_ms=0,
         **common,  # type: ignore[arg-type]
     )
-    synced = batch.parse(orjson.loads(corpus.batch(rows, people)), PRODUCT, **common)  # type: ignore[arg-type]
+    synced = batch.parse(orjson.loads(corpus.batch(rows, people)), CATALOG, **common)  # type: ignore[arg-type]
     assert not pushed.refusals
     assert not synced.push.refusals
     assert len(pushed.entries) == 22

@@ -28,7 +28,7 @@ from benchmarks.triage.reading import names_condition, rank
 from benchmarks.triage.report import Report, show
 from shared.adapters.sqlite import SqliteStore
 from shared.products.dermadetect.intake import parsed
-from shared.products.dermadetect.product import PENDING, PRODUCT
+from shared.products.dermadetect.tables import CATALOG, PENDING
 from shared.records.collection import Turn
 from tests.benchmarks.golden import (
     EXPECTED,
@@ -248,7 +248,7 @@ def test_what_the_server_has_read_is_what_the_product_says() -> None:
         turn = Turn(
             "cases", case.id, "team", "chw1", case.record, None, case.patient, 1772323200000
         )
-        effects = PRODUCT.by_name["cases"].effects
+        effects = CATALOG.by_name["cases"].effects
         assert effects is not None
         sent = effects(turn).fields.get("status") == PENDING
         # what has no colour is read, too

@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter
 from infra.local.phone import wall_ms
 from shared.access.membership import Caller
 from shared.adapters.folder import FolderFiles
+from shared.ai.conversation import Terms
 from shared.ai.model import Model
 from shared.files.checking import Check
 from shared.files.cleaning import Cleaner
@@ -33,7 +34,7 @@ from shared.jobs.transfer import Transfer
 from shared.products.dermadetect.analyse import Analyse
 from shared.products.dermadetect.gateway import Gateway
 from shared.products.dermadetect.photos import ATTACHMENTS
-from shared.products.dermadetect.product import ANALYSE, PRODUCT
+from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.triage import ZeroShot
 from shared.records.bell import Bell
 from shared.records.store import Document, Query, RecordStore
@@ -103,7 +104,7 @@ class Studio(Clinic):
         return other
 
     def runner(self) -> Runner:
-        gateway = Gateway(self.model, max_tokens=1024, timeout_seconds=30)
+        gateway = Gateway(Terms(self.model, 1024, 30))
         photos = Photos(self.store, lambda: self.files, most_bytes=1_000_000)
         tasks: dict[str, Task] = {
             CHECK: Check(self.store, lambda: self.files, ATTACHMENTS, lambda: self.bells),
@@ -115,9 +116,9 @@ class Studio(Clinic):
                 photos=photos.of,
                 second_look=lambda: self.second_look,
             ),
-            KIND: Cascade(self.store, PRODUCT, self.now_ms),
-            RESTORE: Restore(self.store, PRODUCT, self.now_ms),
-            TRANSFER: Transfer(self.store, PRODUCT, self.now_ms),
+            KIND: Cascade(self.store, CATALOG, self.now_ms),
+            RESTORE: Restore(self.store, CATALOG, self.now_ms),
+            TRANSFER: Transfer(self.store, CATALOG, self.now_ms),
         }
         policy = RetryPolicy(3, 20.0, 3600.0)
         return Runner(self.store, tasks, policy=policy, lease_ms=600_000, clock=self.now_ms)

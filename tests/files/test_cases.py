@@ -12,7 +12,7 @@ from shared.ai.embedding import Embedding
 from shared.ai.model import Answer, Image, Question
 from shared.jobs.restore import undelete
 from shared.jobs.transfer import move
-from shared.products.dermadetect.product import PHOTOS_WAIT_MS, product
+from shared.products.dermadetect.tables import PHOTOS_WAIT_MS, catalog
 from shared.products.dermadetect.triage import ZeroShot
 from shared.records.store import Key
 from shared.sync.retention import Purger
@@ -256,7 +256,7 @@ def test_photos_may_come_before_the_case_turns_red(studio: Studio) -> None:
 
 
 def test_the_wait_is_a_setting(studio: Studio) -> None:
-    turns = product(0).by_name["cases"].effects
+    turns = catalog(0).by_name["cases"].effects
     assert turns.keywords == {"photos_wait_ms": 0}  # type: ignore[attr-defined]
 
 
@@ -264,7 +264,7 @@ def test_moving_a_patient_takes_the_photos_along(studio: Studio) -> None:
     studio.join("chw2", "team2")
     studio.case("a.jpg")
     found = studio.send(ONE)
-    move(studio.store, product(0), Key("patients", "p1"), "team2", studio.time)
+    move(studio.store, catalog(0), Key("patients", "p1"), "team2", studio.time)
     for _ in range(3):
         studio.runner().answer("transfer", None, 120)
         pass_millisecond()
@@ -285,7 +285,7 @@ def test_undeleting_a_case_brings_its_photos_back(studio: Studio) -> None:
     phone.delete("cases", "c1")
     phone.sync()
     boss = replace(studio.chw, user_id="boss", role="supervisor")
-    undelete(studio.store, product(0), boss, Key("cases", "c1"), studio.time)
+    undelete(studio.store, catalog(0), boss, Key("cases", "c1"), studio.time)
     assert studio.uploads.look(studio.chw, found["id"]).value()["state"] == "ready"
 
 
@@ -318,7 +318,7 @@ def test_purging_a_case_removes_its_photos_for_good(studio: Studio) -> None:
         studio.time += 181 * DAY_MS
         tombstone = studio.get("cases", name)
         assert tombstone is not None
-        assert Purger(studio.store, product(0), keep_days=0).blank(tombstone) == 1
+        assert Purger(studio.store, catalog(0), keep_days=0).blank(tombstone) == 1
         studio.cleaner.clean(studio.time)
 
     # when one is purged, the photo stays; when the other one is, no byte is left
@@ -338,7 +338,7 @@ def test_a_photo_of_a_purged_case_is_checked_without_harm(studio: Studio) -> Non
     phone.sync()
     tombstone = studio.get("cases", "c1")
     assert tombstone is not None
-    Purger(studio.store, product(0), keep_days=0).blank(tombstone)
+    Purger(studio.store, catalog(0), keep_days=0).blank(tombstone)
     assert studio.check(progress) == "done"
     case = studio.get("cases", "c1")
     assert case is not None

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from shared.api.codes import RECORD_CODES
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import Collection, Field, Owner, Type
 from tests.api.test_openapi import CLOSED
 from tests.hostile.conftest import MARK, Answer, Attacker, Json, Pairs, fault_of, shows_inside
@@ -458,7 +458,7 @@ def bad_values() -> list[tuple[str, Json, str, str]]:
         record = BASE[collection.name](f"bad{len(rows)}", **columns)
         rows.append((collection.name, record, code, field))
 
-    for collection in PRODUCT.collections:
+    for collection in CATALOG.collections:
         if not collection.pushable:
             continue
         for spec in collection.fields:
@@ -571,7 +571,7 @@ def test_tables_that_phones_have_not_are_refused(attacker: Attacker, table: str)
 
 
 def test_tables_of_the_server_are_refused(attacker: Attacker) -> None:
-    for table in (item.name for item in PRODUCT.collections if not item.pushable):
+    for table in (item.name for item in CATALOG.collections if not item.pushable):
         rows = [{"id": "x", "last_modified_at": 1, "sync_status": "deleted"}, {"id": "y"}, {}]
         assert {i["code"] for i in rejected(attacker, {table: rows})} == {"read_only_table"}
 

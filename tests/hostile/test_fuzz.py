@@ -29,7 +29,7 @@ from schemathesis.checks import (
 )
 
 from shared import wiring
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Query
 from tests.api.conftest import Api, api, start_api
 from tests.api.test_openapi import DOCUMENT, keeps_its_word
@@ -51,7 +51,7 @@ CAREFUL = settings(
     phases=[Phase.generate, Phase.shrink],
 )
 
-TABLES = [item.name for item in PRODUCT.collections]
+TABLES = [item.name for item in CATALOG.collections]
 
 
 # --- what is sent
@@ -71,7 +71,7 @@ values = st.recursive(
     max_leaves=8,
 )
 
-columns = sorted({spec.name for item in PRODUCT.collections for spec in item.fields})
+columns = sorted({spec.name for item in CATALOG.collections for spec in item.fields})
 
 #: Records good enough to be stored now and then, with up to two columns that are anything.
 records = st.builds(
@@ -198,7 +198,7 @@ def check_books(body: Json, answer: Json, quarantine: Counter[str], sent_as: byt
     """Each record that was sent has one verdict, and the refused ones are kept."""
     texts = {text for text in quarantine if text.startswith('"{')}  # of records that cannot be read
     unread = {json.loads(text) for text in texts if json.loads(text).encode() in sent_as}
-    known = {item.name for item in PRODUCT.collections}
+    known = {item.name for item in CATALOG.collections}
     for table, sent in (body.get("changes") or {}).items():
         judged = [
             row

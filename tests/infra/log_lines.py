@@ -139,7 +139,9 @@ def say(server: Server) -> None:
     assert reached == ["done", "parked", "failed", "queued", "done", "queued"], reached
     assert rung(analyse, {"kind": "analyse", "job_id": jobs[0], "subject_id": "c0"}) == 200
     assert rung(analyse, "no bell") == 200
-    look = wiring.second_look().look(False, [Image("data:image/jpeg;base64,/9g=", "0" * 64)])
+    from shared.products.dermadetect.product import second_look
+
+    look = second_look(wiring.parts()).look(False, [Image("data:image/jpeg;base64,/9g=", "0" * 64)])
     assert look.status == "failed", look
     with _instead(wiring, "courier", lambda: _Away()):
         analyst.notify()

@@ -86,7 +86,7 @@ def count() -> dict[str, dict[str, int]]:
     from shared.ai.spending import Purse
     from shared.files.file import CHECK
     from shared.files.reading import Photos
-    from shared.products.dermadetect.product import ANALYSE
+    from shared.products.dermadetect.tables import ANALYSE
     from tests.files.conftest import photo
 
     store = Counting(wiring.store())

@@ -25,8 +25,8 @@ from shared.files.file import CHECK
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Courier, LogNotifier
-from shared.products.dermadetect.product import ANALYSE, PRODUCT
 from shared.products.dermadetect.review import Review, parse_signature, readings
+from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import Asked, WorkList
 from shared.records.store import Key, Query
 from shared.support import inbox, ledger
@@ -81,11 +81,11 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     studio.runner().answer(ANALYSE, None, 60)
     studio.cleaner.clean(place.time + YEAR)
     phone.sync()
-    digest(store, PRODUCT, caller, None)
-    digest(store, PRODUCT, caller, wall_ms() + 1000)
+    digest(store, CATALOG, caller, None)
+    digest(store, CATALOG, caller, wall_ms() + 1000)
     # what doctors cause
     doctor = membership.Caller("doc1", "doctor", "desk")
-    lists = WorkList(store, PRODUCT, unread_ms=0)
+    lists = WorkList(store, CATALOG, unread_ms=0)
     lists.cases(doctor, Asked(status="TRIAGED"), place.time)
     lists.cases(doctor, Asked(status="TRIAGED", risk="green"), place.time)
     newest_ms = store.read([Key("settings", "epoch")]).read_at // 1000
@@ -94,13 +94,13 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     lists.case(doctor, "c1", place.time)
     assert readings(store, "c1", "team1")
     said = {"diagnosis_text": "Scabies", "verdict": "agree", "idempotency_key": "k1"}
-    signature = parse_signature(said, None, PRODUCT)
+    signature = parse_signature(said, None, CATALOG)
     seen = store.read([Key("cases", "c1")]).documents[Key("cases", "c1")].version
-    Review(store, PRODUCT, claim_ms=60_000).diagnose(doctor, "c1", signature, seen, place.time)
+    Review(store, CATALOG, claim_ms=60_000).diagnose(doctor, "c1", signature, seen, place.time)
     lists.cases(doctor, Asked(unread=True), place.time + 1000)
     lists.unread(place.time + 1000)
     # what supervisors cause: a move that phones are told of later, a deletion, an undelete
-    move(store, PRODUCT, Key("patients", "p1"), "team2", place.time + 1)
+    move(store, CATALOG, Key("patients", "p1"), "team2", place.time + 1)
     place.follow()
     list(place.puller.start(caller, Start(1, hold=True), place.time).items)
     phone.delete("patients", "p1")
@@ -115,7 +115,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     # what the schedule causes, a year later too
     Sealer(store).seal(place.time)
     place.time += YEAR
-    purge = Purger(store, PRODUCT, keep_days=1).purge
+    purge = Purger(store, CATALOG, keep_days=1).purge
     sweeper = Sweeper(
         store,
         place.worker(),
@@ -128,8 +128,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     sweeper.sweep()
     # what operators cause
     for named in ("p2", "chw1"):
-        admin_privacy.export(store, PRODUCT, named, place.time)
-    admin_privacy.erase(store, PRODUCT, "p2", place.time, place.follow)
+        admin_privacy.export(store, CATALOG, named, place.time)
+    admin_privacy.erase(store, CATALOG, "p2", place.time, place.follow)
     assert not audit.is_known(store, "team9")
     for scope in audit.stray(store):
         audit.verify(store, scope, list(audit.heads(store)))
@@ -137,7 +137,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     admin.main(["jobs", "--state", "parked"])
     admin.main(["redrive"])
     admin.main(["user", "list"])
-    Migrator(store, PRODUCT, restamp("patients"), batch=1).run()
+    Migrator(store, CATALOG, restamp("patients"), batch=1).run()
     backup.export(store, io.StringIO())
     backup.holds_records(store)
     store.close()

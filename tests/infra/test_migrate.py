@@ -12,7 +12,7 @@ import pytest
 from infra import migrate
 from infra.migrate import Migration, Migrator
 from shared.errors import Contended, Fault, StoreUnavailable
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Document, Key, Write, delete, patch, put
 from tests.stores import Interrupted
@@ -59,11 +59,11 @@ def names(clinic: Clinic, keys: Sequence[Key]) -> list[str]:
 
 def test_everything_is_changed_once_and_a_second_run_changes_nothing(clinic: Clinic) -> None:
     keys = fill(clinic, 25)
-    at = Migrator(clinic.store, PRODUCT, UPPER, batch=10).run()
+    at = Migrator(clinic.store, CATALOG, UPPER, batch=10).run()
     assert (at.done, at.changed, at.passes) == (True, 25, 2)
     assert names(clinic, keys) == [f"N{key.id.upper()}" for key in keys]
     before = clinic.store.read(keys).documents
-    assert Migrator(clinic.store, PRODUCT, UPPER, batch=10).run().changed == 0
+    assert Migrator(clinic.store, CATALOG, UPPER, batch=10).run().changed == 0
     assert clinic.store.read(keys).documents == before
 
 
@@ -71,7 +71,7 @@ def test_a_dry_run_says_what_would_change_and_writes_nothing(clinic: Clinic) -> 
     keys = fill(clinic, 5)
     clinic.store.commit([patch(keys[1], {"name": "DONE"}, None)])
     before = clinic.store.read(keys).documents
-    migrator = Migrator(clinic.store, PRODUCT, UPPER, batch=2)
+    migrator = Migrator(clinic.store, CATALOG, UPPER, batch=2)
     assert migrator.would_change() == ["d000", "d002", "d003", "d004"]
     assert clinic.store.read(keys).documents == before
     assert not clinic.store.read([migrator.key]).documents
@@ -97,10 +97,10 @@ def test_killed_at_any_commit_the_next_run_goes_on(
 
     store = Interrupted(clinic.store, **{moment: kill})
     with pytest.raises(Killed):
-        Migrator(store, PRODUCT, UPPER, batch=5).run()
-    done = Migrator(clinic.store, PRODUCT, UPPER, batch=5).progress()
+        Migrator(store, CATALOG, UPPER, batch=5).run()
+    done = Migrator(clinic.store, CATALOG, UPPER, batch=5).progress()
     assert done.changed == sum(name.isupper() for name in names(clinic, keys))
-    at = Migrator(clinic.store, PRODUCT, UPPER, batch=5).run()
+    at = Migrator(clinic.store, CATALOG, UPPER, batch=5).run()
     assert at.changed == (12 if number < 6 and not done.done else 0)
     assert all(name.isupper() for name in names(clinic, keys))
 
@@ -113,7 +113,7 @@ def test_an_answer_that_is_lost_counts_once(clinic: Clinic) -> None:
         if next(lost, False):
             raise Contended("the commit got through, its answer did not")
 
-    at = Migrator(Interrupted(clinic.store, after=lose), PRODUCT, UPPER, batch=3).run()
+    at = Migrator(Interrupted(clinic.store, after=lose), CATALOG, UPPER, batch=3).run()
     assert (at.changed, at.done) == (7, True)
 
 
@@ -141,7 +141,7 @@ def test_writers_at_work_lose_nothing_and_nothing_is_left_out(clinic: Clinic) ->
     writer.start()
     try:
         # when it is migrated
-        at = Migrator(clinic.store, PRODUCT, UPPER, batch=10).run()
+        at = Migrator(clinic.store, CATALOG, UPPER, batch=10).run()
     finally:
         stop.set()
         writer.join()
@@ -163,7 +163,7 @@ def test_a_document_in_the_old_form_made_behind_the_cursor_is_found(clinic: Clin
         if calls == 2:
             clinic.store.commit([put(late, {"name": "old form"}, None)])
 
-    at = Migrator(Interrupted(clinic.store, after=make), PRODUCT, UPPER, batch=5).run()
+    at = Migrator(Interrupted(clinic.store, after=make), CATALOG, UPPER, batch=5).run()
     assert (at.passes, at.changed) == (3, 13)
     assert names(clinic, [late]) == ["OLD FORM"]
 
@@ -176,7 +176,7 @@ def test_a_document_that_is_deleted_meanwhile_stays_deleted(clinic: Clinic) -> N
         if gone and gone.pop():
             clinic.store.commit([delete(keys[2])])
 
-    at = Migrator(Interrupted(clinic.store, before=remove), PRODUCT, UPPER, batch=4).run()
+    at = Migrator(Interrupted(clinic.store, before=remove), CATALOG, UPPER, batch=4).run()
     assert at.changed == 5
     assert keys[2] not in clinic.store.read(keys).documents
 
@@ -184,7 +184,7 @@ def test_a_document_that_is_deleted_meanwhile_stays_deleted(clinic: Clinic) -> N
 def test_a_second_run_beside_it_stops(clinic: Clinic) -> None:
     fill(clinic, 9)
     other: list[Callable[[], object]] = [
-        Migrator(clinic.store, PRODUCT, UPPER, batch=2).run,
+        Migrator(clinic.store, CATALOG, UPPER, batch=2).run,
     ]
 
     def meanwhile(_: Sequence[Write]) -> None:
@@ -192,14 +192,14 @@ def test_a_second_run_beside_it_stops(clinic: Clinic) -> None:
             other.pop()()
 
     with pytest.raises(Contended, match="another run"):
-        Migrator(Interrupted(clinic.store, before=meanwhile), PRODUCT, UPPER, batch=4).run()
+        Migrator(Interrupted(clinic.store, before=meanwhile), CATALOG, UPPER, batch=4).run()
 
 
 def test_a_migration_that_never_settles_gives_up(clinic: Clinic) -> None:
     fill(clinic, 2)
     restless = Migration("restless", "", PLAIN, lambda have: {"n": have.fields.get("n", 0) + 1})
     with pytest.raises(Fault, match="passes"):
-        Migrator(clinic.store, PRODUCT, restless).run()
+        Migrator(clinic.store, CATALOG, restless).run()
 
 
 def test_records_go_to_all_phones_again_and_do_not_conflict_with_them(clinic: Clinic) -> None:
@@ -209,7 +209,7 @@ def test_records_go_to_all_phones_again_and_do_not_conflict_with_them(clinic: Cl
     writer.sync()
     reader.sync()
     # when it is migrated
-    assert Migrator(clinic.store, PRODUCT, SPELT).run().changed == 1
+    assert Migrator(clinic.store, CATALOG, SPELT).run().changed == 1
     # then both get it, its writer too
     for phone in (writer, reader):
         phone.sync()
@@ -226,9 +226,9 @@ def test_a_restamp_sends_every_record_again_and_changes_none(clinic: Clinic) -> 
     phone.save("patients", "p1", demographics={"age": 3})
     phone.sync()
     phone.sync()
-    migration = migrate.known(PRODUCT)["restamp-patients"]
+    migration = migrate.known(CATALOG)["restamp-patients"]
     before = clinic.store.read([Key("patients", "p1")]).documents[Key("patients", "p1")]
-    assert Migrator(clinic.store, PRODUCT, migration).run().passes == 1
+    assert Migrator(clinic.store, CATALOG, migration).run().passes == 1
     assert [row["id"] for row in phone.sync()["server_updates"]["patients"]] == ["p1"]
     after = clinic.store.read([before.key]).documents[before.key]
     assert after.fields[record.HASH] == before.fields[record.HASH]
@@ -241,7 +241,7 @@ def test_a_migration_cannot_move_or_delete_records(clinic: Clinic) -> None:
     phone.sync()
     moving = Migration("moving", "", "patients", lambda _: {record.SCOPE: "team2"})
     with pytest.raises(ValueError, match="scope_id"):
-        Migrator(clinic.store, PRODUCT, moving).run()
+        Migrator(clinic.store, CATALOG, moving).run()
 
 
 def test_the_command_lists_runs_and_refuses(

@@ -481,7 +481,7 @@ def test_only_accounts_reads_the_ring_of_signing_keys() -> None:
 def test_every_secret_and_topic_that_the_code_names_is_declared() -> None:
     secrets = {name for row in FUNCTIONS.values() for name in row.reads_secrets}
     assert Settings().signing_keys_secret in secrets
-    from shared.products.dermadetect.product import ANALYSE
+    from shared.products.dermadetect.tables import ANALYSE
 
     topics = {topic for row in FUNCTIONS.values() for topic in row.topics}
     assert {f"{kind}{end}" for kind in (ANALYSE, CHECK) for end in ("", "-dead")} == topics

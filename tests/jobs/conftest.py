@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.local.phone import wall_ms
+from shared.ai.conversation import Terms
 from shared.ai.model import Model
 from shared.jobs.cascade import KIND, Cascade
 from shared.jobs.job import RetryPolicy
@@ -19,7 +20,7 @@ from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
 from shared.products.dermadetect.analyse import Analyse
 from shared.products.dermadetect.gateway import Gateway
-from shared.products.dermadetect.product import ANALYSE, PRODUCT
+from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.records import record
 from shared.records.store import Key, RecordStore, patch
 from tests import stores
@@ -45,12 +46,12 @@ class Workplace(Clinic):
         **more: Any,
     ) -> Runner:
         seen = store or self.store
-        gateway = Gateway(model or ScriptedModel(), max_tokens=1024, timeout_seconds=30, **more)
+        gateway = Gateway(Terms(model or ScriptedModel(), 1024, 30, **more))
         tasks: dict[str, Task] = {
             ANALYSE: Analyse(seen, lambda: gateway, longest_seconds=0.0, clock=self.now_ms),
-            KIND: Cascade(seen, PRODUCT, self.now_ms),
-            RESTORE: Restore(seen, PRODUCT, self.now_ms),
-            TRANSFER: Transfer(seen, PRODUCT, self.now_ms),
+            KIND: Cascade(seen, CATALOG, self.now_ms),
+            RESTORE: Restore(seen, CATALOG, self.now_ms),
+            TRANSFER: Transfer(seen, CATALOG, self.now_ms),
         }
         return Runner(
             seen,

@@ -7,7 +7,7 @@ import pytest
 from shared.access.membership import Caller
 from shared.errors import Forbidden, NotFound, ParentDeleted, Purged
 from shared.jobs.restore import undelete
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key
 from shared.sync.retention import Purger
@@ -37,7 +37,7 @@ def household(place: Workplace) -> None:
 
 def restore(place: Workplace, key: Key = P1, caller: Caller | None = BOSS) -> None:
     place.time += 1000
-    undelete(place.store, PRODUCT, caller, key, place.time)
+    undelete(place.store, CATALOG, caller, key, place.time)
     place.follow()
 
 
@@ -126,7 +126,7 @@ def test_a_cascade_that_comes_late_does_not_delete_what_was_brought_back(place: 
     phone.delete("patients", "p1")
     phone.sync()
     (job,) = place.jobs("cascade")
-    undelete(place.store, PRODUCT, BOSS, P1, place.time)
+    undelete(place.store, CATALOG, BOSS, P1, place.time)
     assert place.worker().run(job.id) == "stale"
     place.follow()
     assert live(place) == {"p1", "c1"}
@@ -172,6 +172,6 @@ def test_a_child_needs_its_parent_first(place: Workplace) -> None:
 def test_what_was_purged_is_gone_for_good(place: Workplace) -> None:
     household(place)
     place.time += 181 * DAY_MS
-    assert Purger(place.store, PRODUCT, keep_days=180).purge(place.time) >= 3
+    assert Purger(place.store, CATALOG, keep_days=180).purge(place.time) >= 3
     with pytest.raises(Purged):
         restore(place)

@@ -9,7 +9,7 @@ from shared.errors import QueueUnavailable
 from shared.jobs.cascade import KIND
 from shared.jobs.queue import Doorbell
 from shared.jobs.sweep import Sweeper
-from shared.products.dermadetect.product import ANALYSE, PRODUCT
+from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.records.bell import Bell
 from shared.records.store import ABSENT, Key, put
 from shared.sync import receipts
@@ -98,7 +98,7 @@ def test_receipts_of_an_earlier_release_go_once_they_are_migrated(place: Workpla
     old = Key("receipts", "7f")
     place.store.commit([put(old, {"verdicts": "{}", "expires_at": place.time}, ABSENT)])
     assert sweeper(place, Noted()).sweep().rounds["receipts"] == 0
-    Migrator(place.store, PRODUCT, known(PRODUCT)["shard-receipts"]).run()
+    Migrator(place.store, CATALOG, known(CATALOG)["shard-receipts"]).run()
     assert sweeper(place, Noted()).sweep().rounds["receipts"] == 1
     assert place.all("receipts") == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import Contended, InvalidRequest, NotFound
 from shared.jobs import transfer
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key, Write
 from shared.sync.retention import Purger
@@ -31,7 +31,7 @@ def village(place: Workplace) -> None:
 
 def move(place: Workplace, to: str = "team2", key: Key = P1) -> None:
     place.time += 1000
-    transfer.move(place.store, PRODUCT, key, to, place.time)
+    transfer.move(place.store, CATALOG, key, to, place.time)
     place.follow()
 
 
@@ -101,7 +101,7 @@ def test_readings_move_with_their_case_and_go_with_its_data(place: Workplace) ->
     phone.delete("patients", "p1")
     phone.sync()
     place.follow()
-    purger, later = Purger(place.store, PRODUCT, keep_days=180), place.time + 181 * 86_400_000
+    purger, later = Purger(place.store, CATALOG, keep_days=180), place.time + 181 * 86_400_000
     purger.purge(later)
     assert len(place.all("readings")) == 1  # somebody has still to look at what was deleted
     case = place.get("cases", "c1")
@@ -167,7 +167,7 @@ def test_somebody_in_both_teams_goes_on_editing(place: Workplace) -> None:
 def test_the_analysis_of_a_case_that_moves_reaches_the_new_team(place: Workplace) -> None:
     place.join("chw2", "team2")
     job_id = place.red_case("c1")
-    transfer.move(place.store, PRODUCT, P1, "team2", place.time)
+    transfer.move(place.store, CATALOG, P1, "team2", place.time)
     assert place.worker().run(job_id) == "done"
     place.follow()
     new = place.phone("chw2", "new")
@@ -206,7 +206,7 @@ def test_an_edit_at_the_same_moment_is_either_before_or_after_the_move(place: Wo
             phone.sync()
 
     seen = Interrupted(place.store, before=edit)
-    transfer.move(seen, PRODUCT, P1, "team2", place.time)
+    transfer.move(seen, CATALOG, P1, "team2", place.time)
     have = place.fields("patients", "p1")
     assert have[record.SCOPE] == "team2"
     assert "meanwhile" in have["demographics"]
@@ -246,7 +246,7 @@ def test_a_move_that_was_killed_half_way_is_finished_by_the_next_attempt(place: 
         if any(write.key.collection == "cases" for write in writes):
             raise Killed
 
-    transfer.move(place.store, PRODUCT, P1, "team2", place.time)
+    transfer.move(place.store, CATALOG, P1, "team2", place.time)
     (job,) = place.jobs("transfer")
     with pytest.raises(Killed):
         place.worker(store=Interrupted(place.store, after=die)).run(job.id)
@@ -270,4 +270,4 @@ def test_what_cannot_be_moved_is_said(place: Workplace) -> None:
         raise Contended("somebody is faster")
 
     with pytest.raises(Contended):
-        transfer.move(Interrupted(place.store, before=always), PRODUCT, P1, "team2", place.time)
+        transfer.move(Interrupted(place.store, before=always), CATALOG, P1, "team2", place.time)

@@ -35,7 +35,7 @@ from infra.local.phone import Json, Phone, wall_ms
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
 from shared.errors import Contended, PageExpired
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import Type
 from shared.records.store import Key, Query, RecordStore, Write, put
 from shared.sync.pull import EPOCH
@@ -230,7 +230,7 @@ class Reader(Phone):
 def server_rows(store: RecordStore, scopes: Sequence[str], *, times: bool = True) -> dict[Any, Any]:
     """What somebody in these scopes is meant to hold, taken from the documents themselves."""
     rows: dict[Any, Any] = {}
-    for item in PRODUCT.collections:
+    for item in CATALOG.collections:
         for document in store.query(Query(item.name)):
             have = document.fields
             if have.get("deleted_at") is not None or have["scope_id"] not in scopes:
@@ -251,7 +251,7 @@ def phone_rows(phone: Phone, *, times: bool = True) -> dict[Any, Any]:
     """What a phone holds, in the same form."""
     rows: dict[Any, Any] = {}
     for (table, name), held in phone.rows.items():
-        row = {spec.name: held.get(spec.name) for spec in PRODUCT.by_name[table].fields}
+        row = {spec.name: held.get(spec.name) for spec in CATALOG.by_name[table].fields}
         row["scope_id"] = held.get("scope_id")
         if times:
             for moment in ("last_modified_at", "updated_at"):
@@ -417,7 +417,7 @@ def nothing_missed(
         report.syncs += len(reader.log)
     if new_epoch and not all(reader.resyncs for reader in readers):
         report.faults.append("a new epoch, and a reader was not told")
-    documents = sum(len(list(store.query(Query(item.name)))) for item in PRODUCT.collections)
+    documents = sum(len(list(store.query(Query(item.name)))) for item in CATALOG.collections)
     report.pages = readers[1].most_pages
     if report.pages > (documents + readers[1].most_offers) // PAGE_ROWS + 1:
         report.faults.append(f"{report.pages} pages for {documents} documents")

@@ -851,7 +851,7 @@ PUSH = _faults(
     ),
     (
         "a deletion has no job",
-        "if self.product.children(table):",
+        "if self.catalog.children(table):",
         "if False:",
         "a_deletion_makes_the_job_that_deletes_the_children",
     ),
@@ -1080,7 +1080,7 @@ CURSORS = _faults(
 )
 
 SIGNAL = _faults(
-    "shared/products/dermadetect/signal.py shared/products/dermadetect/product.py"
+    "shared/products/dermadetect/signal.py shared/products/dermadetect/tables.py"
     " shared/products/dermadetect/review.py shared/products/dermadetect/worklist.py"
     " shared/sync/decision.py shared/support/inbox.py",
     "review/test_signal",
@@ -1099,7 +1099,7 @@ SIGNAL = _faults(
     ),
     (
         "what loses in red is only logged",
-        "        if self.product.urgent(conflict.table, lost):",
+        "        if self.catalog.urgent(conflict.table, lost):",
         "        if False:",
         "a_red_edit_that_loses_is_met_by_a_doctor",
     ),
@@ -1542,7 +1542,7 @@ REDACTION = _faults(
         "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
     ),
 ) + _faults(
-    "shared/products/dermadetect/product.py shared/products/dermadetect/signal.py",
+    "shared/products/dermadetect/tables.py shared/products/dermadetect/signal.py",
     _PULL,
     _SQLITE,
     (
@@ -1745,7 +1745,7 @@ JOBS = (
         _SQLITE,
         (
             "a cascade ends at the children",
-            "if not self.product.children(key.collection):",
+            "if not self.catalog.children(key.collection):",
             "if True:",
             "children_follow_their_parent_also_the_servers_own_rows",
         ),
@@ -1798,7 +1798,7 @@ JOBS = (
         ),
         (
             "an undelete ends at the record",
-            "if product.children(key.collection):",
+            "if catalog.children(key.collection):",
             "if False:",
             "a_patient_comes_back_with_what_was_deleted_along_with_it",
         ),
@@ -2393,7 +2393,7 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/products/dermadetect/analyse.py shared/products/dermadetect/product.py"
+        "shared/products/dermadetect/analyse.py shared/products/dermadetect/tables.py"
         " shared/products/dermadetect/signal.py",
         _LIST,
         _SQLITE,

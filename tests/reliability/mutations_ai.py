@@ -5,7 +5,7 @@ from __future__ import annotations
 #: (file, suite, rows of (name, old, new, tests)). All run on SQLite, or need no adapter ("alone").
 ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
-        "shared/products/dermadetect/product.py shared/products/dermadetect/signal.py",
+        "shared/products/dermadetect/tables.py shared/products/dermadetect/signal.py",
         "jobs/test_never_silent",
         "sqlite",
         (

@@ -264,7 +264,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/products/dermadetect/product.py",
+        "shared/products/dermadetect/tables.py",
         "files/test_cases",
         "sqlite",
         (

@@ -19,7 +19,7 @@ from infra.local.vertex import status
 from shared.jobs import job as jobs
 from shared.jobs import transfer
 from shared.jobs.restore import undelete
-from shared.products.dermadetect.product import ANALYSE, PRODUCT
+from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.killpoints import POINTS, aim
@@ -145,12 +145,12 @@ def test_killed_while_children_follow_all_of_them_do(ward: Ward, point: str) -> 
     died_before = ward.died(point)
     aim(ward.kill_folder, point)
     if point == "restore.batch":
-        undelete(ward.store, PRODUCT, None, patient, wall_ms())
+        undelete(ward.store, CATALOG, None, patient, wall_ms())
     elif point == "cascade.batch":
-        job = PRODUCT.cascade(patient.collection, patient.id, team, wall_ms())
+        job = CATALOG.cascade(patient.collection, patient.id, team, wall_ms())
         ward.store.commit([patch(patient, {record.DELETED: wall_ms()}, None), job])
     else:
-        transfer.move(ward.store, PRODUCT, patient, other, wall_ms())
+        transfer.move(ward.store, CATALOG, patient, other, wall_ms())
 
     # then another one ends it
     until(lambda: ward.died(point) == died_before + 1, f"nobody died at {point}")

@@ -29,7 +29,7 @@ from shared.adapters.sqlite import SqliteStore
 from shared.ai.model import Question
 from shared.errors import Contended, StoreFault, StoreUnavailable
 from shared.jobs import job as jobs
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key, Query, RecordStore, Write, put
 from shared.sync.pull import Puller
@@ -231,7 +231,7 @@ def refused(store: RecordStore) -> list[tuple[str, ...]]:
 def content(place: Workplace) -> dict[Key, Any]:
     """Every record's values as phones know them; None for a tombstone."""
     found: dict[Key, Any] = {}
-    for spec in PRODUCT.collections:
+    for spec in CATALOG.collections:
         for document in place.all(spec.name):
             have = document.fields
             found[document.key] = (
@@ -593,7 +593,7 @@ def test_a_pull_through_cut_streams_gets_every_row(line_of: Callable[..., Line])
         ]
         reader = place.phone("doc1", limit=limit)
         served = place.on(line.store)
-        served.puller = Puller(line.store, PRODUCT, secret=b"s" * 32, side_by_side=True)
+        served.puller = Puller(line.store, CATALOG, secret=b"s" * 32, side_by_side=True)
         reader.send = served.answer
         reader.sync()
         assert len(line.proxy.met) == 7

@@ -29,7 +29,7 @@ from shared.ai.model import Question
 from shared.errors import StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.queue import REST_SECONDS
-from shared.products.dermadetect.product import ANALYSE
+from shared.products.dermadetect.tables import ANALYSE
 from shared.records.bell import Bell
 from shared.records.store import Key, Query
 from tests import stores

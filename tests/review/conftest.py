@@ -11,8 +11,8 @@ import pytest
 from infra.local.phone import Json
 from shared.access.membership import Caller
 from shared.products.dermadetect import worklist
-from shared.products.dermadetect.product import PRODUCT
 from shared.products.dermadetect.review import Review, Signature
+from shared.products.dermadetect.tables import CATALOG
 from shared.products.dermadetect.worklist import Asked, WorkList
 from shared.records import record
 from shared.records.store import Key, RecordStore
@@ -56,7 +56,7 @@ class Practice(Workplace):
     """A workplace with doctors."""
 
     def review(self, store: RecordStore | None = None) -> Screen:
-        return Screen(store or self.store, PRODUCT, claim_ms=CLAIM_MS, wait=lambda _seconds: None)
+        return Screen(store or self.store, CATALOG, claim_ms=CLAIM_MS, wait=lambda _seconds: None)
 
     def sign(
         self, name: str = "doc1", case: str = "c1", key: str = "k1", **more: Any
@@ -73,7 +73,7 @@ class Practice(Workplace):
         return [entry["id"] for entry in self.list(name, **asked)["cases"]]
 
     def worklist(self) -> WorkList:
-        return WorkList(self.store, PRODUCT, unread_ms=UNREAD_MS)
+        return WorkList(self.store, CATALOG, unread_ms=UNREAD_MS)
 
     def detail(self, name: str = "doc1", case: str = "c1") -> Json:
         return self.worklist().case(doctor(name), case, self.time)

@@ -26,8 +26,8 @@ from shared.errors import (
 )
 from shared.jobs import transfer
 from shared.jobs.restore import undelete
-from shared.products.dermadetect.product import PRODUCT
 from shared.products.dermadetect.review import Review, diagnosis_key, parse_signature
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Key, RecordStore, Write, patch
 from tests.review.conftest import CLAIM_MS, HOUR, Practice, doctor, signature
 from tests.stores import Interrupted
@@ -379,7 +379,7 @@ def test_a_signature_survives_deletion_and_return_of_its_case(
     phone.delete("cases", case)
     phone.sync()
     practice.follow()
-    undelete(practice.store, PRODUCT, None, Key("cases", case), practice.time)
+    undelete(practice.store, CATALOG, None, Key("cases", case), practice.time)
     practice.follow()
     assert practice.fields("cases", case)["status"] == "DIAGNOSED"
     assert [row["id"] for row in practice.detail()["diagnoses"]] == [signed["id"]]
@@ -392,7 +392,7 @@ def test_a_case_that_moves_at_that_moment_is_diagnosed_by_nobody_of_its_old_team
 ) -> None:
     def move(_writes: Sequence[Write]) -> None:
         if practice.fields("patients", "p1")["scope_id"] == "team1":
-            transfer.move(practice.store, PRODUCT, Key("patients", "p1"), "team2", practice.time)
+            transfer.move(practice.store, CATALOG, Key("patients", "p1"), "team2", practice.time)
             practice.follow()
 
     review = practice.review(Interrupted(practice.store, before=move))
@@ -711,14 +711,14 @@ def test_a_body_that_is_not_as_documented_is_refused_by_name(
     field: str | None, body: Any, header: str | None
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        parse_signature(body, header, PRODUCT)
+        parse_signature(body, header, CATALOG)
     assert caught.value.field == field
 
 
 def test_a_body_may_name_its_key_itself() -> None:
     whole = {**GOOD, "idempotency_key": "k", "prescription": " Cream ", "verdict": "edit"}
     for header in (None, "k"):
-        found = parse_signature(whole, header, PRODUCT)
+        found = parse_signature(whole, header, CATALOG)
         assert found == ("k", "Tinea", "Cream", "edit", None, None)
 
 

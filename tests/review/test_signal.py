@@ -15,10 +15,10 @@ import pytest
 
 from infra.local.phone import Json
 from shared.errors import CaseChanged, InvalidRequest, NotSeen
-from shared.products.dermadetect.product import PRODUCT
 from shared.products.dermadetect.rejudge import KIND as REJUDGE
 from shared.products.dermadetect.rejudge import Rejudge
 from shared.products.dermadetect.signal import RANKS, RISK_WORDS, RISKS
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key, put
 from shared.support import inbox
@@ -99,7 +99,7 @@ def test_a_case_without_a_colour_stands_in_the_list_until_somebody_looked(
 
 
 def test_every_word_for_a_colour_is_one_and_known_in_lower_case() -> None:
-    spec = PRODUCT.by_name["cases"].by_name["risk_level"]
+    spec = CATALOG.by_name["cases"].by_name["risk_level"]
     for word, colour in RISK_WORDS.items():
         assert word == word.casefold()
         assert spec.choice(f"  {word.upper()} ") == colour
@@ -401,12 +401,12 @@ def test_open_cases_are_judged_again_when_the_patient_turns_out_to_be_a_baby(
     phone.save("patients", "p1", demographics={"age": "3 weeks"})
     phone.sync()
     (job,) = village.jobs(REJUDGE)
-    Rejudge(village.store, PRODUCT, lambda: village.time).work(job)
+    Rejudge(village.store, CATALOG, lambda: village.time).work(job)
     assert seen(village) == ["list"]
     assert village.fields("cases", "c1")["status"] == "PENDING_DIAGNOSIS"
     # and again: nothing changes
     before = village.get("cases", "c1")
-    Rejudge(village.store, PRODUCT, lambda: village.time).work(job)
+    Rejudge(village.store, CATALOG, lambda: village.time).work(job)
     after = village.get("cases", "c1")
     assert before is not None
     assert after is not None

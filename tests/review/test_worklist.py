@@ -16,7 +16,7 @@ from shared.jobs import transfer
 from shared.products.dermadetect import worklist
 from shared.products.dermadetect.analyse import Analyse
 from shared.products.dermadetect.analysis import unavailable
-from shared.products.dermadetect.product import PHOTOS_WAIT_MS, PRODUCT
+from shared.products.dermadetect.tables import CATALOG, PHOTOS_WAIT_MS
 from shared.records.store import Key, Query, RecordStore, patch, put
 from shared.sync.pull import EPOCH
 from shared.sync.retention import Purger
@@ -239,7 +239,7 @@ def test_an_idle_poll_reads_no_list(practice: Practice) -> None:
     practice.cases("red")
     since = practice.list()["timestamp"]
     counted = Counted(practice.store)
-    seen = worklist.WorkList(counted, PRODUCT, unread_ms=UNREAD_MS)  # type: ignore[arg-type]
+    seen = worklist.WorkList(counted, CATALOG, unread_ms=UNREAD_MS)  # type: ignore[arg-type]
     answer = seen.cases(doctor(), worklist.Asked(since_ms=since), practice.time)
     assert (answer["changed"], answer["cases"], counted.queries) == (False, [], 0)
     assert answer["timestamp"] >= since
@@ -435,7 +435,7 @@ def test_marking_as_read_gives_way_to_whoever_works_on_the_case(practice: Practi
             practice.claim("doc2")
 
     seen = worklist.WorkList(
-        Interrupted(practice.store, before=meanwhile), PRODUCT, unread_ms=UNREAD_MS
+        Interrupted(practice.store, before=meanwhile), CATALOG, unread_ms=UNREAD_MS
     )
     assert seen.cases(doctor(), worklist.Asked(unread=True), practice.time)["cases"] == []
     assert practice.fields("reviews", "c1")["claimed_by"] == "doc2"
@@ -495,7 +495,7 @@ def test_a_case_shows_refused_versions_of_its_own_team_only(practice: Practice) 
 
 def test_a_patient_of_another_team_is_not_shown(practice: Practice) -> None:
     practice.red_case()
-    transfer.move(practice.store, PRODUCT, Key("patients", "p1"), "team2", practice.time)
+    transfer.move(practice.store, CATALOG, Key("patients", "p1"), "team2", practice.time)
     assert practice.detail()["patient"] is None
 
 
@@ -521,7 +521,7 @@ def test_a_deleted_case_is_not_found(practice: Practice) -> None:
 def test_what_doctors_did_moves_with_the_case(practice: Practice) -> None:
     practice.red_case()
     practice.claim("doc1")
-    transfer.move(practice.store, PRODUCT, Key("patients", "p1"), "team2", practice.time)
+    transfer.move(practice.store, CATALOG, Key("patients", "p1"), "team2", practice.time)
     practice.follow()
     assert practice.fields("reviews", "c1")["scope_id"] == "team2"
     assert practice.fields("reviews", "c1")["claimed_by"] == "doc1"
@@ -534,7 +534,7 @@ def test_what_doctors_did_is_purged_with_the_case(practice: Practice) -> None:
     phone.sync()
     phone.delete("cases", "c1")
     phone.sync()
-    Purger(practice.store, PRODUCT, keep_days=180).purge(practice.time + 181 * 24 * HOUR)
+    Purger(practice.store, CATALOG, keep_days=180).purge(practice.time + 181 * 24 * HOUR)
     assert practice.all("reviews") == []
 
 

@@ -189,7 +189,7 @@ class World:
         """What is stored of the home team: ids and versions."""
         return [
             (document.key.id, document.version)
-            for item in wiring.product().collections
+            for item in wiring.catalog().collections
             for document in wiring.store().query(Query(item.name))
             if document.fields.get(record.SCOPE) == HOME
         ]

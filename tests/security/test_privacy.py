@@ -23,7 +23,7 @@ from shared.jobs.job import RetryPolicy
 from shared.jobs.restore import undelete
 from shared.jobs.runner import Runner
 from shared.notify import notice
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.collection import Collection
 from shared.records.store import Document, Key, Query, RecordStore, Write, put
@@ -43,7 +43,7 @@ LOGS = (
 
 
 def everything(clinic: Clinic) -> str:
-    tables = [item.name for item in PRODUCT.collections]
+    tables = [item.name for item in CATALOG.collections]
     return "\n".join(
         orjson.dumps([name, each.key.id, each.fields]).decode()
         for name in (*tables, *LOGS)
@@ -83,14 +83,14 @@ def story(clinic: Clinic) -> tuple[Phone, Phone]:
 
 def erase(clinic: Clinic, store: RecordStore | None = None, patient: str = "p1") -> dict[str, int]:
     store = store or clinic.store
-    tasks = {"cascade": Cascade(store, PRODUCT, clinic.now_ms)}
+    tasks = {"cascade": Cascade(store, CATALOG, clinic.now_ms)}
     runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=1, clock=clinic.now_ms)  # type: ignore[arg-type]
     follow = lambda: runner.answer("cascade", None, 120)  # noqa: E731
-    return admin_privacy.erase(store, PRODUCT, patient, clinic.now_ms(), follow)
+    return admin_privacy.erase(store, CATALOG, patient, clinic.now_ms(), follow)
 
 
 def export(clinic: Clinic, name: str) -> dict[str, Any]:
-    return admin_privacy.export(clinic.store, PRODUCT, name, clinic.now_ms())
+    return admin_privacy.export(clinic.store, CATALOG, name, clinic.now_ms())
 
 
 def test_an_export_holds_everything_about_a_patient_and_nothing_about_others(
@@ -169,9 +169,9 @@ def test_what_is_erased_is_gone_everywhere_and_the_others_stay(clinic: Clinic) -
         assert ("patients", "p2") in phone.rows
     # and nothing brings it back
     with pytest.raises(Purged):
-        undelete(clinic.store, PRODUCT, None, Key("patients", "p1"), clinic.now_ms())
+        undelete(clinic.store, CATALOG, None, Key("patients", "p1"), clinic.now_ms())
     with pytest.raises(NotFound):
-        undelete(clinic.store, PRODUCT, None, Key("patients", "p0"), clinic.now_ms())
+        undelete(clinic.store, CATALOG, None, Key("patients", "p0"), clinic.now_ms())
 
 
 def test_what_a_phone_sends_afterwards_is_gone_when_it_is_erased_again(clinic: Clinic) -> None:
@@ -381,7 +381,7 @@ def test_every_table_hangs_on_a_patient() -> None:
     """What no patient leads to would not be found: a new table must be looked at here."""
     reached, waiting = {"patients"}, ["patients"]
     while waiting:
-        below: list[Collection] = [item for item, _ in PRODUCT.children(waiting.pop())]
+        below: list[Collection] = [item for item, _ in CATALOG.children(waiting.pop())]
         waiting += [item.name for item in below if item.name not in reached]
         reached |= {item.name for item in below}
-    assert reached == {item.name for item in PRODUCT.collections}
+    assert reached == {item.name for item in CATALOG.collections}

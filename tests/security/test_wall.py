@@ -279,7 +279,7 @@ class Wall:
             return
         [to] = {*self.teams} - {self.owner[key]}
         try:
-            transfer.move(wiring.store(), wiring.product(), key, to, wiring.clock_ms())
+            transfer.move(wiring.store(), wiring.catalog(), key, to, wiring.clock_ms())
         except Fault:
             return  # deleted
         wiring.runner().answer(transfer.KIND, None, 61)

@@ -17,7 +17,7 @@ from infra.local.phone import Json, Phone, wall_ms
 from shared.access import membership
 from shared.access.membership import Caller
 from shared.jobs import job as jobs
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Document, Key, Query, RecordStore
 from shared.sync.dialects import batch
 from shared.sync.exchange import Outcome
@@ -41,8 +41,8 @@ class Clinic:
 
     def __init__(self, store: RecordStore, *, attempts: int = 30) -> None:
         self.store = store
-        self.pusher = Pusher(store, PRODUCT, attempts=attempts)
-        self.puller = Puller(store, PRODUCT, secret=b"s" * 32)
+        self.pusher = Pusher(store, CATALOG, attempts=attempts)
+        self.puller = Puller(store, CATALOG, secret=b"s" * 32)
         self.last: Outcome | None = None
         self.now_ms: Callable[[], int] = wall_ms
 
@@ -68,7 +68,7 @@ class Clinic:
         data = orjson.dumps(body)
         asked = batch.parse(
             orjson.loads(data),
-            PRODUCT,
+            CATALOG,
             fingerprint=hashlib.sha256(data).hexdigest(),
             client_time_ms=None if phone.clock is None else phone.clock(),
             now_ms=now,
@@ -87,7 +87,7 @@ class Clinic:
             start = Start(asked.push.cursor_ms, tuple(outcome.show), outcome.receipt_id)
             pull = self.puller.start(caller, start, now, rows=rows)
         self.last = outcome
-        answer = batch.render(PRODUCT, outcome, pull, asked.push.clock_offset_ms)
+        answer = batch.render(CATALOG, outcome, pull, asked.push.clock_offset_ms)
         return json.loads(orjson.dumps(answer))
 
     # --- looking inside

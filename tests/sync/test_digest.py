@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.local.phone import Phone
 from shared.jobs import transfer
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Key
 from shared.sync.digest import Digest, digest
 from tests.sync.clinic import Clinic, pass_millisecond
@@ -61,7 +61,7 @@ def plain(value: Any) -> str:
 
 def asked(clinic: Clinic, phone: Phone, user: str = "chw1") -> Digest:
     caller = Melon(clinic, user).caller
-    return digest(clinic.store, PRODUCT, caller, round(phone.cursor * 1000))
+    return digest(clinic.store, CATALOG, caller, round(phone.cursor * 1000))
 
 
 def test_a_phone_that_is_up_to_date_has_the_servers_digest(clinic: Clinic) -> None:
@@ -122,7 +122,7 @@ def test_a_patient_that_moved_has_the_digest_of_its_new_team(clinic: Clinic) -> 
     one, other = clinic.phone(), clinic.phone("chw2")
     one.save("patients", "p1", demographics={"n": 1})
     one.sync()
-    transfer.move(clinic.store, PRODUCT, Key("patients", "p1"), "team2", clinic.now_ms())
+    transfer.move(clinic.store, CATALOG, Key("patients", "p1"), "team2", clinic.now_ms())
     pass_millisecond()
     other.sync()
     assert asked(clinic, other, "chw2").tables == of_phone(other)
@@ -140,7 +140,7 @@ def test_only_what_the_caller_may_see_counts(clinic: Clinic) -> None:
     found = asked(clinic, other, "chw2")
     assert found.tables == of_phone(other)
     assert found.tables["patients"]["count"] == 1
-    nobody = digest(clinic.store, PRODUCT, Melon(clinic, "nobody").caller, None)
+    nobody = digest(clinic.store, CATALOG, Melon(clinic, "nobody").caller, None)
     assert {entry["count"] for entry in nobody.tables.values()} == {0}
 
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from shared.access.membership import Caller
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import ABSENT, Key, put
 from shared.sync.dialects import batch, watermelon
@@ -48,9 +48,9 @@ def fill(clinic: Clinic, first: int, last: int) -> None:
 
 def by_watermelon(clinic: Clinic) -> int:
     """Rows of a first pull; its pieces are dropped as they come, as a server sends them."""
-    asked = watermelon.parse_pull({"last_pulled_at": "null"}, PRODUCT)
+    asked = watermelon.parse_pull({"last_pulled_at": "null"}, CATALOG)
     pull = clinic.puller.start(CALLER, Start(0, hold=True), clinic.now_ms())
-    return sum(piece.count(b'"id"') for piece in watermelon.render_pull(PRODUCT, asked, pull))
+    return sum(piece.count(b'"id"') for piece in watermelon.render_pull(CATALOG, asked, pull))
 
 
 def by_batch(clinic: Clinic) -> int:
@@ -59,7 +59,7 @@ def by_batch(clinic: Clinic) -> int:
     pull = clinic.puller.start(CALLER, Start(0), clinic.now_ms(), **limits)
     rows = 0
     while True:
-        answer = batch.render(PRODUCT, Outcome(""), pull, None)
+        answer = batch.render(CATALOG, Outcome(""), pull, None)
         rows += orjson.dumps(answer).count(b'"id"')
         if not answer["has_more"]:
             return rows

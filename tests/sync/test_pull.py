@@ -10,7 +10,7 @@ from infra.local.phone import Json, Phone
 from shared.access import membership
 from shared.access.membership import Caller
 from shared.errors import Contended, InvalidCursor, InvalidRequest, PageExpired
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import ABSENT, Key, delete, patch, put
 from shared.sync.dialects import batch
@@ -446,7 +446,7 @@ def test_a_cursor_after_the_commit_of_its_own_push_gets_the_row_all_the_same(
     (one,) = team_of(clinic, "chw1")
     one.save("patients", "p0", demographics={"a": 1})
     body = {**one.request(), "last_sync_timestamp": clinic.now_ms() / 1000 + 0.1}
-    asked = batch.parse(body, PRODUCT, fingerprint="f", client_time_ms=None, now_ms=1)
+    asked = batch.parse(body, CATALOG, fingerprint="f", client_time_ms=None, now_ms=1)
     outcome = clinic.pusher.push(Caller("chw1", "chw", one.device), asked.push, clinic.now_ms())
     assert list(outcome.show) == [Key("patients", "p0")]
 

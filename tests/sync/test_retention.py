@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infra.local.phone import wall_ms
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import STAMP, Write
 from shared.sync.retention import Purger
@@ -20,7 +20,7 @@ KEEP = 180
 
 def purge(clinic: Clinic, days: float) -> int:
     """A purge so many days from now."""
-    keeper = Purger(clinic.store, PRODUCT, keep_days=KEEP)
+    keeper = Purger(clinic.store, CATALOG, keep_days=KEEP)
     return keeper.purge(wall_ms() + round(days * DAY_MS))
 
 
@@ -130,7 +130,7 @@ def test_a_purge_that_is_killed_goes_on_where_it_was(clinic: Clinic) -> None:
             raise Killed
 
     try:
-        keeper = Purger(Interrupted(clinic.store, before=die), PRODUCT, keep_days=KEEP)
+        keeper = Purger(Interrupted(clinic.store, before=die), CATALOG, keep_days=KEEP)
         keeper.purge(wall_ms() + 365 * DAY_MS)
     except Killed:
         pass

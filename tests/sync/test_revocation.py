@@ -13,7 +13,7 @@ import pytest
 from infra.local.phone import wall_ms
 from shared.errors import StalePush
 from shared.jobs import transfer
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key, put
 from shared.sync.pull import Row, Start
@@ -56,7 +56,7 @@ def drop(phone: Melon, cursor: int) -> list[str]:
 
 
 def move(clinic: Clinic, name: str = "p1", to: str = "team2") -> None:
-    transfer.move(clinic.store, PRODUCT, Key("patients", name), to, clinic.now_ms())
+    transfer.move(clinic.store, CATALOG, Key("patients", name), to, clinic.now_ms())
     pass_millisecond()
 
 
@@ -220,7 +220,7 @@ def test_revocations_are_asked_for_once_unless_they_are_many(clinic: Clinic, cou
     assert sorted(gone(answer)) == [key.id for key in taken]
     times = {name: asked.listed.count(name) for name in asked.listed}
     assert times.pop(record.REVOCATIONS) == (1 if count <= 1_000 else 2)
-    assert times == dict.fromkeys(PRODUCT.by_name, 1)
+    assert times == dict.fromkeys(CATALOG.by_name, 1)
 
 
 def test_held_back_deletions_are_not_lost_between_pages(clinic: Clinic) -> None:

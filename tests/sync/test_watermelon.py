@@ -15,7 +15,7 @@ import pytest
 from infra.local.phone import wall_ms
 from shared.access.membership import Caller
 from shared.errors import InvalidCursor, InvalidRequest, StalePush
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import ABSENT, put
 from shared.sync.dialects import watermelon
@@ -36,7 +36,7 @@ class Melon:
     def pull(self, last_pulled_at: object = "null", **more: str) -> Json:
         arguments = {"last_pulled_at": str(last_pulled_at), "schema_version": "1", **more}
         arguments.setdefault("receipt", self.receipt["id"])
-        asked = watermelon.parse_pull(arguments, PRODUCT)
+        asked = watermelon.parse_pull(arguments, CATALOG)
         start = Start(
             0 if asked.replacement else asked.cursor_ms,
             echo=asked.echo,
@@ -44,7 +44,7 @@ class Melon:
             hold=True,
         )
         pull = self.clinic.puller.start(self.caller, start, self.clinic.now_ms())
-        text = b"".join(watermelon.render_pull(PRODUCT, asked, pull))
+        text = b"".join(watermelon.render_pull(CATALOG, asked, pull))
         answer: Json = json.loads(text)
         for sets in answer["changes"].values():
             assert set(sets) == {"created", "updated", "deleted"}
@@ -58,7 +58,7 @@ class Melon:
         body = orjson.loads(orjson.dumps(changes))
         push = watermelon.parse_push(
             body,
-            PRODUCT,
+            CATALOG,
             cursor_ms=watermelon.parse_cursor(str(last_pulled_at)),
             fingerprint=record.canonical(body),
             client_time_ms=None,
@@ -348,7 +348,7 @@ def test_an_edit_without_a_time_was_made_now_also_by_a_clock_that_is_ahead(clini
     body = orjson.loads(orjson.dumps(created(row)))
     push = watermelon.parse_push(
         body,
-        PRODUCT,
+        CATALOG,
         cursor_ms=0,
         fingerprint="f",
         client_time_ms=now + 3_600_000,

@@ -12,7 +12,7 @@ from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.api.openapi.parts import Operation, Schema
 from shared.errors import Fault
 from shared.records import record
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 
 _HOME = "/api/v1/auth/"
 
@@ -276,7 +276,7 @@ def _given(text: str, **properties: Schema) -> Schema:
     return _sent(text, list(properties), **properties)
 
 
-def schemas(_product: Product) -> dict[str, Schema]:
+def schemas(_catalog: Catalog) -> dict[str, Schema]:
     """Schemas of the bodies, by name."""
     whole = {"type": "integer", "minimum": 1}
     member = _given(

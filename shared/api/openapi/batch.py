@@ -35,7 +35,7 @@ from shared.api.openapi.records import (
     values,
 )
 from shared.files.tickets import MOST_ASKED
-from shared.records.collection import Collection, Product
+from shared.records.collection import Catalog, Collection
 from shared.settings import Settings
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -82,12 +82,12 @@ PARAMETERS: dict[str, Schema] = {
 }
 
 
-def schemas(product: Product) -> dict[str, Schema]:
+def schemas(catalog: Catalog) -> dict[str, Schema]:
     """Schemas of this dialect, with those of records."""
-    pushable = [item for item in product.collections if item.pushable]
-    tables = {item.name: item for item in product.collections}
+    pushable = [item for item in catalog.collections if item.pushable]
+    tables = {item.name: item for item in catalog.collections}
     found: dict[str, Schema] = {
-        "SyncRequest": _request(product, pushable),
+        "SyncRequest": _request(catalog, pushable),
         "SyncAnswer": _answer(tables, pushable),
         "Conflict": {
             "description": "A value that lost, or was overwritten unseen. Show it to the user.",
@@ -132,18 +132,18 @@ def schemas(product: Product) -> dict[str, Schema]:
         },
     }
     for item in pushable:
-        found[name_of(item, "Change")] = change(item, product.scope_word)
-    for item in product.collections:
-        found[name_of(item, "Row")] = row(item, product.scope_word)
+        found[name_of(item, "Change")] = change(item, catalog.scope_word)
+    for item in catalog.collections:
+        found[name_of(item, "Row")] = row(item, catalog.scope_word)
     for item in pushable:
         found[name_of(item, "Values")] = values(item)
         found[name_of(item, "Conflict")] = conflict(item)
-    if any(spec.name in MAPS for item in product.collections for spec in item.fields):
+    if any(spec.name in MAPS for item in catalog.collections for spec in item.fields):
         found |= analysis_schemas()
     return found
 
 
-def _request(product: Product, pushable: Sequence[Collection]) -> Schema:
+def _request(catalog: Catalog, pushable: Sequence[Collection]) -> Schema:
     limits = Settings()
     changes = {
         "type": ["object", "null"],
@@ -182,7 +182,7 @@ def _request(product: Product, pushable: Sequence[Collection]) -> Schema:
             ),
             "scope_id": says(
                 or_null(ID),
-                f"The {product.scope_word} of new records that name none. Needed if the user is "
+                f"The {catalog.scope_word} of new records that name none. Needed if the user is "
                 "in several.",
             ),
             "limit": {

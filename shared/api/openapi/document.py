@@ -32,8 +32,8 @@ from shared.api.openapi.page import page
 from shared.api.openapi.parts import TEXT, Operation, Schema, bullets, fixed, header, ref, says
 from shared.errors import Fault
 from shared.products.dermadetect.examples import EXAMPLES
-from shared.products.dermadetect.product import PRODUCT
-from shared.records.collection import Product
+from shared.products.dermadetect.tables import CATALOG
+from shared.records.collection import Catalog
 from shared.settings import Settings
 
 __all__ = ["document", "page", "text"]
@@ -141,20 +141,20 @@ _PARTS = (
 )
 
 
-def document(product: Product) -> Schema:
+def document(catalog: Catalog) -> Schema:
     """The OpenAPI 3.1 document of a product's deployment."""
     paths: dict[str, Schema] = {}
     for operation in (*(item for part in _PARTS for item in part.OPERATIONS), *_STATUS):
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
-            operation, EXAMPLES.get(product.name, {})
+            operation, EXAMPLES.get(catalog.name, {})
         )
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": f"{_TITLES.get(product.name, product.name)} Cloud API",
+            "title": f"{_TITLES.get(catalog.name, catalog.name)} Cloud API",
             "version": API_VERSION,
             "summary": "One request keeps an offline phone and the server in step.",
-            "description": _introduction(product),
+            "description": _introduction(catalog),
         },
         "servers": [{"url": "/", "description": "The host that serves this document."}],
         "security": [{"bearer": []}],
@@ -187,7 +187,7 @@ def document(product: Product) -> Schema:
             "headers": _headers() | review.HEADERS,
             "schemas": {
                 "Error": _error(),
-                **{name: spec for part in _PARTS for name, spec in part.schemas(product).items()},
+                **{name: spec for part in _PARTS for name, spec in part.schemas(catalog).items()},
             },
         },
     }
@@ -196,11 +196,11 @@ def document(product: Product) -> Schema:
 _TITLES = {"dermadetect": "DermaDetect"}
 
 
-def _introduction(product: Product) -> str:
+def _introduction(catalog: Catalog) -> str:
     limits = Settings()
     return f"""Phones work without a network for days and then send all that changed in one request, \
 `POST /api/sync`; the answer carries all that changed for them. A record belongs to a \
-{product.scope_word}, and everybody in it shares it.
+{catalog.scope_word}, and everybody in it shares it.
 
 **A sync, step by step**
 
@@ -232,7 +232,7 @@ server calls it `ready`.
 **Beside syncing**
 
 A phone asks for a digest to know whether it holds what the server holds. Supervisors see the phones \
-of their {product.scope_word}s and bring deleted records back. What could not be stored and somebody \
+of their {catalog.scope_word}s and bring deleted records back. What could not be stored and somebody \
 should look at waits in an inbox. Times of these operations are milliseconds.
 
 **Conventions**
@@ -400,10 +400,10 @@ def _headers() -> Schema:
     }
 
 
-def text(product: Product) -> str:
+def text(catalog: Catalog) -> str:
     """The document as `infra/openapi.json` holds it."""
-    return json.dumps(document(product), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document(catalog), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text(PRODUCT))
+    sys.stdout.write(text(CATALOG))

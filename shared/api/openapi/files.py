@@ -23,7 +23,7 @@ from shared.api.openapi.parts import (
 )
 from shared.files.file import PHOTO_TYPES
 from shared.files.tickets import MOST_ASKED
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 from shared.settings import Settings
 
 _FILE_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
@@ -160,7 +160,7 @@ PARAMETERS: dict[str, Schema] = {
 }
 
 
-def schemas(_product: Product) -> dict[str, Schema]:
+def schemas(_catalog: Catalog) -> dict[str, Schema]:
     """The schemas of these operations."""
     limits = Settings()
     ask = {

@@ -11,10 +11,10 @@ from shared import errors
 from shared.api.openapi.parts import Operation, Schema
 from shared.api.openapi.records import received_column
 from shared.products.dermadetect import review, worklist
-from shared.products.dermadetect.product import DIAGNOSED, PENDING
 from shared.products.dermadetect.signal import RANKS
+from shared.products.dermadetect.tables import DIAGNOSED, PENDING
 from shared.records import record
-from shared.records.collection import DEFAULT_LENGTH, Product
+from shared.records.collection import DEFAULT_LENGTH, Catalog
 from shared.support.inbox import LONGEST_WORD
 
 _TEXT: Schema = {"type": "string"}
@@ -260,18 +260,18 @@ _VERDICT = {
 }
 
 
-def schemas(product: Product) -> dict[str, Schema]:
+def schemas(catalog: Catalog) -> dict[str, Schema]:
     """The schemas of these operations."""
 
     def row(table: str, text: str, **more: Schema) -> Schema:
-        spec = product.by_name.get(table)
+        spec = catalog.by_name.get(table)
         columns = {} if spec is None else {item.name: received_column(item) for item in spec.fields}
         times = dict.fromkeys((record.CREATED, record.MODIFIED), _or_null(_MS))
         return _fixed(
             text, id=_ID, **columns, scope_id=_or_null(_ID), **times, updated_at=_MS, **more
         )
 
-    columns = [] if "cases" not in product.by_name else product.by_name["cases"].fields
+    columns = [] if "cases" not in catalog.by_name else catalog.by_name["cases"].fields
     analysed = any(column.name == "ai_analysis" for column in columns)
     steps = _list({"type": "object", "additionalProperties": True}, "Step by step, oldest first.")
     return {

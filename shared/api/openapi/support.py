@@ -22,7 +22,7 @@ from shared.api.openapi.parts import (
     segment,
 )
 from shared.jobs.job import STATES
-from shared.records.collection import Product
+from shared.records.collection import Catalog
 from shared.settings import Settings
 from shared.support import inbox, ledger
 
@@ -187,10 +187,10 @@ _MOMENT: Schema = {**MS, "type": "integer"}
 _FLAG: Schema = {"type": "boolean"}
 
 
-def schemas(product: Product) -> dict[str, Schema]:
+def schemas(catalog: Catalog) -> dict[str, Schema]:
     """Schemas of these operations."""
     return {
-        "SyncDigest": _digest(product),
+        "SyncDigest": _digest(catalog),
         "Devices": {
             **fixed(
                 devices=list_of(ref("Device"), "Those with a problem first."),
@@ -198,7 +198,7 @@ def schemas(product: Product) -> dict[str, Schema]:
             ),
             "description": "Phones of the teams that the caller supervises.",
         },
-        "Device": _device(product),
+        "Device": _device(catalog),
         "TokenRequest": {
             **fixed(
                 token=says(
@@ -237,7 +237,7 @@ def schemas(product: Product) -> dict[str, Schema]:
                 }
             },
         },
-        "InboxEntry": _entry(product),
+        "InboxEntry": _entry(catalog),
         "InboxClosed": {
             **fixed(id=dict(ID), open={"type": "boolean", "const": False}),
             "description": "An entry that is off the list.",
@@ -256,8 +256,8 @@ def schemas(product: Product) -> dict[str, Schema]:
     }
 
 
-def _digest(product: Product) -> Schema:
-    names = [item.name for item in product.collections]
+def _digest(catalog: Catalog) -> Schema:
+    names = [item.name for item in catalog.collections]
     return {
         **fixed(
             timestamp=says(_MOMENT, "The moment that the digest speaks of, ms."),
@@ -279,8 +279,8 @@ def _digest(product: Product) -> Schema:
     }
 
 
-def _device(product: Product) -> Schema:
-    word = product.scope_word
+def _device(catalog: Catalog) -> Schema:
+    word = catalog.scope_word
 
     def counts(*names: str) -> Schema:
         return {"type": "object", "properties": dict.fromkeys(names, COUNT)}
@@ -362,12 +362,12 @@ def _job() -> Schema:
     }
 
 
-def _entry(product: Product) -> Schema:
+def _entry(catalog: Catalog) -> Schema:
     return {
         **fixed(
             id=dict(ID),
             scope_id=says(
-                TEXT, f"The {product.scope_word} that should look at it; `~unfiled`: nobody's."
+                TEXT, f"The {catalog.scope_word} that should look at it; `~unfiled`: nobody's."
             ),
             table=says(TEXT, "The table of the record that was sent."),
             record_id=says(TEXT, "Its id, as sent."),

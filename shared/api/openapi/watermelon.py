@@ -25,7 +25,7 @@ from shared.api.openapi.parts import (
 )
 from shared.api.openapi.records import name_of, rejection, sent_column, value_of
 from shared.records import record
-from shared.records.collection import Collection, Field, Owner, Product, Type
+from shared.records.collection import Catalog, Collection, Field, Owner, Type
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -155,11 +155,11 @@ PARAMETERS: dict[str, Schema] = {
 _AS_TEXT = frozenset({Type.JSON, Type.MAP, Type.STRINGS})
 
 
-def schemas(product: Product) -> dict[str, Schema]:
+def schemas(catalog: Catalog) -> dict[str, Schema]:
     """Schemas of this dialect; those of records that it shares are the batch dialect's."""
-    word, pushable = product.scope_word, [item for item in product.collections if item.pushable]
+    word, pushable = catalog.scope_word, [item for item in catalog.collections if item.pushable]
     found = {
-        "WatermelonPull": _pull(product),
+        "WatermelonPull": _pull(catalog),
         "WatermelonPush": {
             "description": "`changes` as `pushChanges` gets them, bare or in an object.",
             "anyOf": [fixed(changes=ref("WatermelonChanges")), ref("WatermelonChanges")],
@@ -177,19 +177,19 @@ def schemas(product: Product) -> dict[str, Schema]:
     }
     for item in pushable:
         found[name_of(item, "RawChange")] = _raw_change(item, word)
-    for item in product.collections:
+    for item in catalog.collections:
         found[name_of(item, "Raw")] = _raw(item, word)
     return found
 
 
-def _pull(product: Product) -> Schema:
+def _pull(catalog: Catalog) -> Schema:
     def sets(item: Collection) -> Schema:
         rows: Schema = {"type": "array", "items": ref(name_of(item, "Raw"))}
         return fixed(created=rows, updated=rows, deleted={"type": "array", "items": ID})
 
     answer = fixed(
         changes=says(
-            fixed(**{item.name: sets(item) for item in product.collections}),
+            fixed(**{item.name: sets(item) for item in catalog.collections}),
             "By table. No id is twice in one.",
         ),
         timestamp=says({**MS, "type": "integer"}, "The next `last_pulled_at`."),

@@ -30,7 +30,8 @@ from shared.products.dermadetect import analysis as contract
 from shared.products.dermadetect import rules
 from shared.products.dermadetect.gateway import PHOTO_ATTEMPTS, Gateway
 from shared.products.dermadetect.intake import parsed
-from shared.products.dermadetect.product import (
+from shared.products.dermadetect.signal import RANK, raised, rank_of_reading
+from shared.products.dermadetect.tables import (
     DIAGNOSED,
     JOB,
     PHOTOS,
@@ -39,7 +40,6 @@ from shared.products.dermadetect.product import (
     queue_row,
     ready_photos,
 )
-from shared.products.dermadetect.signal import RANK, raised, rank_of_reading
 from shared.products.dermadetect.triage import ZeroShot, phone_scored
 from shared.records import record
 from shared.records.store import Document, Key, RecordStore, Write, put

@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -23,8 +22,8 @@ from string import Template
 from typing import Any
 
 from shared.ai.conversation import Account, Conversation, Terms, as_data
-from shared.ai.model import Image, Model
-from shared.ai.spending import MICRO, Prices, Purse
+from shared.ai.model import Image
+from shared.ai.spending import MICRO
 from shared.errors import ContractBroken, ModelFault, ModelRefused, ModelUnreadable
 from shared.products.dermadetect import analysis
 from shared.products.dermadetect.intake import clinical_facts
@@ -125,26 +124,11 @@ def _told(task: _Task) -> ModelFault:
 class Gateway:
     """Analyses cases with a model. Keeps no state between cases; safe to use from several threads.
 
-    `timeout_seconds` bounds one answer. `budget_seconds` bounds a whole analysis (default: twice
-    the timeout): images for which no time is left are skipped and counted in the provenance. Every
-    call is estimated by `prices` and leaves a log line; `purse` keeps the day's cap.
+    Images for which no time is left within the conversation are skipped and counted in the provenance.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        *,
-        max_tokens: int,
-        timeout_seconds: float,
-        budget_seconds: float | None = None,
-        max_images: int = MAX_IMAGES,
-        clock: Callable[[], float] = time.monotonic,
-        prices: Prices = Prices(),  # noqa: B008  it is frozen
-        purse: Purse | None = None,
-    ) -> None:
-        budget = 2 * timeout_seconds if budget_seconds is None else budget_seconds
-        self._terms = Terms(model, max_tokens, timeout_seconds, budget, clock, prices, purse)
-        self._max_images = max_images
+    def __init__(self, terms: Terms, *, max_images: int = MAX_IMAGES) -> None:
+        self._terms, self._max_images = terms, max_images
 
     def analyse(
         self,

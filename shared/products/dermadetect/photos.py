@@ -23,7 +23,8 @@ from shared.files.file import (
     shown,
 )
 from shared.jobs import job as jobs
-from shared.products.dermadetect.product import (
+from shared.products.dermadetect.signal import listed_again
+from shared.products.dermadetect.tables import (
     ANALYSE,
     DIAGNOSED,
     JOB,
@@ -36,7 +37,6 @@ from shared.products.dermadetect.product import (
     ready_photos,
     still_awaited,
 )
-from shared.products.dermadetect.signal import listed_again
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.collection import Effects

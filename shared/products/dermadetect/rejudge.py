@@ -35,7 +35,7 @@ class Rejudge(Descent):
         return (record.server_patch(child, effects.fields), *effects.writes)
 
     def _effects(self, child: Document, parent: Document) -> Effects:
-        spec = self.product.by_name[child.key.collection]
+        spec = self.catalog.by_name[child.key.collection]
         have = child.fields
         return spec.effects(
             Turn(

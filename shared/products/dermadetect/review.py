@@ -40,10 +40,10 @@ from shared.errors import (
     StoreUnavailable,
 )
 from shared.products.dermadetect.analysis import READINGS
-from shared.products.dermadetect.product import DIAGNOSED, PHOTOS
 from shared.products.dermadetect.signal import CHANGED, SIGNED, judged
+from shared.products.dermadetect.tables import DIAGNOSED, PHOTOS
 from shared.records import record
-from shared.records.collection import Product, RecordFault, stored
+from shared.records.collection import Catalog, RecordFault, stored
 from shared.records.store import (
     ABSENT,
     STAMP,
@@ -111,7 +111,7 @@ class Signature(NamedTuple):
         return hashlib.sha256(record.canonical([case_id, *self[1:]]).encode()).hexdigest()
 
 
-def parse_signature(body: object, header: str | None, product: Product) -> Signature:
+def parse_signature(body: object, header: str | None, catalog: Catalog) -> Signature:
     """Check a request's body; the key is in the header or in the body. Raises `InvalidRequest`."""
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be an object.")
@@ -130,7 +130,7 @@ def parse_signature(body: object, header: str | None, product: Product) -> Signa
             "same one when you send this again.",
             field="idempotency_key",
         )
-    text = _text(body, "diagnosis_text", product)
+    text = _text(body, "diagnosis_text", catalog)
     if text is None:
         raise InvalidRequest("Say what you found.", field="diagnosis_text")
     verdict = body.get("verdict")
@@ -139,21 +139,21 @@ def parse_signature(body: object, header: str | None, product: Product) -> Signa
             f"verdict must be one of {', '.join(VERDICTS)}, or null without an analysis.",
             field="verdict",
         )
-    remark = _text(body, "verdict_text", product, like="diagnosis_text")
+    remark = _text(body, "verdict_text", catalog, like="diagnosis_text")
     if remark is not None and verdict is None:
         raise InvalidRequest("verdict_text needs a verdict.", field="verdict_text")
     amends = body.get("amends")
     if amends is not None and not record.valid_id(amends):
         raise InvalidRequest("amends must be the id of a diagnosis.", field="amends")
-    return Signature(key, text, _text(body, "prescription", product), verdict, remark, amends)
+    return Signature(key, text, _text(body, "prescription", catalog), verdict, remark, amends)
 
 
-def _text(body: Mapping[str, Any], name: str, product: Product, like: str = "") -> str | None:
+def _text(body: Mapping[str, Any], name: str, catalog: Catalog, like: str = "") -> str | None:
     """A text as its column (or that of `like`) takes it; blank counts as none."""
     value = body.get(name)
     if value is None:
         return None
-    spec = product.by_name[DIAGNOSES].by_name[like or name]
+    spec = catalog.by_name[DIAGNOSES].by_name[like or name]
     try:
         text: str = stored(spec, value)
     except RecordFault as fault:
@@ -291,13 +291,13 @@ class Review:
     def __init__(
         self,
         store: RecordStore,
-        product: Product,
+        catalog: Catalog,
         *,
         claim_ms: int,
         attempts: int = 8,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._store, self.product = store, product
+        self._store, self.catalog = store, catalog
         self._claim_ms, self._attempts, self._wait = claim_ms, attempts, wait
 
     # --- claims
@@ -403,7 +403,7 @@ class Review:
             raise NotSeen("Say in If-Match which version of the case you judge: its ETag.")
         if seen == case.version:
             return
-        history = History(case, self.product.by_name[CASES].client_fields)
+        history = History(case, self.catalog.by_name[CASES].client_fields)
         changed = [name for name in history.names if history.stamp(name).version > seen]
         if not changed or case.fields.get(record.EDITED):
             # The server's own columns have no times of their own.

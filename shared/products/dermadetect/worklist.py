@@ -27,7 +27,9 @@ from shared.errors import Contended, Forbidden, InvalidCursor, InvalidRequest
 from shared.jobs import job as jobs
 from shared.products.dermadetect import review
 from shared.products.dermadetect.photos import photos_of
-from shared.products.dermadetect.product import (
+from shared.products.dermadetect.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
+from shared.products.dermadetect.signal import CHANGED, LOOK, RANK, RANKS
+from shared.products.dermadetect.tables import (
     DIAGNOSED,
     JOB,
     PENDING,
@@ -36,10 +38,8 @@ from shared.products.dermadetect.product import (
     TRIAGED,
     known_photos,
 )
-from shared.products.dermadetect.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
-from shared.products.dermadetect.signal import CHANGED, LOOK, RANK, RANKS
 from shared.records import record
-from shared.records.collection import Product, Type
+from shared.records.collection import Catalog, Type
 from shared.records.store import STAMP, Document, Key, Query, RecordStore, patch
 from shared.support import inbox, ledger
 from shared.sync.pull import EPOCH, SCOPES_A_QUERY
@@ -185,8 +185,8 @@ class WorkList:
     `unread_ms`: a diagnosis that no phone was given after this time is listed as unread.
     """
 
-    def __init__(self, store: RecordStore, product: Product, *, unread_ms: int) -> None:
-        self._store, self.product, self._unread_ms = store, product, unread_ms
+    def __init__(self, store: RecordStore, catalog: Catalog, *, unread_ms: int) -> None:
+        self._store, self.catalog, self._unread_ms = store, catalog, unread_ms
 
     # --- the list
 
@@ -407,7 +407,7 @@ class WorkList:
 
     def _row(self, document: Document, role: str) -> dict[str, Any]:
         """A record with every declared column; times in ms, JSON columns as what they hold."""
-        spec = self.product.by_name[document.key.collection]
+        spec = self.catalog.by_name[document.key.collection]
         have = spec.redact(document.fields, role)
         shown: dict[str, Any] = {"id": document.key.id}
         for column in spec.fields:

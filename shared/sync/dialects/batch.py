@@ -18,7 +18,7 @@ import orjson
 
 from shared.errors import InvalidCursor, InvalidRequest
 from shared.records import record
-from shared.records.collection import Collection, Field, Product, RecordFault, Type, Wire
+from shared.records.collection import Catalog, Collection, Field, RecordFault, Type, Wire
 from shared.records.store import STAMP, Document
 from shared.sync.dialects.intake import MAX_ECHOED, Intake
 from shared.sync.dialects.reading import Unreadable
@@ -49,7 +49,7 @@ class Request:
 
 def parse(
     body: Any,
-    product: Product,
+    catalog: Catalog,
     *,
     fingerprint: str,
     client_time_ms: int | None,
@@ -89,12 +89,12 @@ def parse(
         raise InvalidRequest("Files go with the first page only.", field="files")
     intake = Intake(_WIRE, strict)
     for table, rows in changes.items():
-        known = table in product.by_name
+        known = table in catalog.by_name
         for raw in rows:
             have = raw.value if isinstance(raw, Unreadable) else raw
             if not (known and isinstance(have, Mapping) and have.get("sync_status") == "synced"):
                 intake.take(
-                    product, table, raw, lambda spec, row: _entry(spec, row, scope_id, intake)
+                    catalog, table, raw, lambda spec, row: _entry(spec, row, scope_id, intake)
                 )
         if not known and not rows:
             intake.unknown_table(table)
@@ -185,15 +185,15 @@ def _moment(value: Any) -> int | None:
 
 
 def render(
-    product: Product,
+    catalog: Catalog,
     outcome: Outcome,
     pull: Pull,
     clock_offset_ms: int | None,
     ignored: Sequence[Ignored] = (),
 ) -> dict[str, Any]:
     """The answer as a value for `orjson.dumps`. Consumes the pull."""
-    updates: dict[str, list[Any]] = {item.name: [] for item in product.collections}
-    deleted: dict[str, list[str]] = {item.name: [] for item in product.collections}
+    updates: dict[str, list[Any]] = {item.name: [] for item in catalog.collections}
+    deleted: dict[str, list[str]] = {item.name: [] for item in catalog.collections}
     for item in pull.items:
         if not isinstance(item, Row):
             deleted[item.table].append(item.id)
@@ -207,7 +207,7 @@ def render(
         "server_updates": updates,
         "deleted": deleted,
         "accepted": outcome.accepted,
-        "conflicts": [_conflict(product, conflict) for conflict in outcome.conflicts],
+        "conflicts": [_conflict(catalog, conflict) for conflict in outcome.conflicts],
         "rejected": [_rejected(refusal) for refusal in outcome.rejected],
         "has_more": pull.next_page is not None,
         "next_page": pull.next_page,
@@ -291,8 +291,8 @@ def _seconds(value_ms: int | None) -> float | int | None:
     return value_ms // 1000 if value_ms % 1000 == 0 else value_ms / 1000
 
 
-def _conflict(product: Product, conflict: Conflict) -> dict[str, Any]:
-    collection = product.by_name[conflict.table]
+def _conflict(catalog: Catalog, conflict: Conflict) -> dict[str, Any]:
+    collection = catalog.by_name[conflict.table]
     return {
         "table": conflict.table,
         "id": conflict.id,

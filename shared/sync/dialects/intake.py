@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.errors import RequestTooLarge
 from shared.records import record
-from shared.records.collection import MAX_TIME_MS, Coerced, Collection, Product, RecordFault, Wire
+from shared.records.collection import MAX_TIME_MS, Catalog, Coerced, Collection, RecordFault, Wire
 from shared.sync.dialects.reading import Unreadable
 from shared.sync.exchange import Entry, Ignored, Refusal
 
@@ -38,7 +38,7 @@ class Intake:
 
     def take(
         self,
-        product: Product,
+        catalog: Catalog,
         table: str,
         raw: Any,
         entry: Callable[[Collection, Any], Entry],
@@ -48,7 +48,7 @@ class Intake:
             raise RequestTooLarge(
                 f"The body holds more than {MOST_RECORDS} records. Send them in several requests."
             )
-        collection = product.by_name.get(table)
+        collection = catalog.by_name.get(table)
         try:
             if isinstance(raw, Unreadable):
                 raise raw.fault

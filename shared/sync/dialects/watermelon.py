@@ -22,8 +22,8 @@ import orjson
 from shared.errors import InvalidCursor, InvalidRequest
 from shared.records import record
 from shared.records.collection import (
+    Catalog,
     Collection,
-    Product,
     RecordFault,
     Type,
     Wire,
@@ -73,14 +73,14 @@ class PullRequest:
     page: str | None = None
 
 
-def parse_pull(arguments: Mapping[str, str], product: Product) -> PullRequest:
+def parse_pull(arguments: Mapping[str, str], catalog: Catalog) -> PullRequest:
     """Check a query string. Raises `InvalidCursor` and `InvalidRequest`."""
     strategy = arguments.get("strategy", "")
     if strategy not in ("", "incremental", "replacement"):
         raise InvalidRequest("strategy must be incremental or replacement.", field="strategy")
     return PullRequest(
         parse_cursor(arguments.get("last_pulled_at")),
-        _migrated(arguments.get("migration", ""), product),
+        _migrated(arguments.get("migration", ""), catalog),
         arguments.get("created_as_updated", "") in ("1", "true"),
         strategy == "replacement",
         arguments.get("receipt", ""),
@@ -114,7 +114,7 @@ def parse_cursor(text: str | None) -> int:
     return int(value)
 
 
-def _migrated(text: str, product: Product) -> tuple[str, ...]:
+def _migrated(text: str, catalog: Catalog) -> tuple[str, ...]:
     """Tables that a schema migration of the phone needs whole; unknown ones are left out.
 
     `{from, tables: […], columns: [{table, columns: […]}]}`. A new column gets its whole table: more
@@ -127,7 +127,7 @@ def _migrated(text: str, product: Product) -> tuple[str, ...]:
         if not isinstance(asked.get("tables", []), list):
             raise TypeError
         tables = [*asked.get("tables", ()), *(entry["table"] for entry in asked.get("columns", ()))]
-        known = tuple(name for name in product.by_name if name in set(tables))
+        known = tuple(name for name in catalog.by_name if name in set(tables))
     except (ValueError, TypeError, KeyError, AttributeError):
         raise InvalidRequest(
             "migration must be {from, tables, columns} as JSON, or null.", field="migration"
@@ -140,7 +140,7 @@ def _migrated(text: str, product: Product) -> tuple[str, ...]:
 
 def parse_push(
     body: Any,
-    product: Product,
+    catalog: Catalog,
     *,
     cursor_ms: int,
     fingerprint: str,
@@ -163,7 +163,7 @@ def parse_push(
         name = f"changes.{table[:64]}"
         if not isinstance(sets, dict | None):
             raise InvalidRequest("A table must hold created, updated and deleted.", field=name)
-        if table not in product.by_name and not any((sets or {}).values()):
+        if table not in catalog.by_name and not any((sets or {}).values()):
             intake.unknown_table(table)
         for kind in ("created", "updated", "deleted"):
             rows = (sets or {}).get(kind)
@@ -172,7 +172,7 @@ def parse_push(
             for raw in rows or ():
                 if kind == "deleted" and not isinstance(raw, Unreadable):
                     raw = {"id": raw}  # a deletion is its id alone
-                intake.take(product, table, raw, partial(_entry, kind, now, intake))
+                intake.take(catalog, table, raw, partial(_entry, kind, now, intake))
     return Push(
         intake.entries,
         intake.refusals,
@@ -273,7 +273,7 @@ def render_push(outcome: Outcome, ignored: Sequence[Ignored] = ()) -> dict[str, 
 # --- pull
 
 
-def render_pull(product: Product, asked: PullRequest, pull: Pull) -> Iterator[bytes]:
+def render_pull(catalog: Catalog, asked: PullRequest, pull: Pull) -> Iterator[bytes]:
     """The answer, a piece at a time: memory stays flat however much there is.
 
     Plain `{"changes": …, "timestamp": …}` with exactly three lists a table, as the unparsed first
@@ -283,8 +283,8 @@ def render_pull(product: Product, asked: PullRequest, pull: Pull) -> Iterator[by
     if asked.replacement:
         kind = "updated"
     other = "updated" if kind == "created" else "created"
-    deleted: dict[str, list[str]] = {item.name: [] for item in product.collections}
-    order = [item.name for item in product.collections]
+    deleted: dict[str, list[str]] = {item.name: [] for item in catalog.collections}
+    order = [item.name for item in catalog.collections]
     at, first = -1, True
     yield b'{"changes":{'
 

@@ -28,7 +28,7 @@ from typing import Any
 from shared.access import membership
 from shared.errors import Contended, Fault
 from shared.jobs import transfer
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Key as StoreKey
 from shared.records.store import Query, RecordStore
 from tests.sync.fleet import checks, proxy
@@ -502,7 +502,7 @@ def move_patient(store: RecordStore, patient_id: str, to_scope: str) -> bool:
     if key not in store.read([key]).documents:
         return False
     try:
-        transfer.move(store, PRODUCT, key, to_scope, _now_ms())
+        transfer.move(store, CATALOG, key, to_scope, _now_ms())
     except Fault:  # overtaken, or there is nothing to move
         return False
     return True

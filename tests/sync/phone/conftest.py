@@ -13,7 +13,7 @@ from shared.access import membership
 from shared.jobs import transfer
 from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import ABSENT, MAX_COMMIT_WRITES, Key, put
 from tests.conftest import absent
@@ -54,8 +54,8 @@ def move(deployment: Deployment, name: str, to: str) -> None:
     """Move a patient with all that hangs on it; at once, for sweeps are an hour apart."""
     settle()
     store = deployment.store
-    transfer.move(store, PRODUCT, Key("patients", name), to, wall_ms())
-    tasks = {transfer.KIND: transfer.Transfer(store, PRODUCT, wall_ms)}
+    transfer.move(store, CATALOG, Key("patients", name), to, wall_ms())
+    tasks = {transfer.KIND: transfer.Transfer(store, CATALOG, wall_ms)}
     policy = RetryPolicy(3, 20.0, 3600.0)
     runner = Runner(store, tasks, policy=policy, lease_ms=600_000, clock=wall_ms)
     runner.answer(transfer.KIND, None, 120)
@@ -88,7 +88,7 @@ def fill(deployment: Deployment, team: str, count: int) -> set[str]:
 
 
 def content_hash(name: str, team: str, fields: dict[str, object]) -> str:
-    columns = PRODUCT.by_name["patients"].client_fields
+    columns = CATALOG.by_name["patients"].client_fields
     return record.content_hash(name, team, {each: fields[each] for each in columns})[0]
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from shared.jobs.restore import undelete
-from shared.products.dermadetect.product import PRODUCT
+from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Document, Key, Query, delete, put
 from shared.sync.pull import EPOCH
 from tests.e2e.conftest import Deployment
@@ -318,7 +318,7 @@ def test_a_kept_edit_of_a_record_that_comes_back_is_an_edit_again(
     two.settings(loseAnswers=1)
     with pytest.raises(SyncFailed, match="lost"):
         two.sync()
-    undelete(deployment.store, PRODUCT, None, Key("cases", name), wall_ms())
+    undelete(deployment.store, CATALOG, None, Key("cases", name), wall_ms())
     settle()
     # when the phone syncs, the record comes and the edit is laid over it
     two.sync()

@@ -1,0 +1,405 @@
+"""DermaDetect: community health workers register patients, photograph skin lesions and triage them.
+
+The scope is the team. A red case becomes a job of kind `analyse` in the commit that stores it, and
+moves to PENDING_DIAGNOSIS; a doctor moves it to DIAGNOSED.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from functools import lru_cache, partial
+from typing import Any
+
+from shared.access.rights import Action, may
+from shared.accounts.policy import AccountPolicy
+from shared.files.file import plain_key
+from shared.jobs import job as jobs
+from shared.jobs.cascade import cascade
+from shared.jobs.descent import due
+from shared.products.dermadetect import rules
+from shared.products.dermadetect.analysis import visible_to_chw
+from shared.products.dermadetect.intake import analysis_input
+from shared.products.dermadetect.rejudge import KIND as REJUDGE
+from shared.products.dermadetect.signal import (
+    CHANGED,
+    LOOK,
+    RANK,
+    RISK_WORDS,
+    RISKS,
+    SIGNED,
+    UNKNOWN,
+    judged,
+    listed_again,
+    news,
+    raised,
+    rank_of,
+)
+from shared.records import record
+from shared.records.bell import Bell
+from shared.records.collection import Catalog, Collection, Effects, Field, Merge, Owner, Turn, Type
+from shared.records.store import Key, Write, put
+
+TRIAGED = "TRIAGED"
+PENDING = "PENDING_DIAGNOSIS"
+DIAGNOSED = "DIAGNOSED"
+
+ANALYSE = "analyse"
+
+#: The job that analyses the case's present content; results of any other are stale.
+JOB = "_job"
+
+#: Photos of a case that are settled: key → file id, "" for one that will not come. Never sent to phones.
+PHOTOS = "_photos"
+
+#: How long the analysis of a red case waits for its photos, unless settings say otherwise, ms.
+PHOTOS_WAIT_MS = 30 * 60_000
+
+#: What the red-flag rules say of a case's answers.
+RULES = "rules"
+
+#: The table that mirrors the jobs for the phones.
+QUEUE = "medgemma_queue"
+
+#: How long a case waits before the sweeper marks it as one that has no analysis yet, ms. A usual
+#: analysis is quicker.
+LATE_AFTER_MS = 20_000
+
+
+def _patient_effects(turn: Turn) -> Effects:
+    if turn.before is None:
+        return Effects({"chw_id": turn.author_id})
+    if turn.before.get("demographics") == turn.values.get("demographics"):
+        return Effects()
+    # Rules count the age: open cases are judged again.
+    return Effects({}, (due(REJUDGE, Key(turn.table, turn.id), turn.scope_id, turn.now_ms),))
+
+
+def _case_effects(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
+    before = turn.before or {}
+    fields: dict[str, Any] = {} if turn.before is not None else {"chw_id": turn.author_id}
+    status = before.get("status", TRIAGED)
+    said = _rules_of(turn)
+    if said.stored() is not None or before.get(RULES) is not None:
+        fields[RULES] = said.stored()
+    # What a rule calls red is red, whatever the phone says; what nobody can read asks for a person.
+    rank = raised(before.get(RANK), rank_of(turn.values.get("risk_level"), said))
+    fields[RANK] = rank
+    keys, photos = turn.values.get("image_keys") or (), before.get(PHOTOS) or {}
+    if photos:
+        fields["image_urls"] = image_urls(keys, photos)
+    if status == DIAGNOSED:
+        now = judged({**turn.values, RULES: said.stored()}, photos)
+        signed = before.get(SIGNED) or now
+        since = news(signed, now)
+        if not since:
+            if now["colour"] > signed["colour"]:
+                # Lowered since: raised again it is news.
+                fields[SIGNED] = {**signed, "colour": now["colour"]}
+            return Effects(fields)
+        fields |= listed_again(before, since)
+    elif rank > LOOK and status != PENDING:
+        return Effects(fields)
+    else:
+        fields |= {"status": PENDING, record.WAITS: True}
+    job_id = analysis_job_id(turn)
+    known = str(before.get(JOB))
+    if known == job_id or known.startswith(f"{job_id}~"):  # a second reading, with late photos
+        return Effects(fields)
+    fields[JOB] = job_id
+    state, due_ms = jobs.QUEUED, turn.now_ms
+    bells: tuple[Bell, ...] = (Bell(ANALYSE, job_id, turn.id),)
+    if still_awaited(keys, photos):
+        state, due_ms, bells = jobs.AWAITING_FILES, turn.now_ms + photos_wait_ms, ()
+    writes = (
+        analysis_job(job_id, turn.id, turn.scope_id, turn.now_ms, rank, state, due_ms),
+        queue_row(turn.id, turn.scope_id, job_id, "queued", 0, turn.now_ms, turn.now_ms),
+    )
+    return Effects(fields, writes, bells)
+
+
+def still_awaited(keys: Sequence[str], photos: Mapping[str, str]) -> bool:
+    """Whether a photo that the case names may still come."""
+    settled = set(map(plain_key, photos))
+    return any(plain_key(key) not in settled for key in keys)
+
+
+def ready_photos(keys: Sequence[str], photos: Mapping[str, str]) -> list[str]:
+    """File ids of all photos of a case that are ready, each once.
+
+    Those that its row names come first, in the row's order. The others follow by key: a colleague's
+    phone that sends an older list of photos hides none.
+    """
+    ready = {plain_key(key): file for key, file in sorted(photos.items()) if file}
+    named = [ready.pop(key) for key in map(plain_key, keys) if key in ready]
+    return [*named, *ready.values()]
+
+
+def known_photos(keys: Sequence[str], photos: Mapping[str, str]) -> int:
+    """How many photos a case has: those that its row names, and those that are ready."""
+    return len({*map(plain_key, keys), *(plain_key(key) for key in photos if photos[key])})
+
+
+def image_urls(keys: Sequence[str], photos: Mapping[str, str]) -> list[str] | None:
+    """Where the photos of a case are (`ready_photos`); None if none is there."""
+    return list(map(image_url, ready_photos(keys, photos))) or None
+
+
+def image_url(file_id: str) -> str:
+    """Where a photo can be looked at."""
+    return f"/api/v1/files/{file_id}"
+
+
+def analysis_job(
+    job_id: str,
+    case_id: str,
+    scope_id: str,
+    now_ms: int,
+    priority: int,
+    state: str,
+    due_ms: int,
+) -> Write:
+    """The job that has a case read."""
+    return jobs.create(
+        job_id,
+        ANALYSE,
+        "cases",
+        case_id,
+        scope_id,
+        now_ms,
+        priority=priority,
+        state=state,
+        due_ms=due_ms,
+        late_after_ms=LATE_AFTER_MS,
+    )
+
+
+def _rules_of(turn: Turn) -> rules.Verdict:
+    demographics = (turn.parent or {}).get("demographics")
+    return rules.judge(turn.values.get("triage_data"), demographics, _day(turn.now_ms))
+
+
+@lru_cache(maxsize=16)
+def _day(at_ms: int) -> date:
+    """The date in UTC; every record of a push asks with the same time."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).date()
+
+
+def _case_restored(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
+    """Its job may have ended as stale while it was deleted: it is read again, with a doctor to follow."""
+    before = {name: value for name, value in (turn.before or {}).items() if name != JOB}
+    return _case_effects(turn._replace(before=before), photos_wait_ms)
+
+
+def analysis_job_id(turn: Turn) -> str:
+    """A job's identity: the case and what the analysis would look at."""
+    looked_at = analysis_input(turn.values, turn.parent or {}, _day(turn.now_ms))
+    text = record.canonical(looked_at)
+    return f"{ANALYSE}~{turn.id}~{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def queue_row(
+    case_id: str,
+    scope_id: str,
+    job_id: str,
+    status: str,
+    attempts: int,
+    created_ms: int,
+    now_ms: int,
+    expect: int | None = None,
+) -> Write:
+    """The row of `medgemma_queue` that tells the phones where a case stands. One a case.
+
+    It speaks of one job; only that job's worker, or a newer job, may write it again.
+    """
+    return put(
+        Key(QUEUE, case_id),
+        {
+            "case_id": case_id,
+            "status": status,
+            "attempts": attempts,
+            JOB: job_id,
+            record.SCOPE: scope_id,
+            record.CREATED: created_ms,
+            record.MODIFIED: now_ms,
+        },
+        expect,
+    )
+
+
+def _redact_case(row: dict[str, Any], role: str) -> dict[str, Any]:
+    analysis = row.get("ai_analysis")
+    signed = row.get("status") == DIAGNOSED
+    if analysis is None or signed or may(role, Action.SEE_UNSIGNED_ANALYSIS):
+        return row
+    return {**row, "ai_analysis": visible_to_chw(analysis)}
+
+
+def _urgent(table: str, values: Mapping[str, Any]) -> bool:
+    """Red by its colour or by a rule, or a colour or an answer that nobody can read."""
+    if table != "cases":
+        return False
+    colour = values.get("risk_level")
+    spec = CATALOG.by_name["cases"].by_name["risk_level"]
+    if colour is not None and spec.choice(colour) in (None, UNKNOWN, "red"):
+        return True
+    said = rules.judge(values.get("triage_data"), None, datetime.now(UTC).date())
+    return said.triage is not None or bool(said.look)
+
+
+def _chw() -> Field:
+    return Field("chw_id", Type.STRING, "Who created it: from the token, for good.", Owner.SERVER)
+
+
+#: Only whom somebody has invited gets in; only an admin makes another team.
+ACCOUNTS = AccountPolicy(
+    registration="invited",
+    scope_makers=frozenset({"admin"}),
+    founder="admin",
+    newcomer="chw",
+    invitable={
+        "admin": frozenset({"chw", "doctor", "supervisor", "admin"}),
+        "supervisor": frozenset({"chw", "doctor", "supervisor"}),
+    },
+)
+
+
+def catalog(photos_wait_ms: int) -> Catalog:
+    """DermaDetect, whose red cases wait so long for their photos."""
+    cases = replace(
+        CATALOG.by_name["cases"],
+        effects=partial(_case_effects, photos_wait_ms=photos_wait_ms),
+        restored=partial(_case_restored, photos_wait_ms=photos_wait_ms),
+    )
+    tables = (cases if item.name == "cases" else item for item in CATALOG.collections)
+    return replace(CATALOG, collections=tuple(tables))
+
+
+CATALOG = Catalog(
+    name="dermadetect",
+    scope_word="team",
+    cascade=cascade,
+    urgent=_urgent,
+    collections=(
+        Collection(
+            "patients",
+            "People who were registered by a community health worker.",
+            (
+                Field(
+                    "demographics",
+                    Type.JSON,
+                    "Name, age, sex, village … as the app collects them.",
+                    default={},
+                ),
+                _chw(),
+            ),
+            context=("demographics",),
+            effects=_patient_effects,
+        ),
+        Collection(
+            "cases",
+            "One skin problem of a patient, with its triage, analysis and status.",
+            (
+                Field(
+                    "patient_id",
+                    Type.STRING,
+                    "The patient it belongs to.",
+                    required=True,
+                    references="patients",
+                ),
+                _chw(),
+                Field("triage_data", Type.JSON, "Answers of the triage questions.", default={}),
+                Field(
+                    "ai_analysis",
+                    Type.MAP,
+                    "MedGemma's reading; before a doctor signed, phones see a part of it.",
+                    Owner.SERVER,
+                ),
+                Field(
+                    "status",
+                    Type.STRING,
+                    "Only moves forward; the server and doctors move it.",
+                    Owner.SERVER,
+                    default=TRIAGED,
+                    choices=(TRIAGED, PENDING, DIAGNOSED),
+                    transitions=((TRIAGED, PENDING), (TRIAGED, DIAGNOSED), (PENDING, DIAGNOSED)),
+                ),
+                Field(
+                    "risk_level",
+                    Type.STRING,
+                    "The phone's own triage, in any case and many words. Red is analysed at once; what "
+                    "cannot be read, or is missing, is `unknown`: a person must look.",
+                    default=UNKNOWN,
+                    choices=RISKS,
+                    aliases=RISK_WORDS,
+                    unreadable=UNKNOWN,
+                    merge=Merge.MOST,
+                ),
+                Field(
+                    RULES,
+                    Type.MAP,
+                    "What the red-flag rules found in the answers (triage, flags, version); null: nothing.",
+                    Owner.SERVER,
+                ),
+                Field(
+                    "image_keys",
+                    Type.STRINGS,
+                    "Names of the photos on the phone.",
+                    merge=Merge.UNION,
+                ),
+                Field(
+                    "image_urls",
+                    Type.STRINGS,
+                    "Where its photos are, all that are ready.",
+                    Owner.SERVER,
+                ),
+            ),
+            context=(JOB, RANK, RULES, PHOTOS, SIGNED, CHANGED, record.WAITS),
+            effects=_case_effects,
+            restored=_case_restored,
+            redact=_redact_case,
+        ),
+        Collection(
+            "diagnoses",
+            "What a doctor found.",
+            (
+                Field(
+                    "case_id",
+                    Type.STRING,
+                    "The case it is about.",
+                    Owner.DOCTOR,
+                    references="cases",
+                ),
+                Field("doctor_id", Type.STRING, "Who signed it.", Owner.SERVER),
+                Field("diagnosis_text", Type.STRING, "The finding.", Owner.DOCTOR),
+                Field("prescription", Type.STRING, "What to take or do.", Owner.DOCTOR),
+                Field("amends", Type.STRING, "The diagnosis that it corrects.", Owner.SERVER),
+                Field(
+                    "amended_by",
+                    Type.STRING,
+                    "The diagnosis that corrects it; null in the one that counts.",
+                    Owner.SERVER,
+                ),
+            ),
+            pushable=False,
+        ),
+        Collection(
+            "medgemma_queue",
+            "Where the analysis of a case stands.",
+            (
+                Field("case_id", Type.STRING, "The case.", Owner.SERVER, references="cases"),
+                Field(
+                    "status",
+                    Type.STRING,
+                    "Where the analysis stands.",
+                    Owner.SERVER,
+                    choices=("queued", "processing", "done", "failed"),
+                ),
+                Field("attempts", Type.INTEGER, "Attempts so far.", Owner.SERVER),
+            ),
+            pushable=False,
+        ),
+    ),
+)

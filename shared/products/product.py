@@ -1,0 +1,57 @@
+"""What a product is: one value, declared in a package of its own. Wiring reads it.
+
+What differs between products is a value here, or a plain function that is listed here. A product's
+tasks and rounds are made of `Parts`: what this deployment has, each part made at its first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shared.accounts.policy import AccountPolicy
+    from shared.ai.conversation import Terms
+    from shared.ai.embedding import Embedder
+    from shared.ai.model import Question
+    from shared.files.file import Attachment
+    from shared.files.store import FileStore
+    from shared.jobs.runner import Task
+    from shared.records.collection import Catalog
+    from shared.records.store import RecordStore
+    from shared.settings import Settings
+
+#: Something that the sweeper does each minute: given the time (server ms), it says how much it did.
+Round = Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a deployment has, for a product to make its own things of."""
+
+    settings: Settings
+    clock_ms: Callable[[], int]
+    store: Callable[[], RecordStore]
+    files: Callable[[], FileStore]
+    catalog: Callable[[], Catalog]
+    terms: Callable[[], Terms]  #: how the language model is asked
+    embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One product.
+
+    `tasks` are its own kinds of jobs, beside those of the engine; `rung` are those kinds that have a
+    topic and a subscriber, the sweeper runs the others. `rounds` are what the sweeper does for it.
+    """
+
+    name: str  #: what `PRODUCT` says
+    catalog: Callable[[Settings], Catalog]
+    accounts: AccountPolicy
+    attachments: Callable[[], Mapping[str, Attachment]]  #: by table
+    tasks: Callable[[Parts], Mapping[str, Task]]
+    rung: tuple[str, ...]
+    rounds: Callable[[Parts], Mapping[str, Round]]
+    draft: Callable[[Question], Mapping[str, Any]]  #: what the scripted model answers

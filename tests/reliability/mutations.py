@@ -875,8 +875,8 @@ PUSH = _faults(
     ),
     (
         "a refused record is not kept",
-        "            if not other or self._takes_room(write):\n",
-        "            if False:\n",
+        "            self.quota.ask(journal.refused(refusal, whose, self.caller, self.now_ms), told)\n",
+        "            pass\n",
         "one_bad_record_among_a_hundred_is_refused_by_name",
     ),
     (
@@ -2200,7 +2200,7 @@ REVOCATION = (
         ),
     ),
     *_faults(
-        "shared/sync/push.py shared/sync/decision.py shared/sync/journal.py",
+        "shared/sync/push.py shared/sync/decision.py shared/sync/journal.py shared/sync/quota.py",
         _REVOKED,
         _SQLITE,
         (
@@ -2247,8 +2247,8 @@ REVOCATION = (
         ),
         (
             "what was looked at comes up again",
-            "if not (_kept_copy(step) and step.writes[0].key in known)",
-            "if True",
+            "if key in known:",
+            "if False:",
             "sync/test_inbox:what_was_looked_at_stays_off_the_list_however_often_it_is_sent",
         ),
     ),

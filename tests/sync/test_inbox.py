@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from benchmarks.counts import Port
 from infra.local.phone import wall_ms
 from shared.accounts.membership import Caller
 from shared.errors import NotFound
 from shared.sync import inbox, record
-from shared.sync.decision import MOST_KEPT_OF_OTHERS
+from shared.sync.quota import MOST_OF_OTHERS
 from shared.sync.store import Write
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
@@ -93,24 +94,34 @@ def test_of_a_person_in_no_team_so_many_entries_are_kept_a_day(clinic: Clinic, l
     noon = wall_ms() // DAY_MS * DAY_MS + DAY_MS // 2
     clinic.now_ms = lambda: noon
     # the rest is refused without the word that it is kept: the phone would drop it
-    kept = ["moved" if left else "unknown_parent"] * MOST_KEPT_OF_OTHERS
-    assert flood(clinic, "ex", MOST_KEPT_OF_OTHERS + 10) == kept + ["unknown_parent"] * 10
-    assert len(refused(clinic, place)) == MOST_KEPT_OF_OTHERS
+    kept = ["moved" if left else "unknown_parent"] * MOST_OF_OTHERS
+    assert flood(clinic, "ex", MOST_OF_OTHERS + 10) == kept + ["unknown_parent"] * 10
+    assert len(refused(clinic, place)) == MOST_OF_OTHERS
     assert set(flood(clinic, "ex", 5, stem="more")) == {"unknown_parent"}
-    assert len(refused(clinic, place)) == MOST_KEPT_OF_OTHERS
+    assert len(refused(clinic, place)) == MOST_OF_OTHERS
     # others have a quota of their own, and so has tomorrow
     flood(clinic, "stranger", 3)
-    assert len(refused(clinic, record.UNFILED)) == 3 + (0 if left else MOST_KEPT_OF_OTHERS)
+    assert len(refused(clinic, record.UNFILED)) == 3 + (0 if left else MOST_OF_OTHERS)
     clinic.now_ms = lambda: noon + DAY_MS
     flood(clinic, "ex", 5, stem="tomorrow")
-    assert len(refused(clinic, place)) == MOST_KEPT_OF_OTHERS + 5 + (0 if left else 3)
+    assert len(refused(clinic, place)) == MOST_OF_OTHERS + 5 + (0 if left else 3)
 
 
 def test_what_is_sent_again_takes_no_room_again(clinic: Clinic) -> None:
     for _ in range(3):
-        flood(clinic, "stranger", MOST_KEPT_OF_OTHERS - 1)
+        flood(clinic, "stranger", MOST_OF_OTHERS - 1)
     flood(clinic, "stranger", 1, stem="last")
-    assert len(refused(clinic, record.UNFILED)) == MOST_KEPT_OF_OTHERS
+    assert len(refused(clinic, record.UNFILED)) == MOST_OF_OTHERS
+
+
+def test_the_quota_asks_the_store_once_a_push_whatever_is_refused(clinic: Clinic) -> None:
+    asked: dict[int, dict[str, int]] = {}
+    counted = Port(clinic.store)
+    for count in (1, MOST_OF_OTHERS):
+        flood(clinic.on(counted), "stranger", count, stem=f"{count}-")
+        asked[count] = counted.taken()
+    assert asked[1]["reads"] == asked[MOST_OF_OTHERS]["reads"]
+    assert asked[1]["queries"] == asked[MOST_OF_OTHERS]["queries"]
 
 
 def test_two_pushes_side_by_side_keep_no_more_than_one_may(clinic: Clinic) -> None:
@@ -120,16 +131,16 @@ def test_two_pushes_side_by_side_keep_no_more_than_one_may(clinic: Clinic) -> No
     def overtake(writes: Sequence[Write]) -> None:
         if not raced:
             raced.append("once")
-            flood(clinic, "stranger", MOST_KEPT_OF_OTHERS - 5, stem="other")
+            flood(clinic, "stranger", MOST_OF_OTHERS - 5, stem="other")
 
     flood(clinic.on(Interrupted(clinic.store, before=overtake)), "stranger", 20)
     assert raced
-    assert len(refused(clinic, record.UNFILED)) == MOST_KEPT_OF_OTHERS
+    assert len(refused(clinic, record.UNFILED)) == MOST_OF_OTHERS
 
 
 def test_no_quota_keeps_a_member_s_signal_from_being_seen(clinic: Clinic) -> None:
-    flood(clinic, "chw1", 2 * MOST_KEPT_OF_OTHERS)
-    assert len(refused(clinic)) == 2 * MOST_KEPT_OF_OTHERS
+    flood(clinic, "chw1", 2 * MOST_OF_OTHERS)
+    assert len(refused(clinic)) == 2 * MOST_OF_OTHERS
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])

@@ -189,9 +189,10 @@ class Decision:
             self._superseded(entry)
         if self.stale:
             # The pull that follows drops edits of deleted and moved records without a word: keep them.
-            self.settle()
-            kept = (step.writes[0] for step in self.steps)
-            for writes in journal.commits(write for write in kept if journal.outlives(write)):
+            kept = [*self.quota.settle(self.outcome.rejected, stale=True)]
+            lost = (step.writes[0] for step in self.steps)
+            kept += [write for write in lost if write.key.collection == journal.CONFLICTS]
+            for writes in journal.commits(kept):
                 self.store.commit(writes)
             raise StalePush(
                 "Records changed on the server after your last pull. Pull, merge and push again.",
@@ -360,7 +361,7 @@ class Decision:
             message = f"{name} could not be read"
             copy = Refusal(spec.name, entry.id, name, "invalid_choice", message, entry.raw)
             whose = {record.SCOPE: scope_id, "open": None, "late": None, "urgent": False}
-            self.quota.ask(journal.refused(copy, whose, self.caller, self.now_ms))
+            self.quota.ask(copy, whose)
         self._name_overtaken(entry, after)
 
     def _bookkeeping(self, entry: Entry, have: Document | None, merged: Merged) -> dict[str, Any]:
@@ -785,7 +786,7 @@ class Decision:
                 "urgent": urgent,
             }
             told = None if unless_kept is None else (len(self.outcome.rejected) - 1, unless_kept)
-            self.quota.ask(journal.refused(refusal, whose, self.caller, self.now_ms), told)
+            self.quota.ask(refusal, whose, told)
 
     def _place(self, entry: Entry) -> str | None:
         """The scope that a refused record is about: its own, its parent's, or the one it names."""

@@ -103,6 +103,29 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
+        "infra/admin_privacy.py",
+        "security/test_privacy",
+        _ANY,
+        (
+            "a receipt tells under which name something was refused",
+            'each["id"] in ids for each in verdicts["rejected"]',
+            'False for each in verdicts["rejected"]',
+            "what_was_refused_is_erased_and_given_out_whatever_its_table_or_id_says",
+        ),
+        (
+            "the ledger of phones keeps columns that are names",
+            '**({"unknown_columns": None} if own else {})',
+            "",
+            "notices_and_what_phones_could_not_deliver_are_erased",
+        ),
+        (
+            "what doctors did is not given out",
+            '    "reviews": (),\n',
+            "",
+            "an_export_holds_everything_about_a_patient_and_nothing_about_others",
+        ),
+    ),
+    (
         "functions/sync.py shared/accounts/access.py",
         "security/test_matrix",
         _ANY,

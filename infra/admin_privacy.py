@@ -474,7 +474,8 @@ def _scopes(
     seen: dict[str, dict[str, list[str]]] = {}
     refused = [entry for entry in logged if entry.key.collection == "quarantine"]
     for document in (*records.values(), *refused):
-        tables = seen.setdefault(str(document.fields.get(record.SCOPE)), {})
+        scope_id = str(document.fields.get(record.SCOPE) or audit.DEPLOYMENT)
+        tables = seen.setdefault(scope_id, {})
         tables.setdefault(document.key.collection, []).append(document.key.id)
     return seen
 

@@ -103,6 +103,34 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
+        "shared/accounts/desk.py shared/audit.py",
+        "accounts/test_desk",
+        _ANY,
+        (
+            "unknown e-mails log in as a user called nobody",
+            'NOBODY = "~nobody"',
+            'NOBODY = "nobody"',
+            "a_user_called_nobody_is_not_whom_an_unknown_e_mail_logs_in_as",
+        ),
+        (
+            "a user may be called as the command line is",
+            'OPERATOR = Caller("~operator",',
+            'OPERATOR = Caller("operator",',
+            "a_user_called_operator_gives_no_codes_that_outlive_their_rights",
+        ),
+    ),
+    (
+        "shared/settings.py",
+        "test_settings",
+        _ANY,
+        (
+            "a password may stand in an address",
+            "if re.fullmatch(_USER_INFO, getattr(self, name), re.DOTALL):",
+            "if False:",
+            "a_function_with_a_password_in_an_address_does_not_start_and_does_not_repeat_it",
+        ),
+    ),
+    (
         "infra/admin_privacy.py",
         "security/test_privacy",
         _ANY,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -37,7 +37,7 @@ from shared.records.store import Key, Write
 from shared.support import inbox, ledger
 from shared.support.inbox import shown_entry
 from shared.support.ledger import Attempt
-from shared.sync import digest
+from shared.sync import digest, paging
 from shared.sync.dialects import batch, reading, watermelon
 from shared.sync.exchange import Ignored, Outcome
 from shared.sync.pull import Gone, Pull, Row, Start
@@ -326,29 +326,43 @@ def sync_digest(call: Call) -> Response:
 def devices(call: Call) -> Response:
     """The phones of the scopes that the caller supervises, those with a problem first."""
     caller, scopes = _supervisor(call, Action.SUPERVISE)
-    now_ms = wiring.clock_ms()
-    silent_ms = SETTINGS.silent_days * _DAY_MS
-    found: dict[Key, dict[str, Any]] = {}
-    for scope_id in scopes:
-        for document in ledger.devices(wiring.store(), scope_id):
-            trouble = ledger.problem(
-                document.fields, now_ms, silent_ms, SETTINGS.clock_tolerance_seconds * 1000
-            )
-            shown = {name: document.fields.get(name) for name in _SHOWN_OF_DEVICES}
-            # Scopes that the caller has nothing to do with are none of the caller's business, nor is
-            # a record that may be theirs.
-            own = [name for name in document.fields["scopes"] if name in scopes]
-            if len(own) < len(document.fields["scopes"]):
-                shown |= {"rejected": [], "unknown_columns": None}
-            shown["scopes"] = own
-            found[document.key] = {**shown, "problem": trouble}
-    listed = sorted(
-        found.values(), key=lambda entry: (entry["problem"] is None, entry["attempt_at"])
-    )
-    if call.request.args.get("failing", "") in ("1", "true"):
-        listed = [entry for entry in listed if entry["problem"] is not None]
-    call.notes |= {"user": caller.user_id, "devices": len(listed)}
-    return answer({"devices": listed, "timestamp": now_ms}, call=call)
+    arguments, now_ms = call.request.args, wiring.clock_ms()
+    limit = paging.limit(arguments.get("limit"), ledger.PAGE)
+    token = arguments.get("page")
+    behind = None if token is None else paging.opened(token)
+    failing = arguments.get("failing", "") in ("1", "true")
+
+    def problem(entry: Mapping[str, Any]) -> str | None:
+        tolerance_ms = SETTINGS.clock_tolerance_seconds * 1000
+        return ledger.problem(entry, now_ms, SETTINGS.silent_days * _DAY_MS, tolerance_ms)
+
+    found = [
+        each
+        for each in ledger.listed(wiring.store(), scopes, problem, (*_SHOWN_OF_DEVICES, "scopes"))
+        if (behind is None or each.place > behind) and (each.problem or not failing)
+    ]
+    page = found[:limit]
+    call.notes |= {"user": caller.user_id, "devices": len(page)}
+    value = {
+        "devices": [_shown_device(each, scopes) for each in page],
+        "next_page": paging.sealed(page[-1].place) if len(found) > limit else None,
+        "timestamp": now_ms,
+    }
+    return answer(value, call=call)
+
+
+def _shown_device(phone: ledger.Listed, scopes: Sequence[str]) -> dict[str, Any]:
+    """A phone as its supervisor sees it.
+
+    Scopes that the caller has nothing to do with are none of the caller's business, nor is a record
+    that may be theirs.
+    """
+    have = phone.entry.fields
+    shown = {name: have.get(name) for name in _SHOWN_OF_DEVICES}
+    own = [name for name in have["scopes"] if name in scopes]
+    if len(own) < len(have["scopes"]):
+        shown |= {"rejected": [], "unknown_columns": None}
+    return {**shown, "scopes": own, "problem": phone.problem}
 
 
 _SHOWN_OF_DEVICES = (
@@ -404,11 +418,8 @@ def list_inbox(call: Call) -> Response:
     """What could not be stored and somebody should look at, in the caller's scopes."""
     caller, scopes = _inbox_of(call)
     arguments = call.request.args
-    text = arguments.get("limit", str(inbox.PAGE))
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise InvalidRequest("limit must be a whole number from 1.", field="limit")
-    token = arguments.get("page")
-    page = inbox.page(wiring.store(), scopes, min(int(text), inbox.PAGE), token)
+    limit, token = paging.limit(arguments.get("limit"), inbox.PAGE), arguments.get("page")
+    page = inbox.page(wiring.store(), scopes, limit, token)
     listed = [shown_entry(entry) for entry in page.entries]
     call.notes |= {"user": caller.user_id, "entries": len(listed)}
     seen: dict[str, dict[str, list[str]]] = {}

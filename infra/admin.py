@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from infra import admin_accounts, admin_privacy
-from shared.errors import Contended, Fault
+from shared.errors import Contended, Fault, InvalidRequest
 
 #: Written by the local stack into its data folder: the environment of its functions.
 STACK_ENVIRONMENT = "environment.json"
@@ -47,10 +47,13 @@ def use_stack(folder: Path) -> None:
 
 
 def grant(user: str, scope: str, role: str) -> None:
-    """Make a user a member of a scope in a role."""
+    """Make a user a member of a scope in a role. Raises `InvalidRequest` for what is no id."""
     from shared import wiring
     from shared.access import audit, membership
+    from shared.records.record import valid_id
 
+    if not (valid_id(user) and valid_id(scope)):
+        raise InvalidRequest("Ids of users and scopes are 1 to 128 of A-Z a-z 0-9 _ -.")
     now = wiring.clock_ms()
     entry = audit.right(wiring.operator(), "grant", now, scope, of=user, role=role)
     _again(lambda: membership.grant(wiring.store(), user, scope, role, now, [entry]))

@@ -46,6 +46,7 @@ _LOGS: dict[str, tuple[str, ...]] = {
     "conflicts": ("yours", "theirs"),
     "quarantine": ("raw",),
     "readings": (),  # of a record that is there, or was
+    "reviews": (),
     "notices": (),
 }
 
@@ -273,7 +274,7 @@ def erase(
     told = {"log entries": _drop(store, logged)}
     told["receipts"] = _drop(store, _receipts(store, named))
     told["jobs"] = _drop(store, _jobs(store, named))
-    told["phones"] = _forgotten_by_phones(store, named)
+    told["phones"] = _forgotten_by_phones(store, named, seen)
     blobs = _let_go(store, list(_files(store, named)), now_ms)
     told["files"] = drop_blobs(blobs)
     told["records"] = sum(
@@ -417,29 +418,37 @@ def _names(said: Any, ids: Collection[str]) -> bool:
     return False
 
 
-def _forgotten_by_phones(store: RecordStore, named: Collection[Key]) -> int:
-    """The ledger of phones names what they could not deliver, by ids that may be none."""
+def _forgotten_by_phones(
+    store: RecordStore, named: Collection[Key], scopes: Collection[str]
+) -> int:
+    """The ledger of phones names what they could not deliver, by ids that may be none.
+
+    It also names columns that are not known here, which may be anything; nobody can tell of whom. Those
+    of the phones of these scopes go; a phone that has more of them says so with its next push.
+    """
     ids, count = {key.id for key in named}, 0
-    for phone in store.query(Query("devices", fields=("rejected",))):
+    for phone in store.query(Query("devices", fields=("rejected", "unknown_columns", "scopes"))):
         rejected = phone.fields.get("rejected", [])
         left = [each for each in rejected if each["id"] not in ids]
-        if left != rejected:
-            store.commit([patch(phone.key, {"rejected": left}, None)])
+        own = not set(scopes).isdisjoint(phone.fields.get("scopes", ()))
+        if left != rejected or (own and phone.fields.get("unknown_columns")):
+            forgotten = {"rejected": left, **({"unknown_columns": None} if own else {})}
+            store.commit([patch(phone.key, forgotten, None)])
             count += 1
     return count
 
 
 def _receipts(store: RecordStore, named: Collection[Key]) -> Iterator[Document]:
-    """Receipts of pushes in which values of the records lost: they repeat the values for a week.
-    Also those that repeat an id which is none.
+    """Receipts of pushes in which values of the records lost: they repeat the values for a week. Also
+    those that say of what was refused: under which table and id, which may be names.
 
     Without its receipt a push that is sent again is decided anew, and finds everything in place.
     """
-    odd = {key.id for key in named if not record.valid_id(key.id)}
+    ids = {key.id for key in named}
     for receipt in store.query(Query("receipts")):
         verdicts = _opened(receipt.fields.get("verdicts")) or {}
         if any(Key(each["table"], each["id"]) in named for each in verdicts["conflicts"]) or any(
-            each["id"] in odd for each in verdicts["rejected"]
+            each["id"] in ids for each in verdicts["rejected"]
         ):
             yield receipt
 
@@ -465,7 +474,8 @@ def _scopes(
     seen: dict[str, dict[str, list[str]]] = {}
     refused = [entry for entry in logged if entry.key.collection == "quarantine"]
     for document in (*records.values(), *refused):
-        tables = seen.setdefault(str(document.fields.get(record.SCOPE)), {})
+        scope_id = str(document.fields.get(record.SCOPE) or audit.DEPLOYMENT)
+        tables = seen.setdefault(scope_id, {})
         tables.setdefault(document.key.collection, []).append(document.key.id)
     return seen
 

@@ -20,7 +20,10 @@ from typing import Any
 from shared.errors import ConfigurationFault
 
 #: An address that keys may come from: https, or this machine (tests); or nothing.
-_HTTPS = r"(https://[^\s/?#]+[^\s]*|http://(127\.0\.0\.1|localhost):\d+[^\s]*)?"
+_HTTPS = r"(https://[^\s/?#@\\]+([/?#]\S*)?|http://(127\.0\.0\.1|localhost):\d+([/?#]\S*)?)?"
+
+#: A user, or a password, before the host of an address.
+_USER_INFO = r"\w+://[^/?#]*@.*"
 
 #: An origin as browsers send it (RFC 6454 6.2): no path, no wildcard; http for this machine only.
 _ORIGIN = r"https://[a-z0-9.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?"
@@ -394,6 +397,10 @@ class Settings:
             *("token_jwks_url", "oidc_issuer", "oidc_jwks_url"),
             *("model_url", "fcm_url", "files_endpoint"),
         ):
+            if re.fullmatch(_USER_INFO, getattr(self, name), re.DOTALL):
+                # It would stand in logs and in errors of libraries.
+                key = "; the key belongs in MODEL_API_KEY" if name == "model_url" else ""
+                raise _absurd(name.upper(), f"must have no user and no password in it{key}")
             if not re.fullmatch(_HTTPS, getattr(self, name)):
                 raise _absurd(name.upper(), "must be an https address")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):

@@ -131,7 +131,7 @@ locals {
     "roles/datastore.backupSchedulesAdmin",
     "roles/datastore.indexAdmin",
     "roles/firebaserules.admin",
-    "roles/iam.roleAdmin",
+    "roles/iam.roleViewer", # to change a role of ours is to give rights: an owner does that
     "roles/logging.configWriter",
     "roles/logging.logWriter",
     "roles/monitoring.editor",

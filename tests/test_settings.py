@@ -72,6 +72,9 @@ def test_yes_and_no_are_read_in_their_usual_spellings(text: str, value: bool) ->
     assert load({"VERTEX_DEDICATED": text}).vertex_dedicated is value
 
 
+#: An address with a user and a password; put together, since a scan looks for such.
+_WITH_PASSWORD = "https://user:" + "hunter2" + "@models.example/v1"
+
 #: variable that the fault must name, environment
 ABSURD: list[tuple[str, dict[str, str]]] = [
     # not among the choices
@@ -107,6 +110,14 @@ ABSURD: list[tuple[str, dict[str, str]]] = [
     ("FILES_ENDPOINT", {"FILES_ENDPOINT": "127.0.0.1:9023"}),
     # more than Google's keys sign for
     ("LINK_SECONDS", {"LINK_SECONDS": "43201"}),
+    # a user or a password in an address, or a host behind one
+    ("MODEL_URL", {"MODEL_URL": _WITH_PASSWORD}),
+    ("MODEL_URL", {"MODEL_URL": "https://hunter2@models.example/v1"}),
+    ("MODEL_URL", {"MODEL_URL": "http://127.0.0.1:80@models.example/v1"}),
+    ("MODEL_URL", {"MODEL_URL": "https://models.example\\@elsewhere.example/v1"}),
+    ("MODEL_URL", {"MODEL_URL": "https://models.example\\elsewhere"}),
+    ("FCM_URL", {"FCM_URL": _WITH_PASSWORD}),
+    ("OIDC_JWKS_URL", {"OIDC_JWKS_URL": _WITH_PASSWORD}),
     # no address that keys may come from
     ("TOKEN_JWKS_URL", {"TOKEN_JWKS_URL": "http://keys.example/jwks.json"}),
     ("TOKEN_JWKS_URL", {"TOKEN_JWKS_URL": "file:///etc/passwd"}),
@@ -145,6 +156,23 @@ def test_an_absurd_value_is_refused_by_the_variable_s_name(
         load(environ)
     assert caught.value.field == variable
     assert variable in caught.value.message
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://models.example", "https://models.example:8443/v1?a=b@c", "http://localhost:8000/v1",
+     "http://127.0.0.1:11434/v1", "https://[::1]:80/v1"],
+)  # fmt: skip
+def test_an_address_of_a_model_is_taken(url: str) -> None:
+    assert load({"MODEL_URL": url}).model_url == url
+
+
+def test_a_function_with_a_password_in_an_address_does_not_start_and_does_not_repeat_it() -> None:
+    started = start("analyse", MODEL="openai_compatible", MODEL_NAME="m", MODEL_URL=_WITH_PASSWORD)
+    assert started.returncode != 0
+    assert "MODEL_URL must have no user and no password in it" in started.stderr
+    assert "hunter2" not in started.stderr + started.stdout
 
 
 def test_a_secret_is_never_repeated_in_a_fault_nor_written_as_an_example() -> None:

@@ -68,8 +68,8 @@ RIGHTS: Mapping[str, str] = {
     "epoch": "an operator began a new epoch",
 }
 
-#: Whoever works at the command line; `shared.wiring.operator` knows the name.
-OPERATOR = Caller("operator", "admin", "command-line")
+#: Whoever works at the command line; `shared.wiring.operator` knows the name. No user can be called so.
+OPERATOR = Caller("~operator", "admin", "command-line")
 
 #: Table → ids of its records.
 Touched = Mapping[str, Sequence[str]]

@@ -53,6 +53,9 @@ NEWCOMERS = Window(most=30, span_ms=3_600_000)
 #: How often an operation is decided again when others write the same documents.
 _ATTEMPTS = 12
 
+#: Whose account is looked up for an e-mail that nobody has. No user can be called so.
+NOBODY = "~nobody"
+
 #: Scopes that a token names; a hint, so it may be cut.
 _MOST_SCOPES = 30
 
@@ -593,7 +596,7 @@ class Desk:
         """The account of an e-mail; an empty one takes as many reads."""
         where = accounts.login_key(email)
         known = self._store.read([where]).documents.get(where)
-        user_id = "nobody" if known is None else str(known.fields["user_id"])
+        user_id = NOBODY if known is None else str(known.fields["user_id"])
         return self._account(self._store.read([accounts.key(user_id)]), user_id)
 
     def _account(self, reading: Reading, user_id: str) -> Account:

@@ -1,8 +1,9 @@
 """The sweeper: what runs every minute so that nothing waits for a bell that was never heard.
 
 Rings for due jobs of kinds that have a subscriber, runs the others (cascades, moves) itself, removes
-what has expired (sessions, invites, tallies of wrong tries), blanks what was deleted long
-ago and seals the audit trail. Everything it does may be repeated, and two sweepers at once do no harm.
+what has expired (sessions, invites, tallies, refused records, silent phones), blanks what was
+deleted long ago and seals the audit trail. Everything it does may be repeated, and two sweepers at once
+do no harm.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _MOST_BELLS = 100
 _MOST_EXPIRED = 400
 
 #: Collections of documents that are of no use after their `expires_at`.
-_EXPIRING = ("sessions", "invites", "throttles", "notices", "spending")
+_EXPIRING = ("sessions", "invites", "throttles", "notices", "spending", "quarantine", "devices")
 
 
 @dataclass(slots=True)

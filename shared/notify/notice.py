@@ -7,12 +7,13 @@ next sync brings the same news. A notice holds ids and no word about patients, a
 is sent.
 
 A phone says where it can be reached with `POST /api/v1/devices/token`; the push token stands in its
-entry of the device ledger.
+entry of the device ledger. Of one result `_MOST_PHONES` are told, those of doctors before all others.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -123,21 +124,33 @@ class Courier:
         return told
 
     def _phones(self, scope_id: str) -> Iterator[tuple[Document, str]]:
-        """Phones of the scope's members that can be reached, with the member's role now."""
+        """Phones of the scope's members that can be reached, with the member's role now.
+
+        Those of doctors come first, so that those of nobody else take their place; and of each user
+        the phone that was heard of last before any other.
+        """
         found = [
-            device for device in ledger.devices(self._store, scope_id) if device.fields.get(TOKEN)
-        ][:_MOST_PHONES]
+            device
+            for device in ledger.devices(self._store, scope_id, ("user_id", TOKEN, "attempt_at"))
+            if device.fields.get(TOKEN)
+        ]
+        found.sort(key=lambda device: -int(device.fields["attempt_at"]))
         users = {str(device.fields["user_id"]) for device in found}
         read = self._store.read([membership.key(user) for user in sorted(users)]).documents
-        roles = {
-            user: membership.parse(user, read.get(membership.key(user))).roles.get(scope_id)
-            for user in users
-        }
-        seen: set[str] = set()
+        of_user: Counter[str] = Counter()
+        reached: list[tuple[bool, int, Document, str]] = []
         for device in found:
-            role, token = roles[str(device.fields["user_id"])], device.fields[TOKEN]
-            if role is not None and may(role, Action.READ) and token not in seen:
-                seen.add(token)
+            user = str(device.fields["user_id"])
+            role = membership.parse(user, read.get(membership.key(user))).roles.get(scope_id)
+            if role is not None and may(role, Action.READ):
+                doctor = may(role, Action.SEE_UNSIGNED_ANALYSIS)
+                reached.append((not doctor, of_user[user], device, role))
+                of_user[user] += 1
+        reached.sort(key=lambda each: each[:2])
+        seen: set[str] = set()
+        for _, _, device, role in reached:
+            if device.fields[TOKEN] not in seen and len(seen) < _MOST_PHONES:
+                seen.add(device.fields[TOKEN])
                 yield device, role
 
     def _forget(self, device: Document) -> None:

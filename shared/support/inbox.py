@@ -8,7 +8,6 @@ come first, among them those of members, then the oldest: however many others th
 
 from __future__ import annotations
 
-import base64
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,7 +20,9 @@ from shared.access.membership import Caller
 from shared.errors import InvalidCursor, NotFound
 from shared.records import record
 from shared.records.store import Document, Key, Query, RecordStore, patch
-from shared.sync.journal import OTHERS
+from shared.sync import paging
+from shared.sync.journal import OTHERS, ends
+from shared.sync.paging import Place
 
 COLLECTION = "quarantine"
 
@@ -39,9 +40,6 @@ _MOST_COUNTED = 1000
 
 #: Scopes in one query: Firestore allows 30 values of `in`.
 _SCOPES_A_QUERY = 30
-
-#: Urgent, of others, when, id.
-Place = tuple[bool, bool, int, str]
 
 
 class Page(NamedTuple):
@@ -94,7 +92,7 @@ def _stream(store: RecordStore, query: Query, scopes: Sequence[str]) -> Iterator
 
 
 def place(entry: Document) -> Place:
-    """Where an entry stands in the list."""
+    """Where an entry stands in the list: urgent, of others, when, id."""
     have = entry.fields
     return bool(have["urgent"]), have[OPEN] == OTHERS, int(have["at"]), entry.key.id
 
@@ -108,7 +106,7 @@ def page(store: RecordStore, scopes: Sequence[str], limit: int, token: str | Non
     behind = None if token is None else _opened(token)
     found = list(islice(entries(store, scopes, behind=behind), limit + 1))
     more, found = len(found) > limit, found[:limit]
-    return Page(found, _sealed(place(found[-1])) if more else None)
+    return Page(found, paging.sealed(place(found[-1])) if more else None)
 
 
 def count(store: RecordStore, scopes: Sequence[str]) -> dict[str, int | bool]:
@@ -120,20 +118,11 @@ def count(store: RecordStore, scopes: Sequence[str]) -> dict[str, int | bool]:
     return {"open": len(told), "urgent": urgent, "at_least": len(found) > _MOST_COUNTED}
 
 
-def _sealed(at: Place) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(at)).decode().rstrip("=")
-
-
 def _opened(token: str) -> Place:
-    """The place that a token names. It may be forged: it only says where a list goes on."""
-    try:
-        data = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
-        urgent, others, at, name = orjson.loads(data)
-    except (ValueError, TypeError):
-        urgent, others, at, name = None, None, None, None
-    if {type(urgent), type(others)} != {bool} or type(at) is not int or not record.valid_id(name):
+    place = paging.opened(token)
+    if not record.valid_id(place[-1]):
         raise InvalidCursor("page is none of this list. Start it again.", field="page")
-    return urgent, others, at, str(name)
+    return place
 
 
 def shown_entry(entry: Document) -> dict[str, Any]:
@@ -173,4 +162,5 @@ def close(
     """
     if entry.fields.get(OPEN):
         fields = {OPEN: None, "closed_by": caller.user_id, "closed_at": now_ms, "word": word}
+        fields["expires_at"] = ends(now_ms)
         store.commit([patch(entry.key, fields, entry.version)])

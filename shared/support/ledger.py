@@ -4,19 +4,34 @@ An entry says when the phone last tried and last succeeded, what came of it, and
 deliver. Ids and codes only, nothing of patients. Written after the answer is made, when something
 happened, when the outcome changed, and once a day; an idle pull writes nothing. A ledger that cannot
 be written never fails a sync.
+
+Of a user's phones the `MOST_OF_A_USER` are kept that were heard of last, and each for `KEPT_MS` after
+that: so a team's ledger is bounded by its members. A phone that was forgotten is there again with its
+next sync, and where it can be woken, with the next start of its app.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from shared.access import audit
+from shared.access import audit, membership
 from shared.access.membership import Caller
 from shared.errors import Fault
-from shared.records.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
+from shared.records.store import (
+    ABSENT,
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    Write,
+    delete,
+    patch,
+    put,
+)
+from shared.sync import paging
 from shared.sync.exchange import Ignored, Outcome, Refusal
 
 log = logging.getLogger(__name__)
@@ -30,6 +45,15 @@ PUSH_TOKEN = "push_token"  # noqa: S105  a field's name
 
 #: Longest push token, characters; those of FCM have some 160.
 LONGEST_TOKEN = 4096
+
+#: Phones of one user; a clinic may share an account.
+MOST_OF_A_USER = 50
+
+#: How long a phone is kept that is not heard of, ms.
+KEPT_MS = 180 * 86_400_000
+
+#: Phones of one page unless the request says otherwise, and at most.
+PAGE = 500
 
 #: An entry of a phone that is only idle is renewed this often; a failure that repeats, this often.
 _IDLE_MS = 86_400_000
@@ -99,7 +123,7 @@ def note(store: RecordStore, attempt: Attempt, also: Sequence[Write] = ()) -> No
 
     Never raises a `Fault`: `also` goes to the log when it cannot be stored.
     """
-    own = _news(attempt)
+    own = _news(store, attempt)
     if also:
         audit.note(store, [*also, *own])
     elif own:
@@ -109,7 +133,7 @@ def note(store: RecordStore, attempt: Attempt, also: Sequence[Write] = ()) -> No
             log.warning("device ledger not written", extra={"code": fault.code})
 
 
-def _news(attempt: Attempt) -> list[Write]:
+def _news(store: RecordStore, attempt: Attempt) -> list[Write]:
     """The entry, if it says anything new."""
     before = {} if attempt.before is None else attempt.before.fields
     since = attempt.at_ms - int(before.get("attempt_at", 0))
@@ -120,9 +144,21 @@ def _news(attempt: Attempt) -> list[Write]:
         return []
     entry = _entry(attempt, before)
     if attempt.before is None:
-        return [put(key(attempt.caller), entry, None)]
+        return [put(key(attempt.caller), entry, None), *_room_for(store, attempt.caller)]
     # Field by field: the phone may say at this very moment where it can be woken.
     return [patch(key(attempt.caller), {"unknown_columns": None, **entry}, None)]
+
+
+def _room_for(store: RecordStore, caller: Caller) -> list[Write]:
+    """What makes room for a phone that is new: those of its user that were silent the longest go."""
+    query = Query(COLLECTION, where=(("user_id", "==", caller.user_id),), fields=("attempt_at",))
+    try:
+        others = [entry for entry in store.query(query) if entry.key != key(caller)]
+    except Fault as fault:
+        log.warning("device ledger not bounded", extra={"code": fault.code})
+        return []
+    others.sort(key=lambda entry: int(entry.fields.get("attempt_at", 0)))
+    return [delete(entry.key) for entry in others[: max(0, len(others) + 1 - MOST_OF_A_USER)]]
 
 
 def register(
@@ -134,11 +170,11 @@ def register(
     """
     own = key(caller)
     if store.read([own], ("user_id",)).documents:
-        store.commit([patch(own, {PUSH_TOKEN: token}, None)])
+        store.commit([patch(own, {PUSH_TOKEN: token, "expires_at": ends(now_ms)}, None)])
     elif token is not None:
         met = Attempt(caller, "batch", now_ms, scopes)
         entry = {**_entry(met, {}), "ok_at": None, PUSH_TOKEN: token}
-        store.commit([put(own, entry, ABSENT)])
+        store.commit([put(own, entry, ABSENT), *_room_for(store, caller)])
 
 
 def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +186,7 @@ def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
         "scopes": list(attempt.scopes),
         "dialect": attempt.dialect,
         "attempt_at": attempt.at_ms,
+        "expires_at": ends(attempt.at_ms),
         "ok_at": before.get("ok_at") if failed else attempt.at_ms,
         "outcome": attempt.outcome,
         "failures": int(before.get("failures", 0)) + 1 if failed else 0,
@@ -171,6 +208,11 @@ def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
+def ends(at_ms: int) -> int:
+    """Until when a phone is kept: a whole day, so that a day's syncs do not crowd one place of an index."""
+    return (at_ms + KEPT_MS) // _IDLE_MS * _IDLE_MS + _IDLE_MS
+
+
 def _still_theirs(attempt: Attempt, before: Mapping[str, Any]) -> Any:
     """What could not be delivered before, unless its scope may be one that the user has left: the
     people of the scopes of now must not learn ids of that one.
@@ -190,9 +232,47 @@ def _rejected(refusals: Sequence[Refusal]) -> list[dict[str, str]]:
     ]
 
 
-def devices(store: RecordStore, scope_id: str) -> Iterator[Document]:
-    """The entries of a scope's phones."""
-    return store.query(Query(COLLECTION, where=(("scopes", "contains", scope_id),)))
+def devices(
+    store: RecordStore, scope_id: str, fields: tuple[str, ...] | None = None
+) -> Iterator[Document]:
+    """The entries of a scope's phones; `fields` masks them."""
+    return store.query(Query(COLLECTION, where=(("scopes", "contains", scope_id),), fields=fields))
+
+
+class Listed(NamedTuple):
+    """A phone in the list: where it stands, its entry, and what is wrong with it."""
+
+    place: paging.Place
+    entry: Document
+    problem: str | None
+
+
+def listed(
+    store: RecordStore,
+    scopes: Sequence[str],
+    problem_of: Callable[[Mapping[str, Any]], str | None],
+    fields: tuple[str, ...],
+) -> list[Listed]:
+    """The phones of these scopes: members' before those of people who have left, of these the ones
+    with a problem first, then the ones that were silent the longest.
+    """
+    found = {each.key: each for scope in scopes for each in devices(store, scope, fields)}
+    users = sorted({str(each.fields["user_id"]) for each in found.values()})
+    held = store.read([membership.key(user) for user in users], ("scopes",)).documents
+    members = {
+        user
+        for user in users
+        if not membership.parse(user, held.get(membership.key(user)))
+        .roles.keys()
+        .isdisjoint(scopes)
+    }
+    phones = []
+    for entry in found.values():
+        problem = problem_of(entry.fields)
+        gone = str(entry.fields["user_id"]) not in members
+        place = (gone, problem is None, int(entry.fields["attempt_at"]), entry.key.id)
+        phones.append(Listed(place, entry, problem))
+    return sorted(phones, key=lambda each: each.place)
 
 
 def handed_out_ms(store: RecordStore, user_id: str) -> int:

@@ -5,7 +5,6 @@ Nothing is written here but the log entries of a push that is refused whole. `Pu
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -50,15 +49,10 @@ from shared.sync.dialects.reading import Unreadable
 from shared.sync.digest import Tally
 from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
 from shared.sync.journal import OTHERS, WRITE_OVERHEAD, size_of
+from shared.sync.quota import Quota
 
 #: Descendants of deleted records that a push deletes itself; a job goes on with the others.
 _MOST_CHILDREN = 2 * MAX_COMMIT_WRITES
-
-#: What is kept of one person who is in no scope, entries a day. A person looks at each: it is what somebody
-#: who was put out by mistake, or whose phone comes late, may still say, and not enough to fill an inbox.
-MOST_KEPT_OF_OTHERS = 30
-
-_DAY_MS = 86_400_000
 
 #: Values in one query by a list: Firestore's own limit.
 _IN_A_QUERY = 30
@@ -122,8 +116,7 @@ class Decision:
         self.touched: dict[str, dict[str, list[str]]] = {}  #: scope → table → ids
         self.stale: list[Key] = []
         self.parents: dict[Key, _Parent] = {}
-        #: Entries of today, of a caller who is in no scope; once read.
-        self._kept: int | None = None
+        self.quota = Quota(store, caller, bool(self.members.roles), now_ms)
         self.bereft: list[Key] = []  #: deleted by this push, with tables that refer to theirs
         offset = push.clock_offset_ms or 0
         self.writer = Writer(
@@ -182,12 +175,10 @@ class Decision:
                 else:
                     self._store(entry)
             except RecordFault as fault:
-                late = fault.code in _MAY_BE_LATE and self._has_room()
-                address = self._moved_to(entry) if late else None
-                if address is not None:
-                    fault = _moved()
-                refusal = _refusal(entry, fault)
-                self._refuse(refusal, address, self._place(entry))
+                address = self._moved_to(entry) if fault.code in _MAY_BE_LATE else None
+                plain = _refusal(entry, fault)
+                refusal = plain if address is None else _refusal(entry, _moved())
+                self._refuse(refusal, address, self._place(entry), unless_kept=plain)
                 if entry.overtaken:  # that copy holds what came later by the phone's clock
                     raw = {"id": entry.id, **entry.overtaken, "last_modified_at": entry.raw_ms}
                     self._keep(replace(refusal, raw=raw), address, self._place(entry))
@@ -198,9 +189,10 @@ class Decision:
             self._superseded(entry)
         if self.stale:
             # The pull that follows drops edits of deleted and moved records without a word: keep them.
-            self.drop_known_refusals()
-            kept = (step.writes[0] for step in self.steps)
-            for writes in journal.commits(write for write in kept if journal.outlives(write)):
+            kept = [*self.quota.settle(self.outcome.rejected, stale=True)]
+            lost = (step.writes[0] for step in self.steps)
+            kept += [write for write in lost if write.key.collection == journal.CONFLICTS]
+            for writes in journal.commits(kept):
                 self.store.commit(writes)
             raise StalePush(
                 "Records changed on the server after your last pull. Pull, merge and push again.",
@@ -369,7 +361,7 @@ class Decision:
             message = f"{name} could not be read"
             copy = Refusal(spec.name, entry.id, name, "invalid_choice", message, entry.raw)
             whose = {record.SCOPE: scope_id, "open": None, "late": None, "urgent": False}
-            self._log(journal.refused(copy, whose, self.caller, self.now_ms))
+            self.quota.ask(copy, whose)
         self._name_overtaken(entry, after)
 
     def _bookkeeping(self, entry: Entry, have: Document | None, merged: Merged) -> dict[str, Any]:
@@ -752,19 +744,28 @@ class Decision:
         place: str | None = None,
         *,
         kept: bool = True,
+        unless_kept: Refusal | None = None,
     ) -> None:
-        """`kept`: a copy has to be kept here; else it is in the conflict log."""
+        """`kept`: a copy has to be kept here; else it is in the conflict log. `unless_kept`: what the
+        phone is told when there is no room for the copy.
+        """
         self.outcome.rejected.append(refusal)
         if kept:
-            self._keep(refusal, address, place)
+            self._keep(refusal, address, place, unless_kept)
 
-    def _keep(self, refusal: Refusal, address: str | None, place: str | None = None) -> None:
+    def _keep(
+        self,
+        refusal: Refusal,
+        address: str | None,
+        place: str | None = None,
+        unless_kept: Refusal | None = None,
+    ) -> None:
         """A copy of what is not stored.
 
         `address`: the scope that cares for the record by now; `place`: the caller's own scope that it
         is about, as far as that can be told. What must be seen and can be told of no one scope goes to
         all of the caller's, or to the admins if there is none. Of a caller who is in no scope nothing
-        else is kept, and no more than `MOST_KEPT_OF_OTHERS` a day: the rest stays on the phone.
+        else is kept, and of that as much as `quota` has room for.
         """
         raw = refusal.raw.value if isinstance(refusal.raw, Unreadable) else refusal.raw
         urgent = isinstance(raw, Mapping) and self.catalog.urgent(refusal.table, raw)
@@ -784,44 +785,8 @@ class Decision:
                 "unfiled": True if urgent and known is None else None,
                 "urgent": urgent,
             }
-            write = journal.refused(refusal, whose, self.caller, self.now_ms)
-            if not other or self._takes_room(write):
-                self._log(write)
-
-    def _has_room(self) -> bool:
-        """Whether one more entry of the caller is kept today."""
-        return bool(self.members.roles) or self._kept_today() < MOST_KEPT_OF_OTHERS
-
-    def _kept_today(self) -> int:
-        if self._kept is None:
-            key = self._kept_key()
-            self.documents.update(self.store.read([key]).documents)
-            have = self.documents.get(key)
-            self._kept = 0 if have is None else int(have.fields["kept"])
-        return self._kept
-
-    def _kept_key(self) -> Key:
-        text = f"{self.caller.user_id}\n{self.now_ms // _DAY_MS}"
-        return Key("throttles", f"kept~{hashlib.sha256(text.encode()).hexdigest()[:40]}")
-
-    def _takes_room(self, write: Write) -> bool:
-        """Whether an entry is kept; one that is there already takes no room again."""
-        if not self._has_room():
-            return False
-        if write.key in self.store.read([write.key], ("at",)).documents:
-            return True
-        self._kept = self._kept_today() + 1
-        return True
-
-    def count_kept(self) -> None:
-        """The day's tally, first of all writes: a kill after it costs room, never the bound."""
-        key, kept = self._kept_key(), self._kept
-        have = self.documents.get(key)
-        if kept is not None and kept != (0 if have is None else have.fields["kept"]):
-            ends = (self.now_ms // _DAY_MS + 2) * _DAY_MS
-            version = ABSENT if have is None else have.version
-            tally = put(key, {"kept": kept, "expires_at": ends}, version)
-            self.steps.insert(0, Step([tally], WRITE_OVERHEAD))
+            told = None if unless_kept is None else (len(self.outcome.rejected) - 1, unless_kept)
+            self.quota.ask(refusal, whose, told)
 
     def _place(self, entry: Entry) -> str | None:
         """The scope that a refused record is about: its own, its parent's, or the one it names."""
@@ -852,20 +817,10 @@ class Decision:
     def _log(self, write: Write, guard: Key | None = None) -> None:
         self.steps.append(Step([write], size_of(write), guard))
 
-    def drop_known_refusals(self) -> None:
-        """A refused record that is sent again is kept once, and stays closed if somebody closed it."""
-        kept = [step.writes[0].key for step in self.steps if _kept_copy(step)]
-        if kept:
-            known = self.store.read(kept, ("at",)).documents
-            self.steps = [
-                step
-                for step in self.steps
-                if not (_kept_copy(step) and step.writes[0].key in known)
-            ]
-
-
-def _kept_copy(step: Step) -> bool:
-    return step.writes[0].key.collection == journal.QUARANTINE
+    def settle(self) -> None:
+        """Put what is kept of refused records before the other steps, as far as there is room."""
+        writes = self.quota.settle(self.outcome.rejected)
+        self.steps[:0] = [Step([write], size_of(write)) for write in writes]
 
 
 def _content(entry: Entry, have: Document) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What is kept beside the records: values that lost, and records that were refused.
 
     conflicts    both sides of each conflict, for doctors and supervisors
-    quarantine   each refused record as it came; `open` entries wait in the inbox for a person
+    quarantine   each refused record as it came; `open` entries wait in the inbox for a person. It ends
+                 after `KEPT_MS`, but for what waits and came from a member: that, once it was looked at
 
 The id of an entry is a hash of what makes it itself: written twice, it is there once. Limits are bytes.
 """
@@ -26,6 +27,11 @@ QUARANTINE = "quarantine"
 
 #: `open` of an entry of somebody who is in no scope (any more); a member's is true.
 OTHERS = "others"
+
+_DAY_MS = 86_400_000
+
+#: How long a refused record is kept, ms: half a year, as deleted ones are by default.
+KEPT_MS = 180 * _DAY_MS
 
 #: Bytes of a write beside its content: names, bookkeeping, protocol. An estimate on the safe side.
 WRITE_OVERHEAD = 900
@@ -68,11 +74,18 @@ def conflict(item: Conflict, scope_id: str, caller: Caller, now_ms: int) -> list
     return [_entry(CONFLICTS, side, tuple(fields), now_ms) for side in sides]
 
 
+def ends(now_ms: int) -> int:
+    """Until when an entry is kept that nobody has to look at: a whole day (see `ledger`)."""
+    return (now_ms + KEPT_MS) // _DAY_MS * _DAY_MS + _DAY_MS
+
+
 def refused(refusal: Refusal, place: Mapping[str, Any], caller: Caller, now_ms: int) -> Write:
     """The copy of a refused record. `place` says whose it is, and whether somebody should look."""
     text, whole = _as_sent(refusal.raw)
+    waits = place["open"] is True
     fields = {
         **place,
+        "expires_at": None if waits else ends(now_ms),
         record.AUTHOR: caller.user_id,
         "device": caller.device,
         "table": refusal.table,
@@ -102,14 +115,6 @@ def _entry(collection: str, fields: dict[str, Any], identity: Sequence[str], now
     known = record.canonical([fields.get(name) for name in identity])
     entry_id = hashlib.sha256(known.encode()).hexdigest()
     return put(Key(collection, entry_id), {**fields, "at": now_ms}, None)
-
-
-def outlives(write: Write) -> bool:
-    """Whether an entry is kept although the push it belongs to is refused whole."""
-    entry = write.fields
-    return write.key.collection == CONFLICTS or bool(
-        write.key.collection == QUARANTINE and (entry.get("late") or entry.get("urgent"))
-    )
 
 
 def commits(writes: Iterable[Write]) -> Iterator[list[Write]]:

@@ -255,8 +255,7 @@ class Pusher:
         outcome = decision.outcome
         outcome.receipt_id = receipt.id
         outcome.digest = {table: tally.value() for table, tally in decision.tallies.items()}
-        decision.drop_known_refusals()
-        decision.count_kept()
+        decision.settle()
         if not decision.steps:
             return  # every record was there already: a replay writes nothing
         steps = [*decision.steps, *_audited(decision, receipt), self._receipt(receipt, decision)]

@@ -10,15 +10,16 @@ from argon2.exceptions import VerifyMismatchError
 from argon2.low_level import verify_secret
 
 from shared.access import membership
-from shared.access.audit import OPERATOR
+from shared.access.audit import DEPLOYMENT, OPERATOR
 from shared.access.membership import Caller
 from shared.accounts import invites, passwords
 from shared.accounts.account import normal_email
-from shared.accounts.desk import Desk, Origin
+from shared.accounts.desk import NOBODY, Desk, Origin
 from shared.accounts.passwords import Cost, Passwords
 from shared.accounts.throttle import client_address
 from shared.errors import InvalidRequest, StoreUnavailable
 from shared.products.dermadetect.tables import ACCOUNTS
+from shared.records import record
 from shared.records.store import Query, Write, delete
 from tests.accounts.conftest import (
     AWAY,
@@ -464,6 +465,32 @@ def test_an_address_is_what_our_own_proxy_wrote(
     remote: str | None, header: str, proxies: int, who: str
 ) -> None:
     assert client_address(remote, header, proxies) == who
+
+
+def test_ids_that_mean_something_can_be_nobody_s() -> None:
+    for special in (OPERATOR.user_id, DEPLOYMENT, record.UNFILED, NOBODY):
+        assert not record.valid_id(special)
+
+
+def test_a_user_called_nobody_is_not_whom_an_unknown_e_mail_logs_in_as(quick: Office) -> None:
+    for named in ("nobody", "operator"):
+        quick.desk.create(f"{named}@example.org", PASSWORD, NOON, user_id=named, name=None)
+    log_in = quick.desk.login
+    assert (
+        code_of(lambda: log_in("unknown@example.org", PASSWORD, HOME, NOON)) == "credentials_wrong"
+    )
+    assert code_of(lambda: quick.desk.reset("unknown@example.org", PASSWORD, NOON)) == "not_found"
+    assert code_of(lambda: log_in("nobody@example.org", PASSWORD, HOME, NOON)) == "ok"
+
+
+def test_a_user_called_operator_gives_no_codes_that_outlive_their_rights(quick: Office) -> None:
+    quick.desk.create("op@example.org", PASSWORD, NOON, user_id="operator", name=None)
+    quick.join("operator", "team1", "admin")
+    caller = quick.caller(quick.desk.login("op@example.org", PASSWORD, HOME, NOON))
+    code, _ = quick.desk.make_invite(caller, "team1", "chw", 5, 1, NOON)
+    membership.revoke(quick.store, "operator", "team1", NOON)
+    joining = quick.caller(quick.register("other@example.org"))
+    assert code_of(lambda: quick.desk.join(joining, code, HOME, NOON)) == "invite_invalid"
 
 
 def test_operators_make_and_reset_accounts(office: Office) -> None:

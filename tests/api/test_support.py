@@ -256,6 +256,32 @@ def test_a_supervisor_sees_phones_and_what_is_wrong_with_them(clinics: Api) -> N
         assert len(get(clinics, "boss1", f"{DEVICES}?failing={failing}")["devices"]) == count
 
 
+def test_phones_come_in_pages(clinics: Api) -> None:
+    for number in range(5):
+        asker(clinics)({"device_id": f"fine{number}"})
+        asker(clinics, device=f"broken{number}")({"limit": 0})
+    whole = get(clinics, "boss1", DEVICES)
+    assert whole["next_page"] is None
+    assert [bool(entry["problem"]) for entry in whole["devices"]] == [True] * 5 + [False] * 5
+    for asked, expected in (("", whole["devices"]), ("&failing=1", whole["devices"][:5])):
+        found: list[Json] = []
+        page = ""
+        while True:
+            answered = get(clinics, "boss1", f"{DEVICES}?limit=3{asked}{page}")
+            assert len(answered["devices"]) <= 3
+            found += answered["devices"]
+            if answered["next_page"] is None:
+                break
+            page = f"&page={answered['next_page']}"
+        assert found == expected
+    for query, refused in (
+        ("limit=0", "invalid_request"),
+        ("limit=x", "invalid_request"),
+        ("page=x", "invalid_cursor"),
+    ):
+        assert code(call(clinics, "boss1", "GET", f"{DEVICES}?{query}")) == (400, refused)
+
+
 def test_of_a_phone_in_two_teams_each_supervisor_sees_the_own_team(clinics: Api) -> None:
     clinics.join("chw1", "team2")
     asker(clinics)({"device_id": "both"})

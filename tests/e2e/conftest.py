@@ -62,6 +62,7 @@ def deploy(
             environ = {
                 "GOOGLE_CLOUD_PROJECT": f"e2e-{uuid.uuid4().hex[:8]}",
                 "TOPIC_PREFIX": "e2e-",
+                "LOG_LEVEL": "DEBUG",
             }
             stack = Stack(
                 profile=profile,

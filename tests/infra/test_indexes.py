@@ -30,7 +30,7 @@ from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import Asked, WorkList
 from shared.records.store import Key, Query
 from shared.support import inbox, ledger
-from shared.sync import receipts
+from shared.sync import journal, receipts
 from shared.sync.digest import digest
 from shared.sync.pull import Start
 from shared.sync.retention import Purger
@@ -107,6 +107,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.sync()
     place.follow()
     list(ledger.devices(store, "team1"))
+    ledger.register(
+        store, membership.Caller("chw1", "chw", "another"), ["team1"], "token", place.time
+    )
     phone.save("patients", "p2", demographics={}, scope_id="team1")
     phone.save("cases", "c2", patient_id="p2", risk_level="red", triage_data={}, image_keys=[])
     phone.sync()
@@ -191,6 +194,9 @@ AT_ONE_PLACE = {
     ("spending", "expires_at"): "a day",
 }
 
+#: Indexes of whole days: within one, the ids spread the entries.
+BY_DAY = {("devices", "expires_at"), ("quarantine", "expires_at")}
+
 
 def test_no_index_at_the_rate_of_syncs_grows_at_one_place() -> None:
     declared = json.loads((shapes.ROOT / "infra" / "firestore.indexes.json").read_text("utf-8"))
@@ -208,7 +214,15 @@ def test_no_index_at_the_rate_of_syncs_grows_at_one_place() -> None:
         leading = next((field for field in fields if field not in FEW), None)
         if leading in RISING:
             found.add((collection, leading))
-    assert found == set(AT_ONE_PLACE)
+    assert found == set(AT_ONE_PLACE) | BY_DAY
+
+
+@pytest.mark.parametrize("now_ms", [1, YEAR, YEAR + 86_399_999])
+def test_what_is_said_to_end_with_a_day_does(now_ms: int) -> None:
+    kept = (ledger.ends(now_ms), ledger.KEPT_MS), (journal.ends(now_ms), journal.KEPT_MS)
+    for ends, kept_ms in kept:
+        assert ends % 86_400_000 == 0
+        assert kept_ms < ends - now_ms <= kept_ms + 86_400_000
 
 
 def test_every_collection_is_exempt_from_automatic_indexes(

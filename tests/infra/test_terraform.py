@@ -422,9 +422,17 @@ def test_functions_may_do_with_photos_exactly_what_they_do() -> None:
 def test_nobody_gets_a_role_that_means_everything() -> None:
     for path in files():
         found = re.findall(
-            r"roles/(?:owner|editor|viewer|[a-z]+\.owner|iam\.securityAdmin)\b", path.read_text()
+            r"roles/(?:owner|editor|viewer|[a-z]+\.owner|iam\.(?:security|role|organizationRole)Admin)\b",
+            path.read_text(),
         )
         assert not found, (path.name, found)
+
+
+def test_the_deployer_changes_no_role() -> None:
+    """Whoever may change a role of ours could add any right to one that they have."""
+    changing = {f"iam.roles.{verb}" for verb in ("create", "update", "delete", "undelete")}
+    may = of_kind("google_project_iam_custom_role")["deploys"]["permissions"]
+    assert changing.isdisjoint(may)
 
 
 def test_functions_get_their_roles_in_the_module_alone_and_few_on_the_project() -> None:

@@ -140,3 +140,42 @@ def test_a_sync_keeps_the_token_that_came_meanwhile(place: Workplace) -> None:  
     assert entry["pushed"] == {"written": 2}
     ledger.register(store, caller, ["team1"], None, place.time)
     assert ledger.PUSH_TOKEN not in place.fields("devices", "chw1~phone-1")
+
+
+def test_phones_of_others_never_take_the_place_of_a_doctor_s(place: Workplace) -> None:  # noqa: F811
+    """A team with more phones than are told of one result, each heard of after the doctors'."""
+    # given two doctors, one with many phones; then a crowd, and people who have left
+    for at in range(40):
+        registered(place, "doc1", f"d{at}", "doctor", at)
+    registered(place, "doc2", "only", "doctor", 0)
+    for at in range(220):
+        registered(place, f"chw{at % 110}", f"c{at}", "chw", 100 + at)
+        if at % 10 == 0:
+            registered(place, f"ex{at}", "gone", None, 1000 + at)
+    place.join("chw1")
+    place.worker().run(place.red_case())
+    # when
+    phones = Phones()
+    Courier(place.store, phones, place.now_ms).deliver()
+    # then every doctor's phone is told, each doctor's newest first; then somebody's first before a second
+    told = [message.token for message in phones.sent]
+    assert told[:2] == ["doc1~d39", "doc2~only"]
+    assert {token for token in told if token.startswith("doc")} == {
+        "doc2~only", *(f"doc1~d{at}" for at in range(40)),
+    }  # fmt: skip
+    assert [message.doctor for message in phones.sent] == [True] * 41 + [False] * 159
+    first = [token.partition("~")[0] for token in told[41:151]]
+    assert len(set(first)) == 110
+    assert not [token for token in told if token.startswith("ex")]
+
+
+def registered(place: Workplace, user: str, device: str, role: str | None, after_ms: int) -> None:  # noqa: F811
+    if role is not None:
+        place.join(user, "team1", role)
+    ledger.register(
+        place.store,
+        Caller(user, role or "chw", device),
+        ["team1"],
+        f"{user}~{device}",
+        place.time + after_ms,
+    )

@@ -875,8 +875,8 @@ PUSH = _faults(
     ),
     (
         "a refused record is not kept",
-        "            if not other or self._takes_room(write):\n",
-        "            if False:\n",
+        "            self.quota.ask(refusal, whose, told)\n",
+        "            pass\n",
         "one_bad_record_among_a_hundred_is_refused_by_name",
     ),
     (
@@ -1909,8 +1909,8 @@ JOBS = (
         ),
         (
             "a ledger that is down fails the sync",
-            "except Fault as fault:",
-            "except KeyError as fault:",
+            'except Fault as fault:\n            log.warning("device ledger not written"',
+            'except KeyError as fault:\n            log.warning("device ledger not written"',
             "a_ledger_that_cannot_be_written_fails_nothing",
         ),
     )
@@ -2201,13 +2201,13 @@ REVOCATION = (
         ),
     ),
     *_faults(
-        "shared/sync/push.py shared/sync/decision.py shared/sync/journal.py",
+        "shared/sync/push.py shared/sync/decision.py shared/sync/journal.py shared/sync/quota.py",
         _REVOKED,
         _SQLITE,
         (
             "late edits are lost with a push that is stale",
-            '(entry.get("late") or entry.get("urgent"))',
-            'entry.get("urgent")',
+            'bool(self.whose["late"] or self.whose["urgent"])',
+            'bool(self.whose["urgent"])',
             "an_edit_in_a_push_that_is_stale_is_kept_all_the_same",
         ),
         (
@@ -2248,8 +2248,8 @@ REVOCATION = (
         ),
         (
             "what was looked at comes up again",
-            "if not (_kept_copy(step) and step.writes[0].key in known)",
-            "if True",
+            "if copy.key in known:",
+            "if False:",
             "sync/test_inbox:what_was_looked_at_stays_off_the_list_however_often_it_is_sent",
         ),
     ),

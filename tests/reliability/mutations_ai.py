@@ -162,9 +162,15 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "who left is told",
-                "if role is not None and may(role, Action.READ) and token not in seen:",
-                "if token not in seen:",
+                "if role is not None and may(role, Action.READ):",
+                "if True:",
                 "who_left_the_team_is_not_told_whatever_the_ledger_says",
+            ),
+            (
+                "phones of others take the place of a doctor's",
+                "reached.append((not doctor, of_user[user], device, role))",
+                "reached.append((False, of_user[user], device, role))",
+                "phones_of_others_never_take_the_place_of_a_doctor_s",
             ),
         ),
     ),

@@ -38,7 +38,8 @@ OTHER = "Binta-of-Kito"
 
 #: Everything that the store holds of a product.
 LOGS = (
-    "conflicts", "quarantine", "readings", "receipts", "jobs", "audit", "devices", "revocations", "notices",
+    "conflicts", "quarantine", "readings", "reviews", "receipts", "jobs", "audit", "devices",
+    "revocations", "notices",
 )  # fmt: skip
 
 
@@ -70,11 +71,18 @@ def story(clinic: Clinic) -> tuple[Phone, Phone]:
         one.save("cases", f"{patient}-bad", patient_id=patient, **bad)
         own = {record.SCOPE: "team1", "case_id": f"{patient}-c", "diagnosis_text": name}
         read = {"table": "cases", "record_id": f"{patient}-c", record.SCOPE: "team1", "at": 1}
+        done = {
+            "table": "cases",
+            "record_id": f"{patient}-c",
+            record.SCOPE: "team1",
+            "verdict": name,
+        }
         read |= {"job_id": "j", "analysis": json.dumps({"uncertainty": {"note": name}})}
         clinic.store.commit(
             [
                 put(Key("diagnoses", f"{patient}-d"), own, None),
                 put(Key("readings", f"{patient}-r"), read, None),
+                put(Key("reviews", f"{patient}-c"), done, None),
             ]
         )
     one.sync()
@@ -108,6 +116,7 @@ def test_an_export_holds_everything_about_a_patient_and_nothing_about_others(
     assert {entry["record_id"] for entry in found["conflicts"]} == {"p1", "p1-c"}
     assert [entry["record_id"] for entry in found["quarantine"]] == ["p1-bad"]
     assert [entry["analysis"] for entry in found["readings"]] == [{"uncertainty": {"note": SECRET}}]
+    assert [entry["verdict"] for entry in found["reviews"]] == [SECRET]
     assert {entry["action"] for entry in found["audit"]} == {"push"}
     text = json.dumps(found)
     assert OTHER not in text
@@ -148,7 +157,7 @@ def test_what_is_erased_is_gone_everywhere_and_the_others_stay(clinic: Clinic) -
     others = everything(clinic).count(OTHER)
     told = erase(clinic)
     assert told == {
-        "log entries": 4, "receipts": 1, "jobs": told["jobs"], "phones": 0, "files": 0, "records": 4,
+        "log entries": 5, "receipts": 1, "jobs": told["jobs"], "phones": 0, "files": 0, "records": 4,
     }  # fmt: skip
     assert SECRET not in everything(clinic)
     # a receipt may have named both: what lost of the other is still in the conflict log
@@ -197,6 +206,7 @@ ODD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("patient", {"id": "p1", "demographics": {"name": SECRET}}),
     ("Patients", {"id": "p1", "name": SECRET}),
     ("case", {"id": "odd-1", "patient_id": "p1", "note": SECRET}),
+    (f"of {SECRET}", {"id": "p1", "note": SECRET}),
     ("visits", {"id": "odd-2", "about": {"people": ["p1"]}, "note": SECRET}),
     ("visits", {"note": SECRET, "case_id": "p1-c"}),
     ("cases", {"patient_id": "p1", "triage_data": {"note": SECRET}}),
@@ -220,7 +230,7 @@ def test_what_was_refused_is_erased_and_given_out_whatever_its_table_or_id_says(
     story(clinic)
     refuse(clinic, table, row)
     other = json.loads(json.dumps(row).replace("p1", "p2").replace(SECRET, OTHER))
-    refuse(clinic, table, other)
+    refuse(clinic, table.replace(SECRET, OTHER), other)
     held = [e for e in clinic.all("quarantine") if OTHER in json.dumps(e.fields)]
     # when it is given out and erased
     given = json.dumps(export(clinic, "p1")["quarantine"])
@@ -256,6 +266,7 @@ def test_notices_and_what_phones_could_not_deliver_are_erased(clinic: Clinic) ->
     ]
     attempt = Attempt(Caller("chw1", "chw", "one"), "batch", 5, ["team1"])
     attempt.pushed, attempt.rejected = {"rejected": 3}, refused
+    attempt.unknown = {"patients": [SECRET]}  # a column
     ledger.note(clinic.store, attempt)
     clinic.store.commit(
         [notice.due("j1", "p1-c", "team1", 5), notice.due("j2", "p2-c", "team1", 5)]
@@ -265,6 +276,7 @@ def test_notices_and_what_phones_could_not_deliver_are_erased(clinic: Clinic) ->
     assert [e.fields["case_id"] for e in clinic.all("notices")] == ["p2-c"]
     told = [each["id"] for e in clinic.all("devices") for each in e.fields.get("rejected", [])]
     assert set(told) == {"p2-bad"}
+    assert SECRET not in everything(clinic)
 
 
 def test_no_document_of_any_collection_and_no_file_keeps_a_word_of_it(

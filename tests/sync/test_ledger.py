@@ -13,6 +13,7 @@ from shared.support.ledger import Attempt
 from shared.sync.exchange import Refusal
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
+from tests.sync.test_inbox import sweep
 
 CALLER = Caller("chw1", "chw", "phone")
 MINUTE, DAY = 60_000, 86_400_000
@@ -83,6 +84,60 @@ def test_devices_are_listed_by_scope(clinic: Clinic) -> None:
     note(clinic, DAY, scopes=("team1", "team2"), pulled={"rows": 1})
     for scope, count in (("team1", 1), ("team2", 1), ("team3", 0)):
         assert len(list(ledger.devices(clinic.store, scope))) == count
+
+
+def met(clinic: Clinic, user: str, device: str, at_ms: int, **more: Any) -> None:
+    """A phone that was never met before."""
+    fields: dict[str, Any] = {"scopes": ("team1",), "pulled": {"rows": 1}, **more}
+    ledger.note(clinic.store, Attempt(Caller(user, "chw", device), "batch", at_ms, **fields))
+
+
+def kept(clinic: Clinic) -> set[str]:
+    return {each.key.id for each in clinic.all("devices")}
+
+
+def test_of_a_user_the_phones_are_kept_that_were_heard_of_last(clinic: Clinic) -> None:
+    most = ledger.MOST_OF_A_USER
+    met(clinic, "other", "first", DAY)
+    for at in range(most + 3):
+        met(clinic, "chw1", f"d{at}", DAY + at)
+    assert kept(clinic) == {"other~first", *(f"chw1~d{at}" for at in range(3, most + 3))}
+    # a phone that only says where it can be woken counts too, and one that is known takes no room
+    ledger.register(clinic.store, Caller("chw1", "chw", "new"), ["team1"], "token", 2 * DAY)
+    assert kept(clinic) >= {"chw1~new", "other~first"}
+    assert len(kept(clinic)) == most + 1
+    ledger.register(clinic.store, Caller("chw1", "chw", "new"), ["team1"], "token-2", 2 * DAY)
+    assert len(kept(clinic)) == most + 1
+
+
+def test_a_phone_is_kept_for_half_a_year_after_it_was_heard_of(clinic: Clinic) -> None:
+    met(clinic, "chw1", "silent", DAY)
+    met(clinic, "chw1", "woken", DAY, pushed={"written": 1})
+    ledger.register(clinic.store, Caller("chw1", "chw", "woken"), ["team1"], "token", 3 * DAY)
+    for now_ms, left in (
+        (DAY + ledger.KEPT_MS, {"chw1~silent", "chw1~woken"}),
+        (2 * DAY + ledger.KEPT_MS, {"chw1~woken"}),
+        (4 * DAY + ledger.KEPT_MS, set()),
+    ):
+        sweep(clinic, now_ms)
+        assert kept(clinic) == left
+
+
+def test_phones_of_members_come_first_then_those_with_a_problem(clinic: Clinic) -> None:
+    met(clinic, "ex", "gone", DAY, outcome="app_too_old")
+    met(clinic, "chw1", "fine", DAY + 1)
+    met(clinic, "chw1", "silent-longer", DAY)
+    met(clinic, "chw1", "broken", DAY + 5, outcome="app_too_old")
+    found = ledger.listed(
+        clinic.store,
+        ["team1"],
+        lambda entry: None if entry["outcome"] == "ok" else str(entry["outcome"]),
+        ("user_id", "device", "attempt_at", "outcome"),
+    )
+    told = [(each.entry.fields["device"], each.problem) for each in found]
+    assert told == [
+        ("broken", "app_too_old"), ("silent-longer", None), ("fine", None), ("gone", "app_too_old"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

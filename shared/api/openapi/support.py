@@ -53,11 +53,15 @@ OPERATIONS: tuple[Operation, ...] = (
         "listDevices",
         "support",
         "Phones of the caller's teams: when they last synced, what is wrong",
-        "For supervisors. Those with a problem come first. Ids and codes only, nothing of patients.",
+        "For supervisors. Those with a problem come first, then those that were silent the longest; "
+        f"phones of people who have left come last. Of each user the {ledger.MOST_OF_A_USER} phones "
+        "are kept that were heard of last, each for half a year. Ids and codes only, nothing of "
+        "patients.",
         answers="The phones of every team that the caller supervises.",
         answer="Devices",
-        faults=_ALLOWED,
-        parameters=("Failing", "RequestId"),
+        faults=(errors.InvalidRequest, errors.InvalidCursor, *_ALLOWED),
+        parameters=("Failing", "DevicesLimit", "DevicesPage", "RequestId"),
+        never=("time_in_milliseconds", "time_in_seconds"),
         answer_headers=_OF_AN_ANSWER,
     ),
     Operation(
@@ -169,6 +173,12 @@ PARAMETERS: dict[str, Schema] = {
         {"type": "string", "enum": ["1", "true", "0", "false"]},
         "1: only phones with a problem.",
     ),
+    "DevicesLimit": query(
+        "limit",
+        {"type": "integer", "minimum": 1, "default": ledger.PAGE},
+        f"Most phones of one answer; {ledger.PAGE} at most.",
+    ),
+    "DevicesPage": query("page", dict(TEXT), "`next_page` of the answer before."),
     "JobId": segment(
         "id",
         {"type": "string", "minLength": 1, "maxLength": 300},
@@ -194,6 +204,7 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
         "Devices": {
             **fixed(
                 devices=list_of(ref("Device"), "Those with a problem first."),
+                next_page=says(or_null(TEXT), "Opaque; null on the last page."),
                 timestamp=says(_MOMENT, "Now, by the server's clock, ms."),
             ),
             "description": "Phones of the teams that the caller supervises.",

@@ -255,6 +255,7 @@ EXAMPLES: dict[str, dict[str, Json]] = {
                                 "unknown_columns": None,
                             }
                         ],
+                        "next_page": None,
                         "timestamp": 1678890120000,
                     },
                 }

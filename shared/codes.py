@@ -37,6 +37,9 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "wrong_size": "The file was announced with another size. Ask for a new ticket.",
         "password_length": f"A password has {SHORTEST} to {LONGEST} characters; `field` names it. "
         "Ask the user for another one.",
+        "password_guessable": "The password is a common one, or made of the user's name or e-mail address "
+        "or the product's name; `field` names it. Ask the user for another one: several words that do not "
+        "belong together.",
     },
     errors.InvalidCursor: {
         "invalid_cursor": "`last_sync_timestamp`, `page` or `last_pulled_at` is none that this "

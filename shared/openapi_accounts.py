@@ -21,7 +21,8 @@ _SYNC_ONLY = ("time_in_milliseconds", "time_in_seconds")
 _TOKEN = ("token_missing", "token_expired", "token_invalid")
 _REFRESH = ("refresh_invalid", "refresh_reused")
 _INVITE = ("invite_needed", "invite_invalid")
-_WORDS = ("invalid_email", "password_length")
+_NEW = ("password_guessable",)
+_WORDS = ("invalid_email", "password_length", *_NEW)
 
 #: Codes of faults that others have too, but only operations here answer.
 ACCOUNTS_ONLY = (*_WORDS, "credentials_wrong", *_REFRESH, "session_ended", *_INVITE)
@@ -111,7 +112,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Tokens",
         errors.Unauthenticated,
         errors.TooManyTries,
-        never=(*_TOKEN, *_REFRESH, "session_ended"),
+        never=(*_TOKEN, *_REFRESH, "session_ended", *_NEW),
         secured=False,
     ),
     _post(
@@ -139,7 +140,8 @@ OPERATIONS: tuple[Operation, ...] = (
     _post(
         "password",
         "Change the password",
-        "All other sessions of the user end.",
+        "All other sessions of the user end. A password that is common, or made of the user's name or "
+        "address, is refused.",
         "Done.",
         _NOTHING,
         errors.Unauthenticated,

@@ -130,11 +130,11 @@ class Desk:
     ) -> Tokens:
         """A new account, its membership if a code is given, and its first session.
 
-        Raises `InvalidRequest` (invalid_email, password_length), `Forbidden` (invite_needed,
-        invite_invalid), `Taken`, `TooManyTries`.
+        Raises `InvalidRequest` (invalid_email, password_length, password_guessable), `Forbidden`
+        (invite_needed, invite_invalid), `Taken`, `TooManyTries`.
         """
         email = accounts.normal_email(email)
-        password = passwords.checked(password, "password")
+        password = self._checked(password, "password", email, name)
         if code is None and self._policy.registration != "open":
             raise Forbidden(
                 "Registration is by invitation: ask your supervisor for a code.",
@@ -311,11 +311,11 @@ class Desk:
         """A new password; every session but the caller's ends.
 
         Raises `Unauthenticated` (credentials_wrong, session_ended), `InvalidRequest`
-        (password_length), `TooManyTries`.
+        (password_length, password_guessable), `TooManyTries`.
         """
         old = passwords.normal(old)
-        new = passwords.checked(new, "new_password")
         account = self.check(caller).account
+        new = self._checked(new, "new_password", account.email, account.name)
         gates = self._login_gates(account.email or caller.user_id, origin)
         self._passed(gates, self._read(gates, []), now_ms)
         right = self._passwords.fits(account.password, old)
@@ -492,9 +492,12 @@ class Desk:
         name: str | None,
         by: Caller = OPERATOR,
     ) -> str:
-        """An account made by hand; its user id. Raises `Taken` if e-mail or id is in use."""
+        """An account made by hand; its user id.
+
+        Raises `Taken` if e-mail or id is in use, `InvalidRequest` as `register`.
+        """
         email = accounts.normal_email(email)
-        stored = self._passwords.hash(passwords.checked(password, "password"))
+        stored = self._passwords.hash(self._checked(password, "password", email, name))
         user_id = user_id or accounts.new_user_id()
         login, mine = accounts.login_key(email), accounts.key(user_id)
         known = self._store.read([login, mine]).documents
@@ -513,7 +516,8 @@ class Desk:
     def reset(self, email: str, password: str, now_ms: int, by: Caller = OPERATOR) -> str:
         """Another password for somebody who lost theirs; all their sessions end. The user id."""
         email = accounts.normal_email(email)
-        stored = self._passwords.hash(passwords.checked(password, "password"))
+        known = self._find(email)
+        stored = self._passwords.hash(self._checked(password, "password", email, known.name))
 
         def attempt() -> str:
             account = self._find(email)
@@ -526,6 +530,11 @@ class Desk:
         return self._again(attempt)
 
     # --- parts
+
+    def _checked(self, password: str, field: str, *known: str | None) -> str:
+        """A new password of somebody about whom this is known."""
+        texts = [each for each in known if each is not None]
+        return passwords.checked(password, field, [*texts, *self._policy.words])
 
     def _again(self, attempt: Callable[[], T]) -> T:
         for number in range(_ATTEMPTS):

@@ -12,7 +12,8 @@ class AccountPolicy:
     `registration` is "open", or "invited": by invite code (or by an operator's command) only.
     `scope_makers` are the roles, in any scope, that may make another scope; None: everybody.
     `founder` is the role of a scope's maker in it. `invitable` says for the roles that may see and
-    invite members which roles they may give away: nobody gives away more than they hold.
+    invite members which roles they may give away: nobody gives away more than they hold. `words` are
+    those that its people would make passwords of.
     """
 
     registration: str
@@ -20,6 +21,7 @@ class AccountPolicy:
     founder: str
     newcomer: str  #: the role named in the tokens of somebody who is in no scope
     invitable: dict[str, frozenset[str]]
+    words: tuple[str, ...] = ()
 
     def may_manage(self, role: str | None) -> bool:
         """Whether a role in a scope may see its members and invite others."""

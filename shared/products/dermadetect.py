@@ -263,6 +263,7 @@ ACCOUNTS = AccountPolicy(
         "admin": frozenset({"chw", "doctor", "supervisor", "admin"}),
         "supervisor": frozenset({"chw", "doctor", "supervisor"}),
     },
+    words=("dermadetect", "derma", "detect"),
 )
 
 

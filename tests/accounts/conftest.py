@@ -25,7 +25,7 @@ from tests.stores import BOTH, fresh
 #: As little as argon2 takes; what the parameters are is no matter of these tests.
 CHEAP = Cost(memory_kib=8, passes=1)
 
-OPEN = AccountPolicy("open", None, "admin", "member", ACCOUNTS.invitable)
+OPEN = AccountPolicy("open", None, "admin", "member", ACCOUNTS.invitable, ACCOUNTS.words)
 
 #: 1 March 2026, server ms.
 NOON = 1_772_366_400_000

@@ -58,6 +58,7 @@ def test_an_operator_makes_the_first_admin_and_helps_out(run: Shell) -> None:
     [
         ("user create boss", PASSWORD, "invalid_email"),
         ("user create a@example.org", "short", "password_length"),
+        ("user create a@example.org", "password123", "password_guessable"),
         ("user create a@example.org --id a/b", PASSWORD, "invalid_request"),
         ("user create a@example.org --id o-123", PASSWORD, "invalid_request"),
         ("user reset nobody@example.org", PASSWORD, "not_found"),

@@ -126,6 +126,7 @@ def test_every_code_of_the_accounts_function_is_met(ask: Client) -> None:
     rows: list[tuple[str, str, Any, str | None]] = [
         ("invalid_email", "login", {**good, "email": "amina"}, None),
         ("password_length", "register", {"email": EMAIL, "password": "short"}, None),
+        ("password_guessable", "register", {"email": EMAIL, "password": "password123"}, None),
         ("invite_needed", "register", {**good, "email": "new@example.org"}, None),
         ("invite_invalid", "register", {**good, "invite_code": "WRONG2"}, None),
         ("email_taken", "register", {**good, "invite_code": ask.invite()}, None),

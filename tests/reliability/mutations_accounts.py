@@ -12,6 +12,23 @@ _SESSIONS = "shared/accounts/sessions.py"
 
 ACCOUNTS: tuple[tuple[Any, ...], ...] = (
     (
+        "shared/accounts/guessable.py",
+        "accounts/test_desk",
+        _ANY,
+        (
+            "a common word passes with a number behind it",
+            "_is_common(text) or (_is_common(word) and all(_is_little(each) for each in around))",
+            "_is_common(text)",
+            "passwords_that_are_tried_first_are_refused",
+        ),
+        (
+            "one's own name is a password",
+            "or _is_made_of(text, known)",
+            "",
+            "passwords_that_are_tried_first_are_refused",
+        ),
+    ),
+    (
         _DESK,
         "accounts/test_desk",
         _SQLITE,

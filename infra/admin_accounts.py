@@ -2,13 +2,16 @@
 
     user create EMAIL [--id ID] [--name NAME] [--scope S --role R]   make an account
     user reset EMAIL                                                 another password; sessions end
+    user disable WHO                                                 nobody acts as this user; sessions end
+    user enable WHO                                                  the user may log in again
     user list                                                        ids, e-mails, scopes
     invite SCOPE [--role chw] [--days 7] [--uses 1]                  make an invite code
     keys list                                                        signing keys and their times
     keys rotate [--now]                                              begin with the next key
     keys drop KID                                                    forget a key that leaked
 
-A password is read from standard input if something is piped there, else made and printed once.
+WHO is an e-mail address or a user id. A password is read from standard input if something is piped there,
+else made and printed once.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ def add_commands(commands: Any) -> None:
     create.add_argument("--scope", help="also make the user a member of it")
     create.add_argument("--role", choices=ROLES, default="chw")
     users.add_parser("reset", help="another password").add_argument("email")
+    for what, text in (("disable", "nobody acts as this user"), ("enable", "may log in again")):
+        users.add_parser(what, help=text).add_argument("who", help="e-mail or user id")
     users.add_parser("list", help="ids, e-mails, scopes")
     invite = commands.add_parser("invite", help="make an invite code")
     invite.add_argument("scope")
@@ -55,7 +60,9 @@ def add_commands(commands: Any) -> None:
 def run(chosen: argparse.Namespace) -> str | None:
     """Run one of our commands and say what was done; None if it is none of ours."""
     if chosen.command == "user":
-        return {"create": _create, "reset": _reset, "list": _list}[chosen.what](chosen)
+        run = {"create": _create, "reset": _reset, "list": _list}
+        run |= {"disable": _disable, "enable": _enable}
+        return run[chosen.what](chosen)
     if chosen.command == "invite":
         return _invite(chosen)
     if chosen.command == "keys":
@@ -94,6 +101,20 @@ def _reset(chosen: argparse.Namespace) -> str:
     return f"reset {user}; all its sessions are over{said}"
 
 
+def _disable(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    user = wiring.desk().disable(chosen.who, wiring.clock_ms(), wiring.operator())
+    return f"{user} is disabled; all its sessions are over"
+
+
+def _enable(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    user = wiring.desk().enable(chosen.who, wiring.clock_ms(), wiring.operator())
+    return f"{user} may log in again"
+
+
 def _list(_: argparse.Namespace) -> str:
     from shared import wiring
     from shared.accounts import account, membership
@@ -103,9 +124,10 @@ def _list(_: argparse.Namespace) -> str:
     for document in wiring.store().query(Query("accounts")):
         known = account.parse(document.key.id, document)
         where = membership.key(known.user_id)
-        held = membership.parse(known.user_id, wiring.store().read([where]).documents.get(where))
+        held = membership.known(known.user_id, wiring.store().read([where]).documents.get(where))
         scopes = " ".join(f"{scope}:{role}" for scope, role in sorted(held.roles.items()))
-        lines.append(f"{known.user_id:<28} {known.email or '-':<32} {scopes or '-'}")
+        disabled = "" if held.disabled_ms is None else "  disabled"
+        lines.append(f"{known.user_id:<28} {known.email or '-':<32} {scopes or '-'}{disabled}")
     return "\n".join(lines) or "no accounts"
 
 

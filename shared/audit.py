@@ -51,6 +51,8 @@ RIGHTS: Mapping[str, str] = {
     "revoke": "an operator ended a membership",
     "create-user": "an operator made an account",
     "reset-password": "an operator set another password; sessions ended",
+    "disable-user": "an operator disabled an account; sessions ended",
+    "enable-user": "an operator let a disabled account in again",
     "invite": "somebody made an invite code",
     "register": "somebody made an account for themselves",
     "join": "somebody became a member by a code",

@@ -86,6 +86,8 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "stay on the phone.",
         "refresh_reused": "A refresh token was used that had been replaced: it may have been stolen. "
         "The session is over. Tell the user, and ask to log in; records stay on the phone.",
+        "account_disabled": "The account was disabled or deleted. Say so, and let the user log in as "
+        "somebody else; records are kept.",
         "session_ended": "The user logged out, or the password was changed. Ask to log in; records "
         "stay on the phone.",
     },

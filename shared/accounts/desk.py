@@ -38,7 +38,8 @@ from shared.errors import (
     Taken,
     Unauthenticated,
 )
-from shared.sync.store import ABSENT, Key, Reading, RecordStore, Write, put, verify
+from shared.sync.record import valid_id
+from shared.sync.store import ABSENT, Key, Reading, RecordStore, Write, patch, put, verify
 
 #: Wrong passwords: of one account from anywhere, of one address for any account, and of an account from
 #: an address or device that it logged in from before. After the last free one waits double from two
@@ -193,7 +194,7 @@ class Desk:
         return self._again(attempt)
 
     def login(self, email: str, password: str, origin: Origin, now_ms: int) -> Tokens:
-        """A new session. Raises `Unauthenticated` (credentials_wrong), `TooManyTries`.
+        """A new session. Raises `Unauthenticated` (credentials_wrong, account_disabled), `TooManyTries`.
 
         One verification of argon2, whether the account exists or not, and none while a gate waits.
         """
@@ -219,6 +220,7 @@ class Desk:
             present = self._account(reading, account.user_id)
             if present.password not in (account.password, better):
                 raise Contended("the password was changed at this moment")
+            held = self._held(reading, present.user_id)
             session, refresh = self._begin(present, origin, now_ms)
             self._store.commit(
                 [
@@ -236,9 +238,6 @@ class Desk:
                     ),
                 ]
             )
-            held = membership.parse(
-                present.user_id, reading.documents.get(membership.key(present.user_id))
-            )
             return self._tokens(session, held.roles, refresh, now_ms)
 
         return self._again(attempt)
@@ -247,13 +246,15 @@ class Desk:
 
     def refresh(self, token: str, now_ms: int) -> Tokens:
         """Both tokens anew. Asking again with the same token gives the same refresh token, until that
-        is used. Raises `Unauthenticated` (refresh_invalid, refresh_reused, session_ended).
+        is used. Raises `Unauthenticated` (refresh_invalid, refresh_reused, session_ended,
+        account_disabled).
         """
 
         def attempt() -> Tokens:
             session, account, reading = self._session_of(token)
             if session is None or account is None or now_ms >= session.expires_ms:
                 raise _no_refresh()
+            roles = self._held(reading, session.user_id).roles
             _demand_alive(session, account)
             moved, successor = sessions.refreshed(
                 session, token, self._secret, now_ms, self._refresh_ms
@@ -267,9 +268,6 @@ class Desk:
                 )
             if successor is None:
                 raise _reused()
-            roles = membership.parse(
-                session.user_id, reading.documents.get(membership.key(session.user_id))
-            ).roles
             return self._tokens(moved, roles, successor, now_ms)
 
         return self._again(attempt)
@@ -294,16 +292,19 @@ class Desk:
         self._again(attempt)
 
     def check(self, caller: Caller) -> Me:
-        """Who the caller is now. Raises `Unauthenticated` (session_ended) if the log-in is over."""
+        """Who the caller is now. Raises `Unauthenticated` (account_disabled; session_ended if the
+        log-in is over).
+        """
         keys = [accounts.key(caller.user_id), membership.key(caller.user_id)]
         own = sessions.key(caller.session) if caller.session else None
         reading = self._store.read([*keys, own] if own else keys)
         account = self._account(reading, caller.user_id)
+        held = self._held(reading, caller.user_id)
         if own is not None:
             if own not in reading.documents:
                 raise _ended()
             _demand_alive(sessions.parse(reading.documents[own]), account)
-        return Me(account, membership.parse(caller.user_id, reading.documents.get(keys[1])))
+        return Me(account, held)
 
     def change_password(
         self, caller: Caller, old: str, new: str, origin: Origin, now_ms: int
@@ -366,9 +367,7 @@ class Desk:
             )
             throttle.demand(gates, reading, now_ms)
             # a repetition whose answer was lost finds the code used up, by this very user
-            held = membership.parse(
-                caller.user_id, reading.documents.get(membership.key(caller.user_id))
-            )
+            held = self._held(reading, caller.user_id)
             invite = self._invite(reading, code)
             if invite is not None and invite.scope_id in held.roles:
                 return
@@ -529,7 +528,49 @@ class Desk:
 
         return self._again(attempt)
 
+    def disable(self, who: str, now_ms: int, by: Caller = OPERATOR) -> str:
+        """Nobody acts as this user from the next request on; all sessions end. The user id.
+
+        `who` is an e-mail or a user id. Memberships stay, for `enable`. Harmless if repeated. Raises
+        `NotFound`.
+        """
+        return self._again(lambda: self._switch(who, now_ms, by, now_ms))
+
+    def enable(self, who: str, now_ms: int, by: Caller = OPERATOR) -> str:
+        """The user may log in again, with the memberships from before. The user id."""
+        return self._again(lambda: self._switch(who, now_ms, by, None))
+
     # --- parts
+
+    def _switch(self, who: str, now_ms: int, by: Caller, disabled_ms: int | None) -> str:
+        account, held = self._named(who)
+        if (held.disabled_ms is None) == (disabled_ms is None):
+            return held.user_id
+        action = "enable-user" if disabled_ms is None else "disable-user"
+        writes = [
+            membership.disabling(held, disabled_ms),
+            audit.right(by, action, now_ms, of=held.user_id),
+        ]
+        if account.version and disabled_ms is not None:
+            raised = {"generation": account.generation + 1}
+            writes.append(patch(accounts.key(account.user_id), raised, account.version))
+        self._store.commit(writes)
+        return held.user_id
+
+    def _named(self, who: str) -> tuple[Account, Memberships]:
+        """Somebody by e-mail or user id. Raises `NotFound`."""
+        user_id = who
+        if "@" in who:
+            login = accounts.login_key(accounts.normal_email(who))
+            known = self._store.read([login]).documents.get(login)
+            user_id = "" if known is None else str(known.fields["user_id"])
+        if not valid_id(user_id):
+            raise NotFound("There is no such account.")
+        reading = self._store.read([accounts.key(user_id), membership.key(user_id)])
+        if not reading.documents:
+            raise NotFound("There is no such account.")
+        held = membership.known(user_id, reading.documents.get(membership.key(user_id)))
+        return self._account(reading, user_id), held
 
     def _checked(self, password: str, field: str, *known: str | None) -> str:
         """A new password of somebody about whom this is known."""
@@ -607,6 +648,9 @@ class Desk:
 
     def _account(self, reading: Reading, user_id: str) -> Account:
         return accounts.parse(user_id, reading.documents.get(accounts.key(user_id)))
+
+    def _held(self, reading: Reading, user_id: str) -> Memberships:
+        return membership.parse(user_id, reading.documents.get(membership.key(user_id)))
 
     def _kept(self, account: Account) -> Write:
         return verify(accounts.key(account.user_id), account.version or ABSENT)
@@ -705,10 +749,11 @@ class Desk:
         if invite.made_by == OPERATOR.user_id:
             return []
         where = membership.key(invite.made_by)
-        held = membership.parse(invite.made_by, self._store.read([where]).documents.get(where))
-        if not self._policy.may_invite(held.roles.get(invite.scope_id), invite.role):
+        found = self._store.read([where]).documents.get(where)
+        role = membership.role_of(invite.made_by, found, invite.scope_id)
+        if found is None or not self._policy.may_invite(role, invite.role):
             return None
-        return [verify(where, held.version)]
+        return [verify(where, found.version)]
 
     def _grant(self, reading: Reading, user_id: str, invite: Invite, now_ms: int) -> list[Write]:
         return membership.granting(reading, user_id, invite.scope_id, invite.role, now_ms)

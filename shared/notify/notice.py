@@ -130,7 +130,7 @@ class Courier:
         users = {str(device.fields["user_id"]) for device in found}
         read = self._store.read([membership.key(user) for user in sorted(users)]).documents
         roles = {
-            user: membership.parse(user, read.get(membership.key(user))).roles.get(scope_id)
+            user: membership.role_of(user, read.get(membership.key(user)), scope_id)
             for user in users
         }
         seen: set[str] = set()

@@ -98,7 +98,7 @@ class Pusher:
         self.receipt_days = receipt_days
         self._wait = wait
         self._order = {item.name: place for place, item in enumerate(product.collections)}
-        wanted = {*record.META, STAMP, "scopes", "left", "verdicts"}
+        wanted = {*record.META, STAMP, *membership.FIELDS, "verdicts"}
         for item in product.collections:
             wanted.update(item.context, item.client_fields, item.server_scalars)
         self._mask = tuple(sorted(wanted))

@@ -151,6 +151,8 @@ def test_every_code_of_the_accounts_function_is_met(ask: Client) -> None:
     assert ask("scopes", {"name": "B", "scope_id": "a"}, other["access_token"]) == "scope_taken"
     ask("logout", {"refresh_token": other["refresh_token"]})
     assert ask("refresh", {"refresh_token": other["refresh_token"]}) == "session_ended"
+    wiring.desk().disable("other@example.org", wiring.clock_ms())
+    assert ask("refresh", {"refresh_token": other["refresh_token"]}) == "account_disabled"
     assert ask("refresh", {"refresh_token": None}) == "invalid_request"
     for _ in range(30):
         if ask("login", wrong) == "too_many_tries":

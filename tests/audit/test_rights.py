@@ -92,6 +92,13 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
     "revoke": (lambda d: d.run("grant", "spy", TEAM), lambda d: d.run("revoke", "spy", TEAM), OLIVE, TEAM),
     "create-user": (None, lambda d: d.run("user", "create", "u@example.org"), OLIVE, DEPLOYMENT),
     "reset-password": (None, lambda d: d.run("user", "reset", NURSE), OLIVE, DEPLOYMENT),
+    "disable-user": (None, lambda d: d.run("user", "disable", NURSE), OLIVE, DEPLOYMENT),
+    "enable-user": (
+        lambda d: d.run("user", "disable", NURSE),
+        lambda d: d.run("user", "enable", NURSE),
+        OLIVE,
+        DEPLOYMENT,
+    ),
     "invite": (None, lambda d: d.send("invites", d.boss, scope_id=TEAM, role="chw"), DOC, TEAM),
     "register": (
         None,
@@ -202,7 +209,16 @@ def test_the_entry_is_in_the_commit_that_makes_the_change(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed before any commit, neither is there; after it, both are."""
-    for action in ("grant", "join", "leave", "log-in", "change-password", "invite", "create-user"):
+    for action in (
+        "grant",
+        "join",
+        "leave",
+        "log-in",
+        "change-password",
+        "invite",
+        "create-user",
+        "disable-user",
+    ):
         commits: list[list[str]] = []
 
         def seen(writes: Any, into: list[list[str]] = commits) -> None:

@@ -29,6 +29,29 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
+        "shared/accounts/membership.py",
+        "accounts/test_disabled",
+        _SQLITE,
+        (
+            "a disabled account goes on",
+            "if held.disabled_ms is not None:",
+            "if False:",
+            "a_disabled_account_is_refused_everywhere",
+        ),
+        (
+            "a push does not read that the account is disabled",
+            '"left", "disabled_at")',
+            '"left")',
+            "a_push_is_refused_also_if_the_account_is_disabled_while_it_is_under_way",
+        ),
+        (
+            "a grant enables a disabled account",
+            '"disabled_at": held.disabled_ms}',
+            "}",
+            "a_grant_or_a_revocation_leaves_a_disabled_account_disabled",
+        ),
+    ),
+    (
         _DESK,
         "accounts/test_desk",
         _SQLITE,

@@ -67,8 +67,8 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         _ANY,
         (
             "a code outlives the rights of its maker",
-            "if not self._policy.may_invite(held.roles.get(invite.scope_id), invite.role):",
-            "if False:",
+            "if found is None or not self._policy.may_invite(role, invite.role):",
+            "if found is None:",
             "a_code_ends_with_the_rights_of_its_maker",
         ),
         (

@@ -219,7 +219,8 @@ def _wants_more(response: TestResponse) -> bool:
 def _knows_him(response: TestResponse) -> bool:
     """Whether an answer is about the request, not about the token."""
     error = (response.get_json(silent=True) or {}).get("error", {})
-    return response.status_code < 500 and not str(error.get("code")).startswith("token_")
+    code = str(error.get("code"))
+    return response.status_code < 500 and not code.startswith(("token_", "account_disabled"))
 
 
 def _counts(response: TestResponse) -> bool:

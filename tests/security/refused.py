@@ -1,10 +1,11 @@
 """Who must be refused what, written down by hand. It knows nothing of the code: plain data.
 
 A person is "none" (no token), "expired" (an expired one), a role in the team whose data is asked for
-("home-…") or in another team ("away-…"), "nobody" (in no team) or "left" (was an admin of the team).
+("home-…") or in another team ("away-…"), "nobody" (in no team), "left" (was an admin of the team) or
+"disabled" (is one, but the account is disabled).
 """
 
-_NO_TOKEN = {"none", "expired"}
+_NO_TOKEN = {"none", "expired", "disabled"}
 _AWAY = {"away-chw", "away-doctor", "away-supervisor", "away-admin", "away-member"}
 _OUTSIDE = _NO_TOKEN | _AWAY | {"nobody", "left"}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Request, Response
@@ -80,6 +81,41 @@ def password(call: Call) -> Response:
     body = _body(call)
     old, new = _text(body, "old_password"), _text(body, "new_password")
     wiring.desk().change_password(caller, old, new, _origin(call, body), wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def sessions(call: Call) -> Response:
+    """Where the caller is logged in."""
+    caller = _caller(call)
+    said = [
+        {
+            "id": each.sid,
+            "device_id": each.device,
+            "began_at": each.began_ms / 1000,
+            "used_at": each.used_ms / 1000,
+            "expires_at": each.expires_ms / 1000,
+            "current": each.sid == caller.session,
+        }
+        for each in wiring.desk().sessions(caller, wiring.clock_ms())
+    ]
+    return answer({"sessions": said}, call=call)
+
+
+def end_session(call: Call) -> Response:
+    """The end of one of the caller's sessions."""
+    caller = _caller(call)
+    body = _body(call)
+    sid, word, origin = _id(call.arguments, "id"), _text(body, "password"), _origin(call, body)
+    wiring.desk().end_session(caller, sid, word, origin, wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def end_sessions(call: Call) -> Response:
+    """The end of all of the caller's sessions."""
+    caller = _caller(call)
+    body = _body(call)
+    word, origin = _text(body, "password"), _origin(call, body)
+    wiring.desk().end_sessions(caller, word, origin, wiring.clock_ms())
     return answer({}, call=call)
 
 
@@ -211,7 +247,7 @@ def _name(body: dict[str, Any], name: str) -> str | None:
     return text
 
 
-def _id(body: dict[str, Any], name: str) -> str:
+def _id(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not valid_id(value):
         raise InvalidRequest(f"{name} must be 1 to 128 of A-Z a-z 0-9 _ -.", field=name)
@@ -274,6 +310,9 @@ ROUTES = (
     Route("POST", "/api/v1/auth/refresh", refresh),
     Route("POST", "/api/v1/auth/logout", logout),
     Route("POST", "/api/v1/auth/password", password),
+    Route("GET", "/api/v1/auth/sessions", sessions),
+    Route("POST", "/api/v1/auth/sessions/end", end_sessions),
+    Route("POST", "/api/v1/auth/sessions/{id}/end", end_session),
     Route("GET", "/api/v1/auth/me", me),
     Route("POST", "/api/v1/auth/join", join),
     Route("POST", "/api/v1/auth/leave", leave),

@@ -60,6 +60,8 @@ RIGHTS: Mapping[str, str] = {
     "found": "somebody made a team",
     "log-in": "a session began",
     "log-out": "a session was ended by whoever had it",
+    "end-session": "somebody ended another session of theirs",
+    "end-sessions": "somebody ended all of their sessions",
     "change-password": "somebody set another password; other sessions ended",
     "rotate-keys": "an operator made the next signing key",
     "drop-key": "an operator forgot a signing key",

@@ -10,7 +10,7 @@ from shared.accounts.account import LONGEST_EMAIL
 from shared.accounts.invites import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.errors import Fault
-from shared.openapi_parts import Operation, Schema
+from shared.openapi_parts import Operation, Schema, segment
 from shared.sync import record
 from shared.sync.collection import Product
 
@@ -45,19 +45,22 @@ def _post(
     *faults: type[Fault],
     never: tuple[str, ...] = (),
     secured: bool = True,
+    name: str = "",
+    body: str = "",
+    parameters: tuple[str, ...] = (),
 ) -> Operation:
     return Operation(
         "POST",
         _HOME + word,
-        word,
+        name or word,
         "accounts",
         summary,
         doc,
         answers=answers,
         answer=answer,
-        body=f"{word.capitalize()}Request",
+        body=body or f"{word.capitalize()}Request",
         faults=(*_BODY, *faults, *_STORE),
-        parameters=("RequestId", "ContentEncoding"),
+        parameters=(*parameters, "RequestId", "ContentEncoding"),
         answer_headers=("Cache-Control",),
         secured=secured,
         never=(*_SYNC_ONLY, *never),
@@ -149,6 +152,33 @@ OPERATIONS: tuple[Operation, ...] = (
         never=("refresh_invalid", "invalid_email"),
     ),
     _post(
+        "sessions/end",
+        "Log out everywhere",
+        "Ends all sessions of the caller, this one, too. Access tokens live on for up to a quarter of an "
+        "hour.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW),
+        name="end_sessions",
+        body="ProofRequest",
+    ),
+    _post(
+        "sessions/{id}/end",
+        "End one session",
+        "Ends one session of the caller, as that of a phone that is lost. Harmless if it has ended.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.NotFound,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW),
+        name="end_session",
+        body="ProofRequest",
+        parameters=("SessionId",),
+    ),
+    _post(
         "join",
         "Enter a scope by a code",
         "Makes the caller a member. Who is one already stays what they are, and uses nothing up.",
@@ -196,6 +226,18 @@ OPERATIONS: tuple[Operation, ...] = (
         "The caller's account and scopes, as they are now.",
         "The caller, with all scopes.",
         "Me",
+        faults=(errors.Unauthenticated, errors.StoreUnavailable),
+        answer_headers=("Cache-Control",),
+        never=("credentials_wrong", "refresh_invalid"),
+    ),
+    _get(
+        f"{_HOME}sessions",
+        "sessions",
+        "Where am I logged in",
+        "The caller's sessions, the one that was used last first. At most 20: a further log-in ends the "
+        "one that was not used for longest.",
+        "The sessions.",
+        "Sessions",
         faults=(errors.Unauthenticated, errors.StoreUnavailable),
         answer_headers=("Cache-Control",),
         never=("credentials_wrong", "refresh_invalid"),
@@ -315,6 +357,12 @@ def schemas(_product: Product) -> dict[str, Schema]:
             new_password=_PASSWORD,
             device_id=_or_null(_DEVICE),
         ),
+        "ProofRequest": _sent(
+            "The caller's password: a token alone is not enough for this.",
+            ["password"],
+            password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            device_id=_or_null(_DEVICE),
+        ),
         "JoinRequest": _sent(
             "A code.", ["invite_code"], invite_code=_CODE, device_id=_or_null(_DEVICE)
         ),
@@ -351,6 +399,21 @@ def schemas(_product: Product) -> dict[str, Schema]:
                 ),
             },
         ),
+        "Sessions": _given(
+            "The caller's sessions.",
+            sessions={
+                "type": "array",
+                "items": _given(
+                    "A session.",
+                    id=_ID,
+                    device_id={**_or_null(_TEXT), "description": "As the log-in named it."},
+                    began_at={**_SECONDS, "description": "The log-in, Unix seconds."},
+                    used_at={**_SECONDS, "description": "The last refresh, Unix seconds."},
+                    expires_at={**_SECONDS, "description": "The end, Unix seconds."},
+                    current={"type": "boolean", "description": "Whether this request is of it."},
+                ),
+            },
+        ),
         "Invite": _given(
             "An invite code.",
             invite_code=_CODE,
@@ -383,5 +446,6 @@ def _query(name: str, text: str, required: bool) -> Schema:
 #: Parameters of the query, by name.
 PARAMETERS: dict[str, Schema] = {
     "ScopeId": _query("scope_id", "The scope.", True),
+    "SessionId": segment("id", _ID, "The session."),
     "After": _query("after", "`next_after` of the answer before.", False),
 }

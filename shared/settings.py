@@ -129,7 +129,17 @@ class Settings:
         secret=True,
     )
     refresh_days: int = _setting(
-        90, "How long a phone may stay away before it must log in again, days.", low=1, high=400
+        90,
+        "How long a phone may stay away before it must log in again, days. Roles that read much have less "
+        "(shared/products).",
+        low=1,
+        high=400,
+    )
+    session_days: int = _setting(
+        365,
+        "How long a log-in lives in all, however often it is used, days.",
+        low=1,
+        high=3650,
     )
     audit_heads: str = _setting(
         "",

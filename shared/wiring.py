@@ -337,7 +337,9 @@ def desk() -> Desk:
     """Registers people, logs them in, keeps their sessions."""
     from shared.accounts.desk import Desk
     from shared.accounts.passwords import Passwords
+    from shared.accounts.sessions import Life
 
+    chosen = settings()
     return Desk(
         store(),
         policy=account_policy(),
@@ -345,7 +347,7 @@ def desk() -> Desk:
         keys=signing_keys(),
         token_policy=token_policy(),
         secret=accounts_secret(),
-        refresh_ms=settings().refresh_days * 86_400_000,
+        life=Life(chosen.refresh_days * 86_400_000, chosen.session_days * 86_400_000),
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ from shared.accounts.membership import Caller, Memberships
 from shared.accounts.oidc import OUTSIDE
 from shared.accounts.passwords import Passwords
 from shared.accounts.policy import AccountPolicy
-from shared.accounts.sessions import Session
+from shared.accounts.sessions import Life, Session
 from shared.accounts.throttle import Backoff, Gate, Window
 from shared.audit import OPERATOR
 from shared.errors import (
@@ -110,12 +110,12 @@ class Desk:
         keys: SigningKeys,
         token_policy: TokenPolicy,
         secret: bytes,
-        refresh_ms: int,
+        life: Life,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store, self._policy, self._passwords = store, policy, passwords
         self._keys, self._token_policy = keys, token_policy
-        self._secret, self._refresh_ms, self._pause = secret, refresh_ms, pause
+        self._secret, self._life, self._pause = secret, life, pause
 
     # --- coming in
 
@@ -177,7 +177,7 @@ class Desk:
                 invite, use = joining
                 roles[invite.scope_id] = invite.role
                 writes += [*use, *self._grant(reading, user_id, invite, now_ms)]
-            session, refresh = self._begin(account, origin, now_ms)
+            session, refresh = self._begin(account, origin, roles, now_ms)
             who = _who(account, session.device)
             writes.append(audit.right(who, "register", now_ms, of=user_id))
             if joining is not None:
@@ -221,7 +221,8 @@ class Desk:
             if present.password not in (account.password, better):
                 raise Contended("the password was changed at this moment")
             held = self._held(reading, present.user_id)
-            session, refresh = self._begin(present, origin, now_ms)
+            session, refresh = self._begin(present, origin, held.roles, now_ms)
+            others = sessions.live(self._store, present.user_id)
             self._store.commit(
                 [
                     self._kept(present)
@@ -232,6 +233,7 @@ class Desk:
                         present.version,
                     ),
                     put(sessions.key(session.sid), session.fields, ABSENT),
+                    *sessions.displaced(others, present.generation, now_ms),
                     *self._forgiven(gates, passed, reading, now_ms),
                     audit.right(
                         _who(present, session.device), "log-in", now_ms, of=present.user_id
@@ -257,7 +259,7 @@ class Desk:
             roles = self._held(reading, session.user_id).roles
             _demand_alive(session, account)
             moved, successor = sessions.refreshed(
-                session, token, self._secret, now_ms, self._refresh_ms
+                session, token, self._secret, now_ms, self._life_of(roles)
             )
             if successor == "":
                 raise _no_refresh()
@@ -279,7 +281,7 @@ class Desk:
             session, account, reading = self._session_of(token)
             if session is None or account is None or session.ended is not None:
                 return
-            ended = replace(session, ended=sessions.LOGGED_OUT, previous=None, salt=None)
+            ended = session.over(sessions.LOGGED_OUT)
             where = sessions.key(session.sid)
             who = _who(account, session.device)
             self._store.commit(
@@ -314,39 +316,67 @@ class Desk:
         Raises `Unauthenticated` (credentials_wrong, session_ended), `InvalidRequest`
         (password_length, password_guessable), `TooManyTries`.
         """
-        old = passwords.normal(old)
         account = self.check(caller).account
         new = self._checked(new, "new_password", account.email, account.name)
-        gates = self._login_gates(account.email or caller.user_id, origin)
-        self._passed(gates, self._read(gates, []), now_ms)
-        right = self._passwords.fits(account.password, old)
-        fresh = self._passwords.hash(new) if right else ""
+        fresh: list[str] = []  # the hash, made once, and only if the old password is right
 
-        def attempt() -> None:
-            own = sessions.key(caller.session or "none")
-            reading = self._read(gates, [accounts.key(caller.user_id), own])
-            passed = self._passed(gates, reading, now_ms)
-            if not right:
-                self._store.commit(throttle.count(passed, reading, now_ms))
-                raise _wrong()
-            present = self._account(reading, caller.user_id)
-            if present.password != account.password:
-                raise Contended("the password was changed at this moment")
-            writes = [
-                self._replaced(present, fresh),
-                *self._forgiven(gates, passed, reading, now_ms),
-                audit.right(
-                    _who(present, caller.device), "change-password", now_ms, of=caller.user_id
-                ),
+        def writes(present: Account, reading: Reading) -> list[Write]:
+            if not fresh:
+                fresh.append(self._passwords.hash(new))
+            who = _who(present, caller.device)
+            return [
+                self._replaced(present, fresh[0]),
+                *self._kept_session(caller, present, reading),
+                audit.right(who, "change-password", now_ms, of=caller.user_id),
             ]
-            if own in reading.documents:
-                kept = sessions.parse(reading.documents[own])
-                _demand_alive(kept, present)
-                kept = replace(kept, generation=present.generation + 1)
-                writes.append(put(own, kept.fields, reading.documents[own].version))
-            self._store.commit(writes)
 
-        self._again(attempt)
+        self._proven(caller, old, origin, now_ms, writes)
+
+    # --- sessions
+
+    def sessions(self, caller: Caller, now_ms: int) -> list[Session]:
+        """The caller's sessions, the one that was used last first."""
+        account = self.check(caller).account
+        found = map(sessions.parse, sessions.live(self._store, caller.user_id))
+        alive = [
+            each
+            for each in found
+            if each.generation == account.generation and now_ms < each.expires_ms
+        ]
+        return sorted(alive, key=lambda each: each.used_ms, reverse=True)
+
+    def end_session(
+        self, caller: Caller, sid: str, password: str, origin: Origin, now_ms: int
+    ) -> None:
+        """End one of the caller's sessions; harmless if it has ended.
+
+        Raises `Unauthenticated` (credentials_wrong, session_ended), `NotFound`, `TooManyTries`.
+        """
+        where = sessions.key(sid)
+
+        def writes(present: Account, _reading: Reading) -> list[Write]:
+            found = self._store.read([where]).documents.get(where)
+            session = None if found is None else sessions.parse(found)
+            if found is None or session is None or session.user_id != caller.user_id:
+                raise NotFound("You have no such session.")
+            if session.ended is not None:
+                return []
+            who = _who(present, caller.device)
+            return [
+                put(where, session.over(sessions.LOGGED_OUT).fields, found.version),
+                audit.right(who, "end-session", now_ms, of=caller.user_id),
+            ]
+
+        self._proven(caller, password, origin, now_ms, writes)
+
+    def end_sessions(self, caller: Caller, password: str, origin: Origin, now_ms: int) -> None:
+        """End all of the caller's sessions, this one, too. Raises as `end_session`."""
+
+        def writes(present: Account, _reading: Reading) -> list[Write]:
+            who = _who(present, caller.device)
+            return [_raised(present), audit.right(who, "end-sessions", now_ms, of=caller.user_id)]
+
+        self._proven(caller, password, origin, now_ms, writes)
 
     # --- scopes
 
@@ -542,6 +572,51 @@ class Desk:
 
     # --- parts
 
+    def _proven(
+        self,
+        caller: Caller,
+        password: str,
+        origin: Origin,
+        now_ms: int,
+        writes: Callable[[Account, Reading], list[Write]],
+    ) -> None:
+        """Commit what `writes` makes of the caller's account, if the password is theirs.
+
+        A stolen access token alone changes nothing of an account. Raises `Unauthenticated`
+        (credentials_wrong, session_ended, account_disabled), `TooManyTries`.
+        """
+        password = passwords.normal(password)
+        account = self.check(caller).account
+        gates = self._login_gates(account.email or caller.user_id, origin)
+        self._passed(gates, self._read(gates, []), now_ms)
+        right = self._passwords.fits(account.password, password)
+
+        def attempt() -> None:
+            own = sessions.key(caller.session or "none")
+            mine, held = accounts.key(caller.user_id), membership.key(caller.user_id)
+            reading = self._read(gates, [mine, held, own])
+            passed = self._passed(gates, reading, now_ms)
+            if not right:
+                self._store.commit(throttle.count(passed, reading, now_ms))
+                raise _wrong()
+            present = self._account(reading, caller.user_id)
+            if present.password != account.password:
+                raise Contended("the password was changed at this moment")
+            if own in reading.documents:
+                _demand_alive(sessions.parse(reading.documents[own]), present)
+            made = writes(present, reading)
+            self._store.commit([*made, *self._forgiven(gates, passed, reading, now_ms)])
+
+        self._again(attempt)
+
+    def _kept_session(self, caller: Caller, account: Account, reading: Reading) -> list[Write]:
+        """Writes that keep the caller's session where all others end."""
+        own = sessions.key(caller.session or "none")
+        if own not in reading.documents:
+            return []
+        kept = replace(sessions.parse(reading.documents[own]), generation=account.generation + 1)
+        return [put(own, kept.fields, reading.documents[own].version)]
+
     def _switch(self, who: str, now_ms: int, by: Caller, disabled_ms: int | None) -> str:
         account, held = self._named(who)
         if (held.disabled_ms is None) == (disabled_ms is None):
@@ -552,8 +627,7 @@ class Desk:
             audit.right(by, action, now_ms, of=held.user_id),
         ]
         if account.version and disabled_ms is not None:
-            raised = {"generation": account.generation + 1}
-            writes.append(patch(accounts.key(account.user_id), raised, account.version))
+            writes.append(_raised(account))
         self._store.commit(writes)
         return held.user_id
 
@@ -678,10 +752,17 @@ class Desk:
             return None, None, reading
         return sessions.parse(reading.documents[where]), self._account(reading, user_id), reading
 
-    def _begin(self, account: Account, origin: Origin, now_ms: int) -> tuple[Session, str]:
-        return sessions.begin(
-            account.user_id, origin.device, account.generation, now_ms, self._refresh_ms
-        )
+    def _begin(
+        self, account: Account, origin: Origin, roles: Mapping[str, str], now_ms: int
+    ) -> tuple[Session, str]:
+        life = self._life_of(roles)
+        return sessions.begin(account.user_id, origin.device, account.generation, now_ms, life)
+
+    def _life_of(self, roles: Mapping[str, str]) -> Life:
+        """The life of a session of somebody who holds these roles, by scope: the shortest of them."""
+        days = [self._policy.idle_days.get(role) for role in roles.values()]
+        idle = [each * 86_400_000 for each in days if each is not None]
+        return replace(self._life, idle_ms=min([self._life.idle_ms, *idle]))
 
     def _tokens(self, session: Session, roles: Any, refresh: str, now_ms: int) -> Tokens:
         scopes = sorted(roles)
@@ -759,6 +840,12 @@ class Desk:
         return membership.granting(reading, user_id, invite.scope_id, invite.role, now_ms)
 
 
+def _raised(account: Account) -> Write:
+    """The write that ends all sessions of an account."""
+    raised = {"generation": account.generation + 1}
+    return patch(accounts.key(account.user_id), raised, account.version)
+
+
 def _who(account: Account, device: str | None) -> Caller:
     """Somebody as the trail names them."""
     return Caller(
@@ -778,7 +865,7 @@ def new_scope_id() -> str:
 
 def _demand_alive(session: Session, account: Account) -> None:
     """Raises `Unauthenticated` if a session is over."""
-    if session.user_id != account.user_id:
+    if session.user_id != account.user_id or not account.version:
         raise _ended()
     if session.ended == sessions.REUSED:
         raise _reused()

@@ -55,6 +55,10 @@ class Desk:
             code, _ = wiring.desk().make_invite(who, "team2", "chw", 1, 1, wiring.clock_ms())
         return self.send("register", email=email, password=PASSWORD, name=name, invite_code=code)
 
+    def sessions(self) -> list[str]:
+        said = self.api.ask("GET", "/api/v1/auth/sessions", token=self.nurse["access_token"])
+        return [each["id"] for each in said.json["sessions"]]
+
     def log_in(self, email: str) -> Any:
         return self.send("login", email=email, password=PASSWORD)
 
@@ -124,6 +128,18 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
     "change-password": (
         None,
         lambda d: d.send("password", d.nurse, old_password=PASSWORD, new_password=PASSWORD[::-1]),
+        SELF,
+        DEPLOYMENT,
+    ),
+    "end-session": (
+        lambda d: d.log_in(NURSE),
+        lambda d: d.send(f"sessions/{d.sessions()[-1]}/end", d.nurse, password=PASSWORD),
+        SELF,
+        DEPLOYMENT,
+    ),
+    "end-sessions": (
+        None,
+        lambda d: d.send("sessions/end", d.nurse, password=PASSWORD),
         SELF,
         DEPLOYMENT,
     ),

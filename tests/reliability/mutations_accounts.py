@@ -109,9 +109,21 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         _SQLITE,
         (
             "a new password ends no session",
-            "generation=account.generation + 1)",
-            "generation=account.generation)",
+            "password=password, generation=account.generation + 1)",
+            "password=password, generation=account.generation)",
             "a_new_password_ends_all_other_sessions_and_keeps_this_one",
+        ),
+        (
+            "anybody's session is ended by its id",
+            "or session.user_id != caller.user_id:",
+            "or False:",
+            "nobody_ends_another_s_session",
+        ),
+        (
+            "roles that read much stay logged in as long as others",
+            "replace(self._life, idle_ms=min([self._life.idle_ms, *idle]))",
+            "self._life",
+            "roles_that_read_much_must_log_in_again_sooner",
         ),
         (
             "a refresh overtakes a new password",
@@ -127,9 +139,21 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         _SQLITE,
         (
             "theft is not noticed",
-            "return replace(session, ended=REUSED, previous=None, salt=None), None",
+            "return session.over(REUSED), None",
             'return session, ""',
             "an_old_token_after_its_successor_was_used_is_theft_and_ends_the_family",
+        ),
+        (
+            "a session lives for ever",
+            "min(now_ms + self.idle_ms, began_ms + self.whole_ms)",
+            "now_ms + self.idle_ms",
+            "a_session_ends_however_often_it_is_used",
+        ),
+        (
+            "a flood of log-ins ends the phone's session",
+            "return not over, session.previous is not None, session.used_ms",
+            "return not over, True, session.began_ms",
+            "a_flood_of_log_ins_does_not_end_the_session_of_a_phone_in_use",
         ),
         (
             "a lost answer is theft",
@@ -139,8 +163,8 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
         (
             "a session does not live on",
-            "max(session.expires_ms, now_ms + life_ms)",
-            "session.expires_ms",
+            "expires_ms=life.ends_ms(session.began_ms, now_ms)",
+            "expires_ms=session.expires_ms",
             "a_phone_that_comes_back_after_three_weeks_just_refreshes",
         ),
     ),

@@ -119,6 +119,15 @@ def end_sessions(call: Call) -> Response:
     return answer({}, call=call)
 
 
+def delete(call: Call) -> Response:
+    """The end of the caller's account."""
+    caller = _caller(call)
+    body = _body(call)
+    word, origin = _text(body, "password"), _origin(call, body)
+    wiring.desk().delete_own(caller, word, origin, wiring.clock_ms())
+    return answer({}, call=call)
+
+
 def me(call: Call) -> Response:
     """Who the caller is."""
     return _me(call, wiring.desk().check(_caller(call)))
@@ -313,6 +322,7 @@ ROUTES = (
     Route("GET", "/api/v1/auth/sessions", sessions),
     Route("POST", "/api/v1/auth/sessions/end", end_sessions),
     Route("POST", "/api/v1/auth/sessions/{id}/end", end_session),
+    Route("POST", "/api/v1/auth/delete", delete),
     Route("GET", "/api/v1/auth/me", me),
     Route("POST", "/api/v1/auth/join", join),
     Route("POST", "/api/v1/auth/leave", leave),

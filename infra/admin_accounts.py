@@ -4,6 +4,7 @@
     user reset EMAIL                                                 another password; sessions end
     user disable WHO                                                 nobody acts as this user; sessions end
     user enable WHO                                                  the user may log in again
+    user delete WHO                                                  its end; the trail keeps the id
     user list                                                        ids, e-mails, scopes
     invite SCOPE [--role chw] [--days 7] [--uses 1]                  make an invite code
     keys list                                                        signing keys and their times
@@ -40,7 +41,11 @@ def add_commands(commands: Any) -> None:
     create.add_argument("--scope", help="also make the user a member of it")
     create.add_argument("--role", choices=ROLES, default="chw")
     users.add_parser("reset", help="another password").add_argument("email")
-    for what, text in (("disable", "nobody acts as this user"), ("enable", "may log in again")):
+    for what, text in (
+        ("disable", "nobody acts as this user"),
+        ("enable", "may log in again"),
+        ("delete", "the account's end"),
+    ):
         users.add_parser(what, help=text).add_argument("who", help="e-mail or user id")
     users.add_parser("list", help="ids, e-mails, scopes")
     invite = commands.add_parser("invite", help="make an invite code")
@@ -61,7 +66,7 @@ def run(chosen: argparse.Namespace) -> str | None:
     """Run one of our commands and say what was done; None if it is none of ours."""
     if chosen.command == "user":
         run = {"create": _create, "reset": _reset, "list": _list}
-        run |= {"disable": _disable, "enable": _enable}
+        run |= {"disable": _disable, "enable": _enable, "delete": _delete}
         return run[chosen.what](chosen)
     if chosen.command == "invite":
         return _invite(chosen)
@@ -113,6 +118,13 @@ def _enable(chosen: argparse.Namespace) -> str:
 
     user = wiring.desk().enable(chosen.who, wiring.clock_ms(), wiring.operator())
     return f"{user} may log in again"
+
+
+def _delete(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    user = wiring.desk().delete(chosen.who, wiring.clock_ms(), wiring.operator())
+    return f"{user} is deleted: e-mail, name, password, sessions; all memberships are over"
 
 
 def _list(_: argparse.Namespace) -> str:

@@ -53,6 +53,8 @@ RIGHTS: Mapping[str, str] = {
     "reset-password": "an operator set another password; sessions ended",
     "disable-user": "an operator disabled an account; sessions ended",
     "enable-user": "an operator let a disabled account in again",
+    "delete-user": "an operator deleted an account; sessions and memberships ended",
+    "delete-account": "somebody deleted their own account; the entry has no name",
     "invite": "somebody made an invite code",
     "register": "somebody made an account for themselves",
     "join": "somebody became a member by a code",

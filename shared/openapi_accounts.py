@@ -179,6 +179,19 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=("SessionId",),
     ),
     _post(
+        "delete",
+        "Delete my account",
+        "Removes the caller's e-mail, name, password and sessions, and ends all memberships. Records that "
+        "the user wrote stay with their teams. Sync first: what was not sent is not taken any more. There "
+        "is no way back.",
+        "Done. No sync will tell the app to drop the records any more: drop them.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW),
+        body="ProofRequest",
+    ),
+    _post(
         "join",
         "Enter a scope by a code",
         "Makes the caller a member. Who is one already stays what they are, and uses nothing up.",

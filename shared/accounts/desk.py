@@ -39,7 +39,7 @@ from shared.errors import (
     Unauthenticated,
 )
 from shared.sync.record import valid_id
-from shared.sync.store import ABSENT, Key, Reading, RecordStore, Write, patch, put, verify
+from shared.sync.store import ABSENT, Key, Reading, RecordStore, Write, delete, patch, put, verify
 
 #: Wrong passwords: of one account from anywhere, of one address for any account, and of an account from
 #: an address or device that it logged in from before. After the last free one waits double from two
@@ -378,6 +378,18 @@ class Desk:
 
         self._proven(caller, password, origin, now_ms, writes)
 
+    def delete_own(self, caller: Caller, password: str, origin: Origin, now_ms: int) -> None:
+        """The end of the caller's account: see `delete`. Raises as `end_session`."""
+        # of this person the trail gets the id alone
+        who = Caller(caller.user_id, "", caller.device)
+
+        def writes(present: Account, reading: Reading) -> list[Write]:
+            held = self._held(reading, caller.user_id)
+            ends = self._deleted(present, held, reading, now_ms)
+            return [*ends, *_ended_by(who, held, now_ms, "delete-account", "leave")]
+
+        self._proven(caller, password, origin, now_ms, writes)
+
     # --- scopes
 
     def join(self, caller: Caller, code: str, origin: Origin, now_ms: int) -> Me:
@@ -570,7 +582,38 @@ class Desk:
         """The user may log in again, with the memberships from before. The user id."""
         return self._again(lambda: self._switch(who, now_ms, by, None))
 
+    def delete(self, who: str, now_ms: int, by: Caller = OPERATOR) -> str:
+        """The end of an account: e-mail, name, hash and sessions go, memberships end; the user id stays.
+
+        What was written under the id stays, and nobody acts as it any more: its access tokens are
+        refused at the next request. The e-mail may register again, as another user. Harmless if
+        repeated. Raises `NotFound`.
+        """
+
+        def attempt() -> str:
+            account, held = self._named(who)
+            if not account.version and held.disabled_ms is not None:
+                return held.user_id
+            reading = self._store.read([membership.key(held.user_id)])
+            ends = self._deleted(account, held, reading, now_ms)
+            noted = _ended_by(by, held, now_ms, "delete-user", "revoke")
+            self._store.commit([*ends, *noted])
+            return held.user_id
+
+        return self._again(attempt)
+
     # --- parts
+
+    def _deleted(
+        self, account: Account, held: Memberships, reading: Reading, now_ms: int
+    ) -> list[Write]:
+        writes = membership.ending(held, reading, now_ms)
+        if account.version:
+            writes.append(delete(accounts.key(account.user_id), account.version))
+        if account.email is not None:
+            writes.append(delete(accounts.login_key(account.email)))
+        live = sessions.live(self._store, held.user_id)
+        return [*writes, *(delete(each.key, each.version) for each in live)]
 
     def _proven(
         self,
@@ -844,6 +887,16 @@ def _raised(account: Account) -> Write:
     """The write that ends all sessions of an account."""
     raised = {"generation": account.generation + 1}
     return patch(accounts.key(account.user_id), raised, account.version)
+
+
+def _ended_by(
+    who: Caller, held: Memberships, now_ms: int, action: str, in_scope: str
+) -> list[Write]:
+    """The entries of a deleted account, and of each membership that ended with it."""
+    return [
+        audit.right(who, action, now_ms, of=held.user_id),
+        *(audit.right(who, in_scope, now_ms, scope, of=held.user_id) for scope in held.scopes),
+    ]
 
 
 def _who(account: Account, device: str | None) -> Caller:

@@ -62,6 +62,15 @@ def test_an_operator_disables_and_enables(run: Shell) -> None:
     assert log_in("a@example.org", PASSWORD) == "ok"
 
 
+def test_an_operator_deletes_an_account(run: Shell) -> None:
+    run("user create a@example.org --id amina --name Amina --scope team1", PASSWORD + "\n")
+    assert run("user delete a@example.org").startswith("amina is deleted")
+    assert run("user delete amina").startswith("amina is deleted")  # may be repeated
+    assert "a@example.org" not in run("user list")
+    assert log_in("a@example.org", PASSWORD) == "credentials_wrong"
+    assert run("user delete a@example.org").startswith("2: not_found")
+
+
 @pytest.mark.parametrize(
     ("words", "given", "code"),
     [

@@ -1,4 +1,4 @@
-"""Accounts that are disabled, enabled again: who is refused what, and when."""
+"""Accounts that are disabled, enabled again, deleted: who is refused what, and what is left."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from shared import audit
-from shared.accounts import membership
+from shared.accounts import membership, sessions
 from shared.errors import Fault
-from shared.sync.store import Query
+from shared.sync.store import Query, put
 from tests.accounts.conftest import AWAY, HOME, MINUTE, NOON, PASSWORD, Office, code_of
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic, pass_millisecond
@@ -123,3 +123,61 @@ def test_a_push_is_refused_also_if_the_account_is_disabled_while_it_is_under_way
     phone = Clinic(office.store).phone(made.user_id)
     assert code_of(lambda: Clinic(store).answer(body, phone)) == "account_disabled"
     assert not list(office.store.query(Query("patients")))
+
+
+@pytest.mark.parametrize("by", ["operator", "user"])
+def test_of_a_deleted_account_the_id_and_the_trail_stay(office: Office, by: str) -> None:
+    # given somebody with two sessions in two teams, who has made a code
+    made = office.register(name="Amina Kito")
+    office.desk.login(EMAIL, PASSWORD, AWAY, NOON)
+    office.join(made.user_id, "team1", "supervisor")
+    office.join(made.user_id, "team2", "chw")
+    caller = office.caller(made)
+    code, _ = office.desk.invite(caller, "team1", "chw", 7, 5, NOON)
+    # when the account is deleted
+    if by == "user":
+        wrong = lambda: office.desk.delete_own(caller, "wrong word", HOME, NOON)  # noqa: E731
+        assert code_of(wrong) == "credentials_wrong"
+        office.desk.delete_own(caller, PASSWORD, HOME, NOON + MINUTE)
+    else:
+        assert office.desk.delete(EMAIL, NOON + MINUTE) == made.user_id
+    # then nothing of the person is left but in entries from before
+    for collection in ("accounts", "logins", "sessions", "scope_members"):
+        assert not list(office.store.query(Query(collection))), collection
+    held = membership.known(made.user_id, office.store.read([membership.key(made.user_id)]).documents[
+        membership.key(made.user_id)])  # fmt: skip
+    assert (held.scopes, set(held.left_ms)) == ((), {"team1", "team2"})
+    entries = [each.fields for each in office.store.query(Query(audit.COLLECTION))]
+    last = [each for each in entries if each["at"] == NOON + MINUTE]
+    assert sorted((each["action"], each["scope_id"]) for each in last) == sorted(
+        [("delete-account", audit.DEPLOYMENT), ("leave", "team1"), ("leave", "team2")]
+        if by == "user"
+        else [("delete-user", audit.DEPLOYMENT), ("revoke", "team1"), ("revoke", "team2")]
+    )
+    assert all(each["ids"] == {"accounts": [made.user_id]} for each in last)
+    assert "Amina" not in str(last)
+    assert EMAIL not in str(last)
+    # nobody acts as the user, or by what the user made
+    later = NOON + 2 * MINUTE
+    assert code_of(lambda: office.desk.check(caller)) == "account_disabled"
+    assert code_of(lambda: office.desk.refresh(made.refresh, later)) == "refresh_invalid"
+    assert code_of(lambda: office.desk.login(EMAIL, PASSWORD, HOME, later)) == "credentials_wrong"
+    assert code_of(
+        lambda: office.desk.register("b@example.org", PASSWORD, AWAY, later, code=code)
+    ) == ("invite_invalid")
+    # and the same address registers as somebody else
+    again = office.desk.register(EMAIL, PASSWORD, HOME, later)
+    assert again.user_id != made.user_id
+    assert office.desk.check(office.caller(again, later)).memberships.scopes == ()
+
+
+def test_a_session_that_outlived_its_account_is_over(quick: Office) -> None:
+    """One that was stored before sessions were found by their user."""
+    made = quick.register()
+    key = sessions.key(quick.caller(made).session)
+    document = quick.store.read([key]).documents[key]
+    older = {n: v for n, v in document.fields.items() if n != "live_of"}
+    quick.store.commit([put(key, older, document.version)])
+    quick.desk.delete(EMAIL, NOON)
+    quick.desk.enable(made.user_id, NOON)
+    assert code_of(lambda: quick.desk.refresh(made.refresh, NOON)) == "session_ended"

@@ -103,6 +103,13 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
         OLIVE,
         DEPLOYMENT,
     ),
+    "delete-user": (None, lambda d: d.run("user", "delete", NURSE), OLIVE, DEPLOYMENT),
+    "delete-account": (
+        None,
+        lambda d: d.send("delete", d.nurse, password=PASSWORD),
+        "",
+        DEPLOYMENT,
+    ),
     "invite": (None, lambda d: d.send("invites", d.boss, scope_id=TEAM, role="chw"), DOC, TEAM),
     "register": (
         None,
@@ -198,7 +205,7 @@ def test_a_change_of_rights_leaves_an_entry_with_the_humans_name(desk: Desk, act
     if before is not None:
         before(desk)
     found = [each for each in left_by(lambda: act(desk)) if each["action"] == action]
-    assert [(each["name"], each["scope_id"]) for each in found] == [(name, scope)]
+    assert [(each.get("name", ""), each["scope_id"]) for each in found] == [(name, scope)]
     assert desk.code["invite_code"] not in str(found)
     assert PASSWORD not in str(found)
 

@@ -53,6 +53,23 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
     ),
     (
         _DESK,
+        "accounts/test_disabled",
+        _SQLITE,
+        (
+            "a session outlives its account",
+            "or not account.version:",
+            "or False:",
+            "a_session_that_outlived_its_account_is_over",
+        ),
+        (
+            "a deleted account leaves its e-mail",
+            "writes.append(delete(accounts.login_key(account.email)))",
+            "pass",
+            "of_a_deleted_account_the_id_and_the_trail_stay",
+        ),
+    ),
+    (
+        _DESK,
         "accounts/test_desk",
         _SQLITE,
         (

@@ -342,6 +342,8 @@ OPERATIONS: tuple[Line, ...] = (
          _body(f"{_AUTH}/sessions/end", password="no such password"), _knows_him),
     Line("POST /api/v1/auth/sessions/{id}/end", "try", TOKEN,
          _body(f"{_AUTH}/sessions/x/end", password="no such password"), _knows_him),
+    Line("POST /api/v1/auth/delete", "try", TOKEN,
+         _body(f"{_AUTH}/delete", password="no such password"), _knows_him),
     Line("POST /api/v1/auth/join", "join a third", TOKEN,
          lambda world, _: (f"{_AUTH}/join", {"invite_code": world.code()})),
     Line("POST /api/v1/auth/leave", "leave", TOKEN, _body(f"{_AUTH}/leave", scope_id=HOME)),

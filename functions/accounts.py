@@ -168,6 +168,41 @@ def invites(call: Call) -> Response:
     return answer(said, call=call)
 
 
+def list_invites(call: Call) -> Response:
+    """Codes of a scope that still admit somebody."""
+    caller = _caller(call)
+    scope = _id(call.request.args, "scope_id")
+    said = [
+        {
+            "id": invite_id,
+            "role": invite.role,
+            "made_by": invite.made_by,
+            "made_at": invite.made_ms / 1000,
+            "expires_at": invite.expires_ms / 1000,
+            "max_uses": invite.most_uses,
+            "uses": invite.uses,
+        }
+        for invite_id, invite in wiring.desk().invites(caller, scope, wiring.clock_ms())
+    ]
+    return answer({"scope_id": scope, "invites": said}, call=call)
+
+
+def void_invite(call: Call) -> Response:
+    """A code that admits nobody any more."""
+    caller = _caller(call)
+    invite_id, scope = _id(call.arguments, "id"), _id(_body(call), "scope_id")
+    wiring.desk().void_invite(caller, scope, invite_id, wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def put_out(call: Call) -> Response:
+    """The end of somebody's membership."""
+    caller = _caller(call)
+    user_id, scope = _id(call.arguments, "id"), _id(_body(call), "scope_id")
+    wiring.desk().put_out(caller, scope, user_id, wiring.clock_ms())
+    return answer({}, call=call)
+
+
 def members(call: Call) -> Response:
     """Who is in a scope."""
     caller = _caller(call)
@@ -327,7 +362,10 @@ ROUTES = (
     Route("POST", "/api/v1/auth/join", join),
     Route("POST", "/api/v1/auth/leave", leave),
     Route("POST", "/api/v1/auth/invites", invites),
+    Route("GET", "/api/v1/auth/invites", list_invites),
+    Route("POST", "/api/v1/auth/invites/{id}/void", void_invite),
     Route("GET", "/api/v1/auth/members", members),
+    Route("POST", "/api/v1/auth/members/{id}/remove", put_out),
     Route("POST", "/api/v1/auth/scopes", scopes),
     Route("GET", "/.well-known/jwks.json", jwks),
 )

@@ -56,6 +56,8 @@ RIGHTS: Mapping[str, str] = {
     "delete-user": "an operator deleted an account; sessions and memberships ended",
     "delete-account": "somebody deleted their own account; the entry has no name",
     "invite": "somebody made an invite code",
+    "void-invite": "a supervisor or admin made a code admit nobody any more",
+    "put-out": "a supervisor or admin ended somebody's membership",
     "register": "somebody made an account for themselves",
     "join": "somebody became a member by a code",
     "leave": "somebody ended their own membership",

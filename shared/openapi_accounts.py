@@ -222,6 +222,36 @@ OPERATIONS: tuple[Operation, ...] = (
         never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS),
     ),
     _post(
+        "invites/{id}/void",
+        "Make a code void",
+        "The code admits nobody any more, whoever made it. For supervisors and admins of the scope.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.Forbidden,
+        errors.NotFound,
+        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS),
+        name="void_invite",
+        body="InScopeRequest",
+        parameters=("InviteId",),
+    ),
+    _post(
+        "members/{id}/remove",
+        "Put somebody out of a scope",
+        "Ends a membership: the user's next request is refused, the user's phones drop the scope's "
+        "records. For supervisors and admins of the scope, and roles that they may give away; one leaves "
+        "oneself by `leave`.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.Forbidden,
+        errors.NotFound,
+        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS),
+        name="put_out",
+        body="InScopeRequest",
+        parameters=("MemberId",),
+    ),
+    _post(
         "scopes",
         "Make a scope",
         "Its maker becomes its first admin. With `scope_id` the request may be repeated.",
@@ -254,6 +284,25 @@ OPERATIONS: tuple[Operation, ...] = (
         faults=(errors.Unauthenticated, errors.StoreUnavailable),
         answer_headers=("Cache-Control",),
         never=("credentials_wrong", "refresh_invalid"),
+    ),
+    _get(
+        f"{_HOME}invites",
+        "list_invites",
+        "Which codes are open",
+        "Codes of the scope that still admit somebody, the newest first; the codes themselves are not "
+        "known. For supervisors and admins of the scope.",
+        "The codes.",
+        "Invites",
+        faults=(
+            errors.InvalidRequest,
+            errors.Unauthenticated,
+            errors.Forbidden,
+            errors.NotFound,
+            errors.StoreUnavailable,
+        ),
+        parameters=("ScopeId", "RequestId"),
+        answer_headers=("Cache-Control",),
+        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_SYNC_ONLY, *_WORDS),
     ),
     _get(
         f"{_HOME}members",
@@ -379,6 +428,7 @@ def schemas(_product: Product) -> dict[str, Schema]:
         "JoinRequest": _sent(
             "A code.", ["invite_code"], invite_code=_CODE, device_id=_or_null(_DEVICE)
         ),
+        "InScopeRequest": _sent("A scope.", ["scope_id"], scope_id=_ID),
         "LeaveRequest": _sent("A scope.", ["scope_id"], scope_id=_ID),
         "InvitesRequest": _sent(
             "What the code will give away.",
@@ -435,6 +485,23 @@ def schemas(_product: Product) -> dict[str, Schema]:
             expires_at={**_SECONDS, "description": "Until when, Unix seconds."},
             max_uses={**whole, "description": "How many people it admits."},
         ),
+        "Invites": _given(
+            "Codes of a scope that still admit somebody.",
+            scope_id=_ID,
+            invites={
+                "type": "array",
+                "items": _given(
+                    "A code.",
+                    id={**_ID, "description": "Names the code, and does not give it away."},
+                    role={"enum": list(ROLES)},
+                    made_by={**_ID, "description": "The user who made it, or `operator`."},
+                    made_at=_SECONDS,
+                    expires_at=_SECONDS,
+                    max_uses={**whole, "description": "How many people it admits."},
+                    uses={"type": "integer", "minimum": 0},
+                ),
+            },
+        ),
         "Members": _given(
             "Members of a scope.",
             scope_id=_ID,
@@ -459,6 +526,8 @@ def _query(name: str, text: str, required: bool) -> Schema:
 #: Parameters of the query, by name.
 PARAMETERS: dict[str, Schema] = {
     "ScopeId": _query("scope_id", "The scope.", True),
+    "InviteId": segment("id", _ID, "The code's id, as the list names it."),
+    "MemberId": segment("id", _ID, "The member's user id."),
     "SessionId": segment("id", _ID, "The session."),
     "After": _query("after", "`next_after` of the answer before.", False),
 }

@@ -441,7 +441,7 @@ class Desk:
         self, caller: Caller, scope_id: str, role: str, days: float, uses: int, now_ms: int
     ) -> tuple[str, Invite]:
         """A new code for a scope. Raises `NotFound` (not a member), `Forbidden`."""
-        who = _who(self._managing(caller, scope_id, role), caller.device)
+        who = _who(self._managing(caller, scope_id, role).account, caller.device)
         return self.make_invite(who, scope_id, role, days, uses, now_ms)
 
     def make_invite(
@@ -473,6 +473,71 @@ class Desk:
             said: Any = known[each].fields if each in known else {}
             found.append(Member(user_id, role, since, said.get("name"), said.get("email")))
         return found
+
+    def put_out(self, caller: Caller, scope_id: str, user_id: str, now_ms: int) -> None:
+        """End somebody's membership; harmless if it has ended.
+
+        Of a role that the caller may give away; of oneself only by `leave`: so whoever puts people out
+        stays. Raises `NotFound` (no such scope or member), `Forbidden`.
+        """
+
+        def attempt() -> None:
+            me = self._managing(caller, scope_id)
+            mine = me.memberships
+            where = membership.key(user_id)
+            reading = self._store.read([where])
+            held = membership.known(user_id, reading.documents.get(where))
+            if scope_id in held.left_ms:
+                return
+            theirs = held.roles.get(scope_id)
+            if theirs is None:
+                raise NotFound("There is no such member.")
+            if user_id == caller.user_id:
+                raise Forbidden("Nobody puts themselves out: leave instead.", field="user_id")
+            if not self._policy.may_invite(mine.roles[scope_id], theirs):
+                raise Forbidden("Your role may not end this membership. Ask an admin.")
+            who = _who(me.account, caller.device)
+            entry = audit.right(who, "put-out", now_ms, scope_id, of=user_id, role=theirs)
+            still = verify(membership.key(caller.user_id), mine.version)
+            ends = membership.revoking(reading, user_id, scope_id, now_ms)
+            self._store.commit([*ends, entry, still])
+
+        self._again(attempt)
+
+    def invites(self, caller: Caller, scope_id: str, now_ms: int) -> list[tuple[str, Invite]]:
+        """Codes of a scope that still admit somebody, the newest first: ids and what they promise.
+
+        The codes themselves are not stored. Raises `NotFound` (not a member), `Forbidden`.
+        """
+        self._managing(caller, scope_id)
+        found = [
+            (each.key.id, invites.parse(each)) for each in invites.of_scope(self._store, scope_id)
+        ]
+        good = [each for each in found if each[1].holds(now_ms)]
+        return sorted(good, key=lambda each: each[1].made_ms, reverse=True)
+
+    def void_invite(self, caller: Caller, scope_id: str, invite_id: str, now_ms: int) -> None:
+        """A code admits nobody any more, whoever made it; harmless if it does not. Raises as `invites`."""
+        where = invites.key_of(invite_id)
+
+        def attempt() -> None:
+            me = self._managing(caller, scope_id)
+            found = self._store.read([where]).documents.get(where)
+            invite = None if found is None else invites.parse(found)
+            if found is None or invite is None or invite.scope_id != scope_id:
+                raise NotFound("There is no such code.")
+            if not invite.holds(now_ms):
+                return
+            who = _who(me.account, caller.device)
+            self._store.commit(
+                [
+                    put(where, invite.void().fields, found.version),
+                    verify(membership.key(caller.user_id), me.memberships.version),
+                    audit.right(who, "void-invite", now_ms, scope_id, role=invite.role),
+                ]
+            )
+
+        self._again(attempt)
 
     def make_scope(
         self, caller: Caller, scope_id: str | None, name: str, now_ms: int
@@ -824,7 +889,8 @@ class Desk:
 
     # --- parts: scopes and invites
 
-    def _managing(self, caller: Caller, scope_id: str, role: str | None = None) -> Account:
+    def _managing(self, caller: Caller, scope_id: str, role: str | None = None) -> Me:
+        """The caller, who may see and invite members. Raises `NotFound` (not a member), `Forbidden`."""
         me = self.check(caller)
         held = me.memberships.roles.get(scope_id)
         if held is None:
@@ -833,7 +899,7 @@ class Desk:
             raise Forbidden("Your role may not do this. Ask a supervisor.")
         if role is not None and not self._policy.may_invite(held, role):
             raise Forbidden("Your role may not give this role away.", field="role")
-        return me.account
+        return me
 
     def _invite_keys(self, code: str | None) -> list[Key]:
         normal = None if code is None else invites.normal_code(code)

@@ -163,13 +163,19 @@ def revoke(
     Raises `Contended` when the memberships changed meanwhile: call again.
     """
     reading = store.read([key(user_id)])
+    if writes := revoking(reading, user_id, scope_id, now_ms):
+        store.commit([*writes, *also])
+
+
+def revoking(reading: Reading, user_id: str, scope_id: str, now_ms: int) -> list[Write]:
+    """Writes that end a membership, given the user's document; none if there is none."""
     held = known(user_id, reading.documents.get(key(user_id)))
     if scope_id not in held.roles:
-        return
+        return []
     now_ms = _not_before(reading, now_ms)
     scopes = {scope: entry for scope, entry in _scopes(held).items() if scope != scope_id}
     left = {**held.left_ms, scope_id: now_ms}
-    store.commit([_write(held, scopes, left), delete(member_key(scope_id, user_id)), *also])
+    return [_write(held, scopes, left), delete(member_key(scope_id, user_id))]
 
 
 def disabling(held: Memberships, at_ms: int | None) -> Write:

@@ -59,6 +59,11 @@ class Desk:
         said = self.api.ask("GET", "/api/v1/auth/sessions", token=self.nurse["access_token"])
         return [each["id"] for each in said.json["sessions"]]
 
+    def open_invites(self) -> list[str]:
+        asked = f"/api/v1/auth/invites?scope_id={TEAM}"
+        said = self.api.ask("GET", asked, token=self.boss["access_token"])
+        return [each["id"] for each in said.json["invites"]]
+
     def log_in(self, email: str) -> Any:
         return self.send("login", email=email, password=PASSWORD)
 
@@ -111,6 +116,18 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
         DEPLOYMENT,
     ),
     "invite": (None, lambda d: d.send("invites", d.boss, scope_id=TEAM, role="chw"), DOC, TEAM),
+    "void-invite": (
+        lambda d: setattr(d, "open", d.open_invites()),
+        lambda d: d.send(f"invites/{d.open[0]}/void", d.boss, scope_id=TEAM),  # type: ignore[attr-defined]
+        DOC,
+        TEAM,
+    ),
+    "put-out": (
+        lambda d: d.send("join", d.nurse, invite_code=d.code["invite_code"]),
+        lambda d: d.send(f"members/{d.nurse['user_id']}/remove", d.boss, scope_id=TEAM),
+        DOC,
+        TEAM,
+    ),
     "register": (
         None,
         lambda d: d.register("n@example.org", "New One"),

@@ -16,7 +16,7 @@ from infra import admin, admin_privacy, backup
 from infra.local.phone import wall_ms
 from infra.migrate import Migrator, restamp
 from shared import audit, wiring
-from shared.accounts import membership, sessions
+from shared.accounts import invites, membership, sessions
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.audit import Sealer
@@ -111,6 +111,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     list(inbox.entries(store, "team1"))
     membership.members(store, "team1")
     sessions.live(store, "chw1")
+    list(invites.of_scope(store, "team1"))
     # what the schedule causes, a year later too
     Sealer(store).seal(place.time)
     place.time += YEAR

@@ -28,6 +28,7 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from shared import wiring
+from shared.accounts import invites
 from shared.accounts.access import Action
 from shared.accounts.membership import Caller
 from shared.audit import OPERATOR
@@ -184,6 +185,18 @@ class World:
         """An invite code of a third team, good for one."""
         desk = wiring.desk()
         return desk.make_invite(OPERATOR, "third", "chw", 1, 1, wiring.clock_ms())[0]
+
+    def invite(self) -> str:
+        """The id of an open code of the home team."""
+        desk = wiring.desk()
+        code, _ = desk.make_invite(OPERATOR, HOME, "chw", 1, 1, wiring.clock_ms())
+        return invites.key(code, wiring.accounts_secret()).id
+
+    def member(self) -> str:
+        """A new health worker of the home team."""
+        name = self.fresh()
+        self.api.join(name, HOME, "chw")
+        return name
 
     def kept(self) -> list[tuple[str, int]]:
         """What is stored of the home team: ids and versions."""
@@ -349,6 +362,11 @@ OPERATIONS: tuple[Line, ...] = (
     Line("POST /api/v1/auth/leave", "leave", TOKEN, _body(f"{_AUTH}/leave", scope_id=HOME)),
     Line("POST /api/v1/auth/invites", "invite", MANAGES,
          _body(f"{_AUTH}/invites", scope_id=HOME, role="chw")),
+    Line("GET /api/v1/auth/invites", "list", MANAGES, _path(f"{_AUTH}/invites?scope_id={HOME}")),
+    Line("POST /api/v1/auth/invites/{id}/void", "void", MANAGES,
+         lambda world, _: (f"{_AUTH}/invites/{world.invite()}/void", {"scope_id": HOME})),
+    Line("POST /api/v1/auth/members/{id}/remove", "put out", MANAGES,
+         lambda world, _: (f"{_AUTH}/members/{world.member()}/remove", {"scope_id": HOME})),
     Line("POST /api/v1/auth/scopes", "make one", FOUNDS,
          lambda world, _: (f"{_AUTH}/scopes", {"scope_id": world.fresh(), "name": "another"})),
     Line("GET /api/v1/auth/me", "ask", TOKEN, _path(f"{_AUTH}/me")),

@@ -52,6 +52,11 @@ REFUSED: dict[str, set[str]] = {
     "POST /api/v1/auth/join (join a third)": _NO_TOKEN,
     "POST /api/v1/auth/leave (leave)": _NO_TOKEN,
     "POST /api/v1/auth/invites (invite)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/auth/invites (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "POST /api/v1/auth/invites/{id}/void (void)": _OUTSIDE
+    | {"home-chw", "home-doctor", "home-member"},
+    "POST /api/v1/auth/members/{id}/remove (put out)": _OUTSIDE
+    | {"home-chw", "home-doctor", "home-member"},
     "POST /api/v1/auth/scopes (make one)": _NO_TOKEN
     | {"nobody", "left"}
     | {f"{team}-{role}" for team in ("home", "away") for role in ("chw", "doctor", "member")}

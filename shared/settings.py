@@ -119,6 +119,11 @@ class Settings:
         "", "An outside issuer whose tokens are taken too (OpenID Connect); empty: none."
     )
     oidc_audience: str = _setting("", "The `aud` that tokens of the outside issuer must carry.")
+    oidc_token_type: str = _setting(
+        "at+jwt,JWT",
+        "The `typ` that headers of its tokens must carry, one of those between commas: `at+jwt` if it "
+        "marks its access tokens; most say `JWT` of all. `JWT,` takes tokens without one, too.",
+    )
     oidc_jwks_url: str = _setting(
         "", "Where its keys are; empty: where its discovery document says."
     )

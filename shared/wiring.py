@@ -279,6 +279,7 @@ def _outside_keys() -> VerificationKeys | None:
         chosen.oidc_audience,
         chosen.token_leeway_seconds,
         account_policy().newcomer,
+        types=tuple(each.lower() for each in chosen.oidc_token_type.split(",")),
     )
     return RemoteKeys(fetch, time.time, algorithms=OUTSIDE_ALGORITHMS, outside=policy)
 

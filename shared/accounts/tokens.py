@@ -1,8 +1,9 @@
 """Access tokens: JWTs that say who is calling. Verification pins everything it relies on.
 
 The algorithm is the key's, never the token's; keys come from our own set by `kid`, never from the
-token (`jwk`, `jku`, `x5u` are not looked at). Claims: iss, aud, exp, nbf, iat, sub, chw_id, role,
-device?, sid? (the log-in), scopes?. A token's scopes are hints; memberships in the store decide.
+token (`jwk`, `jku`, `x5u` are not looked at); the type is that of an access token (RFC 9068). Claims:
+iss, aud, exp, nbf, iat, sub, chw_id, role, device?, sid? (the log-in), scopes?, only? (what alone it is
+good for). A token's scopes are hints; memberships in the store decide.
 
 Tokens of an outside issuer are judged by that issuer's policy, which comes with the key: a key of
 theirs is never good for a token of ours, nor the other way round.
@@ -25,6 +26,9 @@ from shared.sync.record import UNNAMED, valid_id
 
 #: Longest token that is looked at, characters.
 MAX_TOKEN = 8192
+
+#: The `typ` of our access tokens (RFC 9068 2.1).
+TYPE = "at+jwt"
 
 #: What an access token lives, seconds. Tests and demos may ask for more.
 ACCESS_SECONDS = 900
@@ -62,6 +66,8 @@ def verify(token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float
     key = keys.find(kid)
     if key is None or header.get("alg") != key.algorithm:
         raise _invalid()
+    if not _is_type(header.get("typ", ""), (key.outside or policy).types):
+        raise _invalid()
     if key.outside is not None:
         claims = _claims(token, key.key, key.algorithm, key.outside, _OUTSIDE)
         _check_times(claims, key.outside, now_s)
@@ -69,6 +75,11 @@ def verify(token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float
     claims = _claims(token, key.key, key.algorithm, policy, _OWN)
     _check_times(claims, policy, now_s)
     return _caller(claims)
+
+
+def _is_type(said: object, taken: Sequence[str]) -> bool:
+    """Whether a header's `typ` is one that is taken: an ID token or a log-out token is no access token."""
+    return isinstance(said, str) and said.lower().removeprefix("application/") in taken
 
 
 def _claims(
@@ -159,4 +170,6 @@ def issue(
         claims["sid"] = session
     if scopes:
         claims["scopes"] = list(scopes)
-    return jwt.encode(claims, key.pem, algorithm=key.algorithm, headers={"kid": key.kid})
+    return jwt.encode(
+        claims, key.pem, algorithm=key.algorithm, headers={"kid": key.kid, "typ": TYPE}
+    )

@@ -52,6 +52,17 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
+        "shared/accounts/tokens.py",
+        "accounts/test_keys",
+        _ANY,
+        (
+            "any kind of token is an access token",
+            'removeprefix("application/") in taken',
+            'removeprefix("application/") is not None',
+            "only_access_tokens_are_taken_by_their_type",
+        ),
+    ),
+    (
         _DESK,
         "accounts/test_disabled",
         _SQLITE,

@@ -57,9 +57,8 @@ def login(call: Call) -> Response:
     """A new session."""
     body = _body(call)
     email, password = _text(body, "email"), _text(body, "password")
-    return _tokens(
-        call, wiring.desk().login(email, password, _origin(call, body), wiring.clock_ms())
-    )
+    origin, otp = _origin(call, body), _optional(body, "otp")
+    return _tokens(call, wiring.desk().login(email, password, origin, wiring.clock_ms(), otp))
 
 
 def refresh(call: Call) -> Response:
@@ -81,6 +80,33 @@ def password(call: Call) -> Response:
     body = _body(call)
     old, new = _text(body, "old_password"), _text(body, "new_password")
     wiring.desk().change_password(caller, old, new, _origin(call, body), wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def totp(call: Call) -> Response:
+    """A secret for an authenticator app."""
+    caller = _caller(call, only=tokens.SET_UP)
+    body = _body(call)
+    word, otp, origin = _text(body, "password"), _optional(body, "otp"), _origin(call, body)
+    secret, uri = wiring.desk().begin_factor(caller, word, otp, origin, wiring.clock_ms())
+    return answer({"secret": secret, "uri": uri}, call=call)
+
+
+def confirm_totp(call: Call) -> Response:
+    """The second factor is in use from now on."""
+    caller = _caller(call, only=tokens.SET_UP)
+    body = _body(call)
+    otp, origin = _text(body, "otp"), _origin(call, body)
+    codes = wiring.desk().confirm_factor(caller, otp, origin, wiring.clock_ms())
+    return answer({"recovery_codes": codes}, call=call)
+
+
+def remove_totp(call: Call) -> Response:
+    """The password alone again."""
+    caller = _caller(call)
+    body = _body(call)
+    word, otp, origin = _text(body, "password"), _optional(body, "otp"), _origin(call, body)
+    wiring.desk().remove_factor(caller, word, otp, origin, wiring.clock_ms())
     return answer({}, call=call)
 
 
@@ -130,7 +156,7 @@ def delete(call: Call) -> Response:
 
 def me(call: Call) -> Response:
     """Who the caller is."""
-    return _me(call, wiring.desk().check(_caller(call)))
+    return _me(call, wiring.desk().check(_caller(call, only=tokens.SET_UP)))
 
 
 def join(call: Call) -> Response:
@@ -251,10 +277,9 @@ def jwks(_: Call) -> Response:
 # --- what was asked
 
 
-def _caller(call: Call) -> Caller:
-    caller = tokens.verify(
-        call.bearer(), wiring.accounts_verification_keys(), wiring.token_policy(), time.time()
-    )
+def _caller(call: Call, only: str = "") -> Caller:
+    keys, policy = wiring.accounts_verification_keys(), wiring.token_policy()
+    caller = tokens.verify(call.bearer(), keys, policy, time.time(), only=only)
     call.notes["user"] = caller.user_id
     return caller
 
@@ -326,6 +351,7 @@ def _tokens(call: Call, made: Tokens) -> Response:
         "expires_in": made.access_seconds,
         "refresh_token": made.refresh,
         "refresh_expires_at": made.refresh_ends_s,
+        "totp_setup_required": made.set_up_needed,
     }
     return answer(said, call=call)
 
@@ -336,6 +362,7 @@ def _me(call: Call, me: Me) -> Response:
         "user_id": held.user_id,
         "email": me.account.email,
         "name": me.account.name,
+        "totp": me.account.factor is not None,
         "scopes": [
             {
                 "scope_id": scope,
@@ -354,6 +381,9 @@ ROUTES = (
     Route("POST", "/api/v1/auth/refresh", refresh),
     Route("POST", "/api/v1/auth/logout", logout),
     Route("POST", "/api/v1/auth/password", password),
+    Route("POST", "/api/v1/auth/totp", totp),
+    Route("POST", "/api/v1/auth/totp/confirm", confirm_totp),
+    Route("POST", "/api/v1/auth/totp/remove", remove_totp),
     Route("GET", "/api/v1/auth/sessions", sessions),
     Route("POST", "/api/v1/auth/sessions/end", end_sessions),
     Route("POST", "/api/v1/auth/sessions/{id}/end", end_session),

@@ -4,6 +4,7 @@
     user reset EMAIL                                                 another password; sessions end
     user disable WHO                                                 nobody acts as this user; sessions end
     user enable WHO                                                  the user may log in again
+    user take-factor WHO                                             no second factor; sessions end
     user delete WHO                                                  its end; the trail keeps the id
     user list                                                        ids, e-mails, scopes
     invite SCOPE [--role chw] [--days 7] [--uses 1]                  make an invite code
@@ -44,6 +45,7 @@ def add_commands(commands: Any) -> None:
     for what, text in (
         ("disable", "nobody acts as this user"),
         ("enable", "may log in again"),
+        ("take-factor", "no second factor any more"),
         ("delete", "the account's end"),
     ):
         users.add_parser(what, help=text).add_argument("who", help="e-mail or user id")
@@ -66,7 +68,12 @@ def run(chosen: argparse.Namespace) -> str | None:
     """Run one of our commands and say what was done; None if it is none of ours."""
     if chosen.command == "user":
         run = {"create": _create, "reset": _reset, "list": _list}
-        run |= {"disable": _disable, "enable": _enable, "delete": _delete}
+        run |= {
+            "disable": _disable,
+            "enable": _enable,
+            "delete": _delete,
+            "take-factor": _take_factor,
+        }
         return run[chosen.what](chosen)
     if chosen.command == "invite":
         return _invite(chosen)
@@ -125,6 +132,13 @@ def _delete(chosen: argparse.Namespace) -> str:
 
     user = wiring.desk().delete(chosen.who, wiring.clock_ms(), wiring.operator())
     return f"{user} is deleted: e-mail, name, password, sessions; all memberships are over"
+
+
+def _take_factor(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    user = wiring.desk().take_factor(chosen.who, wiring.clock_ms(), wiring.operator())
+    return f"{user} logs in by password alone; all sessions are over"
 
 
 def _list(_: argparse.Namespace) -> str:

@@ -20,12 +20,15 @@ _HOME = "/api/v1/auth/"
 _SYNC_ONLY = ("time_in_milliseconds", "time_in_seconds")
 _TOKEN = ("token_missing", "token_expired", "token_invalid")
 _REFRESH = ("refresh_invalid", "refresh_reused")
+_FACTOR = ("totp_required", "totp_wrong")
+_SET_UP = "totp_setup_required"
+_LOG_IN = ("credentials_wrong", "refresh_invalid", *_FACTOR)
 _INVITE = ("invite_needed", "invite_invalid")
 _NEW = ("password_guessable",)
 _WORDS = ("invalid_email", "password_length", *_NEW)
 
 #: Codes of faults that others have too, but only operations here answer.
-ACCOUNTS_ONLY = (*_WORDS, "credentials_wrong", *_REFRESH, "session_ended", *_INVITE)
+ACCOUNTS_ONLY = (*_WORDS, "credentials_wrong", *_FACTOR, *_REFRESH, "session_ended", *_INVITE)
 
 _BODY: tuple[type[Fault], ...] = (
     errors.InvalidJson,
@@ -110,12 +113,13 @@ OPERATIONS: tuple[Operation, ...] = (
     _post(
         "login",
         "Log in",
-        "Begins a session. The answer is the same for a wrong password and an unknown address.",
+        "Begins a session. The answer is the same for a wrong password and an unknown address. Whoever has "
+        "a second factor is asked for `otp`.",
         "The tokens of a new session.",
         "Tokens",
         errors.Unauthenticated,
         errors.TooManyTries,
-        never=(*_TOKEN, *_REFRESH, "session_ended", *_NEW),
+        never=(*_TOKEN, *_REFRESH, "session_ended", _SET_UP, *_NEW),
         secured=False,
     ),
     _post(
@@ -127,7 +131,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Both tokens.",
         "Tokens",
         errors.Unauthenticated,
-        never=(*_TOKEN, "credentials_wrong", *_WORDS),
+        never=(*_TOKEN, "credentials_wrong", *_FACTOR, _SET_UP, *_WORDS),
         secured=False,
     ),
     _post(
@@ -149,7 +153,43 @@ OPERATIONS: tuple[Operation, ...] = (
         _NOTHING,
         errors.Unauthenticated,
         errors.TooManyTries,
-        never=("refresh_invalid", "invalid_email"),
+        never=("refresh_invalid", "invalid_email", *_FACTOR),
+    ),
+    _post(
+        "totp",
+        "Begin a second factor",
+        "Gives a secret for an authenticator app, to be shown as a QR code of `uri`. Confirm it with a "
+        "first code within a quarter of an hour. Who has a factor sends `otp`, too; it holds until then.",
+        "The secret.",
+        "TotpSecret",
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW, _SET_UP),
+        body="TotpRequest",
+    ),
+    _post(
+        "totp/confirm",
+        "Confirm a second factor",
+        "From now on a log-in asks for a code. All other sessions of the user end.",
+        "Ten recovery codes, each good once. They are shown only now.",
+        "RecoveryCodes",
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("credentials_wrong", "refresh_invalid", "totp_required", _SET_UP, *_WORDS),
+        name="confirm_totp",
+        body="ConfirmTotpRequest",
+    ),
+    _post(
+        "totp/remove",
+        "Remove the second factor",
+        "A log-in takes the password alone again. Harmless if there is no factor.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW),
+        name="remove_totp",
+        body="TotpRequest",
     ),
     _post(
         "sessions/end",
@@ -160,7 +200,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _NOTHING,
         errors.Unauthenticated,
         errors.TooManyTries,
-        never=("refresh_invalid", "invalid_email", *_NEW),
+        never=("refresh_invalid", "invalid_email", *_NEW, *_FACTOR),
         name="end_sessions",
         body="ProofRequest",
     ),
@@ -173,7 +213,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors.Unauthenticated,
         errors.NotFound,
         errors.TooManyTries,
-        never=("refresh_invalid", "invalid_email", *_NEW),
+        never=("refresh_invalid", "invalid_email", *_NEW, *_FACTOR),
         name="end_session",
         body="ProofRequest",
         parameters=("SessionId",),
@@ -188,7 +228,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _NOTHING,
         errors.Unauthenticated,
         errors.TooManyTries,
-        never=("refresh_invalid", "invalid_email", *_NEW),
+        never=("refresh_invalid", "invalid_email", *_NEW, *_FACTOR),
         body="ProofRequest",
     ),
     _post(
@@ -200,7 +240,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors.Unauthenticated,
         errors.Forbidden,
         errors.TooManyTries,
-        never=("credentials_wrong", "refresh_invalid", "forbidden", "invite_needed", *_WORDS),
+        never=(*_LOG_IN, "forbidden", "invite_needed", *_WORDS),
     ),
     _post(
         "leave",
@@ -209,7 +249,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "The caller, with all scopes.",
         "Me",
         errors.Unauthenticated,
-        never=("credentials_wrong", "refresh_invalid", *_WORDS),
+        never=(*_LOG_IN, *_WORDS),
     ),
     _post(
         "invites",
@@ -219,7 +259,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Invite",
         errors.Unauthenticated,
         errors.Forbidden,
-        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS),
+        never=(*_LOG_IN, *_INVITE, *_WORDS),
     ),
     _post(
         "invites/{id}/void",
@@ -230,7 +270,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors.Unauthenticated,
         errors.Forbidden,
         errors.NotFound,
-        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS),
+        never=(*_LOG_IN, *_INVITE, *_WORDS),
         name="void_invite",
         body="InScopeRequest",
         parameters=("InviteId",),
@@ -246,7 +286,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors.Unauthenticated,
         errors.Forbidden,
         errors.NotFound,
-        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS),
+        never=(*_LOG_IN, *_INVITE, *_WORDS),
         name="put_out",
         body="InScopeRequest",
         parameters=("MemberId",),
@@ -260,7 +300,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors.Unauthenticated,
         errors.Forbidden,
         errors.Taken,
-        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS, "email_taken"),
+        never=(*_LOG_IN, *_INVITE, *_WORDS, "email_taken"),
     ),
     _get(
         f"{_HOME}me",
@@ -271,7 +311,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Me",
         faults=(errors.Unauthenticated, errors.StoreUnavailable),
         answer_headers=("Cache-Control",),
-        never=("credentials_wrong", "refresh_invalid"),
+        never=(*_LOG_IN, _SET_UP),
     ),
     _get(
         f"{_HOME}sessions",
@@ -283,7 +323,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Sessions",
         faults=(errors.Unauthenticated, errors.StoreUnavailable),
         answer_headers=("Cache-Control",),
-        never=("credentials_wrong", "refresh_invalid"),
+        never=_LOG_IN,
     ),
     _get(
         f"{_HOME}invites",
@@ -302,7 +342,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         parameters=("ScopeId", "RequestId"),
         answer_headers=("Cache-Control",),
-        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_SYNC_ONLY, *_WORDS),
+        never=(*_LOG_IN, *_INVITE, *_SYNC_ONLY, *_WORDS),
     ),
     _get(
         f"{_HOME}members",
@@ -319,7 +359,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         parameters=("ScopeId", "After", "RequestId"),
         answer_headers=("Cache-Control",),
-        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_SYNC_ONLY, *_WORDS),
+        never=(*_LOG_IN, *_INVITE, *_SYNC_ONLY, *_WORDS),
     ),
     _get(
         "/.well-known/jwks.json",
@@ -361,6 +401,12 @@ _DEVICE: Schema = {
     **_ID,
     "description": "Names this installation of the app, as in a sync. A known device is let through "
     "while somebody else tries wrong passwords.",
+}
+_OTP: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "description": "Six digits of the authenticator app, good once, or a recovery code; blanks and "
+    "hyphens do not matter.",
 }
 _REFRESH_TOKEN: Schema = {"type": "string", "minLength": 1, "maxLength": 2000}
 
@@ -408,7 +454,18 @@ def schemas(_product: Product) -> dict[str, Schema]:
             ["email", "password"],
             email=_EMAIL,
             password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            otp=_or_null(_OTP),
             device_id=_or_null(_DEVICE),
+        ),
+        "TotpRequest": _sent(
+            "The caller's password, and a code of the factor that is in use.",
+            ["password"],
+            password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            otp=_or_null(_OTP),
+            device_id=_or_null(_DEVICE),
+        ),
+        "ConfirmTotpRequest": _sent(
+            "A first code of the new factor.", ["otp"], otp=_OTP, device_id=_or_null(_DEVICE)
         ),
         "RefreshRequest": _sent("A session.", ["refresh_token"], refresh_token=_REFRESH_TOKEN),
         "LogoutRequest": _sent("A session.", ["refresh_token"], refresh_token=_REFRESH_TOKEN),
@@ -449,18 +506,33 @@ def schemas(_product: Product) -> dict[str, Schema]:
             expires_in={"type": "integer", "description": "Life of the access token, seconds."},
             refresh_token={**_TEXT, "description": "Good for one refresh."},
             refresh_expires_at={**_SECONDS, "description": "Until when, Unix seconds."},
+            totp_setup_required={
+                "type": "boolean",
+                "description": "Whether the user's role needs a second factor that is not set up: until it "
+                "is, the access token is good for `totp`, `totp/confirm` and `me` alone.",
+            },
         ),
         "Me": _given(
             "The caller.",
             user_id=_ID,
             email=_or_null(_TEXT),
             name=_or_null(_TEXT),
+            totp={"type": "boolean", "description": "Whether there is a second factor."},
             scopes={
                 "type": "array",
                 "items": _given(
                     "A membership.", scope_id=_ID, role={"enum": list(ROLES)}, since=_SECONDS
                 ),
             },
+        ),
+        "TotpSecret": _given(
+            "What an authenticator app is set up with.",
+            secret={**_TEXT, "description": "In base32, for typing."},
+            uri={**_TEXT, "description": "`otpauth://…`, for a QR code."},
+        ),
+        "RecoveryCodes": _given(
+            "For the day when the authenticator app is lost.",
+            recovery_codes={"type": "array", "items": _TEXT},
         ),
         "Sessions": _given(
             "The caller's sessions.",

@@ -146,6 +146,11 @@ class Settings:
         low=1,
         high=3650,
     )
+    totp_roles: str = _setting(
+        "",
+        "Roles that must log in with a second factor, separated by commas: any of doctor, supervisor, "
+        "admin. Who has yet to set it up can do nothing else. Empty: nobody must.",
+    )
     audit_heads: str = _setting(
         "",
         "A file, best on another disk, that gets a line for each new head of the audit trail. Empty: with "
@@ -413,10 +418,18 @@ class Settings:
                 raise _absurd(name.upper(), "must be an https address")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):
             raise _absurd("CORS_ORIGINS", "must be exact origins like https://review.example.org")
+        if not self.factor_roles <= {"doctor", "supervisor", "admin"}:
+            # a health worker's phone must sync whatever was set up
+            raise _absurd("TOTP_ROLES", "may name doctor, supervisor and admin")
         if self.lease_seconds <= self.model_timeout_seconds:
             raise _absurd("LEASE_SECONDS", "must be longer than MODEL_TIMEOUT_SECONDS")
         if self.max_inflated_bytes < self.max_body_bytes:
             raise _absurd("MAX_INFLATED_BYTES", "must not be smaller than MAX_BODY_BYTES")
+
+    @property
+    def factor_roles(self) -> frozenset[str]:
+        """The roles of `totp_roles`."""
+        return frozenset(each.strip() for each in self.totp_roles.split(",") if each.strip())
 
     @property
     def origins(self) -> tuple[str, ...]:

@@ -348,6 +348,7 @@ def desk() -> Desk:
         keys=signing_keys(),
         token_policy=token_policy(),
         secret=accounts_secret(),
+        factor_roles=chosen.factor_roles,
         life=Life(chosen.refresh_days * 86_400_000, chosen.session_days * 86_400_000),
     )
 

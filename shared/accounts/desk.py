@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from shared import audit
 from shared.accounts import account as accounts
-from shared.accounts import invites, membership, passwords, sessions, throttle, tokens
+from shared.accounts import invites, membership, passwords, sessions, throttle, tokens, totp
 from shared.accounts.account import Account
 from shared.accounts.invites import Invite
 from shared.accounts.keys import SigningKeys, TokenPolicy
@@ -69,6 +69,7 @@ class Tokens:
     access_seconds: int
     refresh: str
     refresh_ends_s: int
+    set_up_needed: bool = False  #: whether the access token is good for setting up a factor alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +112,13 @@ class Desk:
         token_policy: TokenPolicy,
         secret: bytes,
         life: Life,
+        factor_roles: frozenset[str] = frozenset(),
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store, self._policy, self._passwords = store, policy, passwords
         self._keys, self._token_policy = keys, token_policy
         self._secret, self._life, self._pause = secret, life, pause
+        self._factor_roles, self._seal = factor_roles, totp.sealing_key(secret)
 
     # --- coming in
 
@@ -189,12 +192,17 @@ class Desk:
                 *throttle.forgive(familiar, fresh, now_ms),
             ]
             self._store.commit(writes)
-            return self._tokens(session, roles, refresh, now_ms)
+            return self._tokens(account, session, roles, refresh, now_ms)
 
         return self._again(attempt)
 
-    def login(self, email: str, password: str, origin: Origin, now_ms: int) -> Tokens:
-        """A new session. Raises `Unauthenticated` (credentials_wrong, account_disabled), `TooManyTries`.
+    def login(
+        self, email: str, password: str, origin: Origin, now_ms: int, otp: str | None = None
+    ) -> Tokens:
+        """A new session. `otp` is a code of the second factor, where there is one, or a recovery code.
+
+        Raises `Unauthenticated` (credentials_wrong, account_disabled, totp_required, totp_wrong),
+        `TooManyTries`.
 
         One verification of argon2, whether the account exists or not, and none while a gate waits.
         """
@@ -221,17 +229,14 @@ class Desk:
             if present.password not in (account.password, better):
                 raise Contended("the password was changed at this moment")
             held = self._held(reading, present.user_id)
+            known = replace(present, password=better) if better else present
+            known = self._past_factor(known, otp, passed, reading, now_ms)
             session, refresh = self._begin(present, origin, held.roles, now_ms)
+            session = replace(session, factor=present.factor is not None)
             others = sessions.live(self._store, present.user_id)
             self._store.commit(
                 [
-                    self._kept(present)
-                    if better is None
-                    else put(
-                        accounts.key(present.user_id),
-                        replace(present, password=better).fields,
-                        present.version,
-                    ),
+                    self._kept(present) if known == present else self._written(known),
                     put(sessions.key(session.sid), session.fields, ABSENT),
                     *sessions.displaced(others, present.generation, now_ms),
                     *self._forgiven(gates, passed, reading, now_ms),
@@ -240,7 +245,7 @@ class Desk:
                     ),
                 ]
             )
-            return self._tokens(session, held.roles, refresh, now_ms)
+            return self._tokens(present, session, held.roles, refresh, now_ms)
 
         return self._again(attempt)
 
@@ -270,7 +275,7 @@ class Desk:
                 )
             if successor is None:
                 raise _reused()
-            return self._tokens(moved, roles, successor, now_ms)
+            return self._tokens(account, moved, roles, successor, now_ms)
 
         return self._again(attempt)
 
@@ -331,6 +336,81 @@ class Desk:
             ]
 
         self._proven(caller, old, origin, now_ms, writes)
+
+    # --- the second factor
+
+    def begin_factor(
+        self, caller: Caller, password: str, otp: str | None, origin: Origin, now_ms: int
+    ) -> tuple[str, str]:
+        """A secret for an authenticator app, and the URI that it reads; good once `confirm_factor` was.
+
+        Who has a factor shows it, too. Raises `Unauthenticated` (credentials_wrong, totp_required,
+        totp_wrong, session_ended), `TooManyTries`.
+        """
+        made: list[tuple[str, str]] = []
+
+        def writes(present: Account, _reading: Reading) -> list[Write]:
+            factor, secret = totp.begun(present.user_id, self._seal, now_ms)
+            name = present.email or present.user_id
+            made[:] = [(secret, totp.uri(secret, self._token_policy.issuer, name))]
+            return [self._written(replace(present, set_up=factor))]
+
+        self._proven(caller, password, origin, now_ms, writes, otp=otp, factor=True)
+        return made[0]
+
+    def confirm_factor(self, caller: Caller, otp: str, origin: Origin, now_ms: int) -> list[str]:
+        """The factor is in use from now on, and all other sessions end; recovery codes, shown once.
+
+        Raises `Unauthenticated` (totp_wrong, session_ended), `TooManyTries`.
+        """
+        account = self.check(caller).account
+        gates = self._login_gates(account.email or caller.user_id, origin)
+
+        def attempt() -> list[str]:
+            mine, own = accounts.key(caller.user_id), sessions.key(caller.session or "none")
+            reading = self._read(gates, [mine, own])
+            passed = self._passed(gates, reading, now_ms)
+            present = self._account(reading, caller.user_id)
+            if own in reading.documents:
+                _demand_alive(sessions.parse(reading.documents[own]), present)
+            waiting = present.set_up
+            first = None
+            if waiting is not None and now_ms < waiting.begun_ms + totp.SET_UP_MS:
+                first = totp.used(waiting, otp, present.user_id, self._seal, now_ms)
+            if first is None:
+                self._store.commit(throttle.count(passed, reading, now_ms))
+                raise _wrong_code()
+            factor, codes = totp.with_recovery(first)
+            raised = present.generation + 1
+            changed = replace(present, factor=factor, set_up=None, generation=raised)
+            who = _who(present, caller.device)
+            self._store.commit(
+                [
+                    self._written(changed),
+                    *self._kept_session(caller, present, reading, factor=True),
+                    *self._forgiven(gates, passed, reading, now_ms),
+                    audit.right(who, "set-up-factor", now_ms, of=caller.user_id),
+                ]
+            )
+            return codes
+
+        return self._again(attempt)
+
+    def remove_factor(
+        self, caller: Caller, password: str, otp: str | None, origin: Origin, now_ms: int
+    ) -> None:
+        """Log in by password alone again. Raises as `begin_factor`."""
+
+        def writes(present: Account, _reading: Reading) -> list[Write]:
+            if present.factor is None:
+                return []
+            who = _who(present, caller.device)
+            return [
+                self._written(replace(present, factor=None, set_up=None)),
+                audit.right(who, "remove-factor", now_ms, of=caller.user_id),
+            ]
+
+        self._proven(caller, password, origin, now_ms, writes, otp=otp, factor=True)
 
     # --- sessions
 
@@ -647,6 +727,24 @@ class Desk:
         """The user may log in again, with the memberships from before. The user id."""
         return self._again(lambda: self._switch(who, now_ms, by, None))
 
+    def take_factor(self, who: str, now_ms: int, by: Caller = OPERATOR) -> str:
+        """For somebody who lost phone and recovery codes: no second factor; all sessions end. The user id.
+
+        Harmless if there is none. Raises `NotFound`.
+        """
+
+        def attempt() -> str:
+            account, held = self._named(who)
+            if account.factor is None:
+                return held.user_id
+            raised = account.generation + 1
+            changed = replace(account, factor=None, set_up=None, generation=raised)
+            entry = audit.right(by, "take-factor", now_ms, of=held.user_id)
+            self._store.commit([self._written(changed), entry])
+            return held.user_id
+
+        return self._again(attempt)
+
     def delete(self, who: str, now_ms: int, by: Caller = OPERATOR) -> str:
         """The end of an account: e-mail, name, hash and sessions go, memberships end; the user id stays.
 
@@ -687,11 +785,15 @@ class Desk:
         origin: Origin,
         now_ms: int,
         writes: Callable[[Account, Reading], list[Write]],
+        *,
+        otp: str | None = None,
+        factor: bool = False,
     ) -> None:
         """Commit what `writes` makes of the caller's account, if the password is theirs.
 
-        A stolen access token alone changes nothing of an account. Raises `Unauthenticated`
-        (credentials_wrong, session_ended, account_disabled), `TooManyTries`.
+        With `factor` the second factor must be shown, too, where there is one. A stolen access token alone
+        changes nothing of an account. Raises `Unauthenticated` (credentials_wrong, session_ended,
+        account_disabled, totp_required, totp_wrong), `TooManyTries`.
         """
         password = passwords.normal(password)
         account = self.check(caller).account
@@ -712,17 +814,48 @@ class Desk:
                 raise Contended("the password was changed at this moment")
             if own in reading.documents:
                 _demand_alive(sessions.parse(reading.documents[own]), present)
+            if factor:
+                present = self._past_factor(present, otp, passed, reading, now_ms)
             made = writes(present, reading)
             self._store.commit([*made, *self._forgiven(gates, passed, reading, now_ms)])
 
         self._again(attempt)
 
-    def _kept_session(self, caller: Caller, account: Account, reading: Reading) -> list[Write]:
+    def _past_factor(
+        self,
+        account: Account,
+        otp: str | None,
+        passed: Sequence[Gate],
+        reading: Reading,
+        now_ms: int,
+    ) -> Account:
+        """The account after its factor was shown, as it must be stored; a wrong code counts as a wrong try.
+
+        Raises `Unauthenticated` (totp_required, totp_wrong).
+        """
+        if account.factor is None:
+            return account
+        if otp is None:
+            raise Unauthenticated(
+                "A code of the authenticator app is needed, or a recovery code.",
+                code="totp_required",
+                field="otp",
+            )
+        after = totp.used(account.factor, otp, account.user_id, self._seal, now_ms)
+        if after is None:
+            self._store.commit(throttle.count(passed, reading, now_ms))
+            raise _wrong_code()
+        return replace(account, factor=after)
+
+    def _kept_session(
+        self, caller: Caller, account: Account, reading: Reading, *, factor: bool = False
+    ) -> list[Write]:
         """Writes that keep the caller's session where all others end."""
         own = sessions.key(caller.session or "none")
         if own not in reading.documents:
             return []
-        kept = replace(sessions.parse(reading.documents[own]), generation=account.generation + 1)
+        kept = sessions.parse(reading.documents[own])
+        kept = replace(kept, generation=account.generation + 1, factor=kept.factor or factor)
         return [put(own, kept.fields, reading.documents[own].version)]
 
     def _switch(self, who: str, now_ms: int, by: Caller, disabled_ms: int | None) -> str:
@@ -838,8 +971,10 @@ class Desk:
         return verify(accounts.key(account.user_id), account.version or ABSENT)
 
     def _replaced(self, account: Account, password: str) -> Write:
-        changed = replace(account, password=password, generation=account.generation + 1)
-        return put(accounts.key(account.user_id), changed.fields, account.version)
+        return self._written(replace(account, password=password, generation=account.generation + 1))
+
+    def _written(self, account: Account) -> Write:
+        return put(accounts.key(account.user_id), account.fields, account.version)
 
     def _unknown(self, user_id: str, now_ms: int) -> dict[str, Any]:
         """The account document of somebody who comes with a token and has none yet."""
@@ -872,8 +1007,12 @@ class Desk:
         idle = [each * 86_400_000 for each in days if each is not None]
         return replace(self._life, idle_ms=min([self._life.idle_ms, *idle]))
 
-    def _tokens(self, session: Session, roles: Any, refresh: str, now_ms: int) -> Tokens:
+    def _tokens(
+        self, account: Account, session: Session, roles: Any, refresh: str, now_ms: int
+    ) -> Tokens:
         scopes = sorted(roles)
+        shown = session.factor and account.factor is not None
+        set_up = not shown and not self._factor_roles.isdisjoint(roles.values())
         access = tokens.issue(
             self._keys.current(),
             self._token_policy,
@@ -883,9 +1022,10 @@ class Desk:
             device=session.device,
             session=session.sid,
             scopes=scopes[:_MOST_SCOPES],
+            only=tokens.SET_UP if set_up else "",
         )
         ends = session.expires_ms // 1000
-        return Tokens(session.user_id, access, tokens.ACCESS_SECONDS, refresh, ends)
+        return Tokens(session.user_id, access, tokens.ACCESS_SECONDS, refresh, ends, set_up)
 
     # --- parts: scopes and invites
 
@@ -994,6 +1134,14 @@ def _demand_alive(session: Session, account: Account) -> None:
 
 def _wrong() -> Unauthenticated:
     return Unauthenticated("E-mail or password is wrong.", code="credentials_wrong")
+
+
+def _wrong_code() -> Unauthenticated:
+    return Unauthenticated(
+        "This code is wrong, was used before, or is of another time.",
+        code="totp_wrong",
+        field="otp",
+    )
 
 
 def _no_refresh() -> Unauthenticated:

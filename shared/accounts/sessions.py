@@ -72,6 +72,7 @@ class Session:
     expires_ms: int
     used_ms: int  #: the log-in, or the last refresh
     ended: str | None = None
+    factor: bool = False  #: whether a second factor was shown
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -89,6 +90,7 @@ class Session:
             "expires_at": self.expires_ms,
             "used_at": self.used_ms,
             "ended": self.ended,
+            "factor": self.factor or None,
         }
 
     def over(self, why: str) -> Session:
@@ -116,6 +118,7 @@ def parse(document: Document) -> Session:
         int(said["expires_at"]),
         int(said.get("used_at") or said["began_at"]),  # none where a release without it wrote
         said.get("ended"),
+        bool(said.get("factor")),
     )
 
 

@@ -30,6 +30,9 @@ MAX_TOKEN = 8192
 #: The `typ` of our access tokens (RFC 9068 2.1).
 TYPE = "at+jwt"
 
+#: What a token is good for alone whose user has yet to set up the second factor that a role needs.
+SET_UP = "totp"
+
 #: What an access token lives, seconds. Tests and demos may ask for more.
 ACCESS_SECONDS = 900
 
@@ -47,8 +50,11 @@ _OWN = ("exp", "iat", "nbf", "iss", "aud", "sub", "chw_id")
 _OUTSIDE = ("exp", "iat", "iss", "aud", "sub")
 
 
-def verify(token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float) -> Caller:
-    """The caller of a token. Raises `Unauthenticated` (token_missing, token_expired, token_invalid).
+def verify(
+    token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float, *, only: str = ""
+) -> Caller:
+    """The caller of a token. Raises `Unauthenticated` (token_missing, token_expired, token_invalid;
+    totp_setup_required for a token that is good for something else `only`).
 
     `now_s` is the server's time in Unix seconds.
     """
@@ -74,6 +80,10 @@ def verify(token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float
         return _outside_caller(claims, key.outside)
     claims = _claims(token, key.key, key.algorithm, policy, _OWN)
     _check_times(claims, policy, now_s)
+    if "only" in claims and claims["only"] != (only or None):
+        raise Unauthenticated(
+            "Your role needs a second factor: set it up first.", code="totp_setup_required"
+        )
     return _caller(claims)
 
 
@@ -151,6 +161,7 @@ def issue(
     device: str | None = None,
     session: str | None = None,
     scopes: Sequence[str] = (),
+    only: str = "",
     seconds: int = ACCESS_SECONDS,
 ) -> str:
     """A signed access token for a user, valid from now."""
@@ -168,6 +179,8 @@ def issue(
         claims["device"] = device
     if session is not None:
         claims["sid"] = session
+    if only:
+        claims["only"] = only
     if scopes:
         claims["scopes"] = list(scopes)
     return jwt.encode(

@@ -81,6 +81,7 @@ def test_an_operator_deletes_an_account(run: Shell) -> None:
         ("user create a@example.org --id o-123", PASSWORD, "invalid_request"),
         ("user reset nobody@example.org", PASSWORD, "not_found"),
         ("user disable nobody@example.org", "", "not_found"),
+        ("user take-factor nobody@example.org", "", "not_found"),
         ("user enable a/b", "", "not_found"),
         ("invite a/b", "", "invalid_request"),
         ("invite team1 --days 0", "", "invalid_request"),

@@ -9,6 +9,7 @@ import time
 from typing import Any, cast
 
 import jwt
+import pyotp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -154,6 +155,15 @@ def test_every_code_of_the_accounts_function_is_met(ask: Client) -> None:
     wiring.desk().disable("other@example.org", wiring.clock_ms())
     assert ask("refresh", {"refresh_token": other["refresh_token"]}) == "account_disabled"
     assert ask("refresh", {"refresh_token": None}) == "invalid_request"
+    mine = ask.register("factor@example.org")
+    proof = {"password": PASSWORD}
+    secret = ask("totp", proof, mine["access_token"])["secret"]
+    ask("totp/confirm", {"otp": pyotp.TOTP(secret).now()}, mine["access_token"])
+    assert ask("login", {**proof, "email": "factor@example.org"}) == "totp_required"
+    assert ask("totp/remove", {**proof, "otp": "x"}, mine["access_token"]) == "totp_wrong"
+    key, now = wiring.signing_keys().current(), time.time()
+    half = tokens.issue(key, wiring.token_policy(), user_id="u", role="chw", now_s=now, only="totp")
+    assert ask("sessions", token=half) == "totp_setup_required"
     for _ in range(30):
         if ask("login", wrong) == "too_many_tries":
             break
@@ -208,10 +218,13 @@ HOSTILE: list[Any] = [None, True, 0, -1, 1e300, [], {}, [[]], "", " ", "\x00", "
 BODIES: dict[str, Json] = {
     "register": {"email": "x@example.org", "password": PASSWORD, "invite_code": "WRONG2",
                  "name": "X", "device_id": "d"},
-    "login": {"email": EMAIL, "password": PASSWORD, "device_id": "d"},
+    "login": {"email": EMAIL, "password": PASSWORD, "device_id": "d", "otp": "123456"},
     "refresh": {"refresh_token": "A" * 64},
     "logout": {"refresh_token": "A" * 64},
     "password": {"old_password": PASSWORD, "new_password": PASSWORD, "device_id": "d"},
+    "totp": {"password": PASSWORD, "otp": "123456", "device_id": "d"},
+    "totp/confirm": {"otp": "123456", "device_id": "d"},
+    "totp/remove": {"password": PASSWORD, "otp": "123456", "device_id": "d"},
     "sessions/end": {"password": PASSWORD, "device_id": "d"},
     "sessions/x/end": {"password": PASSWORD, "device_id": "d"},
     "delete": {"password": "no such password", "device_id": "d"},

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 
 from infra import admin, backup
@@ -58,6 +59,17 @@ class Desk:
     def sessions(self) -> list[str]:
         said = self.api.ask("GET", "/api/v1/auth/sessions", token=self.nurse["access_token"])
         return [each["id"] for each in said.json["sessions"]]
+
+    def begin_factor(self) -> None:
+        self.secret = self.send("totp", self.nurse, password=PASSWORD)["secret"]
+
+    def confirm_factor(self) -> None:
+        said = self.send("totp/confirm", self.nurse, otp=pyotp.TOTP(self.secret).now())
+        self.codes = said["recovery_codes"]
+
+    def set_up_factor(self) -> None:
+        self.begin_factor()
+        self.confirm_factor()
 
     def open_invites(self) -> list[str]:
         asked = f"/api/v1/auth/invites?scope_id={TEAM}"
@@ -165,6 +177,19 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
         None,
         lambda d: d.send("sessions/end", d.nurse, password=PASSWORD),
         SELF,
+        DEPLOYMENT,
+    ),
+    "set-up-factor": (Desk.begin_factor, Desk.confirm_factor, SELF, DEPLOYMENT),
+    "remove-factor": (
+        Desk.set_up_factor,
+        lambda d: d.send("totp/remove", d.nurse, password=PASSWORD, otp=d.codes[0]),
+        SELF,
+        DEPLOYMENT,
+    ),
+    "take-factor": (
+        Desk.set_up_factor,
+        lambda d: d.run("user", "take-factor", NURSE),
+        OLIVE,
         DEPLOYMENT,
     ),
     "rotate-keys": (None, lambda d: d.run("keys", "rotate"), OLIVE, DEPLOYMENT),

@@ -52,6 +52,34 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
+        "shared/accounts/totp.py",
+        "accounts/test_totp",
+        _SQLITE,
+        (
+            "a code is good twice",
+            "range(max(factor.step + 1, now - SKEW), now + SKEW + 1)",
+            "range(now - SKEW, now + SKEW + 1)",
+            "a_code_is_good_once_and_no_earlier_one_after_it",
+        ),
+        (
+            "a recovery code is good for ever",
+            "replace(factor, recovery=left)",
+            "factor",
+            "a_recovery_code_is_good_once",
+        ),
+    ),
+    (
+        "shared/accounts/tokens.py",
+        "accounts/test_totp",
+        _SQLITE,
+        (
+            "a token for the set-up is good for everything",
+            'if "only" in claims and claims["only"] != (only or None):',
+            "if False:",
+            "the_role_says_who_must_set_up_a_factor",
+        ),
+    ),
+    (
         "shared/accounts/tokens.py",
         "accounts/test_keys",
         _ANY,

@@ -233,7 +233,9 @@ def _knows_him(response: TestResponse) -> bool:
     """Whether an answer is about the request, not about the token."""
     error = (response.get_json(silent=True) or {}).get("error", {})
     code = str(error.get("code"))
-    return response.status_code < 500 and not code.startswith(("token_", "account_disabled"))
+    return response.status_code < 500 and not code.startswith(
+        ("token_", "account_disabled", "totp_setup")
+    )
 
 
 def _counts(response: TestResponse) -> bool:
@@ -350,6 +352,12 @@ OPERATIONS: tuple[Line, ...] = (
     Line("POST /api/v1/auth/password", "try", TOKEN,
          _body(f"{_AUTH}/password", old_password="no such password", new_password="correct horse battery"),
          _knows_him),
+    Line("POST /api/v1/auth/totp", "try", TOKEN,
+         _body(f"{_AUTH}/totp", password="no such password"), _knows_him),
+    Line("POST /api/v1/auth/totp/confirm", "try", TOKEN,
+         _body(f"{_AUTH}/totp/confirm", otp="123456"), _knows_him),
+    Line("POST /api/v1/auth/totp/remove", "try", TOKEN,
+         _body(f"{_AUTH}/totp/remove", password="no such password"), _knows_him),
     Line("GET /api/v1/auth/sessions", "list", TOKEN, _path(f"{_AUTH}/sessions")),
     Line("POST /api/v1/auth/sessions/end", "try", TOKEN,
          _body(f"{_AUTH}/sessions/end", password="no such password"), _knows_him),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from typing import Any
 
 import pyotp
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shared import wiring
 from shared.accounts import account, membership, tokens, totp
 from shared.accounts.desk import ACCOUNT_TRIES, Desk, Tokens
 from shared.errors import Unauthenticated
 from shared.settings import load
 from shared.sync.store import Query
 from tests.accounts.conftest import AWAY, HOME, MINUTE, NOON, PASSWORD, Office, code_of, together
-from tests.api.conftest import Api, StartApi, start_api
+from tests.accounts.test_http import Client
+from tests.api.conftest import StartApi, start_api
 
 __all__ = ["start_api"]
 
@@ -45,8 +50,8 @@ def log_in(desk: Desk, otp: str | None, now_ms: int, where: Any = HOME) -> str:
 def test_codes_are_those_of_the_standard(seconds: int, digits: str) -> None:
     key = totp.sealing_key(b"s" * 32)
     factor, _ = totp.begun("u", key, 0)
-    sealed = totp.AESGCM(key).encrypt(b"n" * 12, RFC.encode(), b"u")
-    factor = totp.replace(factor, sealed=totp.base64.b64encode(b"n" * 12 + sealed).decode())
+    sealed = AESGCM(key).encrypt(b"n" * 12, RFC.encode(), b"u")
+    factor = replace(factor, sealed=base64.b64encode(b"n" * 12 + sealed).decode())
     assert totp.used(factor, digits, "u", key, seconds * 1000) is not None
 
 
@@ -230,9 +235,7 @@ def test_health_workers_are_never_asked_for_a_factor(roles: str) -> None:
 
 def test_over_http_a_supervisor_sets_up_a_factor_before_anything_else(start_api: StartApi) -> None:
     api = start_api(totp_roles="doctor, supervisor")
-    ask = _asker(api)
-    from shared import wiring
-
+    ask = Client(api)
     desk, now = wiring.desk(), wiring.clock_ms()
     user = desk.create(EMAIL, PASSWORD, now, user_id=None, name="Amina")
     membership.grant(wiring.store(), user, "team1", "supervisor", now)
@@ -262,9 +265,3 @@ def test_over_http_a_supervisor_sets_up_a_factor_before_anything_else(start_api:
     assert ask("me", token=token)["totp"] is True
     assert ask("login", who) == "totp_required"
     assert ask("login", {**who, "otp": digits}) == "totp_wrong"
-
-
-def _asker(api: Api) -> Any:
-    from tests.accounts.test_http import Client
-
-    return Client(api)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Request, Response
@@ -56,9 +57,8 @@ def login(call: Call) -> Response:
     """A new session."""
     body = _body(call)
     email, password = _text(body, "email"), _text(body, "password")
-    return _tokens(
-        call, wiring.desk().login(email, password, _origin(call, body), wiring.clock_ms())
-    )
+    origin, otp = _origin(call, body), _optional(body, "otp")
+    return _tokens(call, wiring.desk().login(email, password, origin, wiring.clock_ms(), otp))
 
 
 def refresh(call: Call) -> Response:
@@ -83,9 +83,80 @@ def password(call: Call) -> Response:
     return answer({}, call=call)
 
 
+def totp(call: Call) -> Response:
+    """A secret for an authenticator app."""
+    caller = _caller(call, only=tokens.SET_UP)
+    body = _body(call)
+    word, otp, origin = _text(body, "password"), _optional(body, "otp"), _origin(call, body)
+    secret, uri = wiring.desk().begin_factor(caller, word, otp, origin, wiring.clock_ms())
+    return answer({"secret": secret, "uri": uri}, call=call)
+
+
+def confirm_totp(call: Call) -> Response:
+    """The second factor is in use from now on."""
+    caller = _caller(call, only=tokens.SET_UP)
+    body = _body(call)
+    otp, origin = _text(body, "otp"), _origin(call, body)
+    codes = wiring.desk().confirm_factor(caller, otp, origin, wiring.clock_ms())
+    return answer({"recovery_codes": codes}, call=call)
+
+
+def remove_totp(call: Call) -> Response:
+    """The password alone again."""
+    caller = _caller(call)
+    body = _body(call)
+    word, otp, origin = _text(body, "password"), _optional(body, "otp"), _origin(call, body)
+    wiring.desk().remove_factor(caller, word, otp, origin, wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def sessions(call: Call) -> Response:
+    """Where the caller is logged in."""
+    caller = _caller(call)
+    said = [
+        {
+            "id": each.sid,
+            "device_id": each.device,
+            "began_at": each.began_ms / 1000,
+            "used_at": each.used_ms / 1000,
+            "expires_at": each.expires_ms / 1000,
+            "current": each.sid == caller.session,
+        }
+        for each in wiring.desk().sessions(caller, wiring.clock_ms())
+    ]
+    return answer({"sessions": said}, call=call)
+
+
+def end_session(call: Call) -> Response:
+    """The end of one of the caller's sessions."""
+    caller = _caller(call)
+    body = _body(call)
+    sid, word, origin = _id(call.arguments, "id"), _text(body, "password"), _origin(call, body)
+    wiring.desk().end_session(caller, sid, word, origin, wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def end_sessions(call: Call) -> Response:
+    """The end of all of the caller's sessions."""
+    caller = _caller(call)
+    body = _body(call)
+    word, origin = _text(body, "password"), _origin(call, body)
+    wiring.desk().end_sessions(caller, word, origin, wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def delete(call: Call) -> Response:
+    """The end of the caller's account."""
+    caller = _caller(call)
+    body = _body(call)
+    word, origin = _text(body, "password"), _origin(call, body)
+    wiring.desk().delete_own(caller, word, origin, wiring.clock_ms())
+    return answer({}, call=call)
+
+
 def me(call: Call) -> Response:
     """Who the caller is."""
-    return _me(call, wiring.desk().check(_caller(call)))
+    return _me(call, wiring.desk().check(_caller(call, only=tokens.SET_UP)))
 
 
 def join(call: Call) -> Response:
@@ -121,6 +192,41 @@ def invites(call: Call) -> Response:
         "max_uses": invite.most_uses,
     }
     return answer(said, call=call)
+
+
+def list_invites(call: Call) -> Response:
+    """Codes of a scope that still admit somebody."""
+    caller = _caller(call)
+    scope = _id(call.request.args, "scope_id")
+    said = [
+        {
+            "id": invite_id,
+            "role": invite.role,
+            "made_by": invite.made_by,
+            "made_at": invite.made_ms / 1000,
+            "expires_at": invite.expires_ms / 1000,
+            "max_uses": invite.most_uses,
+            "uses": invite.uses,
+        }
+        for invite_id, invite in wiring.desk().invites(caller, scope, wiring.clock_ms())
+    ]
+    return answer({"scope_id": scope, "invites": said}, call=call)
+
+
+def void_invite(call: Call) -> Response:
+    """A code that admits nobody any more."""
+    caller = _caller(call)
+    invite_id, scope = _id(call.arguments, "id"), _id(_body(call), "scope_id")
+    wiring.desk().void_invite(caller, scope, invite_id, wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def put_out(call: Call) -> Response:
+    """The end of somebody's membership."""
+    caller = _caller(call)
+    user_id, scope = _id(call.arguments, "id"), _id(_body(call), "scope_id")
+    wiring.desk().put_out(caller, scope, user_id, wiring.clock_ms())
+    return answer({}, call=call)
 
 
 def members(call: Call) -> Response:
@@ -171,10 +277,9 @@ def jwks(_: Call) -> Response:
 # --- what was asked
 
 
-def _caller(call: Call) -> Caller:
-    caller = tokens.verify(
-        call.bearer(), wiring.accounts_verification_keys(), wiring.token_policy(), time.time()
-    )
+def _caller(call: Call, only: str = "") -> Caller:
+    keys, policy = wiring.accounts_verification_keys(), wiring.token_policy()
+    caller = tokens.verify(call.bearer(), keys, policy, time.time(), only=only)
     call.notes["user"] = caller.user_id
     return caller
 
@@ -211,7 +316,7 @@ def _name(body: dict[str, Any], name: str) -> str | None:
     return text
 
 
-def _id(body: dict[str, Any], name: str) -> str:
+def _id(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not valid_id(value):
         raise InvalidRequest(f"{name} must be 1 to 128 of A-Z a-z 0-9 _ -.", field=name)
@@ -246,6 +351,7 @@ def _tokens(call: Call, made: Tokens) -> Response:
         "expires_in": made.access_seconds,
         "refresh_token": made.refresh,
         "refresh_expires_at": made.refresh_ends_s,
+        "totp_setup_required": made.set_up_needed,
     }
     return answer(said, call=call)
 
@@ -256,6 +362,7 @@ def _me(call: Call, me: Me) -> Response:
         "user_id": held.user_id,
         "email": me.account.email,
         "name": me.account.name,
+        "totp": me.account.factor is not None,
         "scopes": [
             {
                 "scope_id": scope,
@@ -274,11 +381,21 @@ ROUTES = (
     Route("POST", "/api/v1/auth/refresh", refresh),
     Route("POST", "/api/v1/auth/logout", logout),
     Route("POST", "/api/v1/auth/password", password),
+    Route("POST", "/api/v1/auth/totp", totp),
+    Route("POST", "/api/v1/auth/totp/confirm", confirm_totp),
+    Route("POST", "/api/v1/auth/totp/remove", remove_totp),
+    Route("GET", "/api/v1/auth/sessions", sessions),
+    Route("POST", "/api/v1/auth/sessions/end", end_sessions),
+    Route("POST", "/api/v1/auth/sessions/{id}/end", end_session),
+    Route("POST", "/api/v1/auth/delete", delete),
     Route("GET", "/api/v1/auth/me", me),
     Route("POST", "/api/v1/auth/join", join),
     Route("POST", "/api/v1/auth/leave", leave),
     Route("POST", "/api/v1/auth/invites", invites),
+    Route("GET", "/api/v1/auth/invites", list_invites),
+    Route("POST", "/api/v1/auth/invites/{id}/void", void_invite),
     Route("GET", "/api/v1/auth/members", members),
+    Route("POST", "/api/v1/auth/members/{id}/remove", put_out),
     Route("POST", "/api/v1/auth/scopes", scopes),
     Route("GET", "/.well-known/jwks.json", jwks),
 )

@@ -286,7 +286,7 @@ def _remember(attempt: Attempt) -> None:
         log.warning("device ledger not written", extra={"code": error.code})
         return
     attempt.before = documents.get(own)
-    attempt.scopes = membership.parse(attempt.caller.user_id, documents.get(member)).scopes
+    attempt.scopes = membership.known(attempt.caller.user_id, documents.get(member)).scopes
     ledger.note(wiring.store(), attempt)
 
 

@@ -2,13 +2,18 @@
 
     user create EMAIL [--id ID] [--name NAME] [--scope S --role R]   make an account
     user reset EMAIL                                                 another password; sessions end
+    user disable WHO                                                 nobody acts as this user; sessions end
+    user enable WHO                                                  the user may log in again
+    user take-factor WHO                                             no second factor; sessions end
+    user delete WHO                                                  its end; the trail keeps the id
     user list                                                        ids, e-mails, scopes
     invite SCOPE [--role chw] [--days 7] [--uses 1]                  make an invite code
     keys list                                                        signing keys and their times
     keys rotate [--now]                                              begin with the next key
     keys drop KID                                                    forget a key that leaked
 
-A password is read from standard input if something is piped there, else made and printed once.
+WHO is an e-mail address or a user id. A password is read from standard input if something is piped there,
+else made and printed once.
 """
 
 from __future__ import annotations
@@ -37,6 +42,13 @@ def add_commands(commands: Any) -> None:
     create.add_argument("--scope", help="also make the user a member of it")
     create.add_argument("--role", choices=ROLES, default="chw")
     users.add_parser("reset", help="another password").add_argument("email")
+    for what, text in (
+        ("disable", "nobody acts as this user"),
+        ("enable", "may log in again"),
+        ("take-factor", "no second factor any more"),
+        ("delete", "the account's end"),
+    ):
+        users.add_parser(what, help=text).add_argument("who", help="e-mail or user id")
     users.add_parser("list", help="ids, e-mails, scopes")
     invite = commands.add_parser("invite", help="make an invite code")
     invite.add_argument("scope")
@@ -55,7 +67,14 @@ def add_commands(commands: Any) -> None:
 def run(chosen: argparse.Namespace) -> str | None:
     """Run one of our commands and say what was done; None if it is none of ours."""
     if chosen.command == "user":
-        return {"create": _create, "reset": _reset, "list": _list}[chosen.what](chosen)
+        run = {"create": _create, "reset": _reset, "list": _list}
+        run |= {
+            "disable": _disable,
+            "enable": _enable,
+            "delete": _delete,
+            "take-factor": _take_factor,
+        }
+        return run[chosen.what](chosen)
     if chosen.command == "invite":
         return _invite(chosen)
     if chosen.command == "keys":
@@ -94,6 +113,34 @@ def _reset(chosen: argparse.Namespace) -> str:
     return f"reset {user}; all its sessions are over{said}"
 
 
+def _disable(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    user = wiring.desk().disable(chosen.who, wiring.clock_ms(), wiring.operator())
+    return f"{user} is disabled; all its sessions are over"
+
+
+def _enable(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    user = wiring.desk().enable(chosen.who, wiring.clock_ms(), wiring.operator())
+    return f"{user} may log in again"
+
+
+def _delete(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    user = wiring.desk().delete(chosen.who, wiring.clock_ms(), wiring.operator())
+    return f"{user} is deleted: e-mail, name, password, sessions; all memberships are over"
+
+
+def _take_factor(chosen: argparse.Namespace) -> str:
+    from shared import wiring
+
+    user = wiring.desk().take_factor(chosen.who, wiring.clock_ms(), wiring.operator())
+    return f"{user} logs in by password alone; all sessions are over"
+
+
 def _list(_: argparse.Namespace) -> str:
     from shared import wiring
     from shared.access import membership
@@ -104,9 +151,10 @@ def _list(_: argparse.Namespace) -> str:
     for document in wiring.store().query(Query("accounts")):
         known = account.parse(document.key.id, document)
         where = membership.key(known.user_id)
-        held = membership.parse(known.user_id, wiring.store().read([where]).documents.get(where))
+        held = membership.known(known.user_id, wiring.store().read([where]).documents.get(where))
         scopes = " ".join(f"{scope}:{role}" for scope, role in sorted(held.roles.items()))
-        lines.append(f"{known.user_id:<28} {known.email or '-':<32} {scopes or '-'}")
+        disabled = "" if held.disabled_ms is None else "  disabled"
+        lines.append(f"{known.user_id:<28} {known.email or '-':<32} {scopes or '-'}{disabled}")
     return "\n".join(lines) or "no accounts"
 
 

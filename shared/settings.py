@@ -122,6 +122,11 @@ class Settings:
         "", "An outside issuer whose tokens are taken too (OpenID Connect); empty: none."
     )
     oidc_audience: str = _setting("", "The `aud` that tokens of the outside issuer must carry.")
+    oidc_token_type: str = _setting(
+        "at+jwt,JWT",
+        "The `typ` that headers of its tokens must carry, one of those between commas: `at+jwt` if it "
+        "marks its access tokens; most say `JWT` of all. `JWT,` takes tokens without one, too.",
+    )
     oidc_jwks_url: str = _setting(
         "", "Where its keys are; empty: where its discovery document says."
     )
@@ -132,7 +137,22 @@ class Settings:
         secret=True,
     )
     refresh_days: int = _setting(
-        90, "How long a phone may stay away before it must log in again, days.", low=1, high=400
+        90,
+        "How long a phone may stay away before it must log in again, days. Roles that read much have less "
+        "(shared/products).",
+        low=1,
+        high=400,
+    )
+    session_days: int = _setting(
+        365,
+        "How long a log-in lives in all, however often it is used, days.",
+        low=1,
+        high=3650,
+    )
+    totp_roles: str = _setting(
+        "",
+        "Roles that must log in with a second factor, separated by commas: any of doctor, supervisor, "
+        "admin. Who has yet to set it up can do nothing else. Empty: nobody must.",
     )
     audit_heads: str = _setting(
         "",
@@ -405,10 +425,18 @@ class Settings:
                 raise _absurd(name.upper(), "must be an https address")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):
             raise _absurd("CORS_ORIGINS", "must be exact origins like https://review.example.org")
+        if not self.factor_roles <= {"doctor", "supervisor", "admin"}:
+            # a health worker's phone must sync whatever was set up
+            raise _absurd("TOTP_ROLES", "may name doctor, supervisor and admin")
         if self.lease_seconds <= self.model_timeout_seconds:
             raise _absurd("LEASE_SECONDS", "must be longer than MODEL_TIMEOUT_SECONDS")
         if self.max_inflated_bytes < self.max_body_bytes:
             raise _absurd("MAX_INFLATED_BYTES", "must not be smaller than MAX_BODY_BYTES")
+
+    @property
+    def factor_roles(self) -> frozenset[str]:
+        """The roles of `totp_roles`."""
+        return frozenset(each.strip() for each in self.totp_roles.split(",") if each.strip())
 
     @property
     def origins(self) -> tuple[str, ...]:

@@ -279,6 +279,7 @@ def _outside_keys() -> VerificationKeys | None:
         chosen.oidc_audience,
         chosen.token_leeway_seconds,
         account_policy().newcomer,
+        types=tuple(each.lower() for each in chosen.oidc_token_type.split(",")),
     )
     return RemoteKeys(fetch, time.time, algorithms=OUTSIDE_ALGORITHMS, outside=policy)
 
@@ -337,7 +338,9 @@ def desk() -> Desk:
     """Registers people, logs them in, keeps their sessions."""
     from shared.accounts.desk import Desk
     from shared.accounts.passwords import Passwords
+    from shared.accounts.sessions import Life
 
+    chosen = settings()
     return Desk(
         store(),
         policy=account_policy(),
@@ -345,7 +348,8 @@ def desk() -> Desk:
         keys=signing_keys(),
         token_policy=token_policy(),
         secret=accounts_secret(),
-        refresh_ms=settings().refresh_days * 86_400_000,
+        factor_roles=chosen.factor_roles,
+        life=Life(chosen.refresh_days * 86_400_000, chosen.session_days * 86_400_000),
     )
 
 

@@ -286,12 +286,13 @@ def test_every_call_of_the_guide_s_accounts_works_as_pasted(shell: Shell) -> Non
     assert len(stated) == sum(part.count("curl ") for _, part in chapter) >= 8
     assert statuses.split() == stated
     lines = printed.replace("}{", "}\n{").splitlines()
-    first, me, invite, members, one, two, out = map(json.loads, lines)
+    first, me, invite, members, one, two, listed, ended, out = map(json.loads, lines)
     assert me["scopes"][0]["role"] == "supervisor"
     assert len(invite["invite_code"]) == 6
     assert [each["name"] for each in members["members"] if each["name"]] == ["Amina"]
     assert first["refresh_token"] != one["refresh_token"] == two["refresh_token"]
-    assert out == {}
+    assert [each["current"] for each in listed["sessions"]] == [True, False]
+    assert ended == out == {}
 
 
 def test_every_call_of_the_guide_s_photos_works_as_pasted(shell: Shell) -> None:

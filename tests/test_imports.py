@@ -257,6 +257,7 @@ COSTLY = (
     "google.cloud.secretmanager",
     "google.cloud.secretmanager_v1",
     "argon2",
+    "zxcvbn",
     "vertexai",
     "opentelemetry.sdk",
     "opentelemetry.exporter",

@@ -4,6 +4,9 @@
 server ms. One document, because then one read answers for all scopes, and its version tells whether
 anything changed since a cursor. Tokens only hint at scopes; this document decides.
 
+`disabled_at` stands in it, too: so whoever reads what a caller may do is told in the same read that the
+account is disabled, and a commit that verifies this document is refused if that comes in between.
+
 `scope_members/{scope_id}~{user_id}` says the same from the other side, to list a scope's members. It
 is written in the same commit, and is never asked whether somebody may do something.
 """
@@ -11,9 +14,10 @@ is written in the same commit, and is never asked whether somebody may do someth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.errors import Unauthenticated
 from shared.records.store import (
     ABSENT,
     Document,
@@ -26,6 +30,9 @@ from shared.records.store import (
     put,
     verify,
 )
+
+#: What a reading of memberships must not leave out: who reads less lets the disabled act.
+FIELDS = ("scopes", "left", "disabled_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Memberships:
     since_ms: Mapping[str, int]  #: scope → when it was granted, server clock
     left_ms: Mapping[str, int]  #: scope → when it was lost
     version: int
+    disabled_ms: int | None = None  #: since when nobody acts as this user; None: not disabled
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -60,7 +68,23 @@ def key(user_id: str) -> Key:
 
 
 def parse(user_id: str, document: Document | None) -> Memberships:
-    """Memberships of a document; none if there is no document."""
+    """What a caller may act in. Raises `Unauthenticated` (account_disabled)."""
+    held = known(user_id, document)
+    if held.disabled_ms is not None:
+        raise Unauthenticated(
+            "This account is disabled. Ask whoever runs this service.", code="account_disabled"
+        )
+    return held
+
+
+def role_of(user_id: str, document: Document | None, scope_id: str) -> str | None:
+    """The role in which somebody acts in a scope; None: in none, or the account is disabled."""
+    held = known(user_id, document)
+    return held.roles.get(scope_id) if held.disabled_ms is None else None
+
+
+def known(user_id: str, document: Document | None) -> Memberships:
+    """Memberships of a document, disabled or not; none if there is no document."""
     if document is None:
         return Memberships(user_id, {}, {}, {}, 0)
     scopes: Mapping[str, Mapping[str, Any]] = document.fields.get("scopes") or {}
@@ -70,6 +94,7 @@ def parse(user_id: str, document: Document | None) -> Memberships:
         {scope: int(entry["since"]) for scope, entry in scopes.items()},
         {scope: int(at) for scope, at in (document.fields.get("left") or {}).items()},
         document.version,
+        document.fields.get("disabled_at"),
     )
 
 
@@ -116,7 +141,7 @@ def grant(
 
 def granting(reading: Reading, user_id: str, scope_id: str, role: str, now_ms: int) -> list[Write]:
     """Writes that make a user a member, given both documents; none if nothing changes."""
-    held = parse(user_id, reading.documents.get(key(user_id)))
+    held = known(user_id, reading.documents.get(key(user_id)))
     now_ms = _not_before(reading, now_ms)
     if held.roles.get(scope_id) == role:
         listed = reading.documents.get(member_key(scope_id, user_id))
@@ -138,13 +163,34 @@ def revoke(
     Raises `Contended` when the memberships changed meanwhile: call again.
     """
     reading = store.read([key(user_id)])
-    held = parse(user_id, reading.documents.get(key(user_id)))
+    if writes := revoking(reading, user_id, scope_id, now_ms):
+        store.commit([*writes, *also])
+
+
+def revoking(reading: Reading, user_id: str, scope_id: str, now_ms: int) -> list[Write]:
+    """Writes that end a membership, given the user's document; none if there is none."""
+    held = known(user_id, reading.documents.get(key(user_id)))
     if scope_id not in held.roles:
-        return
+        return []
     now_ms = _not_before(reading, now_ms)
     scopes = {scope: entry for scope, entry in _scopes(held).items() if scope != scope_id}
     left = {**held.left_ms, scope_id: now_ms}
-    store.commit([_write(held, scopes, left), delete(member_key(scope_id, user_id)), *also])
+    return [_write(held, scopes, left), delete(member_key(scope_id, user_id))]
+
+
+def disabling(held: Memberships, at_ms: int | None) -> Write:
+    """The write that disables an account; None: that enables it again, with the same memberships."""
+    return _write(replace(held, disabled_ms=at_ms), _scopes(held), held.left_ms)
+
+
+def ending(held: Memberships, reading: Reading, now_ms: int) -> list[Write]:
+    """Writes that end all memberships of an account, and disable it."""
+    now_ms = _not_before(reading, now_ms)
+    left = {**held.left_ms, **dict.fromkeys(held.scopes, now_ms)}
+    return [
+        _write(replace(held, disabled_ms=now_ms), {}, left),
+        *(delete(member_key(scope, held.user_id)) for scope in held.scopes),
+    ]
 
 
 def _not_before(reading: Reading, now_ms: int) -> int:
@@ -168,5 +214,5 @@ def _scopes(held: Memberships) -> dict[str, dict[str, Any]]:
 
 
 def _write(held: Memberships, scopes: Mapping[str, Any], left: Mapping[str, int]) -> Write:
-    fields = {"scopes": dict(scopes), "left": dict(left)}
+    fields = {"scopes": dict(scopes), "left": dict(left), "disabled_at": held.disabled_ms}
     return put(key(held.user_id), fields, held.version or ABSENT)

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.accounts import totp
+from shared.accounts.totp import Factor
 from shared.errors import InvalidRequest
 from shared.records.store import Document, Key
 
@@ -36,7 +38,8 @@ class Account:
     """One person. `password` is a PHC string; None: nobody can log in with a password.
 
     `generation` rises when every session must end (a new password); a session of an earlier one is
-    over. `version` is the document's (0: no document).
+    over. `factor` is the second one, `set_up` one that waits for its first code. `version` is the
+    document's (0: no document).
     """
 
     user_id: str
@@ -45,6 +48,8 @@ class Account:
     password: str | None = None
     generation: int = 0
     created_ms: int = 0
+    factor: Factor | None = None
+    set_up: Factor | None = None
     version: int = 0
 
     @property
@@ -56,6 +61,8 @@ class Account:
             "password": self.password,
             "generation": self.generation,
             "created_at": self.created_ms,
+            "totp": None if self.factor is None else self.factor.fields,
+            "totp_set_up": None if self.set_up is None else self.set_up.fields,
         }
 
 
@@ -86,6 +93,8 @@ def parse(user_id: str, document: Document | None) -> Account:
         said.get("password"),
         int(said.get("generation") or 0),
         int(said.get("created_at") or 0),
+        totp.parse(said.get("totp")),
+        totp.parse(said.get("totp_set_up")),
         document.version,
     )
 

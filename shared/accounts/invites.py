@@ -13,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.accounts.throttle import Window
-from shared.records.store import Document, Key
+from shared.records.store import Document, Key, Query, RecordStore
 
 #: Without 0 O 1 I L: they look alike.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -26,6 +26,9 @@ LENGTH = 6
 
 #: Longest life of a code, days, and most people that one code may admit.
 MOST_DAYS, MOST_USES = 90, 500
+
+#: Codes of a scope that are listed.
+MOST_LISTED = 500
 
 #: Wrong codes: five in a quarter of an hour, for an account and for an address.
 TRIES = Window(most=5, span_ms=900_000)
@@ -64,6 +67,10 @@ class Invite:
         """After one more use."""
         return replace(self, uses=self.uses + 1)
 
+    def void(self) -> Invite:
+        """Admitting nobody any more."""
+        return replace(self, most_uses=self.uses)
+
 
 def new_code() -> str:
     """A code nobody can foresee."""
@@ -79,7 +86,18 @@ def normal_code(text: str) -> str | None:
 def key(code: str, secret: bytes) -> Key:
     """The address of a code's invite."""
     name = hmac.new(secret, b"invite\0" + code.encode(), hashlib.sha256).hexdigest()
-    return Key("invites", name[:40])
+    return key_of(name[:40])
+
+
+def key_of(invite_id: str) -> Key:
+    """The address of an invite by its id, which does not give the code away."""
+    return Key("invites", invite_id)
+
+
+def of_scope(store: RecordStore, scope_id: str) -> Iterator[Document]:
+    """Up to `MOST_LISTED` invites of a scope, those that hold no more among them."""
+    where = (("scope_id", "==", scope_id),)
+    return store.query(Query("invites", where=where, limit=MOST_LISTED))
 
 
 def parse(document: Document) -> Invite:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import base64
 import secrets
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from shared.accounts.guessable import guessable
 from shared.errors import InvalidRequest
 
-#: NIST SP 800-63B asks for 8 or more; 10, since nothing else is asked of them. The upper end bounds
+#: NIST SP 800-63B asks for 8 or more; 10, since no mixture of characters is asked for. The upper end bounds
 #: the work of one request. Characters, after normalisation.
 SHORTEST, LONGEST = 10, 128
 
@@ -72,11 +74,21 @@ def normal(password: str) -> str:
     return text
 
 
-def checked(password: str, field: str) -> str:
-    """A new password, normalised. Raises `InvalidRequest` (password_length)."""
+def checked(password: str, field: str, known: Iterable[str]) -> str:
+    """A new password, normalised. `known` are texts that it must not be made of.
+
+    Raises `InvalidRequest` (password_length, password_guessable).
+    """
     text = unicodedata.normalize("NFKC", password[: 4 * LONGEST + 1])
     if not SHORTEST <= len(text) <= LONGEST:
         raise _length(field)
+    if guessable(text, known):
+        raise InvalidRequest(
+            "This password is among the first that somebody would try: it is a common one, or made of "
+            "an e-mail address or a name. Take several words that do not belong together.",
+            code="password_guessable",
+            field=field,
+        )
     return text
 
 

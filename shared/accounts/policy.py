@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,9 @@ class AccountPolicy:
     `registration` is "open", or "invited": by invite code (or by an operator's command) only.
     `scope_makers` are the roles, in any scope, that may make another scope; None: everybody.
     `founder` is the role of a scope's maker in it. `invitable` says for the roles that may see and
-    invite members which roles they may give away: nobody gives away more than they hold.
+    invite members which roles they may give away: nobody gives away more than they hold. `words` are
+    those that its people would make passwords of. `idle_days` are for roles whose sessions shall
+    live shorter without use than REFRESH_DAYS.
     """
 
     registration: str
@@ -20,6 +23,8 @@ class AccountPolicy:
     founder: str
     newcomer: str  #: the role named in the tokens of somebody who is in no scope
     invitable: dict[str, frozenset[str]]
+    words: tuple[str, ...] = ()
+    idle_days: Mapping[str, int] = field(default_factory=dict)
 
     def may_manage(self, role: str | None) -> bool:
         """Whether a role in a scope may see its members and invite others."""

@@ -14,6 +14,10 @@ What a reader of the database can do: nothing. Hashes do not give tokens back; t
 successor takes its token, the salt and the server's secret, which is not in the database. (With a
 stolen token that is not replaced yet he could ask the server himself.) What a writer can do:
 everything; that is true of any scheme.
+
+A user has at most `MOST` sessions. Where a log-in makes one more, those that were never refreshed end
+first, then those that were refreshed longest ago: so a phone that is in use keeps its session while
+somebody who knows the password logs in again and again, or a script forgets to log out.
 """
 
 from __future__ import annotations
@@ -23,11 +27,11 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.records.store import Document, Key
+from shared.records.store import Document, Key, Query, RecordStore, Write, put
 
 #: Characters of a refresh token: 48 bytes in base64url.
 TOKEN = re.compile(r"[A-Za-z0-9_-]{64}")
@@ -35,7 +39,22 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{64}")
 _LOCATOR_BYTES, _SECRET_BYTES = 16, 32
 
 #: Why a family ended.
-LOGGED_OUT, REUSED = "logged_out", "reused"
+LOGGED_OUT, REUSED, DISPLACED = "logged_out", "reused", "displaced"
+
+#: Sessions of one user: a person's devices several times over. What it bounds is what the store keeps.
+MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How long a session lives without use, and in all; ms."""
+
+    idle_ms: int
+    whole_ms: int
+
+    def ends_ms(self, began_ms: int, now_ms: int) -> int:
+        """When a session ends that is used now, server ms."""
+        return min(now_ms + self.idle_ms, began_ms + self.whole_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +70,32 @@ class Session:
     generation: int
     began_ms: int
     expires_ms: int
+    used_ms: int  #: the log-in, or the last refresh
     ended: str | None = None
+    factor: bool = False  #: whether a second factor was shown
 
     @property
     def fields(self) -> dict[str, Any]:
-        """As it is stored."""
+        """As it is stored. `live_of` finds what has not ended; what has ended keeps no device."""
+        live = self.ended is None
         return {
             "user_id": self.user_id,
-            "device": self.device,
+            "live_of": self.user_id if live else None,
+            "device": self.device if live else None,
             "current": self.current,
             "previous": self.previous,
             "salt": self.salt,
             "generation": self.generation,
             "began_at": self.began_ms,
             "expires_at": self.expires_ms,
+            "used_at": self.used_ms,
             "ended": self.ended,
+            "factor": self.factor or None,
         }
+
+    def over(self, why: str) -> Session:
+        """The same session, ended."""
+        return replace(self, ended=why, previous=None, salt=None)
 
 
 def key(sid: str) -> Key:
@@ -87,8 +116,28 @@ def parse(document: Document) -> Session:
         int(said["generation"]),
         int(said["began_at"]),
         int(said["expires_at"]),
+        int(said.get("used_at") or said["began_at"]),  # none where a release without it wrote
         said.get("ended"),
+        bool(said.get("factor")),
     )
+
+
+def live(store: RecordStore, user_id: str) -> list[Document]:
+    """Sessions of a user that nobody has ended; some may have expired, or be of an earlier password."""
+    return list(store.query(Query("sessions", where=(("live_of", "==", user_id),))))
+
+
+def displaced(found: Sequence[Document], generation: int, now_ms: int) -> list[Write]:
+    """Writes that make room for one more session of a user who has these."""
+    known = [(parse(document), document.version) for document in found]
+
+    def worth(each: tuple[Session, int]) -> tuple[bool, bool, int]:
+        session, _ = each
+        over = session.generation != generation or now_ms >= session.expires_ms
+        return not over, session.previous is not None, session.used_ms
+
+    first = sorted(known, key=worth)[: max(0, len(known) - MOST + 1)]
+    return [put(key(each.sid), each.over(DISPLACED).fields, version) for each, version in first]
 
 
 def sid_of(token: str) -> str | None:
@@ -99,17 +148,18 @@ def sid_of(token: str) -> str | None:
 
 
 def begin(
-    user_id: str, device: str | None, generation: int, now_ms: int, life_ms: int
+    user_id: str, device: str | None, generation: int, now_ms: int, life: Life
 ) -> tuple[Session, str]:
     """A new session and its first token."""
     token = _text(secrets.token_bytes(_LOCATOR_BYTES + _SECRET_BYTES))
     sid = sid_of(token) or ""
-    ends = now_ms + life_ms
-    return Session(sid, user_id, device, _hash(token), None, None, generation, now_ms, ends), token
+    ends = life.ends_ms(now_ms, now_ms)
+    made = Session(sid, user_id, device, _hash(token), None, None, generation, now_ms, ends, now_ms)
+    return made, token
 
 
 def refreshed(
-    session: Session, token: str, secret: bytes, now_ms: int, life_ms: int
+    session: Session, token: str, secret: bytes, now_ms: int, life: Life
 ) -> tuple[Session, str | None]:
     """The session after a refresh, and the token to give out; None means theft.
 
@@ -124,14 +174,15 @@ def refreshed(
             current=_hash(after),
             previous=shown,
             salt=salt,
-            expires_ms=max(session.expires_ms, now_ms + life_ms),
+            expires_ms=life.ends_ms(session.began_ms, now_ms),
+            used_ms=now_ms,
         )
         return moved, after
     if session.previous is not None and hmac.compare_digest(shown, session.previous):
         after = _successor(token, session.salt or "", secret)
         # Another server secret since: the successor is lost, and that is nobody's theft.
         return session, after if _hash(after) == session.current else ""
-    return replace(session, ended=REUSED, previous=None, salt=None), None
+    return session.over(REUSED), None
 
 
 def _successor(token: str, salt: str, secret: bytes) -> str:

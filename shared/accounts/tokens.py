@@ -1,8 +1,9 @@
 """Access tokens: JWTs that say who is calling. Verification pins everything it relies on.
 
 The algorithm is the key's, never the token's; keys come from our own set by `kid`, never from the
-token (`jwk`, `jku`, `x5u` are not looked at). Claims: iss, aud, exp, nbf, iat, sub, chw_id, role,
-device?, sid? (the log-in), scopes?. A token's scopes are hints; memberships in the store decide.
+token (`jwk`, `jku`, `x5u` are not looked at); the type is that of an access token (RFC 9068). Claims:
+iss, aud, exp, nbf, iat, sub, chw_id, role, device?, sid? (the log-in), scopes?, only? (what alone it is
+good for). A token's scopes are hints; memberships in the store decide.
 
 Tokens of an outside issuer are judged by that issuer's policy, which comes with the key: a key of
 theirs is never good for a token of ours, nor the other way round.
@@ -26,6 +27,12 @@ from shared.records.record import UNNAMED, valid_id
 #: Longest token that is looked at, characters.
 MAX_TOKEN = 8192
 
+#: The `typ` of our access tokens (RFC 9068 2.1).
+TYPE = "at+jwt"
+
+#: What a token is good for alone whose user has yet to set up the second factor that a role needs.
+SET_UP = "totp"
+
 #: What an access token lives, seconds. Tests and demos may ask for more.
 ACCESS_SECONDS = 900
 
@@ -43,8 +50,11 @@ _OWN = ("exp", "iat", "nbf", "iss", "aud", "sub", "chw_id")
 _OUTSIDE = ("exp", "iat", "iss", "aud", "sub")
 
 
-def verify(token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float) -> Caller:
-    """The caller of a token. Raises `Unauthenticated` (token_missing, token_expired, token_invalid).
+def verify(
+    token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float, *, only: str = ""
+) -> Caller:
+    """The caller of a token. Raises `Unauthenticated` (token_missing, token_expired, token_invalid;
+    totp_setup_required for a token that is good for something else `only`).
 
     `now_s` is the server's time in Unix seconds.
     """
@@ -62,13 +72,24 @@ def verify(token: str, keys: VerificationKeys, policy: TokenPolicy, now_s: float
     key = keys.find(kid)
     if key is None or header.get("alg") != key.algorithm:
         raise _invalid()
+    if not _is_type(header.get("typ", ""), (key.outside or policy).types):
+        raise _invalid()
     if key.outside is not None:
         claims = _claims(token, key.key, key.algorithm, key.outside, _OUTSIDE)
         _check_times(claims, key.outside, now_s)
         return _outside_caller(claims, key.outside)
     claims = _claims(token, key.key, key.algorithm, policy, _OWN)
     _check_times(claims, policy, now_s)
+    if "only" in claims and claims["only"] != (only or None):
+        raise Unauthenticated(
+            "Your role needs a second factor: set it up first.", code="totp_setup_required"
+        )
     return _caller(claims)
+
+
+def _is_type(said: object, taken: Sequence[str]) -> bool:
+    """Whether a header's `typ` is one that is taken: an ID token or a log-out token is no access token."""
+    return isinstance(said, str) and said.lower().removeprefix("application/") in taken
 
 
 def _claims(
@@ -140,6 +161,7 @@ def issue(
     device: str | None = None,
     session: str | None = None,
     scopes: Sequence[str] = (),
+    only: str = "",
     seconds: int = ACCESS_SECONDS,
 ) -> str:
     """A signed access token for a user, valid from now."""
@@ -157,6 +179,10 @@ def issue(
         claims["device"] = device
     if session is not None:
         claims["sid"] = session
+    if only:
+        claims["only"] = only
     if scopes:
         claims["scopes"] = list(scopes)
-    return jwt.encode(claims, key.pem, algorithm=key.algorithm, headers={"kid": key.kid})
+    return jwt.encode(
+        claims, key.pem, algorithm=key.algorithm, headers={"kid": key.kid, "typ": TYPE}
+    )

@@ -37,6 +37,9 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "wrong_size": "The file was announced with another size. Ask for a new ticket.",
         "password_length": f"A password has {SHORTEST} to {LONGEST} characters; `field` names it. "
         "Ask the user for another one.",
+        "password_guessable": "The password is a common one, or made of the user's name or e-mail address "
+        "or the product's name; `field` names it. Ask the user for another one: several words that do not "
+        "belong together.",
     },
     errors.InvalidCursor: {
         "invalid_cursor": "`last_sync_timestamp`, `page` or `last_pulled_at` is none that this "
@@ -83,6 +86,14 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "stay on the phone.",
         "refresh_reused": "A refresh token was used that had been replaced: it may have been stolen. "
         "The session is over. Tell the user, and ask to log in; records stay on the phone.",
+        "totp_required": "The password is right, and the account has a second factor: ask for the code of "
+        "the authenticator app, or a recovery code, and send the same request with `otp`.",
+        "totp_wrong": "The code is wrong, was used before, or is of another time; or nothing waits to be "
+        "confirmed. Ask for the next one.",
+        "totp_setup_required": "The user's role needs a second factor. Let the user set it up "
+        "(`/api/v1/auth/totp`), then refresh the token; records stay on the phone.",
+        "account_disabled": "The account was disabled or deleted. Say so, and let the user log in as "
+        "somebody else; records are kept.",
         "session_ended": "The user logged out, or the password was changed. Ask to log in; records "
         "stay on the phone.",
     },

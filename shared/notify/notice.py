@@ -141,7 +141,7 @@ class Courier:
         reached: list[tuple[bool, int, Document, str]] = []
         for device in found:
             user = str(device.fields["user_id"])
-            role = membership.parse(user, read.get(membership.key(user))).roles.get(scope_id)
+            role = membership.role_of(user, read.get(membership.key(user)), scope_id)
             if role is not None and may(role, Action.READ):
                 doctor = may(role, Action.SEE_UNSIGNED_ANALYSIS)
                 reached.append((not doctor, of_user[user], device, role))

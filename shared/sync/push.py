@@ -96,7 +96,7 @@ class Pusher:
         self.receipt_days = receipt_days
         self._wait = wait
         self._order = {item.name: place for place, item in enumerate(catalog.collections)}
-        wanted = {*record.META, STAMP, "scopes", "left", "verdicts"}
+        wanted = {*record.META, STAMP, *membership.FIELDS, "verdicts"}
         for item in catalog.collections:
             wanted.update(item.context, item.client_fields, item.server_scalars)
         self._mask = tuple(sorted(wanted))

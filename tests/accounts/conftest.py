@@ -17,6 +17,7 @@ from shared.accounts.desk import Desk, Origin, Tokens
 from shared.accounts.keys import RingKeys, TokenPolicy
 from shared.accounts.passwords import Cost, Passwords
 from shared.accounts.policy import AccountPolicy
+from shared.accounts.sessions import Life
 from shared.adapters.file_keys import FileKeys
 from shared.errors import Fault
 from shared.products.dermadetect.tables import ACCOUNTS
@@ -26,12 +27,13 @@ from tests.stores import BOTH, fresh
 #: As little as argon2 takes; what the parameters are is no matter of these tests.
 CHEAP = Cost(memory_kib=8, passes=1)
 
-OPEN = AccountPolicy("open", None, "admin", "member", ACCOUNTS.invitable)
+OPEN = AccountPolicy("open", None, "admin", "member", ACCOUNTS.invitable, ACCOUNTS.words)
 
 #: 1 March 2026, server ms.
 NOON = 1_772_366_400_000
 MINUTE, DAY = 60_000, 86_400_000
 LIFE = 90 * DAY
+YEAR = Life(LIFE, 365 * DAY)
 
 PASSWORD = "correct horse battery"
 HOME = Origin("192.0.2.1", "phone-1")
@@ -72,7 +74,7 @@ class Office:
             "secret": b"s" * 32,
             **more,
         }
-        return Desk(store, keys=self.keys, token_policy=self.policy, refresh_ms=LIFE, **options)
+        return Desk(store, keys=self.keys, token_policy=self.policy, life=YEAR, **options)
 
     def register(self, email: str = "amina@example.org", **more: Any) -> Tokens:
         return self.desk.register(email, PASSWORD, HOME, NOON, **more)

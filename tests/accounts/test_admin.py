@@ -53,11 +53,30 @@ def test_an_operator_makes_the_first_admin_and_helps_out(run: Shell) -> None:
     assert log_in("boss@example.org", made[1]) == "ok"
 
 
+def test_an_operator_disables_and_enables(run: Shell) -> None:
+    run("user create a@example.org --id amina --scope team1", PASSWORD + "\n")
+    assert run("user disable a@example.org") == "amina is disabled; all its sessions are over\n"
+    assert log_in("a@example.org", PASSWORD) == "account_disabled"
+    assert re.search(r"^amina +a@example.org +team1:chw  disabled$", run("user list"), re.M)
+    assert run("user enable amina") == "amina may log in again\n"
+    assert log_in("a@example.org", PASSWORD) == "ok"
+
+
+def test_an_operator_deletes_an_account(run: Shell) -> None:
+    run("user create a@example.org --id amina --name Amina --scope team1", PASSWORD + "\n")
+    assert run("user delete a@example.org").startswith("amina is deleted")
+    assert run("user delete amina").startswith("amina is deleted")  # may be repeated
+    assert "a@example.org" not in run("user list")
+    assert log_in("a@example.org", PASSWORD) == "credentials_wrong"
+    assert run("user delete a@example.org").startswith("2: not_found")
+
+
 @pytest.mark.parametrize(
     ("words", "given", "code"),
     [
         ("user create boss", PASSWORD, "invalid_email"),
         ("user create a@example.org", "short", "password_length"),
+        ("user create a@example.org", "password123", "password_guessable"),
         ("user create a@example.org --id a/b", PASSWORD, "invalid_request"),
         ("user create a@example.org --id o-123", PASSWORD, "invalid_request"),
         ("user create a@example.org --id ~operator", PASSWORD, "invalid_request"),
@@ -67,6 +86,9 @@ def test_an_operator_makes_the_first_admin_and_helps_out(run: Shell) -> None:
         ("grant chw1 ~deployment", "", "invalid_request"),
         ("grant chw1~a team1", "", "invalid_request"),
         ("user reset nobody@example.org", PASSWORD, "not_found"),
+        ("user disable nobody@example.org", "", "not_found"),
+        ("user take-factor nobody@example.org", "", "not_found"),
+        ("user enable a/b", "", "not_found"),
         ("invite a/b", "", "invalid_request"),
         ("invite team1 --days 0", "", "invalid_request"),
         ("invite team1 --days nan", "", "invalid_request"),

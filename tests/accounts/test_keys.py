@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jwt
@@ -427,6 +428,43 @@ def test_an_odd_key_among_good_ones_spoils_our_set_and_not_theirs() -> None:
     with pytest.raises(ValueError, match=r"(?i)key"):
         parse_jwks(text, ALGORITHMS)
     assert set(parse_jwks(text, OUTSIDE_ALGORITHMS, outside=POLICY)) == {"e"}
+
+
+@pytest.mark.parametrize(
+    ("typ", "ours", "strict"),
+    [
+        ("at+jwt", True, True),
+        ("AT+JWT", True, True),
+        ("application/at+jwt", True, True),
+        ("JWT", True, False),  # as the release before signed ours, and most issuers all of theirs
+        (None, False, False),
+        ("", False, False),
+        ("logout+jwt", False, False),
+        ("dpop+jwt", False, False),
+        ("at+jwt ", False, False),
+        ("JOSE", False, False),
+    ],
+)
+def test_only_access_tokens_are_taken_by_their_type(
+    typ: str | None, ours: bool, strict: bool
+) -> None:
+    ring = Ring().rotated(NOW, at_once=True)
+    key = ring.signing(NOW)
+    assert key is not None
+    good = tokens.issue(key, POLICY, user_id="amina", role="chw", now_s=NOW)
+    assert jwt.get_unverified_header(good)["typ"] == "at+jwt"
+    claims = jwt.decode(good, options={"verify_signature": False})
+    made = jwt.encode(
+        claims, key.pem, algorithm=key.algorithm, headers={"kid": key.kid, "typ": typ}
+    )
+    public = JwksText(ring.jwks(NOW))
+    for policy, taken in ((POLICY, ours), (replace(POLICY, types=("at+jwt",)), strict)):
+        if taken:
+            assert tokens.verify(made, public, policy, NOW).user_id == "amina"
+        else:
+            with pytest.raises(Unauthenticated) as caught:
+                tokens.verify(made, public, policy, NOW)
+            assert caught.value.code == "token_invalid"
 
 
 # --- who may load private keys

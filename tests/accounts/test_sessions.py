@@ -13,7 +13,8 @@ from shared.access.membership import Caller
 from shared.accounts import sessions
 from shared.accounts.desk import Tokens
 from shared.errors import Fault, StoreUnavailable, Unauthenticated
-from shared.records.store import Query, Write
+from shared.products.dermadetect.tables import ACCOUNTS
+from shared.records.store import Query, Write, put
 from tests.accounts.conftest import (
     AWAY,
     DAY,
@@ -21,7 +22,9 @@ from tests.accounts.conftest import (
     LIFE,
     MINUTE,
     NOON,
+    OPEN,
     PASSWORD,
+    YEAR,
     Office,
     code_of,
     together,
@@ -206,15 +209,15 @@ def test_a_database_alone_does_not_give_the_successor(quick: Office) -> None:
     [document] = quick.store.query(Query("sessions"))
     session = sessions.parse(document)
     for secret in (b"", b"x" * 32):
-        _, guessed = sessions.refreshed(session, first.refresh, secret, NOON, LIFE)
+        _, guessed = sessions.refreshed(session, first.refresh, secret, NOON, YEAR)
         assert guessed != second.refresh
     # the same with the secret is the very successor, or the test above proves nothing
-    _, known = sessions.refreshed(session, first.refresh, b"s" * 32, NOON, LIFE)
+    _, known = sessions.refreshed(session, first.refresh, b"s" * 32, NOON, YEAR)
     assert known == second.refresh
 
 
 def test_a_successor_takes_the_token_the_salt_and_the_secret() -> None:
-    session, token = sessions.begin("u", None, 0, NOON, LIFE)
+    session, token = sessions.begin("u", None, 0, NOON, YEAR)
     salt, secret = "00" * 16, b"s" * 32
     one = sessions._successor(token, salt, secret)
     other_token = token[:32] + ("A" * 32 if token[32:] != "A" * 32 else "B" * 32)
@@ -251,3 +254,126 @@ def test_a_token_of_another_s_session_is_no_session(quick: Office) -> None:
     with pytest.raises(Fault) as caught:
         quick.desk.check(forged)
     assert caught.value.code == "session_ended"
+
+
+# --- how long, how many, and who ends them
+
+
+def sids(office: Office, made: Tokens, now_ms: int = NOON) -> list[str]:
+    return [each.sid for each in office.desk.sessions(office.caller(made), now_ms)]
+
+
+def test_a_session_ends_however_often_it_is_used(quick: Office) -> None:
+    made, at = quick.register(), NOON
+    while at < NOON + 365 * DAY - 60 * DAY:
+        at += 60 * DAY
+        made = quick.desk.refresh(made.refresh, at)
+    assert made.refresh_ends_s * 1000 == NOON + 365 * DAY
+    assert code_of(lambda: quick.desk.refresh(made.refresh, NOON + 365 * DAY - 1)) == "ok"
+    made = quick.desk.refresh(made.refresh, NOON + 365 * DAY - 1)
+    assert code_of(lambda: quick.desk.refresh(made.refresh, NOON + 365 * DAY)) == "refresh_invalid"
+
+
+@pytest.mark.parametrize(
+    ("roles", "days"),
+    [((), 90), (("chw",), 90), (("doctor",), 30), (("chw", "supervisor"), 30), (("admin",), 30)],
+)
+def test_roles_that_read_much_must_log_in_again_sooner(
+    quick: Office, roles: tuple[str, ...], days: int
+) -> None:
+    policy = replace(OPEN, idle_days=ACCOUNTS.idle_days)
+    desk = quick.desk_on(quick.store, policy=policy)
+    made = desk.register("a@example.org", PASSWORD, HOME, NOON)
+    for role in roles:
+        quick.join(made.user_id, f"team-{role}", role)
+    for got in (
+        desk.refresh(made.refresh, NOON),
+        desk.login("a@example.org", PASSWORD, HOME, NOON),
+    ):
+        assert got.refresh_ends_s * 1000 == NOON + days * DAY
+
+
+def test_a_flood_of_log_ins_does_not_end_the_session_of_a_phone_in_use(office: Office) -> None:
+    # given a phone that has refreshed once, weeks ago
+    phone = refresh(office, office.register(), NOON + 1)
+    # when somebody logs in again and again
+    for number in range(2 * sessions.MOST):
+        office.desk.login("amina@example.org", PASSWORD, AWAY, NOON + 2 + number)
+    # then there are as many as may be, and the phone's is among them
+    caller = office.caller(phone)
+    found = office.desk.sessions(caller, NOON + DAY)
+    assert len(found) == sessions.MOST
+    assert caller.session in {each.sid for each in found}
+    assert code_of(lambda: office.desk.refresh(phone.refresh, NOON + DAY)) == "ok"
+
+
+def test_the_session_that_was_not_used_for_longest_makes_room(quick: Office) -> None:
+    made = [quick.register()]
+    for number in range(1, sessions.MOST):
+        made.append(quick.desk.login("amina@example.org", PASSWORD, HOME, NOON + number))
+    made = [refresh(quick, each, NOON + MINUTE + at) for at, each in enumerate(made)]
+    first = refresh(quick, made[0], NOON + 2 * MINUTE)
+    quick.desk.login("amina@example.org", PASSWORD, HOME, NOON + 3 * MINUTE)
+    assert code_of(lambda: quick.desk.refresh(first.refresh, NOON + 4 * MINUTE)) == "ok"
+    verdicts = [
+        code_of(lambda it=it: quick.desk.refresh(it.refresh, NOON + 4 * MINUTE)) for it in made
+    ]  # type: ignore[misc]
+    assert verdicts[1:] == ["session_ended", *["ok"] * (sessions.MOST - 2)]
+
+
+def test_sessions_are_listed_and_ended_one_by_one_and_all_at_once(office: Office) -> None:
+    mine = office.register()
+    other = office.desk.login("amina@example.org", PASSWORD, AWAY, NOON + MINUTE)
+    caller, theirs = office.caller(mine), office.caller(other, NOON + MINUTE)
+    found = office.desk.sessions(caller, NOON + MINUTE)
+    assert [(each.sid, each.device) for each in found] == [
+        (theirs.session, "elsewhere"),
+        (caller.session, "phone-1"),
+    ]
+    # not with the token alone
+    wrong = lambda: office.desk.end_session(caller, theirs.session, "wrong word", HOME, NOON)  # noqa: E731
+    assert code_of(wrong) == "credentials_wrong"
+    for _ in range(2):  # a repetition whose answer was lost
+        office.desk.end_session(caller, theirs.session, PASSWORD, HOME, NOON + MINUTE)
+    assert sids(office, mine) == [caller.session]
+    assert code_of(lambda: office.desk.refresh(other.refresh, NOON + MINUTE)) == "session_ended"
+    assert code_of(lambda: office.desk.refresh(mine.refresh, NOON + MINUTE)) == "ok"
+    office.desk.login("amina@example.org", PASSWORD, AWAY, NOON + 2 * MINUTE)
+    office.desk.end_sessions(caller, PASSWORD, HOME, NOON + 3 * MINUTE)
+    assert code_of(lambda: office.desk.check(caller)) == "session_ended"
+    again = office.desk.login("amina@example.org", PASSWORD, HOME, NOON + 4 * MINUTE)
+    caller = office.caller(again, NOON + 4 * MINUTE)
+    assert [each.sid for each in office.desk.sessions(caller, NOON + 4 * MINUTE)] == [
+        caller.session
+    ]
+
+
+def test_nobody_ends_another_s_session(quick: Office) -> None:
+    one, two = quick.register(), quick.register("bo@example.org")
+    theirs = quick.caller(two).session
+    for sid in (theirs, "nothing"):
+        end = lambda sid=sid: quick.desk.end_session(  # noqa: E731
+            quick.caller(one), sid, PASSWORD, HOME, NOON
+        )
+        assert code_of(end) == "not_found"
+    assert code_of(lambda: quick.desk.check(quick.caller(two))) == "ok"
+
+
+def test_a_session_from_before_sessions_were_listed_goes_on_and_is_listed_once_refreshed(
+    quick: Office,
+) -> None:
+    made = quick.register()
+    key = sessions.key(quick.caller(made).session)
+    document = quick.store.read([key]).documents[key]
+    older = {n: v for n, v in document.fields.items() if n not in ("live_of", "used_at")}
+    quick.store.commit([put(key, older, document.version)])
+    assert sids(quick, made) == []
+    refresh(quick, made, NOON + 1)
+    assert sids(quick, made) == [quick.caller(made).session]
+
+
+def test_what_has_ended_keeps_no_device(quick: Office) -> None:
+    made = quick.register()
+    key = sessions.key(quick.caller(made).session)
+    quick.desk.logout(made.refresh, NOON)
+    assert "phone-1" not in str(quick.store.read([key]).documents[key].fields)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 
 from infra import admin, backup
@@ -56,6 +57,26 @@ class Desk:
             code, _ = wiring.desk().make_invite(who, "team2", "chw", 1, 1, wiring.clock_ms())
         return self.send("register", email=email, password=PASSWORD, name=name, invite_code=code)
 
+    def sessions(self) -> list[str]:
+        said = self.api.ask("GET", "/api/v1/auth/sessions", token=self.nurse["access_token"])
+        return [each["id"] for each in said.json["sessions"]]
+
+    def begin_factor(self) -> None:
+        self.secret = self.send("totp", self.nurse, password=PASSWORD)["secret"]
+
+    def confirm_factor(self) -> None:
+        said = self.send("totp/confirm", self.nurse, otp=pyotp.TOTP(self.secret).now())
+        self.codes = said["recovery_codes"]
+
+    def set_up_factor(self) -> None:
+        self.begin_factor()
+        self.confirm_factor()
+
+    def open_invites(self) -> list[str]:
+        asked = f"/api/v1/auth/invites?scope_id={TEAM}"
+        said = self.api.ask("GET", asked, token=self.boss["access_token"])
+        return [each["id"] for each in said.json["invites"]]
+
     def log_in(self, email: str) -> Any:
         return self.send("login", email=email, password=PASSWORD)
 
@@ -93,7 +114,33 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
     "revoke": (lambda d: d.run("grant", "spy", TEAM), lambda d: d.run("revoke", "spy", TEAM), OLIVE, TEAM),
     "create-user": (None, lambda d: d.run("user", "create", "u@example.org"), OLIVE, DEPLOYMENT),
     "reset-password": (None, lambda d: d.run("user", "reset", NURSE), OLIVE, DEPLOYMENT),
+    "disable-user": (None, lambda d: d.run("user", "disable", NURSE), OLIVE, DEPLOYMENT),
+    "enable-user": (
+        lambda d: d.run("user", "disable", NURSE),
+        lambda d: d.run("user", "enable", NURSE),
+        OLIVE,
+        DEPLOYMENT,
+    ),
+    "delete-user": (None, lambda d: d.run("user", "delete", NURSE), OLIVE, DEPLOYMENT),
+    "delete-account": (
+        None,
+        lambda d: d.send("delete", d.nurse, password=PASSWORD),
+        "",
+        DEPLOYMENT,
+    ),
     "invite": (None, lambda d: d.send("invites", d.boss, scope_id=TEAM, role="chw"), DOC, TEAM),
+    "void-invite": (
+        lambda d: setattr(d, "open", d.open_invites()),
+        lambda d: d.send(f"invites/{d.open[0]}/void", d.boss, scope_id=TEAM),  # type: ignore[attr-defined]
+        DOC,
+        TEAM,
+    ),
+    "put-out": (
+        lambda d: d.send("join", d.nurse, invite_code=d.code["invite_code"]),
+        lambda d: d.send(f"members/{d.nurse['user_id']}/remove", d.boss, scope_id=TEAM),
+        DOC,
+        TEAM,
+    ),
     "register": (
         None,
         lambda d: d.register("n@example.org", "New One"),
@@ -119,6 +166,31 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
         None,
         lambda d: d.send("password", d.nurse, old_password=PASSWORD, new_password=PASSWORD[::-1]),
         SELF,
+        DEPLOYMENT,
+    ),
+    "end-session": (
+        lambda d: d.log_in(NURSE),
+        lambda d: d.send(f"sessions/{d.sessions()[-1]}/end", d.nurse, password=PASSWORD),
+        SELF,
+        DEPLOYMENT,
+    ),
+    "end-sessions": (
+        None,
+        lambda d: d.send("sessions/end", d.nurse, password=PASSWORD),
+        SELF,
+        DEPLOYMENT,
+    ),
+    "set-up-factor": (Desk.begin_factor, Desk.confirm_factor, SELF, DEPLOYMENT),
+    "remove-factor": (
+        Desk.set_up_factor,
+        lambda d: d.send("totp/remove", d.nurse, password=PASSWORD, otp=d.codes[0]),
+        SELF,
+        DEPLOYMENT,
+    ),
+    "take-factor": (
+        Desk.set_up_factor,
+        lambda d: d.run("user", "take-factor", NURSE),
+        OLIVE,
         DEPLOYMENT,
     ),
     "rotate-keys": (None, lambda d: d.run("keys", "rotate"), OLIVE, DEPLOYMENT),
@@ -176,7 +248,7 @@ def test_a_change_of_rights_leaves_an_entry_with_the_humans_name(desk: Desk, act
     if before is not None:
         before(desk)
     found = [each for each in left_by(lambda: act(desk)) if each["action"] == action]
-    assert [(each["name"], each["scope_id"]) for each in found] == [(name, scope)]
+    assert [(each.get("name", ""), each["scope_id"]) for each in found] == [(name, scope)]
     assert desk.code["invite_code"] not in str(found)
     assert PASSWORD not in str(found)
 
@@ -203,7 +275,16 @@ def test_the_entry_is_in_the_commit_that_makes_the_change(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed before any commit, neither is there; after it, both are."""
-    for action in ("grant", "join", "leave", "log-in", "change-password", "invite", "create-user"):
+    for action in (
+        "grant",
+        "join",
+        "leave",
+        "log-in",
+        "change-password",
+        "invite",
+        "create-user",
+        "disable-user",
+    ):
         commits: list[list[str]] = []
 
         def seen(writes: Any, into: list[list[str]] = commits) -> None:

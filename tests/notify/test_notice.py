@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.access import membership
 from shared.access.membership import Caller
 from shared.errors import NotifyFault
 from shared.jobs import job as jobs
@@ -75,6 +76,15 @@ def test_killed_between_taking_and_telling_nobody_is_told_twice(clinic: Workplac
 
 def test_who_left_the_team_is_not_told_whatever_the_ledger_says(clinic: Workplace) -> None:
     clinic.leave("doc1")
+    phones = Phones()
+    Courier(clinic.store, phones, clinic.now_ms).deliver()
+    assert [message.token for message in phones.sent] == ["token-chw1"]
+
+
+def test_who_is_disabled_is_not_told(clinic: Workplace) -> None:
+    key = membership.key("doc1")
+    held = membership.known("doc1", clinic.store.read([key]).documents[key])
+    clinic.store.commit([membership.disabling(held, clinic.now_ms())])
     phones = Phones()
     Courier(clinic.store, phones, clinic.now_ms).deliver()
     assert [message.token for message in phones.sent] == ["token-chw1"]

@@ -2305,7 +2305,7 @@ REVIEW = (
         ),
         (
             "a case is given to whoever leaves",
-            "guards.append(verify(theirs, members.version))",
+            "guards.append(verify(theirs, found.version))",
             "pass",
             "a_doctor_who_leaves_at_that_moment_is_given_nothing",
         ),
@@ -2329,8 +2329,8 @@ REVIEW = (
         ),
         (
             "a case is given to anybody",
-            "if not may(members.roles.get(scene.scope_id), Action.DIAGNOSE):",
-            "if False:",
+            "if found is None or not may(role, Action.DIAGNOSE):",
+            "if found is None:",
             "a_case_is_given_to_doctors_of_its_team_only",
         ),
         (

@@ -12,6 +12,102 @@ _SESSIONS = "shared/accounts/sessions.py"
 
 ACCOUNTS: tuple[tuple[Any, ...], ...] = (
     (
+        "shared/accounts/guessable.py",
+        "accounts/test_desk",
+        _ANY,
+        (
+            "a common word passes with a number behind it",
+            "_is_common(text) or (_is_common(word) and all(_is_little(each) for each in around))",
+            "_is_common(text)",
+            "passwords_that_are_tried_first_are_refused",
+        ),
+        (
+            "one's own name is a password",
+            "or _is_made_of(text, known)",
+            "",
+            "passwords_that_are_tried_first_are_refused",
+        ),
+    ),
+    (
+        "shared/access/membership.py",
+        "accounts/test_disabled",
+        _SQLITE,
+        (
+            "a disabled account goes on",
+            "if held.disabled_ms is not None:",
+            "if False:",
+            "a_disabled_account_is_refused_everywhere",
+        ),
+        (
+            "a push does not read that the account is disabled",
+            '"left", "disabled_at")',
+            '"left")',
+            "a_push_is_refused_also_if_the_account_is_disabled_while_it_is_under_way",
+        ),
+        (
+            "a grant enables a disabled account",
+            '"disabled_at": held.disabled_ms}',
+            "}",
+            "a_grant_or_a_revocation_leaves_a_disabled_account_disabled",
+        ),
+    ),
+    (
+        "shared/accounts/totp.py",
+        "accounts/test_totp",
+        _SQLITE,
+        (
+            "a code is good twice",
+            "range(max(factor.step + 1, now - SKEW), now + SKEW + 1)",
+            "range(now - SKEW, now + SKEW + 1)",
+            "a_code_is_good_once_and_no_earlier_one_after_it",
+        ),
+        (
+            "a recovery code is good for ever",
+            "replace(factor, recovery=left)",
+            "factor",
+            "a_recovery_code_is_good_once",
+        ),
+    ),
+    (
+        "shared/accounts/tokens.py",
+        "accounts/test_totp",
+        _SQLITE,
+        (
+            "a token for the set-up is good for everything",
+            'if "only" in claims and claims["only"] != (only or None):',
+            "if False:",
+            "the_role_says_who_must_set_up_a_factor",
+        ),
+    ),
+    (
+        "shared/accounts/tokens.py",
+        "accounts/test_keys",
+        _ANY,
+        (
+            "any kind of token is an access token",
+            'removeprefix("application/") in taken',
+            'removeprefix("application/") is not None',
+            "only_access_tokens_are_taken_by_their_type",
+        ),
+    ),
+    (
+        _DESK,
+        "accounts/test_disabled",
+        _SQLITE,
+        (
+            "a session outlives its account",
+            "or not account.version:",
+            "or False:",
+            "a_session_that_outlived_its_account_is_over",
+        ),
+        (
+            "a deleted account leaves its e-mail",
+            "writes.append(delete(accounts.login_key(account.email)))",
+            "pass",
+            "of_a_deleted_account_the_id_and_the_trail_stay",
+        ),
+    ),
+    (
         _DESK,
         "accounts/test_desk",
         _SQLITE,
@@ -69,9 +165,21 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         _SQLITE,
         (
             "a new password ends no session",
-            "generation=account.generation + 1)",
-            "generation=account.generation)",
+            "password=password, generation=account.generation + 1)",
+            "password=password, generation=account.generation)",
             "a_new_password_ends_all_other_sessions_and_keeps_this_one",
+        ),
+        (
+            "anybody's session is ended by its id",
+            "or session.user_id != caller.user_id:",
+            "or False:",
+            "nobody_ends_another_s_session",
+        ),
+        (
+            "roles that read much stay logged in as long as others",
+            "replace(self._life, idle_ms=min([self._life.idle_ms, *idle]))",
+            "self._life",
+            "roles_that_read_much_must_log_in_again_sooner",
         ),
         (
             "a refresh overtakes a new password",
@@ -87,9 +195,21 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         _SQLITE,
         (
             "theft is not noticed",
-            "return replace(session, ended=REUSED, previous=None, salt=None), None",
+            "return session.over(REUSED), None",
             'return session, ""',
             "an_old_token_after_its_successor_was_used_is_theft_and_ends_the_family",
+        ),
+        (
+            "a session lives for ever",
+            "min(now_ms + self.idle_ms, began_ms + self.whole_ms)",
+            "now_ms + self.idle_ms",
+            "a_session_ends_however_often_it_is_used",
+        ),
+        (
+            "a flood of log-ins ends the phone's session",
+            "return not over, session.previous is not None, session.used_ms",
+            "return not over, True, session.began_ms",
+            "a_flood_of_log_ins_does_not_end_the_session_of_a_phone_in_use",
         ),
         (
             "a lost answer is theft",
@@ -99,8 +219,8 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
         (
             "a session does not live on",
-            "max(session.expires_ms, now_ms + life_ms)",
-            "session.expires_ms",
+            "expires_ms=life.ends_ms(session.began_ms, now_ms)",
+            "expires_ms=session.expires_ms",
             "a_phone_that_comes_back_after_three_weeks_just_refreshes",
         ),
     ),

@@ -175,9 +175,21 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         "security/test_teams",
         _ANY,
         (
-            "a code outlives the rights of its maker",
-            "if not self._policy.may_invite(held.roles.get(invite.scope_id), invite.role):",
+            "a supervisor puts an admin out",
+            "if not self._policy.may_invite(mine.roles[scope_id], theirs):",
             "if False:",
+            "members_are_put_out_by_those_who_may_give_their_role_away",
+        ),
+        (
+            "a code of another team is made void",
+            "or invite.scope_id != scope_id:",
+            "or False:",
+            "codes_are_listed_and_made_void_by_those_who_manage_their_team",
+        ),
+        (
+            "a code outlives the rights of its maker",
+            "if found is None or not self._policy.may_invite(role, invite.role):",
+            "if found is None:",
             "a_code_ends_with_the_rights_of_its_maker",
         ),
         (

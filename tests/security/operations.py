@@ -31,6 +31,7 @@ from shared import wiring
 from shared.access.audit import OPERATOR
 from shared.access.membership import Caller
 from shared.access.rights import Action
+from shared.accounts import invites
 from shared.files.uploads import Span
 from shared.jobs import job as jobs
 from shared.records import record
@@ -185,6 +186,18 @@ class World:
         desk = wiring.desk()
         return desk.make_invite(OPERATOR, "third", "chw", 1, 1, wiring.clock_ms())[0]
 
+    def invite(self) -> str:
+        """The id of an open code of the home team."""
+        desk = wiring.desk()
+        code, _ = desk.make_invite(OPERATOR, HOME, "chw", 1, 1, wiring.clock_ms())
+        return invites.key(code, wiring.accounts_secret()).id
+
+    def member(self) -> str:
+        """A new health worker of the home team."""
+        name = self.fresh()
+        self.api.join(name, HOME, "chw")
+        return name
+
     def kept(self) -> list[tuple[str, int]]:
         """What is stored of the home team: ids and versions."""
         return [
@@ -219,7 +232,10 @@ def _wants_more(response: TestResponse) -> bool:
 def _knows_him(response: TestResponse) -> bool:
     """Whether an answer is about the request, not about the token."""
     error = (response.get_json(silent=True) or {}).get("error", {})
-    return response.status_code < 500 and not str(error.get("code")).startswith("token_")
+    code = str(error.get("code"))
+    return response.status_code < 500 and not code.startswith(
+        ("token_", "account_disabled", "totp_setup")
+    )
 
 
 def _counts(response: TestResponse) -> bool:
@@ -336,11 +352,29 @@ OPERATIONS: tuple[Line, ...] = (
     Line("POST /api/v1/auth/password", "try", TOKEN,
          _body(f"{_AUTH}/password", old_password="no such password", new_password="correct horse battery"),
          _knows_him),
+    Line("POST /api/v1/auth/totp", "try", TOKEN,
+         _body(f"{_AUTH}/totp", password="no such password"), _knows_him),
+    Line("POST /api/v1/auth/totp/confirm", "try", TOKEN,
+         _body(f"{_AUTH}/totp/confirm", otp="123456"), _knows_him),
+    Line("POST /api/v1/auth/totp/remove", "try", TOKEN,
+         _body(f"{_AUTH}/totp/remove", password="no such password"), _knows_him),
+    Line("GET /api/v1/auth/sessions", "list", TOKEN, _path(f"{_AUTH}/sessions")),
+    Line("POST /api/v1/auth/sessions/end", "try", TOKEN,
+         _body(f"{_AUTH}/sessions/end", password="no such password"), _knows_him),
+    Line("POST /api/v1/auth/sessions/{id}/end", "try", TOKEN,
+         _body(f"{_AUTH}/sessions/x/end", password="no such password"), _knows_him),
+    Line("POST /api/v1/auth/delete", "try", TOKEN,
+         _body(f"{_AUTH}/delete", password="no such password"), _knows_him),
     Line("POST /api/v1/auth/join", "join a third", TOKEN,
          lambda world, _: (f"{_AUTH}/join", {"invite_code": world.code()})),
     Line("POST /api/v1/auth/leave", "leave", TOKEN, _body(f"{_AUTH}/leave", scope_id=HOME)),
     Line("POST /api/v1/auth/invites", "invite", MANAGES,
          _body(f"{_AUTH}/invites", scope_id=HOME, role="chw")),
+    Line("GET /api/v1/auth/invites", "list", MANAGES, _path(f"{_AUTH}/invites?scope_id={HOME}")),
+    Line("POST /api/v1/auth/invites/{id}/void", "void", MANAGES,
+         lambda world, _: (f"{_AUTH}/invites/{world.invite()}/void", {"scope_id": HOME})),
+    Line("POST /api/v1/auth/members/{id}/remove", "put out", MANAGES,
+         lambda world, _: (f"{_AUTH}/members/{world.member()}/remove", {"scope_id": HOME})),
     Line("POST /api/v1/auth/scopes", "make one", FOUNDS,
          lambda world, _: (f"{_AUTH}/scopes", {"scope_id": world.fresh(), "name": "another"})),
     Line("GET /api/v1/auth/me", "ask", TOKEN, _path(f"{_AUTH}/me")),

@@ -1,10 +1,11 @@
 """Who must be refused what, written down by hand. It knows nothing of the code: plain data.
 
 A person is "none" (no token), "expired" (an expired one), a role in the team whose data is asked for
-("home-…") or in another team ("away-…"), "nobody" (in no team) or "left" (was an admin of the team).
+("home-…") or in another team ("away-…"), "nobody" (in no team), "left" (was an admin of the team) or
+"disabled" (is one, but the account is disabled).
 """
 
-_NO_TOKEN = {"none", "expired"}
+_NO_TOKEN = {"none", "expired", "disabled"}
 _AWAY = {"away-chw", "away-doctor", "away-supervisor", "away-admin", "away-member"}
 _OUTSIDE = _NO_TOKEN | _AWAY | {"nobody", "left"}
 
@@ -44,9 +45,21 @@ REFUSED: dict[str, set[str]] = {
     "POST /api/v1/auth/refresh (try)": set(),
     "POST /api/v1/auth/logout (try)": set(),
     "POST /api/v1/auth/password (try)": _NO_TOKEN,
+    "POST /api/v1/auth/totp (try)": _NO_TOKEN,
+    "POST /api/v1/auth/totp/confirm (try)": _NO_TOKEN,
+    "POST /api/v1/auth/totp/remove (try)": _NO_TOKEN,
+    "GET /api/v1/auth/sessions (list)": _NO_TOKEN,
+    "POST /api/v1/auth/sessions/end (try)": _NO_TOKEN,
+    "POST /api/v1/auth/sessions/{id}/end (try)": _NO_TOKEN,
+    "POST /api/v1/auth/delete (try)": _NO_TOKEN,
     "POST /api/v1/auth/join (join a third)": _NO_TOKEN,
     "POST /api/v1/auth/leave (leave)": _NO_TOKEN,
     "POST /api/v1/auth/invites (invite)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/auth/invites (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "POST /api/v1/auth/invites/{id}/void (void)": _OUTSIDE
+    | {"home-chw", "home-doctor", "home-member"},
+    "POST /api/v1/auth/members/{id}/remove (put out)": _OUTSIDE
+    | {"home-chw", "home-doctor", "home-member"},
     "POST /api/v1/auth/scopes (make one)": _NO_TOKEN
     | {"nobody", "left"}
     | {f"{team}-{role}" for team in ("home", "away") for role in ("chw", "doctor", "member")}

@@ -34,7 +34,11 @@ PEOPLE = (
     *(f"{team}-{role}" for team in (HOME, AWAY) for role in ROLES),
     "nobody",
     "left",
+    "disabled",
 )
+
+#: Who is answered 401.
+UNKNOWN = ("none", "expired", "disabled")
 
 NAMES = {line.name for line in OPERATIONS}
 
@@ -56,7 +60,7 @@ def role_at_home(person: str) -> str | None:
 def may_by_the_table(line: Line, person: str) -> bool:
     if line.needs == ANYONE:
         return True
-    if person in ("none", "expired"):
+    if person in UNKNOWN:
         return False
     role = role_at_home(person)
     if isinstance(line.needs, Action):
@@ -117,6 +121,10 @@ def token_of(api: Api, person: str, user: str) -> str | None:
         api.join(user, HOME, "admin")
         membership.revoke(wiring.store(), user, HOME, wiring.clock_ms())
         return api.token(user, "admin")
+    if person == "disabled":
+        api.join(user, HOME, "admin")
+        wiring.desk().disable(user, wiring.clock_ms())
+        return api.token(user, "admin")
     if person == "nobody":
         return api.token(user, "admin")  # what a token says of roles means nothing
     api.join(user, team, role)
@@ -147,7 +155,7 @@ def test_everybody_gets_what_the_table_says_and_no_more(api: Api, line: Line) ->
         if not granted:
             refused.add(person)
             assert set(before) <= set(world.kept()), (person, "changed what it may not")
-            status = {401} if person in ("none", "expired") else {200, 403, 404}
+            status = {401} if person in UNKNOWN else {200, 403, 404}
             assert response.status_code in status, (person, told[person])
         own = role_at_home(person)
         if own is None and line.needs != ANYONE:

@@ -9,7 +9,7 @@ from shared.access.rights import ROLES
 from shared.accounts.account import LONGEST_EMAIL
 from shared.accounts.invites import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
-from shared.api.openapi.parts import Operation, Schema
+from shared.api.openapi.parts import Operation, Schema, segment
 from shared.errors import Fault
 from shared.records import record
 from shared.records.collection import Catalog
@@ -20,11 +20,15 @@ _HOME = "/api/v1/auth/"
 _SYNC_ONLY = ("time_in_milliseconds", "time_in_seconds")
 _TOKEN = ("token_missing", "token_expired", "token_invalid")
 _REFRESH = ("refresh_invalid", "refresh_reused")
+_FACTOR = ("totp_required", "totp_wrong")
+_SET_UP = "totp_setup_required"
+_LOG_IN = ("credentials_wrong", "refresh_invalid", *_FACTOR)
 _INVITE = ("invite_needed", "invite_invalid")
-_WORDS = ("invalid_email", "password_length")
+_NEW = ("password_guessable",)
+_WORDS = ("invalid_email", "password_length", *_NEW)
 
 #: Codes of faults that others have too, but only operations here answer.
-ACCOUNTS_ONLY = (*_WORDS, "credentials_wrong", *_REFRESH, "session_ended", *_INVITE)
+ACCOUNTS_ONLY = (*_WORDS, "credentials_wrong", *_FACTOR, *_REFRESH, "session_ended", *_INVITE)
 
 _BODY: tuple[type[Fault], ...] = (
     errors.InvalidJson,
@@ -44,19 +48,22 @@ def _post(
     *faults: type[Fault],
     never: tuple[str, ...] = (),
     secured: bool = True,
+    name: str = "",
+    body: str = "",
+    parameters: tuple[str, ...] = (),
 ) -> Operation:
     return Operation(
         "POST",
         _HOME + word,
-        word,
+        name or word,
         "accounts",
         summary,
         doc,
         answers=answers,
         answer=answer,
-        body=f"{word.capitalize()}Request",
+        body=body or f"{word.capitalize()}Request",
         faults=(*_BODY, *faults, *_STORE),
-        parameters=("RequestId", "ContentEncoding"),
+        parameters=(*parameters, "RequestId", "ContentEncoding"),
         answer_headers=("Cache-Control",),
         secured=secured,
         never=(*_SYNC_ONLY, *never),
@@ -106,12 +113,13 @@ OPERATIONS: tuple[Operation, ...] = (
     _post(
         "login",
         "Log in",
-        "Begins a session. The answer is the same for a wrong password and an unknown address.",
+        "Begins a session. The answer is the same for a wrong password and an unknown address. Whoever has "
+        "a second factor is asked for `otp`.",
         "The tokens of a new session.",
         "Tokens",
         errors.Unauthenticated,
         errors.TooManyTries,
-        never=(*_TOKEN, *_REFRESH, "session_ended"),
+        never=(*_TOKEN, *_REFRESH, "session_ended", _SET_UP, *_NEW),
         secured=False,
     ),
     _post(
@@ -123,7 +131,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Both tokens.",
         "Tokens",
         errors.Unauthenticated,
-        never=(*_TOKEN, "credentials_wrong", *_WORDS),
+        never=(*_TOKEN, "credentials_wrong", *_FACTOR, _SET_UP, *_WORDS),
         secured=False,
     ),
     _post(
@@ -139,12 +147,89 @@ OPERATIONS: tuple[Operation, ...] = (
     _post(
         "password",
         "Change the password",
-        "All other sessions of the user end.",
+        "All other sessions of the user end. A password that is common, or made of the user's name or "
+        "address, is refused.",
         "Done.",
         _NOTHING,
         errors.Unauthenticated,
         errors.TooManyTries,
-        never=("refresh_invalid", "invalid_email"),
+        never=("refresh_invalid", "invalid_email", *_FACTOR),
+    ),
+    _post(
+        "totp",
+        "Begin a second factor",
+        "Gives a secret for an authenticator app, to be shown as a QR code of `uri`. Confirm it with a "
+        "first code within a quarter of an hour. Who has a factor sends `otp`, too; it holds until then.",
+        "The secret.",
+        "TotpSecret",
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW, _SET_UP),
+        body="TotpRequest",
+    ),
+    _post(
+        "totp/confirm",
+        "Confirm a second factor",
+        "From now on a log-in asks for a code. All other sessions of the user end.",
+        "Ten recovery codes, each good once. They are shown only now.",
+        "RecoveryCodes",
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("credentials_wrong", "refresh_invalid", "totp_required", _SET_UP, *_WORDS),
+        name="confirm_totp",
+        body="ConfirmTotpRequest",
+    ),
+    _post(
+        "totp/remove",
+        "Remove the second factor",
+        "A log-in takes the password alone again. Harmless if there is no factor.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW),
+        name="remove_totp",
+        body="TotpRequest",
+    ),
+    _post(
+        "sessions/end",
+        "Log out everywhere",
+        "Ends all sessions of the caller, this one, too. Access tokens live on for up to a quarter of an "
+        "hour.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW, *_FACTOR),
+        name="end_sessions",
+        body="ProofRequest",
+    ),
+    _post(
+        "sessions/{id}/end",
+        "End one session",
+        "Ends one session of the caller, as that of a phone that is lost. Harmless if it has ended.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.NotFound,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW, *_FACTOR),
+        name="end_session",
+        body="ProofRequest",
+        parameters=("SessionId",),
+    ),
+    _post(
+        "delete",
+        "Delete my account",
+        "Removes the caller's e-mail, name, password and sessions, and ends all memberships. Records that "
+        "the user wrote stay with their teams. Sync first: what was not sent is not taken any more. There "
+        "is no way back.",
+        "Done. No sync will tell the app to drop the records any more: drop them.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.TooManyTries,
+        never=("refresh_invalid", "invalid_email", *_NEW, *_FACTOR),
+        body="ProofRequest",
     ),
     _post(
         "join",
@@ -155,7 +240,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors.Unauthenticated,
         errors.Forbidden,
         errors.TooManyTries,
-        never=("credentials_wrong", "refresh_invalid", "forbidden", "invite_needed", *_WORDS),
+        never=(*_LOG_IN, "forbidden", "invite_needed", *_WORDS),
     ),
     _post(
         "leave",
@@ -164,7 +249,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "The caller, with all scopes.",
         "Me",
         errors.Unauthenticated,
-        never=("credentials_wrong", "refresh_invalid", *_WORDS),
+        never=(*_LOG_IN, *_WORDS),
     ),
     _post(
         "invites",
@@ -174,7 +259,37 @@ OPERATIONS: tuple[Operation, ...] = (
         "Invite",
         errors.Unauthenticated,
         errors.Forbidden,
-        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS),
+        never=(*_LOG_IN, *_INVITE, *_WORDS),
+    ),
+    _post(
+        "invites/{id}/void",
+        "Make a code void",
+        "The code admits nobody any more, whoever made it. For supervisors and admins of the scope.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.Forbidden,
+        errors.NotFound,
+        never=(*_LOG_IN, *_INVITE, *_WORDS),
+        name="void_invite",
+        body="InScopeRequest",
+        parameters=("InviteId",),
+    ),
+    _post(
+        "members/{id}/remove",
+        "Put somebody out of a scope",
+        "Ends a membership: the user's next request is refused, the user's phones drop the scope's "
+        "records. For supervisors and admins of the scope, and roles that they may give away; one leaves "
+        "oneself by `leave`.",
+        "Done.",
+        _NOTHING,
+        errors.Unauthenticated,
+        errors.Forbidden,
+        errors.NotFound,
+        never=(*_LOG_IN, *_INVITE, *_WORDS),
+        name="put_out",
+        body="InScopeRequest",
+        parameters=("MemberId",),
     ),
     _post(
         "scopes",
@@ -185,7 +300,7 @@ OPERATIONS: tuple[Operation, ...] = (
         errors.Unauthenticated,
         errors.Forbidden,
         errors.Taken,
-        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_WORDS, "email_taken"),
+        never=(*_LOG_IN, *_INVITE, *_WORDS, "email_taken"),
     ),
     _get(
         f"{_HOME}me",
@@ -196,7 +311,38 @@ OPERATIONS: tuple[Operation, ...] = (
         "Me",
         faults=(errors.Unauthenticated, errors.StoreUnavailable),
         answer_headers=("Cache-Control",),
-        never=("credentials_wrong", "refresh_invalid"),
+        never=(*_LOG_IN, _SET_UP),
+    ),
+    _get(
+        f"{_HOME}sessions",
+        "sessions",
+        "Where am I logged in",
+        "The caller's sessions, the one that was used last first. At most 20: a further log-in ends the "
+        "one that was not used for longest.",
+        "The sessions.",
+        "Sessions",
+        faults=(errors.Unauthenticated, errors.StoreUnavailable),
+        answer_headers=("Cache-Control",),
+        never=_LOG_IN,
+    ),
+    _get(
+        f"{_HOME}invites",
+        "list_invites",
+        "Which codes are open",
+        "Codes of the scope that still admit somebody, the newest first; the codes themselves are not "
+        "known. For supervisors and admins of the scope.",
+        "The codes.",
+        "Invites",
+        faults=(
+            errors.InvalidRequest,
+            errors.Unauthenticated,
+            errors.Forbidden,
+            errors.NotFound,
+            errors.StoreUnavailable,
+        ),
+        parameters=("ScopeId", "RequestId"),
+        answer_headers=("Cache-Control",),
+        never=(*_LOG_IN, *_INVITE, *_SYNC_ONLY, *_WORDS),
     ),
     _get(
         f"{_HOME}members",
@@ -213,7 +359,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         parameters=("ScopeId", "After", "RequestId"),
         answer_headers=("Cache-Control",),
-        never=("credentials_wrong", "refresh_invalid", *_INVITE, *_SYNC_ONLY, *_WORDS),
+        never=(*_LOG_IN, *_INVITE, *_SYNC_ONLY, *_WORDS),
     ),
     _get(
         "/.well-known/jwks.json",
@@ -255,6 +401,12 @@ _DEVICE: Schema = {
     **_ID,
     "description": "Names this installation of the app, as in a sync. A known device is let through "
     "while somebody else tries wrong passwords.",
+}
+_OTP: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "description": "Six digits of the authenticator app, good once, or a recovery code; blanks and "
+    "hyphens do not matter.",
 }
 _REFRESH_TOKEN: Schema = {"type": "string", "minLength": 1, "maxLength": 2000}
 
@@ -302,7 +454,18 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
             ["email", "password"],
             email=_EMAIL,
             password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            otp=_or_null(_OTP),
             device_id=_or_null(_DEVICE),
+        ),
+        "TotpRequest": _sent(
+            "The caller's password, and a code of the factor that is in use.",
+            ["password"],
+            password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            otp=_or_null(_OTP),
+            device_id=_or_null(_DEVICE),
+        ),
+        "ConfirmTotpRequest": _sent(
+            "A first code of the new factor.", ["otp"], otp=_OTP, device_id=_or_null(_DEVICE)
         ),
         "RefreshRequest": _sent("A session.", ["refresh_token"], refresh_token=_REFRESH_TOKEN),
         "LogoutRequest": _sent("A session.", ["refresh_token"], refresh_token=_REFRESH_TOKEN),
@@ -313,9 +476,16 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
             new_password=_PASSWORD,
             device_id=_or_null(_DEVICE),
         ),
+        "ProofRequest": _sent(
+            "The caller's password: a token alone is not enough for this.",
+            ["password"],
+            password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            device_id=_or_null(_DEVICE),
+        ),
         "JoinRequest": _sent(
             "A code.", ["invite_code"], invite_code=_CODE, device_id=_or_null(_DEVICE)
         ),
+        "InScopeRequest": _sent("A scope.", ["scope_id"], scope_id=_ID),
         "LeaveRequest": _sent("A scope.", ["scope_id"], scope_id=_ID),
         "InvitesRequest": _sent(
             "What the code will give away.",
@@ -336,16 +506,46 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
             expires_in={"type": "integer", "description": "Life of the access token, seconds."},
             refresh_token={**_TEXT, "description": "Good for one refresh."},
             refresh_expires_at={**_SECONDS, "description": "Until when, Unix seconds."},
+            totp_setup_required={
+                "type": "boolean",
+                "description": "Whether the user's role needs a second factor that is not set up: until it "
+                "is, the access token is good for `totp`, `totp/confirm` and `me` alone.",
+            },
         ),
         "Me": _given(
             "The caller.",
             user_id=_ID,
             email=_or_null(_TEXT),
             name=_or_null(_TEXT),
+            totp={"type": "boolean", "description": "Whether there is a second factor."},
             scopes={
                 "type": "array",
                 "items": _given(
                     "A membership.", scope_id=_ID, role={"enum": list(ROLES)}, since=_SECONDS
+                ),
+            },
+        ),
+        "TotpSecret": _given(
+            "What an authenticator app is set up with.",
+            secret={**_TEXT, "description": "In base32, for typing."},
+            uri={**_TEXT, "description": "`otpauth://…`, for a QR code."},
+        ),
+        "RecoveryCodes": _given(
+            "For the day when the authenticator app is lost.",
+            recovery_codes={"type": "array", "items": _TEXT},
+        ),
+        "Sessions": _given(
+            "The caller's sessions.",
+            sessions={
+                "type": "array",
+                "items": _given(
+                    "A session.",
+                    id=_ID,
+                    device_id={**_or_null(_TEXT), "description": "As the log-in named it."},
+                    began_at={**_SECONDS, "description": "The log-in, Unix seconds."},
+                    used_at={**_SECONDS, "description": "The last refresh, Unix seconds."},
+                    expires_at={**_SECONDS, "description": "The end, Unix seconds."},
+                    current={"type": "boolean", "description": "Whether this request is of it."},
                 ),
             },
         ),
@@ -356,6 +556,23 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
             role={"enum": list(ROLES)},
             expires_at={**_SECONDS, "description": "Until when, Unix seconds."},
             max_uses={**whole, "description": "How many people it admits."},
+        ),
+        "Invites": _given(
+            "Codes of a scope that still admit somebody.",
+            scope_id=_ID,
+            invites={
+                "type": "array",
+                "items": _given(
+                    "A code.",
+                    id={**_ID, "description": "Names the code, and does not give it away."},
+                    role={"enum": list(ROLES)},
+                    made_by={**_ID, "description": "The user who made it, or `operator`."},
+                    made_at=_SECONDS,
+                    expires_at=_SECONDS,
+                    max_uses={**whole, "description": "How many people it admits."},
+                    uses={"type": "integer", "minimum": 0},
+                ),
+            },
         ),
         "Members": _given(
             "Members of a scope.",
@@ -381,5 +598,8 @@ def _query(name: str, text: str, required: bool) -> Schema:
 #: Parameters of the query, by name.
 PARAMETERS: dict[str, Schema] = {
     "ScopeId": _query("scope_id", "The scope.", True),
+    "InviteId": segment("id", _ID, "The code's id, as the list names it."),
+    "MemberId": segment("id", _ID, "The member's user id."),
+    "SessionId": segment("id", _ID, "The session."),
     "After": _query("after", "`next_after` of the answer before.", False),
 }

@@ -35,6 +35,7 @@ _NOT_OURS = (
     "time_in_milliseconds",
     "invalid_email",
     "password_length",
+    "password_guessable",
 )
 
 #: Codes of a bad request that only these operations have.

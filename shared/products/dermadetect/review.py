@@ -320,12 +320,13 @@ class Review:
             scene.check_alive()
             guards = [scene.membership, scene.same_case]
             if assigning:
-                members = membership.parse(doctor, scene.documents.get(theirs))
-                if not may(members.roles.get(scene.scope_id), Action.DIAGNOSE):
+                found = scene.documents.get(theirs)
+                role = membership.role_of(doctor, found, scene.scope_id)
+                if found is None or not may(role, Action.DIAGNOSE):
                     raise InvalidRequest(
                         "There is no such doctor in the scope of this case.", field="doctor_id"
                     )
-                guards.append(verify(theirs, members.version))
+                guards.append(verify(theirs, found.version))
             else:
                 scene.check_unclaimed(caller, now_ms)
             held = claim_of(scene.have, now_ms)

@@ -263,6 +263,9 @@ ACCOUNTS = AccountPolicy(
         "admin": frozenset({"chw", "doctor", "supervisor", "admin"}),
         "supervisor": frozenset({"chw", "doctor", "supervisor"}),
     },
+    words=("dermadetect", "derma", "detect"),
+    # They read what a whole team wrote, and are at a network every week; health workers may not be.
+    idle_days={"doctor": 30, "supervisor": 30, "admin": 30},
 )
 
 

@@ -301,7 +301,7 @@ class WorkList:
         if not record.valid_id(chw_id):
             return 0
         own = membership.key(chw_id)
-        members = membership.parse(chw_id, self._store.read([own]).documents.get(own))
+        members = membership.known(chw_id, self._store.read([own]).documents.get(own))
         handed_out = ledger.handed_out_ms(self._store, chw_id)
         if not may(members.roles.get(scope_id), Action.READ):
             return 0

@@ -163,4 +163,27 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
             "what_was_deleted_is_in_no_file_while_others_use_the_store",
         ),
     ),
+    (
+        "shared/web.py shared/accounts/rates.py",
+        "security/test_limits",
+        _ANY,
+        (
+            "a stranger takes the turns of the phones at his address",
+            "    if not call.bearer():\n        call.count_stranger()",
+            "    call.count_stranger()",
+            "a_stranger_is_refused_and_a_phone_behind_the_same_address_is_not",
+        ),
+        (
+            "forged tokens are tried as often as one likes",
+            "if call.bearer():  # it shows nobody",
+            "if False:",
+            "a_stranger_is_refused_and_a_phone_behind_the_same_address_is_not",
+        ),
+        (
+            "first syncs are forgotten with the process",
+            "store.commit(throttle.count(gates, reading, now_ms))",
+            "pass",
+            "first_syncs_are_counted_over_all_instances",
+        ),
+    ),
 )

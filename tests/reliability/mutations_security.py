@@ -186,4 +186,33 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
             "first_syncs_are_counted_over_all_instances",
         ),
     ),
+    (
+        "infra/local/connections.py",
+        "local/test_connections",
+        _ANY,
+        (
+            "a body that dribbles is waited for",
+            "late = spent > allowed or now - self.heard > limits.grace",
+            "late = now - self.heard > limits.grace",
+            "of_a_body_that_dribbles_the_function_gets_what_has_come",
+        ),
+        (
+            "what has come of a photo is lost with the connection",
+            "        if not self._hand_over(late=False):\n",
+            "        if True:\n",
+            "of_a_body_that_breaks_off_the_function_gets_what_has_come",
+        ),
+        (
+            "an answer that nobody reads is kept",
+            "            if late or now - self.sent_at > limits.grace:",
+            "            if False:",
+            "an_answer_that_nobody_reads_holds_no_thread_and_is_dropped",
+        ),
+        (
+            "the newest connection is turned away",
+            "(newest if longest.busy else longest).drop()",
+            "newest.drop()",
+            "the_longest_stalled_makes_way_for_the_next",
+        ),
+    ),
 )

@@ -254,7 +254,8 @@ helps; answers are compressed for clients that accept gzip.
 - Ignore columns, tables and codes that you do not know: a newer server may send more.
 - Every error has one shape, `{{"error": {{"code", "message", …}}}}`. Decide by `code`, which is \
 stable; `message` is for developers.
-- What does not come in time, or with too long an address or headers, is refused with 408, 414 or 431.
+- What does not come in time is refused with 408 (`request_timeout`), too long a path with 414 \
+(`uri_too_long`), too long headers with 431 (`headers_too_large`).
 - Every answer carries `X-Request-Id`. Log it, and name it when you report a problem."""
 
 

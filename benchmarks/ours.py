@@ -1,6 +1,6 @@
 """Our back end under measurement: its HTTP functions as they are started when deployed.
 
-    with serve("sqlite") as ours:          # the local profile: gunicorn with all functions
+    with serve("sqlite") as ours:          # the local profile: all functions
     with serve("firestore", address):      # functions-framework with `sync`, as on Cloud Run
 
 `Ours.store` is the same store from inside, for seeding and for measuring the engine without HTTP.

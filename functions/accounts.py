@@ -281,6 +281,7 @@ def _caller(call: Call, only: str = "") -> Caller:
     keys, policy = wiring.accounts_verification_keys(), wiring.token_policy()
     caller = tokens.verify(call.bearer(), keys, policy, time.time(), only=only)
     call.notes["user"] = caller.user_id
+    call.admit(caller.user_id)
     return caller
 
 

@@ -44,7 +44,7 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,200}")
 
 def ask(call: Call) -> Response:
     """Tickets for files of records."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     call.notes |= {"user": caller.user_id}
     body, _ = call.json()
     if not isinstance(body, dict):
@@ -71,7 +71,7 @@ def ask(call: Call) -> Response:
 
 def receive(call: Call) -> Response:
     """A piece of a file, or the question how far it is."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     call.notes |= {"user": caller.user_id, "file": call.arguments["id"]}
     request = call.request
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
@@ -92,7 +92,7 @@ def receive(call: Call) -> Response:
 
 def complete(call: Call) -> Response:
     """All bytes are there: needed for files that went to the file store itself."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     call.notes |= {"user": caller.user_id, "file": call.arguments["id"]}
     progress = wiring.uploads().complete(caller, call.arguments["id"], wiring.clock_ms())
     return _told(call, caller, progress)
@@ -100,7 +100,7 @@ def complete(call: Call) -> Response:
 
 def show(call: Call) -> Response:
     """What became of a file, and where it can be looked at for some minutes."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     call.notes |= {"user": caller.user_id, "file": call.arguments["id"]}
     progress = wiring.uploads().look(caller, call.arguments["id"])
     now_ms = wiring.clock_ms()

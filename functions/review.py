@@ -114,7 +114,7 @@ def _version(tag: str | None) -> int | None:
 
 def _caller(call: Call) -> Caller:
     """Who asks. Raises `Unauthenticated`."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     call.notes |= {"user": caller.user_id}
     return caller
 

@@ -19,7 +19,7 @@ from shared.access import audit, membership
 from shared.access.membership import Caller
 from shared.access.rights import Action, may
 from shared.api.bodies import PAGE, Limits
-from shared.api.web import Call, Route, answer, serve, streamed
+from shared.api.web import Call, Route, answer, rates_of, serve, streamed
 from shared.errors import (
     Contended,
     Fault,
@@ -55,7 +55,7 @@ _EVERYTHING = Limits(SETTINGS.max_body_bytes, SETTINGS.max_inflated_bytes, 1_000
 
 def batch_sync(call: Call) -> Response:
     """The batch dialect: push, ring for red cases, pull."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     with _attempt(call, caller, "batch") as attempt:
         call.check_app_version()
         now_ms = wiring.clock_ms()
@@ -105,6 +105,8 @@ def batch_sync(call: Call) -> Response:
                 now_ms,
                 **limits,
             )
+            if not asked.push.cursor_ms:
+                _count_first(call, caller, pull)
         seen = _Seen(attempt)
         pull.items = seen.watch(pull.items)
         value = batch.render(
@@ -132,6 +134,13 @@ def batch_sync(call: Call) -> Response:
     return response
 
 
+def _count_first(call: Call, caller: Caller, pull: Pull) -> None:
+    """Everything is read now, and nothing was yet. What the phone sent with it is stored in any case."""
+    rates_of(call.settings).first_sync(
+        wiring.store(), caller.user_id, pull.scopes, wiring.clock_ms()
+    )
+
+
 def watermelon_pull(call: Call) -> Response:
     """The WatermelonDB dialect: everything that changed since the phone's last pull, streamed."""
     caller = _phone(call)
@@ -151,6 +160,8 @@ def watermelon_pull(call: Call) -> Response:
                 also=(ledger.key(caller),),
             )
             pull = wiring.puller().start(caller, start, wiring.clock_ms(), **limits)
+            if not start.cursor_ms:
+                _count_first(call, caller, pull)
         pieces = watermelon.render_pull(wiring.catalog(), asked, pull)
         return streamed(_watched(attempt, pull, pieces), call)
 
@@ -209,7 +220,7 @@ def _client_time(call: Call, unit_ms: int = 1000) -> tuple[int | None, list[Igno
 
 def _phone(call: Call) -> Caller:
     """The caller, as the phone that it names; unnamed phones cannot be told apart."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     named = call.request.args.get("device_id")
     if named is not None and not record.valid_id(named):
         raise InvalidRequest("device_id must be 1 to 128 of A-Z a-z 0-9 _ -.", field="device_id")
@@ -315,7 +326,7 @@ def _watched(attempt: Attempt, pull: Pull, pieces: Iterator[bytes]) -> Iterator[
 
 def sync_digest(call: Call) -> Response:
     """What the caller's phone should hold, as a count and a hash a table."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at")) or None
     found = digest.digest(wiring.store(), wiring.catalog(), caller, cursor_ms)
     value = {"timestamp": found.at_ms, "current": found.current, "tables": found.tables}
@@ -408,7 +419,7 @@ def register_token(call: Call) -> Response:
 
 def show_job(call: Call) -> Response:
     """A job's state, to those who may read what it is about; by its id or that of its record."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     job, role = readable_job(wiring.store(), caller, call.arguments["id"])
     call.notes |= {"user": caller.user_id, "job": job.id}
     return answer(shown_job(job, role), call=call)
@@ -467,7 +478,7 @@ def _inbox_of(call: Call) -> tuple[Caller, list[str]]:
 
 def undelete_record(call: Call) -> Response:
     """A deleted record comes back, with what was deleted along with it."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     body, _ = call.json()
     names = ("table", "id")
     if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in names):
@@ -480,7 +491,7 @@ def undelete_record(call: Call) -> Response:
 
 def _supervisor(call: Call, action: Action) -> tuple[Caller, list[str]]:
     """The caller, and the scopes in which the caller may do this. Raises `Forbidden` if in none."""
-    caller = wiring.caller(call.bearer())
+    caller = wiring.caller(call)
     own = membership.key(caller.user_id)
     held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
     scopes = [scope for scope in held.scopes if may(held.roles[scope], action)]

@@ -17,7 +17,10 @@
     │   ├── PageExpired            410 page_expired
     │   ├── UploadExpired          410 upload_expired
     │   ├── UploadIncomplete       409 upload_incomplete
+    │   ├── RequestTimeout         408 request_timeout
     │   ├── RequestTooLarge        413 request_too_large
+    │   ├── UriTooLong             414 uri_too_long
+    │   ├── HeadersTooLarge        431 headers_too_large
     │   ├── UnsupportedEncoding    415 unsupported_encoding
     │   ├── AppTooOld              426 app_too_old
     │   ├── NotFound               404 not_found
@@ -52,7 +55,7 @@ Messages say what to do next and never carry patient data, so they may be logged
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -257,6 +260,28 @@ class RequestTooLarge(RequestFault):
     status = 413
 
 
+class UriTooLong(RequestFault):
+    """The request line is over its cap."""
+
+    code = "uri_too_long"
+    status = 414
+
+
+class HeadersTooLarge(RequestFault):
+    """The headers together are over their cap."""
+
+    code = "headers_too_large"
+    status = 431
+
+
+class RequestTimeout(RequestFault):
+    """The request did not come in time: the line broke, or it is too slow. Nothing was done."""
+
+    code = "request_timeout"
+    status = 408
+    retryable = True
+
+
 class UnsupportedEncoding(RequestFault):
     """A Content-Encoding other than gzip or identity."""
 
@@ -304,11 +329,12 @@ class Forbidden(AccessFault):
 
 
 class TooManyTries(AccessFault):
-    """Too many wrong tries at this account or from this address. Wait `retry_after_s`."""
+    """Too many wrong tries, or too many requests. Wait `retry_after_s`."""
 
     code = "too_many_tries"
     status = 429
     retryable = True
+    fields: Mapping[str, str] = {}  #: of the answer's head: which limit, what is left
 
 
 class KeysUnavailable(AccessFault):

@@ -28,6 +28,9 @@ _USER_INFO = r"\w+://[^/?#]*@.*"
 #: An origin as browsers send it (RFC 6454 6.2): no path, no wildcard; http for this machine only.
 _ORIGIN = r"https://[a-z0-9.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?"
 
+#: Name, amount and seconds; the names are in `shared/accounts/rates.py`.
+_RATES = r"[a-z-]+=\d{1,9}/[1-9]\d{0,8}(\s*,\s*[a-z-]+=\d{1,9}/[1-9]\d{0,8})*"
+
 
 def _setting(
     default: Any,
@@ -169,6 +172,11 @@ class Settings:
         "1 for Cloud Run alone or one proxy elsewhere, 0 without a proxy or with one on this machine.",
         low=0,
         high=5,
+    )
+    rate_limits: str = _setting(
+        "",
+        "Rate limits that differ from the table in docs/security.md, as name=amount/seconds, separated by "
+        "commas, like log-ins=300/60; amount 0: no limit.",
     )
     page_secret: str = _setting(
         "",
@@ -428,6 +436,8 @@ class Settings:
         if not self.factor_roles <= {"doctor", "supervisor", "admin"}:
             # a health worker's phone must sync whatever was set up
             raise _absurd("TOTP_ROLES", "may name doctor, supervisor and admin")
+        if self.rate_limits and not re.fullmatch(_RATES, self.rate_limits):
+            raise _absurd("RATE_LIMITS", "must be like log-ins=300/60,first-syncs=0/600")
         if self.lease_seconds <= self.model_timeout_seconds:
             raise _absurd("LEASE_SECONDS", "must be longer than MODEL_TIMEOUT_SECONDS")
         if self.max_inflated_bytes < self.max_body_bytes:

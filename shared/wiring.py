@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from shared import telemetry
 from shared.access.audit import OPERATOR, Anchor, Sealer, told
 from shared.access.membership import Caller
-from shared.accounts import tokens
+from shared.accounts import rates, tokens
 from shared.accounts.jwks import RemoteKeys
 from shared.accounts.keys import (
     JwksText,
@@ -85,6 +85,7 @@ def begin() -> Settings:
         export=None if chosen.trace_exporter == "none" else _trace_exporter,
         share=chosen.trace_share,
     )
+    rates.demand_known(chosen.rate_limits)
     if chosen.token_jwks:
         verification_keys()
     if chosen.kill_folder:
@@ -160,9 +161,17 @@ def attachments() -> Mapping[str, Attachment]:
     return product().attachments()
 
 
-def caller(token: str) -> Caller:
-    """Who shows this access token. Raises `Unauthenticated` and `KeysUnavailable`."""
-    return tokens.verify(token, verification_keys(), token_policy(), time.time())
+class _Asking(Protocol):
+    def bearer(self) -> str: ...
+
+    def admit(self, account: str) -> None: ...
+
+
+def caller(call: _Asking) -> Caller:
+    """Who is asking, by the access token. Raises `Unauthenticated`, `KeysUnavailable`, `TooManyTries`."""
+    found = tokens.verify(call.bearer(), verification_keys(), token_policy(), time.time())
+    call.admit(found.user_id)
+    return found
 
 
 def ring(bells: Sequence[Bell]) -> None:

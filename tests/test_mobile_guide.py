@@ -42,7 +42,7 @@ Json = dict[str, Any]
 OF_OTHERS = {
     *("parent_deleted", "purged"),
     *ACCOUNTS_ONLY,
-    *("email_taken", "scope_taken", "too_many_tries"),
+    *("email_taken", "scope_taken"),
     *("claimed", "already_diagnosed", "idempotency_key_reused"),
     *("if_match_required", "case_changed"),
 }

@@ -3,15 +3,17 @@
     python -m infra.local.server --port 8080
 
 Each function is the Flask app that functions-framework makes of it when deployed; a small router in
-front picks one by path. It runs under gunicorn with threads, loaded before the workers fork, as the
-framework does. Push and scheduled functions answer those who show the secret of the data folder
-(`private.py`): everybody else gets the same 404 as for a path that does not exist.
+front picks one by path. Gunicorn loads it, forks the processes and minds them; in each, waitress takes
+the connections (`connections.py`, docs/decisions/0014-clinic-server.md). Push and scheduled functions
+answer those who show the secret of the data folder (`private.py`): everybody else gets the same 404 as
+for a path that does not exist.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -19,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.base import Worker
 
-from infra.local import private
+from infra.local import connections, private
 from infra.local.table import REPOSITORY, TABLE, Function, Routes, load
+from shared.accounts.throttle import is_loopback
 from shared.errors import NotFound
 from shared.settings import current, private_folder
 
@@ -84,18 +88,36 @@ def framework_app(source: Path) -> Callable[[Function], App]:
 
     def make(function: Function) -> App:
         os.environ["FUNCTION_TARGET"] = function.name  # what main.py reads
-        app: App = functions_framework.create_app(  # type: ignore[no-untyped-call]
-            function.name, str(source), function.signature
-        )
+        app: App = functions_framework.create_app(function.name, str(source), function.signature)
         return app
 
     return make
 
 
+#: How long requests that are at work may finish after SIGTERM, seconds.
+_GRACE_SECONDS = 5.0
+
+
+class _Worker(Worker):
+    """One process of the server. Gunicorn starts another one when it ends."""
+
+    limits: connections.Limits
+    shared: Callable[[str], bool] = is_loopback
+
+    def run(self) -> None:
+        server = connections.Server(
+            self.wsgi, self.sockets[0].sock, self.limits, shared=type(self).shared
+        )
+        while self.alive and os.getppid() == self.ppid:
+            self.notify()
+            server.step(0.5)
+        server.end(_GRACE_SECONDS)
+
+
 class _Server(BaseApplication):
     def __init__(self, app: App, options: Mapping[str, object]) -> None:
         self._app, self._options = app, options
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
 
     def load_config(self) -> None:
         for name, value in self._options.items():
@@ -115,31 +137,33 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--source", type=Path, default=REPOSITORY / "main.py")
     parser.add_argument("--table", type=Path, default=TABLE)
     chosen = parser.parse_args(arguments)
-    private_folder(current().data_path, all_of_it=True)
+    settings = current()
+    private_folder(settings.data_path, all_of_it=True)
+    _Worker.limits = connections.Limits(
+        body_bytes=max(settings.max_body_bytes, settings.file_bytes), threads=chosen.threads
+    )
+    if settings.trusted_proxies:
+        _Worker.shared = lambda _: True
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # a warning quotes what was sent
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     server = _Server(
         Router(
             load(chosen.table).values(),
             framework_app(chosen.source),
-            private.secret(current().data_path),
+            private.secret(settings.data_path),
         ),
         {
             "bind": f"{host}:{chosen.port}",
             "workers": chosen.workers,
-            "worker_class": "gthread",
-            "threads": chosen.threads,
-            "loglevel": "error",  # a warning quotes headers that are none, tokens too
-            "limit_request_line": 0,  # as functions-framework
-            "keepalive": 15,
-            "timeout": 120,  # of a worker's main loop, not of a request
-            "graceful_timeout": 5,
-            # By default a caller on loopback may set these by headers, and one path becomes another.
-            "forwarder_headers": "",
+            "worker_class": _Worker,
+            "loglevel": "error",
+            "timeout": 120,  # of a worker's loop, not of a request
+            "graceful_timeout": int(_GRACE_SECONDS) + 1,
             # One control socket a user would be shared by all servers of this machine.
             "control_socket_disable": True,
         },
     )
-    server.run()  # type: ignore[no-untyped-call]
+    server.run()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 A profile is a set of defaults for settings (`shared/settings.py`; what the caller's environment says
 wins) and a way to serve:
 
-- `local`: one gunicorn serves every function on the public port;
+- `local`: one server serves every function on the public port (`server.py`);
 - `emulator`: every function is a process of its own, started by functions-framework exactly as
   deployed, behind a gateway. `RECORD_STORE=firestore`, `JOB_QUEUE=pubsub` and `FILE_STORE=gcs` start
   their emulators unless FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST or FILES_ENDPOINT names one,

@@ -108,7 +108,8 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "scope_taken": "The id belongs to another scope. Make another one.",
     },
     errors.TooManyTries: {
-        "too_many_tries": "Too many wrong tries. Send the request again after `Retry-After` seconds."
+        "too_many_tries": "Too many wrong tries, or too many requests. Send the request again after "
+        "`Retry-After` seconds; nothing is lost."
     },
     errors.KeysUnavailable: {
         "keys_unavailable": "The token cannot be judged now; it may well be good. Keep it, and send "
@@ -147,6 +148,11 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "request_too_large": "The body has too many bytes, before or after inflating, or too many "
         "values or records; `message` names the limit. Send the records in several requests, parents first."
     },
+    errors.RequestTimeout: {
+        "request_timeout": "The request did not come in time. Nothing was done; send it again."
+    },
+    errors.UriTooLong: {"uri_too_long": "The path with its query is longer than 16 KiB."},
+    errors.HeadersTooLarge: {"headers_too_large": "The headers together are longer than 64 KiB."},
     errors.UnsupportedEncoding: {
         "unsupported_encoding": "Content-Encoding must be `gzip` or left out."
     },

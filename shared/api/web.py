@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -28,6 +29,8 @@ import orjson
 from flask import Request, Response
 
 from shared import telemetry
+from shared.accounts.rates import Per, Rates, changes, fields
+from shared.accounts.throttle import client_address
 from shared.api import bodies
 from shared.api.bodies import FORM, Limits
 from shared.errors import (
@@ -38,8 +41,12 @@ from shared.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    RequestTimeout,
     RequestTooLarge,
+    TooManyTries,
+    Unauthenticated,
     UnsupportedEncoding,
+    UriTooLong,
 )
 from shared.records.record import MAX_DEPTH, too_deep
 from shared.settings import Settings
@@ -57,6 +64,12 @@ _MOST_SECONDS = 1e11
 
 #: A streamed answer is written in pieces of about this many bytes.
 _STREAM_PIECE = 2**15
+
+#: A header that a clinic's own server sets where it has given up waiting for the rest of the body.
+LATE = "X-Body-Late"
+
+#: Longest path with its query, bytes: ours have 300. A clinic's own server refuses earlier.
+_URI_BYTES = 2**14
 
 #: Unwanted bodies are read up to this many bytes, in pieces of this many.
 _DRAIN_BYTES = 64 * 2**20
@@ -86,7 +99,7 @@ _CORS_HEADERS = (
     "Authorization, Content-Encoding, Content-Range, Content-Type, If-Match, X-App-Version, "
     "X-Client-Time, X-Request-Id"
 )
-_CORS_EXPOSED = "ETag, Range, Retry-After, Upgrade, X-Request-Id"
+_CORS_EXPOSED = "ETag, Range, RateLimit, RateLimit-Policy, Retry-After, Upgrade, X-Request-Id"
 
 #: How long a browser may keep the answer to a preflight, seconds.
 _CORS_SECONDS = 600
@@ -110,6 +123,30 @@ class Call:
     headers: dict[str, str] = field(default_factory=dict)  #: added to the answer, also to a refusal
     limits: Limits = FORM  #: the route's
     large: bool = False  #: whether its body is the one large body of this instance
+    account: str | None = None  #: whose request this is, once a token has shown it
+
+    def admit(self, account: str) -> None:
+        """It is this account's request: count it there. Raises `TooManyTries`."""
+        rates = rates_of(self.settings)
+        self.headers |= fields(rates.take(Per.ACCOUNT, account, self._route))
+        rates.enter(account)
+        self.account = account
+
+    def leave(self) -> None:
+        """The request has ended, its answer is written."""
+        account, self.account = self.account, None
+        if account is not None:
+            rates_of(self.settings).leave(account)
+
+    def count_stranger(self) -> None:
+        """Nobody has shown who this is: count the request at its address. Raises `TooManyTries`."""
+        forwarded = ",".join(self.request.headers.getlist("X-Forwarded-For"))
+        address = client_address(self.request.remote_addr, forwarded, self.settings.trusted_proxies)
+        self.headers |= fields(rates_of(self.settings).take(Per.ADDRESS, address, self._route))
+
+    @property
+    def _route(self) -> tuple[str, str]:
+        return self.request.method, self.request.path
 
     def body(self) -> bytes:
         """The body, inflated, within the limits of its route and of the settings.
@@ -136,6 +173,8 @@ class Call:
         if len(data) > cap:
             raise bodies.too_large(cap)
         if length is not None and len(data) < length:
+            if self.request.headers.get(LATE):
+                raise RequestTimeout("The body came too slowly. Send it again.")
             raise InvalidJson("The body is shorter than its Content-Length.")
         self.notes["bytes_in"] = len(data)
         return data
@@ -223,6 +262,12 @@ class Call:
         if least and _VERSION.fullmatch(named) and _parts(named) < _parts(least):
             self.headers["Upgrade"] = f"app/{least}"
             raise AppTooOld(f"This app is too old. Update it to version {least} or later.")
+
+
+@cache
+def rates_of(settings: Settings) -> Rates:
+    """What this process counts."""
+    return Rates(changes(settings.rate_limits))
 
 
 def _parts(version: str) -> tuple[int, ...]:
@@ -341,7 +386,7 @@ def _known(path: str, routes: Sequence[Route]) -> str:
 def _answered(call: Call, routes: Sequence[Route], began: float) -> Response:
     request = call.request
     try:
-        response = _preflight(call, routes) or _dispatch(call, routes)
+        response = _admitted(call, routes)
     except Fault as fault:
         response = _refuse(call, fault)
     except Exception:  # the last line of defence: the caller must get our shape, whatever broke
@@ -349,6 +394,11 @@ def _answered(call: Call, routes: Sequence[Route], began: float) -> Response:
         response = _refuse(call, Fault("Something went wrong on our side. Try again later."))
     finally:
         call.let_others()
+    if response.is_streamed:
+        response.response = _until_end(response.response, call)
+        response.call_on_close(call.leave)
+    else:
+        call.leave()
     _drain(request)
     response.headers.update(call.headers)
     response.headers["X-Request-Id"] = call.request_id
@@ -366,6 +416,28 @@ def _answered(call: Call, routes: Sequence[Route], began: float) -> Response:
         },
     )
     return response
+
+
+def _admitted(call: Call, routes: Sequence[Route]) -> Response:
+    """The answer, or a refusal if the caller asks too often."""
+    if len(call.request.full_path) > _URI_BYTES:
+        raise UriTooLong(f"The path with its query may have {_URI_BYTES} bytes.")
+    if not call.bearer():
+        call.count_stranger()
+    try:
+        return _preflight(call, routes) or _dispatch(call, routes)
+    except Unauthenticated:
+        if call.bearer():  # it shows nobody
+            call.count_stranger()
+        raise
+
+
+def _until_end(pieces: Any, call: Call) -> Iterator[bytes]:
+    """The pieces; after the last one the request has ended."""
+    try:
+        yield from pieces
+    finally:
+        call.leave()
 
 
 def _guard(call: Call, response: Response) -> None:
@@ -438,6 +510,8 @@ def _drain(request: Request) -> None:
 
 def _refuse(call: Call, fault: Fault) -> Response:
     call.notes["code"] = fault.code
+    if isinstance(fault, TooManyTries):
+        call.headers |= fault.fields
     response = answer(fault.body(call.request_id), fault.status)
     if fault.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, round(fault.retry_after_s)))

@@ -284,4 +284,56 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
             "what_was_deleted_is_in_no_file_while_others_use_the_store",
         ),
     ),
+    (
+        "shared/api/web.py shared/accounts/rates.py",
+        "security/test_limits",
+        _ANY,
+        (
+            "a stranger takes the turns of the phones at his address",
+            "    if not call.bearer():\n        call.count_stranger()",
+            "    call.count_stranger()",
+            "a_stranger_is_refused_and_a_phone_behind_the_same_address_is_not",
+        ),
+        (
+            "forged tokens are tried as often as one likes",
+            "if call.bearer():  # it shows nobody",
+            "if False:",
+            "a_stranger_is_refused_and_a_phone_behind_the_same_address_is_not",
+        ),
+        (
+            "first syncs are forgotten with the process",
+            "store.commit(throttle.count(gates, reading, now_ms))",
+            "pass",
+            "first_syncs_are_counted_over_all_instances",
+        ),
+    ),
+    (
+        "infra/local/connections.py",
+        "local/test_connections",
+        _ANY,
+        (
+            "a body that dribbles is waited for",
+            "late = spent > allowed or now - self.heard > limits.grace",
+            "late = now - self.heard > limits.grace",
+            "of_a_body_that_dribbles_the_function_gets_what_has_come",
+        ),
+        (
+            "what has come of a photo is lost with the connection",
+            "        if not self._hand_over(late=False):\n",
+            "        if True:\n",
+            "of_a_body_that_breaks_off_the_function_gets_what_has_come",
+        ),
+        (
+            "an answer that nobody reads is kept",
+            "            if late or now - self.sent_at > limits.grace:",
+            "            if False:",
+            "an_answer_that_nobody_reads_holds_no_thread_and_is_dropped",
+        ),
+        (
+            "the newest connection is turned away",
+            "(newest if longest.busy else longest).drop()",
+            "newest.drop()",
+            "the_longest_stalled_makes_way_for_the_next",
+        ),
+    ),
 )

@@ -136,7 +136,9 @@ def test_a_named_origin_gets_in_and_no_other(start_api: StartApi) -> None:
         for path, response in each(api, {"Origin": origin}):
             assert cross(response) == {
                 "Access-Control-Allow-Origin": origin,
-                "Access-Control-Expose-Headers": "ETag, Range, Retry-After, Upgrade, X-Request-Id",
+                "Access-Control-Expose-Headers": (
+                    "ETag, Range, RateLimit, RateLimit-Policy, Retry-After, Upgrade, X-Request-Id"
+                ),
             }, path
             assert "Origin" in response.headers["Vary"], path
     for origin in FOREIGN:

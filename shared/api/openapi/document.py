@@ -41,7 +41,7 @@ __all__ = ["document", "page", "text"]
 #: Version of the wire, not of a release: `/version` names that.
 API_VERSION = "1.0"
 
-_EVERYWHERE = (errors.NotFound, errors.MethodNotAllowed, Fault)
+_EVERYWHERE = (errors.NotFound, errors.MethodNotAllowed, errors.TooManyTries, Fault)
 
 _STATUS_WORDS = {
     400: "The request cannot be used as it stands.",
@@ -56,7 +56,7 @@ _STATUS_WORDS = {
     415: "Unknown encoding.",
     426: "The app is too old.",
     428: "Say what this is about.",
-    429: "Too many wrong tries.",
+    429: "Too many wrong tries, or too many requests.",
     500: "A fault on our side.",
     503: "Not now. Nothing is lost: send the very same request again.",
 }
@@ -247,6 +247,8 @@ helps; answers are compressed for clients that accept gzip.
 - Ignore columns, tables and codes that you do not know: a newer server may send more.
 - Every error has one shape, `{{"error": {{"code", "message", …}}}}`. Decide by `code`, which is \
 stable; `message` is for developers.
+- What does not come in time is refused with 408 (`request_timeout`), too long a path with 414 \
+(`uri_too_long`), too long headers with 431 (`headers_too_large`).
 - Every answer carries `X-Request-Id`. Log it, and name it when you report a problem."""
 
 
@@ -333,9 +335,11 @@ def _errors(faults: Iterable[type[Fault]], never: Sequence[str]) -> dict[str, Sc
 
 def _error_answer(status: int, codes: Mapping[str, str], shape: str) -> Schema:
     headers = ["X-Request-Id"]
-    headers += {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(
-        status, []
-    )
+    headers += {
+        401: ["WWW-Authenticate"],
+        429: ["Retry-After", "RateLimit-Policy", "RateLimit"],
+        503: ["Retry-After"],
+    }.get(status, [])
     narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
     return {
         "description": f"{_STATUS_WORDS[status]}\n\n{bullets(codes.items())}",
@@ -387,6 +391,12 @@ def _headers() -> Schema:
     return {
         "X-Request-Id": sent(TEXT, "Names this answer in the server's logs."),
         "Retry-After": sent({"type": "integer", "minimum": 1}, "When to try again, seconds."),
+        "RateLimit-Policy": sent(
+            TEXT, "The limits that are near, as in the IETF's draft.", always=False
+        ),
+        "RateLimit": sent(
+            TEXT, "What is left of them: `r`, and seconds until all is: `t`.", always=False
+        ),
         "WWW-Authenticate": sent({**TEXT, "const": "Bearer"}, "A bearer token is needed."),
         "Range": sent(
             {**TEXT, "pattern": r"^bytes=0-\d+$"}, "What has come; absent: nothing.", always=False

@@ -51,6 +51,7 @@ ALLOWED = frozenset(
         "MIT-CMU",
         "MIT-open-group",
         "PSF-2.0",
+        "ZPL-2.1",
     }
 )
 
@@ -115,6 +116,7 @@ _READ: Mapping[str, str] = {
 _SPELT: Mapping[str, str] = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2": "Apache-2.0",
+    "ZPL 2.1": "ZPL-2.1",
     "Apache 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "https://www.apache.org/licenses/LICENSE-2.0": "Apache-2.0",

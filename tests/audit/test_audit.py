@@ -17,6 +17,7 @@ from shared.accounts.membership import Caller
 from shared.errors import StoreUnavailable
 from shared.sync.store import Document, Key, Query, Write, delete, patch, put
 from tests.e2e.conftest import Deployment
+from tests.patience import PATIENCE_SECONDS
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 
@@ -254,7 +255,7 @@ def test_what_doctors_read_and_sign_is_noted(deployment: Deployment) -> None:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {token}", **headers},
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
             return json.loads(response.read())
 
     version = ask("GET", f"/{case}")["version"]

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 from infra.local import emulators
+from infra.local.processes import StartFailed
 from shared.settings import Settings
 from tests import shapes
 
@@ -46,6 +50,15 @@ def forget_the_caller(environ: MutableMapping[str, str]) -> None:
 
 forget_the_caller(os.environ)
 
+# How long an example takes, or to be drawn, says nothing of what is tested.
+hypothesis.settings.register_profile(
+    "patient",
+    hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("patient")
+
 #: Chosen anew for each session, the same in all of its processes; `TEST_SEED=… pytest …` repeats it.
 SEED = int(os.environ.setdefault("TEST_SEED", str(secrets.randbelow(10**6))))
 
@@ -63,7 +76,8 @@ def absent(reason: str) -> NoReturn:
 
 
 def _emulator(kind: emulators.Kind, variable: str, scheme: str = "") -> Iterator[str]:
-    # A session within a session (tests/reliability/test_mutations.py) shares the outer one's.
+    # Whoever started this session may have started one: see `pytest_configure`, and the copies of
+    # tests/reliability/test_mutations.py.
     address = os.environ.get(f"RUNNING_{variable}", "")
     emulator, missing = None, ""
     if not address:
@@ -111,10 +125,43 @@ def storage_emulator() -> Iterator[str]:
 SHAPES = shapes.Recorder()
 
 
-def pytest_configure() -> None:
-    """Listen to both stores: the emulator and SQLite answer without an index, Firestore does not."""
-    SHAPES.listen()
+#: Started by the process that hands out the tests, for all that run them.
+_SHARED: list[emulators.Emulator] = []
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen to both stores: the emulator and SQLite answer without an index, Firestore does not.
+
+    Tests that run in several processes share one emulator of each kind: Java needs half a minute of a
+    processor until it is warm. Every test has a project of its own.
+    """
+    SHAPES.listen()
+    if config.getoption("numprocesses", None) and not config.option.collectonly:
+        for kind, variable in (
+            (emulators.FIRESTORE, "RUNNING_FIRESTORE_EMULATOR_HOST"),
+            (emulators.PUBSUB, "RUNNING_PUBSUB_EMULATOR_HOST"),
+        ):
+            with suppress(emulators.EmulatorMissing, StartFailed):  # the tests that need it say so
+                _SHARED.append(emulators.start(kind))
+                os.environ[variable] = _SHARED[-1].address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what was shared. The last words are how to repeat what failed, alone and with its seed."""
+    while _SHARED:
+        _SHARED.pop().stop()
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    failed = [each.nodeid for kind in ("failed", "error") for each in reporter.stats.get(kind, ())]
+    for name in list(dict.fromkeys(failed))[:_MOST_NAMED]:
+        reporter.write_line(
+            f"again: TEST_SEED={SEED} .venv/bin/python -m pytest -m '' {shlex.quote(name)}"
+        )
+
+
+#: So many failed tests are named at the end.
+_MOST_NAMED = 10
 
 #: Long stories that every run tells on one profile; on the emulators `make soak` tells them too.
 _ON_EMULATORS_IN_SOAK = (

@@ -380,11 +380,11 @@ def test_a_server_that_cannot_be_trusted_gets_no_question(
 @pytest.mark.parametrize(
     ("fault", "kind", "seconds"),
     [
-        (wire.status(503), ModelBusy, SECONDS),
-        (wire.status(429), ModelBusy, SECONDS),
+        (wire.status(503), ModelBusy, 0.4),
+        (wire.status(429), ModelBusy, 0.4),
         (wire.status(403), ModelMisconfigured, SECONDS),
         (wire.status(404), ModelMisconfigured, SECONDS),
-        (wire.reset(), ModelBusy, SECONDS),
+        (wire.reset(), ModelBusy, 0.4),
         (wire.slow(LATE_SECONDS), ModelBusy, 0.4),
         (wire.reply("no JSON"), ModelUnreadable, SECONDS),
     ],

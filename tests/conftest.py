@@ -163,37 +163,45 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 #: So many failed tests are named at the end.
 _MOST_NAMED = 10
 
-#: Long stories that every run tells on one profile; on the emulators `make soak` tells them too.
-_ON_EMULATORS_IN_SOAK = (
-    "test_kills.py::test_killed_while_a_photo_arrives",
-    "phone/test_photos.py::test_a_server_that_dies",
-    "phone/test_photos.py::test_a_lost_last_answer",
-    "phone/test_photos.py::test_a_hash_that",
-    "phone/test_photos.py::test_what_is_no_photo",
-    "phone/test_photos.py::test_the_most_urgent",
-    "phone/test_photos.py::test_the_power_may_fail",
-)
+#: The story that `make test` tells on the emulators too.
+_MAIN_JOB = "e2e/test_main_job.py"
 
-
-#: Files that take a minute or more: they come first, so that no worker is left alone with one at the end.
+#: Files that take longest: they come first, so that no worker is left alone with one at the end.
 _FIRST = (
-    "infra/test_plans.py",
     "infra/test_second_plan.py",
+    "infra/test_plans.py",
+    "reliability/test_mutations.py",
     "reliability/test_kills.py",
+    "reliability/test_queue.py",
     "sync/phone/test_real_client.py",
     "local/test_stack.py",
-    "reliability/test_queue.py",
     "reliability/test_races.py",
     "sync/phone/test_photos.py",
-    "reliability/test_mutations.py",
 )
+
+
+#: Campaigns that `make test` plays on SQLite alone: what they are about is the engine's.
+_ON_FIRESTORE_IN_PROOF = (
+    "files/test_uploads.py::test_killed_between",
+    "files/test_uploads.py::test_pieces_cut",
+    "reliability/test_queue.py::test_every_bell",
+    "sync/test_large_pulls.py",
+)
+
+
+def _is_proof(item: pytest.Item) -> bool:
+    """A campaign on Firestore, or a story through a whole back end on the emulators: a dozen processes."""
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if "firestore" in given:
+        return any(name in item.nodeid for name in _ON_FIRESTORE_IN_PROOF)
+    return "emulator" in given and _MAIN_JOB not in item.nodeid
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave those to `make soak`, and bring these to the front."""
+    """Leave those to `make proof`, and bring long files to the front."""
     for item in items:
-        if "emulator" in item.name and any(name in item.nodeid for name in _ON_EMULATORS_IN_SOAK):
-            item.add_marker(pytest.mark.soak)
+        if _is_proof(item):
+            item.add_marker(pytest.mark.proof)
 
     def place(item: pytest.Item) -> int:
         file = item.nodeid.partition("::")[0].removeprefix("tests/")

@@ -16,7 +16,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,8 +36,11 @@ from shared.adapters.sqlite import SqliteStore
 from shared.files.picture import MOST_PIXELS_OF
 from shared.settings import Settings
 from shared.sync.store import Key, put
+from tests.patience import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.proof
 FILES = load()["files"]
 
 #: What uploads may need beside a check, MiB: a chunk, its copy and a piece each (shared/adapters/gcs.py);
@@ -50,9 +52,6 @@ CHECK_MIB = 512
 
 #: Photos at once, and how often: each of these takes some 200 MiB, and each is sent by another thread.
 AT_ONCE, ROUNDS = 4, 3
-
-#: Longest wait for a start on a loaded machine, and for all checks, seconds.
-PATIENCE_SECONDS = 120.0
 
 
 def largest(colour: int) -> bytes:
@@ -93,15 +92,12 @@ def serving(name: str, folder: Path) -> Iterator[tuple[int, int]]:
         },
     )
     try:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not answers(port):
-            assert child.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        until(lambda: answers(port) or child.poll() is not None, "the start")
+        assert child.poll() is None
         yield port, child.pid
     finally:
         child.terminate()
-        child.wait(30)
+        child.wait(PATIENCE_SECONDS)
         store.close()
 
 

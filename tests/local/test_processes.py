@@ -30,10 +30,12 @@ with open(sys.argv[1], "a") as f:
 time.sleep(600)
 """
 
+#: Who starts tests in the background starts them without SIGINT.
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from infra.local.processes import Child
+signal.signal(signal.SIGINT, signal.default_int_handler)
 Child("stubborn", [sys.executable, sys.argv[1], sys.argv[2]], log=Path(sys.argv[3]),
       grace_seconds=0.2)
 time.sleep(600)
@@ -85,7 +87,7 @@ def test_children_end_with_a_killed_starter(
     starter = subprocess.Popen([sys.executable, "-c", STARTER, *arguments], cwd=REPOSITORY)
     family = pids(tmp_path / "pids")
     starter.send_signal(number)
-    starter.wait()
+    starter.wait(PATIENCE_SECONDS)
     until(lambda: not any(map(alive, family)), "the end of both")
 
 

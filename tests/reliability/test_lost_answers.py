@@ -542,7 +542,7 @@ def shelf_of(line: Line) -> list[Key]:
 def test_a_stream_that_is_cut_is_complete_or_a_fault_never_short(
     line_of: Callable[..., Line], code: grpc.StatusCode, passing: bool
 ) -> None:
-    line = line_of("firestore", timeout_seconds=30)
+    line = line_of("firestore", timeout_seconds=5)
     keys = shelf_of(line)
     proxy = line.proxy
     assert proxy is not None

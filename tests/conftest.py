@@ -10,7 +10,6 @@ import os
 import secrets
 import shlex
 from collections.abc import Iterator, MutableMapping
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +18,6 @@ import hypothesis
 import pytest
 
 from infra.local import emulators
-from infra.local.processes import StartFailed
 from shared.settings import Settings
 from tests import shapes
 
@@ -76,8 +74,7 @@ def absent(reason: str) -> NoReturn:
 
 
 def _emulator(kind: emulators.Kind, variable: str, scheme: str = "") -> Iterator[str]:
-    # Whoever started this session may have started one: see `pytest_configure`, and the copies of
-    # tests/reliability/test_mutations.py.
+    # A session within a session (tests/reliability/test_mutations.py) shares the outer one's.
     address = os.environ.get(f"RUNNING_{variable}", "")
     emulator, missing = None, ""
     if not address:
@@ -125,31 +122,13 @@ def storage_emulator() -> Iterator[str]:
 SHAPES = shapes.Recorder()
 
 
-#: Started by the process that hands out the tests, for all that run them.
-_SHARED: list[emulators.Emulator] = []
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Listen to both stores: the emulator and SQLite answer without an index, Firestore does not.
-
-    Tests that run in several processes share one emulator of each kind: Java needs half a minute of a
-    processor until it is warm. Every test has a project of its own.
-    """
+def pytest_configure() -> None:
+    """Listen to both stores: the emulator and SQLite answer without an index, Firestore does not."""
     SHAPES.listen()
-    if config.getoption("numprocesses", None) and not config.option.collectonly:
-        for kind, variable in (
-            (emulators.FIRESTORE, "RUNNING_FIRESTORE_EMULATOR_HOST"),
-            (emulators.PUBSUB, "RUNNING_PUBSUB_EMULATOR_HOST"),
-        ):
-            with suppress(emulators.EmulatorMissing, StartFailed):  # the tests that need it say so
-                _SHARED.append(emulators.start(kind))
-                os.environ[variable] = _SHARED[-1].address
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End what was shared. The last words are how to repeat what failed, alone and with its seed."""
-    while _SHARED:
-        _SHARED.pop().stop()
+    """The last words are how to repeat what failed, alone and with its seed."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return

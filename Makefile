@@ -3,10 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
+# A file's tests run in one process, one after the other: they share what was started for them.
+PYTEST := $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# Hundreds of processes are started; what they import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
 export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 
-.PHONY: demo run test check soak bench bench-quick clean generated deploy-check lock smoke
+.PHONY: demo run test proof check soak bench bench-quick clean generated deploy-check lock smoke
 
 # The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
 demo: $(VENV)/.runtime
@@ -16,12 +22,16 @@ demo: $(VENV)/.runtime
 run: $(VENV)/.runtime
 	$(RUN) -m infra.local --seed
 
-# Everything: style, types, tests; with the emulators where they are installed.
+# Style, types and tests, with the emulators where they are installed: minutes.
 test: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
-	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
-# Long campaigns: races, kills and faults with many seeds, and whether memory grows. Takes hours.
+# The tests that are left: kills, planted faults, fleets, many examples, stories on the emulators. Half an hour.
+proof: $(VENV)/.dev
+	$(PYTEST) -m 'proof and not soak'
+
+# Campaigns with seeds of their own, and whether memory grows. Takes hours.
 soak: $(VENV)/.dev
 	$(RUN) -m pytest -m soak
 	$(RUN) -m benchmarks.load --minutes 30
@@ -43,7 +53,7 @@ deploy-check: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
 	$(RUN) -m infra.ci.compatible
 	$(RUN) -m infra.ci.package
-	$(RUN) -m pytest tests/infra
+	$(RUN) -m pytest -m 'not soak' tests/infra
 
 # After an apply: is it up, and closed to strangers? Asks Terraform where it is. With SMOKE_EMAIL it asks the
 # password, pushes one red case and waits for its analysis: Pub/Sub, indexes, secrets, model and the way back.

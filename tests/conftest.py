@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Iterator, MutableMapping
 from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 from infra.local import emulators
@@ -45,6 +47,15 @@ def forget_the_caller(environ: MutableMapping[str, str]) -> None:
 
 
 forget_the_caller(os.environ)
+
+# How long an example takes, or to be drawn, says nothing of what is tested.
+hypothesis.settings.register_profile(
+    "patient",
+    hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("patient")
 
 #: Chosen anew for each session, the same in all of its processes; `TEST_SEED=… pytest …` repeats it.
 SEED = int(os.environ.setdefault("TEST_SEED", str(secrets.randbelow(10**6))))
@@ -116,37 +127,60 @@ def pytest_configure() -> None:
     SHAPES.listen()
 
 
-#: Long stories that every run tells on one profile; on the emulators `make soak` tells them too.
-_ON_EMULATORS_IN_SOAK = (
-    "test_kills.py::test_killed_while_a_photo_arrives",
-    "phone/test_photos.py::test_a_server_that_dies",
-    "phone/test_photos.py::test_a_lost_last_answer",
-    "phone/test_photos.py::test_a_hash_that",
-    "phone/test_photos.py::test_what_is_no_photo",
-    "phone/test_photos.py::test_the_most_urgent",
-    "phone/test_photos.py::test_the_power_may_fail",
-)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last words are how to repeat what failed, alone and with its seed."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    failed = [each.nodeid for kind in ("failed", "error") for each in reporter.stats.get(kind, ())]
+    for name in list(dict.fromkeys(failed))[:_MOST_NAMED]:
+        reporter.write_line(
+            f"again: TEST_SEED={SEED} .venv/bin/python -m pytest -m '' {shlex.quote(name)}"
+        )
 
 
-#: Files that take a minute or more: they come first, so that no worker is left alone with one at the end.
+#: So many failed tests are named at the end.
+_MOST_NAMED = 10
+
+#: The story that `make test` tells on the emulators too.
+_MAIN_JOB = "e2e/test_main_job.py"
+
+#: Files that take longest: they come first, so that no worker is left alone with one at the end.
 _FIRST = (
-    "infra/test_plans.py",
     "infra/test_second_plan.py",
+    "infra/test_plans.py",
+    "reliability/test_mutations.py",
     "reliability/test_kills.py",
+    "reliability/test_queue.py",
     "sync/phone/test_real_client.py",
     "local/test_stack.py",
-    "reliability/test_queue.py",
     "reliability/test_races.py",
     "sync/phone/test_photos.py",
-    "reliability/test_mutations.py",
 )
+
+
+#: Campaigns that `make test` plays on SQLite alone: what they are about is the engine's.
+_ON_FIRESTORE_IN_PROOF = (
+    "files/test_uploads.py::test_killed_between",
+    "files/test_uploads.py::test_pieces_cut",
+    "reliability/test_queue.py::test_every_bell",
+    "sync/test_large_pulls.py",
+)
+
+
+def _is_proof(item: pytest.Item) -> bool:
+    """A campaign on Firestore, or a story through a whole back end on the emulators: a dozen processes."""
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if "firestore" in given:
+        return any(name in item.nodeid for name in _ON_FIRESTORE_IN_PROOF)
+    return "emulator" in given and _MAIN_JOB not in item.nodeid
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave those to `make soak`, and bring these to the front."""
+    """Leave those to `make proof`, and bring long files to the front."""
     for item in items:
-        if "emulator" in item.name and any(name in item.nodeid for name in _ON_EMULATORS_IN_SOAK):
-            item.add_marker(pytest.mark.soak)
+        if _is_proof(item):
+            item.add_marker(pytest.mark.proof)
 
     def place(item: pytest.Item) -> int:
         file = item.nodeid.partition("::")[0].removeprefix("tests/")

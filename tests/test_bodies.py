@@ -25,6 +25,7 @@ from shared.products.dermadetect.tables import CATALOG
 from shared.settings import Settings
 from shared.sync.dialects import batch, reading, watermelon
 from shared.sync.dialects.intake import MOST_RECORDS
+from tests.patience import LATE_SECONDS, PATIENCE_SECONDS
 
 _TEXT = st.text(st.sampled_from('a"\\[]{},:\n é😀'), max_size=8)
 _JSON = st.recursive(
@@ -99,10 +100,10 @@ SLOW: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("name", SLOW)
 def test_a_body_takes_time_that_grows_with_it_and_not_with_its_square(name: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()  # of the processor: others may be busy on this machine
     with suppress(InvalidJson):
         SLOW[name]()
-    assert time.monotonic() - began < 10
+    assert time.thread_time() - began < LATE_SECONDS
 
 
 @pytest.mark.parametrize("dialect", ["batch", "watermelon"])
@@ -137,7 +138,7 @@ def test_one_large_body_is_worked_on_at_a_time_while_small_ones_pass(large: byte
         size = len(call.body())
         if size > 100:
             entered.put(size)
-            go.wait(30)
+            go.wait(PATIENCE_SECONDS)
             raise InvalidRequest("also when it is refused, the next one may come")
         return answer({})
 
@@ -152,10 +153,10 @@ def test_one_large_body_is_worked_on_at_a_time_while_small_ones_pass(large: byte
     with ThreadPoolExecutor(3) as threads:
         try:
             sent = [threads.submit(send, large) for _ in range(3)]
-            entered.get(timeout=30)
+            entered.get(timeout=PATIENCE_SECONDS)
             assert send(b"[]") == 200
             with pytest.raises(Empty):
                 entered.get(timeout=0.3)
         finally:
             go.set()
-        assert [each.result(60) for each in sent] == [400] * 3
+        assert [each.result(PATIENCE_SECONDS) for each in sent] == [400] * 3

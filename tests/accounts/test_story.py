@@ -12,6 +12,7 @@ import requests
 
 from shared.accounts.keys import RingKeys
 from tests.e2e.conftest import PROFILES, Deployment, deploy
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["deploy"]
 
@@ -30,7 +31,9 @@ def test_a_health_worker_from_invite_to_log_out(deployment: Deployment) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         method = "GET" if body is None else "POST"
         where = f"{url}/api/v1/auth/{word}"
-        answer = requests.request(method, where, json=body, headers=headers, timeout=30)
+        answer = requests.request(
+            method, where, json=body, headers=headers, timeout=PATIENCE_SECONDS
+        )
         assert answer.status_code == status, answer.text
         return answer.json() if status == 200 else answer.json()["error"]["code"]
 
@@ -51,7 +54,9 @@ def test_a_health_worker_from_invite_to_log_out(deployment: Deployment) -> None:
     patient = {"id": "story-1", "last_modified_at": 1_772_323_200, "demographics": {"age": 5}}
     push = {"changes": {"patients": [patient]}}
     headers = {"Authorization": f"Bearer {first['access_token']}"}
-    synced = requests.post(f"{url}/api/sync", json=push, headers=headers, timeout=30).json()
+    synced = requests.post(
+        f"{url}/api/sync", json=push, headers=headers, timeout=PATIENCE_SECONDS
+    ).json()
     assert synced["accepted"] == {"patients": ["story-1"]}
     seen = deployment.phone("story-boss")
     seen.sync()
@@ -63,7 +68,7 @@ def test_a_health_worker_from_invite_to_log_out(deployment: Deployment) -> None:
     assert again["refresh_token"] == lost["refresh_token"]
     last = ask("refresh", {"refresh_token": again["refresh_token"]})
     headers = {"Authorization": f"Bearer {last['access_token']}"}
-    assert requests.post(f"{url}/api/sync", json={}, headers=headers, timeout=30).ok
+    assert requests.post(f"{url}/api/sync", json={}, headers=headers, timeout=PATIENCE_SECONDS).ok
 
     # after the log-out nothing of the session is good at this desk
     ask("logout", {"refresh_token": last["refresh_token"]})
@@ -75,10 +80,10 @@ def test_a_health_worker_from_invite_to_log_out(deployment: Deployment) -> None:
     ring, version = keys.load()
     keys.save(ring.rotated(time.time()), version)
     assert RingKeys(keys, time.time).current().kid == ring.keys[-1].kid
-    published = requests.get(f"{url}/.well-known/jwks.json", timeout=30)
+    published = requests.get(f"{url}/.well-known/jwks.json", timeout=PATIENCE_SECONDS)
     assert published.headers["Cache-Control"] == "public, max-age=300"
     headers = {"Authorization": f"Bearer {ask('login', who)['access_token']}"}
-    assert requests.post(f"{url}/api/sync", json={}, headers=headers, timeout=30).ok
+    assert requests.post(f"{url}/api/sync", json={}, headers=headers, timeout=PATIENCE_SECONDS).ok
 
     # and no log knows a secret
     logs = "".join(Path(path).read_text() for path in deployment.stack.logs.glob("*.log"))

@@ -9,6 +9,7 @@ import pytest
 from shared.ai.breaker import Breaker
 from shared.ai.model import Question
 from shared.errors import ModelFault, ModelMisconfigured, ModelPaused
+from tests.patience import PATIENCE_SECONDS
 from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse
 
 QUESTION = Question("", "What is it?")
@@ -107,7 +108,7 @@ def test_one_question_tries_while_the_others_wait() -> None:
 
     def slow(question: Question, seconds: float) -> str:
         inside.set()
-        go.wait(10)
+        go.wait(PATIENCE_SECONDS)
         return normal(question, seconds)
 
     place = Place(*[busy()] * 3, slow)
@@ -117,7 +118,7 @@ def test_one_question_tries_while_the_others_wait() -> None:
     said: list[str] = []
     trial = threading.Thread(target=lambda: said.append(place.ask()))
     trial.start()
-    assert inside.wait(10)
+    assert inside.wait(PATIENCE_SECONDS)
     assert [place.ask() for _ in range(3)] == ["ModelPaused"] * 3
     go.set()
     trial.join()

@@ -29,12 +29,13 @@ from shared.errors import (
     ModelUnreadable,
 )
 from tests.ai.vertex import Vertex, running
+from tests.patience import LATE_SECONDS, PATIENCE_SECONDS
 from tests.scripted import ScriptedModel, say
 
 REPOSITORY = Path(__file__).parents[2]
 PHOTO = Image("data:image/jpeg;base64,/9j/4AAQSkZJRg==", "a" * 64)
 QUESTION = Question("You prepare cases.", "What is it?", (PHOTO,), max_tokens=77)
-SECONDS = 20.0
+SECONDS = PATIENCE_SECONDS
 SECRET = "Amina Diallo, 0791234567"
 
 
@@ -343,7 +344,7 @@ def test_an_answer_that_breaks_off_is_a_busy_model(vertex: Vertex, fault: Fault)
 
 @pytest.mark.parametrize(
     "fault",
-    [wire.slow(3), wire.drip(3), wire.drip(3, close=True)],
+    [wire.slow(LATE_SECONDS), wire.drip(LATE_SECONDS), wire.drip(LATE_SECONDS, close=True)],
     ids=["silent", "byte by byte", "byte by byte until the end"],
 )
 def test_no_answer_is_waited_for_past_the_timeout(vertex: Vertex, fault: Fault) -> None:
@@ -352,7 +353,7 @@ def test_no_answer_is_waited_for_past_the_timeout(vertex: Vertex, fault: Fault) 
     began = time.monotonic()
     with pytest.raises(ModelBusy):
         vertex.model.ask(QUESTION, 0.2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < LATE_SECONDS
 
 
 def test_nobody_listening_is_a_busy_model(vertex: Vertex) -> None:
@@ -377,28 +378,28 @@ def test_a_server_that_cannot_be_trusted_gets_no_question(
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"),
+    ("fault", "kind", "seconds"),
     [
-        (wire.status(503), ModelBusy),
-        (wire.status(429), ModelBusy),
-        (wire.status(403), ModelMisconfigured),
-        (wire.status(404), ModelMisconfigured),
-        (wire.reset(), ModelBusy),
-        (wire.slow(3), ModelBusy),
-        (wire.reply("no JSON"), ModelUnreadable),
+        (wire.status(503), ModelBusy, 0.4),
+        (wire.status(429), ModelBusy, 0.4),
+        (wire.status(403), ModelMisconfigured, SECONDS),
+        (wire.status(404), ModelMisconfigured, SECONDS),
+        (wire.reset(), ModelBusy, 0.4),
+        (wire.slow(LATE_SECONDS), ModelBusy, 0.4),
+        (wire.reply("no JSON"), ModelUnreadable, SECONDS),
     ],
     ids=["503", "429", "403", "404", "reset", "slow", "garbage"],
 )
 def test_a_failed_description_of_the_endpoint_is_bounded_and_not_kept(
-    vertex: Vertex, fault: Fault, kind: type[ModelFault]
+    vertex: Vertex, fault: Fault, kind: type[ModelFault], seconds: float
 ) -> None:
     # the client itself would try GetEndpoint again for two minutes
     model = vertex.another()
     vertex.server.endpoint_faults.append(fault)
     began = time.monotonic()
     with pytest.raises(kind):
-        model.ask(QUESTION, 0.4)
-    assert time.monotonic() - began < 2
+        model.ask(QUESTION, seconds)
+    assert time.monotonic() - began < LATE_SECONDS
     assert not vertex.server.requests
     assert model.ask(QUESTION, SECONDS).text
 
@@ -529,7 +530,9 @@ def test_the_server_starts_as_documented_and_serves_whom_it_is_trusted_by(tmp_pa
         ready = process.stdout.readline().split()
         assert ready[0] == "ready:"
         url = f"{ready[1]}/v1/projects/p/locations/l/endpoints/1"
-        described = requests.get(url, verify=str(tmp_path / "ca.pem"), timeout=10).json()
+        described = requests.get(
+            url, verify=str(tmp_path / "ca.pem"), timeout=PATIENCE_SECONDS
+        ).json()
         assert described["dedicatedEndpointDns"] == ready[1].removeprefix("https://")
         body = {
             "instances": [
@@ -543,14 +546,17 @@ def test_the_server_starts_as_documented_and_serves_whom_it_is_trusted_by(tmp_pa
         }
         for expected in (429, 200):
             answer = requests.post(
-                f"{url}:predict", json=body, verify=str(tmp_path / "ca.pem"), timeout=10
+                f"{url}:predict",
+                json=body,
+                verify=str(tmp_path / "ca.pem"),
+                timeout=PATIENCE_SECONDS,
             )
             assert answer.status_code == expected
         with pytest.raises(requests.exceptions.SSLError):
-            requests.get(url, verify=True, timeout=10)
+            requests.get(url, verify=True, timeout=PATIENCE_SECONDS)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
     assert process.returncode == 0
     assert (tmp_path / "server.pem").stat().st_mode & 0o077 == 0
 
@@ -571,14 +577,14 @@ def test_the_server_refuses_what_vertex_ai_would_not_understand(
 ) -> None:
     import requests
 
-    answer = requests.post(vertex.server.url + path, data=body, timeout=10)
+    answer = requests.post(vertex.server.url + path, data=body, timeout=PATIENCE_SECONDS)
     assert answer.status_code == expected
 
 
 def test_a_server_ends_with_answers_still_under_way(tmp_path: Path) -> None:
     import requests
 
-    with VertexServer(tmp_path, faults=[wire.slow(60)]) as server:
+    with VertexServer(tmp_path, faults=[wire.slow(LATE_SECONDS)]) as server:
         url = f"{server.url}/v1/projects/p/locations/l/endpoints/1:predict"
         body = {
             "instances": [
@@ -590,7 +596,7 @@ def test_a_server_ends_with_answers_still_under_way(tmp_path: Path) -> None:
                 }
             ]
         }
-        with pytest.raises(requests.ReadTimeout):
-            requests.post(url, json=body, verify=str(server.ca), timeout=0.2)
         began = time.monotonic()
-    assert time.monotonic() - began < 2
+        with pytest.raises(requests.Timeout):
+            requests.post(url, json=body, verify=str(server.ca), timeout=0.2)
+    assert time.monotonic() - began < LATE_SECONDS

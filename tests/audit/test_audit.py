@@ -17,6 +17,7 @@ from shared.access.membership import Caller
 from shared.errors import StoreUnavailable
 from shared.records.store import Document, Key, Query, Write, delete, patch, put
 from tests.e2e.conftest import Deployment
+from tests.patience import PATIENCE_SECONDS, until
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 
@@ -245,6 +246,8 @@ def test_what_doctors_read_and_sign_is_noted(deployment: Deployment) -> None:
     phone.save("patients", patient, demographics={"name": "Asha"})
     phone.save("cases", case, patient_id=patient, risk_level="red", triage_data={})
     phone.sync()
+    key = Key("cases", case)
+    until(lambda: "ai_analysis" in deployment.store.read([key]).documents[key].fields, "read")
     token = deployment.token(doctor, "doctor")
 
     def ask(method: str, path: str, body: dict[str, Any] | None = None, **headers: str) -> Any:
@@ -254,7 +257,7 @@ def test_what_doctors_read_and_sign_is_noted(deployment: Deployment) -> None:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {token}", **headers},
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
             return json.loads(response.read())
 
     version = ask("GET", f"/{case}")["version"]

@@ -24,6 +24,7 @@ from shared.adapters.gcs import GcsFiles
 from shared.errors import FileMissing
 from shared.files.disposition import attachment
 from shared.files.store import PIECE_BYTES, FileStore, InvalidName, Stored
+from tests.patience import PATIENCE_SECONDS
 
 NOW_MS = 1_772_366_400_000
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -317,7 +318,7 @@ def test_a_link_leads_to_this_file_as_an_attachment(files: FileStore) -> None:
             attachment(opened.file_name),
         )
     else:
-        with urllib.request.urlopen(link, timeout=60) as answer:
+        with urllib.request.urlopen(link, timeout=PATIENCE_SECONDS) as answer:
             found, headers = answer.read(), answer.headers
         media_type, disposition = headers["Content-Type"], headers["Content-Disposition"]
     assert found == data
@@ -357,7 +358,7 @@ def test_a_session_takes_a_file_in_parts_or_there_is_none(files: FileStore) -> N
             method="PUT",
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
                 got = answer.status
         except urllib.error.HTTPError as error:
             got = error.code

@@ -27,13 +27,13 @@ from shared.adapters.sqlite_queue import Dispatcher, SqliteDoorbell
 from shared.errors import QueueUnavailable
 from shared.jobs.queue import RING_TIMEOUT_SECONDS, Doorbell
 from shared.records.bell import Bell
+from tests.patience import LATE_SECONDS, PATIENCE_SECONDS
 
 #: The shortest deadline Pub/Sub knows.
 PUBSUB_ACK_DEADLINE_SECONDS = 10
-SQLITE_ACK_DEADLINE_SECONDS = 1.0
 
-#: Longest wait for something that must come, seconds.
-PATIENCE_SECONDS = 60.0
+#: Long enough for an answer on a busy machine: what is answered in time does not come again.
+SQLITE_ACK_DEADLINE_SECONDS = 5.0
 
 
 class Arrival(NamedTuple):
@@ -290,12 +290,16 @@ def test_an_unreachable_queue_is_said_and_does_not_hold_the_caller(
     adapter: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doorbell = unreachable(adapter, how, tmp_path, monkeypatch)
-    began = time.monotonic()
+    took = []
     for _ in range(5):  # a sync with five red cases
+        began = time.monotonic()
         with pytest.raises(QueueUnavailable):
             doorbell.ring(Bell("analyse", "j", "c"))
-    # without the deadline a client library goes on for a minute; five rings cost about one
-    assert time.monotonic() - began < 5 * RING_TIMEOUT_SECONDS - 1
+        took.append(time.monotonic() - began)
+    # without a deadline a client library goes on for a minute
+    assert took[0] < LATE_SECONDS
+    # and who asks a silent queue again waits as long again
+    assert min(took[1:]) < RING_TIMEOUT_SECONDS / 2
     doorbell.close()
 
 

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import pairwise
@@ -28,6 +27,7 @@ from shared.adapters.sqlite import (
 from shared.adapters.sqlite_queries import declared_indexes
 from shared.errors import CommitTooBig, Contended, StoreUnavailable
 from shared.records.store import ABSENT, Key, Query, Write, delete, patch, put, verify
+from tests.patience import PATIENCE_SECONDS, until
 
 A = Key("cases", "a")
 NOW = 1_795_000_000_000_000
@@ -238,10 +238,7 @@ def _together(store: Watched, commits: Sequence[Sequence[Write]]) -> list[int | 
         for at in range(len(commits)):
             threads.append(threading.Thread(target=commit, args=(at,)))
             threads[-1].start()
-            until = time.monotonic() + 10
-            while len(process.waiting) <= at:
-                assert time.monotonic() < until
-                time.sleep(0.001)
+            until(lambda at=at: len(process.waiting) > at, "a commit waits", 0.001)
         store.groups.clear()
     for thread in threads:
         thread.join()
@@ -424,7 +421,7 @@ def _run(processes: list[Any]) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(30)
+        process.join(PATIENCE_SECONDS)
         assert process.exitcode == 0
 
 

@@ -8,7 +8,6 @@ the next sync.
 from __future__ import annotations
 
 import hashlib
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,20 +17,16 @@ from infra.local import photos
 from infra.local.phone import Json, Phone
 from shared.records.store import Key
 from tests.e2e.conftest import Deployment
-
-#: Longest that a bell and an analysis may take on a loaded machine, seconds.
-PATIENCE_SECONDS = 60.0
+from tests.patience import until
 
 
 def until_analysed(phone: Phone, name: str) -> Json:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
+    def look() -> Json | None:
         phone.sync()
         row = phone.row("cases", name)
-        if row is not None and row.get("ai_analysis") is not None:
-            return row
-        time.sleep(0.1)
-    raise AssertionError("the analysis did not arrive")
+        return row if row is not None and row.get("ai_analysis") is not None else None
+
+    return until(look, "the analysis") or {}
 
 
 def red_day(phone: Phone, stem: str, cases: int = 1, photo: bytes | None = None) -> list[str]:

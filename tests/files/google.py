@@ -25,6 +25,8 @@ import google_crc32c
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from tests.patience import PATIENCE_SECONDS
+
 BUCKET = "clinic-photos"
 SIGNER = "files@clinic.iam.gserviceaccount.com"
 
@@ -92,7 +94,7 @@ class GoogleServer:
 
     def wait(self) -> None:
         """Longer than any client has patience."""
-        self._ended.wait(30)
+        self._ended.wait(PATIENCE_SECONDS)
 
     def answer(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of a request that does not fail."""

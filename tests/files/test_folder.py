@@ -22,6 +22,7 @@ from shared.adapters.folder import LINKS, FolderFiles
 from shared.errors import FileMissing, FilesUnavailable, LinkExpired
 from shared.files.store import PIECE_BYTES, InvalidName
 from shared.records import killpoints
+from tests.patience import PATIENCE_SECONDS
 
 NOW_MS = 1_772_366_400_000
 DAY_MS = 86_400_000
@@ -184,7 +185,7 @@ def test_of_processes_that_store_one_name_the_first_counts_for_all(root: Path) -
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(120)
+        racer.join(PATIENCE_SECONDS)
     assert [racer.exitcode for racer in racers] == [0] * 4
     assert drafts(root) == []
 

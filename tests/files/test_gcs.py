@@ -36,6 +36,7 @@ from shared.errors import (
 )
 from shared.files.store import PIECE_BYTES
 from tests.files.google import BUCKET, SIGNER, Fault, GoogleServer, Seen
+from tests.patience import PATIENCE_SECONDS
 
 #: 2026-03-01T12:00:00.999Z: the fraction must be cut, not rounded.
 NOW_MS = 1_772_366_400_999
@@ -579,5 +580,5 @@ def test_the_library_asks_nothing_of_its_own(files: GcsFiles, google: GoogleServ
         act(files)
     for thread in threading.enumerate():
         if "_background" in thread.name:  # it would ask for the bucket, beside us
-            thread.join(30)
+            thread.join(PATIENCE_SECONDS)
     assert f"/storage/v1/b/{BUCKET}" not in {seen.path for seen in google.seen}

@@ -16,6 +16,7 @@ import pytest
 
 from shared.records.store import Query
 from tests.e2e.conftest import PROFILES, Deployment, deploy
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["deploy"]
 
@@ -62,11 +63,10 @@ class Attacker:
         port: int | None = None,
         half_close: bool = False,
         method: str = "",
-        timeout_seconds: float = 20,
     ) -> Answer:
         """Send bytes as they are and read one answer."""
         address = ("127.0.0.1", port or self.deployment.stack.port)
-        with socket.create_connection(address, timeout=timeout_seconds) as link:
+        with socket.create_connection(address, timeout=PATIENCE_SECONDS) as link:
             try:
                 link.sendall(data)
                 if half_close:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,18 @@ def test_the_pipeline_and_make_run_the_same_checks() -> None:
         assert command in make
         assert any(command in step["script"] for step in STEPS.values())
     assert STEPS["tests"]["env"] == ["CI=true"]
-    assert "make test" in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+def test_every_test_is_part_of_one_stage_and_a_push_runs_two_of_three() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]
+    assert "-m 'not proof and not soak'" in settings["ini_options"]["addopts"]
+    make = (ROOT / "Makefile").read_text("utf-8")
+    assert "\t$(PYTEST)\n" in make
+    assert "\t$(PYTEST) -m 'proof and not soak'\n" in make
+    assert "\t$(RUN) -m pytest -m soak\n" in make
+    assert "-m 'not soak'" in STEPS["tests"]["script"]
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert re.findall(r"^stage (\w+)$", script, re.M) == ["test", "proof"]
 
 
 @pytest.mark.parametrize("path", [BUILD, BUILDER], ids=lambda path: path.name)

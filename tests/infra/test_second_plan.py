@@ -122,12 +122,14 @@ def _true(value: Any) -> list[str]:
     return [name for below in value for name in _true(below)] if isinstance(value, list) else []
 
 
+@pytest.mark.proof
 def test_nothing_fails_when_a_variable_is_switched(terraform: Terraform) -> None:
     faults = [said["@message"] for said in terraform.tested if said["@level"] == "error"]
     assert faults == []
     assert set(terraform.plans()) >= set(MODELS)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("model", MODELS)
 def test_switching_every_variable_leaves_rights_and_keys_alone(
     model: str, terraform: Terraform

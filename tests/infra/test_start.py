@@ -12,7 +12,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,11 +26,9 @@ from tests.conftest import absent
 from tests.infra import deployed
 from tests.infra.deployed import FUNCTIONS
 from tests.infra.hcl import ENVIRONMENTS, read
+from tests.patience import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-#: Longest wait for a start on a loaded machine, seconds.
-PATIENCE_SECONDS = 60.0
 
 #: Google's bounds are far away (100 MB of source); these are ours, bytes.
 MOST_ARCHIVE_BYTES = 550_000
@@ -57,7 +54,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def status_of(port: int, path: str) -> int | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     try:
         connection.request("GET", path)
         return connection.getresponse().status
@@ -84,13 +81,15 @@ def test_every_function_starts_with_the_deployed_environment_and_nothing_else(
             )
         started[name] = (child, port, log)
     try:
-        until = time.monotonic() + PATIENCE_SECONDS
         for name, (child, port, log) in started.items():
             path = "/health" if name == "status" else "/no-such-path"
-            while (answer := status_of(port, path)) is None:
-                assert child.poll() is None, (name, log.read_text())
-                assert time.monotonic() < until, (name, log.read_text())
-                time.sleep(0.1)
+            answer = until(
+                lambda port=port, path=path, child=child: (
+                    status_of(port, path) or child.poll() is not None
+                ),
+                f"the start of {name}",
+            )
+            assert child.poll() is None, (name, log.read_text())
             # our own answer to a path that is none, or the framework's to what is no event
             expected = {"http": 404, "schedule": 404, "push": 405}[FUNCTIONS[name].trigger]
             assert answer == (200 if name == "status" else expected), (name, log.read_text())
@@ -98,7 +97,7 @@ def test_every_function_starts_with_the_deployed_environment_and_nothing_else(
         for child, _, _ in started.values():
             child.terminate()
         for child, _, _ in started.values():
-            child.wait(30)
+            child.wait(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("model", deployed.MODELS)

@@ -157,7 +157,14 @@ FREE = {
         "PRODUCT",
         "PUSH_ATTEMPTS",
     ),
-    *("RECEIPT_DAYS", "REFRESH_DAYS", "RETENTION_DAYS", "RETRY_BASE_SECONDS", "RETRY_CAP_SECONDS"),
+    *(
+        "RATE_LIMITS",
+        "RECEIPT_DAYS",
+        "REFRESH_DAYS",
+        "RETENTION_DAYS",
+        "RETRY_BASE_SECONDS",
+        "RETRY_CAP_SECONDS",
+    ),
     *(
         "SESSION_DAYS",
         "SILENT_DAYS",

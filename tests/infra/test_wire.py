@@ -27,9 +27,9 @@ from shared.records.bell import Bell
 from shared.settings import load
 from tests.infra import deployed
 from tests.infra.hcl import of_kind
-from tests.infra.wire import PATIENCE_SECONDS, Door, Line, running
+from tests.infra.wire import Door, Line, running
 from tests.jobs.conftest import Workplace
-from tests.reliability.conftest import until
+from tests.patience import PATIENCE_SECONDS, until
 from tests.reliability.grpc_proxy import Fault, GrpcProxy
 
 #: What Firestore says of a query without its index (cloud.google.com/firestore/docs/query-data/indexing).
@@ -190,7 +190,7 @@ def test_a_cold_accounts_costs_a_phone_seconds_not_a_minute(site: Site) -> None:
             phone = site.phone(sync.url)
             red_day(phone)
             told: list[tuple[int, str]] = []
-            until_s = time.monotonic() + 30
+            until_s = time.monotonic() + PATIENCE_SECONDS
             while phone.dirty and time.monotonic() < until_s:
                 try:
                     phone.sync()
@@ -314,7 +314,7 @@ def test_nothing_is_left_to_do_when_an_answer_has_gone_out(site: Site) -> None:
         sync.kill()
         # then all that was promised is there: records, job, bell, receipt, audit, the ledger's line
         [job] = site.place.jobs()
-        pulled = subscriber.pull(subscription=path, max_messages=10, timeout=10)
+        pulled = subscriber.pull(subscription=path, max_messages=10, timeout=PATIENCE_SECONDS)
         bells = [json.loads(each.message.data)["job_id"] for each in pulled.received_messages]
         assert bells == [job.id]
         assert len(site.place.all("receipts")) == 1
@@ -361,14 +361,13 @@ def push(url: str, bell: Json) -> int:
         connection.close()
 
 
-# --- a line that is cut after so many seconds
+# --- a line that is cut after so many bytes
 
 CASES = 300
-LIVES_SECONDS = 1.0
 
 
 def test_a_first_sync_comes_through_a_line_that_is_cut_again_and_again(site: Site) -> None:
-    # given a team whose records take four times as long as the line lives
+    # given a team whose records are four times what a line carries before it is cut
     first = site.place.phone()
     first.save("patients", "p1", demographics={"age": 30, "sex": "f"})
     for number in range(CASES):
@@ -378,7 +377,7 @@ def test_a_first_sync_comes_through_a_line_that_is_cut_again_and_again(site: Sit
     with running("sync", site.folder, **site.environ) as sync, Line(sync.url) as line:
         url = f"http://{line.address}"
         whole = len(json.dumps(site.phone(sync.url, "other").sync()))
-        line.rate, line.lives_s = whole / (4 * LIVES_SECONDS), LIVES_SECONDS
+        line.lives_bytes = whole // 4
         # when a phone asks for everything at once, it is cut, and knows it: half an answer is no answer
         with pytest.raises((OSError, ValueError, http.client.HTTPException)):
             site.phone(url).sync()

@@ -28,9 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from infra.local.processes import free_port
 from tests.infra import deployed
 from tests.infra.hcl import ROOT
-
-#: Longest wait for a start or for something that must come, on a loaded machine, seconds.
-PATIENCE_SECONDS = 60.0
+from tests.patience import PATIENCE_SECONDS, until
 
 #: Who signs tokens of Google's accounts.
 _ISSUER = "https://accounts.google.com"
@@ -76,11 +74,8 @@ def running(name: str, folder: Path, **environ: str) -> Iterator[Running]:
         )
     made = Running(f"http://127.0.0.1:{port}", log, child.pid)
     try:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not _answers(port):
-            assert child.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.05)
+        until(lambda: _answers(port) or child.poll() is not None, f"the start of {name}")
+        assert child.poll() is None, log.read_text()
         yield made
     finally:
         with suppress(ProcessLookupError):
@@ -100,17 +95,16 @@ def _answers(port: int) -> bool:
 class Line:
     """A TCP line to `upstream` ("host:port"), listening at `address`.
 
-    `opens_after_s`: the other end starts with the first connection and answers nobody before. `rate`
-    bounds what comes down, bytes a second. `lives_s` ends a connection after that time, whatever it is
-    doing; `cut` ends all of them now. Each may be changed while it runs, for later connections.
+    `opens_after_s`: the other end starts with the first connection and answers nobody before. `lives_bytes`
+    ends a connection after so many bytes have come down; `cut` ends all of them now. Each may be changed
+    while it runs, for later connections.
     """
 
     def __init__(self, upstream: str) -> None:
         host, _, port = upstream.rpartition(":")
         self._upstream = (host.removeprefix("http://"), int(port))
         self.opens_after_s = 0.0
-        self.rate: float | None = None
-        self.lives_s: float | None = None
+        self.lives_bytes: int | None = None
         self._began_s: float | None = None
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -145,21 +139,16 @@ class Line:
         time.sleep(max(0.0, began_s + self.opens_after_s - time.monotonic()))
         with near, socket.create_connection(self._upstream) as far:
             self._open |= {near, far}
-            if self.lives_s is not None:
-                timer = threading.Timer(self.lives_s, self._end, (near, far))
-                timer.daemon = True
-                timer.start()
             up = threading.Thread(target=self._carry, args=(near, far, None), daemon=True)
             up.start()
-            self._carry(far, near, self.rate)
+            self._carry(far, near, self.lives_bytes)
             up.join()
 
-    def _carry(self, source: socket.socket, target: socket.socket, rate: float | None) -> None:
+    def _carry(self, source: socket.socket, target: socket.socket, most: int | None) -> None:
         with suppress(OSError):
-            while block := source.recv(_BLOCK if rate is None else max(1, int(rate / 50))):
+            while block := source.recv(_BLOCK if most is None else min(most, _BLOCK)):
                 target.sendall(block)
-                if rate is not None:
-                    time.sleep(len(block) / rate)
+                most = None if most is None else most - len(block)
         self._end(source, target)
 
 

@@ -1,4 +1,4 @@
-"""An absent emulator is seen: a skip at a desk, a failure in CI."""
+"""An absent emulator is seen: a skip at a desk, a failure in CI. A failure says how it is repeated."""
 
 from __future__ import annotations
 
@@ -18,6 +18,21 @@ from tests.conftest import firestore_emulator, pubsub_emulator
 @pytest.mark.parametrize("name", ["firestore_emulator", "pubsub_emulator"])
 def test_it(name, request):
     request.getfixturevalue(name)
+"""
+
+FAILING = """
+import pytest
+
+@pytest.mark.parametrize("what", ["a b"])
+def test_fails(what):
+    assert not what
+
+@pytest.fixture
+def broken():
+    raise OSError
+
+def test_stops(broken):
+    pass
 """
 
 
@@ -40,3 +55,19 @@ def test_an_absent_emulator_skips_at_a_desk_and_fails_in_ci(
     assert outcome in said.stdout, said.stdout
     assert "/no/such/folder is not a folder" in said.stdout
     assert said.returncode == (1 if "failed" in outcome else 0)
+
+
+def test_a_run_that_failed_ends_with_how_to_repeat_what_failed(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_unconfigure\n")
+    (tmp_path / "test_probe.py").write_text(FAILING)
+    told = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", tmp_path, tmp_path]
+    environ = {**os.environ, "TEST_SEED": "7"}
+    said = subprocess.run(
+        told, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 1
+    start = "again: TEST_SEED=7 .venv/bin/python -m pytest -m '' "
+    assert said.stdout.splitlines()[-2:] == [
+        f"{start}'test_probe.py::test_fails[a b]'",
+        f"{start}test_probe.py::test_stops",
+    ], said.stdout

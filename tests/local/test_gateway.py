@@ -14,6 +14,7 @@ import pytest
 from infra.local.gateway import Gateway
 from infra.local.processes import free_port
 from infra.local.table import Function
+from tests.patience import PATIENCE_SECONDS
 
 MIB = 2**20
 
@@ -50,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             self.wfile.write(b"5\r\nfirst\r\n")
-            self.server.first_block.wait(30)
+            self.server.first_block.wait(PATIENCE_SECONDS)
             self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
             return
         if behaviour in ("cut", "cut-chunked"):
@@ -141,7 +142,7 @@ def port(upstream: Upstream) -> Iterator[int]:
 
 @pytest.fixture
 def client(port: int) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     yield connection
     connection.close()
 
@@ -213,7 +214,7 @@ def test_bodies_pass_through_with_a_length_and_in_chunks(
 
 
 def test_an_expected_continue_is_answered(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), 30) as raw:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as raw:
         raw.sendall(
             b"POST /echo/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
         )
@@ -242,9 +243,9 @@ def test_an_answer_without_a_body_is_one(client: http.client.HTTPConnection) -> 
 def test_a_request_that_breaks_off_is_broken_off_for_the_function(
     port: int, upstream: Upstream
 ) -> None:
-    with socket.create_connection(("127.0.0.1", port), 30) as raw:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as raw:
         raw.sendall(b"POST /echo/x HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf")
-    assert upstream.broken_off.wait(30)
+    assert upstream.broken_off.wait(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("how", ["cut", "cut-chunked"])
@@ -286,7 +287,7 @@ def test_many_callers_are_served_side_by_side(port: int, upstream: Upstream) -> 
     seen: list[object] = []
 
     def call() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         for _ in range(10):
             seen.append(asked(connection, "POST", "/echo/x", b"abc")["size"])
         connection.close()

@@ -8,8 +8,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ import pytest
 from infra.local import emulators
 from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port
 from tests.conftest import absent
+from tests.patience import PATIENCE_SECONDS, until
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -31,10 +30,12 @@ with open(sys.argv[1], "a") as f:
 time.sleep(600)
 """
 
+#: Who starts tests in the background starts them without SIGINT.
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from infra.local.processes import Child
+signal.signal(signal.SIGINT, signal.default_int_handler)
 Child("stubborn", [sys.executable, sys.argv[1], sys.argv[2]], log=Path(sys.argv[3]),
       grace_seconds=0.2)
 time.sleep(600)
@@ -51,15 +52,6 @@ def alive(pid: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 @pytest.fixture
 def stubborn(tmp_path: Path) -> Path:
     script = tmp_path / "stubborn.py"
@@ -68,7 +60,7 @@ def stubborn(tmp_path: Path) -> Path:
 
 
 def pids(file: Path) -> list[int]:
-    assert eventually(lambda: file.exists() and len(file.read_text().split()) == 2)
+    until(lambda: file.exists() and len(file.read_text().split()) == 2, "both have begun")
     return [int(line) for line in file.read_text().split()]
 
 
@@ -82,7 +74,7 @@ def test_stopping_a_child_ends_its_whole_group(ending: str, stubborn: Path, tmp_
     )
     family = pids(tmp_path / "pids")
     getattr(child, ending)()
-    assert eventually(lambda: not any(map(alive, family)))
+    until(lambda: not any(map(alive, family)), "the end of both")
     assert child.poll() is not None
     child.stop()  # harmless
 
@@ -95,8 +87,8 @@ def test_children_end_with_a_killed_starter(
     starter = subprocess.Popen([sys.executable, "-c", STARTER, *arguments], cwd=REPOSITORY)
     family = pids(tmp_path / "pids")
     starter.send_signal(number)
-    starter.wait()
-    assert eventually(lambda: not any(map(alive, family)))
+    starter.wait(PATIENCE_SECONDS)
+    until(lambda: not any(map(alive, family)), "the end of both")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
@@ -105,16 +97,16 @@ def test_a_child_ends_when_its_guard_is_killed(tmp_path: Path) -> None:
         "sleep", ["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 600"], log=tmp_path / "log"
     )
     file = tmp_path / "pid"
-    assert eventually(lambda: file.exists() and file.read_text().strip() != "")
+    until(lambda: file.exists() and file.read_text().strip() != "", "the child has begun")
     os.kill(child._guard.pid, signal.SIGKILL)
-    assert eventually(lambda: not alive(int(file.read_text())))
+    until(lambda: not alive(int(file.read_text())), "its end")
     child.stop()
 
 
 def test_exit_codes_come_through(tmp_path: Path) -> None:
     for command, code in (("exit 7", 7), ("kill -TERM $$", 143), ("exit 0", 0)):
         child = Child("sh", ["sh", "-c", command], log=tmp_path / "log")
-        assert eventually(lambda child=child: child.poll() is not None)
+        until(lambda child=child: child.poll() is not None, "its end")
         assert child.poll() == code
         child.stop()
 
@@ -122,14 +114,14 @@ def test_exit_codes_come_through(tmp_path: Path) -> None:
 def test_a_child_that_ends_at_start_is_reported_with_its_last_words(tmp_path: Path) -> None:
     child = Child("speaker", ["sh", "-c", "echo no such luck; exit 3"], log=tmp_path / "log")
     with pytest.raises(StartFailed, match="speaker ended with code 3 at start:\nno such luck"):
-        child.wait_ready(lambda: False, 30)
+        child.wait_ready(lambda: False, PATIENCE_SECONDS)
     child.stop()
 
 
 def test_a_command_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     child = Child("nothing", [str(tmp_path / "nothing")], log=tmp_path / "log")
     with pytest.raises(StartFailed, match="No such file"):
-        child.wait_ready(lambda: False, 30)
+        child.wait_ready(lambda: False, PATIENCE_SECONDS)
     child.stop()
 
 
@@ -176,7 +168,15 @@ def test_a_bucket_is_made_once(storage_emulator: str) -> None:
     assert emulators._answers(int(address.rpartition(":")[2]), "/storage/v1/b/made-once")
 
 
-@pytest.mark.parametrize("kind", [emulators.FIRESTORE, emulators.PUBSUB, emulators.STORAGE])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(emulators.FIRESTORE, marks=pytest.mark.proof),
+        pytest.param(emulators.PUBSUB, marks=pytest.mark.proof),
+        emulators.STORAGE,
+    ],
+    ids=["firestore", "pubsub", "storage"],
+)
 def test_an_emulator_serves_at_once_and_leaves_no_java(kind: emulators.Kind) -> None:
     try:
         emulator = emulators.start(kind)

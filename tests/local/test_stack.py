@@ -13,9 +13,8 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,8 +29,7 @@ from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
 from shared.errors import ConfigurationFault
 from shared.records.bell import Bell
 from shared.records.store import Key, put
-
-PATIENCE_SECONDS = 60.0
+from tests.patience import PATIENCE_SECONDS, until
 
 #: Marks every process of one stack: environments are inherited, and /proc shows them.
 MARK = "STACK_TEST_MARK"
@@ -41,7 +39,7 @@ def call(
     url: str, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[int, str]:
     """Status and body of one request."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, named)
@@ -61,13 +59,6 @@ def push(bell: Bell) -> bytes:
         "publishTime": "2026-01-01T00:00:00Z",
     }
     return json.dumps({"message": message, "subscription": "projects/p/subscriptions/s"}).encode()
-
-
-def eventually(true: Callable[[], object], what: str = "it") -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline, f"{what} did not come true"
-        time.sleep(0.02)
 
 
 def marked(mark: str) -> dict[int, str]:
@@ -243,13 +234,13 @@ def test_a_bell_reaches_its_subscriber_through_the_queue(stack: Stack) -> None:
         log = stack.logs / "server.log"
     job = uuid.uuid4().hex
     doorbell.ring(Bell("analyse", job, "c"))
-    eventually(lambda: job in log.read_text(), f"{job} in {log}")
+    until(lambda: job in log.read_text(), f"{job} in {log}")
     doorbell.close()
 
 
 def test_the_sweeper_is_called_at_once(stack: Stack) -> None:
     log = stack.logs / ("sweeper.log" if stack.profile == "emulator" else "server.log")
-    eventually(lambda: '"rung"' in log.read_text(), "a sweep")
+    until(lambda: '"rung"' in log.read_text(), "a sweep")
 
 
 def test_the_stack_comes_back_after_a_power_cut(stack: Stack) -> None:
@@ -344,19 +335,19 @@ def test_bells_ticks_and_paths_reach_functions_as_in_the_cloud(small: Stack) -> 
         forwarded = "127.0.0.1" if small.profile == "emulator" else None
         assert (said["path"], said["from"]) == ("/hello/a/b", forwarded)
         # the scheduled one is called at its root, again and again
-        eventually(lambda: seen().count("tick / POST") >= 3, "three ticks")
+        until(lambda: seen().count("tick / POST") >= 3, "three ticks")
         # an acknowledged bell comes once, a refused one five times and then as a dead letter
         bells = doorbell()
         bells.ring(Bell("thing", "refuse-1", "c"))
         bells.ring(Bell("thing", "once", "c"))
-        eventually(lambda: "dead refuse-1 5" in seen(), "the dead letter")
+        until(lambda: "dead refuse-1 5" in seen(), "the dead letter")
         assert seen().count("take refuse-1") == 5
         assert seen().count("take once") == 1
         # a bell rung while everything is down is delivered by the next stack
         small.kill()
         bells.ring(Bell("thing", "later", "c"))
         small.start()
-        eventually(lambda: "take later" in seen(), "the bell rung meanwhile")
+        until(lambda: "take later" in seen(), "the bell rung meanwhile")
         bells.close()
 
 
@@ -450,9 +441,10 @@ def test_a_signal_ends_everything(number: signal.Signals, code: int, tmp_path: P
         assert process.wait(PATIENCE_SECONDS) == code
         if code == 0:
             assert marked(mark) == {}  # at once: it has waited for them
-        eventually(lambda: not marked(mark), "the end of all processes")
+        until(lambda: not marked(mark), "the end of all processes")
 
 
+@pytest.mark.proof
 @needs_proc
 def test_the_emulator_profile_ends_with_its_java(
     firestore_emulator: str, pubsub_emulator: str, tmp_path: Path
@@ -478,10 +470,10 @@ def test_the_emulator_profile_ends_with_its_java(
 @needs_proc
 def test_a_signal_during_the_start_ends_everything(tmp_path: Path) -> None:
     with command("--port", "0", "--data", str(tmp_path)) as (process, mark):
-        eventually(lambda: len(marked(mark)) > 1, "the first child")
+        until(lambda: len(marked(mark)) > 1, "the first child")
         process.terminate()
         assert process.wait(PATIENCE_SECONDS) == 0
-        eventually(lambda: not marked(mark), "the end of all processes")
+        until(lambda: not marked(mark), "the end of all processes")
 
 
 @needs_proc

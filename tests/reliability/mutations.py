@@ -19,12 +19,6 @@ from tests.reliability.mutations_security import SECURITY
 
 _ROOT = Path(__file__).parents[2]
 
-#: Parameters whose runs take a second or two: a quarter of them is part of each `make test`.
-QUICK = ("sqlite", "scripted", "openai_compatible", "")
-
-#: Parameters that need something started first; `make test` takes a few, `make soak` all.
-SLOW = ("firestore", "pubsub", "vertex")
-
 
 class Mutation(NamedTuple):
     """One fault. `on` "" stands for tests without an adapter as their parameter."""

@@ -301,7 +301,15 @@ def opened_in(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
         place.store.close()
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("sqlite", 150), ("firestore", 15)])
+@pytest.mark.parametrize(
+    ("kind", "examples"),
+    [
+        ("sqlite", 30),
+        ("firestore", 3),
+        pytest.param("sqlite", 150, marks=pytest.mark.proof),
+        pytest.param("firestore", 15, marks=pytest.mark.proof),
+    ],
+)
 def test_whatever_the_clocks_say(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str, examples: int
 ) -> None:

@@ -570,7 +570,7 @@ def test_a_stream_that_is_cut_is_complete_or_a_fault_never_short(
 
 
 def test_a_pull_through_cut_streams_gets_every_row(line_of: Callable[..., Line]) -> None:
-    line = line_of("firestore", timeout_seconds=10)
+    line = line_of("firestore", timeout_seconds=30)
     place = Workplace(line.truth)
     place.join("chw1")
     place.join("doc1", role="doctor")

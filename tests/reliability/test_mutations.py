@@ -4,8 +4,7 @@ Each fault of `tests/reliability/mutations.py` is put into a copy of the tree, w
 must notice it are run by pytest: its exit code must be 1, tests failed. Anything else means that
 the fault survives (0), or that the run itself is broken (2 and up, or killed after a time).
 
-`make test` runs a random quarter of the faults that need nothing started, and of the others a fixed few and
-a random few; `make soak` runs all. The seed stands in the names: `MUTATION_SEED=… pytest …` repeats.
+They are part of `make proof`; `make test` looks whether the text of every fault is still there.
 
 Importing the libraries takes longer than most of these tests. So each copy has one interpreter that
 has imported them, but nothing of ours, and forks for each run.
@@ -16,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import random
 import shutil
 import subprocess
 import sys
@@ -27,8 +25,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import SEED as TEST_SEED
-from tests.reliability.mutations import MUTATIONS, QUICK, SLOW, Mutation
+from tests.patience import PATIENCE_SECONDS
+from tests.reliability.mutations import MUTATIONS, Mutation
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -39,23 +37,7 @@ TREE = ("functions", "infra", "shared", "tests", "main.py", "pyproject.toml")
 COPIES = 2
 
 #: Longest run, seconds: with a fault in place a loop may have no end.
-LONGEST_SECONDS = 60
-
-#: Slow faults that every `make test` looks at: the store's hardest promises.
-ALWAYS = (
-    "the index is asked without an overlap",
-    "a cursor is compared with the time of the request",
-    "verifying writes the stamp",
-    "writes are applied one by one",
-)
-
-#: One quick fault in so many is looked at by a `make test`, others each time: together they take minutes.
-SHARE = 4
-
-#: How many more slow faults `make test` looks at, others each time.
-RANDOM = 4
-
-SEED = int(os.environ.get("MUTATION_SEED") or TEST_SEED)
+LONGEST_SECONDS = int(PATIENCE_SECONDS)
 
 #: Forks for each line of its input, runs pytest in the child, answers with the exit code.
 SERVER = """
@@ -221,22 +203,10 @@ class Campaign:
 
 
 def _cases() -> Iterator[object]:
-    def name(case: Case, end: str = "") -> str:
-        what = case.mutation.name if case.mutation else "no fault"
-        return f"{case.on or 'alone'}-{what.replace(' ', '-')}{end}"
-
-    every = [Case(on, mutation) for mutation in MUTATIONS for on in mutation.on]
-    quick = [case for case in every if case.on in QUICK]
-    today = random.Random(SEED).sample(quick, len(quick) // SHARE)
-    yield from (pytest.param(case, id=name(case, f"-seed-{SEED}")) for case in today)
-    yield from (pytest.param(case, id=name(case), marks=pytest.mark.soak) for case in quick)
-    slow = [case for case in every if case.on in SLOW]
-    firestore = [case for case in slow if case.on == "firestore" and case.mutation]
-    fixed = [case for case in firestore if case.mutation and case.mutation.name in ALWAYS]
-    others = [case for case in firestore if case not in fixed]
-    few = fixed + random.Random(SEED).sample(others, RANDOM)
-    yield from (pytest.param(case, id=name(case, f"-seed-{SEED}")) for case in few)
-    yield from (pytest.param(case, id=name(case), marks=pytest.mark.soak) for case in slow)
+    for mutation in MUTATIONS:
+        for on in mutation.on:
+            name = f"{on or 'alone'}-{mutation.name.replace(' ', '-')}"
+            yield pytest.param(Case(on, mutation), id=name)
 
 
 #: Where the emulator that an adapter needs is told to `tests/conftest.py` of the copies.
@@ -274,6 +244,7 @@ def _result(campaign: Campaign, case: Case, request: pytest.FixtureRequest) -> E
     return campaign.result(case, environ)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("case", list(_cases()))
 def test_the_suite_notices(case: Case, campaign: Campaign, request: pytest.FixtureRequest) -> None:
     assert _result(campaign, Case(case.on, None), request).code == 0, (
@@ -291,7 +262,7 @@ def test_every_fault_has_a_name_of_its_own() -> None:
 
 
 def test_every_fault_finds_its_text_once() -> None:
-    # Of most faults a run takes a few; one whose text is gone would be found by chance alone.
+    # Here, in every run: a fault whose text is gone says nothing.
     counts = {
         (mutation.file, mutation.name): (REPOSITORY / mutation.file).read_text().count(mutation.old)
         for mutation in MUTATIONS

@@ -178,9 +178,16 @@ def clinic_of(
         place.store.close()
 
 
+#: One example in so many is tried by each `make test`, all by `make proof`.
+SHARE = 5
+
+
 def examples(sqlite: int, firestore: int) -> Any:
     """The number of examples by store, as a parameter."""
-    return pytest.mark.parametrize("number", [{"sqlite": sqlite, "firestore": firestore}])
+    most = {"sqlite": sqlite, "firestore": firestore}
+    few = {kind: max(2, number // SHARE) for kind, number in most.items()}
+    long = pytest.param(most, marks=pytest.mark.proof)
+    return pytest.mark.parametrize("number", [few, long], ids=["few", "many"])
 
 
 def unhurried(number: int) -> settings:

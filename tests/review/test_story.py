@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -18,11 +17,10 @@ from tests import test_docs
 from tests.conftest import absent
 from tests.e2e.conftest import Deployment, deploy, deployment
 from tests.e2e.test_main_job import red_day, until_analysed
+from tests.patience import until
 from tests.test_docs import Shell, blocks, shell
 
 __all__ = ["deploy", "deployment", "shell"]
-
-PATIENCE_SECONDS = 60.0
 
 
 def calls(deployment: Deployment, user: str) -> Callable[..., tuple[int, Any]]:
@@ -56,14 +54,12 @@ def melon(deployment: Deployment, user: str) -> Json:
 
 
 def until_diagnosed(phone: Phone, name: str) -> Json:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
+    def look() -> Json | None:
         phone.sync()
         row = phone.row("cases", name)
-        if row is not None and row["status"] == "DIAGNOSED":
-            return row
-        time.sleep(0.1)
-    raise AssertionError("the diagnosis did not arrive")
+        return row if row is not None and row["status"] == "DIAGNOSED" else None
+
+    return until(look, "the diagnosis") or {}
 
 
 def test_a_red_case_reaches_a_doctor_and_the_diagnosis_every_phone(deployment: Deployment) -> None:

@@ -48,6 +48,13 @@ class App:
 NOW = wall_ms() / 1000
 
 
+@pytest.fixture(autouse=True)
+def _today() -> None:
+    """Edits are dated from the beginning of their test: the run may have begun long before."""
+    global NOW
+    NOW = wall_ms() / 1000
+
+
 def edit(ago: float, name: str = "c1", **columns: Any) -> Json:
     """An edit so many seconds ago."""
     return {"id": name, "sync_status": "dirty", "last_modified_at": NOW - ago, **columns}

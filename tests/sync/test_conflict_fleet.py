@@ -13,6 +13,13 @@ from tests.sync.clinic import Clinic
 NOW = wall_ms() / 1000
 
 
+@pytest.fixture(autouse=True)
+def _today() -> None:
+    """Edits are dated from the beginning of their test: the run may have begun long before."""
+    global NOW
+    NOW = wall_ms() / 1000
+
+
 def text_of(clinic: Clinic, patient: str = "p1") -> Any:
     return json.loads(clinic.fields("patients", patient)["demographics"])["note"]
 

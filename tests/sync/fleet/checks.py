@@ -53,6 +53,7 @@ from typing import Any, NamedTuple
 
 from shared.records.store import Key as StoreKey
 from shared.records.store import Query, RecordStore
+from tests.patience import PATIENCE_SECONDS
 from tests.sync.fleet.ledger import CLIENT_COLUMNS, Key, Ledger, Mark, Shade, marks_in, plain
 from tests.sync.fleet.phones import TABLES, Phone
 from tests.sync.fleet.server import Server
@@ -599,7 +600,7 @@ class Pulls:
 
     def _ask(self, method: str, path: str, body: bytes | None) -> Json:
         host, port = self._server.address
-        connection = http.client.HTTPConnection(host, port, timeout=60)
+        connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
         try:
             headers = {"Authorization": f"Bearer {self._phone.token}"}
             connection.request(method, path, body, headers)

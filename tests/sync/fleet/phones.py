@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tests.patience import PATIENCE_SECONDS
 from tests.sync.fleet.ledger import (
     CLIENT_COLUMNS,
     MARKED,
@@ -77,7 +78,7 @@ class Line:
 
     host: str
     port: int
-    timeout_seconds: float = 60.0
+    timeout_seconds: float = PATIENCE_SECONDS
 
     def ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         """Raises `NoAnswer` when the line broke, or what came is no whole JSON."""

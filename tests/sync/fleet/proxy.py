@@ -34,6 +34,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
+from tests.patience import PATIENCE_SECONDS
+
 FAULTS = (
     "lose_request",
     "lose_answer",
@@ -48,9 +50,6 @@ FAULTS = (
 
 #: 50 kbit/s.
 SLOW_BYTES_A_SECOND = 6250.0
-
-#: Longest wait for the server, seconds.
-TIMEOUT_SECONDS = 30.0
 
 _PIECE = 1024
 _MOST_HEAD = 64 * 1024
@@ -166,7 +165,7 @@ class Proxy:
     # --- one request
 
     def _serve(self, client: socket.socket) -> None:
-        client.settimeout(TIMEOUT_SECONDS)
+        client.settimeout(PATIENCE_SECONDS)
         request = _read(client)
         if request is None:
             return
@@ -238,7 +237,7 @@ class Proxy:
     def _ask(self, request: _Request, *, slow: bool = False, hang_up: bool = False) -> bytes | None:
         """The server's whole answer; None if there is none."""
         try:
-            with socket.create_connection(self.upstream, TIMEOUT_SECONDS) as server:
+            with socket.create_connection(self.upstream, PATIENCE_SECONDS) as server:
                 self._send(server, request.head + request.body, slow=slow)
                 if hang_up:
                     server.shutdown(socket.SHUT_WR)

@@ -27,6 +27,7 @@ from shared.access import membership
 from shared.ai.model import Question
 from shared.records import record
 from shared.support import inbox
+from tests.patience import PATIENCE_SECONDS
 from tests.scripted import draft
 from tests.sync.fleet import campaign
 from tests.sync.fleet.campaign import Campaign, Plan, Report, _insist, _now_ms
@@ -229,7 +230,7 @@ class RedCampaign(Campaign):
     ) -> Any:
         """An answer's body; None if it is a refusal; `unsure` if none came: it may have been done."""
         host, port = self.server.address
-        connection = http.client.HTTPConnection(host, port, timeout=60)
+        connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
         sent = {"Authorization": f"Bearer {self._token}", **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"

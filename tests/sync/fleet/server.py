@@ -27,6 +27,7 @@ from shared.adapters.sqlite import SqliteStore
 from shared.records.killpoints import aim
 from shared.records.store import RecordStore
 from shared.settings import load
+from tests.patience import PATIENCE_SECONDS
 
 #: Where a worker may be told to die: around a push's commit, and in the middle of a listing.
 POINTS = ("push.read", "push.committed", "sync.rung", "pull.listing")
@@ -66,7 +67,9 @@ class Server:
     def sweep(self) -> dict[str, Any] | None:
         """One round of the sweeper: runs cascades, rings for what is due. None: no answer."""
         url = urlsplit(self.stack.address("sweeper"))
-        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
+        connection = http.client.HTTPConnection(
+            url.hostname or "", url.port, timeout=PATIENCE_SECONDS
+        )
         try:
             headers = {"Content-Type": "application/json", **self.stack.own_headers}
             connection.request("POST", url.path, b"{}", headers)

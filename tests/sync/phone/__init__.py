@@ -18,10 +18,10 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Self
 
+from tests.patience import PATIENCE_SECONDS
+
 HERE = Path(__file__).parent
 
-#: Longest that one command of a phone may take, seconds.
-PATIENCE_SECONDS = 120.0
 
 Json = dict[str, Any]
 

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from tests.patience import PATIENCE_SECONDS
+
 _BLOCK = 4096
-_TIMEOUT_SECONDS = 60.0
 
 
 class _Cut(Exception):
@@ -66,8 +67,8 @@ class CuttingProxy:
         """Requests of one connection, one after the other, until it breaks."""
         if self.down:
             return
-        with socket.create_connection(self._upstream, _TIMEOUT_SECONDS) as server:
-            client.settimeout(_TIMEOUT_SECONDS)
+        with socket.create_connection(self._upstream, PATIENCE_SECONDS) as server:
+            client.settimeout(PATIENCE_SECONDS)
             lost = threading.Event()
             threading.Thread(target=self._answers, args=(server, client, lost), daemon=True).start()
             sent, rest = 0, b""

@@ -16,6 +16,7 @@ import requests
 from shared.files.file import file_key
 from tests.e2e.conftest import Deployment
 from tests.files.conftest import photo as picture
+from tests.patience import PATIENCE_SECONDS, until
 from tests.sync.phone import BatchPhone, NodePhone
 from tests.sync.phone.conftest import Make, MakeBatch, new, stored
 from tests.sync.phone.cutting import CuttingProxy
@@ -23,9 +24,8 @@ from tests.sync.phone.cutting import CuttingProxy
 SIZE = 800_000
 CUT_AFTER = 100_000
 
-#: How many times the app calls again at most, and longest wait for an analysis on a loaded machine, s.
+#: How many times the app calls again at most.
 MOST_CALLS = 40
-PATIENCE_SECONDS = 60.0
 
 Json = dict[str, Any]
 Phone = NodePhone | BatchPhone
@@ -79,10 +79,10 @@ def original(deployment: Deployment, team: str) -> Original:
         file = requests.get(
             f"{url}/api/v1/files/{file_key('cases', case, key).id}",
             headers={"Authorization": f"Bearer {token}"},
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
         ).json()
         assert file["state"] == "ready"
-        answer = requests.get(urljoin(url, file["links"]["original"]), timeout=30)
+        answer = requests.get(urljoin(url, file["links"]["original"]), timeout=PATIENCE_SECONDS)
         assert answer.status_code == 200, answer.text
         return answer.content
 
@@ -91,17 +91,17 @@ def original(deployment: Deployment, team: str) -> Original:
 
 def analysis(deployment: Deployment, phone: BatchPhone, case: str) -> Json:
     """The analysis that a sync brings, as the server holds it."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
+
+    def came() -> bool:
         phone.sync()
         row = phone.row("cases", case)
         assert row is not None
-        if (row["ai_analysis"] or {}).get("status") not in (None, "unavailable"):
-            found = stored(deployment, "cases", case)["ai_analysis"]
-            assert isinstance(found, dict)
-            return found
-        time.sleep(0.2)
-    raise AssertionError("no analysis came")
+        return (row["ai_analysis"] or {}).get("status") not in (None, "unavailable")
+
+    until(came, "the analysis", 0.2)
+    found = stored(deployment, "cases", case)["ai_analysis"]
+    assert isinstance(found, dict)
+    return found
 
 
 def test_a_photo_gets_through_a_line_that_breaks_every_100_kilobytes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Document, Key, Query, delete, put
 from shared.sync.pull import EPOCH
 from tests.e2e.conftest import Deployment
+from tests.patience import until
 from tests.sync.clinic import wall_ms
 from tests.sync.phone import SyncFailed
 from tests.sync.phone.conftest import Make, fill, leave, move, new, settle, stored
@@ -173,13 +175,14 @@ def test_an_analysis_reaches_the_phone_that_pushed_the_case(phone: Make) -> None
     one.create("patients", patient, demographics='{"age":40}')
     one.create("cases", case, patient_id=patient, triage_data='{"site":"foot"}', risk_level="red")
     one.sync()
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
+
+    def analysed() -> dict[str, Any] | None:
         one.sync()
         row = one.rows("cases")[case]
-        if row["ai_analysis"]:
-            break
-        time.sleep(0.2)
+        return row if row["ai_analysis"] else None
+
+    row = until(analysed, "the analysis", 0.2)
+    assert row is not None
     analysis = json.loads(row["ai_analysis"])
     assert analysis["triage_final"] == "red"
     assert "differential" not in analysis

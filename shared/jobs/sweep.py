@@ -27,7 +27,15 @@ _MOST_BELLS = 100
 _MOST_EXPIRED = 400
 
 #: Collections of documents that are of no use after their `expires_at`.
-_EXPIRING = ("sessions", "invites", "throttles", "notices", "spending", "quarantine", "devices")
+_EXPIRING = (
+    "sessions",
+    "invites",
+    "throttles",
+    "notices",
+    "spending",
+    "quarantine",
+    "devices",
+)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,10 +18,15 @@ ENVIRONMENTS = sorted(path for path in (TERRAFORM / "environments").iterdir() if
 _PLAIN = SerializationOptions(with_comments=False, explicit_blocks=False, strip_string_quotes=True)
 
 
+#: The parser keeps its state in one place: two threads at once get each other's.
+_PARSING = threading.Lock()
+
+
 @cache
 def read(path: Path) -> dict[str, Any]:
     """One file."""
-    found: dict[str, Any] = hcl2.loads(path.read_text("utf-8"), serialization_options=_PLAIN)
+    with _PARSING:
+        found: dict[str, Any] = hcl2.loads(path.read_text("utf-8"), serialization_options=_PLAIN)
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -49,6 +50,16 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
+#: What the tests of this folder tried: (test, how it was answered) → inputs.
+TRIED: Counter[tuple[str, str]] = Counter()
+
+
+def tried(status: int) -> None:
+    """Count an input that was sent, by how it was answered."""
+    kinds = {0: "cut", 2: "taken", 4: "refused"}
+    TRIED["", kinds.get(status // 100, "failed")] += 1
+
+
 class Attacker:
     """Sends bytes to a deployment's public port."""
 
@@ -73,7 +84,9 @@ class Attacker:
                     link.shutdown(socket.SHUT_WR)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # it answered before the end and takes no more
-            return _read(link, method or data.split(b" ", 1)[0].decode("latin-1"))
+            answer = _read(link, method or data.split(b" ", 1)[0].decode("latin-1"))
+        tried(answer.status)
+        return answer
 
     def ask(
         self,
@@ -181,3 +194,19 @@ def untouched(attacker: Attacker) -> Iterator[None]:
     before = attacker.kept()
     yield
     assert attacker.kept() == before
+
+
+@pytest.fixture(autouse=True)
+def _counted(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Book what is sent to the test that sends it."""
+    yield
+    for (test, kind), count in list(TRIED.items()):
+        if not test:
+            del TRIED[test, kind]
+            TRIED[request.function.__name__, kind] += count
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many inputs were tried: `python -m pytest tests/hostile`, which docs/security.md quotes."""
+    for (test, kind), count in sorted(TRIED.items()):
+        terminalreporter.write_line(f"hostile inputs: {test} {kind} {count:,}")

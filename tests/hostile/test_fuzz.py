@@ -34,7 +34,7 @@ from tests.api.conftest import Api, api, start_api
 from tests.api.test_openapi import DOCUMENT, keeps_its_word
 from tests.conftest import SEED as TEST_SEED
 from tests.e2e.conftest import Deployment
-from tests.hostile.conftest import Attacker, Json
+from tests.hostile.conftest import Attacker, Json, tried
 
 __all__ = ["api", "start_api"]
 
@@ -246,6 +246,7 @@ def test_every_body_has_a_documented_answer_and_the_books_balance(
     def check(body: Any) -> None:
         data = json.dumps(body).encode()
         response = api.ask("POST", "/api/sync", data, token=token)
+        tried(response.status_code)
         answer = keeps_its_word("POST", "/api/sync", response)
         assert response.status_code in (200, 400), answer
         # what the server reads, it reads as we meant it: integers beyond 64 bits become floats
@@ -286,6 +287,7 @@ def test_every_sequence_of_bytes_has_a_documented_answer(api: Api, number: int) 
         data, encoding = case
         headers = {"Content-Encoding": encoding} if encoding else {}
         response = api.ask("POST", "/api/sync", data, token=token, headers=headers)
+        tried(response.status_code)
         keeps_its_word("POST", "/api/sync", response)
         assert response.status_code in (200, 400)
 
@@ -348,6 +350,7 @@ def test_what_the_document_lets_people_send_is_answered_as_it_says(
         if any("\n" in unquote(str(value)) for value in case.path_parameters.values()):
             return  # the framework itself answers 404 to a path with a line break
         response = case.call(base_url=local.deployment.stack.url, headers=given_headers)
+        tried(response.status_code)
         case.validate_response(response, checks=CHECKS)
         assert response.status_code < 500
         if private and not known:

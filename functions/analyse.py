@@ -24,7 +24,7 @@ log = logging.getLogger("shared.jobs.analyse")
 def notify() -> None:
     """Tell who waits for what was just finished; what fails here is left to the sweeper."""
     try:
-        wiring.courier().deliver()
+        wiring.deliveries().deliver()
     except Fault as error:  # the bell itself was answered
         log.warning("notices left to the sweeper", extra={"code": error.code})
 

@@ -22,10 +22,10 @@ from shared.access.membership import Caller
 from shared.accounts import rates, tokens
 from shared.accounts.jwks import RemoteKeys
 from shared.accounts.keys import (
+    CombinedKeys,
     JwksText,
     KeyStore,
     RingKeys,
-    Several,
     TokenPolicy,
     VerificationKeys,
 )
@@ -46,7 +46,7 @@ from shared.jobs.runner import Runner, Task
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
-from shared.notify.notice import Courier, LogNotifier, Notifier
+from shared.notify.notice import Deliveries, LogNotifier, Notifier
 from shared.products.known import named
 from shared.products.product import Parts, Product
 from shared.records import killpoints
@@ -258,7 +258,7 @@ def doorbell() -> Doorbell:
 def verification_keys() -> VerificationKeys:
     """Public keys that access tokens are checked against: ours, and those of an outside issuer."""
     outside = _outside_keys()
-    return _own_keys() if outside is None else Several((_own_keys(), outside))
+    return _own_keys() if outside is None else CombinedKeys((_own_keys(), outside))
 
 
 def _own_keys() -> VerificationKeys:
@@ -319,7 +319,7 @@ def signing_keys() -> RingKeys:
 def accounts_verification_keys() -> VerificationKeys:
     """What the accounts function checks tokens against: the ring itself, nothing fetched from itself."""
     outside = _outside_keys()
-    return signing_keys() if outside is None else Several((signing_keys(), outside))
+    return signing_keys() if outside is None else CombinedKeys((signing_keys(), outside))
 
 
 @cache
@@ -438,7 +438,7 @@ def terms() -> Terms:
     """How the language model is asked, and what that may cost."""
     from shared.ai.breaker import Breaker
     from shared.ai.conversation import Terms
-    from shared.ai.spending import Prices, Purse
+    from shared.ai.spending import Prices, SpendingCap
 
     chosen = settings()
     cap = chosen.daily_cost_cap
@@ -451,7 +451,7 @@ def terms() -> Terms:
         chosen.model_max_tokens,
         chosen.model_timeout_seconds,
         prices=Prices(chosen.price_asked, chosen.price_answered, chosen.price_hour),
-        purse=Purse(store(), cap, clock_ms) if cap else None,
+        spending_cap=SpendingCap(store(), cap, clock_ms) if cap else None,
     )
 
 
@@ -473,7 +473,7 @@ def embedder() -> Embedder | None:
 
 
 @cache
-def courier() -> Courier:
+def deliveries() -> Deliveries:
     """Pokes phones and notifies doctors."""
     chosen = settings()
     notifier: Notifier = LogNotifier()
@@ -483,7 +483,7 @@ def courier() -> Courier:
         notifier = FcmNotifier(
             chosen.google_cloud_project, url=chosen.fcm_url, credentials=chosen.fcm_credentials
         )
-    return Courier(store(), notifier, clock_ms)
+    return Deliveries(store(), notifier, clock_ms)
 
 
 @cache
@@ -579,7 +579,7 @@ def sweeper() -> Sweeper:
         rounds={
             "receipts": partial(receipts.remove_expired, store()),
             "late": runner().tell_late,
-            "notices": courier().deliver,
+            "notices": deliveries().deliver,
             "purged": Purger(store(), catalog(), keep_days=settings().retention_days).purge,
             "sealed": Sealer(store(), _keep_head).seal,
             "cleaned": cleaner().clean,

@@ -118,7 +118,7 @@ class JwksText:
         return self._keys.get(kid)
 
 
-class Several:
+class CombinedKeys:
     """Keys of several sources; the first that knows an id wins."""
 
     def __init__(self, sources: Sequence[VerificationKeys]) -> None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from shared.ai.model import Answer, Image, Model, Question
 from shared.ai.pictures import without_metadata
-from shared.ai.spending import Prices, Purse
+from shared.ai.spending import Prices, SpendingCap
 from shared.errors import ContractBroken, ModelBusy, ModelFault
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class Terms:
     """Whom conversations are with, and what one may take. Safe to share between threads.
 
     `timeout_seconds` bounds one answer, `budget_seconds` a whole conversation, `max_tokens` what
-    is answered to a question. Every call is estimated by `prices`; `purse` keeps the day's cap.
+    is answered to a question. Every call is estimated by `prices`; `spending_cap` keeps the day's cap.
     """
 
     model: Model
@@ -150,7 +150,7 @@ class Terms:
     budget_seconds: float | None = None  #: None: twice the timeout
     clock: Callable[[], float] = time.monotonic
     prices: Prices = Prices()  # noqa: RUF009  it is frozen
-    purse: Purse | None = None
+    spending_cap: SpendingCap | None = None
 
     @property
     def longest_seconds(self) -> float:
@@ -165,15 +165,15 @@ class Terms:
         cap is reached: nobody was asked.
         """
         conversation = Conversation(self)
-        if self.purse is None:
+        if self.spending_cap is None:
             yield conversation
             return
         most = self.prices.most(2 * questions, self.max_tokens, self.longest_seconds)
-        day = self.purse.take(most)
+        day = self.spending_cap.take(most)
         try:
             yield conversation
         finally:
-            self.purse.settle(day, most, conversation.account.micros)
+            self.spending_cap.settle(day, most, conversation.account.micros)
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

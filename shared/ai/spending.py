@@ -60,7 +60,7 @@ class Prices:
         return calls * each + self.micros(0, 0, round(seconds * 1000))
 
 
-class Purse:
+class SpendingCap:
     """The day's budget. `cap` is in the prices' currency; `clock` gives server ms."""
 
     def __init__(self, store: RecordStore, cap: float, clock: Callable[[], int]) -> None:

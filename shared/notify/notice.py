@@ -1,7 +1,7 @@
 """Notices: a phone is poked to sync, a doctor is told that a case waits. At most once each.
 
 The commit that ends an analysis stores a notice (`notices/{job}`), so there is one exactly if there
-is a result. `Courier` takes a due notice by compare-and-set before it sends anything: a process that
+is a result. `Deliveries` takes a due notice by compare-and-set before it sends anything: a process that
 dies in between sends nothing, two at once send once. What is lost costs nothing but time, since the
 next sync brings the same news. A notice holds ids and no word about patients, and neither does what
 is sent.
@@ -77,7 +77,7 @@ def due(job_id: str, case_id: str, scope_id: str, now_ms: int) -> Write:
     )
 
 
-class Courier:
+class Deliveries:
     """Delivers due notices. Safe to share between threads and to run in many processes."""
 
     def __init__(self, store: RecordStore, notifier: Notifier, clock: Callable[[], int]) -> None:

@@ -21,10 +21,10 @@ from shared.accounts.keys import (
     KEEP_SECONDS,
     PUBLISHED_SECONDS,
     RING_SECONDS,
+    CombinedKeys,
     JwksText,
     Ring,
     RingKeys,
-    Several,
     TokenPolicy,
     make_key,
     parse_jwks,
@@ -375,7 +375,7 @@ def test_a_source_that_is_down_hides_no_key_of_another(clock: Clock) -> None:
     ring = Ring((make_key(NOW),))
     source = Source()
     source.down = True
-    keys = Several((JwksText(ring.jwks(NOW)), RemoteKeys(source, clock)))
+    keys = CombinedKeys((JwksText(ring.jwks(NOW)), RemoteKeys(source, clock)))
     assert keys.find(ring.keys[0].kid) is not None
     with pytest.raises(KeysUnavailable):
         keys.find("perhaps theirs")

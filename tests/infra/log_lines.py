@@ -143,7 +143,7 @@ def say(server: Server) -> None:
 
     look = second_look(wiring.parts()).look(False, [Image("data:image/jpeg;base64,/9g=", "0" * 64)])
     assert look.status == "failed", look
-    with _instead(wiring, "courier", lambda: _Away()):
+    with _instead(wiring, "deliveries", lambda: _Away()):
         analyst.notify()
 
     # --- photos: one that is what it says, one that is not, and a file store that does not answer
@@ -212,7 +212,7 @@ class _NoIndex:
 
 
 class _Away:
-    """A courier whose store does not answer."""
+    """Deliveries whose store does not answer."""
 
     def deliver(self) -> int:
         from shared.errors import StoreUnavailable

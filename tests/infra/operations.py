@@ -83,7 +83,7 @@ def count() -> dict[str, dict[str, int]]:
     from shared.access import membership
     from shared.accounts import tokens
     from shared.adapters.file_keys import FileKeys
-    from shared.ai.spending import Purse
+    from shared.ai.spending import SpendingCap
     from shared.files.file import CHECK
     from shared.files.reading import Photos
     from shared.products.dermadetect.tables import ANALYSE
@@ -151,11 +151,11 @@ def count() -> dict[str, dict[str, int]]:
         done = wiring.runner().answer(ANALYSE, None, 3600)
         assert len(done.states) == number, done
         found[f"analyse {number}"] = store.taken()
-        assert wiring.courier().deliver() == number
+        assert wiring.deliveries().deliver() == number
         found[f"tell {number}"] = store.taken()
-        purse = Purse(store, 1000.0, wiring.clock_ms)
+        spending_cap = SpendingCap(store, 1000.0, wiring.clock_ms)
         for _ in range(number):
-            purse.settle(purse.take(10), 10, 5)
+            spending_cap.settle(spending_cap.take(10), 10, 5)
         found[f"cap {number}"] = store.taken()
         for who in (amina, bahati):
             settle(who)

@@ -77,7 +77,7 @@ def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
             rings.add(name)
         if "wiring.runner" in code and "ANALYSE" in code:
             asks.add(name)
-        if "wiring.courier" in code or "wiring.sweeper" in code:
+        if "wiring.deliveries" in code or "wiring.sweeper" in code:
             notifies.add(name)
     granted = {name: local("access")[name] for name in FUNCTIONS}
     assert {name for name in granted if granted[name].get("rings")} == rings

@@ -17,9 +17,9 @@ from shared.access.membership import Caller
 from shared.adapters.sqlite import SqliteStore
 from shared.ai.breaker import Breaker
 from shared.ai.model import Question
-from shared.ai.spending import Prices, Purse
+from shared.ai.spending import Prices, SpendingCap
 from shared.errors import StoreUnavailable
-from shared.notify.notice import Courier, Message
+from shared.notify.notice import Deliveries, Message
 from shared.products.dermadetect import analysis
 from shared.records.store import Write
 from shared.support import ledger
@@ -321,8 +321,8 @@ def test_over_the_daily_cap_jobs_wait_and_none_is_dropped(place: Workplace) -> N
     first, second = place.red_case("c1"), place.red_case("c2")
 
     def worker(cap: float) -> Any:
-        purse = Purse(place.store, cap, place.now_ms)
-        return place.worker(prices=PRICES, purse=purse, attempts=2)
+        spending_cap = SpendingCap(place.store, cap, place.now_ms)
+        return place.worker(prices=PRICES, spending_cap=spending_cap, attempts=2)
 
     # given a cap that fits one analysis
     most = PRICES.most(2, 1024, 60) / 1_000_000
@@ -348,8 +348,8 @@ def test_over_the_daily_cap_jobs_wait_and_none_is_dropped(place: Workplace) -> N
 def test_the_next_day_goes_on_by_itself(place: Workplace) -> None:
     first, second = place.red_case("c1"), place.red_case("c2")
     most = PRICES.most(2, 1024, 60) / 1_000_000
-    purse = Purse(place.store, most, place.now_ms)
-    worker = place.worker(prices=PRICES, purse=purse)
+    spending_cap = SpendingCap(place.store, most, place.now_ms)
+    worker = place.worker(prices=PRICES, spending_cap=spending_cap)
     assert worker.run(first) == "done"
     assert worker.run(second) == "queued"
     place.time += 86_400_000
@@ -453,12 +453,12 @@ def test_bells_three_times_out_of_order_with_kills_make_one_analysis_and_one_not
         for _, job_id in bells:
             try:
                 place.worker(store=store, attempts=50).run(job_id)
-                Courier(store, phones, place.now_ms).deliver()
+                Deliveries(store, phones, place.now_ms).deliver()
             except (Killed, StoreUnavailable):
                 pass
         place.time += LEASE_MS + 1
     pass_millisecond()
-    Courier(place.store, phones, place.now_ms).deliver()
+    Deliveries(place.store, phones, place.now_ms).deliver()
     # then each case has one finished job, and nobody was told twice
     for name, job_id in dict(bells).items():
         assert place.fields("jobs", job_id)["state"] == "done"

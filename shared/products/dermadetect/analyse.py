@@ -169,7 +169,7 @@ class Analyse:
         return (record.server_patch(case, {"ai_analysis": reading, RANK: rank}),)
 
     def finished(self, job: Job) -> None:
-        """The courier tells who waits (`notify`)."""
+        """The sweeper tells who waits (`notify`)."""
 
     def _unavailable(
         self, job: Job, case: Document, code: str, now_ms: int, urgency: str | None = None

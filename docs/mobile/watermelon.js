@@ -45,7 +45,10 @@ async function pullChanges(app, { lastPulledAt, schemaVersion, migration }, { wh
 /** The text of a first answer, unparsed. If it breaks off, the next attempt takes pages. */
 async function inOneGo(app, query) {
   try {
-    return await request(app, `/api/v1/sync?${query}`, app.now())
+    const text = await request(app, `/api/v1/sync?${query}`, app.now())
+    // behind some proxies a connection that breaks looks like the end of the answer
+    if (!/"timestamp":\d+}$/.test(text.slice(-40))) throw new Unreachable('the answer was cut short')
+    return text
   } catch (error) {
     if (error instanceof Unreachable) await app.database.localStorage.set('page_rows', fewer())
     throw error

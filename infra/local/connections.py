@@ -139,6 +139,15 @@ class _Task(WSGITask):
         late = "1" if getattr(self.request, "late", False) else ""
         return {**super().get_environment(), _LATE: late}
 
+    def set_close_on_finish(self) -> None:
+        """Not because an answer comes in chunks, whose last one ends it.
+
+        With `Connection: close` some phones take what came before a line broke for the whole answer.
+        """
+        asked = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if asked or not self.chunked_response:
+            super().set_close_on_finish()
+
 
 class Channel(HTTPChannel):
     """One connection, and since when it is at what it does."""

@@ -28,6 +28,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     start_response(
         "408 Late" if environ["HTTP_X_BODY_LATE"] else "200 OK", [("Content-Type", "text/plain")]
     )
+    if environ["PATH_INFO"] == "/short":
+        return iter([b"one", b"two"])
     if environ["PATH_INFO"] == "/long":
         return (bytes(2**16) for _ in range(LONG // 2**16))
     return [str(len(environ["wsgi.input"].read())).encode()]
@@ -222,6 +224,16 @@ def test_the_next_request_of_a_connection_has_time_of_its_own(clinic: Clinic) ->
     clinic.turn()
     clinic.pass_seconds(LIMITS.head - 1)
     client.sendall(GOOD[20:])
+    assert clinic.heard(client)[0].startswith(b"HTTP/1.1 200")
+
+
+def test_an_answer_in_chunks_ends_by_its_last_one_and_not_by_the_connection(clinic: Clinic) -> None:
+    # a phone that is told `Connection: close` takes what came before the line broke for the whole
+    client = clinic.connect(GOOD.replace(b"/good", b"/short"))
+    head, _ = clinic.heard(client)[0].split(b"\r\n\r\n", 1)
+    assert b"transfer-encoding: chunked" in head.lower()
+    assert b"connection: close" not in head.lower()
+    client.sendall(GOOD)
     assert clinic.heard(client)[0].startswith(b"HTTP/1.1 200")
 
 

@@ -31,7 +31,7 @@ from tests.reliability.mutations import MUTATIONS, Mutation
 REPOSITORY = Path(__file__).parents[2]
 
 #: What the suites need of the tree.
-TREE = ("functions", "infra", "shared", "tests", "main.py", "pyproject.toml")
+TREE = ("benchmarks", "functions", "infra", "shared", "tests", "main.py", "pyproject.toml")
 
 #: Copies at work side by side: the cores of a small build machine.
 COPIES = 2

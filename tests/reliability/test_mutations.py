@@ -129,7 +129,7 @@ class Copy:
         assert self.server.stdout is not None
         self.log.write_bytes(b"")
         asked = {
-            "arguments": ["-x", "-q", "-p", "no:cacheprovider", "-k", on, *nodes],
+            "arguments": ["-x", "-q", "-p", "no:cacheprovider", "-k", _only(on), *nodes],
             "environ": self.environ,
             "log": str(self.log),
             "seconds": LONGEST_SECONDS,
@@ -154,6 +154,12 @@ class Case(NamedTuple):
 
     on: str
     mutation: Mutation | None
+
+
+def _only(on: str) -> str:
+    """Selects a test's copy for an adapter, and a test that has no copies."""
+    others = {each for mutation in MUTATIONS for each in mutation.on} - {on, ""}
+    return f"{on} or not ({' or '.join(sorted(others))})" if on else ""
 
 
 class Campaign:

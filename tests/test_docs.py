@@ -31,6 +31,7 @@ from shared.settings import Settings
 from tests.audit.test_tampering import NOTHING, OUTSIDE, TAMPERINGS
 from tests.conftest import absent
 from tests.patience import until
+from tests.tables import table
 
 ROOT = Path(__file__).parent.parent
 README, API = ROOT / "README.md", ROOT / "docs" / "api.md"
@@ -81,15 +82,6 @@ def code(document: Path) -> list[str]:
     """Every line of code: spans, and lines of fenced blocks."""
     fenced = re.findall(r"```\w*\n(.*?)```", text(document), re.S)
     return [*sorted(spans(document)), *(line for part in fenced for line in part.splitlines())]
-
-
-def table(document: Path, first: str) -> list[list[str]]:
-    """The cells of the table whose first column is headed `first`, without its head."""
-    head = re.search(
-        rf"^\| {re.escape(first)} \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text(document), re.M
-    )
-    assert head, f"{document.name} has no table of {first}"
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in head[1].splitlines()]
 
 
 def named(document: Path, first: str) -> list[str]:

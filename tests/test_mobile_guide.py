@@ -32,7 +32,8 @@ from shared.sync.dialects import watermelon
 from shared.sync.digest import Tally
 from tests.conftest import absent
 from tests.sync.phone import BatchPhone, NodeMissing, NodePhone, SyncFailed, install
-from tests.test_docs import GUIDE, ROOT, table
+from tests.tables import table
+from tests.test_docs import GUIDE, ROOT
 
 CODE = sorted((ROOT / "docs" / "mobile").glob("*.js"))
 

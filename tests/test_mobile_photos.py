@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.sync.phone import BatchPhone
-from tests.test_docs import API, GUIDE, table
+from tests.tables import table
+from tests.test_docs import API, GUIDE
 from tests.test_mobile_guide import Answer, Asked, Scripted, batch_answer, error
 from tests.test_mobile_guide import batch as batch
 from tests.test_mobile_guide import folder as folder

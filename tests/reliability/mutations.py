@@ -2063,8 +2063,8 @@ MODEL = _faults(
     ("vertex",),
     (
         "too many requests are a refusal",
-        "_PASSING = frozenset({408, 425, 429})",
-        "_PASSING = frozenset({408, 425})",
+        "if status in _PASSING or status >= 500 or (full and status not in _DEPLOYMENT):",
+        "if status >= 500:",
         "a_busy_model_says_so_with_the_wait_it_was_given",
     ),
     (

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.test_docs import ROOT, SECURITY, table
+from tests.tables import table
+from tests.test_docs import ROOT, SECURITY
 
 #: Section, level of each of its requirements in order (OWASP ASVS 5.0.0, the English CSV of its release).
 _LEVELS = """\

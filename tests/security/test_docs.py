@@ -12,7 +12,8 @@ from shared.access import audit
 from shared.accounts import desk, invites, keys, passwords, tokens
 from shared.settings import Settings
 from tests.infra.hcl import local
-from tests.test_docs import PRIVACY, ROOT, SECURITY, table, text
+from tests.tables import table
+from tests.test_docs import PRIVACY, ROOT, SECURITY, text
 
 FUNCTIONS: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "functions.yaml").read_text("utf-8"))
 

@@ -16,7 +16,7 @@ from shared.errors import ConfigurationFault, TooManyTries
 from shared.settings import Settings, load
 from tests.api.conftest import Api, StartApi
 from tests.sync.clinic import Clinic
-from tests.test_docs import table
+from tests.tables import table
 
 ROOT = Path(__file__).parent.parent.parent
 STRANGER, PHONE = "203.0.113.66", "198.51.100.7"

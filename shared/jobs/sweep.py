@@ -18,7 +18,7 @@ from shared.jobs.queue import Doorbell
 from shared.jobs.runner import Runner
 from shared.records.bell import Bell
 from shared.records.killpoints import reach
-from shared.records.store import Query, RecordStore, delete
+from shared.records.store import Query, RecordStore, remove_found
 
 #: Bells rung for one kind in one sweep; subscribers go on with what is due by themselves.
 _MOST_BELLS = 100
@@ -104,10 +104,7 @@ class Sweeper:
             limit=_MOST_EXPIRED,
             fields=("expires_at",),
         )
-        expired = [delete(document.key) for document in self._store.query(query)]
-        if expired:
-            self._store.commit(expired)
-        return len(expired)
+        return remove_found(self._store, query)
 
 
 def revive(store: RecordStore, job_id: str, clock: Callable[[], int]) -> str:

@@ -208,3 +208,11 @@ class RecordStore(Protocol):
     def close(self) -> None:
         """Give back connections. The store is unusable afterwards."""
         ...
+
+
+def remove_found(store: RecordStore, query: Query) -> int:
+    """Remove for good what a query finds, in one commit; how much it was. Bound it by `limit`."""
+    found = [delete(document.key) for document in store.query(query)]
+    if found:
+        store.commit(found)
+    return len(found)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from shared.access.membership import Caller
-from shared.records.store import Document, Key, Query, RecordStore, Write, delete, put
+from shared.records.store import Document, Key, Query, RecordStore, Write, put, remove_found
 from shared.sync.exchange import Push
 
 COLLECTION = "receipts"
@@ -53,7 +53,4 @@ def remove_expired(store: RecordStore, now_ms: int) -> int:
         limit=_MOST_REMOVED,
         fields=("expires_at",),
     )
-    expired = [delete(document.key) for document in store.query(query)]
-    if expired:
-        store.commit(expired)
-    return len(expired)
+    return remove_found(store, query)

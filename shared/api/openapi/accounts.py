@@ -385,6 +385,8 @@ _EMAIL: Schema = {
     "maxLength": LONGEST_EMAIL,
     "description": "An e-mail address. Case and blanks around it do not matter.",
 }
+#: A password that is shown, not set: bounded for hashing, judged by nothing else.
+_HELD_PASSWORD: Schema = {"type": "string", "minLength": 1, "maxLength": 4 * LONGEST}
 _PASSWORD: Schema = {"type": "string", "minLength": SHORTEST, "maxLength": LONGEST}
 _CODE: Schema = {
     "type": "string",
@@ -453,14 +455,14 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
             "Who is there.",
             ["email", "password"],
             email=_EMAIL,
-            password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            password=_HELD_PASSWORD,
             otp=_or_null(_OTP),
             device_id=_or_null(_DEVICE),
         ),
         "TotpRequest": _sent(
             "The caller's password, and a code of the factor that is in use.",
             ["password"],
-            password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            password=_HELD_PASSWORD,
             otp=_or_null(_OTP),
             device_id=_or_null(_DEVICE),
         ),
@@ -472,14 +474,14 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
         "PasswordRequest": _sent(
             "The old password and the new one.",
             ["old_password", "new_password"],
-            old_password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            old_password=_HELD_PASSWORD,
             new_password=_PASSWORD,
             device_id=_or_null(_DEVICE),
         ),
         "ProofRequest": _sent(
             "The caller's password: a token alone is not enough for this.",
             ["password"],
-            password={"type": "string", "minLength": 1, "maxLength": 4 * LONGEST},
+            password=_HELD_PASSWORD,
             device_id=_or_null(_DEVICE),
         ),
         "JoinRequest": _sent(

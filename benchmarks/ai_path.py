@@ -38,7 +38,7 @@ from infra.local.table import load
 from infra.local.vertex import VertexServer
 from shared.adapters.scripted import ScriptedModel
 from shared.adapters.sqlite_queue import FILE_NAME, Dispatcher
-from shared.ai.model import Answer, Question
+from shared.ai.model import ChatRequest, Completion
 from shared.jobs import job as jobs
 from shared.products.dermadetect.scripted import draft
 from shared.records.store import Query
@@ -90,7 +90,7 @@ class Thinking(ScriptedModel):
         self.asked: Counter[str] = Counter()
         self._counting = threading.Lock()
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         time.sleep(self.seconds)
         with self._counting:
             self.asked[hashlib.sha256(question.text.encode()).hexdigest()] += 1

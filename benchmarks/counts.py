@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from shared.records.store import Change, Document, Key, Query, Reading, RecordStore, Write
+from shared.records.store import Change, Document, Key, Query, RecordStore, Snapshot, Write
 from tests.infra.operations import Counting
 
 Json = dict[str, Any]
@@ -52,7 +52,7 @@ class Port(Counting):
 
     def read(
         self, keys: Sequence[Key], fields: Sequence[str] | None = None, read_at: int | None = None
-    ) -> Reading:
+    ) -> Snapshot:
         self.calls["reads"] += 1
         return super().read(keys, fields, read_at)
 

@@ -26,7 +26,7 @@ from benchmarks.measure import Report, main
 from shared.access.membership import Caller
 from shared.adapters.sqlite import SqliteStore
 from shared.products.dermadetect.tables import CATALOG
-from shared.records.store import Reading, RecordStore, Write
+from shared.records.store import RecordStore, Snapshot, Write
 from shared.sync.push import Pusher
 
 #: Records of a push; 500 is what the goals speak of.
@@ -256,7 +256,7 @@ class _Parts:
     def clear(self) -> None:
         self.commit_ms = self.read_ms = 0.0
 
-    def read(self, *args: Any) -> Reading:
+    def read(self, *args: Any) -> Snapshot:
         began = time.perf_counter()
         try:
             return self._store.read(*args)

@@ -28,7 +28,7 @@ from shared.errors import (
     NotFound,
     StoreUnavailable,
 )
-from shared.files.tickets import Asked
+from shared.files.tickets import IssuedTickets
 from shared.jobs.restore import undelete
 from shared.jobs.show import readable_job, shown_job
 from shared.records import record
@@ -83,7 +83,7 @@ def batch_sync(call: Call) -> Response:
             "rows": min(asked.limit or SETTINGS.page_rows, SETTINGS.page_rows),
             "size": SETTINGS.page_bytes,
         }
-        tickets: Asked | None = None
+        tickets: IssuedTickets | None = None
         if asked.page is not None:
             outcome = Outcome("")
             pull = wiring.puller().resume(caller, asked.page, now_ms, **limits)
@@ -107,7 +107,7 @@ def batch_sync(call: Call) -> Response:
             )
             if not asked.push.cursor_ms:
                 _count_first(call, caller, pull)
-        seen = _Seen(attempt)
+        seen = _HandedOut(attempt)
         pull.items = seen.watch(pull.items)
         value = batch.render(
             wiring.catalog(),
@@ -249,7 +249,7 @@ def _attempt(call: Call, caller: Caller, dialect: str) -> Iterator[Attempt]:
     attempt.bytes_in = int(call.notes.get("bytes_in", 0))
 
 
-class _Seen:
+class _HandedOut:
     """What a pull hands out: counted for the ledger, noted for the audit."""
 
     def __init__(self, attempt: Attempt) -> None:
@@ -282,7 +282,7 @@ class _Seen:
         ]
 
 
-def _settle(attempt: Attempt, pull: Pull, seen: _Seen) -> None:
+def _settle(attempt: Attempt, pull: Pull, seen: _HandedOut) -> None:
     """Write down an attempt, with what its pull has read."""
     attempt.before, attempt.scopes = pull.also.get(ledger.key(attempt.caller)), pull.scopes
     ledger.note(wiring.store(), attempt, seen.entries())
@@ -303,7 +303,7 @@ def _remember(attempt: Attempt) -> None:
 
 def _watched(attempt: Attempt, pull: Pull, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces of a streamed pull; when it ends, or breaks off, the attempt is written down."""
-    seen = _Seen(attempt)
+    seen = _HandedOut(attempt)
     pull.items = seen.watch(pull.items)
     attempt.outcome = "interrupted"
     try:
@@ -362,7 +362,7 @@ def devices(call: Call) -> Response:
     return answer(value, call=call)
 
 
-def _shown_device(phone: ledger.Listed, scopes: Sequence[str]) -> dict[str, Any]:
+def _shown_device(phone: ledger.ListedDevice, scopes: Sequence[str]) -> dict[str, Any]:
     """A phone as its supervisor sees it.
 
     Scopes that the caller has nothing to do with are none of the caller's business, nor is a record

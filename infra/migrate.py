@@ -97,7 +97,7 @@ def known(catalog: Catalog) -> dict[str, Migration]:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class MigrationProgress:
     """How far a migration has come; stored, so that any machine can go on."""
 
     behind: str = ""  #: id of the last document that was looked at in this pass
@@ -141,13 +141,13 @@ class Migrator:
         self._batch, self._pause_seconds = batch, pause_seconds
         self.key = Key(COLLECTION, migration.name)
 
-    def progress(self) -> Progress:
+    def progress(self) -> MigrationProgress:
         """How far it has come."""
         found = self._store.read([self.key]).documents.get(self.key)
         if found is None:
-            return Progress()
-        have = {name: found.fields[name] for name in Progress().fields()}
-        return Progress(**have, version=found.version)
+            return MigrationProgress()
+        have = {name: found.fields[name] for name in MigrationProgress().fields()}
+        return MigrationProgress(**have, version=found.version)
 
     def would_change(self) -> list[str]:
         """Ids of all documents that a run would change now. Writes nothing."""
@@ -157,14 +157,16 @@ class Migrator:
             behind = batch[-1].key.id
         return found
 
-    def run(self, report: Callable[[Progress], None] = lambda _: None) -> Progress:
+    def run(
+        self, report: Callable[[MigrationProgress], None] = lambda _: None
+    ) -> MigrationProgress:
         """Run to the end, from wherever the last run stopped. A migration that is done begins anew.
 
         Raises `Contended` if another run of it is at work, `StoreUnavailable`; run it again.
         """
         at = self.progress()
         if at.done:
-            at = self._keep(at, [], Progress(version=at.version))
+            at = self._keep(at, [], MigrationProgress(version=at.version))
         while not at.done:
             at = self._step(at, self._batch)
             report(at)
@@ -172,7 +174,7 @@ class Migrator:
                 time.sleep(self._pause_seconds)
         return at
 
-    def _step(self, at: Progress, size: int) -> Progress:
+    def _step(self, at: MigrationProgress, size: int) -> MigrationProgress:
         """One batch; a smaller one where others write, or where the documents are large."""
         for attempt in range(_TRIES):
             documents = self._listing(at.behind, size)
@@ -192,14 +194,14 @@ class Migrator:
         raise Contended("a document is written all the time; run the migration again")
 
     def _after(
-        self, at: Progress, documents: Sequence[Document], changed: int, size: int
-    ) -> Progress:
+        self, at: MigrationProgress, documents: Sequence[Document], changed: int, size: int
+    ) -> MigrationProgress:
         """Where it stands behind a batch."""
         seen, here = at.seen + len(documents), at.changed_here + changed
         total = at.changed + changed
         if len(documents) == size:
             behind = documents[-1].key.id
-            return Progress(behind, at.passes, seen, total, here, done=False)
+            return MigrationProgress(behind, at.passes, seen, total, here, done=False)
         passes = at.passes + 1
         done = not self._migration.repeat or here == 0
         if not done and passes >= MOST_PASSES:
@@ -208,11 +210,13 @@ class Migrator:
                 "stable, and does the released code write the new form?",
                 code="never_settles",
             )
-        return Progress("", passes, seen, total, 0, done)
+        return MigrationProgress("", passes, seen, total, 0, done)
 
-    def _keep(self, at: Progress, writes: Sequence[Write], after: Progress) -> Progress:
+    def _keep(
+        self, at: MigrationProgress, writes: Sequence[Write], after: MigrationProgress
+    ) -> MigrationProgress:
         version = self._store.commit([*writes, put(self.key, after.fields(), at.version)])
-        return Progress(**after.fields(), version=version)
+        return MigrationProgress(**after.fields(), version=version)
 
     def _listing(self, behind: str, limit: int) -> list[Document]:
         return list(

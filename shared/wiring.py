@@ -31,7 +31,7 @@ from shared.accounts.keys import (
 )
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
-from shared.ai.model import Answer, Model, Question
+from shared.ai.model import ChatRequest, Completion, Model
 from shared.errors import ConfigurationFault, FileMissing, QueueUnavailable
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
@@ -126,7 +126,7 @@ class _TracedModel:
     def __init__(self, inner: Model) -> None:
         self._inner = inner
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         with telemetry.span("ask model", kind="client") as span:
             answer = self._inner.ask(question, timeout_seconds)
             span.note("gen_ai.response.model", answer.model)

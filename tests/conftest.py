@@ -73,7 +73,7 @@ def absent(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def _emulator(kind: emulators.Kind, variable: str, scheme: str = "") -> Iterator[str]:
+def _emulator(kind: emulators.EmulatorKind, variable: str, scheme: str = "") -> Iterator[str]:
     # A session within a session (tests/reliability/test_mutations.py) shares the outer one's.
     address = os.environ.get(f"RUNNING_{variable}", "")
     emulator, missing = None, ""

@@ -11,7 +11,16 @@ import pytest
 
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
-from shared.records.store import Change, Document, Key, Position, Query, Reading, RecordStore, Write
+from shared.records.store import (
+    Change,
+    Document,
+    Key,
+    Position,
+    Query,
+    RecordStore,
+    Snapshot,
+    Write,
+)
 
 BOTH = ("sqlite", "firestore")
 
@@ -45,7 +54,7 @@ class Interrupted(RecordStore):
         keys: Sequence[Key],
         fields: Sequence[str] | None = None,
         read_at: int | None = None,
-    ) -> Reading:
+    ) -> Snapshot:
         return self.inner.read(keys, fields, read_at)
 
     def commit(self, writes: Sequence[Write]) -> int:
@@ -98,7 +107,7 @@ class Asked(Interrupted):
         keys: Sequence[Key],
         fields: Sequence[str] | None = None,
         read_at: int | None = None,
-    ) -> Reading:
+    ) -> Snapshot:
         self.keys += keys
         return super().read(keys, fields, read_at)
 

@@ -29,7 +29,7 @@ from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.collection import Catalog, Collection, Field, Owner, Type
 from shared.sync.dialects import watermelon
-from shared.sync.digest import Tally
+from shared.sync.digest import RunningDigest
 from tests.conftest import absent
 from tests.sync.phone import BatchPhone, NodeMissing, NodePhone, SyncFailed, install
 from tests.tables import table
@@ -807,7 +807,7 @@ def digest_of(row: Json) -> Json:
     assert not push.refusals, push.refusals
     [entry] = push.entries
     assert entry.coerced is not None
-    tally = Tally()
+    tally = RunningDigest()
     tally.add(record.content_hash(row["id"], row["scope_id"], entry.coerced.values)[0])
     return tally.value()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.triage.cases import Case, Diagnosis, picture
 from shared.ai.conversation import Terms
-from shared.ai.model import Answer, Model, Question
+from shared.ai.model import ChatRequest, Completion, Model
 from shared.ai.spending import Prices
 from shared.errors import ModelFault, ModelRefused
 from shared.products.dermadetect import analysis as contract
@@ -71,10 +71,10 @@ class _Witness:
 
     def __init__(self, model: Model, prices: Prices) -> None:
         self._model, self._prices = model, prices
-        self.answers: list[Answer] = []
+        self.answers: list[Completion] = []
         self.calls = self.micros = 0
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         began = time.monotonic()
         try:
             answer = self._model.ask(question, timeout_seconds)
@@ -91,7 +91,7 @@ class _Witness:
         self.answers.append(answer)
         return answer
 
-    def total(self, count: Callable[[Answer], int | None]) -> int | None:
+    def total(self, count: Callable[[Completion], int | None]) -> int | None:
         """Sum over the answers; None when one was not counted, or there is none."""
         counts = [count(answer) for answer in self.answers]
         known = [each for each in counts if each is not None]
@@ -173,14 +173,14 @@ class CasePath:
         )
 
 
-def _kept(answers: Sequence[Answer], caught: ModelFault | None) -> str | None:
+def _kept(answers: Sequence[Completion], caught: ModelFault | None) -> str | None:
     """How the contract was kept. The gateway repairs a broken answer before it goes on."""
     if caught is not None:
         return BROKEN if caught.code == contract.CONTRACT_BROKEN else None
     return FIRST if all(_valid(answer) for answer in answers) else REPAIRED
 
 
-def _valid(answer: Answer) -> bool:
+def _valid(answer: Completion) -> bool:
     try:
         contract.parse(answer.text)
     except ModelRefused:

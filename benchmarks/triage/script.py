@@ -27,7 +27,7 @@ from typing import Any
 from benchmarks.triage.cases import BadInput, read_json
 from shared.adapters import scripted
 from shared.adapters.scripted import Behaviour, ScriptedModel
-from shared.ai.model import Model, Question
+from shared.ai.model import ChatRequest, Model
 from shared.products.dermadetect.gateway import MAX_IMAGES
 from shared.products.dermadetect.scripted import draft
 
@@ -85,7 +85,7 @@ def _behaviour(raw: object, where: str) -> Behaviour:
 
 
 def _draft(changes: Mapping[str, Any]) -> Behaviour:
-    def behave(question: Question, _timeout_seconds: float) -> str:
+    def behave(question: ChatRequest, _timeout_seconds: float) -> str:
         return json.dumps({**draft(question), **changes}, sort_keys=True)
 
     return behave

@@ -49,7 +49,7 @@ HEAD_BYTES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """Of one process. Times are in seconds.
 
     A phone on a bad line sends 1 kB/s, and breaks off after a minute of silence. `bytes_a_second` is the
@@ -131,7 +131,7 @@ class _Refusal(ErrorTask):
         super().execute()
 
 
-class _Task(WSGITask):
+class _BodyTask(WSGITask):
     """Tells the function when its body was given up."""
 
     def get_environment(self) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class _Task(WSGITask):
 class Channel(HTTPChannel):
     """One connection, and since when it is at what it does."""
 
-    task_class = _Task
+    task_class = _BodyTask
     parser_class = _Parser
     error_task_class = _Refusal
 
@@ -240,7 +240,7 @@ class Channel(HTTPChannel):
         self.will_close = True
         super().handle_close()
 
-    def _judge_request(self, now: float, limits: Limits) -> None:
+    def _judge_request(self, now: float, limits: ServerLimits) -> None:
         request = self.request
         if request is None:
             if now - max(self.heard, self.sent_at) > limits.idle:
@@ -292,7 +292,7 @@ class Server(TcpWSGIServer):
         self,
         application: Any,
         listening: socket.socket,
-        limits: Limits,
+        limits: ServerLimits,
         *,
         shared: Callable[[str], bool] = is_loopback,
         clock: Callable[[], float] = time.monotonic,

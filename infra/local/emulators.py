@@ -38,7 +38,7 @@ class EmulatorMissing(Exception):
     """The SDK, one of its components, Java or a package is absent; the message says which."""
 
 
-class Kind(NamedTuple):
+class EmulatorKind(NamedTuple):
     """How one emulator is installed, started and asked whether it serves."""
 
     name: str
@@ -49,21 +49,21 @@ class Kind(NamedTuple):
     package: bool = False  #: a Python package, not a part of the SDK
 
 
-FIRESTORE = Kind(
+FIRESTORE = EmulatorKind(
     "Firestore emulator",
     "cloud-firestore-emulator",
     "platform/cloud-firestore-emulator/cloud_firestore_emulator",
     ("start",),
     "/v1/projects/probe/databases/(default)/documents/probe",
 )
-PUBSUB = Kind(
+PUBSUB = EmulatorKind(
     "Pub/Sub emulator",
     "pubsub-emulator",
     "platform/pubsub-emulator/bin/cloud-pubsub-emulator",
     (),
     "/v1/projects/probe/topics",
 )
-STORAGE = Kind(
+STORAGE = EmulatorKind(
     "Cloud Storage emulator",
     "gcp-storage-emulator",
     "gcp_storage_emulator",
@@ -124,7 +124,7 @@ def _answers(port: int, path: str) -> bool:
         connection.close()
 
 
-def _command(kind: Kind, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+def _command(kind: EmulatorKind, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """What starts it, but for its address, and in which environment."""
     if kind.package:
         if importlib.util.find_spec(kind.script) is None:
@@ -167,7 +167,7 @@ class Emulator:
 
 
 def start(
-    kind: Kind,
+    kind: EmulatorKind,
     *,
     port: int = 0,
     log: Path | None = None,

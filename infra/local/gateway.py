@@ -51,7 +51,7 @@ class _BrokenOff(Exception):
     """The caller ended before its request did."""
 
 
-class Gateway(ThreadingHTTPServer):
+class ReverseProxy(ThreadingHTTPServer):
     """Listens on `address` and forwards to `upstreams`: function name to loopback port."""
 
     daemon_threads = True
@@ -76,7 +76,7 @@ class Gateway(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 75  # of an idle or stalled connection, seconds
-    server: Gateway
+    server: ReverseProxy
 
     def forward(self) -> None:
         lengths = self.headers.get_all("Content-Length", [])
@@ -259,7 +259,7 @@ def main(arguments: list[str] | None = None) -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with Gateway((chosen.host, chosen.port), load(chosen.table), upstreams) as gateway:
+    with ReverseProxy((chosen.host, chosen.port), load(chosen.table), upstreams) as gateway:
         threading.Thread(target=gateway.serve_forever, args=(0.1,), daemon=True).start()
         ended.wait()
         gateway.shutdown()

@@ -27,7 +27,7 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Refused(Exception):
+class ServerRefused(Exception):
     """The server answered with an error: its status, stable code and `Retry-After` in seconds."""
 
     def __init__(self, status: int, error: Json, retry_after_s: float | None) -> None:
@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 def over_http(url: str, token: str, *, timeout_seconds: float = 60.0) -> Send:
-    """A way to send to a server at `url`. Raises `Refused` for an error, `OSError` for no answer."""
+    """A way to send to a server at `url`. Raises `ServerRefused` for an error, `OSError` for no answer."""
     parts = urlsplit(url)
 
     def send(body: Json, phone: Phone) -> Json:
@@ -55,7 +55,9 @@ def over_http(url: str, token: str, *, timeout_seconds: float = 60.0) -> Send:
             connection.close()
         if response.status != 200:
             after = response.headers.get("Retry-After")
-            raise Refused(response.status, value.get("error", {}), float(after) if after else None)
+            raise ServerRefused(
+                response.status, value.get("error", {}), float(after) if after else None
+            )
         return value
 
     return send

@@ -14,7 +14,7 @@ import random
 import time
 from urllib.parse import urlsplit
 
-from infra.local.phone import Json, Refused
+from infra.local.phone import Json, ServerRefused
 
 #: After a break the server needs a moment to keep what had come: when to ask how far it is, seconds.
 _PAUSES_SECONDS = (0.2, 0.5, 1.5)
@@ -64,7 +64,7 @@ def send(
 ) -> tuple[Json, int]:
     """Send a photo by its ticket; what became of it, and how many bytes were sent in all.
 
-    `breaks_every`: the connection breaks after so many bytes, again and again. Raises `Refused`.
+    `breaks_every`: the connection breaks after so many bytes, again and again. Raises `ServerRefused`.
     """
     path, offset, sent = ticket["upload"]["url"], ticket["upload"]["offset"], 0
     while True:
@@ -84,12 +84,12 @@ def send(
         if status == 200:
             return value, sent
         if status != 308:
-            raise Refused(status, value.get("error", {}), None)
+            raise ServerRefused(status, value.get("error", {}), None)
         offset = value["upload"]["offset"]
 
 
 def look(url: str, token: str, file_id: str) -> Json:
-    """What became of a photo. Raises `Refused`."""
+    """What became of a photo. Raises `ServerRefused`."""
     connection = _connection(url)
     try:
         headers = {"Authorization": f"Bearer {token}"}
@@ -99,7 +99,7 @@ def look(url: str, token: str, file_id: str) -> Json:
     finally:
         connection.close()
     if response.status != 200:
-        raise Refused(response.status, value.get("error", {}), None)
+        raise ServerRefused(response.status, value.get("error", {}), None)
     return value
 
 
@@ -114,7 +114,7 @@ def fetch(url: str, link: str) -> bytes:
     finally:
         connection.close()
     if response.status != 200:
-        raise Refused(response.status, {"code": "link"}, None)
+        raise ServerRefused(response.status, {"code": "link"}, None)
     return data
 
 

@@ -101,7 +101,7 @@ _GRACE_SECONDS = 5.0
 class _Worker(Worker):
     """One process of the server. Gunicorn starts another one when it ends."""
 
-    limits: connections.Limits
+    limits: connections.ServerLimits
     shared: Callable[[str], bool] = is_loopback
 
     def run(self) -> None:
@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     settings = current()
     private_folder(settings.data_path, all_of_it=True)
-    _Worker.limits = connections.Limits(
+    _Worker.limits = connections.ServerLimits(
         body_bytes=max(settings.max_body_bytes, settings.file_bytes), threads=chosen.threads
     )
     if settings.trusted_proxies:

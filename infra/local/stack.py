@@ -40,7 +40,7 @@ from infra.local import emulators, private
 from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port
 from infra.local.table import REPOSITORY, TABLE, Function, load, subscribers
 from shared.accounts.throttle import is_loopback
-from shared.adapters.pubsub import Push, create_subscriptions
+from shared.adapters.pubsub import PushSubscription, create_subscriptions
 from shared.adapters.sqlite_queue import FILE_NAME as DOORBELLS
 from shared.errors import ConfigurationFault
 from shared.settings import Settings, private_folder
@@ -424,7 +424,7 @@ class Stack:
         if self.environ["JOB_QUEUE"] != "pubsub":
             return
         pushes = [
-            Push(
+            PushSubscription(
                 kind,
                 self.address(function.name),
                 self.address(dead.name),

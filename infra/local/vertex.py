@@ -58,7 +58,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from shared.adapters.scripted import ScriptedModel
-from shared.ai.model import Answer, Image, Model, Question
+from shared.ai.model import ChatRequest, Completion, Image, Model
 from shared.errors import ModelBusy, ModelFault, ModelUnreadable
 from shared.products.dermadetect.scripted import draft
 
@@ -72,7 +72,7 @@ _ENDPOINT = re.compile(r"/v1/(projects/[^/]+/locations/[^/]+/endpoints/[^/:]+)(:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PlannedFault:
     """How one prediction goes wrong. Made by the functions below, used up one per request."""
 
     kind: str
@@ -84,45 +84,45 @@ class Fault:
     content_type: str = ""
 
 
-def status(code: int, *, retry_after: str | None = None, body: str | None = None) -> Fault:
+def status(code: int, *, retry_after: str | None = None, body: str | None = None) -> PlannedFault:
     """Answer with this HTTP status and an error body like Google's (or with `body`)."""
     error = {"error": {"code": code, "message": "The request failed.", "status": "FAILED"}}
     text = json.dumps(error) if body is None else body
-    return Fault("status", status=code, body=text.encode(), retry_after=retry_after)
+    return PlannedFault("status", status=code, body=text.encode(), retry_after=retry_after)
 
 
-def reset() -> Fault:
+def reset() -> PlannedFault:
     """Promise a body, send half of it, reset the connection."""
-    return Fault("reset")
+    return PlannedFault("reset")
 
 
-def cut() -> Fault:
+def cut() -> PlannedFault:
     """Promise a body, send half of it, close the connection in good order."""
-    return Fault("cut")
+    return PlannedFault("cut")
 
 
-def slow(seconds: float) -> Fault:
+def slow(seconds: float) -> PlannedFault:
     """Answer rightly, but only after so long."""
-    return Fault("slow", seconds=seconds)
+    return PlannedFault("slow", seconds=seconds)
 
 
-def drip(seconds: float, *, close: bool = False) -> Fault:
+def drip(seconds: float, *, close: bool = False) -> PlannedFault:
     """Send the answer byte by byte over so long: no single read ever times out.
 
     `close` announces the connection's end, after which clients read without their socket at hand.
     """
-    return Fault("drip", seconds=seconds, close=close)
+    return PlannedFault("drip", seconds=seconds, close=close)
 
 
-def reply(body: bytes | str, *, content_type: str = "") -> Fault:
+def reply(body: bytes | str, *, content_type: str = "") -> PlannedFault:
     """Answer 200 with exactly this body, as this type (default: JSON)."""
     data = body.encode() if isinstance(body, str) else body
-    return Fault("reply", body=data, content_type=content_type)
+    return PlannedFault("reply", body=data, content_type=content_type)
 
 
-def flood(size: int) -> Fault:
+def flood(size: int) -> PlannedFault:
     """Answer 200 with so many bytes, for as long as anybody reads them."""
-    return Fault("flood", status=size)
+    return PlannedFault("flood", status=size)
 
 
 class VertexServer:
@@ -142,7 +142,7 @@ class VertexServer:
         model: Model | None = None,
         predictions: str = "object",
         dedicated: bool = True,
-        faults: Iterable[Fault] = (),
+        faults: Iterable[PlannedFault] = (),
         keep_requests: bool = True,
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory() if folder is None else None
@@ -151,8 +151,8 @@ class VertexServer:
         self.predictions = predictions
         self.dedicated = dedicated
         self.dns: str | None = None  #: answered instead of `localhost:PORT` when set
-        self.faults: deque[Fault] = deque(faults)
-        self.endpoint_faults: deque[Fault] = deque()
+        self.faults: deque[PlannedFault] = deque(faults)
+        self.endpoint_faults: deque[PlannedFault] = deque()
         self.requests: list[dict[str, Any]] = []
         self.flooded = 0  #: bytes that a flood got rid of
         self.wire: list[bytes] = []  #: request line, headers and body of every request
@@ -256,7 +256,7 @@ class VertexServer:
         except ModelBusy as error:
             return 429, _error(429, error.message), error.retry_after_s
         except ModelUnreadable:
-            answer = Answer("", "", "", 0)
+            answer = Completion("", "", "", 0)
         except ModelFault as error:
             return 400, _error(400, error.message), None
         if "instances" not in body:
@@ -275,7 +275,7 @@ class VertexServer:
         )
 
     @staticmethod
-    def _completion(answer: Answer) -> dict[str, Any]:
+    def _completion(answer: Completion) -> dict[str, Any]:
         return {
             "id": "chatcmpl-local",
             "object": "chat.completion",
@@ -315,7 +315,7 @@ def _embeddings(body: dict[str, Any]) -> list[dict[str, Any]] | None:
     ]
 
 
-def _question(body: dict[str, Any]) -> Question:
+def _question(body: dict[str, Any]) -> ChatRequest:
     if "instances" in body:
         (instance,) = body["instances"]
         if instance["@requestFormat"] != "chatCompletions":
@@ -333,7 +333,7 @@ def _question(body: dict[str, Any]) -> Question:
                 system += part["text"]
             else:
                 text += part["text"]
-    return Question(
+    return ChatRequest(
         system,
         text,
         tuple(images),
@@ -419,7 +419,7 @@ def _handler_for(vertex: VertexServer) -> type[BaseHTTPRequestHandler]:
             headers = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
             vertex.record(f"{self.requestline}\r\n{headers}".encode("utf-8", "replace"), raw)
 
-        def _misbehave(self, fault: Fault, answer: bytes) -> None:
+        def _misbehave(self, fault: PlannedFault, answer: bytes) -> None:
             if fault.kind == "status":
                 self._send(fault.status, fault.body, fault.retry_after)
             elif fault.kind == "reply":
@@ -549,15 +549,15 @@ def certify(folder: Path) -> None:
     (folder / "ca.pem").write_bytes(authority.public_bytes(pem))
 
 
-def _fault(word: str) -> Fault:
+def _fault(word: str) -> PlannedFault:
     """A fault from the command line: a status code, `reset`, `cut`, `slow:SECONDS`, `drip:…`."""
     kind, _, seconds = word.partition(":")
     if kind.isdigit():
         return status(int(kind))
     if kind in ("reset", "cut"):
-        return Fault(kind)
+        return PlannedFault(kind)
     if kind in ("slow", "drip"):
-        return Fault(kind, seconds=float(seconds or 1))
+        return PlannedFault(kind, seconds=float(seconds or 1))
     raise argparse.ArgumentTypeError(f"{word}: a status code, reset, cut, slow:2 or drip:2")
 
 

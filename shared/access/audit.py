@@ -235,18 +235,18 @@ class Sealer:
         return len(documents)
 
 
-class _Head(NamedTuple):
+class _ChainHead(NamedTuple):
     number: int
     hash: str
     version: int
 
 
-def _head(store: RecordStore, scope_id: str) -> _Head:
+def _head(store: RecordStore, scope_id: str) -> _ChainHead:
     key = Key(HEADS, scope_id)
     found = store.read([key]).documents.get(key)
     if found is None:
-        return _Head(0, _ORIGIN, ABSENT)
-    return _Head(found.fields["number"], found.fields["hash"], found.version)
+        return _ChainHead(0, _ORIGIN, ABSENT)
+    return _ChainHead(found.fields["number"], found.fields["hash"], found.version)
 
 
 def _link(entry_id: str, fields: Mapping[str, Any], number: int, before: str) -> str:

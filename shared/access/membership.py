@@ -23,8 +23,8 @@ from shared.records.store import (
     Document,
     Key,
     Query,
-    Reading,
     RecordStore,
+    Snapshot,
     Write,
     delete,
     put,
@@ -139,7 +139,7 @@ def grant(
         store.commit([*writes, *also])
 
 
-def granting(reading: Reading, user_id: str, scope_id: str, role: str, now_ms: int) -> list[Write]:
+def granting(reading: Snapshot, user_id: str, scope_id: str, role: str, now_ms: int) -> list[Write]:
     """Writes that make a user a member, given both documents; none if nothing changes."""
     held = known(user_id, reading.documents.get(key(user_id)))
     now_ms = _not_before(reading, now_ms)
@@ -167,7 +167,7 @@ def revoke(
         store.commit([*writes, *also])
 
 
-def revoking(reading: Reading, user_id: str, scope_id: str, now_ms: int) -> list[Write]:
+def revoking(reading: Snapshot, user_id: str, scope_id: str, now_ms: int) -> list[Write]:
     """Writes that end a membership, given the user's document; none if there is none."""
     held = known(user_id, reading.documents.get(key(user_id)))
     if scope_id not in held.roles:
@@ -183,7 +183,7 @@ def disabling(held: Memberships, at_ms: int | None) -> Write:
     return _write(replace(held, disabled_ms=at_ms), _scopes(held), held.left_ms)
 
 
-def ending(held: Memberships, reading: Reading, now_ms: int) -> list[Write]:
+def ending(held: Memberships, reading: Snapshot, now_ms: int) -> list[Write]:
     """Writes that end all memberships of an account, and disable it."""
     now_ms = _not_before(reading, now_ms)
     left = {**held.left_ms, **dict.fromkeys(held.scopes, now_ms)}
@@ -193,7 +193,7 @@ def ending(held: Memberships, reading: Reading, now_ms: int) -> list[Write]:
     ]
 
 
-def _not_before(reading: Reading, now_ms: int) -> int:
+def _not_before(reading: Snapshot, now_ms: int) -> int:
     """Now: never before the store's own time, with which cursors are compared.
 
     A server clock that fell back would otherwise stamp a change as older than every phone's cursor.

@@ -42,8 +42,8 @@ from shared.records.record import valid_id
 from shared.records.store import (
     ABSENT,
     Key,
-    Reading,
     RecordStore,
+    Snapshot,
     Write,
     delete,
     patch,
@@ -338,7 +338,7 @@ class Desk:
         new = self._checked(new, "new_password", account.email, account.name)
         fresh: list[str] = []  # the hash, made once, and only if the old password is right
 
-        def writes(present: Account, reading: Reading) -> list[Write]:
+        def writes(present: Account, reading: Snapshot) -> list[Write]:
             if not fresh:
                 fresh.append(self._passwords.hash(new))
             who = _who(present, caller.device)
@@ -362,7 +362,7 @@ class Desk:
         """
         made: list[tuple[str, str]] = []
 
-        def writes(present: Account, _reading: Reading) -> list[Write]:
+        def writes(present: Account, _reading: Snapshot) -> list[Write]:
             factor, secret = totp.begun(present.user_id, self._seal, now_ms)
             name = present.email or present.user_id
             made[:] = [(secret, totp.uri(secret, self._token_policy.issuer, name))]
@@ -414,7 +414,7 @@ class Desk:
     ) -> None:
         """Log in by password alone again. Raises as `begin_factor`."""
 
-        def writes(present: Account, _reading: Reading) -> list[Write]:
+        def writes(present: Account, _reading: Snapshot) -> list[Write]:
             if present.factor is None:
                 return []
             who = _who(present, caller.device)
@@ -447,7 +447,7 @@ class Desk:
         """
         where = sessions.key(sid)
 
-        def writes(present: Account, _reading: Reading) -> list[Write]:
+        def writes(present: Account, _reading: Snapshot) -> list[Write]:
             found = self._store.read([where]).documents.get(where)
             session = None if found is None else sessions.parse(found)
             if found is None or session is None or session.user_id != caller.user_id:
@@ -465,7 +465,7 @@ class Desk:
     def end_sessions(self, caller: Caller, password: str, origin: Origin, now_ms: int) -> None:
         """End all of the caller's sessions, this one, too. Raises as `end_session`."""
 
-        def writes(present: Account, _reading: Reading) -> list[Write]:
+        def writes(present: Account, _reading: Snapshot) -> list[Write]:
             who = _who(present, caller.device)
             return [_raised(present), audit.right(who, "end-sessions", now_ms, of=caller.user_id)]
 
@@ -476,7 +476,7 @@ class Desk:
         # of this person the trail gets the id alone
         who = Caller(caller.user_id, "", caller.device)
 
-        def writes(present: Account, reading: Reading) -> list[Write]:
+        def writes(present: Account, reading: Snapshot) -> list[Write]:
             held = self._held(reading, caller.user_id)
             ends = self._deleted(present, held, reading, now_ms)
             return [*ends, *_ended_by(who, held, now_ms, "delete-account", "leave")]
@@ -781,7 +781,7 @@ class Desk:
     # --- parts
 
     def _deleted(
-        self, account: Account, held: Memberships, reading: Reading, now_ms: int
+        self, account: Account, held: Memberships, reading: Snapshot, now_ms: int
     ) -> list[Write]:
         writes = membership.ending(held, reading, now_ms)
         if account.version:
@@ -797,7 +797,7 @@ class Desk:
         password: str,
         origin: Origin,
         now_ms: int,
-        writes: Callable[[Account, Reading], list[Write]],
+        writes: Callable[[Account, Snapshot], list[Write]],
         *,
         otp: str | None = None,
         factor: bool = False,
@@ -839,7 +839,7 @@ class Desk:
         account: Account,
         otp: str | None,
         passed: Sequence[Gate],
-        reading: Reading,
+        reading: Snapshot,
         now_ms: int,
     ) -> Account:
         """The account after its factor was shown, as it must be stored; a wrong code counts as a wrong try.
@@ -861,7 +861,7 @@ class Desk:
         return replace(account, factor=after)
 
     def _kept_session(
-        self, caller: Caller, account: Account, reading: Reading, *, factor: bool = False
+        self, caller: Caller, account: Account, reading: Snapshot, *, factor: bool = False
     ) -> list[Write]:
         """Writes that keep the caller's session where all others end."""
         own = sessions.key(caller.session or "none")
@@ -932,7 +932,7 @@ class Desk:
             self._gate(kind, FAMILIAR_TRIES, email, place, familiar=True) for kind, place in places
         ]
 
-    def _passed(self, gates: Sequence[Gate], reading: Reading, now_ms: int) -> list[Gate]:
+    def _passed(self, gates: Sequence[Gate], reading: Snapshot, now_ms: int) -> list[Gate]:
         """The gates at which a try is counted. Raises `TooManyTries` if there is no way through.
 
         The usual way is past account and address. Where somebody else keeps one of them waiting, an
@@ -950,7 +950,7 @@ class Desk:
         raise throttle.too_many(max(waits[account], waits[address]))
 
     def _forgiven(
-        self, gates: Sequence[Gate], passed: Sequence[Gate], reading: Reading, now_ms: int
+        self, gates: Sequence[Gate], passed: Sequence[Gate], reading: Snapshot, now_ms: int
     ) -> list[Write]:
         """Writes after a right password: this place is familiar from now on, and what was counted at
         the gates that were passed is forgotten. Not an address's: one good account there must not
@@ -964,7 +964,7 @@ class Desk:
             writes += throttle.unchanged([address], reading)
         return writes
 
-    def _read(self, gates: Sequence[Gate], keys: Sequence[Key]) -> Reading:
+    def _read(self, gates: Sequence[Gate], keys: Sequence[Key]) -> Snapshot:
         return self._store.read([*(each.key for each in gates), *keys])
 
     def _find(self, email: str) -> Account:
@@ -974,10 +974,10 @@ class Desk:
         user_id = NOBODY if known is None else str(known.fields["user_id"])
         return self._account(self._store.read([accounts.key(user_id)]), user_id)
 
-    def _account(self, reading: Reading, user_id: str) -> Account:
+    def _account(self, reading: Snapshot, user_id: str) -> Account:
         return accounts.parse(user_id, reading.documents.get(accounts.key(user_id)))
 
-    def _held(self, reading: Reading, user_id: str) -> Memberships:
+    def _held(self, reading: Snapshot, user_id: str) -> Memberships:
         return membership.parse(user_id, reading.documents.get(membership.key(user_id)))
 
     def _kept(self, account: Account) -> Write:
@@ -993,10 +993,10 @@ class Desk:
         """The account document of somebody who comes with a token and has none yet."""
         return {"created_at": now_ms, "outside": user_id.startswith(OUTSIDE)}
 
-    def _session_of(self, token: str) -> tuple[Session | None, Account | None, Reading]:
+    def _session_of(self, token: str) -> tuple[Session | None, Account | None, Snapshot]:
         sid = sessions.sid_of(token)
         if sid is None:
-            return None, None, Reading(0, {})
+            return None, None, Snapshot(0, {})
         where = sessions.key(sid)
         first = self._store.read([where])
         if where not in first.documents:
@@ -1058,14 +1058,14 @@ class Desk:
         normal = None if code is None else invites.normal_code(code)
         return [] if normal is None else [invites.key(normal, self._secret)]
 
-    def _invite(self, reading: Reading, code: str | None) -> Invite | None:
+    def _invite(self, reading: Snapshot, code: str | None) -> Invite | None:
         for where in self._invite_keys(code):
             if where in reading.documents:
                 return invites.parse(reading.documents[where])
         return None
 
     def _admitted(
-        self, reading: Reading, code: str | None, gates: Sequence[Gate], now_ms: int
+        self, reading: Snapshot, code: str | None, gates: Sequence[Gate], now_ms: int
     ) -> tuple[Invite, list[Write]]:
         """The invite of a good code, and the writes that use it. Counts a wrong one."""
         invite = self._invite(reading, code)
@@ -1098,7 +1098,7 @@ class Desk:
             return None
         return [verify(where, found.version)]
 
-    def _grant(self, reading: Reading, user_id: str, invite: Invite, now_ms: int) -> list[Write]:
+    def _grant(self, reading: Snapshot, user_id: str, invite: Invite, now_ms: int) -> list[Write]:
         return membership.granting(reading, user_id, invite.scope_id, invite.role, now_ms)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.errors import TooManyTries
-from shared.records.store import ABSENT, Document, Key, Reading, Write, delete, put, verify
+from shared.records.store import ABSENT, Document, Key, Snapshot, Write, delete, put, verify
 
 COLLECTION = "throttles"
 
@@ -114,12 +114,12 @@ def tally_of(document: Document | None) -> Tally:
     return Tally(int(said["wrong"]), int(said["since"]), int(said["last"]))
 
 
-def wait_ms(gate: Gate, reading: Reading, now_ms: int) -> int:
+def wait_ms(gate: Gate, reading: Snapshot, now_ms: int) -> int:
     """How long a gate asks to wait."""
     return gate.rule.wait_ms(tally_of(reading.documents.get(gate.key)), now_ms)
 
 
-def demand(gates: Sequence[Gate], reading: Reading, now_ms: int) -> None:
+def demand(gates: Sequence[Gate], reading: Snapshot, now_ms: int) -> None:
     """Raises `TooManyTries` if one of the gates asks to wait."""
     longest = max((wait_ms(each, reading, now_ms) for each in gates), default=0)
     if longest > 0:
@@ -133,12 +133,12 @@ def too_many(wait: int) -> TooManyTries:
     )
 
 
-def is_there(gate: Gate, reading: Reading) -> bool:
+def is_there(gate: Gate, reading: Snapshot) -> bool:
     """Whether a familiar gate was made by an earlier log-in."""
     return gate.key in reading.documents
 
 
-def count(gates: Sequence[Gate], reading: Reading, now_ms: int) -> list[Write]:
+def count(gates: Sequence[Gate], reading: Snapshot, now_ms: int) -> list[Write]:
     """Writes that count one wrong try at each gate."""
     return [
         _put(each, each.rule.counted(_tally(each, reading), now_ms), reading, now_ms)
@@ -146,7 +146,7 @@ def count(gates: Sequence[Gate], reading: Reading, now_ms: int) -> list[Write]:
     ]
 
 
-def forgive(gates: Sequence[Gate], reading: Reading, now_ms: int) -> list[Write]:
+def forgive(gates: Sequence[Gate], reading: Snapshot, now_ms: int) -> list[Write]:
     """Writes after a right try: a familiar gate stays, with nothing counted; others go."""
     writes = []
     for each in gates:
@@ -164,21 +164,21 @@ def forgive(gates: Sequence[Gate], reading: Reading, now_ms: int) -> list[Write]
     return writes
 
 
-def unchanged(gates: Sequence[Gate], reading: Reading) -> list[Write]:
+def unchanged(gates: Sequence[Gate], reading: Snapshot) -> list[Write]:
     """Writes that refuse the commit if somebody was counted at a gate meanwhile."""
     return [verify(each.key, _version(each, reading)) for each in gates]
 
 
-def _tally(gate: Gate, reading: Reading) -> Tally:
+def _tally(gate: Gate, reading: Snapshot) -> Tally:
     return tally_of(reading.documents.get(gate.key))
 
 
-def _version(gate: Gate, reading: Reading) -> int:
+def _version(gate: Gate, reading: Snapshot) -> int:
     known = reading.documents.get(gate.key)
     return ABSENT if known is None else known.version
 
 
-def _put(gate: Gate, tally: Tally, reading: Reading, now_ms: int) -> Write:
+def _put(gate: Gate, tally: Tally, reading: Snapshot, now_ms: int) -> Write:
     fields = {"wrong": tally.wrong, "since": tally.since_ms, "last": tally.last_ms}
     return put(gate.key, {**fields, "expires_at": now_ms + _KEPT_MS}, _version(gate, reading))
 

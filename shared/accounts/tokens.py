@@ -22,7 +22,7 @@ from shared.access.rights import ROLES
 from shared.accounts.keys import SigningKey, TokenPolicy, VerificationKeys
 from shared.accounts.oidc import outside_user_id
 from shared.errors import Unauthenticated
-from shared.records.record import UNNAMED, valid_id
+from shared.records.record import MOST_SECONDS, UNNAMED, valid_id
 
 #: Longest token that is looked at, characters.
 MAX_TOKEN = 8192
@@ -35,9 +35,6 @@ SET_UP = "totp"
 
 #: What an access token lives, seconds. Tests and demos may ask for more.
 ACCESS_SECONDS = 900
-
-#: Beyond this (the year 5138) a time is no moment in seconds: infinite, or in milliseconds.
-_MOST_SECONDS = 1e11
 
 _KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _AGAIN = "Log in or refresh the token, then send the request again."
@@ -120,7 +117,7 @@ def _check_times(claims: Mapping[str, Any], policy: TokenPolicy, now_s: float) -
         value = claims.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _invalid()
-        if not -_MOST_SECONDS < value < _MOST_SECONDS:  # NaN too: it would never expire
+        if not -MOST_SECONDS < value < MOST_SECONDS:  # NaN too: it would never expire
             raise _invalid()
     if claims["exp"] <= now_s - policy.leeway_seconds:
         raise Unauthenticated(f"The token has expired. {_AGAIN}", code="token_expired")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shared.ai.model import MODEL_DECLINED, Answer, Question
+from shared.ai.model import MODEL_DECLINED, ChatRequest, Completion
 from shared.errors import (
     ModelBusy,
     ModelFault,
@@ -52,7 +52,7 @@ class AnswerTooLong(Exception):
     """More came than is read."""
 
 
-def wire_messages(question: Question) -> list[dict[str, Any]]:
+def wire_messages(question: ChatRequest) -> list[dict[str, Any]]:
     """A question as a chat: text before images."""
     content: list[dict[str, Any]] = [{"type": "text", "text": question.text}]
     content += [{"type": "image_url", "image_url": {"url": image.url}} for image in question.images]
@@ -141,7 +141,7 @@ def by_status(
 
 def read_completion(
     completion: Any, server: str, name: str, version: str, latency_ms: int
-) -> Answer:
+) -> Completion:
     """The answer in an OpenAI chat completion, as servers really write it.
 
     Raises `ModelUnreadable` when there is none, `ModelRefused` (`model_declined`) when the model or a
@@ -163,7 +163,7 @@ def read_completion(
     if not text:
         raise unreadable(server, "it is empty")
     usage, model = completion.get("usage"), completion.get("model")
-    return Answer(
+    return Completion(
         text=text,
         model=model if isinstance(model, str) and model else name,
         version=version,

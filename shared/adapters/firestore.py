@@ -66,8 +66,8 @@ from shared.records.store import (
     Kind,
     Position,
     Query,
-    Reading,
     RecordStore,
+    Snapshot,
     Write,
 )
 
@@ -197,7 +197,7 @@ class FirestoreStore(RecordStore):
         keys: Sequence[Key],
         fields: Sequence[str] | None = None,
         read_at: int | None = None,
-    ) -> Reading:
+    ) -> Snapshot:
         check_keys(keys)
         check_fields(fields or ())
         wanted = list(dict.fromkeys(keys))
@@ -205,16 +205,16 @@ class FirestoreStore(RecordStore):
             read_at = self._reading(self._pass_turnstile)
         if not wanted:
             if read_at is not None:
-                return Reading(read_at, {})
+                return Snapshot(read_at, {})
             # Only an answer says what time it is; one about a document that never exists will do.
-            return Reading(self.read([Key("nothing", "now")]).read_at, {})
+            return Snapshot(self.read([Key("nothing", "now")]).read_at, {})
         documents: dict[Key, Document] = {}
         for start in range(0, len(wanted), KEYS_PER_REQUEST):
             part = wanted[start : start + KEYS_PER_REQUEST]
             read_at, found = self._reading(partial(self._get, part, fields, read_at))
             documents.update(found)
         assert read_at is not None  # noqa: S101  for the type checker: there was a part
-        return Reading(read_at, documents)
+        return Snapshot(read_at, documents)
 
     def changes(
         self,

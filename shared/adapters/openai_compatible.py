@@ -22,7 +22,7 @@ from shared.adapters.chat import (
     unreadable,
     wire_messages,
 )
-from shared.ai.model import Answer, Question
+from shared.ai.model import ChatRequest, Completion
 from shared.errors import ModelBusy, ModelMisconfigured, ModelUnreadable
 
 #: Named in messages.
@@ -47,7 +47,7 @@ class OpenAiCompatibleModel:
         self._lock = threading.Lock()
         self._session: Any = None
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         """See `shared.ai.model.Model.ask`."""
         import requests
 
@@ -91,7 +91,7 @@ class OpenAiCompatibleModel:
             )
         return self._read(response, int((time.monotonic() - began) * 1000))
 
-    def _read(self, response: Any, latency_ms: int) -> Answer:
+    def _read(self, response: Any, latency_ms: int) -> Completion:
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind not in _JSON and kind != _STREAM:
             raise unreadable(_SERVER, "its type is not JSON")

@@ -104,7 +104,7 @@ class PubSubDoorbell:
                 self._publisher = None
 
 
-class Push(NamedTuple):
+class PushSubscription(NamedTuple):
     """A push subscription of one kind with its dead letters. Times in seconds.
 
     Bounds are Pub/Sub's: ack deadline 10–600 (it is the push timeout too), backoff 0–600, attempts
@@ -121,7 +121,7 @@ class Push(NamedTuple):
 
 
 def create_subscriptions(
-    project: str, pushes: Iterable[Push], topic_prefix: str = "", *, emulator: str
+    project: str, pushes: Iterable[PushSubscription], topic_prefix: str = "", *, emulator: str
 ) -> None:
     """Create topics, push subscriptions and dead letters on an emulator; what exists is redirected.
 

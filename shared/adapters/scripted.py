@@ -19,14 +19,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from shared.ai.model import SCRIPTED, Answer, Question
+from shared.ai.model import SCRIPTED, ChatRequest, Completion
 from shared.errors import ModelBusy, ModelRefused, ModelUnreadable
 
 #: Makes the answer's text out of a question and its timeout in seconds, or raises a `ModelFault`.
-Behaviour = Callable[[Question, float], str]
+Behaviour = Callable[[ChatRequest, float], str]
 
 #: What a model should say to a question: the same to the same text.
-Draft = Callable[[Question], Mapping[str, Any]]
+Draft = Callable[[ChatRequest], Mapping[str, Any]]
 
 
 def answering(draft: Draft) -> Behaviour:
@@ -42,7 +42,7 @@ def say(text: str) -> Behaviour:
 def busy(retry_after_s: float | None = None) -> Behaviour:
     """Be overloaded once. For n times: `[busy()] * n`."""
 
-    def behave(_question: Question, _timeout_seconds: float) -> str:
+    def behave(_question: ChatRequest, _timeout_seconds: float) -> str:
         raise ModelBusy("The scripted model is busy.", retry_after_s=retry_after_s)
 
     return behave
@@ -51,7 +51,7 @@ def busy(retry_after_s: float | None = None) -> Behaviour:
 def refuse() -> Behaviour:
     """Refuse the request."""
 
-    def behave(_question: Question, _timeout_seconds: float) -> str:
+    def behave(_question: ChatRequest, _timeout_seconds: float) -> str:
         raise ModelRefused("The scripted model refuses this request.")
 
     return behave
@@ -60,7 +60,7 @@ def refuse() -> Behaviour:
 def delay(seconds: float, then: Behaviour) -> Behaviour:
     """Take so long; past the timeout, give up like a server that was too slow."""
 
-    def behave(question: Question, timeout_seconds: float) -> str:
+    def behave(question: ChatRequest, timeout_seconds: float) -> str:
         time.sleep(min(seconds, timeout_seconds))
         if seconds >= timeout_seconds:
             raise ModelBusy("The scripted model took too long.")
@@ -77,7 +77,7 @@ class ScriptedModel:
         self._script = deque(script)
         self._lock = threading.Lock()
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         """See `shared.ai.model.Model.ask`. Never goes over a network."""
         with self._lock:
             behave = self._script.popleft() if self._script else self._normal
@@ -85,7 +85,7 @@ class ScriptedModel:
         text = behave(question, timeout_seconds)
         if not text.strip():  # as behind a wire, where nothing is no answer
             raise ModelUnreadable("The scripted model said nothing.")
-        return Answer(
+        return Completion(
             text=text,
             model=SCRIPTED,
             version="1",

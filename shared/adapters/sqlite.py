@@ -54,8 +54,8 @@ from shared.records.store import (
     Kind,
     Position,
     Query,
-    Reading,
     RecordStore,
+    Snapshot,
     Write,
 )
 
@@ -173,7 +173,7 @@ class SqliteStore(RecordStore):
         keys: Sequence[Key],
         fields: Sequence[str] | None = None,
         read_at: int | None = None,
-    ) -> Reading:
+    ) -> Snapshot:
         check_keys(keys)
         check_fields(fields or ())
         versions_suffice = fields is not None and set(fields) <= {STAMP}
@@ -185,7 +185,7 @@ class SqliteStore(RecordStore):
                 for row in db.execute(find, (_ids(ids), collection)):
                     document = _document(collection, row, fields)
                     documents[document.key] = document
-        return Reading(newest, documents)
+        return Snapshot(newest, documents)
 
     def changes(
         self,

@@ -40,7 +40,7 @@ from shared.adapters.chat import (
     wire_messages,
 )
 from shared.ai.embedding import Embedding
-from shared.ai.model import Answer, Image, Question
+from shared.ai.model import ChatRequest, Completion, Image
 from shared.errors import (
     ConfigurationFault,
     ModelBusy,
@@ -113,7 +113,7 @@ class VertexModel:
         self._endpoint: Any = None
         self._call = threading.local()
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         """See `shared.ai.model.Model.ask`. Waits at most 120 s (60 s on a shared endpoint)."""
         began = time.monotonic()
         prediction = self.predict([wire_instance(question)], timeout_seconds)
@@ -212,7 +212,7 @@ class VertexModel:
         return endpoint
 
 
-def wire_instance(question: Question) -> dict[str, Any]:
+def wire_instance(question: ChatRequest) -> dict[str, Any]:
     """One instance of `:predict`: a chat request in OpenAI's shape, text before images."""
     return {
         "@requestFormat": "chatCompletions",
@@ -338,7 +338,7 @@ def _unreadable(error: Exception, _after: float | None) -> ModelFault:
 # --- answers -----------------------------------------------------------------------------------
 
 
-def _answer(prediction: Any, latency_ms: int) -> Answer:
+def _answer(prediction: Any, latency_ms: int) -> Completion:
     """The answer in a prediction: an object, or a list that holds one, or a list of plain text.
 
     Raises what `read_completion` raises. Plain text repeats the question before the answer on some
@@ -354,7 +354,7 @@ def _answer(prediction: Any, latency_ms: int) -> Answer:
             completion = completion.rpartition("\nOutput:")[2]
         if not completion.strip():
             raise unreadable(_SERVER, "it is empty")
-        return Answer(completion, name, version, latency_ms)
+        return Completion(completion, name, version, latency_ms)
     return read_completion(completion, _SERVER, name, version, latency_ms)
 
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from shared.ai.model import Answer, Model, Question
+from shared.ai.model import ChatRequest, Completion, Model
 from shared.errors import ModelFault, ModelPaused, ModelRefused
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Breaker:
         self._opens_at: float | None = None  #: None: closed
         self._trying = False
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         """See `shared.ai.model.Model.ask`. Raises `ModelPaused` while it rests."""
         trial = self._enter()
         try:

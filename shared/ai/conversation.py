@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from shared.ai.model import Answer, Image, Model, Question
+from shared.ai.model import ChatRequest, Completion, Image, Model
 from shared.ai.pictures import without_metadata
 from shared.ai.spending import Prices, SpendingCap
 from shared.errors import ContractBroken, ModelBusy, ModelFault
@@ -39,7 +39,7 @@ def as_data(value: object) -> str:
 
 
 @dataclass(slots=True)
-class Account:
+class Usage:
     """What a conversation has taken so far."""
 
     calls: int = 0
@@ -49,7 +49,7 @@ class Account:
     models: list[tuple[str, str]] = field(default_factory=list)  #: name and version of each answer
     micros: int = 0  #: price estimate, millionths
 
-    def add(self, answer: Answer, micros: int) -> None:
+    def add(self, answer: Completion, micros: int) -> None:
         """One more answer."""
         self.micros += micros
         self.latency_ms += max(0, answer.latency_ms)
@@ -64,7 +64,7 @@ class Conversation:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._ends_at = terms.clock() + terms.longest_seconds
-        self.account = Account()
+        self.account = Usage()
 
     def ask(
         self,
@@ -101,11 +101,11 @@ class Conversation:
         left = self._ends_at - self._terms.clock()
         return left if left >= _LEAST_SECONDS else 0.0
 
-    def _asked(self, system: str, text: str, images: tuple[Image, ...]) -> Answer:
+    def _asked(self, system: str, text: str, images: tuple[Image, ...]) -> Completion:
         terms, account, seconds = self._terms, self.account, self.time_left()
         if not seconds:
             raise ModelBusy("The time for this analysis is used up; the job tries again later.")
-        question = Question(system, text, images, max_tokens=terms.max_tokens)
+        question = ChatRequest(system, text, images, max_tokens=terms.max_tokens)
         began = terms.clock()
         try:
             answer = terms.model.ask(question, min(terms.timeout_seconds, seconds))

@@ -30,7 +30,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ChatRequest:
     """One chat request. Greedy decoding; `max_tokens` bounds the answer."""
 
     system: str
@@ -41,7 +41,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Completion:
     """What the model said, and what it took."""
 
     text: str
@@ -55,7 +55,7 @@ class Answer:
 class Model(Protocol):
     """Answers one question at a time; safe to call from several threads."""
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         """Ask and wait at most `timeout_seconds`.
 
         Raises `ModelBusy` (408, 429, 5xx, timeout, network; `retry_after_s` when the server named

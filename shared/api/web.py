@@ -48,7 +48,7 @@ from shared.errors import (
     UnsupportedEncoding,
     UriTooLong,
 )
-from shared.records.record import MAX_DEPTH, too_deep
+from shared.records.record import MAX_DEPTH, MOST_SECONDS, too_deep
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -58,9 +58,6 @@ _GZIP_FROM = 1400
 
 #: Speed matters more than the last per cent: level 5 is a third faster than the default 9.
 _GZIP_LEVEL = 5
-
-#: Beyond this a time is in milliseconds, not seconds (the year 5138).
-_MOST_SECONDS = 1e11
 
 #: A streamed answer is written in pieces of about this many bytes.
 _STREAM_PIECE = 2**15
@@ -236,13 +233,13 @@ class Call:
         if not 0 <= seconds < float("inf"):
             unit = "seconds" if unit_ms == 1000 else "milliseconds"
             raise InvalidRequest(f"X-Client-Time must be Unix {unit}.", field=name)
-        if unit_ms == 1000 and seconds > _MOST_SECONDS:
+        if unit_ms == 1000 and seconds > MOST_SECONDS:
             raise InvalidRequest(
                 "X-Client-Time is in milliseconds; this endpoint counts seconds.",
                 code="time_in_milliseconds",
                 field=name,
             )
-        if unit_ms == 1 and 0 < seconds < _MOST_SECONDS:
+        if unit_ms == 1 and 0 < seconds < MOST_SECONDS:
             raise InvalidRequest(
                 "X-Client-Time is in seconds; this endpoint counts milliseconds.",
                 code="time_in_seconds",

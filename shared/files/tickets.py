@@ -72,7 +72,7 @@ class Ask(NamedTuple):
     name: str | None
 
 
-class Asked(NamedTuple):
+class IssuedTickets(NamedTuple):
     """The answers, one for each file, and what to ring for: a file that was here may be the last."""
 
     answers: list[dict[str, Any]]
@@ -152,7 +152,7 @@ class Tickets:
             asks.append(later)
         return Announced(asks, "too_many_at_once" if len(files) > MOST_ASKED else None)
 
-    def ask(self, caller: Caller, asks: Sequence[Ask | Refused], now_ms: int) -> Asked:
+    def ask(self, caller: Caller, asks: Sequence[Ask | Refused], now_ms: int) -> IssuedTickets:
         """An answer for each file, in order: what `shown` says, or an `error`.
 
         Raises `Contended` and `StoreUnavailable`.
@@ -166,7 +166,7 @@ class Tickets:
                 bells = turn.commit()
             except Contended:
                 continue
-            return Asked(answers, bells)
+            return IssuedTickets(answers, bells)
         raise Contended("These records are being changed by others right now. Try again.")
 
     def _parsed(self, value: Any) -> Ask | Refused:

@@ -64,7 +64,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _RANGE = re.compile(r"bytes (?:(\d{1,12})-(\d{1,12})|\*)/(\d{1,12})")
 
 
-class Span(NamedTuple):
+class ByteRange(NamedTuple):
     """Which bytes a piece holds: first and last, of how many. A question names no bytes."""
 
     first: int
@@ -77,20 +77,20 @@ class Span(NamedTuple):
         return self.last < self.first
 
 
-def parse_range(text: str | None, length: int | None) -> Span | None:
+def parse_range(text: str | None, length: int | None) -> ByteRange | None:
     """`Content-Range`, or that of a whole file; None if neither says how much comes.
 
     Raises `InvalidRequest` (`invalid_range`).
     """
     if text is None:
-        return None if not length else Span(0, length - 1, length)
+        return None if not length else ByteRange(0, length - 1, length)
     found = _RANGE.fullmatch(text.strip())
     if found is None:
         raise _invalid_range()
     total = int(found[3])
     if found[1] is None:
-        return Span(0, -1, total)
-    span = Span(int(found[1]), int(found[2]), total)
+        return ByteRange(0, -1, total)
+    span = ByteRange(int(found[1]), int(found[2]), total)
     if not span.first <= span.last < total:
         raise _invalid_range()
     return span
@@ -138,7 +138,7 @@ class Uploads:
     # --- taking
 
     def receive(
-        self, caller: Caller, file_id: str, span: Span, body: Iterator[bytes], now_ms: int
+        self, caller: Caller, file_id: str, span: ByteRange, body: Iterator[bytes], now_ms: int
     ) -> Progress:
         """Keep what is new in a piece. `body` ends where the connection did.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.jobs.descent import Descent, due
+from shared.jobs.tree_walk import TreeWalk, due
 from shared.records import record
 from shared.records.store import Document, Key, Write
 
@@ -20,7 +20,7 @@ def cascade(table: str, record_id: str, scope_id: str, now_ms: int) -> Write:
     return due(KIND, Key(table, record_id), scope_id, now_ms)
 
 
-class Cascade(Descent):
+class Cascade(TreeWalk):
     """The task of kind `cascade`."""
 
     kind = KIND

@@ -13,7 +13,7 @@ from shared.access import audit, membership
 from shared.access.membership import Caller
 from shared.access.rights import Action, may
 from shared.errors import Contended, Forbidden, NotFound, ParentDeleted, Purged
-from shared.jobs.descent import Descent, due
+from shared.jobs.tree_walk import TreeWalk, due
 from shared.records import record
 from shared.records.collection import Catalog, Collection, Turn
 from shared.records.store import Document, Key, RecordStore, Write, patch, verify
@@ -132,7 +132,7 @@ def _unknown() -> NotFound:
     return NotFound("There is no such record, or none that you may see.")
 
 
-class Restore(Descent):
+class Restore(TreeWalk):
     """The task of kind `restore`: what was deleted with a record comes back with it."""
 
     kind = KIND

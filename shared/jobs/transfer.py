@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from shared.access import audit
 from shared.access.membership import Caller
 from shared.errors import Contended, InvalidRequest, NotFound
-from shared.jobs.descent import Descent, due
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
+from shared.jobs.tree_walk import TreeWalk, due
 from shared.records import record
 from shared.records.collection import Catalog
 from shared.records.store import Document, Key, Query, RecordStore, Write, patch, put
@@ -104,7 +104,7 @@ def _about(store: RecordStore, collection: str, key: Key) -> list[Document]:
     return [document for document in found if document.fields.get("table") == key.collection]
 
 
-class Transfer(Descent):
+class Transfer(TreeWalk):
     """The task of kind `transfer`: descendants and log entries go where their record went."""
 
     kind = KIND

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shared.accounts.policy import AccountPolicy
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
-    from shared.ai.model import Question
+    from shared.ai.model import ChatRequest
     from shared.files.file import Attachment
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
@@ -54,4 +54,4 @@ class Product:
     tasks: Callable[[Parts], Mapping[str, Task]]
     rung: tuple[str, ...]
     rounds: Callable[[Parts], Mapping[str, Round]]
-    draft: Callable[[Question], Mapping[str, Any]]  #: what the scripted model answers
+    draft: Callable[[ChatRequest], Mapping[str, Any]]  #: what the scripted model answers

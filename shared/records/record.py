@@ -74,6 +74,9 @@ META = (
 
 #: A phone's record id: safe in every path, file name and query.
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+#: Beyond this a time is in milliseconds, not in seconds (the year 5138).
+MOST_SECONDS = 100_000_000_000
 _RESERVED_ID = re.compile(r"__.*__")
 
 #: Ids of records that left a scope, so that its members' phones drop them.

@@ -102,7 +102,7 @@ def delete(key: Key, expect: int | None = None) -> Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Snapshot:
     """Documents at one moment. A key that does not exist is absent from `documents`."""
 
     read_at: int  #: the snapshot, microseconds; safe to pass to `changes` and `query`
@@ -157,7 +157,7 @@ class RecordStore(Protocol):
         keys: Sequence[Key],
         fields: Sequence[str] | None = None,
         read_at: int | None = None,
-    ) -> Reading:
+    ) -> Snapshot:
         """Read documents by key in one snapshot; `fields` masks them (None: everything).
 
         Duplicate keys are allowed; no keys gives an empty reading of now.

@@ -239,7 +239,7 @@ def devices(
     return store.query(Query(COLLECTION, where=(("scopes", "contains", scope_id),), fields=fields))
 
 
-class Listed(NamedTuple):
+class ListedDevice(NamedTuple):
     """A phone in the list: where it stands, its entry, and what is wrong with it."""
 
     place: paging.Place
@@ -252,7 +252,7 @@ def listed(
     scopes: Sequence[str],
     problem_of: Callable[[Mapping[str, Any]], str | None],
     fields: tuple[str, ...],
-) -> list[Listed]:
+) -> list[ListedDevice]:
     """The phones of these scopes: members' before those of people who have left, of these the ones
     with a problem first, then the ones that were silent the longest.
     """
@@ -271,7 +271,7 @@ def listed(
         problem = problem_of(entry.fields)
         gone = str(entry.fields["user_id"]) not in members
         place = (gone, problem is None, int(entry.fields["attempt_at"]), entry.key.id)
-        phones.append(Listed(place, entry, problem))
+        phones.append(ListedDevice(place, entry, problem))
     return sorted(phones, key=lambda each: each.place)
 
 

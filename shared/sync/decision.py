@@ -29,8 +29,8 @@ from shared.records.store import (
     Document,
     Key,
     Query,
-    Reading,
     RecordStore,
+    Snapshot,
     Write,
     patch,
     put,
@@ -46,7 +46,7 @@ from shared.sync.conflict import (
     unseen_columns,
 )
 from shared.sync.dialects.reading import Unreadable
-from shared.sync.digest import Tally
+from shared.sync.digest import RunningDigest
 from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
 from shared.sync.journal import OTHERS, WRITE_OVERHEAD, size_of
 from shared.sync.quota import Quota
@@ -95,7 +95,7 @@ class Decision:
         caller: Caller,
         push: Push,
         now_ms: int,
-        reading: Reading,
+        reading: Snapshot,
         *,
         keys: Iterable[Key],
         tried: dict[Key, Conflict],
@@ -112,7 +112,7 @@ class Decision:
         self.members: Memberships = membership.parse(caller.user_id, self.documents.get(key))
         self.outcome = Outcome("")
         self.steps: list[Step] = []
-        self.tallies: dict[str, Tally] = {}
+        self.tallies: dict[str, RunningDigest] = {}
         self.touched: dict[str, dict[str, list[str]]] = {}  #: scope → table → ids
         self.stale: list[Key] = []
         self.parents: dict[Key, _Parent] = {}
@@ -732,7 +732,7 @@ class Decision:
             self.touched.setdefault(scope_id, {}).setdefault(table, []).append(entry.id)
         self.outcome.accepted.setdefault(table, []).append(entry.id)
         if content_hash is not None:
-            self.tallies.setdefault(table, Tally()).add(content_hash)
+            self.tallies.setdefault(table, RunningDigest()).add(content_hash)
 
     # Whatever is not stored, or overwritten unseen, passes one of these two: what carries a signal in it
     # becomes an entry that people see, whoever sent it.

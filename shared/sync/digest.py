@@ -22,7 +22,7 @@ from shared.sync.pull import SCOPES_A_QUERY
 _MASK = (record.SCOPE, record.HASH, record.DELETED, record.EDITED)
 
 
-class Tally:
+class RunningDigest:
     """A digest in the making."""
 
     __slots__ = ("count", "mixed")
@@ -76,7 +76,7 @@ def digest(store: RecordStore, catalog: Catalog, caller: Caller, cursor_ms: int 
             return Digest(at_ms, False, {})
     tables = {}
     for name in names:
-        tally = Tally()
+        tally = RunningDigest()
         for scopes in groups:
             listing = store.changes(
                 name, scopes, 0, reading.read_at, fields=_MASK, even_if_newer=True

@@ -36,8 +36,8 @@ from shared.records.store import (
     STAMP,
     Document,
     Key,
-    Reading,
     RecordStore,
+    Snapshot,
     Write,
     verify,
 )
@@ -180,7 +180,7 @@ class Pusher:
         caller: Caller,
         entries: Sequence[Entry],
         receipt: Document,
-        reading: Reading | None,
+        reading: Snapshot | None,
     ) -> Outcome:
         """The verdicts of an earlier attempt of the very same push. Updates are read afresh.
 
@@ -374,7 +374,7 @@ def _after_its_deletion(entry: Entry) -> Refusal:
     return Refusal(entry.collection.name, entry.id, None, "deleted", message, entry.raw)
 
 
-def _readable(caller: Caller, reading: Reading) -> set[Key]:
+def _readable(caller: Caller, reading: Snapshot) -> set[Key]:
     """The records of a reading that the caller may read at that moment."""
     own = membership.key(caller.user_id)
     roles = membership.parse(caller.user_id, reading.documents.get(own)).roles

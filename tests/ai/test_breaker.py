@@ -7,12 +7,12 @@ import threading
 import pytest
 
 from shared.ai.breaker import Breaker
-from shared.ai.model import Question
+from shared.ai.model import ChatRequest
 from shared.errors import ModelFault, ModelMisconfigured, ModelPaused
 from tests.patience import PATIENCE_SECONDS
 from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse
 
-QUESTION = Question("", "What is it?")
+QUESTION = ChatRequest("", "What is it?")
 
 
 class Place:
@@ -23,7 +23,7 @@ class Place:
         self.asked = 0
 
         def counted(behave: Behaviour) -> Behaviour:
-            def count(question: Question, seconds: float) -> str:
+            def count(question: ChatRequest, seconds: float) -> str:
                 self.asked += 1
                 return behave(question, seconds)
 
@@ -75,7 +75,7 @@ def test_failures_that_are_not_in_a_row_open_nothing() -> None:
 
 
 def test_a_deployment_at_fault_is_left_alone_too() -> None:
-    def wrong_key(_question: Question, _seconds: float) -> str:
+    def wrong_key(_question: ChatRequest, _seconds: float) -> str:
         raise ModelMisconfigured("401")
 
     place = Place(*[wrong_key] * 3)
@@ -90,7 +90,7 @@ def test_a_refusal_is_an_answer() -> None:
 
 
 def test_a_crash_during_the_trial_does_not_lock_it_for_good() -> None:
-    def crash(_question: Question, _seconds: float) -> str:
+    def crash(_question: ChatRequest, _seconds: float) -> str:
         raise RuntimeError
 
     place = Place(*[busy()] * 3, crash)
@@ -106,7 +106,7 @@ def test_a_crash_during_the_trial_does_not_lock_it_for_good() -> None:
 def test_one_question_tries_while_the_others_wait() -> None:
     inside, go = threading.Event(), threading.Event()
 
-    def slow(question: Question, seconds: float) -> str:
+    def slow(question: ChatRequest, seconds: float) -> str:
         inside.set()
         go.wait(PATIENCE_SECONDS)
         return normal(question, seconds)

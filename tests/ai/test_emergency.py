@@ -49,7 +49,9 @@ def test_the_table_says_that_a_clinician_has_to_confirm_it() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "+".join(row.flags))
-def test_the_flags_of_a_row_are_an_emergency_and_fewer_are_not(row: emergency.Row) -> None:
+def test_the_flags_of_a_row_are_an_emergency_and_fewer_are_not(
+    row: emergency.EmergencyRule,
+) -> None:
     assert urgency_of(row.flags) == ("emergency", ("refer_now",))
     for left_out in row.flags:
         assert urgency_of(set(row.flags) - {left_out}) == NONE
@@ -95,7 +97,12 @@ def test_more_flags_never_mean_less(some: set[str], more: set[str]) -> None:
     st.integers(0, 3),
 )
 def test_neither_model_nor_phone_makes_an_emergency_less(
-    draft: dict[str, Any], row: emergency.Row, more: set[str], device: Any, said: Any, split: int
+    draft: dict[str, Any],
+    row: emergency.EmergencyRule,
+    more: set[str],
+    device: Any,
+    said: Any,
+    split: int,
 ) -> None:
     # Given the flags of a row, some from the rules and some from the model
     by_rules = [*row.flags[:split], *more]
@@ -117,7 +124,7 @@ def test_neither_model_nor_phone_makes_an_emergency_less(
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "+".join(row.flags))
 @pytest.mark.parametrize("device", ["green", "red", None])
 def test_an_emergency_does_not_wait_for_a_model_that_is_away(
-    row: emergency.Row, device: Any
+    row: emergency.EmergencyRule, device: Any
 ) -> None:
     document = unavailable("model_busy", device, rules_triage="red", rules_flags=row.flags)
     assert (document["urgency"], document["triage_final"]) == ("emergency", "red")

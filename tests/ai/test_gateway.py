@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from infra.local import vertex as wire
 from shared.ai.conversation import Terms
-from shared.ai.model import Image, Question
+from shared.ai.model import ChatRequest, Image
 from shared.errors import ContractBroken, ModelBusy, ModelFault, ModelRefused, ModelUnreadable
 from shared.products.dermadetect import analysis
 from shared.products.dermadetect.gateway import MAX_IMAGES, PHOTO_ATTEMPTS, Gateway, prompt
@@ -51,7 +51,7 @@ class Clock:
         return self.now
 
     def taking(self, seconds: float, then: Behaviour = normal) -> Behaviour:
-        def behave(question: Question, timeout_seconds: float) -> str:
+        def behave(question: ChatRequest, timeout_seconds: float) -> str:
             self.now += seconds
             return then(question, timeout_seconds)
 
@@ -62,11 +62,11 @@ class Asked:
     """Behaviours that write down what they were asked."""
 
     def __init__(self) -> None:
-        self.questions: list[Question] = []
+        self.questions: list[ChatRequest] = []
         self.timeouts: list[float] = []
 
     def then(self, behave: Behaviour = normal) -> Behaviour:
-        def behave_and_note(question: Question, timeout_seconds: float) -> str:
+        def behave_and_note(question: ChatRequest, timeout_seconds: float) -> str:
             self.questions.append(question)
             self.timeouts.append(timeout_seconds)
             return behave(question, timeout_seconds)

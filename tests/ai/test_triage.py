@@ -202,7 +202,7 @@ def test_texts_and_photos_go_out_in_the_documented_shape(
     assert look.model == "medsiglip"
 
 
-def _reply(*predictions: Any) -> wire.Fault:
+def _reply(*predictions: Any) -> wire.PlannedFault:
     return wire.reply(json.dumps({"predictions": list(predictions), "deployedModelId": "9"}))
 
 
@@ -222,7 +222,7 @@ WHOLE = {"embedding": [1, 0], "model_temperature": 1, "model_bias": 0, "input_ty
     ],
 )
 def test_an_embedding_that_is_missing_is_a_fault(
-    vertex: Vertex, embedder: VertexEmbedder, fault: wire.Fault, kind: type[ModelFault]
+    vertex: Vertex, embedder: VertexEmbedder, fault: wire.PlannedFault, kind: type[ModelFault]
 ) -> None:
     embedder.embed(["skin"], [], 20)
     vertex.server.faults.append(fault)

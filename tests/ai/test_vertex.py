@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from infra.local import vertex as wire
-from infra.local.vertex import Fault, VertexServer
+from infra.local.vertex import PlannedFault, VertexServer
 from shared.adapters.vertex import MAX_ANSWER_BYTES, VertexModel, fault_of
-from shared.ai.model import MODEL_DECLINED, Answer, Image, Question
+from shared.ai.model import MODEL_DECLINED, ChatRequest, Completion, Image
 from shared.errors import (
     ConfigurationFault,
     ModelBusy,
@@ -34,7 +34,7 @@ from tests.scripted import ScriptedModel, say
 
 REPOSITORY = Path(__file__).parents[2]
 PHOTO = Image("data:image/jpeg;base64,/9j/4AAQSkZJRg==", "a" * 64)
-QUESTION = Question("You prepare cases.", "What is it?", (PHOTO,), max_tokens=77)
+QUESTION = ChatRequest("You prepare cases.", "What is it?", (PHOTO,), max_tokens=77)
 SECONDS = PATIENCE_SECONDS
 SECRET = "Amina Diallo, 0791234567"
 
@@ -54,7 +54,7 @@ def _completion(**changed: Any) -> dict[str, Any]:
     }
 
 
-def _reply(predictions: object, **more: Any) -> Fault:
+def _reply(predictions: object, **more: Any) -> PlannedFault:
     return wire.reply(json.dumps({"predictions": predictions, "deployedModelId": "9", **more}))
 
 
@@ -149,7 +149,9 @@ def test_a_question_over_the_endpoints_limit_is_refused_before_it_is_sent(
 ) -> None:
     model = vertex.another(dedicated=dedicated)
     with pytest.raises(ModelRefused) as caught:
-        model.ask(Question("", "", (Image("data:image/jpeg;base64," + "A" * size, ""),)), SECONDS)
+        model.ask(
+            ChatRequest("", "", (Image("data:image/jpeg;base64," + "A" * size, ""),)), SECONDS
+        )
     assert caught.value.code == "model_request_too_large"
     assert not vertex.server.wire
 
@@ -167,13 +169,13 @@ def test_predictions_may_be_an_object_or_a_list(vertex: Vertex, shape: str) -> N
 @pytest.mark.parametrize(
     ("predictions", "expected"),
     [
-        (_completion(), Answer("said", "medgemma", "9", 0, 3, 2)),
-        ([_completion(usage=None)], Answer("said", "medgemma", "9", 0)),
-        (["plain text"], Answer("plain text", "projects/1/models/2", "9", 0)),
-        ("plain text", Answer("plain text", "projects/1/models/2", "9", 0)),
+        (_completion(), Completion("said", "medgemma", "9", 0, 3, 2)),
+        ([_completion(usage=None)], Completion("said", "medgemma", "9", 0)),
+        (["plain text"], Completion("plain text", "projects/1/models/2", "9", 0)),
+        ("plain text", Completion("plain text", "projects/1/models/2", "9", 0)),
         (
             _completion(model=None, usage={"prompt_tokens": -1, "completion_tokens": True}),
-            Answer("said", "projects/1/models/2", "9", 0),
+            Completion("said", "projects/1/models/2", "9", 0),
         ),
         (
             _completion(
@@ -181,13 +183,13 @@ def test_predictions_may_be_an_object_or_a_list(vertex: Vertex, shape: str) -> N
                     {"message": {"content": [{"type": "text", "text": "sa"}, {"text": "id"}, 1]}}
                 ]
             ),
-            Answer("said", "medgemma", "9", 0, 3, 2),
+            Completion("said", "medgemma", "9", 0, 3, 2),
         ),
     ],
     ids=["object", "list", "text in a list", "text", "no model, odd usage", "parts"],
 )
 def test_every_shape_of_answer_is_read(
-    vertex: Vertex, predictions: object, expected: Answer
+    vertex: Vertex, predictions: object, expected: Completion
 ) -> None:
     vertex.server.faults.append(_reply(predictions, model="projects/1/models/2"))
     got = vertex.model.ask(QUESTION, SECONDS)
@@ -220,7 +222,7 @@ def test_every_shape_of_answer_is_read(
     ids=lambda fault: fault.body[:30].decode("ascii", "replace"),
 )
 def test_an_answer_that_is_no_chat_completion_is_refused_without_quoting_it(
-    vertex: Vertex, fault: Fault
+    vertex: Vertex, fault: PlannedFault
 ) -> None:
     vertex.server.faults.append(fault)
     with pytest.raises(ModelUnreadable) as caught:
@@ -335,7 +337,7 @@ def test_anonymous_callers_that_are_turned_away_are_refused(vertex: Vertex) -> N
 
 
 @pytest.mark.parametrize("fault", [wire.reset(), wire.cut()], ids=["reset", "cut"])
-def test_an_answer_that_breaks_off_is_a_busy_model(vertex: Vertex, fault: Fault) -> None:
+def test_an_answer_that_breaks_off_is_a_busy_model(vertex: Vertex, fault: PlannedFault) -> None:
     vertex.server.faults.append(fault)
     with pytest.raises(ModelBusy):
         vertex.model.ask(QUESTION, SECONDS)
@@ -347,7 +349,7 @@ def test_an_answer_that_breaks_off_is_a_busy_model(vertex: Vertex, fault: Fault)
     [wire.slow(LATE_SECONDS), wire.drip(LATE_SECONDS), wire.drip(LATE_SECONDS, close=True)],
     ids=["silent", "byte by byte", "byte by byte until the end"],
 )
-def test_no_answer_is_waited_for_past_the_timeout(vertex: Vertex, fault: Fault) -> None:
+def test_no_answer_is_waited_for_past_the_timeout(vertex: Vertex, fault: PlannedFault) -> None:
     vertex.model.ask(QUESTION, SECONDS)
     vertex.server.faults.append(fault)
     began = time.monotonic()
@@ -391,7 +393,7 @@ def test_a_server_that_cannot_be_trusted_gets_no_question(
     ids=["503", "429", "403", "404", "reset", "slow", "garbage"],
 )
 def test_a_failed_description_of_the_endpoint_is_bounded_and_not_kept(
-    vertex: Vertex, fault: Fault, kind: type[ModelFault], seconds: float
+    vertex: Vertex, fault: PlannedFault, kind: type[ModelFault], seconds: float
 ) -> None:
     # the client itself would try GetEndpoint again for two minutes
     model = vertex.another()

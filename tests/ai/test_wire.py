@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from infra.local import vertex as wire
-from infra.local.vertex import Fault
+from infra.local.vertex import PlannedFault
 from shared.adapters.chat import MAX_ANSWER_BYTES
 from shared.adapters.openai_compatible import OpenAiCompatibleModel
 from shared.ai.conversation import Terms
-from shared.ai.model import MODEL_DECLINED, Image, Model, Question
+from shared.ai.model import MODEL_DECLINED, ChatRequest, Image, Model
 from shared.errors import (
     ModelBusy,
     ModelFault,
@@ -38,7 +38,7 @@ from tests.scripted import ScriptedModel, say
 
 REPOSITORY = Path(__file__).parents[2]
 PHOTO = Image("data:image/jpeg;base64,/9j/4AAQSkZJRg==", "a" * 64)
-QUESTION = Question("You prepare cases.", "What is it?", (PHOTO,), max_tokens=77)
+QUESTION = ChatRequest("You prepare cases.", "What is it?", (PHOTO,), max_tokens=77)
 SECONDS = 20.0
 SECRET = "Amina Diallo, 0791234567"
 
@@ -58,14 +58,14 @@ def model(request: pytest.FixtureRequest, vertex: Vertex) -> Model:
     return vertex.model if request.param == "vertex" else openai_of(vertex)
 
 
-def too_slow() -> Fault:
+def too_slow() -> PlannedFault:
     """What Vertex AI says when `max_tokens` is too high for its time (Google's own notebook)."""
     body = {"error": {"code": 503, "message": f"Took too long to respond. {SECRET}"}}
     return wire.status(503, body=json.dumps(body), retry_after="11")
 
 
-#: Fault → class, the wait that is passed on. Every row for every adapter.
-TABLE: dict[str, tuple[Callable[[], Fault], type[ModelFault], float | None]] = {
+#: PlannedFault → class, the wait that is passed on. Every row for every adapter.
+TABLE: dict[str, tuple[Callable[[], PlannedFault], type[ModelFault], float | None]] = {
     "400": (lambda: wire.status(400, body=SECRET), ModelRefused, None),
     "401": (lambda: wire.status(401, body=SECRET), ModelMisconfigured, None),
     "403": (lambda: wire.status(403, body=SECRET), ModelMisconfigured, None),
@@ -133,7 +133,7 @@ def test_a_hundred_megabytes_are_not_read(vertex: Vertex, model: Model) -> None:
     [wire.slow(3), wire.drip(3), wire.drip(3, close=True)],
     ids=["silent", "byte by byte", "byte by byte until the end"],
 )
-def test_nobody_waits_past_the_timeout(vertex: Vertex, model: Model, fault: Fault) -> None:
+def test_nobody_waits_past_the_timeout(vertex: Vertex, model: Model, fault: PlannedFault) -> None:
     model.ask(QUESTION, SECONDS)
     vertex.server.faults.append(fault)
     with pytest.raises(ModelBusy):  # whoever waited would get a good answer

@@ -30,7 +30,7 @@ from shared.products.dermadetect.examples import EXAMPLES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import Catalog, Collection, Field, Owner, RecordFault, Type
 from shared.records.store import Key
-from shared.sync.dialects import batch, intake, watermelon
+from shared.sync.dialects import intake, watermelon
 from shared.sync.pull import PAGE_LIFE_MS, Start
 from tests.api.conftest import ROOT, Api, StartApi
 
@@ -751,7 +751,6 @@ def test_headers_of_the_request_are_as_documented(api: Api, ask: Ask) -> None:
 
 
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
-    assert batch._MOST_SECONDS == parts.MOST_SECONDS
     assert (watermelon._LEAST_MS, watermelon._MOST_MS) == (
         parts.LEAST_MS,
         parts.MOST_MS,

@@ -16,7 +16,7 @@ from benchmarks.triage.cases import Case, load
 from benchmarks.triage.measures import Measures, Share
 from benchmarks.triage.reading import CasePath, Reading
 from benchmarks.triage.run import Ledger, run
-from shared.ai.model import Answer, Question
+from shared.ai.model import ChatRequest, Completion
 from tests.scripted import ScriptedModel
 
 ROOT = Path(__file__).parents[2]
@@ -112,8 +112,8 @@ class Listening:
     """A model that keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.heard: list[Question] = []
+        self.heard: list[ChatRequest] = []
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         self.heard.append(question)
         return ScriptedModel().ask(question, timeout_seconds)

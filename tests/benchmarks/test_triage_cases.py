@@ -14,7 +14,7 @@ from benchmarks import triage as package
 from benchmarks.triage.cases import BadInput, load
 from benchmarks.triage.reading import CasePath
 from benchmarks.triage.report import SCRIPTED_MODEL, SYNTHETIC_CASES, Report
-from shared.ai.model import Answer, Model, Question
+from shared.ai.model import ChatRequest, Completion, Model
 from shared.ai.spending import Prices
 from shared.errors import ModelBusy, ModelFault, ModelPaused, ModelRefused
 from tests.ai import pictures
@@ -26,7 +26,7 @@ AI = ROOT / "docs" / "ai.md"
 # --- what leaves for the model
 
 
-def questions(case_id: str, **more: Any) -> list[Question]:
+def questions(case_id: str, **more: Any) -> list[ChatRequest]:
     model = Listening()
     [case] = (case for case in golden() if case.id == case_id)
     CasePath(lambda _: model, max_tokens=1024, timeout_seconds=30, **more).read(case)
@@ -53,9 +53,9 @@ def test_each_photo_is_a_question_and_can_be_left_out() -> None:
 
 def test_every_answer_is_counted_and_priced() -> None:
     class Counted:
-        def ask(self, question: Question, timeout_seconds: float) -> Answer:
+        def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
             text = ScriptedModel().ask(question, timeout_seconds).text
-            return Answer(text, "m", "1", 1800, prompt_tokens=1000, completion_tokens=200)
+            return Completion(text, "m", "1", 1800, prompt_tokens=1000, completion_tokens=200)
 
     [case] = (case for case in golden() if case.id == "r02")
     path = CasePath(
@@ -76,7 +76,7 @@ def test_a_call_that_failed_is_counted_and_one_that_was_not_made_is_not() -> Non
         def __init__(self, fault: ModelFault) -> None:
             self.fault = fault
 
-        def ask(self, question: Question, timeout_seconds: float) -> Answer:
+        def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
             raise self.fault
 
         def of(self, _case_id: str) -> Model:

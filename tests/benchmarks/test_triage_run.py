@@ -21,7 +21,7 @@ from benchmarks.triage.measures import Measures, measure
 from benchmarks.triage.reading import CasePath, Reading
 from benchmarks.triage.report import SCRIPTED_MODEL, SYNTHETIC_CASES, Report
 from benchmarks.triage.run import Ledger, run
-from shared.ai.model import Answer, Model, Question
+from shared.ai.model import ChatRequest, Completion, Model
 from shared.products.dermadetect import rules
 from shared.products.dermadetect.gateway import prompt
 from shared.settings import load as settings
@@ -301,6 +301,6 @@ class Everywhere:
     def __init__(self, chosen: scripts.Script) -> None:
         self._script = chosen
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         model: Model = self._script.model("")
         return model.ask(question, timeout_seconds)

@@ -15,7 +15,7 @@ import pytest
 
 from shared.adapters.openai_compatible import OpenAiCompatibleModel
 from shared.ai.breaker import Breaker
-from shared.ai.model import Image, Model, Question
+from shared.ai.model import ChatRequest, Image, Model
 from shared.errors import ModelBusy, ModelRefused, ModelUnreadable
 from shared.products.dermadetect import analysis
 from tests.ai.vertex import running
@@ -25,7 +25,7 @@ from tests.scripted import Behaviour, ScriptedModel, busy, delay, draft, refuse,
 Make = Callable[[Sequence[Behaviour]], Model]
 
 PHOTO = Image("data:image/jpeg;base64,/9j/4AAQSkZJRg==", "a" * 64)
-QUESTION = Question("You prepare cases.", "What is it?", (PHOTO,))
+QUESTION = ChatRequest("You prepare cases.", "What is it?", (PHOTO,))
 SECONDS = PATIENCE_SECONDS
 
 
@@ -61,12 +61,12 @@ def test_the_same_question_gets_the_same_answer_and_another_gets_another(make: M
     model = make([])
     first = model.ask(QUESTION, SECONDS).text
     assert model.ask(QUESTION, SECONDS).text == first
-    assert {model.ask(Question("", f"Case {i}"), SECONDS).text for i in range(5)} - {first}
+    assert {model.ask(ChatRequest("", f"Case {i}"), SECONDS).text for i in range(5)} - {first}
 
 
 def test_every_scripted_answer_says_that_it_has_no_clinical_value(make: Make) -> None:
     for i in range(5):
-        said = json.loads(make([]).ask(Question("", f"Case {i}"), SECONDS).text)
+        said = json.loads(make([]).ask(ChatRequest("", f"Case {i}"), SECONDS).text)
         assert "clinical value" in said["uncertainty"]["note"]
         assert all("no clinical value" in entry["label"] for entry in said["differential"])
 
@@ -138,7 +138,7 @@ def test_several_threads_each_get_the_answer_to_their_own_question(make: Make) -
 
     def ask(name: int) -> None:
         for i in range(5):
-            question = Question("", f"Thread {name}, case {i}", (PHOTO,))
+            question = ChatRequest("", f"Thread {name}, case {i}", (PHOTO,))
             if json.loads(model.ask(question, SECONDS).text) != draft(question):
                 wrong.append(question.text)
 

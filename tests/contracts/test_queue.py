@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from shared.adapters.pubsub import PubSubDoorbell, Push, create_subscriptions
+from shared.adapters.pubsub import PubSubDoorbell, PushSubscription, create_subscriptions
 from shared.adapters.sqlite_queue import Dispatcher, SqliteDoorbell
 from shared.errors import QueueUnavailable
 from shared.jobs.queue import RING_TIMEOUT_SECONDS, Doorbell
@@ -157,7 +157,7 @@ def sqlite_queue(subscriber: Subscriber, folder: Path) -> Iterator[Doorbell]:
 @contextmanager
 def pubsub_queue(subscriber: Subscriber, emulator: str) -> Iterator[Doorbell]:
     project = f"test-{uuid.uuid4().hex[:12]}"
-    push = Push(
+    push = PushSubscription(
         "analyse",
         f"{subscriber.url}/bells",
         f"{subscriber.url}/dead",

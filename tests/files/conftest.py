@@ -23,7 +23,7 @@ from shared.files.file import CHECK
 from shared.files.reading import Photos
 from shared.files.store import FileStore
 from shared.files.tickets import Tickets
-from shared.files.uploads import Progress, Span, Uploads
+from shared.files.uploads import ByteRange, Progress, Uploads
 from shared.jobs.cascade import KIND, Cascade
 from shared.jobs.job import RetryPolicy
 from shared.jobs.restore import KIND as RESTORE
@@ -171,7 +171,7 @@ class Studio(Clinic):
         last = len(data) - 1 if last is None else last
         sent = data[first : last + 1][:cut]
         blocks = iter([sent[at : at + 4096] for at in range(0, len(sent), 4096)])
-        span = Span(first, last, len(data))
+        span = ByteRange(first, last, len(data))
         return self.uploads.receive(caller or self.chw, ticket["id"], span, blocks, self.time)
 
     def check(self, progress: Progress) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from shared.ai.embedding import Embedding
-from shared.ai.model import Answer, Image, Question
+from shared.ai.model import ChatRequest, Completion, Image
 from shared.jobs.restore import undelete
 from shared.jobs.transfer import move
 from shared.products.dermadetect.tables import PHOTOS_WAIT_MS, catalog
@@ -28,9 +28,9 @@ class Watched(ScriptedModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.questions: list[Question] = []
+        self.questions: list[ChatRequest] = []
 
-    def ask(self, question: Question, timeout_seconds: float) -> Answer:
+    def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
         self.questions.append(question)
         return super().ask(question, timeout_seconds)
 
@@ -123,7 +123,7 @@ def test_the_reading_that_was_under_way_without_the_photo_is_stale(studio: Studi
     studio.time += PHOTOS_WAIT_MS
 
     class Slow(ScriptedModel):
-        def ask(self, question: Question, timeout_seconds: float) -> Answer:
+        def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
             studio.send(ONE)  # it comes while the model thinks
             studio.model = ScriptedModel()
             return super().ask(question, timeout_seconds)

@@ -21,7 +21,7 @@ from shared.errors import (
 )
 from shared.files.file import REFUSALS
 from shared.files.tickets import MOST_ASKED
-from shared.files.uploads import LEAST_PIECE, Span, parse_range
+from shared.files.uploads import LEAST_PIECE, ByteRange, parse_range
 from shared.records.store import RecordStore, Write
 from tests import stores
 from tests.files.conftest import DAY_MS, KEEP_MS, Json, Studio, photo
@@ -551,14 +551,14 @@ def test_a_piece_of_an_upload_that_was_opened_anew_meanwhile_is_not_mixed_in(
 @pytest.mark.parametrize(
     ("text", "length", "span"),
     [
-        ("bytes 0-9/10", 10, Span(0, 9, 10)),
-        ("bytes */10", 0, Span(0, -1, 10)),
-        (None, 10, Span(0, 9, 10)),
+        ("bytes 0-9/10", 10, ByteRange(0, 9, 10)),
+        ("bytes */10", 0, ByteRange(0, -1, 10)),
+        (None, 10, ByteRange(0, 9, 10)),
         (None, None, None),
         (None, 0, None),
     ],
 )
-def test_ranges(text: str | None, length: int | None, span: Span | None) -> None:
+def test_ranges(text: str | None, length: int | None, span: ByteRange | None) -> None:
     assert parse_range(text, length) == span
 
 
@@ -716,6 +716,6 @@ def test_a_body_that_goes_on_is_taken_only_as_far_as_it_was_announced(studio: St
         yield PHOTO + b"more"
         yield from [bytes(4096)] * 100
 
-    span = Span(0, len(PHOTO) - 1, len(PHOTO))
+    span = ByteRange(0, len(PHOTO) - 1, len(PHOTO))
     progress = studio.uploads.receive(studio.chw, ticket["id"], span, longer(), studio.time)
     assert studio.check(progress) == "done"

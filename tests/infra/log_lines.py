@@ -44,11 +44,11 @@ class _Answers(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        from shared.ai.model import Question
+        from shared.ai.model import ChatRequest
         from tests.scripted import ScriptedModel
 
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        text = ScriptedModel().ask(Question("", "", (), max_tokens=1024), 1).text
+        text = ScriptedModel().ask(ChatRequest("", "", (), max_tokens=1024), 1).text
         text = "no JSON" if self.server.broken else text
         body = json.dumps(
             {

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from shared.records.store import Change, Document, Key, Kind, Query, Reading, RecordStore, Write
+from shared.records.store import Change, Document, Key, Kind, Query, RecordStore, Snapshot, Write
 
 #: Two sizes of each situation: what a further record costs is their difference.
 ONE, MANY = 1, 21
@@ -42,7 +42,7 @@ class Counting(RecordStore):
         keys: Sequence[Key],
         fields: Sequence[str] | None = None,
         read_at: int | None = None,
-    ) -> Reading:
+    ) -> Snapshot:
         self.reads += len(set(keys))
         return self.inner.read(keys, fields, read_at)
 

@@ -28,7 +28,7 @@ from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
 from shared.products.dermadetect.review import Review, parse_signature, readings
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
-from shared.products.dermadetect.worklist import Asked, WorkList
+from shared.products.dermadetect.worklist import WorkList, WorklistQuery
 from shared.records.store import Key, Query
 from shared.support import inbox, ledger
 from shared.sync import journal, receipts
@@ -87,10 +87,10 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     # what doctors cause
     doctor = membership.Caller("doc1", "doctor", "desk")
     lists = WorkList(store, CATALOG, unread_ms=0)
-    lists.cases(doctor, Asked(status="TRIAGED"), place.time)
-    lists.cases(doctor, Asked(status="TRIAGED", risk="green"), place.time)
+    lists.cases(doctor, WorklistQuery(status="TRIAGED"), place.time)
+    lists.cases(doctor, WorklistQuery(status="TRIAGED", risk="green"), place.time)
     newest_ms = store.read([Key("settings", "epoch")]).read_at // 1000
-    for sought in (Asked(), Asked(risk="red"), Asked(since_ms=newest_ms)):
+    for sought in (WorklistQuery(), WorklistQuery(risk="red"), WorklistQuery(since_ms=newest_ms)):
         lists.cases(doctor, sought, place.time)
     lists.case(doctor, "c1", place.time)
     assert readings(store, "c1", "team1")
@@ -98,7 +98,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     signature = parse_signature(said, None, CATALOG)
     seen = store.read([Key("cases", "c1")]).documents[Key("cases", "c1")].version
     Review(store, CATALOG, claim_ms=60_000).diagnose(doctor, "c1", signature, seen, place.time)
-    lists.cases(doctor, Asked(unread=True), place.time + 1000)
+    lists.cases(doctor, WorklistQuery(unread=True), place.time + 1000)
     lists.unread(place.time + 1000)
     # what supervisors cause: a move that phones are told of later, a deletion, an undelete
     move(store, CATALOG, Key("patients", "p1"), "team2", place.time + 1)

@@ -18,11 +18,11 @@ from typing import Any
 import grpc
 import pytest
 
-from infra.local.phone import Json, Phone, Refused, over_http, wall_ms
+from infra.local.phone import Json, Phone, ServerRefused, over_http, wall_ms
 from shared.accounts import tokens
 from shared.adapters.file_keys import FileKeys
 from shared.adapters.firestore import FirestoreStore
-from shared.adapters.pubsub import PubSubDoorbell, Push, create_subscriptions
+from shared.adapters.pubsub import PubSubDoorbell, PushSubscription, create_subscriptions
 from shared.records.bell import Bell
 from shared.settings import load
 from tests.infra import deployed
@@ -128,7 +128,11 @@ def test_a_push_is_let_in_by_its_token_and_comes_again_after_429(site: Site, doo
         door.function = analyse.url
         create_subscriptions(
             site.project,
-            [Push("analyse", door.url, door.url, min_backoff_seconds=1, max_backoff_seconds=2)],
+            [
+                PushSubscription(
+                    "analyse", door.url, door.url, min_backoff_seconds=1, max_backoff_seconds=2
+                )
+            ],
             emulator=site.environ["PUBSUB_EMULATOR_HOST"],
         )
         # when the bell rings once
@@ -194,7 +198,7 @@ def test_a_cold_accounts_costs_a_phone_seconds_not_a_minute(site: Site) -> None:
             while phone.dirty and time.monotonic() < until_s:
                 try:
                     phone.sync()
-                except Refused as refused:  # wait as told, as an app does
+                except ServerRefused as refused:  # wait as told, as an app does
                     told.append((refused.status, refused.code))
                     time.sleep(refused.retry_after_s or 60)
     # its token was never called bad, and nothing of the phone's is lost
@@ -252,7 +256,7 @@ def test_what_firestore_refuses_is_tried_again_or_said_and_never_lost(
             try:
                 phone.sync()
                 break
-            except Refused as refused:
+            except ServerRefused as refused:
                 told.append((refused.status, refused.code, refused.retry_after_s))
         assert told == refusals
         assert proxy.met == faults
@@ -292,7 +296,7 @@ def test_nothing_is_left_to_do_when_an_answer_has_gone_out(site: Site) -> None:
     emulator = site.environ["PUBSUB_EMULATOR_HOST"]
     create_subscriptions(
         site.project,
-        [Push("analyse", "http://127.0.0.1:1/", "http://127.0.0.1:1/")],
+        [PushSubscription("analyse", "http://127.0.0.1:1/", "http://127.0.0.1:1/")],
         emulator=emulator,
     )
     subscriber = SubscriberClient()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shared.access.membership import Caller
 from shared.adapters.sqlite import SqliteStore
 from shared.ai.breaker import Breaker
-from shared.ai.model import Question
+from shared.ai.model import ChatRequest
 from shared.ai.spending import Prices, SpendingCap
 from shared.errors import StoreUnavailable
 from shared.notify.notice import Deliveries, Message
@@ -95,7 +95,7 @@ def test_the_model_cannot_lower_what_a_rule_says(place: Workplace) -> None:
     save(place, risk_level="green", triage_data={"fever": True})
     [job] = place.jobs()
 
-    def harmless(question: Question, seconds: float) -> str:
+    def harmless(question: ChatRequest, seconds: float) -> str:
         said = json.loads(normal(question, seconds))
         return json.dumps({**said, "urgency": "routine", "red_flags": []})
 
@@ -172,7 +172,7 @@ def test_being_told_late_disturbs_no_worker(place: Workplace) -> None:
     job_id = place.red_case()
     place.time += 30_000
 
-    def told_meanwhile(question: Question, seconds: float) -> str:
+    def told_meanwhile(question: ChatRequest, seconds: float) -> str:
         assert place.worker().tell_late(place.time) == 1
         return normal(question, seconds)
 
@@ -185,7 +185,7 @@ def test_being_told_late_disturbs_no_postponement(place: Workplace) -> None:
     job_id = place.red_case()
     place.time += 30_000
 
-    def told_meanwhile(question: Question, seconds: float) -> str:
+    def told_meanwhile(question: ChatRequest, seconds: float) -> str:
         assert place.worker().tell_late(place.time) == 1
         return busy()(question, seconds)
 
@@ -211,7 +211,7 @@ def test_an_earlier_reading_stays_while_the_next_one_waits(place: Workplace) -> 
 def urgent(urgency: str, **more: Any) -> Behaviour:
     """The scripted answer, as urgent as this."""
 
-    def behave(question: Question, seconds: float) -> str:
+    def behave(question: ChatRequest, seconds: float) -> str:
         return json.dumps({**json.loads(normal(question, seconds)), "urgency": urgency, **more})
 
     return behave

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.ai.model import Question
+from shared.ai.model import ChatRequest
 from shared.errors import ConfigurationFault, ModelMisconfigured, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, RetryPolicy
@@ -64,7 +64,7 @@ def test_workers_at_once_make_one_analysis(place: Workplace) -> None:
     job_id = place.red_case()
     asked: list[str] = []
 
-    def count(question: Question, timeout: float) -> str:
+    def count(question: ChatRequest, timeout: float) -> str:
         asked.append(question.text)
         return normal(question, timeout)
 
@@ -316,7 +316,7 @@ def test_a_lost_answer_of_any_commit_loses_no_lease(place: Workplace, state: str
 def test_a_case_that_changed_meanwhile_never_gets_the_stale_result(place: Workplace) -> None:
     job_id = place.red_case()
 
-    def change(question: Question, timeout: float) -> str:
+    def change(question: ChatRequest, timeout: float) -> str:
         phone = place.phone()
         phone.sync()
         phone.save("cases", "c1", at=2000, triage_data={"site": "leg"})
@@ -423,7 +423,7 @@ def test_a_poison_job_parks_alone(place: Workplace) -> None:
     for number in range(3):
         place.red_case(f"c{number}")
 
-    def choke(question: Question, timeout: float) -> str:
+    def choke(question: ChatRequest, timeout: float) -> str:
         if "poison" in question.text:
             raise ZeroDivisionError
         return normal(question, timeout)

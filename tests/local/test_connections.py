@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.connections import HEAD_BYTES, LINE_BYTES, Limits, Server
+from infra.local.connections import HEAD_BYTES, LINE_BYTES, Server, ServerLimits
 
-LIMITS = Limits(threads=1)
+LIMITS = ServerLimits(threads=1)
 
 GOOD = b"GET /good HTTP/1.1\r\nHost: x\r\n\r\n"
 BODY = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n"
@@ -38,7 +38,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 class Clinic:
     """A server whose loop and clock the test moves, and its clients."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self.now = 0.0
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.server = Server(
@@ -127,7 +127,7 @@ def clinic() -> Iterator[Clinic]:
 
 
 @contextmanager
-def opened(limits: Limits) -> Iterator[Clinic]:
+def opened(limits: ServerLimits) -> Iterator[Clinic]:
     found = Clinic(limits)
     yield found
     for client in found.clients:

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from infra.local.gateway import Gateway
+from infra.local.gateway import ReverseProxy
 from infra.local.processes import free_port
 from infra.local.table import Function
 from tests.patience import PATIENCE_SECONDS
@@ -133,7 +133,7 @@ def upstream() -> Iterator[Upstream]:
 def port(upstream: Upstream) -> Iterator[int]:
     functions = {"echo": function("echo", "/echo/*"), "gone": function("gone", "/gone")}
     upstreams = {"echo": upstream.server_port, "gone": free_port()}
-    gateway = Gateway(("127.0.0.1", 0), functions, upstreams)
+    gateway = ReverseProxy(("127.0.0.1", 0), functions, upstreams)
     threading.Thread(target=gateway.serve_forever, args=(0.05,), daemon=True).start()
     yield gateway.server_port
     gateway.shutdown()

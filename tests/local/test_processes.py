@@ -177,7 +177,7 @@ def test_a_bucket_is_made_once(storage_emulator: str) -> None:
     ],
     ids=["firestore", "pubsub", "storage"],
 )
-def test_an_emulator_serves_at_once_and_leaves_no_java(kind: emulators.Kind) -> None:
+def test_an_emulator_serves_at_once_and_leaves_no_java(kind: emulators.EmulatorKind) -> None:
     try:
         emulator = emulators.start(kind)
     except emulators.EmulatorMissing as error:

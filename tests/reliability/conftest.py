@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.phone import Json, Phone, Refused
+from infra.local.phone import Json, Phone, ServerRefused
 from infra.local.stack import Stack
 from infra.local.vertex import VertexServer
 from shared.adapters.pubsub import PubSubDoorbell
@@ -60,8 +60,8 @@ def insist(phone: Phone, body: Json) -> Json:
     def answered() -> Json | None:
         try:
             return phone.send(body, phone)
-        except (OSError, ValueError, Refused) as error:
-            if isinstance(error, Refused) and error.status < 500:
+        except (OSError, ValueError, ServerRefused) as error:
+            if isinstance(error, ServerRefused) and error.status < 500:
                 raise
             return None
 

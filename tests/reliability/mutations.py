@@ -138,8 +138,8 @@ SQLITE = _faults(
     ),
     (
         "a reading's time is the wall clock",
-        "return Reading(newest, documents)",
-        "return Reading(self._clock(), documents)",
+        "return Snapshot(newest, documents)",
+        "return Snapshot(self._clock(), documents)",
         "contracts/test_sqlite:a_reading_is_at_the_newest_commit_never_at_the_wall_clock",
     ),
     (
@@ -150,8 +150,8 @@ SQLITE = _faults(
     ),
     (
         "a reading's time is that of an older commit",
-        "return Reading(newest, documents)",
-        "return Reading(newest - 1000, documents)",
+        "return Snapshot(newest, documents)",
+        "return Snapshot(newest - 1000, documents)",
         "what_was_committed_before_a_reading_is_not_later_than_it",
     ),
     (
@@ -461,14 +461,14 @@ FIRESTORE = _faults(
     ),
     (
         "a reading's time is older than what it shows",
-        "return Reading(read_at, documents)",
-        "return Reading(read_at - 60_000_000, documents)",
+        "return Snapshot(read_at, documents)",
+        "return Snapshot(read_at - 60_000_000, documents)",
         "what_was_committed_before_a_reading_is_not_later_than_it",
     ),
     (
         "a reading's time is later than what it shows",
-        "return Reading(read_at, documents)",
-        "return Reading(read_at + 60_000_000, documents)",
+        "return Snapshot(read_at, documents)",
+        "return Snapshot(read_at + 60_000_000, documents)",
         "what_is_committed_after_a_reading_is_later_than_it",
     ),
     (
@@ -1734,7 +1734,7 @@ JOBS = (
         ),
     )
     + _faults(
-        "shared/jobs/descent.py",
+        "shared/jobs/tree_walk.py",
         "jobs/test_cascade",
         _SQLITE,
         (

@@ -26,7 +26,7 @@ from google.cloud.firestore_v1.types import firestore as rpc
 from infra.local.phone import Json, Phone, wall_ms
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
-from shared.ai.model import Question
+from shared.ai.model import ChatRequest
 from shared.errors import Contended, StoreFault, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.products.dermadetect.tables import CATALOG
@@ -440,7 +440,7 @@ class Asked:
         self.count = 0
         self._busy = busy_first
 
-    def __call__(self, question: Question, timeout: float) -> str:
+    def __call__(self, question: ChatRequest, timeout: float) -> str:
         self.count += 1
         return (busy() if self.count <= self._busy else normal)(question, timeout)
 

@@ -25,7 +25,7 @@ from infra.local.stack import Stack
 from infra.local.table import REPOSITORY
 from infra.local.vertex import VertexServer, status
 from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
-from shared.ai.model import Question
+from shared.ai.model import ChatRequest
 from shared.errors import StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.queue import REST_SECONDS
@@ -73,7 +73,7 @@ class SlowModel:
         self.asked: Counter[str] = Counter()
         self._dice, self._lock = dice, threading.Lock()
 
-    def __call__(self, question: Question, timeout: float) -> str:
+    def __call__(self, question: ChatRequest, timeout: float) -> str:
         (name,) = re.findall("site-([a-z]+)", question.text)
         with self._lock:
             self.asked[name] += 1

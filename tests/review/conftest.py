@@ -13,7 +13,7 @@ from shared.access.membership import Caller
 from shared.products.dermadetect import worklist
 from shared.products.dermadetect.review import Review, Signature
 from shared.products.dermadetect.tables import CATALOG
-from shared.products.dermadetect.worklist import Asked, WorkList
+from shared.products.dermadetect.worklist import WorkList, WorklistQuery
 from shared.records import record
 from shared.records.store import Key, RecordStore
 from shared.support import ledger
@@ -67,7 +67,7 @@ class Practice(Workplace):
         return self.review().claim(doctor(name), case, to, self.time)
 
     def list(self, name: str = "doc1", **asked: Any) -> Json:
-        return self.worklist().cases(doctor(name), Asked(**asked), self.time)
+        return self.worklist().cases(doctor(name), WorklistQuery(**asked), self.time)
 
     def ids(self, name: str = "doc1", **asked: Any) -> list[str]:
         return [entry["id"] for entry in self.list(name, **asked)["cases"]]

@@ -240,7 +240,7 @@ def test_an_idle_poll_reads_no_list(practice: Practice) -> None:
     since = practice.list()["timestamp"]
     counted = Counted(practice.store)
     seen = worklist.WorkList(counted, CATALOG, unread_ms=UNREAD_MS)  # type: ignore[arg-type]
-    answer = seen.cases(doctor(), worklist.Asked(since_ms=since), practice.time)
+    answer = seen.cases(doctor(), worklist.WorklistQuery(since_ms=since), practice.time)
     assert (answer["changed"], answer["cases"], counted.queries) == (False, [], 0)
     assert answer["timestamp"] >= since
 
@@ -437,7 +437,7 @@ def test_marking_as_read_gives_way_to_whoever_works_on_the_case(practice: Practi
     seen = worklist.WorkList(
         Interrupted(practice.store, before=meanwhile), CATALOG, unread_ms=UNREAD_MS
     )
-    assert seen.cases(doctor(), worklist.Asked(unread=True), practice.time)["cases"] == []
+    assert seen.cases(doctor(), worklist.WorklistQuery(unread=True), practice.time)["cases"] == []
     assert practice.fields("reviews", "c1")["claimed_by"] == "doc2"
     assert practice.ids(unread=True) == []
     assert practice.fields("reviews", "c1").get("unread") is None
@@ -595,4 +595,4 @@ def test_a_since_that_is_no_time_in_ms_is_refused_by_name(value: str, code: str)
 
 def test_a_list_is_never_longer_than_its_bound() -> None:
     assert worklist.parse({"limit": "100000"}).limit == worklist.MOST
-    assert worklist.parse({}) == worklist.Asked()
+    assert worklist.parse({}) == worklist.WorklistQuery()

@@ -32,7 +32,7 @@ from shared.access.audit import OPERATOR
 from shared.access.membership import Caller
 from shared.access.rights import Action
 from shared.accounts import invites
-from shared.files.uploads import Span
+from shared.files.uploads import ByteRange
 from shared.jobs import job as jobs
 from shared.records import record
 from shared.records.store import Key, Query, put
@@ -153,7 +153,7 @@ class World:
     def whole(self) -> str:
         """The id of a photo of the home team all of whose bytes were sent."""
         name, data = self.photo()
-        span = Span(0, len(data) - 1, len(data))
+        span = ByteRange(0, len(data) - 1, len(data))
         sender = Caller(f"{MARK}-user", "chw", "phone")
         wiring.uploads().receive(sender, name, span, iter([data]), self.now_ms)
         return name

@@ -10,7 +10,6 @@ from shared.api.openapi.parts import (
     BODY,
     COUNT,
     ID,
-    MOST_SECONDS,
     SECONDS,
     TEXT,
     UNFIT,
@@ -36,6 +35,7 @@ from shared.api.openapi.records import (
 )
 from shared.files.tickets import MOST_ASKED
 from shared.records.collection import Catalog, Collection
+from shared.records.record import MOST_SECONDS
 from shared.settings import Settings
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -17,9 +17,6 @@ from shared.records import record
 
 Schema = dict[str, Any]
 
-#: The largest time that counts as seconds (the year 5138); beyond, it is milliseconds.
-MOST_SECONDS = 100_000_000_000
-
 #: The range of what counts as milliseconds, the upper end excluded; below, it is seconds.
 LEAST_MS, MOST_MS = 100_000_000_000, 100_000_000_000_000
 
@@ -63,7 +60,7 @@ TEXT: Schema = {"type": "string"}
 SECONDS: Schema = {
     "type": "number",
     "minimum": 0,
-    "maximum": MOST_SECONDS,
+    "maximum": record.MOST_SECONDS,
     "description": "Unix seconds; fractions allowed.",
 }
 COUNT: Schema = {"type": "integer", "minimum": 0}

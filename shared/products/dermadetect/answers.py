@@ -49,7 +49,7 @@ BODY_C = (25.0, 45.0)
 _SLIP_C = 34.0
 
 
-class Reading(NamedTuple):
+class Measurement(NamedTuple):
     """What an answer measures: `amount` in the unit of the question, None when it has none.
 
     `says` is OPEN for no answer, UNCLEAR for one that could not be read, else what the words say.
@@ -290,7 +290,7 @@ def _judged(kinds: list[str]) -> int:
 _PIECES = re.compile(r"[,;|\n\r\t/•·&]+|\.\s|\s-\s|\s\+\s")
 
 
-class Listed(NamedTuple):
+class SignList(NamedTuple):
     """What a list of signs names, whether anything of it was no sign, and whether it was only yes."""
 
     signs: frozenset[str]
@@ -299,7 +299,7 @@ class Listed(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def listed(text: str) -> Listed:
+def listed(text: str) -> SignList:
     """Signs that a text names: a `select_multiple`, a list with commas, or a sentence.
 
     "no fever", "fever: no" and "neither fever nor bleeding" name none.
@@ -331,7 +331,7 @@ def listed(text: str) -> Listed:
             elif phrase not in _FILLERS:
                 unknown = unknown or not phrase.isdigit() or phrase.strip("0") != ""
                 denied = False
-    return Listed(frozenset(signs), unknown or len(text) > MOST_CHARS, bare)
+    return SignList(frozenset(signs), unknown or len(text) > MOST_CHARS, bare)
 
 
 def are_codes(text: str) -> bool:
@@ -409,12 +409,12 @@ def celsius(degrees: float, unit: str = "") -> float | None:
     return None
 
 
-def temperature(answer: object, unit: str = "") -> Reading:
+def temperature(answer: object, unit: str = "") -> Measurement:
     """The highest body temperature of an answer, °C. 0 is no reading."""
     return _worst(answer, unit, _temperature)
 
 
-def _temperature(answer: object, unit: str) -> Reading:
+def _temperature(answer: object, unit: str) -> Measurement:
     if isinstance(answer, str):
         text = _POINT.sub(".", _CLOCK.sub(" ", fold(answer[:MOST_CHARS])))
         if _DIGITS.search(text):
@@ -422,14 +422,14 @@ def _temperature(answer: object, unit: str) -> Reading:
             read = [each for each in (celsius(*pair) for pair in found) if each is not None]
             less = 0.1 if read and _LESS.match(text) else 0.0
             if read:
-                return Reading(max(read) - less, NO)
-            return Reading(None, OPEN if all(not n for n, _ in found) else UNCLEAR)
-        return Reading(None, reply(answer, "fever"))
+                return Measurement(max(read) - less, NO)
+            return Measurement(None, OPEN if all(not n for n, _ in found) else UNCLEAR)
+        return Measurement(None, reply(answer, "fever"))
     number = amount(answer)
     if number is None or number == 0:
-        return Reading(None, OPEN if number == 0 else reply(answer, "fever"))
+        return Measurement(None, OPEN if number == 0 else reply(answer, "fever"))
     degrees = celsius(number, unit)
-    return Reading(degrees, UNCLEAR if degrees is None else NO)
+    return Measurement(degrees, UNCLEAR if degrees is None else NO)
 
 
 def lowest(answer: object, unit: str = "") -> list[float]:
@@ -447,7 +447,7 @@ def lowest(answer: object, unit: str = "") -> list[float]:
 _OF = re.compile(rf"({_NUMBER})\s*(?:/|out of|of|sur|kati ya|de|من|में से|on|ya)\s*([0-9]+)")
 
 
-def pain(answer: object, scale: float | None = None) -> Reading:
+def pain(answer: object, scale: float | None = None) -> Measurement:
     """The worst pain of an answer, on a scale to 10."""
     if isinstance(answer, dict):
         top = next(
@@ -457,11 +457,11 @@ def pain(answer: object, scale: float | None = None) -> Reading:
         scale = amount(top) or scale
         given, more = parts(answer)
         read = [pain(item, scale) for item in (given or []) + more]
-        return _worse(read) if read else Reading(None, reply(answer, "pain"))
+        return _worse(read) if read else Measurement(None, reply(answer, "pain"))
     return _worst(answer, "", lambda one, _unit: _pain(one, scale))
 
 
-def _pain(answer: object, scale: float | None) -> Reading:
+def _pain(answer: object, scale: float | None) -> Measurement:
     if isinstance(answer, str):
         text = fold(answer[:MOST_CHARS])
         of = [
@@ -482,45 +482,45 @@ def _pain(answer: object, scale: float | None) -> Reading:
             said = reply(answer, "pain")
             named = listed(text).signs
             said = max(said, MUCH) if "severe_pain" in named else said
-            return Reading(None, YES if said == UNCLEAR and "painful" in named else said)
+            return Measurement(None, YES if said == UNCLEAR and "painful" in named else said)
         score: float | None = max(of)
     else:
         number = amount(answer)
         score = None if number is None else 10 * number / scale if scale else number
         if score is None:
-            return Reading(None, reply(answer, "pain"))
+            return Measurement(None, reply(answer, "pain"))
     if score is None or not 0 <= score <= 100:
-        return Reading(None, UNCLEAR)
-    return Reading(score, YES if score > 0 else NO)
+        return Measurement(None, UNCLEAR)
+    return Measurement(score, YES if score > 0 else NO)
 
 
 _MM = {"mm": 1.0, "cm": 10.0, "in": 25.4}
 
 
-def millimetres(answer: object, unit: str = "") -> Reading:
+def millimetres(answer: object, unit: str = "") -> Measurement:
     """The largest length of an answer, mm; a length without a unit is not understood."""
     return _worst(answer, unit, _millimetres)
 
 
-def _millimetres(answer: object, unit: str) -> Reading:
+def _millimetres(answer: object, unit: str) -> Measurement:
     text = fold(answer[:MOST_CHARS]) if isinstance(answer, str) else ""
     numbers = [float(n.replace(",", ".")) for n in re.findall(_NUMBER, text)]
     if not numbers and (number := amount(answer)) is not None:
         numbers = [number]
     if not numbers:
         said = reply(answer)
-        return Reading(math.inf if said >= YES else None, said)
+        return Measurement(math.inf if said >= YES else None, said)
     named = [word for word in re.findall(r"[^\s\d.,x*×]+", text) if _UNITS.get(word) in _MM]
     factor = _MM.get(_UNITS.get(named[-1], "") if named else unit)
-    return Reading(None, UNCLEAR) if factor is None else Reading(max(numbers) * factor, NO)
+    return Measurement(None, UNCLEAR) if factor is None else Measurement(max(numbers) * factor, NO)
 
 
 def _worst(
-    answer: object, unit: str, read: Callable[[Any, str], Reading], depth: int = 0
-) -> Reading:
+    answer: object, unit: str, read: Callable[[Any, str], Measurement], depth: int = 0
+) -> Measurement:
     """The worst of a list, of an object's parts, or the one."""
     if depth > _MOST_DEPTH:
-        return Reading(None, UNCLEAR)
+        return Measurement(None, UNCLEAR)
     if isinstance(answer, list):
         return _worse([_worst(item, unit, read, depth + 1) for item in answer[:_MOST_ITEMS]])
     if isinstance(answer, dict):
@@ -529,7 +529,7 @@ def _worst(
             named = _by_unit(answer)
             chosen = named or [(item, unit) for item in options(answer)]
             if not chosen and any(item not in (None, "", False) for item in answer.values()):
-                return Reading(None, UNCLEAR)
+                return Measurement(None, UNCLEAR)
             return _worse([_worst(item, each, read, depth + 1) for item, each in chosen])
         beside = unit_of(answer) or unit
         return _worse([_worst(item, beside, read, depth + 1) for item in given])
@@ -556,9 +556,11 @@ def unit_word(text: object) -> str:
     return _UNITS.get(fold(text[:40]), "") if isinstance(text, str) else ""
 
 
-def _worse(readings: list[Reading]) -> Reading:
+def _worse(readings: list[Measurement]) -> Measurement:
     amounts = [each.amount for each in readings if each.amount is not None]
-    return Reading(max(amounts, default=None), max((each.says for each in readings), default=OPEN))
+    return Measurement(
+        max(amounts, default=None), max((each.says for each in readings), default=OPEN)
+    )
 
 
 # --- times -------------------------------------------------------------------------------------
@@ -572,7 +574,7 @@ _ISO = re.compile(r"p(?:([0-9]+)y)?(?:([0-9]+)m)?(?:([0-9]+)w)?(?:([0-9]+)d)?(?:
 _TOKENS = re.compile("[0-9]+(?:[.,][0-9]+)?|\\.[0-9]+|<=?|≤|[^\\s\\d\x00-/:-@\\[-`{-~।]+")
 
 
-def days(answer: object, unit: str, today: date) -> Reading:
+def days(answer: object, unit: str, today: date) -> Measurement:
     """How long ago or how long, days: the longest that the answer can mean.
 
     From "6weeks", ">4 weeks", "more than a month", "wiki 3", "6/52", "P6W", a date; a bare number
@@ -581,29 +583,31 @@ def days(answer: object, unit: str, today: date) -> Reading:
     return _worst(answer, unit, lambda one, of: _time(one, of, today, 30.0))
 
 
-def _time(answer: object, unit: str, today: date, month: float) -> Reading:
+def _time(answer: object, unit: str, today: date, month: float) -> Measurement:
     factors = {**_DAYS, "month": month}
     number = amount(answer)
     if number is not None:
         known = factors.get(unit)
         return (
-            Reading(None, UNCLEAR) if known is None or number < 0 else Reading(number * known, NO)
+            Measurement(None, UNCLEAR)
+            if known is None or number < 0
+            else Measurement(number * known, NO)
         )
     if not isinstance(answer, str):
-        return Reading(None, UNCLEAR if reply(answer) >= UNCLEAR else OPEN)
+        return Measurement(None, UNCLEAR if reply(answer) >= UNCLEAR else OPEN)
     text = fold(answer[:MOST_CHARS])
     day = date_of(_SINCE.sub("", text), today)
     if day is not None:
-        return Reading(float((today - day).days), NO)
+        return Measurement(float((today - day).days), NO)
     if short := _SHORTHAND.fullmatch(text):
-        return Reading(float(short[1].replace(",", ".")) * factors[_SHORT_UNIT[short[2]]], NO)
+        return Measurement(float(short[1].replace(",", ".")) * factors[_SHORT_UNIT[short[2]]], NO)
     if len(text) > 1 and (iso := _ISO.fullmatch(text)) and any(iso.groups()):
         each = zip(iso.groups(), ("year", "month", "week", "day"), strict=True)
-        return Reading(sum(float(n) * factors[u] for n, u in each if n), NO)
+        return Measurement(sum(float(n) * factors[u] for n, u in each if n), NO)
     total, less = _spelt(text, unit, factors)
     if total is not None:
-        return Reading(total * less, NO)
-    return Reading(
+        return Measurement(total * less, NO)
+    return Measurement(
         None, min(reply(answer), UNCLEAR) if reply(answer) in (OPEN, UNSURE) else UNCLEAR
     )
 
@@ -730,52 +734,52 @@ OLDEST = 130
 _YEAR_DAYS = 365.0
 
 
-def age(answer: object, unit: str, today: date) -> Reading:
+def age(answer: object, unit: str, today: date) -> Measurement:
     """Age in years. A bare number takes `unit`, else it is years; 1987 is a year of birth."""
     if isinstance(answer, dict):
         given, _ = parts(answer)
         if given is None and (named := _by_unit(answer)):
             each = [age(item, of, today).amount for item, of in named]
             known_years = [years for years in each if years is not None]
-            return Reading(sum(known_years), NO) if known_years else Reading(None, UNCLEAR)
+            return Measurement(sum(known_years), NO) if known_years else Measurement(None, UNCLEAR)
         read = [age(item, unit_of(answer) or unit, today) for item in given or ()]
         known = [each for each in read if each.amount is not None]
-        return known[0] if known else (read[0] if read else Reading(None, OPEN))
+        return known[0] if known else (read[0] if read else Measurement(None, OPEN))
     number = amount(answer)
     if number is not None and not unit and 1900 <= number <= today.year:
-        return Reading(today.year - number, NO)
+        return Measurement(today.year - number, NO)
     if isinstance(answer, str):
         spoken = _TIMES.get(" ".join(words(answer[:40])))
         if spoken in ("newborn", "baby"):
-            return Reading(0.0 if spoken == "newborn" else 0.5, NO)
+            return Measurement(0.0 if spoken == "newborn" else 0.5, NO)
     read_days = _time(answer, unit or "year", today, _YEAR_DAYS / 12)
     if read_days.amount is None:
         return read_days
     years = read_days.amount / _YEAR_DAYS
     if isinstance(answer, str) and _LESS.match(fold(answer[:40])) and years > 1:
-        return Reading(None, UNCLEAR)  # "under five"
-    return Reading(years, NO) if 0 <= years <= OLDEST else Reading(None, UNCLEAR)
+        return Measurement(None, UNCLEAR)  # "under five"
+    return Measurement(years, NO) if 0 <= years <= OLDEST else Measurement(None, UNCLEAR)
 
 
-def born(answer: object, today: date) -> Reading:
+def born(answer: object, today: date) -> Measurement:
     """Age in years from a day or a year of birth: completed years, under one the part of a year."""
     if isinstance(answer, dict):
         given, _ = parts(answer)
         answer = next(iter(given or ()), None)
     if answer in (None, ""):
-        return Reading(None, OPEN)
+        return Measurement(None, OPEN)
     if isinstance(answer, int | float) and not isinstance(answer, bool) and 1800 < answer < 1e8:
         answer = str(int(answer))
     if not isinstance(answer, str):
-        return Reading(None, UNCLEAR)
+        return Measurement(None, UNCLEAR)
     text = fold(answer[:40])
     if re.fullmatch("[0-9]{4}", text):
         years = float(today.year - int(text))
-        return Reading(years, NO) if 0 <= years <= OLDEST else Reading(None, UNCLEAR)
+        return Measurement(years, NO) if 0 <= years <= OLDEST else Measurement(None, UNCLEAR)
     day = date_of(text, today)
     if day is None:
-        return Reading(None, UNCLEAR)
+        return Measurement(None, UNCLEAR)
     years = float(today.year - day.year - ((today.month, today.day) < (day.month, day.day)))
     if years > OLDEST:
-        return Reading(None, UNCLEAR)
-    return Reading(years or (today - day).days / 366, NO)
+        return Measurement(None, UNCLEAR)
+    return Measurement(years or (today - day).days / 366, NO)

@@ -37,7 +37,7 @@ _IDSA = "IDSA, Practice guidelines for skin and soft tissue infections, 2014, ne
 _IDSA_URL = "https://doi.org/10.1093/cid/ciu296"
 
 
-class Row(NamedTuple):
+class EmergencyRule(NamedTuple):
     """All of `flags` together are an emergency."""
 
     flags: tuple[str, ...]
@@ -46,51 +46,59 @@ class Row(NamedTuple):
     url: str
 
 
-ROWS: tuple[Row, ...] = (
-    Row(("breathing_difficulty",), "breathing is failing, or anaphylaxis", _ETAT, _ETAT_URL),
-    Row(
+ROWS: tuple[EmergencyRule, ...] = (
+    EmergencyRule(
+        ("breathing_difficulty",), "breathing is failing, or anaphylaxis", _ETAT, _ETAT_URL
+    ),
+    EmergencyRule(
         ("airway_swelling",),
         "tongue or throat may close: anaphylaxis, angioedema",
         "Resuscitation Council UK, Emergency treatment of anaphylaxis, 2021, recognition: airway",
         "https://www.resus.org.uk/library/additional-guidance/guidance-anaphylaxis/emergency-treatment",
     ),
-    Row(("shock",), "circulation is failing", _ETAT, _ETAT_URL),
-    Row(("altered_consciousness",), "lethargic, unconscious or confused", _IMCI, _IMCI_URL),
-    Row(("convulsions",), "convulsing", _ETAT, _ETAT_URL),
-    Row(("unable_to_drink",), "cannot drink or feed, or vomits everything", _IMCI, _IMCI_URL),
-    Row(("heavy_bleeding",), "heavy or uncontrolled bleeding", _IITT, _IITT_URL),
-    Row(("crepitus",), "gas in the tissue: necrotising infection", _IDSA, _IDSA_URL),
-    Row(("skin_detachment", "fever"), "SJS/TEN or scalded skin", _SJS, _SJS_URL),
-    Row(("skin_detachment", "mucosal_involvement"), "SJS/TEN", _SJS, _SJS_URL),
-    Row(("skin_detachment", "eye_involvement"), "SJS/TEN", _SJS, _SJS_URL),
-    Row(
+    EmergencyRule(("shock",), "circulation is failing", _ETAT, _ETAT_URL),
+    EmergencyRule(
+        ("altered_consciousness",), "lethargic, unconscious or confused", _IMCI, _IMCI_URL
+    ),
+    EmergencyRule(("convulsions",), "convulsing", _ETAT, _ETAT_URL),
+    EmergencyRule(
+        ("unable_to_drink",), "cannot drink or feed, or vomits everything", _IMCI, _IMCI_URL
+    ),
+    EmergencyRule(("heavy_bleeding",), "heavy or uncontrolled bleeding", _IITT, _IITT_URL),
+    EmergencyRule(("crepitus",), "gas in the tissue: necrotising infection", _IDSA, _IDSA_URL),
+    EmergencyRule(("skin_detachment", "fever"), "SJS/TEN or scalded skin", _SJS, _SJS_URL),
+    EmergencyRule(("skin_detachment", "mucosal_involvement"), "SJS/TEN", _SJS, _SJS_URL),
+    EmergencyRule(("skin_detachment", "eye_involvement"), "SJS/TEN", _SJS, _SJS_URL),
+    EmergencyRule(
         ("blistering", "mucosal_involvement", "fever"),
         "SJS/TEN before the skin comes off",
         _SJS,
         _SJS_URL,
     ),
-    Row(("purpura", "fever"), "meningococcal disease", _NICE240, _NICE240_URL),
-    Row(("neck_stiffness", "fever"), "meningitis", _NICE240, _NICE240_URL),
-    Row(("necrosis", "severe_pain"), "necrotising infection", _WSES, _WSES_URL),
-    Row(("necrosis", "fever"), "necrotising infection", _WSES, _WSES_URL),
-    Row(("necrosis", "spreading_infection"), "necrotising infection", _WSES, _WSES_URL),
-    Row(
+    EmergencyRule(("purpura", "fever"), "meningococcal disease", _NICE240, _NICE240_URL),
+    EmergencyRule(("neck_stiffness", "fever"), "meningitis", _NICE240, _NICE240_URL),
+    EmergencyRule(("necrosis", "severe_pain"), "necrotising infection", _WSES, _WSES_URL),
+    EmergencyRule(("necrosis", "fever"), "necrotising infection", _WSES, _WSES_URL),
+    EmergencyRule(("necrosis", "spreading_infection"), "necrotising infection", _WSES, _WSES_URL),
+    EmergencyRule(
         ("spreading_infection", "severe_pain", "fever"),
         "pain out of proportion: necrotising infection before the skin dies",
         _IDSA,
         _IDSA_URL,
     ),
-    Row(("young_infant", "fever"), "the sick young infant", _YOUNG, _YOUNG_URL),
-    Row(("young_infant", "low_temperature"), "the sick young infant", _YOUNG, _YOUNG_URL),
-    Row(("young_infant", "spreading_infection"), "the sick young infant", _YOUNG, _YOUNG_URL),
-    Row(
+    EmergencyRule(("young_infant", "fever"), "the sick young infant", _YOUNG, _YOUNG_URL),
+    EmergencyRule(("young_infant", "low_temperature"), "the sick young infant", _YOUNG, _YOUNG_URL),
+    EmergencyRule(
+        ("young_infant", "spreading_infection"), "the sick young infant", _YOUNG, _YOUNG_URL
+    ),
+    EmergencyRule(
         ("young_infant", "blistering"),
         "neonatal herpes, scalded skin or bullous infection",
         "HSE (Ireland), Neonatal herpes, what to do: emergency department",
         "https://www2.hse.ie/conditions/neonatal-herpes",
     ),
-    Row(("young_infant", "skin_detachment"), "scalded skin", _YOUNG, _YOUNG_URL),
-    Row(
+    EmergencyRule(("young_infant", "skin_detachment"), "scalded skin", _YOUNG, _YOUNG_URL),
+    EmergencyRule(
         ("eye_involvement", "fever", "spreading_infection"),
         "orbital cellulitis",
         "Children's Health Queensland, CHQ-GDL-00723, Peri-orbital and orbital cellulitis: emergency management, 2020; review with loss of vision and death",

@@ -21,7 +21,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from shared.ai.conversation import Account, Conversation, Terms, as_data
+from shared.ai.conversation import Conversation, Terms, Usage, as_data
 from shared.ai.model import Image
 from shared.ai.spending import MICRO
 from shared.errors import ContractBroken, ModelFault, ModelRefused, ModelUnreadable
@@ -81,7 +81,7 @@ def prompt(name: str = PROMPT) -> Prompt:
 
 
 @dataclass(slots=True)
-class _Task:
+class _Analysis:
     """One analysis on its way."""
 
     facts: Mapping[str, Any]
@@ -105,7 +105,7 @@ def _server_is_at_fault(fault: ModelFault) -> bool:
     return fault.outage or not fault.attempted or fault.retry_after_s is not None
 
 
-def _facts_alone(task: _Task, attempt: int) -> bool:
+def _facts_alone(task: _Analysis, attempt: int) -> bool:
     """Whether the facts are all that can be read: each photo failed by itself, now or repeatedly."""
     if task.drafts or not task.faults:
         return False
@@ -114,7 +114,7 @@ def _facts_alone(task: _Task, attempt: int) -> bool:
     return all(isinstance(fault, ModelRefused | ModelUnreadable) for fault in task.faults)
 
 
-def _told(task: _Task) -> ModelFault:
+def _told(task: _Analysis) -> ModelFault:
     """The fault that is raised of several: the server's before a photo's, else the first."""
     fault = next(filter(_server_is_at_fault, task.faults), task.faults[0])
     fault.urgency = task.heard
@@ -163,7 +163,7 @@ class Gateway:
         facts = clinical_facts(case, patient, today or datetime.now(UTC).date())
         asked = images[: self._max_images]
         with self._terms.begin(len(asked) + 1) as talk:
-            task = _Task(facts, talk)
+            task = _Analysis(facts, talk)
             if asked:
                 self._photos(asked, task)
             if not asked or _facts_alone(task, attempt):
@@ -193,7 +193,7 @@ class Gateway:
             raise fault
         return document
 
-    def _photos(self, images: Sequence[Image], task: _Task) -> None:
+    def _photos(self, images: Sequence[Image], task: _Analysis) -> None:
         """Ask about each photo; after a fault that is not the photo's, about no further one."""
         for image in images:
             if (task.drafts or task.faults) and not task.talk.time_left():
@@ -205,7 +205,7 @@ class Gateway:
                 return
 
     @staticmethod
-    def _try(task: _Task, draft: Callable[[], analysis.Draft]) -> bool:
+    def _try(task: _Analysis, draft: Callable[[], analysis.Draft]) -> bool:
         try:
             task.drafts.append(draft())
         except ModelFault as fault:
@@ -213,7 +213,9 @@ class Gateway:
             return False
         return True
 
-    def _draft(self, task: _Task, image_line: str, image: Image | None = None) -> analysis.Draft:
+    def _draft(
+        self, task: _Analysis, image_line: str, image: Image | None = None
+    ) -> analysis.Draft:
         """One image's draft, after at most one repair. What the first answer named stays heard."""
         chosen = prompt()
         text = chosen.text.substitute(image_line=image_line, patient_data=as_data(task.facts))
@@ -221,7 +223,7 @@ class Gateway:
         return task.talk.ask(chosen.system, text, images, analysis.parse, task.hear)
 
     def _provenance(
-        self, account: Account, shown: Sequence[Image], attempt: int
+        self, account: Usage, shown: Sequence[Image], attempt: int
     ) -> analysis.Provenance:
         model, version = account.models[-1]
         return analysis.Provenance(

@@ -34,7 +34,7 @@ from shared.products.dermadetect.analysis import (
     clean,
     triage_colour,
 )
-from shared.products.dermadetect.answers import OPEN, Reading, age, born
+from shared.products.dermadetect.answers import OPEN, Measurement, age, born
 from shared.products.dermadetect.questions import gather
 
 
@@ -124,7 +124,7 @@ def age_years(demographics: object, today: date) -> float | None:
     return age_reading(demographics, today).amount
 
 
-def age_reading(demographics: object, today: date) -> Reading:
+def age_reading(demographics: object, today: date) -> Measurement:
     """The age as the patient's record says it: years, or why there are none.
 
     From an age in years, months, weeks or days, in words or with its unit in a question of its own,
@@ -142,7 +142,7 @@ def age_reading(demographics: object, today: date) -> Reading:
     read += [born(answer.given, today) for answer in found if answer.to.name == "birth_date"]
     known = next((each for each in read if each.amount is not None and each.amount > 0), None)
     known = known or next((each for each in read if each.amount is not None), None)
-    return known or max(read, key=lambda each: each.says, default=Reading(None, OPEN))
+    return known or max(read, key=lambda each: each.says, default=Measurement(None, OPEN))
 
 
 def sex(demographics: object) -> str | None:

@@ -10,7 +10,7 @@ from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
 from shared.products.product import Parts, Product, Round
 
 if TYPE_CHECKING:
-    from shared.ai.model import Question
+    from shared.ai.model import ChatRequest
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
@@ -92,7 +92,7 @@ def _rounds(parts: Parts) -> Mapping[str, Round]:
     return {"unread": worklist(parts).unread}
 
 
-def _draft(question: Question) -> Mapping[str, Any]:
+def _draft(question: ChatRequest) -> Mapping[str, Any]:
     from shared.products.dermadetect.scripted import draft
 
     return draft(question)

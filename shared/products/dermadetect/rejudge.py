@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.jobs.descent import Descent
+from shared.jobs.tree_walk import TreeWalk
 from shared.records import record
 from shared.records.collection import Effects, Turn
 from shared.records.store import Document, Write
@@ -16,7 +16,7 @@ from shared.records.store import Document, Write
 KIND = "rejudge"
 
 
-class Rejudge(Descent):
+class Rejudge(TreeWalk):
     """The task of kind `rejudge`."""
 
     kind = KIND

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from shared.products.dermadetect import answers, forms
 from shared.products.dermadetect.analysis import RED_FLAGS
-from shared.products.dermadetect.answers import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES, Reading
+from shared.products.dermadetect.answers import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES, Measurement
 from shared.products.dermadetect.emergency import urgency_of as urgency_of
 from shared.products.dermadetect.intake import age_reading, parsed
 from shared.products.dermadetect.questions import MILD, TELLING, TOO_MUCH, Answer, gather
@@ -334,7 +334,7 @@ class _Reader:
         elif not speeds and said in (UNCLEAR, MUCH) and not _is_number(answer.given):
             self._unclear.add("growth")
 
-    def _measure(self, read: Reading, name: str, kept: Callable[[float], None]) -> None:
+    def _measure(self, read: Measurement, name: str, kept: Callable[[float], None]) -> None:
         if read.amount is not None:
             kept(read.amount)
         elif read.says in (UNCLEAR, UNSURE):
@@ -393,9 +393,9 @@ class _Age:
 
     def __init__(self, demographics: object, beside: Sequence[Answer], today: date) -> None:
         self._given = demographics, beside, today
-        self._read: Reading | None = None
+        self._read: Measurement | None = None
 
-    def reading(self) -> Reading:
+    def reading(self) -> Measurement:
         if self._read is None:
             demographics, beside, today = self._given
             self._read = age_reading(demographics, today)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from shared.ai.model import Question
+from shared.ai.model import ChatRequest
 from shared.products.dermadetect import analysis
 
 NO_VALUE = "Scripted test answer without any clinical value."
 
 
-def draft(question: Question) -> dict[str, Any]:
+def draft(question: ChatRequest) -> dict[str, Any]:
     """The draft for a question: the same text always gives the same draft, other texts others.
 
     Answers in the patient's data that name a red flag with `true` come back as that flag.

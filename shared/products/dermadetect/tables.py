@@ -18,7 +18,7 @@ from shared.accounts.policy import AccountPolicy
 from shared.files.file import plain_key
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
-from shared.jobs.descent import due
+from shared.jobs.tree_walk import due
 from shared.products.dermadetect import rules
 from shared.products.dermadetect.analysis import visible_to_chw
 from shared.products.dermadetect.intake import analysis_input

@@ -98,7 +98,7 @@ _BESIDE = (
 Place = tuple[int | str, ...]
 
 
-class Asked(NamedTuple):
+class WorklistQuery(NamedTuple):
     """What a screen asks for."""
 
     scope_id: str | None = None
@@ -110,7 +110,7 @@ class Asked(NamedTuple):
     since_ms: int | None = None
 
 
-def parse(arguments: Mapping[str, str]) -> Asked:
+def parse(arguments: Mapping[str, str]) -> WorklistQuery:
     """Check a query string. Raises `InvalidRequest` and `InvalidCursor`."""
     scope_id = arguments.get("scope")
     if scope_id is not None and not record.valid_id(scope_id):
@@ -119,7 +119,7 @@ def parse(arguments: Mapping[str, str]) -> Asked:
     if unread not in ("0", "1"):
         raise InvalidRequest("unread must be 1 or 0.", field="unread")
     page = arguments.get("page")
-    return Asked(
+    return WorklistQuery(
         scope_id,
         _one_of(arguments, "status", STATUSES) or PENDING,
         _one_of(arguments, "risk", RISKS),
@@ -190,7 +190,7 @@ class WorkList:
 
     # --- the list
 
-    def cases(self, caller: Caller, asked: Asked, now_ms: int) -> dict[str, Any]:
+    def cases(self, caller: Caller, asked: WorklistQuery, now_ms: int) -> dict[str, Any]:
         """A page of the work list, or of unread diagnoses.
 
         Raises `NotFound` (a scope that the caller is not in), `Forbidden`, `StoreUnavailable`.
@@ -233,7 +233,9 @@ class WorkList:
             for name in _WATCHED
         )
 
-    def _waiting(self, scopes: Sequence[str], asked: Asked) -> Iterator[tuple[Place, Document]]:
+    def _waiting(
+        self, scopes: Sequence[str], asked: WorklistQuery
+    ) -> Iterator[tuple[Place, Document]]:
         """Live cases in the order of the list, with their places."""
         where: tuple[tuple[str, str, Any], ...] = (("status", "==", asked.status),)
         if asked.status == PENDING:
@@ -255,11 +257,15 @@ class WorkList:
 
         Older ones stay in the doctors' list: a case that was deleted unread would be counted for ever.
         """
-        found = self._unread(None, Asked(limit=MOST), now_ms, now_ms - _WATCHED_MS)
+        found = self._unread(None, WorklistQuery(limit=MOST), now_ms, now_ms - _WATCHED_MS)
         return sum(1 for _ in islice(found, MOST))
 
     def _unread(
-        self, scopes: Sequence[str] | None, asked: Asked, now_ms: int, signed_from_ms: int = 0
+        self,
+        scopes: Sequence[str] | None,
+        asked: WorklistQuery,
+        now_ms: int,
+        signed_from_ms: int = 0,
     ) -> Iterator[tuple[Place, Document]]:
         """Diagnosed cases whose health worker has no phone that was given the diagnosis."""
         query = Query(

@@ -25,9 +25,6 @@ from shared.sync.dialects.reading import Unreadable
 from shared.sync.exchange import Conflict, Entry, Held, Ignored, Outcome, Push, Refusal
 from shared.sync.pull import Pull, Row
 
-#: A time beyond this (the year 5138) is milliseconds taken for seconds.
-_MOST_SECONDS = 1e11
-
 _WIRE = Wire(ms_per_unit=1000)
 
 _SYNC_STATES = ("new", "dirty", "synced", "deleted")
@@ -117,7 +114,7 @@ def _cursor(value: Any) -> int:
         return 0
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidCursor("last_sync_timestamp must be a number of seconds.", field=field)
-    if value > _MOST_SECONDS:
+    if value > record.MOST_SECONDS:
         raise InvalidCursor(
             "last_sync_timestamp is in milliseconds; this endpoint counts seconds.",
             code="time_in_milliseconds",
@@ -170,7 +167,7 @@ def _moment(value: Any) -> int | None:
     name = "last_modified_at"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RecordFault(name, "wrong_type", "last_modified_at must be a number of seconds")
-    if value > _MOST_SECONDS:
+    if value > record.MOST_SECONDS:
         raise RecordFault(
             name,
             "time_in_milliseconds",

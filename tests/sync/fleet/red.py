@@ -24,7 +24,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from shared.access import membership
-from shared.ai.model import Question
+from shared.ai.model import ChatRequest
 from shared.records import record
 from shared.support import inbox
 from tests.patience import PATIENCE_SECONDS
@@ -362,7 +362,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def _oddly(text: str, random: Random) -> str | None:
-    said = draft(Question("", text[-200:]))
+    said = draft(ChatRequest("", text[-200:]))
     said["urgency"] = random.choice((*_URGENCIES, *_URGENCIES, "Emergency (now)", "as needed"))
     whole = json.dumps(said)
     forms: tuple[str | None, ...] = (

@@ -33,7 +33,7 @@ def due(kind: str, key: Key, scope_id: str, now_ms: int) -> Write:
     return jobs.create(f"{kind}~{name}", kind, key.collection, key.id, scope_id, now_ms, priority=1)
 
 
-class Descent(ABC):
+class TreeWalk(ABC):
     """A task that takes the children of a record along. `clock` gives server ms."""
 
     longest_seconds = 60.0

@@ -65,6 +65,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m shared.settings > .env.example
 	$(RUN) -m shared.api.openapi.document > infra/openapi.json
 	$(RUN) -m shared.api.schema_js > infra/schema.js
+	$(RUN) -m infra.indexes > infra/firestore.indexes.json
 	$(RUN) -m shared.products.dermadetect.analysis > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
 

@@ -21,7 +21,9 @@ from typing import Any
 from shared.accounts import totp
 from shared.accounts.totp import Factor
 from shared.errors import InvalidRequest
-from shared.records.store import Document, Key
+from shared.records.store import Document, Key, StoredCollection
+
+STORED = (StoredCollection("accounts"), StoredCollection("logins"), StoredCollection("scopes"))
 
 #: Longest e-mail address, characters (RFC 5321 4.5.3.1.3: a path of 256 with its brackets).
 LONGEST_EMAIL = 254

@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.accounts.throttle import Window
-from shared.records.store import Document, Key, Query, RecordStore
+from shared.records.store import Document, Key, Query, RecordStore, StoredCollection
+
+STORED = (StoredCollection("invites", (("scope_id",), ("expires_at",))),)
 
 #: Without 0 O 1 I L: they look alike.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"

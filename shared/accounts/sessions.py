@@ -31,7 +31,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.records.store import Document, Key, Query, RecordStore, Write, put
+from shared.records.store import Document, Key, Query, RecordStore, StoredCollection, Write, put
+
+STORED = (StoredCollection("sessions", (("live_of",), ("expires_at",))),)
 
 #: Characters of a refresh token: 48 bytes in base64url.
 TOKEN = re.compile(r"[A-Za-z0-9_-]{64}")

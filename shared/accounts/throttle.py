@@ -18,9 +18,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.errors import TooManyTries
-from shared.records.store import ABSENT, Document, Key, Snapshot, Write, delete, put, verify
+from shared.records.store import (
+    ABSENT,
+    Document,
+    Key,
+    Snapshot,
+    StoredCollection,
+    Write,
+    delete,
+    put,
+    verify,
+)
 
 COLLECTION = "throttles"
+
+STORED = (StoredCollection(COLLECTION, (("expires_at",),)),)
 
 #: How long a document outlives its last try, ms; then the sweeper may remove it.
 _KEPT_MS = 180 * 86_400_000

@@ -6,7 +6,7 @@ tasks and rounds are made of `Parts`: what this deployment has, each part made a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
     from shared.records.collection import Catalog
-    from shared.records.store import RecordStore
+    from shared.records.store import RecordStore, StoredCollection
     from shared.settings import Settings
 
 #: Something that the sweeper does each minute: given the time (server ms), it says how much it did.
@@ -55,3 +55,5 @@ class Product:
     rung: tuple[str, ...]
     rounds: Callable[[Parts], Mapping[str, Round]]
     draft: Callable[[ChatRequest], Mapping[str, Any]]  #: what the scripted model answers
+    #: what it stores beside its tables, and the indexes of its own queries
+    stored: Callable[[], Sequence[StoredCollection]] = tuple

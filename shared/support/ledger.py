@@ -26,6 +26,7 @@ from shared.records.store import (
     Key,
     Query,
     RecordStore,
+    StoredCollection,
     Write,
     delete,
     patch,
@@ -37,6 +38,8 @@ from shared.sync.exchange import Ignored, Outcome, Refusal
 log = logging.getLogger(__name__)
 
 COLLECTION = "devices"
+
+STORED = (StoredCollection(COLLECTION, (("user_id",), ("scopes contains",), ("expires_at",))),)
 
 OK = "ok"
 

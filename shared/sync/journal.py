@@ -18,12 +18,25 @@ import orjson
 from shared.access.membership import Caller
 from shared.records import record
 from shared.records.collection import MAX_RECORD_BYTES, RecordFault
-from shared.records.store import MAX_COMMIT_BYTES, Key, Write, put
+from shared.records.store import MAX_COMMIT_BYTES, STAMP, Key, StoredCollection, Write, put
 from shared.sync.dialects.reading import Unreadable
 from shared.sync.exchange import Conflict, Refusal
 
 CONFLICTS = "conflicts"
 QUARANTINE = "quarantine"
+
+STORED = (
+    StoredCollection(CONFLICTS, (("record_id",),)),
+    StoredCollection(
+        QUARANTINE,
+        (
+            (record.SCOPE, "open", "urgent desc", "at"),
+            (record.SCOPE, STAMP),
+            ("record_id",),
+            ("expires_at",),
+        ),
+    ),
+)
 
 #: `open` of an entry of somebody who is in no scope (any more); a member's is true.
 OTHERS = "others"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared.products.dermadetect.triage import ZeroShot
     from shared.products.dermadetect.worklist import WorkList
     from shared.records.collection import Catalog
+    from shared.records.store import StoredCollection
     from shared.settings import Settings
 
 #: Largest photo for a model, bytes: with base64 and the question it fits into Vertex AI's 1.5 MB.
@@ -64,6 +65,12 @@ def _catalog(settings: Settings) -> Catalog:
     return catalog(settings.photos_wait_minutes * 60_000)
 
 
+def _stored() -> tuple[StoredCollection, ...]:
+    from shared.products.dermadetect import review, worklist
+
+    return (*review.STORED, *worklist.STORED)
+
+
 def _attachments() -> Mapping[str, Attachment]:
     from shared.products.dermadetect.photos import ATTACHMENTS
 
@@ -107,4 +114,5 @@ DERMADETECT = Product(
     rung=(ANALYSE,),
     rounds=_rounds,
     draft=_draft,
+    stored=_stored,
 )

@@ -51,6 +51,7 @@ from shared.records.store import (
     Key,
     Query,
     RecordStore,
+    StoredCollection,
     Write,
     put,
     verify,
@@ -60,6 +61,11 @@ from shared.sync.conflict import History
 COLLECTION = "reviews"
 CASES = "cases"
 DIAGNOSES = "diagnoses"
+
+STORED = (
+    StoredCollection(READINGS, (("record_id",),)),
+    StoredCollection(COLLECTION, (("record_id",),)),
+)
 
 #: Readings of a case that are shown.
 MOST_READINGS = 100

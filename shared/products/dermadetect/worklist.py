@@ -40,12 +40,30 @@ from shared.products.dermadetect.tables import (
 )
 from shared.records import record
 from shared.records.collection import Catalog, Type
-from shared.records.store import STAMP, Document, Key, Query, RecordStore, patch
+from shared.records.store import STAMP, Document, Key, Query, RecordStore, StoredCollection, patch
 from shared.support import inbox, ledger
 from shared.sync.pull import EPOCH, SCOPES_A_QUERY
 
 STATUSES = (TRIAGED, PENDING, DIAGNOSED)
 RISKS = tuple(RANKS)
+
+STORED = (
+    StoredCollection(
+        CASES,
+        (
+            (record.SCOPE, "status", RANK, record.CREATED),
+            (record.SCOPE, record.WAITS, RANK, record.CREATED),
+        ),
+    ),
+    StoredCollection(
+        COLLECTION,
+        (
+            (record.SCOPE, STAMP),
+            (record.SCOPE, "unread", "signed_at"),
+            ("unread", "signed_at"),
+        ),
+    ),
+)
 
 #: Entries of a page unless the request says otherwise, and at most.
 PAGE = 50

@@ -60,7 +60,7 @@ from shared.sync.push import Pusher
 from shared.sync.retention import Purger
 
 if TYPE_CHECKING:
-    from shared.accounts.desk import Desk
+    from shared.accounts.services import AccountServices
     from shared.adapters.folder import Opened
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
@@ -343,14 +343,14 @@ def account_policy() -> AccountPolicy:
 
 
 @cache
-def desk() -> Desk:
-    """Registers people, logs them in, keeps their sessions."""
-    from shared.accounts.desk import Desk
+def accounts() -> AccountServices:
+    """Registration, log-in, sessions, members, invites, scopes."""
     from shared.accounts.passwords import Passwords
-    from shared.accounts.sessions import Life
+    from shared.accounts.services import account_services
+    from shared.accounts.session import Life
 
     chosen = settings()
-    return Desk(
+    return account_services(
         store(),
         policy=account_policy(),
         passwords=Passwords(),

@@ -13,11 +13,13 @@ from shared.access import membership
 from shared.access.audit import DEPLOYMENT, OPERATOR
 from shared.access.membership import Caller
 from shared.accounts import account as accounts
-from shared.accounts import invites, passwords
-from shared.accounts.account import normal_email
-from shared.accounts.desk import NOBODY, Desk, Origin
+from shared.accounts import invite as invites
+from shared.accounts import passwords
+from shared.accounts.account import NOBODY, normal_email
+from shared.accounts.caller import Origin
 from shared.accounts.guessable import _lists, guessable
 from shared.accounts.passwords import Cost, Passwords
+from shared.accounts.services import AccountServices
 from shared.accounts.throttle import client_address
 from shared.errors import InvalidRequest, StoreUnavailable
 from shared.products.dermadetect.tables import ACCOUNTS
@@ -45,9 +47,9 @@ EMAIL = "amina@example.org"
 
 def test_who_registered_logs_in_however_the_address_is_spelled(office: Office) -> None:
     made = office.register(name="Amina")
-    again = office.desk.login(" AMINA@Example.ORG ", PASSWORD, HOME, NOON)
+    again = office.accounts.login.log_in(" AMINA@Example.ORG ", PASSWORD, HOME, NOON)
     assert again.user_id == made.user_id
-    me = office.desk.check(office.caller(again))
+    me = office.check(office.caller(again))
     assert (me.account.email, me.account.name) == ("amina@example.org", "Amina")
 
 
@@ -65,7 +67,7 @@ def test_unknown_user_and_wrong_password_get_one_answer_and_one_verification(
     for email in ("amina@example.org", "nobody@example.org"):
         office.passwords.verified = office.passwords.hashed = 0
         with pytest.raises(Exception, match="wrong") as caught:
-            office.desk.login(email, "wrong password", AWAY, NOON)
+            office.accounts.login.log_in(email, "wrong password", AWAY, NOON)
         said.append((type(caught.value), caught.value.code, caught.value.message))  # type: ignore[attr-defined]
         assert (office.passwords.verified, office.passwords.hashed) == (1, 0)
     assert said[0] == said[1]
@@ -104,11 +106,13 @@ def test_the_cost_in_use_is_owasp_s() -> None:
 def test_a_raised_cost_is_taken_over_at_the_next_log_in(office: Office) -> None:
     office.register()
     dearer = CountingPasswords(Cost(memory_kib=16, passes=2))
-    desk = office.desk_on(office.store, passwords=dearer)
-    assert code_of(lambda: desk.login("amina@example.org", "wrong one", AWAY, NOON)) != "ok"
+    services = office.on(office.store, passwords=dearer)
+    assert (
+        code_of(lambda: services.login.log_in("amina@example.org", "wrong one", AWAY, NOON)) != "ok"
+    )
     assert dearer.hashed == 0
     for _ in range(2):  # the second time there is nothing to do
-        desk.login("amina@example.org", PASSWORD, HOME, NOON)
+        services.login.log_in("amina@example.org", PASSWORD, HOME, NOON)
         assert dearer.hashed == 1
     [account] = office.store.query(Query("accounts"))
     assert "m=16,t=2" in account.fields["password"]
@@ -193,12 +197,14 @@ def test_a_guessable_password_is_refused_wherever_one_is_set(quick: Office, wher
     made = quick.register(name="Kimani")
     caller = quick.caller(made)
     set_it: dict[str, Callable[[str], object]] = {
-        "register": lambda it: quick.desk.register("b@example.org", it, HOME, NOON, name="Kimani"),
-        "change": lambda it: quick.desk.change_password(caller, PASSWORD, it, HOME, NOON),
-        "create": lambda it: quick.desk.create(
+        "register": lambda it: quick.accounts.registration.register(
+            "b@example.org", it, HOME, NOON, name="Kimani"
+        ),
+        "change": lambda it: quick.accounts.login.change_password(caller, PASSWORD, it, HOME, NOON),
+        "create": lambda it: quick.accounts.administration.create(
             "c@example.org", it, NOON, user_id=None, name="Kimani"
         ),
-        "reset": lambda it: quick.desk.reset(EMAIL, it, NOON),
+        "reset": lambda it: quick.accounts.administration.reset(EMAIL, it, NOON),
     }
     for password in ("password123", "kimani-2026", "dermadetect"):
         assert code_of(lambda it=password: set_it[where](it)) == "password_guessable"  # type: ignore[misc]
@@ -211,12 +217,12 @@ def test_who_has_a_guessable_password_from_before_still_logs_in(quick: Office) -
     known = quick.store.read([key]).documents[key]
     stored = {**known.fields, "password": quick.passwords.hash("password123")}
     quick.store.commit([put(key, stored, known.version)])
-    assert code_of(lambda: quick.desk.login(EMAIL, "password123", HOME, NOON)) == "ok"
+    assert code_of(lambda: quick.accounts.login.log_in(EMAIL, "password123", HOME, NOON)) == "ok"
 
 
 def test_a_password_is_the_same_whichever_keyboard_composed_it(quick: Office) -> None:
-    quick.desk.register("a@example.org", "café café café", HOME, NOON)
-    quick.desk.login("a@example.org", "cafe\u0301 cafe\u0301 cafe\u0301", HOME, NOON)
+    quick.accounts.registration.register("a@example.org", "café café café", HOME, NOON)
+    quick.accounts.login.log_in("a@example.org", "cafe\u0301 cafe\u0301 cafe\u0301", HOME, NOON)
 
 
 @pytest.mark.parametrize(
@@ -267,39 +273,39 @@ def test_a_kill_around_the_commit_of_a_registration_leaves_all_or_nothing(office
     def die(_: Sequence[Write]) -> None:
         raise StoreUnavailable("the connection broke")
 
-    before = office.desk_on(Interrupted(office.store, before=die))
-    after = office.desk_on(Interrupted(office.store, after=die))
-    for desk, left in ((before, 0), (after, 1)):
-        act = register(desk, "bo@example.org", code)
+    before = office.on(Interrupted(office.store, before=die))
+    after = office.on(Interrupted(office.store, after=die))
+    for services, left in ((before, 0), (after, 1)):
+        act = register(services, "bo@example.org", code)
         assert code_of(act) == "store_unavailable"
         for name in ("accounts", "logins", "sessions", "memberships", "scope_members"):
             assert len(list(office.store.query(Query(name)))) == left, name
         [kept] = office.store.query(Query("invites"))
         assert kept.fields["uses"] == left
     # the phone sends it again, learns that the account is there, and logs in
-    assert code_of(register(office.desk, "bo@example.org", invite(office))) == "email_taken"
-    office.desk.login("bo@example.org", PASSWORD, HOME, NOON)
+    assert code_of(register(office.accounts, "bo@example.org", invite(office))) == "email_taken"
+    office.accounts.login.log_in("bo@example.org", PASSWORD, HOME, NOON)
 
 
 # --- invites
 
 
 def invite(office: Office, role: str = "chw", uses: int = 1, days: float = 7) -> str:
-    return office.desk.make_invite(OPERATOR, "team1", role, days, uses, NOON)[0]
+    return office.accounts.invites.make(OPERATOR, "team1", role, days, uses, NOON)[0]
 
 
-def register(desk: Desk, email: str, code: str | None, origin: Origin = HOME):  # type: ignore[no-untyped-def]
-    return lambda: desk.register(email, PASSWORD, origin, NOON, code=code)
+def register(services: AccountServices, email: str, code: str | None, origin: Origin = HOME):  # type: ignore[no-untyped-def]
+    return lambda: services.registration.register(email, PASSWORD, origin, NOON, code=code)
 
 
 def test_where_registration_is_by_invitation_a_code_makes_the_member(office: Office) -> None:
-    desk = office.desk_on(office.store, policy=ACCOUNTS)
-    assert code_of(register(desk, "a@example.org", None)) == "invite_needed"
-    assert code_of(register(desk, "a@example.org", "WRONG2")) == "invite_invalid"
+    services = office.on(office.store, policy=ACCOUNTS)
+    assert code_of(register(services, "a@example.org", None)) == "invite_needed"
+    assert code_of(register(services, "a@example.org", "WRONG2")) == "invite_invalid"
     assert list(office.store.query(Query("accounts"))) == []
     assert office.passwords.hashed == 0  # nobody without a code makes the server work
-    made = register(desk, "a@example.org", invite(office, "doctor"))()
-    assert desk.check(office.caller(made)).memberships.roles == {"team1": "doctor"}
+    made = register(services, "a@example.org", invite(office, "doctor"))()
+    assert office.check(office.caller(made)).memberships.roles == {"team1": "doctor"}
     assert [each[:2] for each in membership.members(office.store, "team1")] == [
         (made.user_id, "doctor")
     ]
@@ -308,7 +314,7 @@ def test_where_registration_is_by_invitation_a_code_makes_the_member(office: Off
 @pytest.mark.parametrize("dress", [str.lower, " {} ".format, lambda c: f"{c[:3]}-{c[3:]}"])
 def test_a_code_may_be_typed_as_people_type(quick: Office, dress) -> None:  # type: ignore[no-untyped-def]
     made = quick.register()
-    me = quick.desk.join(quick.caller(made), dress(invite(quick)), HOME, NOON)
+    me = quick.accounts.invites.join(quick.caller(made), dress(invite(quick)), HOME, NOON)
     assert me.memberships.roles == {"team1": "chw"}
 
 
@@ -326,7 +332,7 @@ def test_a_code_for_one_admits_one_however_many_come_at_once(office: Office) -> 
     origins = [Origin(f"192.0.2.{number}") for number in range(5)]
     answers = together(
         *(
-            register(office.desk, email, code, origin)
+            register(office.accounts, email, code, origin)
             for email, origin in zip(emails, origins, strict=True)
         )
     )
@@ -339,15 +345,18 @@ def test_a_code_for_three_admits_three_members_of_whom_each_uses_it_once(office:
     callers = [office.caller(office.register(f"p{n}@example.org")) for n in range(4)]
     for caller in callers[:3]:
         for _ in range(2):  # the second time the answer was lost
-            office.desk.join(caller, code, HOME, NOON)
-    assert code_of(lambda: office.desk.join(callers[3], code, HOME, NOON)) == "invite_invalid"
-    assert code_of(lambda: office.desk.join(callers[0], code, HOME, NOON)) == "ok"
+            office.accounts.invites.join(caller, code, HOME, NOON)
+    assert (
+        code_of(lambda: office.accounts.invites.join(callers[3], code, HOME, NOON))
+        == "invite_invalid"
+    )
+    assert code_of(lambda: office.accounts.invites.join(callers[0], code, HOME, NOON)) == "ok"
 
 
 def test_a_code_ends(quick: Office) -> None:
     caller = quick.caller(quick.register())
     code = invite(quick, days=1)
-    join = quick.desk.join
+    join = quick.accounts.invites.join
     assert code_of(lambda: join(caller, code, HOME, NOON + DAY)) == "invite_invalid"
     assert code_of(lambda: join(caller, code, HOME, NOON + DAY - 1)) == "ok"
 
@@ -355,7 +364,7 @@ def test_a_code_ends(quick: Office) -> None:
 def test_a_member_stays_what_they_are(quick: Office) -> None:
     made = quick.register()
     quick.join(made.user_id, "team1", "admin")
-    me = quick.desk.join(quick.caller(made), invite(quick, "chw"), HOME, NOON)
+    me = quick.accounts.invites.join(quick.caller(made), invite(quick, "chw"), HOME, NOON)
     assert me.memberships.roles == {"team1": "admin"}
 
 
@@ -367,7 +376,7 @@ def test_five_wrong_codes_in_a_quarter_of_an_hour(office: Office, by: str) -> No
     def attempt(number: int, code: str, now_ms: int) -> str:
         caller = callers[0] if by == "account" else callers[number]
         where = HOME if by == "address" else Origin(f"203.0.113.{number}")
-        return code_of(lambda: office.desk.join(caller, code, where, now_ms))
+        return code_of(lambda: office.accounts.invites.join(caller, code, where, now_ms))
 
     assert [attempt(n, "WRONG2", NOON + n) for n in range(5)] == ["invite_invalid"] * 5
     assert attempt(5, good, NOON + 5) == "too_many_tries"
@@ -377,7 +386,7 @@ def test_five_wrong_codes_in_a_quarter_of_an_hour(office: Office, by: str) -> No
 
 def test_wrong_codes_side_by_side_are_counted_one_by_one(office: Office) -> None:
     caller = office.caller(office.register())
-    answers = together(*[lambda: office.desk.join(caller, "WRONG2", HOME, NOON)] * 8)
+    answers = together(*[lambda: office.accounts.invites.join(caller, "WRONG2", HOME, NOON)] * 8)
     assert sorted(answers) == ["invite_invalid"] * 5 + ["too_many_tries"] * 3
 
 
@@ -385,7 +394,9 @@ def test_wrong_codes_side_by_side_are_counted_one_by_one(office: Office) -> None
                                   "A" * 2000, "ｗｒｏｎｇ２"])  # fmt: skip
 def test_what_is_no_code_counts_as_a_wrong_one(quick: Office, code: str) -> None:
     caller = quick.caller(quick.register())
-    assert code_of(lambda: quick.desk.join(caller, code, HOME, NOON)) == "invite_invalid"
+    assert (
+        code_of(lambda: quick.accounts.invites.join(caller, code, HOME, NOON)) == "invite_invalid"
+    )
     assert invites.normal_code(code) is None
 
 
@@ -408,10 +419,10 @@ def test_nobody_gives_away_more_than_they_hold(
     quick.join(made.user_id, "elsewhere", "admin")  # which counts for nothing here
     if role:
         quick.join(made.user_id, "team1", role)
-    act = quick.desk.invite
+    act = quick.accounts.invites.give
     assert code_of(lambda: act(quick.caller(made), "team1", given, 1, 1, NOON)) == verdict
     listing = "ok" if role in ("admin", "supervisor") else "forbidden" if role else "not_found"
-    members = quick.desk.members
+    members = quick.accounts.members.listed
     assert code_of(lambda: members(quick.caller(made), "team1", None, 10)) == listing
 
 
@@ -425,8 +436,8 @@ def test_members_are_listed_in_pages_and_leave_the_list(office: Office) -> None:
     for number in range(4):
         office.join(f"chw-{number}", "team1", "chw")
     caller = office.caller(boss)
-    first = office.desk.members(caller, "team1", None, 3)
-    rest = office.desk.members(caller, "team1", first[-1].user_id, 3)
+    first = office.accounts.members.listed(caller, "team1", None, 3)
+    rest = office.accounts.members.listed(caller, "team1", first[-1].user_id, 3)
     assert [each.user_id for each in (*first, *rest)] == sorted(
         [boss.user_id, *(f"chw-{number}" for number in range(4))]
     )
@@ -434,7 +445,10 @@ def test_members_are_listed_in_pages_and_leave_the_list(office: Office) -> None:
     assert (mine.name, mine.email, mine.role) == ("Boss", "amina@example.org", "admin")
     membership.revoke(office.store, "chw-0", "team1", NOON)
     office.join("chw-1", "team1", "doctor")
-    roles = {each.user_id: each.role for each in office.desk.members(caller, "team1", None, 10)}
+    roles = {
+        each.user_id: each.role
+        for each in office.accounts.members.listed(caller, "team1", None, 10)
+    }
     assert roles == {
         boss.user_id: "admin",
         "chw-1": "doctor",
@@ -459,7 +473,10 @@ def test_leaving_ends_the_membership_and_may_be_repeated(office: Office) -> None
     made = office.register()
     office.join(made.user_id, "team1", "chw")
     for _ in range(2):
-        assert office.desk.leave(office.caller(made), "team1", NOON).memberships.roles == {}
+        assert (
+            office.accounts.members.leave(office.caller(made), "team1", NOON).memberships.roles
+            == {}
+        )
     assert membership.members(office.store, "team1") == []
 
 
@@ -467,17 +484,17 @@ def test_a_scope_s_maker_is_its_first_admin_and_may_repeat_it(office: Office) ->
     made = office.register()
     caller = office.caller(made)
     for _ in range(2):
-        scope, me = office.desk.make_scope(caller, "circle", "Our circle", NOON)
+        scope, me = office.accounts.scopes.make(caller, "circle", "Our circle", NOON)
         assert (scope, me.memberships.roles) == ("circle", {"circle": "admin"})
     other = office.caller(office.register("bo@example.org"))
-    take = office.desk.make_scope
+    take = office.accounts.scopes.make
     assert code_of(lambda: take(other, "circle", "Mine", NOON)) == "scope_taken"
 
 
 def test_one_of_two_who_make_the_same_scope_gets_it(office: Office) -> None:
     callers = [office.caller(office.register(f"p{n}@example.org")) for n in range(2)]
     together(
-        *(lambda c=c: office.desk.make_scope(c, "circle", "Ours", NOON) for c in callers)  # type: ignore[misc]
+        *(lambda c=c: office.accounts.scopes.make(c, "circle", "Ours", NOON) for c in callers)  # type: ignore[misc]
     )
     assert len(membership.members(office.store, "circle")) == 1
 
@@ -485,7 +502,7 @@ def test_one_of_two_who_make_the_same_scope_gets_it(office: Office) -> None:
 def test_a_scope_that_an_operator_made_is_not_taken_over(quick: Office) -> None:
     quick.join("chw-1", "team1", "chw")
     caller = quick.caller(quick.register())
-    take = quick.desk.make_scope
+    take = quick.accounts.scopes.make
     assert code_of(lambda: take(caller, "team1", "Mine", NOON)) == "scope_taken"
 
 
@@ -495,18 +512,18 @@ def test_in_dermadetect_an_admin_makes_teams(quick: Office, role: str | None, ve
     caller = quick.caller(quick.register())
     if role:
         quick.join(caller.user_id, "team1", role)
-    desk = quick.desk_on(quick.store, policy=ACCOUNTS)
-    assert code_of(lambda: desk.make_scope(caller, None, "Another", NOON)) == verdict
+    services = quick.on(quick.store, policy=ACCOUNTS)
+    assert code_of(lambda: services.scopes.make(caller, None, "Another", NOON)) == verdict
 
 
 def test_somebody_with_a_token_and_no_account_joins_all_the_same(quick: Office) -> None:
     caller = Caller("o-123", "chw", "unnamed")
-    me = quick.desk.join(caller, invite(quick), HOME, NOON)
+    me = quick.accounts.invites.join(caller, invite(quick), HOME, NOON)
     assert me.memberships.roles == {"team1": "chw"}
     [account] = quick.store.query(Query("accounts"))
     assert account.fields["outside"] is True
     # and nobody logs in to it with a password
-    change = quick.desk.change_password
+    change = quick.accounts.login.change_password
     assert code_of(lambda: change(caller, "anything", PASSWORD, HOME, NOON)) == "credentials_wrong"
 
 
@@ -550,39 +567,53 @@ def test_ids_that_mean_something_can_be_nobody_s() -> None:
 
 def test_a_user_called_nobody_is_not_whom_an_unknown_e_mail_logs_in_as(quick: Office) -> None:
     for named in ("nobody", "operator"):
-        quick.desk.create(f"{named}@example.org", PASSWORD, NOON, user_id=named, name=None)
-    log_in = quick.desk.login
+        quick.accounts.administration.create(
+            f"{named}@example.org", PASSWORD, NOON, user_id=named, name=None
+        )
+    log_in = quick.accounts.login.log_in
     assert (
         code_of(lambda: log_in("unknown@example.org", PASSWORD, HOME, NOON)) == "credentials_wrong"
     )
-    assert code_of(lambda: quick.desk.reset("unknown@example.org", PASSWORD, NOON)) == "not_found"
+    assert (
+        code_of(lambda: quick.accounts.administration.reset("unknown@example.org", PASSWORD, NOON))
+        == "not_found"
+    )
     assert code_of(lambda: log_in("nobody@example.org", PASSWORD, HOME, NOON)) == "ok"
 
 
 def test_a_user_called_operator_gives_no_codes_that_outlive_their_rights(quick: Office) -> None:
-    quick.desk.create("op@example.org", PASSWORD, NOON, user_id="operator", name=None)
+    quick.accounts.administration.create(
+        "op@example.org", PASSWORD, NOON, user_id="operator", name=None
+    )
     quick.join("operator", "team1", "admin")
-    caller = quick.caller(quick.desk.login("op@example.org", PASSWORD, HOME, NOON))
-    code, _ = quick.desk.make_invite(caller, "team1", "chw", 5, 1, NOON)
+    caller = quick.caller(quick.accounts.login.log_in("op@example.org", PASSWORD, HOME, NOON))
+    code, _ = quick.accounts.invites.make(caller, "team1", "chw", 5, 1, NOON)
     membership.revoke(quick.store, "operator", "team1", NOON)
     joining = quick.caller(quick.register("other@example.org"))
-    assert code_of(lambda: quick.desk.join(joining, code, HOME, NOON)) == "invite_invalid"
+    assert (
+        code_of(lambda: quick.accounts.invites.join(joining, code, HOME, NOON)) == "invite_invalid"
+    )
 
 
 def test_operators_make_and_reset_accounts(office: Office) -> None:
-    desk = office.desk
-    user = desk.create("Op@example.org", PASSWORD, NOON, user_id="amina", name=None)
+    services = office.accounts
+    user = services.administration.create(
+        "Op@example.org", PASSWORD, NOON, user_id="amina", name=None
+    )
     assert user == "amina"
-    make = desk.create
+    make = services.administration.create
     for email, named in (("op@example.org", None), ("x@example.org", "amina")):
         assert (
             code_of(lambda e=email, n=named: make(e, PASSWORD, NOON, user_id=n, name=None))
             == "email_taken"
         )
-    session = desk.login("op@example.org", PASSWORD, HOME, NOON)
-    assert desk.reset("OP@example.org", "another good one", NOON) == "amina"
-    assert code_of(lambda: desk.refresh(session.refresh, NOON)) == "session_ended"
-    desk.login("op@example.org", "another good one", HOME, NOON)
-    assert code_of(lambda: desk.reset("no@example.org", PASSWORD, NOON)) == "not_found"
+    session = services.login.log_in("op@example.org", PASSWORD, HOME, NOON)
+    assert services.administration.reset("OP@example.org", "another good one", NOON) == "amina"
+    assert code_of(lambda: services.sessions.refresh(session.refresh, NOON)) == "session_ended"
+    services.login.log_in("op@example.org", "another good one", HOME, NOON)
+    assert (
+        code_of(lambda: services.administration.reset("no@example.org", PASSWORD, NOON))
+        == "not_found"
+    )
     with pytest.raises(InvalidRequest):
-        desk.reset("op@example.org", "short", NOON)
+        services.administration.reset("op@example.org", "short", NOON)

@@ -63,8 +63,8 @@ class Client:
         return said
 
     def invite(self, role: str = "chw", uses: int = 5) -> str:
-        desk, now = wiring.desk(), wiring.clock_ms()
-        return desk.make_invite(OPERATOR, "team1", role, 7, uses, now)[0]
+        services, now = wiring.accounts(), wiring.clock_ms()
+        return services.invites.make(OPERATOR, "team1", role, 7, uses, now)[0]
 
     def register(self, email: str = EMAIL, role: str = "chw") -> Json:
         body = {"email": email, "password": PASSWORD, "invite_code": self.invite(role)}
@@ -153,7 +153,7 @@ def test_every_code_of_the_accounts_function_is_met(ask: Client) -> None:
     assert ask("scopes", {"name": "B", "scope_id": "a"}, other["access_token"]) == "scope_taken"
     ask("logout", {"refresh_token": other["refresh_token"]})
     assert ask("refresh", {"refresh_token": other["refresh_token"]}) == "session_ended"
-    wiring.desk().disable("other@example.org", wiring.clock_ms())
+    wiring.accounts().administration.disable("other@example.org", wiring.clock_ms())
     assert ask("refresh", {"refresh_token": other["refresh_token"]}) == "account_disabled"
     assert ask("refresh", {"refresh_token": None}) == "invalid_request"
     mine = ask.register("factor@example.org")

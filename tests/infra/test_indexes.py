@@ -19,7 +19,7 @@ from infra.migrate import Migrator, restamp
 from shared import wiring
 from shared.access import audit, membership
 from shared.access.audit import Sealer
-from shared.accounts import invites, sessions
+from shared.accounts import invite, session
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.files.file import CHECK
@@ -116,8 +116,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.sync()
     list(inbox.entries(store, "team1"))
     membership.members(store, "team1")
-    sessions.live(store, "chw1")
-    list(invites.of_scope(store, "team1"))
+    session.live(store, "chw1")
+    list(invite.of_scope(store, "team1"))
     # what the schedule causes, a year later too
     Sealer(store).seal(place.time)
     place.time += YEAR

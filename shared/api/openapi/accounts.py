@@ -7,7 +7,7 @@ from typing import Any
 from shared import errors
 from shared.access.rights import ROLES
 from shared.accounts.account import LONGEST_EMAIL
-from shared.accounts.invites import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
+from shared.accounts.invite import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.api.openapi.parts import Operation, Schema, segment
 from shared.errors import Fault

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.access import membership
+from shared.access.audit import OPERATOR
 from shared.access.membership import Caller
 from shared.accounts import tokens
 from shared.accounts.caller import Me, Origin, check
@@ -130,3 +131,11 @@ def together(*acts: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(acts)) as pool:
         return list(pool.map(run, acts))
+
+
+def invite(office: Office, role: str = "chw", uses: int = 1, days: float = 7) -> str:
+    return office.accounts.invites.make(OPERATOR, "team1", role, days, uses, NOON)[0]
+
+
+def register(services: AccountServices, email: str, code: str | None, origin: Origin = HOME):  # type: ignore[no-untyped-def]
+    return lambda: services.registration.register(email, PASSWORD, origin, NOON, code=code)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.access.audit import OPERATOR
 from shared.accounts.caller import Origin
 from shared.accounts.services import AccountServices
-from shared.accounts.throttle import Backoff, Tally, Window
+from shared.accounts.throttle import Backoff, Tally, Window, client_address
 from shared.errors import TooManyTries
 from shared.records.store import Query, Write
 from tests.accounts.conftest import (
@@ -257,3 +257,36 @@ def test_a_right_try_among_wrong_ones_is_judged_after_them(office: Office, what:
     slow = office.on(Interrupted(office.store, before=others))
     assert on(slow, PASSWORD, code) == "too_many_tries"
     assert waiting == [0]
+
+
+# --- addresses
+
+FORWARDED = [
+    # remote, header, our proxies, who it is
+    ("192.0.2.1", "", 0, "192.0.2.1"),
+    ("192.0.2.1", "203.0.113.9", 0, "192.0.2.1"),  # nobody's word counts
+    ("10.0.0.1", "203.0.113.9", 1, "203.0.113.9"),
+    ("10.0.0.1", "6.6.6.6, 203.0.113.9", 1, "203.0.113.9"),
+    ("10.0.0.1", "6.6.6.6, 203.0.113.9, 35.0.0.1", 2, "203.0.113.9"),
+    ("10.0.0.1", "203.0.113.9,35.0.0.1", 2, "203.0.113.9"),
+    ("10.0.0.1", "203.0.113.9", 2, "10.0.0.1"),  # it did not come through the balancer
+    ("10.0.0.1", "", 2, "10.0.0.1"),
+    ("10.0.0.1", "drop table, 35.0.0.1", 2, "unknown"),
+    ("127.0.0.1", "6.6.6.6, 203.0.113.9", 0, "203.0.113.9"),  # a proxy on this machine
+    ("::ffff:127.0.0.1", "203.0.113.9", 0, "203.0.113.9"),
+    ("::1", "203.0.113.9", 0, "203.0.113.9"),
+    ("127.0.0.1", "", 0, "127.0.0.1"),
+    ("128.0.0.1", "203.0.113.9", 0, "128.0.0.1"),
+    (None, "203.0.113.9", 0, "unknown"),
+    (None, "", 0, "unknown"),
+    ("::1", "2001:db8:1:2:3:4:5:6", 1, "2001:db8:1:2::"),
+    ("::1", "2001:db8:1:2:ffff::1", 1, "2001:db8:1:2::"),
+    ("::1", "::ffff:192.0.2.7", 1, "192.0.2.7"),
+]
+
+
+@pytest.mark.parametrize(("remote", "header", "proxies", "who"), FORWARDED)
+def test_an_address_is_what_our_own_proxy_wrote(
+    remote: str | None, header: str, proxies: int, who: str
+) -> None:
+    assert client_address(remote, header, proxies) == who

@@ -19,7 +19,7 @@ _SERVICES = " ".join(
 ACCOUNTS: tuple[tuple[Any, ...], ...] = (
     (
         "shared/accounts/guessable.py",
-        "accounts/test_desk",
+        "accounts/test_registration",
         _ANY,
         (
             "a common word passes with a number behind it",
@@ -115,7 +115,7 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
     ),
     (
         _SERVICES,
-        "accounts/test_desk",
+        "accounts/test_invites",
         _SQLITE,
         (
             "an invite is not used up",
@@ -243,7 +243,7 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
     ),
     (
         "shared/accounts/throttle.py",
-        "accounts/test_desk",
+        "accounts/test_throttle",
         _ANY,
         (
             "a caller chooses the address",

@@ -104,7 +104,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
     ),
     (
         "shared/accounts/account.py shared/access/audit.py",
-        "accounts/test_desk",
+        "accounts/test_administration",
         _ANY,
         (
             "unknown e-mails log in as a user called nobody",

@@ -15,9 +15,9 @@ from shared import wiring
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.records.store import STAMP, Key, Query, delete, put
+from tests.ai.workplace import Workplace
+from tests.ai.workplace import place as place
 from tests.files.conftest import Studio, photo
-from tests.jobs.conftest import Workplace
-from tests.jobs.conftest import place as place
 
 
 def everything(place: Workplace) -> dict[Key, dict[str, object]]:

@@ -36,9 +36,9 @@ from shared.sync.digest import digest
 from shared.sync.pull import Start
 from shared.sync.retention import Purger
 from tests import shapes
+from tests.ai.workplace import Workplace
 from tests.conftest import SHAPES
 from tests.files.conftest import Studio, photo
-from tests.jobs.conftest import Workplace
 from tests.shapes import Shape, needs_index
 
 #: A year, ms.

@@ -24,7 +24,9 @@ from shared.products.dermadetect import analysis
 from shared.records.store import Write
 from shared.support import ledger
 from tests.ai import strategies
-from tests.jobs.conftest import LEASE_MS, Workplace
+from tests.ai.workplace import Workplace
+from tests.ai.workplace import place as place
+from tests.jobs.conftest import LEASE_MS
 from tests.jobs.test_runner import Killed
 from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from tests.stores import Interrupted

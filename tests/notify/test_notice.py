@@ -12,7 +12,7 @@ from shared.errors import NotifyFault
 from shared.jobs import job as jobs
 from shared.notify.notice import Deliveries, Message
 from shared.support import ledger
-from tests.jobs.conftest import Workplace, place  # noqa: F401  a fixture
+from tests.ai.workplace import Workplace, place  # noqa: F401  a fixture
 from tests.jobs.test_never_silent import Phones
 from tests.stores import Interrupted
 

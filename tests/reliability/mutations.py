@@ -1689,7 +1689,7 @@ JOBS = (
     )
     + _faults(
         "shared/products/dermadetect/analyse.py",
-        _RUNNER,
+        "ai/test_analyse",
         _SQLITE,
         (
             "a stale result is stored",

@@ -18,6 +18,7 @@ from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
+from shared.notify.notice import Message
 from shared.records import record
 from shared.records.store import Key, RecordStore, patch
 from tests import stores
@@ -113,6 +114,17 @@ class Workplace(Clinic):
     def row(self, name: str = "c1") -> tuple[str, int]:
         fields = self.fields(self.queue, name)
         return fields["status"], fields["attempts"]
+
+
+class Phones:
+    """A notifier that writes down whom it told."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+
+    def send(self, message: Message) -> bool:
+        self.sent.append(message)
+        return True
 
 
 @pytest.fixture(params=stores.BOTH)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from shared.ai.model import ChatRequest
-from tests.ai.workplace import Workplace
+from shared.records import record
+from tests.ai.workplace import Clinic, Workplace
+from tests.ai.workplace import clinic as clinic
 from tests.ai.workplace import place as place
 from tests.scripted import ScriptedModel, normal
 
@@ -83,3 +85,31 @@ def test_a_stale_job_brings_no_deleted_row_back(place: Workplace) -> None:
     worker.answer("cascade", None, 120)
     assert worker.run(job_id) == "stale"
     assert place.fields("medgemma_queue", "c1")["deleted_at"]
+
+
+def test_before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis(
+    clinic: Clinic,
+) -> None:
+    one, doctor = clinic.phone("chw1"), clinic.phone("doc")
+    clinic.join("doc", "team1", "doctor")
+    one.save("patients", "p1", demographics={})
+    one.save("cases", "c1", patient_id="p1", triage_data={}, risk_level="red")
+    one.sync()
+    stored = clinic.get("cases", "c1")
+    assert stored is not None
+    analysis = {"status": "ok", "urgency": "urgent", "differential": [{"label": "x"}]}
+    clinic.store.commit([record.server_patch(stored, {"ai_analysis": analysis})])
+    one.sync()
+    doctor.sync()
+    row, whole = one.row("cases", "c1"), doctor.row("cases", "c1")
+    assert row is not None
+    assert whole is not None
+    assert row["ai_analysis"] == {"status": "ok", "urgency": "urgent"}
+    assert whole["ai_analysis"] == analysis
+    stored = clinic.get("cases", "c1")
+    assert stored is not None
+    clinic.store.commit([record.server_patch(stored, {"status": "DIAGNOSED"})])
+    one.sync()
+    signed = one.row("cases", "c1")
+    assert signed is not None
+    assert signed["ai_analysis"] == analysis

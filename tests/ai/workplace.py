@@ -17,14 +17,19 @@ from shared.records.store import RecordStore
 from tests import stores
 from tests.jobs import conftest as jobs
 from tests.scripted import ScriptedModel
+from tests.sync import clinic as sync
+
+
+class Clinic(sync.Clinic):
+    """The engine with DermaDetect's tables."""
+
+    catalog, member, kind = CATALOG, "chw", ANALYSE
 
 
 class Workplace(jobs.Workplace):
     """Health workers, their patients and cases, and the analysis of the red ones."""
 
-    catalog = CATALOG
-    member = "chw"
-    kind = ANALYSE
+    catalog, member, kind = CATALOG, "chw", ANALYSE
     child, queue = "cases", QUEUE
 
     def tasks(self, store: RecordStore, terms: Terms) -> Mapping[str, Task]:
@@ -43,6 +48,16 @@ class Workplace(jobs.Workplace):
         phone.save("cases", name, at=1000, patient_id="p1", **fields)
         phone.sync()
         return self.waiting(name)
+
+
+@pytest.fixture(params=stores.BOTH)
+def clinic(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Clinic]:
+    """A clinic with one team, team1, and one health worker in it, chw1."""
+    store = stores.fresh(request.param, request, tmp_path)
+    made = Clinic(store)
+    made.join("chw1")
+    yield made
+    store.close()
 
 
 @pytest.fixture(params=stores.BOTH)

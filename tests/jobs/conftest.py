@@ -24,7 +24,7 @@ from shared.records.store import Key, RecordStore, patch
 from tests import stores
 from tests.neutral.scripted import ScriptedModel
 from tests.neutral.summarise import Summarise
-from tests.neutral.tables import CATALOG, QUEUE, SUMMARISE
+from tests.neutral.tables import QUEUE, SUMMARISE
 from tests.sync.clinic import Clinic, pass_millisecond
 
 LEASE_MS = 600_000
@@ -33,9 +33,6 @@ LEASE_MS = 600_000
 class Workplace(Clinic):
     """A clinic whose jobs can be run, by workers that may see the store through another one."""
 
-    catalog = CATALOG
-    member = "member"
-    kind = SUMMARISE
     child: ClassVar[str] = "notes"
     queue: ClassVar[str] = QUEUE
 

@@ -1537,7 +1537,7 @@ REDACTION = _faults(
     ),
 ) + _faults(
     "shared/products/dermadetect/tables.py shared/products/dermadetect/signal.py",
-    _PULL,
+    "ai/test_analyse",
     _SQLITE,
     (
         "a signed analysis stays redacted",

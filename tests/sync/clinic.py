@@ -17,13 +17,13 @@ from infra.local.phone import Json, Phone, wall_ms
 from shared.access import membership
 from shared.access.membership import Caller
 from shared.jobs import job as jobs
-from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.records.collection import Catalog
 from shared.records.store import Document, Key, Query, RecordStore
 from shared.sync.dialects import batch
 from shared.sync.exchange import Outcome
 from shared.sync.pull import Puller, Start
 from shared.sync.push import Pusher
+from tests.neutral.tables import CATALOG, SUMMARISE
 
 
 def pass_millisecond() -> None:
@@ -41,8 +41,8 @@ class Clinic:
     """The server's side: the engine on a store, called as the function calls it."""
 
     catalog: Catalog = CATALOG
-    member: str = "chw"  #: the role of those who write
-    kind: str = ANALYSE  #: the jobs that most tests are about
+    member: str = "member"  #: the role of those who write
+    kind: str = SUMMARISE  #: the jobs that most tests are about
 
     def __init__(self, store: RecordStore, *, attempts: int = 30) -> None:
         self._serve(store, attempts)
@@ -71,7 +71,8 @@ class Clinic:
 
     def phone(self, user: str | None = None, device: str | None = None, **more: Any) -> Phone:
         user = user or f"{self.member}1"
-        return Phone(self.answer, user, device or f"{user}-phone", **more)
+        own = tuple(each.name for each in self.catalog.collections if each.pushable)
+        return Phone(self.answer, user, device or f"{user}-phone", own_tables=own, **more)
 
     def answer(self, body: Json, phone: Phone) -> Json:
         """What `POST /api/sync` does with a body, without HTTP."""

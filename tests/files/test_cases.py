@@ -12,8 +12,9 @@ from shared.ai.embedding import Embedding
 from shared.ai.model import ChatRequest, Completion, Image
 from shared.jobs.restore import undelete
 from shared.jobs.transfer import move
-from shared.products.dermadetect.tables import PHOTOS_WAIT_MS, catalog
+from shared.products.dermadetect.tables import catalog
 from shared.products.dermadetect.triage import ZeroShot
+from shared.products.dermadetect.waiting_for_photos import PHOTOS_WAIT_MS
 from shared.records.store import Key
 from shared.sync.retention import Purger
 from tests.ai.studio import Studio

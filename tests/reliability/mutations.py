@@ -1536,7 +1536,7 @@ REDACTION = _faults(
         "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
     ),
 ) + _faults(
-    "shared/products/dermadetect/tables.py shared/products/dermadetect/signal.py",
+    "shared/products/dermadetect/who_sees_analysis.py",
     "ai/test_analyse",
     _SQLITE,
     (

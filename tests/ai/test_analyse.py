@@ -9,7 +9,7 @@ from shared.records import record
 from tests.ai.workplace import Clinic, Workplace
 from tests.ai.workplace import clinic as clinic
 from tests.ai.workplace import place as place
-from tests.scripted import ScriptedModel, normal
+from tests.scripted import ScriptedModel, draft, normal
 
 
 def analyses(place: Workplace, name: str = "c1") -> Any:
@@ -113,3 +113,10 @@ def test_before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis(
     signed = one.row("cases", "c1")
     assert signed is not None
     assert signed["ai_analysis"] == analysis
+
+
+def test_every_scripted_answer_says_that_it_has_no_clinical_value() -> None:
+    for i in range(5):
+        said = draft(ChatRequest("", f"Case {i}"))
+        assert "clinical value" in said["uncertainty"]["note"]
+        assert all("no clinical value" in entry["label"] for entry in said["differential"])

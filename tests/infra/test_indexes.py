@@ -36,9 +36,10 @@ from shared.sync.digest import digest
 from shared.sync.pull import Start
 from shared.sync.retention import Purger
 from tests import shapes
+from tests.ai.studio import Studio
+from tests.ai.workplace import Workplace
 from tests.conftest import SHAPES
-from tests.files.conftest import Studio, photo
-from tests.jobs.conftest import Workplace
+from tests.files.conftest import photo
 from tests.shapes import Shape, needs_index
 
 #: A year, ms.
@@ -77,7 +78,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     studio.piece(ticket, data, 0, 9_000)
     studio.piece(ticket, data)
     studio.runner().answer(CHECK, None, 120)
-    shown = studio.uploads.look(studio.chw, ticket["id"])
+    shown = studio.uploads.look(studio.caller, ticket["id"])
     assert studio.uploads.links(shown, place.time)
     studio.runner().answer(ANALYSE, None, 60)
     studio.cleaner.clean(place.time + YEAR)

@@ -54,7 +54,12 @@ class Route:
     media: str = "application/json"  #: of the answer
     resumed: bool = False  #: answers 308 while more bytes are wanted
     unchanged: bool = False  #: answers 304 to `If-None-Match`
-    refusals: Mapping[int, str] = field(default_factory=dict)  #: status → schema that says more
+    refusals: Mapping[int, type[Struct]] = field(default_factory=dict)  #: by status: say more
+
+    @property
+    def id(self) -> str:
+        """What the operation is called in clients made of the description."""
+        return self.name or self.handler.__name__
 
     def match(self, path: str) -> dict[str, str] | None:
         """The path's arguments, or None if it is another path."""

@@ -38,8 +38,6 @@ _NOT_OURS = (
     "password_guessable",
 )
 
-#: Codes of a bad request that only these operations have.
-FILES_ONLY = ("invalid_range", "wrong_size")
 
 _PROTOCOL = (
     "The protocol of resumable uploads: each piece says in `Content-Range` which bytes it holds. "

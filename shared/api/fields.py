@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from shared.records import record
 
@@ -27,6 +28,26 @@ def must(text: str, **rules: Any) -> Meta:
     return Meta(extra={"must": text}, **rules)
 
 
+def either(*kinds: type[Struct] | None) -> dict[str, Any]:
+    """The schema of a value that is one of several types; None is anything."""
+    return {
+        "anyOf": [
+            {} if kind is None else {"$ref": REF.format(name=kind.__name__)} for kind in kinds
+        ]
+    }
+
+
+def bullets(pairs: Iterable[tuple[str, str]]) -> str:
+    """Codes with their sentences, as a list."""
+    return "\n".join(f"- `{code}`: {sentence}" for code, sentence in pairs)
+
+
+#: Where a named schema is.
+REF = "#/components/schemas/{name}"
+
+#: Null beside a type is one schema with both, not a choice of two.
+NULL = {"null": True}
+
 #: `\Z` of Python is what `$` of JSON Schema means: no line break may follow.
 Id = Annotated[
     str,
@@ -36,8 +57,8 @@ Id = Annotated[
     ),
 ]
 Count = Annotated[int, Meta(ge=0)]
-TextOrNull = Annotated[str | None, schema(anyOf=None, type=["string", "null"])]
-CountOrNull = Annotated[int | None, schema(anyOf=None, type=["integer", "null"], minimum=0)]
+TextOrNull = Annotated[str | None, schema(**NULL)]
+CountOrNull = Annotated[Count | None, schema(**NULL)]
 Seconds = Annotated[
     float, says("Unix seconds; fractions allowed.", minimum=0, maximum=record.MOST_SECONDS)
 ]

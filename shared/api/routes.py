@@ -44,6 +44,7 @@ class Route:
     takes: type[Struct | bytes] | None = None  #: None: no body
     gives: Any = None  #: the type of a 200, or its schema; None: described elsewhere
     faults: tuple[type[Fault] | str, ...] = ()
+    names: tuple[type[Struct], ...] = ()  #: further types that its schemas name
     asks: type[Struct] | None = None  #: arguments of path and query, for the description
     secured: bool = True  #: whether it needs a token
     only: str = ""  #: a token that is good for nothing but this is good here, too

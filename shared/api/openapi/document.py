@@ -23,8 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared import errors
-from shared.api.codes import ACCOUNTS_ONLY, ERROR_CODES, FILES_ONLY, SELDOM
-from shared.api.openapi import accounts, batch, files, review, support, typed, watermelon
+from shared.api.codes import ACCOUNTS_ONLY, ERROR_CODES, SELDOM
+from shared.api.openapi import accounts, batch, review, support, typed, watermelon
 from shared.api.openapi.page import page
 from shared.api.openapi.parts import (
     EVERYWHERE,
@@ -53,12 +53,11 @@ _SHAPES: dict[type[Fault], str] = {
     errors.StalePush: "StalePush",
     errors.CaseChanged: "ReviewConflict",
     errors.Claimed: "ReviewConflict",
-    errors.UploadIncomplete: "UploadIncomplete",
 }
 
 
 #: Modules of operations that read their bodies themselves; see `shared.api.openapi.parts`.
-_PARTS = (batch, watermelon, support, review, accounts, files)
+_PARTS = (batch, watermelon, support, review, accounts)
 
 
 @dataclass(frozen=True)
@@ -245,8 +244,6 @@ def _codes(operation: Operation) -> set[str]:
     never = {*operation.never, *SELDOM}
     if operation in accounts.OPERATIONS:
         never -= {*ACCOUNTS_ONLY} - {*operation.never}
-    if operation in files.OPERATIONS:
-        never -= {*FILES_ONLY} - {*operation.never}
     return {code for fault in faults for code in ERROR_CODES[fault]} - never
 
 
@@ -282,6 +279,11 @@ _COMMON: dict[str, Schema] = {
         "Content-Encoding",
         {"type": "string", "enum": ["gzip", "x-gzip", "identity"]},
         "How the body is compressed.",
+    ),
+    "ContentRange": header(
+        "Content-Range",
+        {"type": "string", "pattern": r"^bytes (\d+-\d+|\*)/\d+$"},
+        "Which bytes of how many; absent: the whole file.",
     ),
 }
 

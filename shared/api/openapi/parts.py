@@ -7,13 +7,13 @@ names may be used across modules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from shared import errors
 from shared.api.codes import ERROR_CODES
-from shared.api.fields import LEAST_MS, MOST_MS
+from shared.api.fields import LEAST_MS, MOST_MS, bullets
 from shared.errors import Fault
 from shared.records import record
 
@@ -132,11 +132,6 @@ def list_of(items: Schema, text: str) -> Schema:
 def ref(name: str) -> Schema:
     """The schema of that name, in whichever module it is."""
     return {"$ref": f"#/components/schemas/{name}"}
-
-
-def bullets(pairs: Iterable[tuple[str, str]]) -> str:
-    """Codes with their sentences, as a list."""
-    return "\n".join(f"- `{code}`: {sentence}" for code, sentence in pairs)
 
 
 def headers(*names: str) -> dict[str, Schema]:

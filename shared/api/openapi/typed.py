@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.api.codes import ERROR_CODES, SELDOM
+from shared.api.fields import REF
 from shared.api.openapi.parts import BODY, EVERYWHERE, Schema, headers, refusals
 from shared.api.routes import Route
 from shared.errors import InvalidJson, InvalidRequest, KeysUnavailable, Unauthenticated
@@ -24,7 +25,7 @@ def schemas(routes: Iterable[Route]) -> dict[str, Schema]:
     kinds = {
         id(kind): kind
         for route in routes
-        for kind in (route.takes, route.gives, *route.refusals.values())
+        for kind in (route.takes, route.gives, *route.refusals.values(), *route.names)
         if _is_struct(kind)
     }
     return _schemas(kinds.values())
@@ -107,17 +108,14 @@ def _schema(kind: Any) -> Schema:
         return kind
     if kind is bytes:
         return _BYTES
-    [schema], _ = msgspec.json.schema_components([kind], ref_template=_REF)
-    tidied: Schema = _tidy(schema)
+    [schema], known = msgspec.json.schema_components([kind], ref_template=REF)
+    tidied: Schema = _tidy(schema, known)
     return tidied
 
 
 def _schemas(kinds: Iterable[Any]) -> dict[str, Schema]:
-    _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
-    return {_name(name): _tidy(schema) for name, schema in found.items()}
-
-
-_REF = "#/components/schemas/{name}"
+    _, known = msgspec.json.schema_components(kinds, ref_template=REF)
+    return {_name(name): _tidy(schema, known) for name, schema in known.items()}
 
 
 def _name(kind: str) -> str:
@@ -125,23 +123,36 @@ def _name(kind: str) -> str:
     return kind.removesuffix("Answer")
 
 
-def _tidy(schema: Any) -> Any:
-    """What msgspec says, without what follows from names, and with what our types add."""
+def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
+    """What msgspec says, without what follows from names, and with what `shared.api.fields` adds."""
     if isinstance(schema, list):
-        return [_tidy(each) for each in schema]
+        return [_tidy(each, known) for each in schema]
     if not isinstance(schema, dict):
         return schema
     said = {key: value for key, value in schema.items() if value is not None and key != "title"}
+    if said.pop("null", False):
+        said = _with_null(said, known)
+    for key in said.keys() - {"default", "enum", "const", "properties"}:
+        said[key] = _tidy(said[key], known)
     if "properties" in said:
-        said["properties"] = {name: _tidy(each) for name, each in said["properties"].items()}
-    for key in said.keys() - {"properties", "default", "enum", "const"}:
-        said[key] = _tidy(said[key])
+        said["properties"] = {name: _tidy(each, known) for name, each in said["properties"].items()}
     if "$ref" in said:
         said["$ref"] = _name(said["$ref"])
     if "pattern" in said:
         said["pattern"] = said["pattern"].replace(r"\Z", "$")
     if "description" in said:
         said["description"] = _unwrapped(said["description"])
+    return said
+
+
+def _with_null(said: Schema, known: Mapping[str, Schema]) -> Schema:
+    """One schema for a type and null, which msgspec says as a choice of both."""
+    [kind] = [each for each in said.pop("anyOf") if each != {"type": "null"}]
+    if "$ref" in kind:
+        kind = known[kind["$ref"].rpartition("/")[2]]
+    said = {**kind, **said, "type": [kind["type"], "null"]}
+    if "enum" in said:
+        said["enum"] = [*said["enum"], None]
     return said
 
 

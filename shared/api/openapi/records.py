@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 
 from shared.api.codes import RECORD_CODES
+from shared.api.fields import bullets
 from shared.api.openapi.parts import (
     ID,
     LONGEST_ECHOED,
     SECONDS,
     TEXT,
     Schema,
-    bullets,
     fixed,
     or_null,
     ref,

@@ -37,14 +37,23 @@ def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Ended
 
 
-def _follow(folder: Path, ended: threading.Event) -> None:
-    """Copy what is added to the log files to standard error, each line with its file's name."""
-    read: dict[Path, int] = {}
+def _sizes(folder: Path) -> dict[Path, int]:
+    """How long each log is, bytes."""
+    return {path: path.stat().st_size for path in folder.glob("*.log")}
+
+
+def _follow(folder: Path, read: dict[Path, int], ended: threading.Event) -> None:
+    """Copy what is added to the log files to standard error, each line with its file's name.
+
+    `read` says how much of each was there before.
+    """
     last = False
     while not last:
         last = ended.wait(0.3)
         for path in sorted(folder.glob("*.log")):
             with path.open("rb") as file:
+                if path.stat().st_size < read.get(path, 0):  # put aside meanwhile
+                    read[path] = 0
                 file.seek(read.get(path, 0))
                 block = file.read()
             whole = block[: block.rfind(b"\n") + 1]
@@ -97,13 +106,16 @@ def main(arguments: list[str] | None = None) -> int:
             sweep_seconds=chosen.sweep_seconds,
             workers=chosen.workers,
         )
+        before = _sizes(stack.logs)
         stack.start()
         print(f"ready: {stack.url}", flush=True)
         print(f"logs: {stack.logs}", file=sys.stderr)
         if chosen.seed:
             _seed(stack.data)
         if not chosen.quiet:
-            follower = threading.Thread(target=_follow, args=(stack.logs, ended), daemon=True)
+            follower = threading.Thread(
+                target=_follow, args=(stack.logs, before, ended), daemon=True
+            )
             follower.start()
         stack.wait()
     except _Ended:

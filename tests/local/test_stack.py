@@ -397,6 +397,27 @@ def test_a_data_folder_that_all_users_share_is_refused(tmp_path: Path) -> None:
     assert tmp_path.stat().st_mode & 0o7777 == 0o1777
 
 
+def test_a_data_folder_is_served_by_one_server(tmp_path: Path) -> None:
+    """A second one is refused in words, by both commands; when the first ends, the next may."""
+    with command("--port", "0", "--data", str(tmp_path), "--quiet") as (first, _):
+        url_of(first)
+        with command("--port", "0", "--data", str(tmp_path)) as (second, _):
+            assert second.wait(60) == 2
+            assert second.stderr is not None
+            assert f"is served already, by process {first.pid}" in second.stderr.read()
+        lone = subprocess.run(
+            [sys.executable, "-m", "infra.local.server", "--port", "0"],
+            cwd=REPOSITORY,
+            env={**os.environ, "DATA_FOLDER": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert (lone.returncode, "is served already" in lone.stderr) == (2, True), lone.stderr
+        assert "Traceback" not in lone.stderr
+    with command("--port", "0", "--data", str(tmp_path), "--quiet") as (third, _):
+        url_of(third)
+
+
 @contextmanager
 def command(
     *arguments: str, environ: dict[str, str] | None = None, umask: int = -1

@@ -9,7 +9,7 @@ from typing import IO
 
 from shared.errors import ConfigurationFault
 
-#: The file whose lock says so; it holds the process's number. The lock ends with the process, however it ends.
+#: The file whose lock says so; it holds the number of the process, and the lock ends with it.
 FILE_NAME = "server.lock"
 
 

@@ -210,7 +210,7 @@ class Stack:
                 raise StartFailed(f"{child.name} ended with code {code}:\n{child.tail()}")
 
     def wait(self) -> None:
-        """Stay until a child ends by itself; raises `StartFailed` then. Logs that have grown are put aside."""
+        """Stay until a child ends by itself; raises `StartFailed` then. Puts logs aside that have grown."""
         while True:
             self.check()
             for child in self.children():

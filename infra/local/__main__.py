@@ -5,8 +5,8 @@
     python -m infra.local token --chw ID          a token for the running stack (see `token.py`)
 
 Prints `ready: http://127.0.0.1:PORT` once everything serves, then the logs of all processes to
-standard error. Ctrl-C or SIGTERM ends everything. Exit code 2: it cannot start like this, and one
-sentence says why; 1: a process failed.
+standard error, at a terminal in a form for people. Ctrl-C or SIGTERM ends everything. Exit code 2: it
+cannot start like this, and one sentence says why; 1: a process failed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import NoReturn
 
 from infra.local.emulators import EmulatorMissing
 from infra.local.processes import PortTaken, StartFailed
+from infra.local.readable import readable
 from infra.local.stack import PROFILES, Stack
 from shared.errors import ConfigurationFault
 
@@ -59,7 +60,8 @@ def _follow(folder: Path, read: dict[Path, int], ended: threading.Event) -> None
             whole = block[: block.rfind(b"\n") + 1]
             read[path] = read.get(path, 0) + len(whole)
             for line in whole.decode("utf-8", "replace").splitlines():
-                print(f"{path.stem:>12} | {line}", file=sys.stderr)
+                shown = readable(line, colours=True) if sys.stderr.isatty() else line
+                print(f"{path.stem:>12} | {shown}", file=sys.stderr)
 
 
 def _seed(data: Path) -> None:

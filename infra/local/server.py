@@ -26,6 +26,7 @@ from gunicorn.workers.base import Worker
 
 from infra.local import connections, private
 from infra.local.claim import claim
+from infra.local.metrics import Metrics
 from infra.local.table import REPOSITORY, TABLE, Function, Routes, load
 from shared.accounts.throttle import is_loopback
 from shared.errors import ConfigurationFault, NotFound
@@ -36,6 +37,9 @@ log = logging.getLogger("shared.server")
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+#: Where Prometheus asks.
+METRICS = "/metrics"
 
 #: How WSGI names the header of the secret.
 _SECRET = f"HTTP_{private.HEADER.upper().replace('-', '_')}"
@@ -50,6 +54,7 @@ def not_found(request_id: str) -> bytes:
 class Router:
     """WSGI: hands a request to the function of its path; `secret` opens the private ones.
 
+    `figures` makes the page of metrics, for who shows the secret as a bearer token (Prometheus can).
     `proxies` of ours are in front: forwarded addresses that nobody believes are warned of, once.
     """
 
@@ -59,10 +64,12 @@ class Router:
         make: Callable[[Function], App],
         secret: str,
         proxies: int = 0,
+        figures: Callable[[], bytes] | None = None,
     ) -> None:
         functions = list(functions)
         self._secret = secret
         self._proxies = proxies
+        self._figures = figures
         self._routes = Routes(functions)
         self._apps = {function.name: make(function) for function in functions}
         self._private = {
@@ -75,6 +82,9 @@ class Router:
         function = self._private.get(path)
         shown = environ.pop(_SECRET, "")
         self._warn_of_a_proxy(environ)
+        if path == METRICS and self._figures and self._is_bearer(environ):
+            start_response("200 OK", [("Content-Type", "text/plain; version=0.0.4")])
+            return [self._figures()]
         if function is not None and private.fits(shown, self._secret):
             # Pub/Sub and Scheduler call a function's own address: it sees the root
             environ["PATH_INFO"] = "/"
@@ -93,6 +103,10 @@ class Router:
             )
             return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
         return self._apps[function.name](environ, start_response)
+
+    def _is_bearer(self, environ: Environ) -> bool:
+        scheme, _, shown = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        return scheme.lower() == "bearer" and private.fits(shown.strip(), self._secret)
 
     def _warn_of_a_proxy(self, environ: Environ) -> None:
         forwarded = environ.get("HTTP_X_FORWARDED_FOR")
@@ -177,12 +191,17 @@ def main(arguments: list[str] | None = None) -> None:
         _Worker.shared = lambda _: True
     logging.getLogger("waitress").setLevel(logging.ERROR)  # a warning quotes what was sent
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    functions = load(chosen.table)
+    routes = Routes(functions.values())
+    metrics = Metrics(settings.data_path, lambda path: getattr(routes.find(path), "name", "own"))
+    logging.getLogger("shared").addHandler(metrics)
     server = _Server(
         Router(
-            load(chosen.table).values(),
+            functions.values(),
             framework_app(chosen.source),
             private.secret(settings.data_path),
             settings.trusted_proxies,
+            metrics.page,
         ),
         {
             "bind": f"{host}:{chosen.port}",

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from infra.admin import STACK_ENVIRONMENT
+from infra.local import private
 from infra.local.stack import PROFILES, Stack
 from infra.local.table import REPOSITORY
 from shared.adapters.pubsub import PubSubDoorbell
@@ -241,6 +242,35 @@ def test_a_bell_reaches_its_subscriber_through_the_queue(stack: Stack) -> None:
 def test_the_sweeper_is_called_at_once(stack: Stack) -> None:
     log = stack.logs / ("sweeper.log" if stack.profile == "emulator" else "server.log")
     until(lambda: '"rung"' in log.read_text(), "a sweep")
+
+
+def test_figures_for_prometheus_are_of_all_processes_and_for_who_shows_the_secret(
+    stack: Stack,
+) -> None:
+    if stack.profile == "emulator":  # Google Cloud makes them of the log lines
+        assert call(stack.url, "GET", "/metrics")[0] == 404
+        return
+    bearer = {"Authorization": f"Bearer {private.secret(stack.data)}"}
+    for headers in ({}, {"Authorization": "Bearer guessed"}, {"Authorization": "Basic x"}):
+        assert call(stack.url, "GET", "/metrics", **headers)[0] == 404
+
+    def figures() -> dict[str, float]:
+        status, text = call(stack.url, "GET", "/metrics", **bearer)
+        assert status == 200
+        lines = (line.rpartition(" ") for line in text.splitlines() if line[:1] not in ("#", ""))
+        return {name: float(value) for name, _, value in lines}
+
+    asked = 'requests_seconds_count{function="status",status="200"}'
+    before = figures().get(asked, 0)
+    for _ in range(30):  # more than one process takes some
+        call(stack.url, "GET", "/health")
+    after = figures()
+    assert after[asked] == before + 30
+    assert after["disk_free_bytes"] > 0
+    assert after["records_bytes"] > 0
+    until(lambda: "sweep_oldest_seconds" in figures(), "a sweep")
+    call(stack.url, "GET", "/metrics?x", **bearer)
+    assert not any("/" in name for name in figures()), "paths are no labels: they hold ids"
 
 
 def test_the_stack_comes_back_after_a_power_cut(stack: Stack) -> None:

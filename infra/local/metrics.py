@@ -48,17 +48,16 @@ class Metrics(logging.Handler):
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         mine = CollectorRegistry()
-        newest = "mostrecent"
         self._requests = Histogram(
             "requests_seconds", "Answered.", ("function", "status"), buckets=_BOUNDS, registry=mine
         )
         self._events = Counter("events", "Lines.", ("event", "reason"), registry=mine)
         self._oldest = Gauge(
-            "sweep_oldest_seconds", "Oldest due job.", multiprocess_mode=newest, registry=mine
+            "sweep_oldest_seconds", "Oldest due job.", multiprocess_mode="mostrecent", registry=mine
         )
-        self._rung = Gauge("sweep_rung", "Rung for.", multiprocess_mode=newest, registry=mine)
+        self._rung = Gauge("sweep_rung", "Rung for.", multiprocess_mode="mostrecent", registry=mine)
         self._rounds = Gauge(
-            "sweep_round", "Done.", ("round",), multiprocess_mode=newest, registry=mine
+            "sweep_round", "Done.", ("round",), multiprocess_mode="mostrecent", registry=mine
         )
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -93,6 +92,6 @@ class Metrics(logging.Handler):
                 yield GaugeMetricFamily("records_bytes", "Of the store.", held)
 
         whole = CollectorRegistry()
-        MultiProcessCollector(whole)
+        MultiProcessCollector(whole)  # type: ignore[no-untyped-call]
         whole.register(Folder())
         return generate_latest(whole)

@@ -1,4 +1,4 @@
-"""A clinic's server as `infra/host` declares it: what the image holds suffices, nothing may do more than it needs.
+"""A clinic's server as `infra/host` declares it: the image suffices, nothing may do more than it needs.
 
 Container engines do not run here: their files are read. A real Caddy runs in `make soak`.
 """

@@ -92,7 +92,7 @@ def _create(chosen: argparse.Namespace) -> str:
     if named is not None and (not valid_id(named) or named.startswith(OUTSIDE)):
         raise InvalidRequest("An id is 1 to 128 of A-Z a-z 0-9 _ - and does not begin with o-.")
     password, said = _password()
-    user = wiring.desk().create(
+    user = wiring.accounts().administration.create(
         chosen.email,
         password,
         wiring.clock_ms(),
@@ -109,35 +109,41 @@ def _reset(chosen: argparse.Namespace) -> str:
     from shared import wiring
 
     password, said = _password()
-    user = wiring.desk().reset(chosen.email, password, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().administration.reset(
+        chosen.email, password, wiring.clock_ms(), wiring.operator()
+    )
     return f"reset {user}; all its sessions are over{said}"
 
 
 def _disable(chosen: argparse.Namespace) -> str:
     from shared import wiring
 
-    user = wiring.desk().disable(chosen.who, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().administration.disable(
+        chosen.who, wiring.clock_ms(), wiring.operator()
+    )
     return f"{user} is disabled; all its sessions are over"
 
 
 def _enable(chosen: argparse.Namespace) -> str:
     from shared import wiring
 
-    user = wiring.desk().enable(chosen.who, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().administration.enable(chosen.who, wiring.clock_ms(), wiring.operator())
     return f"{user} may log in again"
 
 
 def _delete(chosen: argparse.Namespace) -> str:
     from shared import wiring
 
-    user = wiring.desk().delete(chosen.who, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().deletion.delete(chosen.who, wiring.clock_ms(), wiring.operator())
     return f"{user} is deleted: e-mail, name, password, sessions; all memberships are over"
 
 
 def _take_factor(chosen: argparse.Namespace) -> str:
     from shared import wiring
 
-    user = wiring.desk().take_factor(chosen.who, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().administration.take_factor(
+        chosen.who, wiring.clock_ms(), wiring.operator()
+    )
     return f"{user} logs in by password alone; all sessions are over"
 
 
@@ -160,14 +166,14 @@ def _list(_: argparse.Namespace) -> str:
 
 def _invite(chosen: argparse.Namespace) -> str:
     from shared import wiring
-    from shared.accounts.invites import MOST_DAYS, MOST_USES
+    from shared.accounts.invite import MOST_DAYS, MOST_USES
     from shared.records.record import valid_id
 
     if not valid_id(chosen.scope):
         raise InvalidRequest("A scope is 1 to 128 of A-Z a-z 0-9 _ -.")
     if not (0 < chosen.days <= MOST_DAYS and 1 <= chosen.uses <= MOST_USES):
         raise InvalidRequest(f"At most {MOST_DAYS} days and {MOST_USES} uses.")
-    code, invite = wiring.desk().make_invite(
+    code, invite = wiring.accounts().invites.make(
         wiring.operator(), chosen.scope, chosen.role, chosen.days, chosen.uses, wiring.clock_ms()
     )
     return (

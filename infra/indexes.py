@@ -14,7 +14,7 @@ from dataclasses import fields
 
 from infra import migrate
 from shared.access import audit, membership
-from shared.accounts import account, invites, sessions, throttle
+from shared.accounts import account, invite, session, throttle
 from shared.ai import spending
 from shared.files import file
 from shared.jobs import job
@@ -39,8 +39,8 @@ ENGINE: tuple[StoredCollection, ...] = (
     *receipts.STORED,
     *ledger.STORED,
     *account.STORED,
-    *invites.STORED,
-    *sessions.STORED,
+    *invite.STORED,
+    *session.STORED,
     *throttle.STORED,
     *notice.STORED,
     *spending.STORED,

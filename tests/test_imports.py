@@ -34,6 +34,7 @@ IMPORTS: dict[str, set[str]] = {
     "ai": {"errors", "records"},
     "support": {"access", "errors", "records", "sync"},
     "notify": {"access", "errors", "records", "support"},
+    "export": {"access", "records"},
     "products": {
         "access",
         "accounts",

@@ -18,10 +18,12 @@ from infra.local.phone import wall_ms
 from infra.migrate import Migrator, restamp
 from shared import wiring
 from shared.access import audit, membership
-from shared.access.audit import Sealer
+from shared.access.audit import OPERATOR, Sealer
 from shared.accounts import invite, session
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
+from shared.export.formats import as_ndjson
+from shared.export.rows import Wanted, columns_of, export
 from shared.files.file import CHECK
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
@@ -136,6 +138,10 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     # what operators cause
     for named in ("p2", "chw1"):
         admin_privacy.export(store, CATALOG, named, place.time)
+    patients = CATALOG.by_name["patients"]
+    with as_ndjson(io.BytesIO(), columns_of(patients)) as writer:
+        wanted = Wanted(["team1"], ["patients"])
+        export(store, CATALOG, wanted, {"patients": writer}, OPERATOR, place.now_ms)
     admin_privacy.erase(store, CATALOG, "p2", place.time, place.follow)
     assert not audit.is_known(store, "team9")
     for scope in audit.stray(store):

@@ -69,7 +69,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m shared.products.dermadetect.analysis > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
 
-# Pins what requirements*.in ask for, and all that it brings, with hashes. Needs an index of packages.
+# Pins what requirements*.in and requirements/*.in ask for, and all that it brings, with hashes. Needs an index of packages.
 lock: $(VENV)/.runtime
 	$(PYTHON) -m venv .build/lock
 	.build/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 
 from infra import migrate
 from shared.access import audit, membership
@@ -19,7 +18,7 @@ from shared.ai import spending
 from shared.files import file
 from shared.jobs import job
 from shared.notify import notice
-from shared.products.known import named
+from shared.products.known import named, names
 from shared.records import record
 from shared.records.collection import Collection
 from shared.records.store import STAMP, StoredCollection
@@ -63,8 +62,7 @@ def of_table(table: Collection) -> StoredCollection:
 def declared() -> Iterator[StoredCollection]:
     """What is declared for the engine and for every product; a collection may come several times."""
     yield from ENGINE
-    [names] = (spec.metadata["choices"] for spec in fields(Settings) if spec.name == "product")
-    for product in map(named, names):
+    for product in map(named, names()):
         yield from map(of_table, product.catalog(Settings()).collections)
         yield from product.stored()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import admin, admin_privacy, backup
+from infra import admin, backup
 from infra.local.phone import wall_ms
 from infra.migrate import Migrator, restamp
 from shared import wiring
@@ -26,6 +26,8 @@ from shared.files.file import CHECK
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
+from shared.privacy.erasure import erase
+from shared.privacy.export import export
 from shared.products.dermadetect.review import Review, parse_signature, readings
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList, WorklistQuery
@@ -134,8 +136,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     sweeper.sweep()
     # what operators cause
     for named in ("p2", "chw1"):
-        admin_privacy.export(store, CATALOG, named, place.time)
-    admin_privacy.erase(store, CATALOG, "p2", place.time, place.follow)
+        export(store, CATALOG, named, place.time)
+    erase(store, CATALOG, "p2", place.time, place.follow)
     assert not audit.is_known(store, "team9")
     for scope in audit.stray(store):
         audit.verify(store, scope, list(audit.heads(store)))

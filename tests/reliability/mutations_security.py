@@ -131,7 +131,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "infra/admin_privacy.py",
+        "shared/privacy/erasure.py shared/privacy/search.py",
         "security/test_privacy",
         _ANY,
         (
@@ -223,7 +223,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "infra/admin_privacy.py",
+        "shared/privacy/erasure.py",
         "security/test_privacy",
         _SQLITE,
         (
@@ -263,7 +263,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "infra/admin_privacy.py shared/adapters/sqlite.py",
+        "shared/privacy/erasure.py shared/adapters/sqlite.py",
         "security/test_privacy",
         _SQLITE,
         (

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from infra import admin, admin_privacy, backup
+from infra import admin, backup
 from infra.local.phone import Phone
 from shared.access import audit
 from shared.access.membership import Caller
@@ -23,6 +23,8 @@ from shared.jobs.job import RetryPolicy
 from shared.jobs.restore import undelete
 from shared.jobs.runner import Runner
 from shared.notify import notice
+from shared.privacy import erasure
+from shared.privacy.export import export as export_of
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.collection import Collection
@@ -94,11 +96,11 @@ def erase(clinic: Clinic, store: RecordStore | None = None, patient: str = "p1")
     tasks = {"cascade": Cascade(store, CATALOG, clinic.now_ms)}
     runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=1, clock=clinic.now_ms)  # type: ignore[arg-type]
     follow = lambda: runner.answer("cascade", None, 120)  # noqa: E731
-    return admin_privacy.erase(store, CATALOG, patient, clinic.now_ms(), follow)
+    return erasure.erase(store, CATALOG, patient, clinic.now_ms(), follow)
 
 
 def export(clinic: Clinic, name: str) -> dict[str, Any]:
-    return admin_privacy.export(clinic.store, CATALOG, name, clinic.now_ms())
+    return export_of(clinic.store, CATALOG, name, clinic.now_ms())
 
 
 def test_an_export_holds_everything_about_a_patient_and_nothing_about_others(

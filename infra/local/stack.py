@@ -35,8 +35,8 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from infra.admin import STACK_ENVIRONMENT
 from infra.local import emulators, private
+from infra.local.environment import STACK_ENVIRONMENT
 from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port
 from infra.local.table import REPOSITORY, TABLE, Function, load, subscribers
 from shared.accounts.throttle import is_loopback

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from infra import admin, backup
+from infra.cli import backup
+from infra.cli.migrator import Migrator, restamp
+from infra.cli.root import main
 from infra.local.phone import wall_ms
-from infra.migrate import Migrator, restamp
 from shared import wiring
 from shared.access import audit, membership
 from shared.access.audit import Sealer
@@ -141,10 +142,13 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     assert not audit.is_known(store, "team9")
     for scope in audit.stray(store):
         audit.verify(store, scope, list(audit.heads(store)))
-    admin.main(["jobs"])
-    admin.main(["jobs", "--state", "parked"])
-    admin.main(["redrive"])
-    admin.main(["user", "list"])
+    main(["jobs", "list"])
+    main(["jobs", "list", "--state", "parked"])
+    main(["jobs", "redrive"])
+    main(["users", "list"])
+    main(["scopes"])
+    main(["invites", "list", "team1"])
+    main(["audit", "tail", "team1"])
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()
     backup.export(store, io.StringIO())
     backup.holds_records(store)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.admin import STACK_ENVIRONMENT
+from infra.local.environment import STACK_ENVIRONMENT
 from infra.local.stack import PROFILES, Stack
 from infra.local.table import REPOSITORY
 from shared.adapters.pubsub import PubSubDoorbell

@@ -60,8 +60,8 @@ def _row(have: Any) -> dict[str, Any]:
         "action": have["action"],
         "user": have["user_id"],
         "name": have.get("name"),
-        "records": tables,
-        "said": said,
+        "records": dict(sorted(tables.items())),
+        "said": dict(sorted(said.items())),
     }
 
 

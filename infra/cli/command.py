@@ -23,7 +23,7 @@ from shared.errors import Fault
 _FOLDER = "infra.cli.folder"
 
 
-class Refused(click.ClickException):
+class CommandRefused(click.ClickException):
     """Something cannot be done now, or not with these values."""
 
     exit_code = 1
@@ -149,8 +149,8 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except Fault as fault:
-        raise Refused(fault.code, fault.message) from fault
+        raise CommandRefused(fault.code, fault.message) from fault
     except OSError as error:
         if error.filename is None:
             raise
-        raise Refused("file_unusable", f"{error.filename}: {error.strerror}.") from error
+        raise CommandRefused("file_unusable", f"{error.filename}: {error.strerror}.") from error

@@ -34,7 +34,7 @@ from shared.support import ledger
 from shared.support.ledger import Attempt
 from shared.sync.exchange import Refusal
 from tests.stores import Interrupted
-from tests.sync.clinic import Clinic
+from tests.sync.clinic import Clinic, pass_millisecond
 
 SECRET = "Amina-of-Kito"
 OTHER = "Binta-of-Kito"
@@ -323,6 +323,8 @@ def killed(clinic: Clinic, commits: int) -> bool:
     try:
         erase(clinic, Interrupted(clinic.store, before=before))
     except Killed:
+        for _ in range(2):  # the killed job's lease of a millisecond ends
+            pass_millisecond()
         return False
     return True
 

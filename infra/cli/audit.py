@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def newest(scope: str, count: int) -> list[dict[str, Any]]:
     return [_row(each.fields) for each in found[-count:]]
 
 
-def _row(have: Any) -> dict[str, Any]:
+def _row(have: Mapping[str, Any]) -> dict[str, Any]:
     said = dict(have.get("said") or {})
     if of := have["ids"].get("accounts"):
         said["of"] = ",".join(of)
@@ -103,7 +104,13 @@ def print_heads() -> None:
 
 @group.command("tail", example="python -m infra.cli audit tail kito-team --count 50")
 @click.argument("scope", required=False)
-@click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="How many, at most.",
+)
 @as_json
 def tail(scope: str | None, count: int, as_json: bool) -> None:
     """List the newest entries of SCOPE; without it, of what is about no scope.

@@ -32,14 +32,15 @@ from shared.accounts.keys import (
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
 from shared.ai.model import ChatRequest, Completion, Model
-from shared.errors import ConfigurationFault, FileMissing, QueueUnavailable
+from shared.errors import ConfigurationFault, FileMissing
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
 from shared.files.tickets import Tickets
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
-from shared.jobs.queue import RING_TIMEOUT_SECONDS, Doorbell
+from shared.jobs.queue import Doorbell
+from shared.jobs.queue_down import ring_what_it_takes
 from shared.jobs.restore import KIND as RESTORE
 from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
@@ -60,7 +61,7 @@ from shared.sync.push import Pusher
 from shared.sync.retention import Purger
 
 if TYPE_CHECKING:
-    from shared.accounts.desk import Desk
+    from shared.accounts.services import AccountServices
     from shared.adapters.folder import Opened
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
@@ -178,16 +179,7 @@ def caller(call: _Asking) -> Caller:
 
 def ring(bells: Sequence[Bell]) -> None:
     """Ring for jobs that were just stored. Within two seconds in all; the sweeper rings the rest."""
-    end = time.monotonic() + RING_TIMEOUT_SECONDS
-    for done, bell in enumerate(bells):
-        if time.monotonic() >= end:
-            log.warning("bells left to the sweeper", extra={"bells": len(bells) - done})
-            return
-        try:
-            doorbell().ring(bell)
-        except QueueUnavailable as error:
-            log.warning("queue unavailable", extra={"bells": len(bells) - done, "code": error.code})
-            return
+    ring_what_it_takes(doorbell, bells)
 
 
 @cache
@@ -345,14 +337,14 @@ def account_policy() -> AccountPolicy:
 
 
 @cache
-def desk() -> Desk:
-    """Registers people, logs them in, keeps their sessions."""
-    from shared.accounts.desk import Desk
+def accounts() -> AccountServices:
+    """Registration, log-in, sessions, members, invites, scopes."""
     from shared.accounts.passwords import Passwords
-    from shared.accounts.sessions import Life
+    from shared.accounts.services import account_services
+    from shared.accounts.session import Life
 
     chosen = settings()
-    return Desk(
+    return account_services(
         store(),
         policy=account_policy(),
         passwords=Passwords(),

@@ -35,6 +35,7 @@ IMPORTS: dict[str, set[str]] = {
     "support": {"access", "errors", "records", "sync"},
     "privacy": {"access", "errors", "records", "sync"},
     "notify": {"access", "errors", "records", "support"},
+    "export": {"access", "records"},
     "products": {
         "access",
         "accounts",

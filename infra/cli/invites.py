@@ -9,7 +9,7 @@ import click
 from infra.cli.command import Group, as_json, iso, show
 from infra.cli.members import role_option
 from shared import wiring
-from shared.accounts import invites
+from shared.accounts import invite as codes
 from shared.errors import InvalidRequest
 from shared.records.record import valid_id
 
@@ -17,7 +17,7 @@ from shared.records.record import valid_id
 def open_invites(scope: str) -> list[dict[str, Any]]:
     """The codes of a scope that still admit somebody, the newest first. The codes are not stored."""
     now = wiring.clock_ms()
-    found = [(each.key.id, invites.parse(each)) for each in invites.of_scope(wiring.store(), scope)]
+    found = [(each.key.id, codes.parse(each)) for each in codes.of_scope(wiring.store(), scope)]
     good = [(name, invite) for name, invite in found if invite.holds(now)]
     return [
         {
@@ -47,9 +47,9 @@ def create(scope: str, role: str, days: float, uses: int) -> None:
     """Make a code that admits people to SCOPE."""
     if not valid_id(scope):
         raise InvalidRequest("A scope is 1 to 128 of A-Z a-z 0-9 _ -.")
-    if not (0 < days <= invites.MOST_DAYS and 1 <= uses <= invites.MOST_USES):
-        raise InvalidRequest(f"At most {invites.MOST_DAYS} days and {invites.MOST_USES} uses.")
-    code, invite = wiring.desk().make_invite(
+    if not (0 < days <= codes.MOST_DAYS and 1 <= uses <= codes.MOST_USES):
+        raise InvalidRequest(f"At most {codes.MOST_DAYS} days and {codes.MOST_USES} uses.")
+    code, invite = wiring.accounts().invites.make(
         wiring.operator(), scope, role, days, uses, wiring.clock_ms()
     )
     click.echo(f"{code} admits {invite.most_uses} as {invite.role} until {iso(invite.expires_ms)}")

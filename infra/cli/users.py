@@ -59,7 +59,7 @@ def create(email: str, user_id: str | None, name: str | None, scope: str | None,
     if user_id is not None and (not valid_id(user_id) or user_id.startswith(OUTSIDE)):
         raise InvalidRequest("An id is 1 to 128 of A-Z a-z 0-9 _ - and does not begin with o-.")
     password, said = _password()
-    user = wiring.desk().create(
+    user = wiring.accounts().administration.create(
         email, password, wiring.clock_ms(), user_id=user_id, name=name, by=wiring.operator()
     )
     if scope is not None:
@@ -72,7 +72,9 @@ def create(email: str, user_id: str | None, name: str | None, scope: str | None,
 def reset(email: str) -> None:
     """Set another password; all sessions end."""
     password, said = _password()
-    user = wiring.desk().reset(email, password, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().administration.reset(
+        email, password, wiring.clock_ms(), wiring.operator()
+    )
     click.echo(f"reset {user}; all its sessions are over{said}")
 
 
@@ -80,7 +82,7 @@ def reset(email: str) -> None:
 @click.argument("who")
 def disable(who: str) -> None:
     """Let nobody act as WHO; all sessions end."""
-    user = wiring.desk().disable(who, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().administration.disable(who, wiring.clock_ms(), wiring.operator())
     click.echo(f"{user} is disabled; all its sessions are over")
 
 
@@ -88,7 +90,7 @@ def disable(who: str) -> None:
 @click.argument("who")
 def enable(who: str) -> None:
     """Let WHO log in again, with the memberships from before."""
-    user = wiring.desk().enable(who, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().administration.enable(who, wiring.clock_ms(), wiring.operator())
     click.echo(f"{user} may log in again")
 
 
@@ -96,7 +98,7 @@ def enable(who: str) -> None:
 @click.argument("who")
 def take_factor(who: str) -> None:
     """Take the second factor off WHO, who lost it; all sessions end."""
-    user = wiring.desk().take_factor(who, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().administration.take_factor(who, wiring.clock_ms(), wiring.operator())
     click.echo(f"{user} logs in by password alone; all sessions are over")
 
 
@@ -107,7 +109,7 @@ def delete(who: str) -> None:
 
     E-mail, name, password and sessions go, memberships end. What was written stays under the id.
     """
-    user = wiring.desk().delete(who, wiring.clock_ms(), wiring.operator())
+    user = wiring.accounts().deletion.delete(who, wiring.clock_ms(), wiring.operator())
     click.echo(f"{user} is deleted: e-mail, name, password, sessions; all memberships are over")
 
 

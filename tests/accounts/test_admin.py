@@ -9,7 +9,7 @@ import pytest
 
 from infra.cli.root import main
 from shared import wiring
-from shared.accounts.desk import Origin
+from shared.accounts.caller import Origin
 from tests.accounts.conftest import PASSWORD, code_of
 from tests.api.conftest import Api, api, start_api
 
@@ -36,8 +36,10 @@ def run(api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
 
 
 def log_in(email: str, password: str) -> str:
-    desk = wiring.desk()
-    return code_of(lambda: desk.login(email, password, Origin("192.0.2.1"), wiring.clock_ms()))
+    services = wiring.accounts()
+    return code_of(
+        lambda: services.login.log_in(email, password, Origin("192.0.2.1"), wiring.clock_ms())
+    )
 
 
 def test_an_operator_makes_the_first_admin_and_helps_out(run: Shell) -> None:
@@ -111,7 +113,7 @@ def test_a_code_of_an_operator_admits(run: Shell) -> None:
     said = run("invites create team1 --role doctor --uses 3")
     code = said.split()[0]
     assert re.fullmatch(r"\w{6} admits 3 as doctor until \S+Z\n", said)
-    made = wiring.desk().register(
+    made = wiring.accounts().registration.register(
         "d@example.org", PASSWORD, Origin("192.0.2.1"), wiring.clock_ms(), code=code
     )
     assert f"{made.user_id:<28} d@example.org" in run("users list")

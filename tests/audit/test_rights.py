@@ -53,7 +53,7 @@ class Desk:
     def register(self, email: str, name: str, code: str = "") -> Any:
         if not code:
             who = wiring.operator()
-            code, _ = wiring.desk().make_invite(who, "team2", "chw", 1, 1, wiring.clock_ms())
+            code, _ = wiring.accounts().invites.make(who, "team2", "chw", 1, 1, wiring.clock_ms())
         return self.send("register", email=email, password=PASSWORD, name=name, invite_code=code)
 
     def sessions(self) -> list[str]:
@@ -292,9 +292,9 @@ def test_the_entry_is_in_the_commit_that_makes_the_change(
         store = Interrupted(wiring.store(), before=seen)
         with monkeypatch.context() as patched:
             patched.setattr(wiring, "store", lambda store=store: store)
-            wiring.desk.cache_clear()
+            wiring.accounts.cache_clear()
             ACTS[action][1](desk)
-        wiring.desk.cache_clear()
+        wiring.accounts.cache_clear()
         noted = [names for names in commits if audit.COLLECTION in names]
         assert len(noted) == 1, (action, commits)
         assert set(noted[0]) - {audit.COLLECTION}, action

@@ -20,7 +20,7 @@ from infra.local.phone import wall_ms
 from shared import wiring
 from shared.access import audit, membership
 from shared.access.audit import Sealer
-from shared.accounts import invites, sessions
+from shared.accounts import invite, session
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.files.file import CHECK
@@ -39,9 +39,10 @@ from shared.sync.digest import digest
 from shared.sync.pull import Start
 from shared.sync.retention import Purger
 from tests import shapes
+from tests.ai.studio import Studio
+from tests.ai.workplace import Workplace
 from tests.conftest import SHAPES
-from tests.files.conftest import Studio, photo
-from tests.jobs.conftest import Workplace
+from tests.files.conftest import photo
 from tests.shapes import Shape, needs_index
 
 #: A year, ms.
@@ -80,7 +81,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     studio.piece(ticket, data, 0, 9_000)
     studio.piece(ticket, data)
     studio.runner().answer(CHECK, None, 120)
-    shown = studio.uploads.look(studio.chw, ticket["id"])
+    shown = studio.uploads.look(studio.caller, ticket["id"])
     assert studio.uploads.links(shown, place.time)
     studio.runner().answer(ANALYSE, None, 60)
     studio.cleaner.clean(place.time + YEAR)
@@ -119,8 +120,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.sync()
     list(inbox.entries(store, "team1"))
     membership.members(store, "team1")
-    sessions.live(store, "chw1")
-    list(invites.of_scope(store, "team1"))
+    session.live(store, "chw1")
+    list(invite.of_scope(store, "team1"))
     # what the schedule causes, a year later too
     Sealer(store).seal(place.time)
     place.time += YEAR

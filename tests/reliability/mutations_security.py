@@ -103,8 +103,8 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/accounts/desk.py shared/access/audit.py",
-        "accounts/test_desk",
+        "shared/accounts/account.py shared/access/audit.py",
+        "accounts/test_administration",
         _ANY,
         (
             "unknown e-mails log in as a user called nobody",
@@ -171,12 +171,12 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/accounts/desk.py",
+        "shared/accounts/members.py shared/accounts/invites.py shared/accounts/scopes.py",
         "security/test_teams",
         _ANY,
         (
             "a supervisor puts an admin out",
-            "if not self._policy.may_invite(mine.roles[scope_id], theirs):",
+            "if not self.policy.may_invite(mine.roles[scope_id], theirs):",
             "if False:",
             "members_are_put_out_by_those_who_may_give_their_role_away",
         ),
@@ -188,13 +188,13 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
         (
             "a code outlives the rights of its maker",
-            "if found is None or not self._policy.may_invite(role, invite.role):",
+            "if found is None or not self.members.policy.may_invite(role, invite.role):",
             "if found is None:",
             "a_code_ends_with_the_rights_of_its_maker",
         ),
         (
             "an empty team is anybody's",
-            "or audit.is_known(self._store, named)",
+            "or audit.is_known(self.store, named)",
             "or False",
             "nobody_takes_over_a_team_that_everybody_has_left",
         ),
@@ -246,12 +246,12 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/accounts/desk.py shared/access/audit.py",
+        "shared/accounts/invites.py shared/access/audit.py",
         "audit/test_rights",
         _SQLITE,
         (
             "nobody notes who joined",
-            "                _joined(who, invite, now_ms),\n            ]",
+            "                joined(who, invite, now_ms),\n            ]",
             "            ]",
             "a_change_of_rights_leaves_an_entry_with_the_humans_name",
         ),

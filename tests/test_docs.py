@@ -186,7 +186,7 @@ def calls_of_the_cli() -> list[tuple[tuple[str, ...], bool]]:
             for call in re.findall(r"python -m infra\.cli\b(?![./])([^\n]*)", line):
                 lexer = shlex.shlex(call, posix=True, punctuation_chars="|&;<>()")
                 lexer.whitespace_split, lexer.commenters = True, ""
-                words = takewhile(lambda word: not set(word) <= set("|&;<>()"), lexer)
+                words = takewhile(lambda word: not set(word) <= set("|&;<>()…"), lexer)
                 found.add((tuple(words), line not in quoted))
     return sorted(found)
 

@@ -96,7 +96,7 @@ def begin_epoch() -> None:
 
 @click.group("backup", cls=Group)
 def group() -> None:
-    """The store of one machine as a file, and back.
+    """Copies: a data folder, encrypted (create, restore); any store as JSON (export, import).
 
     On Google Cloud the runbook restore.md uses Firestore's own export, which is faster.
     """
@@ -105,12 +105,12 @@ def group() -> None:
 @group.command("export", example="python -m infra.cli --data .data backup export copy.jsonl")
 @click.argument("file", type=click.Path(path_type=Path))
 def export_command(file: Path) -> None:
-    """Write every document of every collection to FILE, one JSON a line.
+    """Write every document of every collection to FILE, one JSON a line, without photos.
 
     The file must not exist. It holds patients' data, unencrypted, and is readable for its owner only.
     """
     opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    _note("back-up")
+    note("back-up")
     with os.fdopen(opened, "w", encoding="utf-8") as to:
         click.echo(f"{export(wiring.store(), to)} documents written")
 
@@ -123,7 +123,7 @@ def import_command(file: Path, over: bool) -> None:
     if holds_records(wiring.store()) and not over:
         raise Fault("This store is not empty: empty it, or say --over.", code="not_empty")
     with file.open(encoding="utf-8") as lines:
-        _note("bring-back")  # before: an import that is cut off has changed the store, too
+        note("bring-back")  # before: an import that is cut off has changed the store, too
         click.echo(f"{bring_back(wiring.store(), lines)} documents put back")
     click.echo("now: python -m infra.cli epoch")
 
@@ -135,5 +135,6 @@ def epoch_command() -> None:
     click.echo("a new epoch has begun")
 
 
-def _note(action: str) -> None:
+def note(action: str) -> None:
+    """Say in the audit trail that the store was copied, or a copy put back."""
     wiring.store().commit([audit.right(wiring.operator(), action, wiring.clock_ms())])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from infra.cli import (
+    archive,
     audit,
     backup,
     invites,
@@ -44,7 +45,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     ),
     "People who ask for their data": (privacy.export_command, privacy.erase_command),
     "Trust": (audit.group, keys.group),
-    "The store": (backup.group, backup.epoch_command, migrate.group),
+    "The store": (archive.group, backup.epoch_command, migrate.group),
 }
 
 

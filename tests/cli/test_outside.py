@@ -115,6 +115,38 @@ def test_the_words_of_before_still_work_under_the_old_name(tmp_path: Path) -> No
     assert call("-c", script, str(tmp_path / "mistyped")).returncode != 0
 
 
+def test_a_clinic_backs_up_and_restores_on_another_machine(tmp_path: Path) -> None:
+    old, new, kept = tmp_path / "old", tmp_path / "new", tmp_path / "kept"
+    old.mkdir()
+    assert cli("--data", str(old), "seed").returncode == 0
+    made = cli("backup", "key")
+    recipient, secret = made.stderr.strip(), made.stdout
+    assert recipient.startswith("age1")
+    assert secret.startswith("AGE-SECRET-KEY-")
+    (tmp_path / "key.txt").write_text(f"# of the clinic\n{secret}")
+    words = ("--data", str(old), "backup", "create")
+    for removed in (0, 1):
+        said = cli(*words, str(kept), "--recipient", recipient, "--keep", "1")
+        assert (said.returncode, said.stderr) == (0, "")
+        assert re.fullmatch(
+            rf"\d+ files backed up, {removed} older back-ups removed\n", said.stdout
+        )
+        [file] = kept.iterdir()
+        if not removed:  # names have seconds
+            file.rename(kept / "backup-2026-01-01T000000Z.tar.age")
+    refused = cli(*words, str(kept), "--recipient", "AGE-1")
+    assert (refused.returncode, refused.stderr) == (1, "invalid: A recipient begins with age1.\n")
+    restore = ("--data", str(new), "backup", "restore", str(file), "--identity")
+    assert cli(*restore, str(tmp_path / "no-key")).returncode == 1
+    assert not new.exists()
+    said = cli(*restore, str(tmp_path / "key.txt"))
+    assert (said.returncode, said.stderr) == (0, "")
+    assert cli("--data", str(new), "members", "demo").stdout.count("\n") == 3
+    trail = cli("--data", str(new), "audit", "tail").stdout
+    assert re.findall(r"Z  (\S+)", trail)[-2:] == ["bring-back", "epoch"]
+    assert "not_empty" in cli(*restore, str(tmp_path / "key.txt")).stderr
+
+
 def test_run_and_token_are_those_of_the_local_stack(tmp_path: Path) -> None:
     data = tmp_path / "data"  # made by `run` alone
     words = ["-m", "infra.cli", "--data", str(data), "run", "--port", "0", "--quiet"]

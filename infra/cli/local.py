@@ -75,10 +75,12 @@ def run(
     standard error. Ctrl-C or SIGTERM ends everything. Exit code 2: it cannot start like this, and one
     sentence says why; 1: a process failed.
     """
-    from infra.local.__main__ import Wanted, serve  # loads the server
+    from infra.local.__main__ import StackOptions, serve  # loads the server
 
     ctx.exit(
-        serve(Wanted(profile, port, host, folder_of(ctx), sweep_seconds, workers, seed, quiet))
+        serve(
+            StackOptions(profile, port, host, folder_of(ctx), sweep_seconds, workers, seed, quiet)
+        )
     )
 
 

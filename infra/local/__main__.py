@@ -28,7 +28,7 @@ from shared.errors import ConfigurationFault
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class StackOptions:
     """How the back end is to run. `data`: None takes DATA_FOLDER; `port` 0 any free one."""
 
     profile: str
@@ -90,7 +90,7 @@ def _seed(data: Path) -> None:
     print(token_for(users[0]), flush=True)
 
 
-def serve(chosen: Wanted) -> int:
+def serve(chosen: StackOptions) -> int:
     """Run until told to end; the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _on_signal)

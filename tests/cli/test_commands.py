@@ -62,6 +62,8 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
     ("audit verify", r"^team1 +3 sealed +\d+ waiting$", True),
     ("audit verify team1", r"^team1 +3 sealed +\d+ waiting$", True),
     ("export p1 --to FOLDER/p1.json", r"p1\.json: records", False),
+    ("records export team1 demo --to FOLDER/rows --table patients", "^5 patients$", False),
+    ("records export demo --to FOLDER/a --format ndjson --until 2026-03-02", "^2 patients, 2 cases", False),
     ("backup export FOLDER/copy", r"^\d+ documents written$", False),
     ("backup import FOLDER/copy --over", r"^\d+ documents put back$", False),
     ("epoch", "^a new epoch has begun$", False),
@@ -158,6 +160,7 @@ def test_every_command_does_what_it_says_and_prints_nothing_of_patients(
             rows = json.loads(run([*words, "--json"]))
             assert len(rows) == (0 if out.startswith("no ") else len(out.splitlines())), line
     assert run_already == set(LEAVES) - ELSEWHERE
+    assert SECRET in (folder / "rows" / "patients.csv").read_text()
     assert SECRET in (folder / "copy").read_text()  # it was there to be printed
 
 

@@ -73,6 +73,11 @@ def test_a_refusal_has_a_code_and_a_sentence_and_wrong_use_another_exit_code(
     refused = cli(*data, "jobs", "list", PAGE_ROWS="many")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "configuration: PAGE_ROWS must be of type int\n"
+    refused = cli(*data, "records", "export", "team1", "--to", "x", "--table", "mistyped")
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "invalid_request: There is no table mistyped.\n",
+    )
     refused = cli(*data, "backup", "import", str(tmp_path / "no-copy"))
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"file_unusable: {tmp_path}/no-copy: ")

@@ -39,9 +39,9 @@ class Parts:
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """One product.
+    """One product. It leaves out what it has not.
 
     `tasks` are its own kinds of jobs, beside those of the engine; `rung` are those kinds that have a
     topic and a subscriber, the sweeper runs the others. `rounds` are what the sweeper does for it.
@@ -50,8 +50,8 @@ class Product:
     name: str  #: what `PRODUCT` says
     catalog: Callable[[Settings], Catalog]
     accounts: AccountPolicy
-    attachments: Callable[[], Mapping[str, Attachment]]  #: by table
-    tasks: Callable[[Parts], Mapping[str, Task]]
-    rung: tuple[str, ...]
-    rounds: Callable[[Parts], Mapping[str, Round]]
-    draft: Callable[[ChatRequest], Mapping[str, Any]]  #: what the scripted model answers
+    attachments: Callable[[], Mapping[str, Attachment]] = dict  #: by table
+    tasks: Callable[[Parts], Mapping[str, Task]] = lambda _parts: {}
+    rung: tuple[str, ...] = ()
+    rounds: Callable[[Parts], Mapping[str, Round]] = lambda _parts: {}
+    draft: Callable[[ChatRequest], Mapping[str, Any]] = lambda _asked: {}  #: by the scripted model

@@ -27,6 +27,7 @@ from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
 from shared.products.dermadetect.review import Review, parse_signature, readings
+from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList, WorklistQuery
 from shared.records.store import Key, Query
@@ -95,8 +96,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
         lists.cases(doctor, sought, place.time)
     lists.case(doctor, "c1", place.time)
     assert readings(store, "c1", "team1")
-    said = {"diagnosis_text": "Scabies", "verdict": "agree", "idempotency_key": "k1"}
-    signature = parse_signature(said, None, CATALOG)
+    signature = parse_signature(ReviewDiagnosisRequest("Scabies", verdict="agree"), "k1")
     seen = store.read([Key("cases", "c1")]).documents[Key("cases", "c1")].version
     Review(store, CATALOG, claim_ms=60_000).diagnose(doctor, "c1", signature, seen, place.time)
     lists.cases(doctor, WorklistQuery(unread=True), place.time + 1000)

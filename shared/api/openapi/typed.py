@@ -54,7 +54,9 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
         said["requestBody"] = _content("application/octet-stream", _BYTES) | {"required": False}
     elif _is_struct(route.takes) and msgspec.structs.fields(route.takes):
         body = _content("application/json", _schema(route.takes), examples.get("request"))
-        said["requestBody"] = body | {"required": route.body_needed}
+        fields = msgspec.structs.fields(route.takes)
+        needed = route.body_needed or any(each.required for each in fields)
+        said["requestBody"] = body | {"required": needed}
     given = _content(route.media, _schema(route.gives), examples.get("answer"))
     said["responses"] = {
         "200": {
@@ -115,7 +117,9 @@ def _schema(kind: Any) -> Schema:
 
 def _schemas(kinds: Iterable[Any]) -> dict[str, Schema]:
     _, known = msgspec.json.schema_components(kinds, ref_template=REF)
-    return {_name(name): _tidy(schema, known) for name, schema in known.items()}
+    return {
+        _name(name): _tidy(schema, known) for name, schema in known.items() if schema["properties"]
+    }
 
 
 def _name(kind: str) -> str:
@@ -129,7 +133,8 @@ def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
         return [_tidy(each, known) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    said = {key: value for key, value in schema.items() if value is not None and key != "title"}
+    nothing: tuple[Any, ...] = (None, [])
+    said = {k: value for k, value in schema.items() if value not in nothing and k != "title"}
     if said.pop("null", False):
         said = _with_null(said, known)
     for key in said.keys() - {"default", "enum", "const", "properties"}:
@@ -150,7 +155,7 @@ def _with_null(said: Schema, known: Mapping[str, Schema]) -> Schema:
     [kind] = [each for each in said.pop("anyOf") if each != {"type": "null"}]
     if "$ref" in kind:
         kind = known[kind["$ref"].rpartition("/")[2]]
-    said = {**kind, **said, "type": [kind["type"], "null"]}
+    said = {**kind, **said, "type": [kind.get("type", "string"), "null"]}
     if "enum" in said:
         said["enum"] = [*said["enum"], None]
     return said

@@ -34,10 +34,14 @@ def written() -> dict[str, str]:
     """The files of the product: each block of code behind a line that is its path."""
     files = {
         said.strip("`:"): code
-        for said, code in blocks(PAGE, "python")
+        for language in ("python", "html")
+        for said, code in blocks(PAGE, language)
         if re.fullmatch(r"`[\w./]+`:", said)
     }
-    assert set(files) == {f"{PACKAGE}{name}.py" for name in ("tables", "count", "product")}
+    assert {name.removeprefix(PACKAGE) for name in files} == {
+        *("tables.py", "count.py", "shelf.py", "product.py"),
+        "templates/shelf.html",
+    }
     return {**files, f"{PACKAGE}__init__.py": ""}
 
 
@@ -53,11 +57,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             shutil.copy2(ROOT / name, copy / name)
     for name, code in written().items():
-        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(code)
     [row] = [code for said, code in blocks(PAGE, "python") if "before the last line" in said]
     insert(copy / "shared" / "products" / "known.py", row, before="    raise ConfigurationFault(")
     insert(copy / "shared" / "settings.py", '"notebooks", ', before='"dermadetect",)\n')
+    insert(copy / "infra" / "functions.yaml", "/notebooks, ", before="/api/v1/review/cases, ")
     return copy
 
 
@@ -139,6 +144,9 @@ def holds(said: str, printed: str) -> bool:
         return bool(accepted == {"notebooks": ["birds"], "notes": ["heron"]})
     if "the words are counted" in said:
         return rows(printed) == {"birds": None, "trees": None, "heron": 6, "oak": 3}
+    if "The page shows it" in said:
+        told = re.findall(r"<td>(.*?)<td>(\d+) words", printed)
+        return told == [("Birds &amp; bees", "6"), ("Trees", "3")]
     if "without rows" in said:
         return rows(printed) == {}
     return True
@@ -170,6 +178,12 @@ def test_what_the_page_shows_works_as_pasted(desk: Desk) -> None:
             return shown
 
         until(right, said, every_seconds=0.5)
+
+
+    # and browsers are told to load and run nothing but the page's own style
+    printed, _ = desk.run('curl -s -D - $URL/notebooks -H "Authorization: Bearer $TOKEN"')
+    [policy] = re.findall(r"Content-Security-Policy: (.*)", printed)
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
 
 
 def test_the_code_of_the_page_is_written_as_ours_is(tree: Path) -> None:

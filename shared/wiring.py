@@ -58,6 +58,7 @@ from shared.sync import receipts
 from shared.sync.pull import Puller
 from shared.sync.push import Pusher
 from shared.sync.retention import Purger
+from shared.sync.session import SyncSession
 
 if TYPE_CHECKING:
     from shared.accounts.desk import Desk
@@ -510,6 +511,12 @@ def puller() -> Puller:
         overlap_ms=chosen.overlap_seconds * 1000,
         side_by_side=chosen.record_store == "firestore",
     )
+
+
+@cache
+def session() -> SyncSession:
+    """A phone's sync: the write path, the bells, the read path."""
+    return SyncSession(pusher(), puller(), ring)
 
 
 @cache

@@ -32,7 +32,7 @@ IMPORTS: dict[str, set[str]] = {
     "files": {"access", "errors", "jobs", "records"},
     "accounts": {"access", "errors", "records"},
     "ai": {"errors", "records"},
-    "support": {"access", "errors", "records", "sync"},
+    "support": {"access", "errors", "jobs", "records", "sync"},
     "notify": {"access", "errors", "records", "support"},
     "products": {
         "access",

@@ -10,11 +10,11 @@ import pytest
 
 from shared.ai.embedding import Embedding
 from shared.ai.model import ChatRequest, Completion, Image
-from shared.jobs.restore import undelete
 from shared.jobs.transfer import move
 from shared.products.dermadetect.tables import PHOTOS_WAIT_MS, catalog
 from shared.products.dermadetect.triage import ZeroShot
 from shared.records.store import Key
+from shared.support.undelete import undelete
 from shared.sync.retention import Purger
 from tests.files.conftest import DAY_MS, Studio, photo
 from tests.scripted import ScriptedModel

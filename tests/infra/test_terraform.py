@@ -73,7 +73,7 @@ def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
     for name in FUNCTIONS:
         code = (ROOT / "functions" / f"{name}.py").read_text("utf-8")
         checks = "wiring.runner" in code and "CHECK" in code
-        if "wiring.ring" in code or "wiring.sweeper" in code or checks:
+        if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks:
             rings.add(name)
         if "wiring.runner" in code and "ANALYSE" in code:
             asks.add(name)

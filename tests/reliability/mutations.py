@@ -1751,7 +1751,7 @@ JOBS = (
         ),
     )
     + _faults(
-        "shared/jobs/restore.py",
+        "shared/jobs/restore.py shared/support/undelete.py",
         "jobs/test_restore",
         _SQLITE,
         (
@@ -2529,25 +2529,25 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "functions/sync.py functions/review.py",
+        "functions/sync.py shared/support/ledger.py functions/review.py",
         _HTTP,
         ("",),
         (
             "the last of several pages delivers nothing",
-            "if attempt.cursor_ms is not None:\n            _remember(attempt)",
+            "if attempt.cursor_ms is not None:\n            ledger.remember(wiring.store(), attempt)",
             "pass",
             "a_diagnosis_is_read_when_a_phone_of_the_health_worker_was_given_it",
         ),
         (
             "a streamed pull delivers nothing",
-            "attempt.cursor_ms = pull.cursor_ms if any(attempt.pulled.values()) else None",
+            "attempt.cursor_ms = synced.pull.cursor_ms if any(attempt.pulled.values()) else None",
             "pass",
             "a_diagnosis_is_read_when_a_phone_of_the_health_worker_was_given_it",
         ),
         (
             "a pull that breaks off delivers",
             '    attempt.outcome = "interrupted"\n',
-            '    attempt.outcome, attempt.cursor_ms = "interrupted", pull.cursor_ms\n',
+            '    attempt.outcome, attempt.cursor_ms = "interrupted", synced.pull.cursor_ms\n',
             "a_pull_that_breaks_off_is_no_delivery",
         ),
         (

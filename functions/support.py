@@ -13,7 +13,7 @@ from shared.access.membership import Caller
 from shared.access.rights import Action, may
 from shared.api.bodies import PAGE
 from shared.api.web import Call, Route, answer, serve
-from shared.errors import Contended, Forbidden, InvalidRequest, NotFound
+from shared.errors import Forbidden, InvalidRequest, NotFound
 from shared.records import record
 from shared.records.store import Key
 from shared.support import devices, inbox, ledger
@@ -67,14 +67,7 @@ def register_token(call: Call) -> Response:
         raise InvalidRequest("token must be the phone's push token, or null.", field="token")
     own = membership.key(caller.user_id)
     held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
-    for tries_left in (2, 1, 0):
-        try:
-            ledger.register(wiring.store(), caller, held.scopes, token, wiring.clock_ms())
-        except Contended:
-            if not tries_left:
-                raise
-        else:
-            break
+    ledger.register(wiring.store(), caller, held.scopes, token, wiring.clock_ms())
     return answer({"device": caller.device, "registered": token is not None}, call=call)
 
 

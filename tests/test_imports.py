@@ -25,7 +25,7 @@ IMPORTS: dict[str, set[str]] = {
     "errors": set(),
     "telemetry": set(),
     "settings": {"errors"},
-    "records": set(),
+    "records": {"errors"},
     "access": {"errors", "records"},
     "sync": {"access", "errors", "records"},
     "jobs": {"access", "errors", "records"},

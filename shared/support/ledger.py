@@ -21,6 +21,7 @@ from shared.access import audit, membership
 from shared.access.membership import Caller
 from shared.errors import Fault, InvalidRequest, StoreUnavailable
 from shared.records import record
+from shared.records.insist import insist
 from shared.records.store import (
     ABSENT,
     Document,
@@ -61,6 +62,9 @@ _FAILING_MS = 600_000
 _MOST_NAMED = 20
 
 _MOST_CHARACTERS = 128
+
+#: How often a token is kept that meets the phone's first sync.
+_ATTEMPTS = 3
 
 
 @dataclass(slots=True)
@@ -221,15 +225,19 @@ def register(
 ) -> None:
     """Keep where the caller's phone can be woken (None: nowhere any more).
 
-    Raises `Contended` if the entry appears at this very moment: call again.
+    Raises `Contended` if the entry appears and goes again and again.
     """
     own = key(caller)
-    if store.read([own], ("user_id",)).documents:
-        store.commit([patch(own, {PUSH_TOKEN: token, "expires_at": ends(now_ms)}, None)])
-    elif token is not None:
-        met = Attempt(caller, "batch", now_ms, scopes)
-        entry = {**_entry(met, {}), "ok_at": None, PUSH_TOKEN: token}
-        store.commit([put(own, entry, ABSENT), *_room_for(store, caller)])
+
+    def attempt() -> None:
+        if store.read([own], ("user_id",)).documents:
+            store.commit([patch(own, {PUSH_TOKEN: token, "expires_at": ends(now_ms)}, None)])
+        elif token is not None:
+            met = Attempt(caller, "batch", now_ms, scopes)
+            entry = {**_entry(met, {}), "ok_at": None, PUSH_TOKEN: token}
+            store.commit([put(own, entry, ABSENT), *_room_for(store, caller)])
+
+    insist(attempt, _ATTEMPTS)
 
 
 def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from shared.access import audit, membership
 from shared.access.membership import Caller
 from shared.access.rights import Action, may
-from shared.errors import Contended, Forbidden, NotFound, ParentDeleted, Purged
+from shared.errors import Forbidden, NotFound, ParentDeleted, Purged
 from shared.jobs import restore
 from shared.jobs.tree_walk import due
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.collection import Catalog, Collection
+from shared.records.insist import insist
 from shared.records.store import Document, Key, RecordStore, Write, verify
 
 _ATTEMPTS = 5
@@ -34,13 +35,7 @@ def undelete(
     may not see), `Forbidden`, `Purged` (its data is gone), `ParentDeleted` (restore that first) and
     `Contended`.
     """
-    failure = Contended("This record is being changed by others right now. Try again.")
-    for _ in range(_ATTEMPTS):
-        try:
-            return _undelete(store, catalog, caller, key, now_ms, by)
-        except Contended as error:
-            failure = error
-    raise failure
+    return insist(lambda: _undelete(store, catalog, caller, key, now_ms, by), _ATTEMPTS)
 
 
 def _undelete(

@@ -699,14 +699,14 @@ PUSH = _faults(
     ),
     (
         "the receipt is ignored",
-        "if earlier is not None:\n                    return",
-        "if False:\n                    return",
+        "if earlier is not None:\n            return",
+        "if False:\n            return",
         "a_replay_repeats_the_unseen_overwrite_of_the_first_answer",
     ),
     (
         "a big push that was answered reads everything again",
-        "if earlier is not None:\n                        return",
-        "if False:\n                        return",
+        "if earlier is not None:\n                return",
+        "if False:\n                return",
         "a_big_push_that_was_answered_reads_hardly_anything_when_it_comes_again",
     ),
     (
@@ -881,8 +881,8 @@ PUSH = _faults(
     ),
     (
         "one fault of the store ends a push",
-        "if unreachable == _UNREACHABLE_ATTEMPTS:",
-        "if unreachable:",
+        "unreachable=_UNREACHABLE_ATTEMPTS,",
+        "unreachable=1,",
         "a_commit_whose_answer_was_lost_makes_no_conflict",
     ),
     (
@@ -2353,8 +2353,8 @@ REVIEW = (
         ),
         (
             "a lost answer is not settled",
-            "unreachable += 1\n",
-            "raise\n",
+            "unreachable=_UNREACHABLE_ATTEMPTS,",
+            "unreachable=1,",
             "a_lost_answer_of_the_store_is_settled_by_reading_again",
         ),
     ),

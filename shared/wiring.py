@@ -32,14 +32,15 @@ from shared.accounts.keys import (
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
 from shared.ai.model import ChatRequest, Completion, Model
-from shared.errors import ConfigurationFault, FileMissing, QueueUnavailable
+from shared.errors import ConfigurationFault, FileMissing
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
 from shared.files.tickets import Tickets
+from shared.jobs.bells import ring as ring_for
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
-from shared.jobs.queue import RING_TIMEOUT_SECONDS, Doorbell
+from shared.jobs.queue import Doorbell
 from shared.jobs.restore import KIND as RESTORE
 from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from shared.ai.embedding import Embedder
     from shared.files.cleaning import Cleaner
     from shared.files.uploads import Uploads
+    from shared.jobs.subscriber import Subscriber
 
 log = logging.getLogger(__name__)
 
@@ -176,17 +178,8 @@ def caller(call: _Asking) -> Caller:
 
 
 def ring(bells: Sequence[Bell]) -> None:
-    """Ring for jobs that were just stored. Within two seconds in all; the sweeper rings the rest."""
-    end = time.monotonic() + RING_TIMEOUT_SECONDS
-    for done, bell in enumerate(bells):
-        if time.monotonic() >= end:
-            log.warning("bells left to the sweeper", extra={"bells": len(bells) - done})
-            return
-        try:
-            doorbell().ring(bell)
-        except QueueUnavailable as error:
-            log.warning("queue unavailable", extra={"bells": len(bells) - done, "code": error.code})
-            return
+    """Ring for jobs that were just stored. Never raises; the sweeper rings for what is not heard."""
+    ring_for(doorbell, bells)
 
 
 @cache
@@ -570,6 +563,15 @@ def runner() -> Runner:
     return Runner(
         store(), tasks, policy=policy, lease_ms=chosen.lease_seconds * 1000, clock=clock_ms
     )
+
+
+@cache
+def subscriber() -> Subscriber:
+    """Answers doorbells, whatever their topic."""
+    from shared.jobs.subscriber import Subscriber
+
+    budget = settings().job_budget_seconds
+    return Subscriber(store, runner, clock_ms, budget_seconds=budget, span=telemetry.span)
 
 
 @cache

@@ -82,7 +82,6 @@ IMPORTS: dict[str, set[str]] = {
         "api",
         "errors",
         "files",
-        "jobs",
         "products",
         "records",
         "support",

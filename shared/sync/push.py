@@ -43,9 +43,9 @@ from shared.records.store import (
     verify,
 )
 from shared.sync import receipts
-from shared.sync.decision import Decision, Step
+from shared.sync.decision import Decision
 from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
-from shared.sync.journal import size_of
+from shared.sync.journal import Step, size_of
 
 #: A push beyond either of these may take several commits, bytes and records.
 ONE_COMMIT_BYTES = 1_000_000
@@ -262,7 +262,7 @@ class Pusher:
         outcome = decision.outcome
         outcome.receipt_id = receipt.id
         outcome.digest = {table: tally.value() for table, tally in decision.tallies.items()}
-        decision.settle()
+        decision.journal.settle()
         if not decision.steps:
             return  # every record was there already: a replay writes nothing
         steps = [*decision.steps, *_audited(decision, receipt), self._receipt(receipt, decision)]

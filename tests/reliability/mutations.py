@@ -771,7 +771,7 @@ PUSH = _faults(
     ),
     (
         "an unseen overwrite is not logged",
-        'self._named(entry, have, "client", "unseen_overwrite", yours, merged.overwritten)',
+        'self.journal.name(entry, have, "client", "unseen_overwrite", yours)',
         "pass",
         "a_value_overwritten_unseen_is_kept_and_named",
     ),
@@ -1076,7 +1076,7 @@ CURSORS = _faults(
 SIGNAL = _faults(
     "shared/products/dermadetect/signal.py shared/products/dermadetect/tables.py"
     " shared/products/dermadetect/review.py shared/products/dermadetect/worklist.py"
-    " shared/sync/decision.py shared/support/inbox.py",
+    " shared/sync/decision.py shared/sync/journal.py shared/support/inbox.py",
     "review/test_signal",
     _SQLITE,
     (
@@ -1339,7 +1339,7 @@ OWN_EDITS = _faults(
     ),
     (
         "what a new record's push overtakes is not named",
-        "self._name_overtaken(entry, after)",
+        "self.journal.name_overtaken(entry, after)",
         "pass",
         "a_new_record_that_its_own_push_overtakes_is_named",
     ),
@@ -2102,8 +2102,8 @@ WATERMELON = (
         ),
         (
             "a late edit of a deleted record is not kept",
-            "                self.store.commit(writes)\n",
-            "                pass\n",
+            "            self.store.commit(writes)\n",
+            "            pass\n",
             "an_edit_of_what_was_deleted_meanwhile_is_kept_before_the_phone_drops_it",
         ),
     ),
@@ -2230,7 +2230,7 @@ REVOCATION = (
         ),
         (
             "a late deletion vanishes",
-            "self._keep(_refusal(entry, _moved()), address)",
+            "self.journal.keep(_refusal(entry, _moved()), address)",
             "pass",
             "a_deletion_of_a_moved_record_is_no_deletion_but_is_kept",
         ),

@@ -129,9 +129,10 @@ def undelete(table: str, record_id: str) -> None:
     from shared import wiring
     from shared.jobs import restore
     from shared.records.store import Key
+    from shared.support.undelete import undelete
 
     key, now = Key(table, record_id), wiring.clock_ms()
-    restore.undelete(wiring.store(), wiring.catalog(), None, key, now, wiring.operator())
+    undelete(wiring.store(), wiring.catalog(), None, key, now, wiring.operator())
     _follow(restore.KIND)
 
 

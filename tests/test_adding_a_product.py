@@ -179,7 +179,6 @@ def test_what_the_page_shows_works_as_pasted(desk: Desk) -> None:
 
         until(right, said, every_seconds=0.5)
 
-
     # and browsers are told to load and run nothing but the page's own style
     printed, _ = desk.run('curl -s -D - $URL/notebooks -H "Authorization: Bearer $TOKEN"')
     [policy] = re.findall(r"Content-Security-Policy: (.*)", printed)

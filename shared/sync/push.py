@@ -17,7 +17,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -25,9 +25,10 @@ import orjson
 from shared.access import audit, membership
 from shared.access.membership import Caller
 from shared.access.rights import Action, may
-from shared.errors import CommitTooBig, Contended, StoreUnavailable
+from shared.errors import CommitTooBig, Contended
 from shared.records import record
 from shared.records.collection import MAX_RECORD_BYTES, Catalog
+from shared.records.insist import insist
 from shared.records.killpoints import reach
 from shared.records.store import (
     ABSENT,
@@ -42,9 +43,9 @@ from shared.records.store import (
     verify,
 )
 from shared.sync import receipts
-from shared.sync.decision import Decision, Step
+from shared.sync.decision import Decision
 from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
-from shared.sync.journal import size_of
+from shared.sync.journal import Step, size_of
 
 #: A push beyond either of these may take several commits, bytes and records.
 ONE_COMMIT_BYTES = 1_000_000
@@ -52,9 +53,6 @@ ONE_COMMIT_ENTRIES = 150
 
 #: An unreachable store is asked this often; a phone is better told soon.
 _UNREACHABLE_ATTEMPTS = 2
-
-_FIRST_WAIT_SECONDS = 0.01
-_LONGEST_WAIT_SECONDS = 0.6
 
 
 class _Limits:
@@ -70,6 +68,22 @@ class _Limits:
             raise CommitTooBig("One record with its effects is larger than a commit may be.")
         self.writes //= 2
         self.size //= 2
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A push on its way: what its attempts share."""
+
+    caller: Caller
+    push: Push
+    now_ms: int
+    entries: Sequence[Entry]
+    receipt: Key
+    keys: list[Key]
+    part: Key | None = None  #: where a push that may take several commits keeps its verdicts so far
+    tried: dict[Key, Conflict] = field(default_factory=dict)
+    limits: _Limits = field(default_factory=_Limits)
+    attempts: int = 0
 
 
 class Pusher:
@@ -114,66 +128,59 @@ class Pusher:
         receipt = receipts.key(caller, push)
         if not entries and not push.refusals:
             return Outcome(receipt.id)
-        keys = self._keys(caller, receipt, entries)
-        part = None
-        if len(entries) > ONE_COMMIT_ENTRIES or push.size > ONE_COMMIT_BYTES:
-            part = receipts.part_of(receipt)
-            keys.append(part)
-        limits = _Limits()
-        tried: dict[Key, Conflict] = {}
-        failure: Contended | StoreUnavailable = Contended("")
-        unreachable = 0
-        for attempt in range(self.attempts):
-            if attempt:
-                longest = min(_FIRST_WAIT_SECONDS * 2**attempt, _LONGEST_WAIT_SECONDS)
-                self._wait(random.uniform(0, longest))  # noqa: S311  jitter, not a secret
-            try:
-                if part is not None:
-                    # A big one that was answered already must not read all of its records again.
-                    earlier = self.store.read([receipt]).documents.get(receipt)
-                    if earlier is not None:
-                        return self._replay(caller, entries, earlier, None)
-                reading = self.store.read(keys, self._mask)
-                earlier = reading.documents.get(receipt)
-                if earlier is not None:
-                    return self._replay(caller, entries, earlier, reading)
-                if part in reading.documents:
-                    tried.update(_tried(reading.documents[part]))
-                decision = Decision(
-                    self.store,
-                    self.catalog,
-                    caller,
-                    push,
-                    now_ms,
-                    reading,
-                    keys=keys,
-                    tried=tried,
-                    echo=push.echo or receipt.id,
-                    clock_tolerance_ms=self.clock_tolerance_ms,
-                )
-                decision.load(entries)
-                decision.decide(entries)
-                decision.leave_to_listing()
-                self._apply(decision, receipt, part, limits)
-            except CommitTooBig:
-                limits.halve()
-                continue
-            except Contended as error:
-                failure = error
-                continue
-            except StoreUnavailable as error:
-                failure, unreachable = error, unreachable + 1
-                if unreachable == _UNREACHABLE_ATTEMPTS:
-                    raise
-                continue
-            decision.outcome.attempts = attempt + 1
-            return decision.outcome
-        if isinstance(failure, StoreUnavailable):
-            raise failure
-        raise Contended(
-            "These records are being changed by others right now. Send the same request again.",
-            retry_after_s=round(random.uniform(1, 5), 1),  # noqa: S311
+        pending = _Pending(
+            caller, push, now_ms, entries, receipt, self._keys(caller, receipt, entries)
         )
+        if len(entries) > ONE_COMMIT_ENTRIES or push.size > ONE_COMMIT_BYTES:
+            pending.part = receipts.part_of(receipt)
+            pending.keys.append(pending.part)
+        return insist(
+            lambda: self._attempt(pending),
+            self.attempts,
+            busy="These records are being changed by others right now. Send the same request again.",
+            retry_after_s=round(random.uniform(1, 5), 1),  # noqa: S311  spreads phones
+            unreachable=_UNREACHABLE_ATTEMPTS,
+            wait=self._wait,
+        )
+
+    def _attempt(self, pending: _Pending) -> Outcome:
+        """Read, decide and commit once. Raises `Contended` when it is worth another attempt."""
+        pending.attempts += 1
+        caller, push, receipt, part = pending.caller, pending.push, pending.receipt, pending.part
+        entries = pending.entries
+        if part is not None:
+            # A big one that was answered already must not read all of its records again.
+            earlier = self.store.read([receipt]).documents.get(receipt)
+            if earlier is not None:
+                return self._replay(caller, entries, earlier, None)
+        reading = self.store.read(pending.keys, self._mask)
+        earlier = reading.documents.get(receipt)
+        if earlier is not None:
+            return self._replay(caller, entries, earlier, reading)
+        if part in reading.documents:
+            pending.tried.update(_tried(reading.documents[part]))
+        decision = Decision(
+            self.store,
+            self.catalog,
+            caller,
+            push,
+            pending.now_ms,
+            reading,
+            keys=pending.keys,
+            tried=pending.tried,
+            echo=push.echo or receipt.id,
+            clock_tolerance_ms=self.clock_tolerance_ms,
+        )
+        try:
+            decision.load(entries)
+            decision.decide(entries)
+            decision.leave_to_listing()
+            self._apply(decision, receipt, part, pending.limits)
+        except CommitTooBig as error:
+            pending.limits.halve()
+            raise Contended("Too much for one commit: make smaller ones.") from error
+        decision.outcome.attempts = pending.attempts
+        return decision.outcome
 
     def _replay(
         self,
@@ -255,7 +262,7 @@ class Pusher:
         outcome = decision.outcome
         outcome.receipt_id = receipt.id
         outcome.digest = {table: tally.value() for table, tally in decision.tallies.items()}
-        decision.settle()
+        decision.journal.settle()
         if not decision.steps:
             return  # every record was there already: a replay writes nothing
         steps = [*decision.steps, *_audited(decision, receipt), self._receipt(receipt, decision)]

@@ -1,7 +1,7 @@
 """Accounts: register, log in, stay logged in; scopes, invites and members; the public keys.
 
-The only function that may load private keys. Bodies are read here, everything else is decided by
-`shared/accounts/desk.py`.
+The only function that may load private keys. Bodies are read here, everything else is decided by the
+services in `shared/accounts/`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from shared import wiring
 from shared.access.membership import Caller
 from shared.access.rights import ROLES
 from shared.accounts import tokens
-from shared.accounts.desk import Me, Origin, Tokens
-from shared.accounts.invites import MOST_DAYS, MOST_USES
+from shared.accounts.caller import Me, Origin, check
+from shared.accounts.invite import MOST_DAYS, MOST_USES
 from shared.accounts.keys import PUBLISHED_SECONDS
 from shared.accounts.throttle import client_address
+from shared.accounts.token_issuer import Tokens
 from shared.api.web import Call, Route, answer, serve
 from shared.errors import InvalidRequest
 from shared.records.record import valid_id
@@ -42,7 +43,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 def register(call: Call) -> Response:
     """A new account, with its first session."""
     body = _body(call)
-    made = wiring.desk().register(
+    made = wiring.accounts().registration.register(
         _text(body, "email"),
         _text(body, "password"),
         _origin(call, body),
@@ -58,19 +59,22 @@ def login(call: Call) -> Response:
     body = _body(call)
     email, password = _text(body, "email"), _text(body, "password")
     origin, otp = _origin(call, body), _optional(body, "otp")
-    return _tokens(call, wiring.desk().login(email, password, origin, wiring.clock_ms(), otp))
+    return _tokens(
+        call, wiring.accounts().login.log_in(email, password, origin, wiring.clock_ms(), otp)
+    )
 
 
 def refresh(call: Call) -> Response:
     """Both tokens anew."""
     return _tokens(
-        call, wiring.desk().refresh(_text(_body(call), "refresh_token"), wiring.clock_ms())
+        call,
+        wiring.accounts().sessions.refresh(_text(_body(call), "refresh_token"), wiring.clock_ms()),
     )
 
 
 def logout(call: Call) -> Response:
     """The end of a session."""
-    wiring.desk().logout(_text(_body(call), "refresh_token"), wiring.clock_ms())
+    wiring.accounts().sessions.logout(_text(_body(call), "refresh_token"), wiring.clock_ms())
     return answer({}, call=call)
 
 
@@ -79,7 +83,9 @@ def password(call: Call) -> Response:
     caller = _caller(call)
     body = _body(call)
     old, new = _text(body, "old_password"), _text(body, "new_password")
-    wiring.desk().change_password(caller, old, new, _origin(call, body), wiring.clock_ms())
+    wiring.accounts().login.change_password(
+        caller, old, new, _origin(call, body), wiring.clock_ms()
+    )
     return answer({}, call=call)
 
 
@@ -88,7 +94,9 @@ def totp(call: Call) -> Response:
     caller = _caller(call, only=tokens.SET_UP)
     body = _body(call)
     word, otp, origin = _text(body, "password"), _optional(body, "otp"), _origin(call, body)
-    secret, uri = wiring.desk().begin_factor(caller, word, otp, origin, wiring.clock_ms())
+    secret, uri = wiring.accounts().second_factor.begin(
+        caller, word, otp, origin, wiring.clock_ms()
+    )
     return answer({"secret": secret, "uri": uri}, call=call)
 
 
@@ -97,7 +105,7 @@ def confirm_totp(call: Call) -> Response:
     caller = _caller(call, only=tokens.SET_UP)
     body = _body(call)
     otp, origin = _text(body, "otp"), _origin(call, body)
-    codes = wiring.desk().confirm_factor(caller, otp, origin, wiring.clock_ms())
+    codes = wiring.accounts().second_factor.confirm(caller, otp, origin, wiring.clock_ms())
     return answer({"recovery_codes": codes}, call=call)
 
 
@@ -106,7 +114,7 @@ def remove_totp(call: Call) -> Response:
     caller = _caller(call)
     body = _body(call)
     word, otp, origin = _text(body, "password"), _optional(body, "otp"), _origin(call, body)
-    wiring.desk().remove_factor(caller, word, otp, origin, wiring.clock_ms())
+    wiring.accounts().second_factor.remove(caller, word, otp, origin, wiring.clock_ms())
     return answer({}, call=call)
 
 
@@ -122,41 +130,36 @@ def sessions(call: Call) -> Response:
             "expires_at": each.expires_ms / 1000,
             "current": each.sid == caller.session,
         }
-        for each in wiring.desk().sessions(caller, wiring.clock_ms())
+        for each in wiring.accounts().sessions.live(caller, wiring.clock_ms())
     ]
     return answer({"sessions": said}, call=call)
 
 
 def end_session(call: Call) -> Response:
     """The end of one of the caller's sessions."""
-    caller = _caller(call)
-    body = _body(call)
-    sid, word, origin = _id(call.arguments, "id"), _text(body, "password"), _origin(call, body)
-    wiring.desk().end_session(caller, sid, word, origin, wiring.clock_ms())
+    caller, word, origin = _shown(call)
+    sid = _id(call.arguments, "id")
+    wiring.accounts().sessions.end(caller, sid, word, origin, wiring.clock_ms())
     return answer({}, call=call)
 
 
 def end_sessions(call: Call) -> Response:
     """The end of all of the caller's sessions."""
-    caller = _caller(call)
-    body = _body(call)
-    word, origin = _text(body, "password"), _origin(call, body)
-    wiring.desk().end_sessions(caller, word, origin, wiring.clock_ms())
+    caller, word, origin = _shown(call)
+    wiring.accounts().sessions.end_all(caller, word, origin, wiring.clock_ms())
     return answer({}, call=call)
 
 
 def delete(call: Call) -> Response:
     """The end of the caller's account."""
-    caller = _caller(call)
-    body = _body(call)
-    word, origin = _text(body, "password"), _origin(call, body)
-    wiring.desk().delete_own(caller, word, origin, wiring.clock_ms())
+    caller, word, origin = _shown(call)
+    wiring.accounts().deletion.delete_own(caller, word, origin, wiring.clock_ms())
     return answer({}, call=call)
 
 
 def me(call: Call) -> Response:
     """Who the caller is."""
-    return _me(call, wiring.desk().check(_caller(call, only=tokens.SET_UP)))
+    return _me(call, check(wiring.store(), _caller(call, only=tokens.SET_UP)))
 
 
 def join(call: Call) -> Response:
@@ -164,14 +167,14 @@ def join(call: Call) -> Response:
     caller = _caller(call)
     body = _body(call)
     code, origin = _text(body, "invite_code"), _origin(call, body)
-    return _me(call, wiring.desk().join(caller, code, origin, wiring.clock_ms()))
+    return _me(call, wiring.accounts().invites.join(caller, code, origin, wiring.clock_ms()))
 
 
 def leave(call: Call) -> Response:
     """Out of a scope."""
     caller = _caller(call)
     scope = _id(_body(call), "scope_id")
-    return _me(call, wiring.desk().leave(caller, scope, wiring.clock_ms()))
+    return _me(call, wiring.accounts().members.leave(caller, scope, wiring.clock_ms()))
 
 
 def invites(call: Call) -> Response:
@@ -183,7 +186,9 @@ def invites(call: Call) -> Response:
         raise InvalidRequest(f"role must be one of {', '.join(ROLES)}.", field="role")
     days = _number(body, "expires_in_days", 7, 1, MOST_DAYS)
     uses = _number(body, "max_uses", 1, 1, MOST_USES)
-    code, invite = wiring.desk().invite(caller, scope, role, days, uses, wiring.clock_ms())
+    code, invite = wiring.accounts().invites.give(
+        caller, scope, role, days, uses, wiring.clock_ms()
+    )
     said = {
         "invite_code": code,
         "scope_id": invite.scope_id,
@@ -208,7 +213,7 @@ def list_invites(call: Call) -> Response:
             "max_uses": invite.most_uses,
             "uses": invite.uses,
         }
-        for invite_id, invite in wiring.desk().invites(caller, scope, wiring.clock_ms())
+        for invite_id, invite in wiring.accounts().invites.listed(caller, scope, wiring.clock_ms())
     ]
     return answer({"scope_id": scope, "invites": said}, call=call)
 
@@ -217,7 +222,7 @@ def void_invite(call: Call) -> Response:
     """A code that admits nobody any more."""
     caller = _caller(call)
     invite_id, scope = _id(call.arguments, "id"), _id(_body(call), "scope_id")
-    wiring.desk().void_invite(caller, scope, invite_id, wiring.clock_ms())
+    wiring.accounts().invites.void(caller, scope, invite_id, wiring.clock_ms())
     return answer({}, call=call)
 
 
@@ -225,7 +230,7 @@ def put_out(call: Call) -> Response:
     """The end of somebody's membership."""
     caller = _caller(call)
     user_id, scope = _id(call.arguments, "id"), _id(_body(call), "scope_id")
-    wiring.desk().put_out(caller, scope, user_id, wiring.clock_ms())
+    wiring.accounts().members.put_out(caller, scope, user_id, wiring.clock_ms())
     return answer({}, call=call)
 
 
@@ -235,7 +240,7 @@ def members(call: Call) -> Response:
     asked: dict[str, Any] = call.request.args.to_dict()
     scope = _id(asked, "scope_id")
     after = _id(asked, "after") if asked.get("after") else None
-    found = wiring.desk().members(caller, scope, after, _MEMBERS + 1)
+    found = wiring.accounts().members.listed(caller, scope, after, _MEMBERS + 1)
     shown = found[:_MEMBERS]
     said = {
         "scope_id": scope,
@@ -262,7 +267,7 @@ def scopes(call: Call) -> Response:
     name = _name(body, "name")
     if name is None:
         raise InvalidRequest("name is needed.", field="name")
-    made, mine = wiring.desk().make_scope(caller, named, name, wiring.clock_ms())
+    made, mine = wiring.accounts().scopes.make(caller, named, name, wiring.clock_ms())
     role = mine.memberships.roles.get(made)
     return answer({"scope_id": made, "name": name, "role": role}, call=call)
 
@@ -283,6 +288,12 @@ def _caller(call: Call, only: str = "") -> Caller:
     call.notes["user"] = caller.user_id
     call.admit(caller.user_id)
     return caller
+
+
+def _shown(call: Call) -> tuple[Caller, str, Origin]:
+    """The caller, with the password that they show again, and from where."""
+    caller, body = _caller(call), _body(call)
+    return caller, _text(body, "password"), _origin(call, body)
 
 
 def _body(call: Call) -> dict[str, Any]:

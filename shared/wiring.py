@@ -36,11 +36,11 @@ from shared.errors import ConfigurationFault, FileMissing
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
 from shared.files.tickets import Tickets
-from shared.jobs.bells import ring as ring_for
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
 from shared.jobs.queue import Doorbell
+from shared.jobs.queue_down import ring_what_it_takes
 from shared.jobs.restore import KIND as RESTORE
 from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
@@ -54,7 +54,7 @@ from shared.records import killpoints
 from shared.records.bell import Bell
 from shared.records.collection import Catalog
 from shared.records.store import RecordStore
-from shared.settings import Settings, current
+from shared.settings import Settings, current, misspelt
 from shared.sync import receipts
 from shared.sync.pull import Puller
 from shared.sync.push import Pusher
@@ -62,7 +62,7 @@ from shared.sync.retention import Purger
 from shared.sync.session import SyncSession
 
 if TYPE_CHECKING:
-    from shared.accounts.desk import Desk
+    from shared.accounts.services import AccountServices
     from shared.adapters.folder import Opened
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
@@ -88,6 +88,8 @@ def begin() -> Settings:
         export=None if chosen.trace_exporter == "none" else _trace_exporter,
         share=chosen.trace_share,
     )
+    for variable, meant in misspelt().items():
+        log.warning("misspelt setting", extra={"setting": variable, "meant": meant})
     rates.demand_known(chosen.rate_limits)
     if chosen.token_jwks:
         verification_keys()
@@ -178,8 +180,8 @@ def caller(call: _Asking) -> Caller:
 
 
 def ring(bells: Sequence[Bell]) -> None:
-    """Ring for jobs that were just stored. Never raises; the sweeper rings for what is not heard."""
-    ring_for(doorbell, bells)
+    """Ring for jobs that were just stored. Within two seconds in all; the sweeper rings the rest."""
+    ring_what_it_takes(doorbell, bells)
 
 
 @cache
@@ -337,14 +339,14 @@ def account_policy() -> AccountPolicy:
 
 
 @cache
-def desk() -> Desk:
-    """Registers people, logs them in, keeps their sessions."""
-    from shared.accounts.desk import Desk
+def accounts() -> AccountServices:
+    """Registration, log-in, sessions, members, invites, scopes."""
     from shared.accounts.passwords import Passwords
-    from shared.accounts.sessions import Life
+    from shared.accounts.services import account_services
+    from shared.accounts.session import Life
 
     chosen = settings()
-    return Desk(
+    return account_services(
         store(),
         policy=account_policy(),
         passwords=Passwords(),

@@ -77,6 +77,11 @@ def parse(user_id: str, document: Document | None) -> Memberships:
     return held
 
 
+def of(reading: Snapshot, user_id: str) -> Memberships:
+    """What a user may act in, in a snapshot that read it. Raises as `parse`."""
+    return parse(user_id, reading.documents.get(key(user_id)))
+
+
 def role_of(user_id: str, document: Document | None, scope_id: str) -> str | None:
     """The role in which somebody acts in a scope; None: in none, or the account is disabled."""
     held = known(user_id, document)

@@ -15,13 +15,30 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.access import membership
+from shared.access.membership import Memberships
 from shared.accounts import totp
+from shared.accounts.oidc import OUTSIDE
 from shared.accounts.totp import Factor
-from shared.errors import InvalidRequest
-from shared.records.store import Document, Key
+from shared.errors import InvalidRequest, NotFound
+from shared.records.record import valid_id
+from shared.records.store import (
+    ABSENT,
+    Document,
+    Key,
+    RecordStore,
+    Snapshot,
+    Write,
+    patch,
+    put,
+    verify,
+)
+
+#: Whose account is looked up for an e-mail that nobody has. No user can be called so.
+NOBODY = "~nobody"
 
 #: Longest e-mail address, characters (RFC 5321 4.5.3.1.3: a path of 256 with its brackets).
 LONGEST_EMAIL = 254
@@ -97,6 +114,60 @@ def parse(user_id: str, document: Document | None) -> Account:
         totp.parse(said.get("totp_set_up")),
         document.version,
     )
+
+
+def of(reading: Snapshot, user_id: str) -> Account:
+    """The account of a user in a snapshot that read it; an empty one if there is none."""
+    return parse(user_id, reading.documents.get(key(user_id)))
+
+
+def find(store: RecordStore, email: str) -> Account:
+    """The account of a normalised e-mail; an empty one takes as many reads."""
+    where = login_key(email)
+    found = store.read([where]).documents.get(where)
+    user_id = NOBODY if found is None else str(found.fields["user_id"])
+    return of(store.read([key(user_id)]), user_id)
+
+
+def named(store: RecordStore, who: str) -> tuple[Account, Memberships]:
+    """Somebody by e-mail or user id. Raises `NotFound`."""
+    user_id = who
+    if "@" in who:
+        login = login_key(normal_email(who))
+        found = store.read([login]).documents.get(login)
+        user_id = "" if found is None else str(found.fields["user_id"])
+    if not valid_id(user_id):
+        raise NotFound("There is no such account.")
+    reading = store.read([key(user_id), membership.key(user_id)])
+    if not reading.documents:
+        raise NotFound("There is no such account.")
+    held = membership.known(user_id, reading.documents.get(membership.key(user_id)))
+    return of(reading, user_id), held
+
+
+def kept(account: Account) -> Write:
+    """Refuses the commit if the account changed meanwhile."""
+    return verify(key(account.user_id), account.version or ABSENT)
+
+
+def written(account: Account) -> Write:
+    """The write that replaces an account by this."""
+    return put(key(account.user_id), account.fields, account.version)
+
+
+def with_password(account: Account, password: str) -> Write:
+    """The write of another password's hash, which ends all sessions."""
+    return written(replace(account, password=password, generation=account.generation + 1))
+
+
+def raised(account: Account) -> Write:
+    """The write that ends all sessions of an account."""
+    return patch(key(account.user_id), {"generation": account.generation + 1}, account.version)
+
+
+def first_fields(user_id: str, now_ms: int) -> dict[str, Any]:
+    """The account document of somebody who comes with a token and has none yet."""
+    return {"created_at": now_ms, "outside": user_id.startswith(OUTSIDE)}
 
 
 def new_user_id() -> str:

@@ -1,114 +1,175 @@
-"""Invite codes: six characters that make somebody a member of a scope.
-
-Made to be read out over a bad line: no characters that look or sound alike, case and blanks do not
-matter. 31^6 codes are 887 million; with five wrong tries in a quarter of an hour they cannot be
-found by trying. The store knows a code by its keyed hash only.
-
-`uses` is counted in the commit that makes the member, with compare-and-set: a code for one person
-admits one person, however many come at the same moment.
-"""
+"""Invites: members of a scope let others in by codes (`invite.py`)."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from shared.accounts.throttle import Window
-from shared.records.store import Document, Key, Query, RecordStore
-
-#: Without 0 O 1 I L: they look alike.
-ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
-LENGTH = 6
-
-#: Longest life of a code, days, and most people that one code may admit.
-MOST_DAYS, MOST_USES = 90, 500
-
-#: Codes of a scope that are listed.
-MOST_LISTED = 500
-
-#: Wrong codes: five in a quarter of an hour, for an account and for an address.
-TRIES = Window(most=5, span_ms=900_000)
+from shared.access import audit, membership
+from shared.access.audit import OPERATOR
+from shared.access.membership import Caller
+from shared.accounts import account as accounts
+from shared.accounts import invite as invites
+from shared.accounts import throttle
+from shared.accounts.caller import Me, Origin, check, noted
+from shared.accounts.contention import retried
+from shared.accounts.invite import Invite
+from shared.accounts.members import Members
+from shared.accounts.throttle import Gate
+from shared.errors import Forbidden, NotFound
+from shared.records.store import ABSENT, Key, RecordStore, Snapshot, Write, put, verify
 
 
 @dataclass(frozen=True, slots=True)
-class Invite:
-    """A code's promise: this role in this scope, to so many people, until then."""
+class Invites:
+    """Makes codes and lets people in by them. All times are server ms; threads may share it."""
 
-    scope_id: str
-    role: str
-    made_by: str
-    made_ms: int
-    expires_ms: int
-    most_uses: int
-    uses: int = 0
+    store: RecordStore
+    members: Members
+    secret: bytes  #: keys the names of codes and gates
 
-    @property
-    def fields(self) -> dict[str, Any]:
-        """As it is stored."""
-        return {
-            "scope_id": self.scope_id,
-            "role": self.role,
-            "made_by": self.made_by,
-            "made_at": self.made_ms,
-            "expires_at": self.expires_ms,
-            "most_uses": self.most_uses,
-            "uses": self.uses,
-        }
+    def give(
+        self, caller: Caller, scope_id: str, role: str, days: float, uses: int, now_ms: int
+    ) -> tuple[str, Invite]:
+        """A new code for a scope. Raises `NotFound` (not a member), `Forbidden`."""
+        who = noted(self.members.managing(caller, scope_id, role).account, caller.device)
+        return self.make(who, scope_id, role, days, uses, now_ms)
 
-    def holds(self, now_ms: int) -> bool:
-        """Whether it still admits somebody."""
-        return now_ms < self.expires_ms and self.uses < self.most_uses
+    def make(
+        self, who: Caller, scope_id: str, role: str, days: float, uses: int, now_ms: int
+    ) -> tuple[str, Invite]:
+        """A new code, whoever asks: for operators."""
+        ends = now_ms + round(days * 86_400_000)
+        invite = Invite(scope_id, role, who.user_id, now_ms, ends, uses)
+        # The code itself stays unsaid: whoever reads the trail must not get in by it.
+        entry = audit.right(who, "invite", now_ms, scope_id, role=role, uses=uses, expires_at=ends)
 
-    def used(self) -> Invite:
-        """After one more use."""
-        return replace(self, uses=self.uses + 1)
+        def attempt() -> str:
+            code = invites.new_code()
+            # an expired invite of the same code may still be there: another code is made then
+            made = put(invites.key(code, self.secret), invite.fields, ABSENT)
+            self.store.commit([made, entry])
+            return code
 
-    def void(self) -> Invite:
-        """Admitting nobody any more."""
-        return replace(self, most_uses=self.uses)
+        return retried(attempt), invite
+
+    def listed(self, caller: Caller, scope_id: str, now_ms: int) -> list[tuple[str, Invite]]:
+        """Codes of a scope that still admit somebody, the newest first: ids and what they promise.
+
+        The codes themselves are not stored. Raises `NotFound` (not a member), `Forbidden`.
+        """
+        self.members.managing(caller, scope_id)
+        found = [
+            (each.key.id, invites.parse(each)) for each in invites.of_scope(self.store, scope_id)
+        ]
+        good = [each for each in found if each[1].holds(now_ms)]
+        return sorted(good, key=lambda each: each[1].made_ms, reverse=True)
+
+    def void(self, caller: Caller, scope_id: str, invite_id: str, now_ms: int) -> None:
+        """A code admits nobody any more, whoever made it; harmless if it does not. Raises as `listed`."""
+        where = invites.key_of(invite_id)
+
+        def attempt() -> None:
+            me = self.members.managing(caller, scope_id)
+            found = self.store.read([where]).documents.get(where)
+            invite = None if found is None else invites.parse(found)
+            if found is None or invite is None or invite.scope_id != scope_id:
+                raise NotFound("There is no such code.")
+            if not invite.holds(now_ms):
+                return
+            who = noted(me.account, caller.device)
+            self.store.commit(
+                [
+                    put(where, invite.void().fields, found.version),
+                    verify(membership.key(caller.user_id), me.memberships.version),
+                    audit.right(who, "void-invite", now_ms, scope_id, role=invite.role),
+                ]
+            )
+
+        retried(attempt)
+
+    def join(self, caller: Caller, code: str, origin: Origin, now_ms: int) -> Me:
+        """Make the caller a member by a code. A member stays what they are, and uses nothing up.
+
+        Raises `Forbidden` (invite_invalid), `TooManyTries`.
+        """
+        gates = [
+            throttle.gate("invite-account", invites.TRIES, self.secret, caller.user_id),
+            throttle.gate("invite-address", invites.TRIES, self.secret, origin.address),
+        ]
+
+        def attempt() -> None:
+            mine = accounts.key(caller.user_id)
+            keys = [mine, membership.key(caller.user_id), *self.keys(code)]
+            reading = throttle.read(self.store, gates, keys)
+            throttle.demand(gates, reading, now_ms)
+            # a repetition whose answer was lost finds the code used up, by this very user
+            held = membership.of(reading, caller.user_id)
+            invite = self._known(reading, code)
+            if invite is not None and invite.scope_id in held.roles:
+                return
+            invite, use = self.admitted(reading, code, gates, now_ms)
+            writes = [
+                *use,
+                *invites.granting(reading, caller.user_id, invite, now_ms),
+                *throttle.unchanged(gates, reading),
+                joined(who, invite, now_ms),
+            ]
+            if mine not in reading.documents:
+                writes.append(put(mine, accounts.first_fields(caller.user_id, now_ms), ABSENT))
+            self.store.commit(writes)
+
+        who = noted(check(self.store, caller).account, caller.device)
+        retried(attempt)
+        return check(self.store, caller)
+
+    def admitted(
+        self, reading: Snapshot, code: str | None, gates: Sequence[Gate], now_ms: int
+    ) -> tuple[Invite, list[Write]]:
+        """The invite of a good code, and the writes that use it. Counts a wrong one."""
+        invite = self._known(reading, code)
+        backing = None if invite is None else self._backing(invite)
+        if invite is None or not invite.holds(now_ms) or backing is None:
+            self.store.commit(throttle.count(gates, reading, now_ms))
+            raise Forbidden(
+                "This code admits nobody: mistyped, expired or used up. Ask for another one.",
+                code="invite_invalid",
+                field="invite_code",
+            )
+        [where] = self.keys(code)
+        return invite, [
+            put(where, invite.used().fields, reading.documents[where].version),
+            *backing,
+        ]
+
+    def keys(self, code: str | None) -> list[Key]:
+        """What must be read to know a code; nothing where there is none, or it can be none."""
+        normal = None if code is None else invites.normal_code(code)
+        return [] if normal is None else [invites.key(normal, self.secret)]
+
+    def _known(self, reading: Snapshot, code: str | None) -> Invite | None:
+        for where in self.keys(code):
+            if where in reading.documents:
+                return invites.parse(reading.documents[where])
+        return None
+
+    def _backing(self, invite: Invite) -> list[Write] | None:
+        """What must still hold for a code to be good: whoever made it may still give the role away.
+
+        So codes end with the rights of their maker: somebody who was put out, or whose phone was
+        stolen, lets nobody in any more. None: it holds no more.
+        """
+        if invite.made_by == OPERATOR.user_id:
+            return []
+        where = membership.key(invite.made_by)
+        found = self.store.read([where]).documents.get(where)
+        role = membership.role_of(invite.made_by, found, invite.scope_id)
+        if found is None or not self.members.policy.may_invite(role, invite.role):
+            return None
+        return [verify(where, found.version)]
 
 
-def new_code() -> str:
-    """A code nobody can foresee."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
-
-
-def normal_code(text: str) -> str | None:
-    """The code somebody typed, or None if it can be none."""
-    code = "".join(text[:64].split()).replace("-", "").upper()
-    return code if len(code) == LENGTH and all(each in ALPHABET for each in code) else None
-
-
-def key(code: str, secret: bytes) -> Key:
-    """The address of a code's invite."""
-    name = hmac.new(secret, b"invite\0" + code.encode(), hashlib.sha256).hexdigest()
-    return key_of(name[:40])
-
-
-def key_of(invite_id: str) -> Key:
-    """The address of an invite by its id, which does not give the code away."""
-    return Key("invites", invite_id)
-
-
-def of_scope(store: RecordStore, scope_id: str) -> Iterator[Document]:
-    """Up to `MOST_LISTED` invites of a scope, those that hold no more among them."""
-    where = (("scope_id", "==", scope_id),)
-    return store.query(Query("invites", where=where, limit=MOST_LISTED))
-
-
-def parse(document: Document) -> Invite:
-    """The invite of a document."""
-    said: Mapping[str, Any] = document.fields
-    return Invite(
-        str(said["scope_id"]),
-        str(said["role"]),
-        str(said["made_by"]),
-        int(said["made_at"]),
-        int(said["expires_at"]),
-        int(said["most_uses"]),
-        int(said["uses"]),
-    )
+def joined(who: Caller, invite: Invite, now_ms: int) -> Write:
+    """The entry of the trail about somebody who came in by an invite."""
+    said = {"role": invite.role, "invited_by": invite.made_by}
+    return audit.right(who, "join", now_ms, invite.scope_id, of=who.user_id, **said)

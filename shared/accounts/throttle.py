@@ -18,7 +18,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.errors import TooManyTries
-from shared.records.store import ABSENT, Document, Key, Snapshot, Write, delete, put, verify
+from shared.records.store import (
+    ABSENT,
+    Document,
+    Key,
+    RecordStore,
+    Snapshot,
+    Write,
+    delete,
+    put,
+    verify,
+)
 
 COLLECTION = "throttles"
 
@@ -104,6 +114,11 @@ def gate(kind: str, rule: Rule, secret: bytes, *parts: str, familiar: bool = Fal
     text = "\0".join((kind, *parts)).encode()
     name = hmac.new(secret, text, hashlib.sha256).hexdigest()[:40]
     return Gate(Key(COLLECTION, f"{kind}~{name}"), rule, familiar)
+
+
+def read(store: RecordStore, gates: Sequence[Gate], keys: Sequence[Key]) -> Snapshot:
+    """Gates and other documents at one moment."""
+    return store.read([*(each.key for each in gates), *keys])
 
 
 def tally_of(document: Document | None) -> Tally:

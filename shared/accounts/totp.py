@@ -20,7 +20,7 @@ import pyotp
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from shared.accounts.invites import ALPHABET
+from shared.accounts.invite import ALPHABET
 
 #: Clocks of phones are off: a code counts this many steps of 30 s before and after its own.
 SKEW = 1

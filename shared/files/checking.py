@@ -30,9 +30,9 @@ from shared.files.file import (
 from shared.files.settling import settle
 from shared.files.store import FileStore
 from shared.files.uploads import gathered
-from shared.jobs.bells import ring
 from shared.jobs.job import Job
 from shared.jobs.queue import Doorbell
+from shared.jobs.queue_down import ring_what_it_takes
 from shared.jobs.runner import Finish, Task
 from shared.records.bell import Bell
 from shared.records.killpoints import reach
@@ -79,7 +79,7 @@ class Check(Task):
 
     def finished(self, job: Job) -> None:
         """Ring for what waited for this file; the sweeper rings for what is not heard."""
-        ring(self._doorbell, self._bells.pop(job.id, ()))
+        ring_what_it_takes(self._doorbell, self._bells.pop(job.id, ()))
 
     # --- looking at the bytes
 

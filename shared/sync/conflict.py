@@ -1,8 +1,6 @@
-"""Which record wins: the whole conflict rule.
-
-Last write wins, column by column, corrected by what each writer had seen. In words: whoever saw a value may
-overwrite it; of two edits that did not know of each other the later one counts; an edit of one column
-never undoes an edit of another; and no value is lost in silence.
+"""Which record wins: last write wins, column by column, corrected by what each writer had seen. Whoever saw
+a value may overwrite it; of two edits that did not know of each other the later one counts; an edit of
+one column never undoes an edit of another; and no value is lost in silence.
 
 Several edits of one record in one push become one edit first (`fold`), applied in the order of their times
 as if each had come in a push of its own. A deletion ends the record: an edit behind it is refused.

@@ -1,4 +1,4 @@
-"""A front desk on either store, with cheap hashes and time as a parameter."""
+"""The services about accounts on either store, with cheap hashes and time as a parameter."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 from shared.access import membership
+from shared.access.audit import OPERATOR
 from shared.access.membership import Caller
 from shared.accounts import tokens
-from shared.accounts.desk import Desk, Origin, Tokens
+from shared.accounts.caller import Me, Origin, check
 from shared.accounts.keys import RingKeys, TokenPolicy
 from shared.accounts.passwords import Cost, Passwords
 from shared.accounts.policy import AccountPolicy
-from shared.accounts.sessions import Life
+from shared.accounts.services import AccountServices, account_services
+from shared.accounts.session import Life
+from shared.accounts.token_issuer import Tokens
 from shared.adapters.file_keys import FileKeys
 from shared.errors import Fault
 from shared.products.dermadetect.tables import ACCOUNTS
@@ -57,7 +60,7 @@ class CountingPasswords(Passwords):
 
 
 class Office:
-    """A desk, and the means to look behind it."""
+    """The services, and the means to look behind them."""
 
     def __init__(self, store: RecordStore, folder: Path) -> None:
         self.store, self.folder = store, folder
@@ -65,19 +68,24 @@ class Office:
         self.keys = RingKeys(FileKeys(folder / "keys", lambda: NOON / 1000), lambda: NOON / 1000,
                              make=True)  # fmt: skip
         self.policy = TokenPolicy("here", "api")
-        self.desk = self.desk_on(store)
+        self.accounts = self.on(store)
 
-    def desk_on(self, store: RecordStore, **more: Any) -> Desk:
+    def on(self, store: RecordStore, **more: Any) -> AccountServices:
         options: dict[str, Any] = {
             "policy": OPEN,
             "passwords": self.passwords,
             "secret": b"s" * 32,
             **more,
         }
-        return Desk(store, keys=self.keys, token_policy=self.policy, life=YEAR, **options)
+        return account_services(
+            store, keys=self.keys, token_policy=self.policy, life=YEAR, **options
+        )
 
     def register(self, email: str = "amina@example.org", **more: Any) -> Tokens:
-        return self.desk.register(email, PASSWORD, HOME, NOON, **more)
+        return self.accounts.registration.register(email, PASSWORD, HOME, NOON, **more)
+
+    def check(self, caller: Caller) -> Me:
+        return check(self.store, caller)
 
     def caller(self, made: Tokens, now_ms: int = NOON) -> Caller:
         return tokens.verify(made.access, self.keys, self.policy, now_ms / 1000)
@@ -123,3 +131,11 @@ def together(*acts: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(acts)) as pool:
         return list(pool.map(run, acts))
+
+
+def invite(office: Office, role: str = "chw", uses: int = 1, days: float = 7) -> str:
+    return office.accounts.invites.make(OPERATOR, "team1", role, days, uses, NOON)[0]
+
+
+def register(services: AccountServices, email: str, code: str | None, origin: Origin = HOME):  # type: ignore[no-untyped-def]
+    return lambda: services.registration.register(email, PASSWORD, origin, NOON, code=code)

@@ -18,9 +18,8 @@ from shared.access.audit import OPERATOR
 from shared.accounts import tokens
 from shared.accounts.passwords import Passwords
 from shared.adapters.sqlite import SqliteStore
-from shared.api.codes import ERROR_CODES
-from shared.api.openapi.accounts import ACCOUNTS_ONLY, OPERATIONS
-from shared.api.openapi.files import FILES_ONLY
+from shared.api.codes import ACCOUNTS_ONLY, ERROR_CODES, FILES_ONLY
+from shared.api.openapi.accounts import OPERATIONS
 from shared.telemetry import JsonFormatter
 from tests.accounts.conftest import CHEAP, PASSWORD
 from tests.accounts.issuer import Issuer
@@ -63,8 +62,8 @@ class Client:
         return said
 
     def invite(self, role: str = "chw", uses: int = 5) -> str:
-        desk, now = wiring.desk(), wiring.clock_ms()
-        return desk.make_invite(OPERATOR, "team1", role, 7, uses, now)[0]
+        services, now = wiring.accounts(), wiring.clock_ms()
+        return services.invites.make(OPERATOR, "team1", role, 7, uses, now)[0]
 
     def register(self, email: str = EMAIL, role: str = "chw") -> Json:
         body = {"email": email, "password": PASSWORD, "invite_code": self.invite(role)}
@@ -153,7 +152,7 @@ def test_every_code_of_the_accounts_function_is_met(ask: Client) -> None:
     assert ask("scopes", {"name": "B", "scope_id": "a"}, other["access_token"]) == "scope_taken"
     ask("logout", {"refresh_token": other["refresh_token"]})
     assert ask("refresh", {"refresh_token": other["refresh_token"]}) == "session_ended"
-    wiring.desk().disable("other@example.org", wiring.clock_ms())
+    wiring.accounts().administration.disable("other@example.org", wiring.clock_ms())
     assert ask("refresh", {"refresh_token": other["refresh_token"]}) == "account_disabled"
     assert ask("refresh", {"refresh_token": None}) == "invalid_request"
     mine = ask.register("factor@example.org")

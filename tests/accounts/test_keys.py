@@ -488,7 +488,12 @@ def test_no_other_function_names_private_keys() -> None:
         for path in folder.glob("*.py")
         if any(
             word in path.read_text()
-            for word in ("signing_keys", "key_store", "accounts_verification_keys", "wiring.desk")
+            for word in (
+                "signing_keys",
+                "key_store",
+                "accounts_verification_keys",
+                "wiring.accounts(",
+            )
         )
     }
     assert naming == {"accounts"}

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from shared.access.membership import Caller
-from shared.accounts import sessions
-from shared.accounts.desk import Tokens
+from shared.accounts import session as sessions
+from shared.accounts.token_issuer import Tokens
 from shared.errors import Fault, StoreUnavailable, Unauthenticated
 from shared.products.dermadetect.tables import ACCOUNTS
 from shared.records.store import Query, Write, put
@@ -34,7 +34,7 @@ from tests.stores import Interrupted
 
 def refresh(office: Office, made: Tokens | str, now_ms: int = NOON) -> Tokens:
     token = made if isinstance(made, str) else made.refresh
-    return office.desk.refresh(token, now_ms)
+    return office.accounts.sessions.refresh(token, now_ms)
 
 
 def test_each_refresh_replaces_the_token_and_keeps_the_session(office: Office) -> None:
@@ -66,9 +66,9 @@ def test_an_old_token_after_its_successor_was_used_is_theft_and_ends_the_family(
     # then nobody of the family gets on, and everybody learns why
     for each in (first, second, third):
         assert code_of(lambda each=each: refresh(office, each)) == "refresh_reused"
-    assert code_of(lambda: office.desk.check(office.caller(third))) == "refresh_reused"
+    assert code_of(lambda: office.check(office.caller(third))) == "refresh_reused"
     # and another session of the same user is untouched
-    other = office.desk.login("amina@example.org", PASSWORD, AWAY, NOON)
+    other = office.accounts.login.log_in("amina@example.org", PASSWORD, AWAY, NOON)
     assert code_of(lambda: refresh(office, other)) == "ok"
 
 
@@ -78,7 +78,7 @@ def test_knowing_a_session_s_id_ends_nothing(office: Office) -> None:
     built = base64.urlsafe_b64encode(bytes.fromhex(sid)[:16] + b"x" * 32).decode()
     for guess in (sid, sid.ljust(64, "0"), sid.upper().ljust(64, "A"), "A" * 64, built):
         assert code_of(lambda guess=guess: refresh(office, guess)) == "refresh_invalid"
-        office.desk.logout(guess, NOON)
+        office.accounts.sessions.logout(guess, NOON)
     assert code_of(lambda: refresh(office, made)) == "ok"
 
 
@@ -89,7 +89,7 @@ def test_knowing_a_session_s_id_ends_nothing(office: Office) -> None:
 )  # fmt: skip
 def test_what_is_no_refresh_token_gets_a_clear_answer(quick: Office, token: str) -> None:
     assert code_of(lambda: refresh(quick, token)) == "refresh_invalid"
-    quick.desk.logout(token, NOON)
+    quick.accounts.sessions.logout(token, NOON)
 
 
 def test_refreshes_side_by_side_agree_on_one_successor(office: Office) -> None:
@@ -130,24 +130,31 @@ def test_a_phone_that_stays_away_too_long_logs_in_again(quick: Office) -> None:
 
 
 def test_logging_out_ends_one_session_whichever_of_its_tokens_is_shown(office: Office) -> None:
-    first, other = office.register(), office.desk.login("amina@example.org", PASSWORD, HOME, NOON)
+    first, other = (
+        office.register(),
+        office.accounts.login.log_in("amina@example.org", PASSWORD, HOME, NOON),
+    )
     second = refresh(office, first)
-    office.desk.logout(first.refresh, NOON)
-    office.desk.logout(first.refresh, NOON)
+    office.accounts.sessions.logout(first.refresh, NOON)
+    office.accounts.sessions.logout(first.refresh, NOON)
     assert code_of(lambda: refresh(office, second)) == "session_ended"
-    assert code_of(lambda: office.desk.check(office.caller(second))) == "session_ended"
+    assert code_of(lambda: office.check(office.caller(second))) == "session_ended"
     assert code_of(lambda: refresh(office, other)) == "ok"
 
 
 def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(office: Office) -> None:
     mine = office.register()
-    others = [office.desk.login("amina@example.org", PASSWORD, AWAY, NOON) for _ in range(2)]
-    office.desk.change_password(office.caller(mine), PASSWORD, "another good one", HOME, NOON)
+    others = [
+        office.accounts.login.log_in("amina@example.org", PASSWORD, AWAY, NOON) for _ in range(2)
+    ]
+    office.accounts.login.change_password(
+        office.caller(mine), PASSWORD, "another good one", HOME, NOON
+    )
     for each in others:
         assert code_of(lambda each=each: refresh(office, each)) == "session_ended"
-        assert code_of(lambda each=each: office.desk.check(office.caller(each))) == "session_ended"
+        assert code_of(lambda each=each: office.check(office.caller(each))) == "session_ended"
     assert code_of(lambda: refresh(office, mine)) == "ok"
-    login = office.desk.login
+    login = office.accounts.login.log_in
     assert code_of(lambda: login("amina@example.org", PASSWORD, HOME, NOON)) == "credentials_wrong"
     assert code_of(lambda: login("amina@example.org", "another good one", HOME, NOON)) == "ok"
 
@@ -155,15 +162,17 @@ def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(office: Offic
 def test_a_refresh_that_meets_a_new_password_is_over(office: Office) -> None:
     # given a thief's refresh that has read, and is about to commit, when the password changes
     mine = office.register()
-    stolen = office.desk.login("amina@example.org", PASSWORD, AWAY, NOON)
-    once = [lambda: office.desk.reset("amina@example.org", "another good one", NOON)]
+    stolen = office.accounts.login.log_in("amina@example.org", PASSWORD, AWAY, NOON)
+    once = [
+        lambda: office.accounts.administration.reset("amina@example.org", "another good one", NOON)
+    ]
 
     def change(_: Sequence[Write]) -> None:
         if once:
             once.pop()()
 
-    thief = office.desk_on(Interrupted(office.store, before=change))
-    assert code_of(lambda: thief.refresh(stolen.refresh, NOON)) == "session_ended"
+    thief = office.on(Interrupted(office.store, before=change))
+    assert code_of(lambda: thief.sessions.refresh(stolen.refresh, NOON)) == "session_ended"
     assert code_of(lambda: refresh(office, mine)) == "session_ended"
 
 
@@ -178,8 +187,11 @@ def test_a_kill_around_the_commit_of_a_refresh_loses_nothing(office: Office) -> 
         Interrupted(office.store, before=die),
         Interrupted(office.store, after=die),
     ):
-        desk = office.desk_on(broken)
-        assert code_of(lambda desk=desk: desk.refresh(made.refresh, NOON)) == "store_unavailable"
+        services = office.on(broken)
+        assert (
+            code_of(lambda services=services: services.sessions.refresh(made.refresh, NOON))
+            == "store_unavailable"
+        )
     after = refresh(office, made)
     assert code_of(lambda: refresh(office, after)) == "ok"
 
@@ -188,7 +200,7 @@ def test_the_store_holds_no_token_nor_password_nor_address(quick: Office) -> Non
     first = quick.register(name="Amina")
     second = refresh(quick, first)
     with pytest.raises(Unauthenticated):
-        quick.desk.login("amina@example.org", "wrong password", AWAY, NOON)
+        quick.accounts.login.log_in("amina@example.org", "wrong password", AWAY, NOON)
     kept = json.dumps(
         [
             [each.key, each.fields]
@@ -234,9 +246,9 @@ def test_a_successor_takes_the_token_the_salt_and_the_secret() -> None:
 def test_another_server_secret_asks_to_log_in_and_accuses_nobody(quick: Office) -> None:
     first = quick.register()
     second = refresh(quick, first)
-    desk = quick.desk_on(quick.store, secret=b"t" * 32)
-    assert code_of(lambda: desk.refresh(first.refresh, NOON)) == "refresh_invalid"
-    assert code_of(lambda: desk.refresh(second.refresh, NOON)) == "ok"
+    services = quick.on(quick.store, secret=b"t" * 32)
+    assert code_of(lambda: services.sessions.refresh(first.refresh, NOON)) == "refresh_invalid"
+    assert code_of(lambda: services.sessions.refresh(second.refresh, NOON)) == "ok"
 
 
 def test_access_tokens_name_session_device_and_scopes(quick: Office) -> None:
@@ -245,14 +257,14 @@ def test_access_tokens_name_session_device_and_scopes(quick: Office) -> None:
     caller = quick.caller(refresh(quick, made))
     assert caller == Caller(made.user_id, "supervisor", "phone-1", caller.session)
     assert caller.session
-    assert quick.desk.check(caller).memberships.scopes == ("team1",)
+    assert quick.check(caller).memberships.scopes == ("team1",)
 
 
 def test_a_token_of_another_s_session_is_no_session(quick: Office) -> None:
     one, two = quick.register(), quick.register("bo@example.org")
     forged = replace(quick.caller(one), session=quick.caller(two).session)
     with pytest.raises(Fault) as caught:
-        quick.desk.check(forged)
+        quick.check(forged)
     assert caught.value.code == "session_ended"
 
 
@@ -260,18 +272,23 @@ def test_a_token_of_another_s_session_is_no_session(quick: Office) -> None:
 
 
 def sids(office: Office, made: Tokens, now_ms: int = NOON) -> list[str]:
-    return [each.sid for each in office.desk.sessions(office.caller(made), now_ms)]
+    return [each.sid for each in office.accounts.sessions.live(office.caller(made), now_ms)]
 
 
 def test_a_session_ends_however_often_it_is_used(quick: Office) -> None:
     made, at = quick.register(), NOON
     while at < NOON + 365 * DAY - 60 * DAY:
         at += 60 * DAY
-        made = quick.desk.refresh(made.refresh, at)
+        made = quick.accounts.sessions.refresh(made.refresh, at)
     assert made.refresh_ends_s * 1000 == NOON + 365 * DAY
-    assert code_of(lambda: quick.desk.refresh(made.refresh, NOON + 365 * DAY - 1)) == "ok"
-    made = quick.desk.refresh(made.refresh, NOON + 365 * DAY - 1)
-    assert code_of(lambda: quick.desk.refresh(made.refresh, NOON + 365 * DAY)) == "refresh_invalid"
+    assert (
+        code_of(lambda: quick.accounts.sessions.refresh(made.refresh, NOON + 365 * DAY - 1)) == "ok"
+    )
+    made = quick.accounts.sessions.refresh(made.refresh, NOON + 365 * DAY - 1)
+    assert (
+        code_of(lambda: quick.accounts.sessions.refresh(made.refresh, NOON + 365 * DAY))
+        == "refresh_invalid"
+    )
 
 
 @pytest.mark.parametrize(
@@ -282,13 +299,13 @@ def test_roles_that_read_much_must_log_in_again_sooner(
     quick: Office, roles: tuple[str, ...], days: int
 ) -> None:
     policy = replace(OPEN, idle_days=ACCOUNTS.idle_days)
-    desk = quick.desk_on(quick.store, policy=policy)
-    made = desk.register("a@example.org", PASSWORD, HOME, NOON)
+    services = quick.on(quick.store, policy=policy)
+    made = services.registration.register("a@example.org", PASSWORD, HOME, NOON)
     for role in roles:
         quick.join(made.user_id, f"team-{role}", role)
     for got in (
-        desk.refresh(made.refresh, NOON),
-        desk.login("a@example.org", PASSWORD, HOME, NOON),
+        services.sessions.refresh(made.refresh, NOON),
+        services.login.log_in("a@example.org", PASSWORD, HOME, NOON),
     ):
         assert got.refresh_ends_s * 1000 == NOON + days * DAY
 
@@ -298,52 +315,58 @@ def test_a_flood_of_log_ins_does_not_end_the_session_of_a_phone_in_use(office: O
     phone = refresh(office, office.register(), NOON + 1)
     # when somebody logs in again and again
     for number in range(2 * sessions.MOST):
-        office.desk.login("amina@example.org", PASSWORD, AWAY, NOON + 2 + number)
+        office.accounts.login.log_in("amina@example.org", PASSWORD, AWAY, NOON + 2 + number)
     # then there are as many as may be, and the phone's is among them
     caller = office.caller(phone)
-    found = office.desk.sessions(caller, NOON + DAY)
+    found = office.accounts.sessions.live(caller, NOON + DAY)
     assert len(found) == sessions.MOST
     assert caller.session in {each.sid for each in found}
-    assert code_of(lambda: office.desk.refresh(phone.refresh, NOON + DAY)) == "ok"
+    assert code_of(lambda: office.accounts.sessions.refresh(phone.refresh, NOON + DAY)) == "ok"
 
 
 def test_the_session_that_was_not_used_for_longest_makes_room(quick: Office) -> None:
     made = [quick.register()]
     for number in range(1, sessions.MOST):
-        made.append(quick.desk.login("amina@example.org", PASSWORD, HOME, NOON + number))
+        made.append(quick.accounts.login.log_in("amina@example.org", PASSWORD, HOME, NOON + number))
     made = [refresh(quick, each, NOON + MINUTE + at) for at, each in enumerate(made)]
     first = refresh(quick, made[0], NOON + 2 * MINUTE)
-    quick.desk.login("amina@example.org", PASSWORD, HOME, NOON + 3 * MINUTE)
-    assert code_of(lambda: quick.desk.refresh(first.refresh, NOON + 4 * MINUTE)) == "ok"
+    quick.accounts.login.log_in("amina@example.org", PASSWORD, HOME, NOON + 3 * MINUTE)
+    assert (
+        code_of(lambda: quick.accounts.sessions.refresh(first.refresh, NOON + 4 * MINUTE)) == "ok"
+    )
     verdicts = [
-        code_of(lambda it=it: quick.desk.refresh(it.refresh, NOON + 4 * MINUTE)) for it in made
+        code_of(lambda it=it: quick.accounts.sessions.refresh(it.refresh, NOON + 4 * MINUTE))
+        for it in made
     ]  # type: ignore[misc]
     assert verdicts[1:] == ["session_ended", *["ok"] * (sessions.MOST - 2)]
 
 
 def test_sessions_are_listed_and_ended_one_by_one_and_all_at_once(office: Office) -> None:
     mine = office.register()
-    other = office.desk.login("amina@example.org", PASSWORD, AWAY, NOON + MINUTE)
+    other = office.accounts.login.log_in("amina@example.org", PASSWORD, AWAY, NOON + MINUTE)
     caller, theirs = office.caller(mine), office.caller(other, NOON + MINUTE)
-    found = office.desk.sessions(caller, NOON + MINUTE)
+    found = office.accounts.sessions.live(caller, NOON + MINUTE)
     assert [(each.sid, each.device) for each in found] == [
         (theirs.session, "elsewhere"),
         (caller.session, "phone-1"),
     ]
     # not with the token alone
-    wrong = lambda: office.desk.end_session(caller, theirs.session, "wrong word", HOME, NOON)  # noqa: E731
+    wrong = lambda: office.accounts.sessions.end(caller, theirs.session, "wrong word", HOME, NOON)  # noqa: E731
     assert code_of(wrong) == "credentials_wrong"
     for _ in range(2):  # a repetition whose answer was lost
-        office.desk.end_session(caller, theirs.session, PASSWORD, HOME, NOON + MINUTE)
+        office.accounts.sessions.end(caller, theirs.session, PASSWORD, HOME, NOON + MINUTE)
     assert sids(office, mine) == [caller.session]
-    assert code_of(lambda: office.desk.refresh(other.refresh, NOON + MINUTE)) == "session_ended"
-    assert code_of(lambda: office.desk.refresh(mine.refresh, NOON + MINUTE)) == "ok"
-    office.desk.login("amina@example.org", PASSWORD, AWAY, NOON + 2 * MINUTE)
-    office.desk.end_sessions(caller, PASSWORD, HOME, NOON + 3 * MINUTE)
-    assert code_of(lambda: office.desk.check(caller)) == "session_ended"
-    again = office.desk.login("amina@example.org", PASSWORD, HOME, NOON + 4 * MINUTE)
+    assert (
+        code_of(lambda: office.accounts.sessions.refresh(other.refresh, NOON + MINUTE))
+        == "session_ended"
+    )
+    assert code_of(lambda: office.accounts.sessions.refresh(mine.refresh, NOON + MINUTE)) == "ok"
+    office.accounts.login.log_in("amina@example.org", PASSWORD, AWAY, NOON + 2 * MINUTE)
+    office.accounts.sessions.end_all(caller, PASSWORD, HOME, NOON + 3 * MINUTE)
+    assert code_of(lambda: office.check(caller)) == "session_ended"
+    again = office.accounts.login.log_in("amina@example.org", PASSWORD, HOME, NOON + 4 * MINUTE)
     caller = office.caller(again, NOON + 4 * MINUTE)
-    assert [each.sid for each in office.desk.sessions(caller, NOON + 4 * MINUTE)] == [
+    assert [each.sid for each in office.accounts.sessions.live(caller, NOON + 4 * MINUTE)] == [
         caller.session
     ]
 
@@ -352,11 +375,11 @@ def test_nobody_ends_another_s_session(quick: Office) -> None:
     one, two = quick.register(), quick.register("bo@example.org")
     theirs = quick.caller(two).session
     for sid in (theirs, "nothing"):
-        end = lambda sid=sid: quick.desk.end_session(  # noqa: E731
+        end = lambda sid=sid: quick.accounts.sessions.end(  # noqa: E731
             quick.caller(one), sid, PASSWORD, HOME, NOON
         )
         assert code_of(end) == "not_found"
-    assert code_of(lambda: quick.desk.check(quick.caller(two))) == "ok"
+    assert code_of(lambda: quick.check(quick.caller(two))) == "ok"
 
 
 def test_a_session_from_before_sessions_were_listed_goes_on_and_is_listed_once_refreshed(
@@ -375,5 +398,5 @@ def test_a_session_from_before_sessions_were_listed_goes_on_and_is_listed_once_r
 def test_what_has_ended_keeps_no_device(quick: Office) -> None:
     made = quick.register()
     key = sessions.key(quick.caller(made).session)
-    quick.desk.logout(made.refresh, NOON)
+    quick.accounts.sessions.logout(made.refresh, NOON)
     assert "phone-1" not in str(quick.store.read([key]).documents[key].fields)

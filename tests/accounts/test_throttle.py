@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.access.audit import OPERATOR
-from shared.accounts.desk import Desk, Origin
-from shared.accounts.throttle import Backoff, Tally, Window
+from shared.accounts.caller import Origin
+from shared.accounts.services import AccountServices
+from shared.accounts.throttle import Backoff, Tally, Window, client_address
 from shared.errors import TooManyTries
 from shared.records.store import Query, Write
 from tests.accounts.conftest import (
@@ -31,7 +32,7 @@ RULE = Backoff(free=3, first_ms=1000, longest_ms=60_000, forget_ms=DAY)
 
 
 def attempt(office: Office, password: str, origin: Origin, now_ms: int, email: str = EMAIL) -> str:
-    return code_of(lambda: office.desk.login(email, password, origin, now_ms))
+    return code_of(lambda: office.accounts.login.log_in(email, password, origin, now_ms))
 
 
 def attack(office: Office, origin: Origin, now_ms: int, tries: int = 12) -> int:
@@ -39,7 +40,7 @@ def attack(office: Office, origin: Origin, now_ms: int, tries: int = 12) -> int:
     for _ in range(tries):
         while attempt(office, "wrong password", origin, now_ms) == "too_many_tries":
             with pytest.raises(TooManyTries) as caught:
-                office.desk.login(EMAIL, "wrong password", origin, now_ms)
+                office.accounts.login.log_in(EMAIL, "wrong password", origin, now_ms)
             assert caught.value.retry_after_s
             now_ms += int(caught.value.retry_after_s * 1000)
     return now_ms
@@ -78,7 +79,7 @@ def test_all_is_forgotten_after_a_day() -> None:
     assert RULE.counted(tally, NOON + DAY - 1).wrong == 51
 
 
-# --- at the desk
+# --- at log-in
 
 
 def test_five_tries_are_free_then_even_the_right_password_waits(office: Office) -> None:
@@ -109,17 +110,22 @@ def test_waiting_costs_no_hash_and_unknown_accounts_wait_alike(office: Office) -
 def test_tallies_survive_a_restart_and_hold_over_instances(office: Office) -> None:
     office.register()
     for _ in range(5):
-        desk = office.desk_on(office.store)
-        code_of(lambda desk=desk: desk.login(EMAIL, "wrong password", AWAY, NOON))
-    fresh = office.desk_on(office.store)
-    assert code_of(lambda: fresh.login(EMAIL, PASSWORD, AWAY, NOON)) == "too_many_tries"
+        services = office.on(office.store)
+        code_of(
+            lambda services=services: services.login.log_in(EMAIL, "wrong password", AWAY, NOON)
+        )
+    fresh = office.on(office.store)
+    assert code_of(lambda: fresh.login.log_in(EMAIL, PASSWORD, AWAY, NOON)) == "too_many_tries"
 
 
 def test_tries_side_by_side_are_counted_one_by_one(office: Office) -> None:
     office.register()
     places = [Origin(f"203.0.113.{number}") for number in range(10)]
     said = together(
-        *(lambda p=place: office.desk.login(EMAIL, "wrong password", p, NOON) for place in places)  # type: ignore[misc]
+        *(
+            lambda p=place: office.accounts.login.log_in(EMAIL, "wrong password", p, NOON)
+            for place in places
+        )  # type: ignore[misc]
     )
     assert sorted(said) == ["credentials_wrong"] * 5 + ["too_many_tries"] * 5
 
@@ -169,7 +175,7 @@ def test_one_address_cannot_try_many_accounts_fast(office: Office) -> None:
 
 
 def test_a_good_account_of_the_attacker_s_clears_nothing_at_the_address(quick: Office) -> None:
-    quick.desk.register("thief@example.org", PASSWORD, Origin("203.0.113.1"), NOON)
+    quick.accounts.registration.register("thief@example.org", PASSWORD, Origin("203.0.113.1"), NOON)
     thief = Origin("203.0.113.77")
     for number in range(20):
         attempt(quick, "wrong password", thief, NOON, f"p{number}@example.org")
@@ -187,7 +193,7 @@ def test_an_attack_gets_about_a_hundred_tries_a_day(quick: Office) -> None:
 def test_wrong_old_passwords_are_counted_like_log_ins(office: Office) -> None:
     made = office.register()
     caller = office.caller(made)
-    change = office.desk.change_password
+    change = office.accounts.login.change_password
     said = [
         code_of(lambda: change(caller, "wrong password", "another good one", AWAY, NOON))
         for _ in range(6)
@@ -199,7 +205,7 @@ def test_wrong_old_passwords_are_counted_like_log_ins(office: Office) -> None:
 
 def test_many_registrations_of_one_address_wait(quick: Office) -> None:
     def register(number: int, now_ms: int) -> str:
-        act = quick.desk.register
+        act = quick.accounts.registration.register
         return code_of(lambda: act(f"p{number}@example.org", PASSWORD, HOME, now_ms))
 
     assert {register(number, NOON) for number in range(30)} == {"ok"}
@@ -209,7 +215,7 @@ def test_many_registrations_of_one_address_wait(quick: Office) -> None:
 
 def test_asking_which_addresses_are_registered_waits_too(quick: Office) -> None:
     quick.register()
-    where, act = Origin("203.0.113.9"), quick.desk.register
+    where, act = Origin("203.0.113.9"), quick.accounts.registration.register
     said = [code_of(lambda: act(EMAIL, PASSWORD, where, NOON)) for _ in range(31)]
     assert said == ["email_taken"] * 30 + ["too_many_tries"]
 
@@ -226,14 +232,18 @@ def test_a_right_try_among_wrong_ones_is_judged_after_them(office: Office, what:
     """Else many side by side would all be heard: each right before the others are counted."""
     made = office.register()
     caller, thief = office.caller(made), Origin("203.0.113.5")
-    code = office.desk.make_invite(OPERATOR, "team1", "chw", 1, 5, NOON)[0]
+    code = office.accounts.invites.make(OPERATOR, "team1", "chw", 1, 5, NOON)[0]
 
-    def on(desk: Desk, word: str, code: str) -> str:
+    def on(services: AccountServices, word: str, code: str) -> str:
         acts = {
-            "log-in": lambda: desk.login(EMAIL, word, thief, NOON),
-            "join": lambda: desk.join(caller, code, thief, NOON),
-            "register": lambda: desk.register("b@example.org", PASSWORD, thief, NOON, code=code),
-            "password": lambda: desk.change_password(caller, word, "another good one", thief, NOON),
+            "log-in": lambda: services.login.log_in(EMAIL, word, thief, NOON),
+            "join": lambda: services.invites.join(caller, code, thief, NOON),
+            "register": lambda: services.registration.register(
+                "b@example.org", PASSWORD, thief, NOON, code=code
+            ),
+            "password": lambda: services.login.change_password(
+                caller, word, "another good one", thief, NOON
+            ),
         }
         return code_of(acts[what])
 
@@ -242,8 +252,41 @@ def test_a_right_try_among_wrong_ones_is_judged_after_them(office: Office, what:
     def others(_: Sequence[Write]) -> None:
         while waiting[0]:
             waiting[0] -= 1
-            assert on(office.desk, "wrong password", "WRONG2") != "ok"
+            assert on(office.accounts, "wrong password", "WRONG2") != "ok"
 
-    slow = office.desk_on(Interrupted(office.store, before=others))
+    slow = office.on(Interrupted(office.store, before=others))
     assert on(slow, PASSWORD, code) == "too_many_tries"
     assert waiting == [0]
+
+
+# --- addresses
+
+FORWARDED = [
+    # remote, header, our proxies, who it is
+    ("192.0.2.1", "", 0, "192.0.2.1"),
+    ("192.0.2.1", "203.0.113.9", 0, "192.0.2.1"),  # nobody's word counts
+    ("10.0.0.1", "203.0.113.9", 1, "203.0.113.9"),
+    ("10.0.0.1", "6.6.6.6, 203.0.113.9", 1, "203.0.113.9"),
+    ("10.0.0.1", "6.6.6.6, 203.0.113.9, 35.0.0.1", 2, "203.0.113.9"),
+    ("10.0.0.1", "203.0.113.9,35.0.0.1", 2, "203.0.113.9"),
+    ("10.0.0.1", "203.0.113.9", 2, "10.0.0.1"),  # it did not come through the balancer
+    ("10.0.0.1", "", 2, "10.0.0.1"),
+    ("10.0.0.1", "drop table, 35.0.0.1", 2, "unknown"),
+    ("127.0.0.1", "6.6.6.6, 203.0.113.9", 0, "203.0.113.9"),  # a proxy on this machine
+    ("::ffff:127.0.0.1", "203.0.113.9", 0, "203.0.113.9"),
+    ("::1", "203.0.113.9", 0, "203.0.113.9"),
+    ("127.0.0.1", "", 0, "127.0.0.1"),
+    ("128.0.0.1", "203.0.113.9", 0, "128.0.0.1"),
+    (None, "203.0.113.9", 0, "unknown"),
+    (None, "", 0, "unknown"),
+    ("::1", "2001:db8:1:2:3:4:5:6", 1, "2001:db8:1:2::"),
+    ("::1", "2001:db8:1:2:ffff::1", 1, "2001:db8:1:2::"),
+    ("::1", "::ffff:192.0.2.7", 1, "192.0.2.7"),
+]
+
+
+@pytest.mark.parametrize(("remote", "header", "proxies", "who"), FORWARDED)
+def test_an_address_is_what_our_own_proxy_wrote(
+    remote: str | None, header: str, proxies: int, who: str
+) -> None:
+    assert client_address(remote, header, proxies) == who

@@ -13,20 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from infra import admin, admin_privacy, backup
+from infra.cli import backup
+from infra.cli.migrator import Migrator, restamp
+from infra.cli.root import main
 from infra.local.phone import wall_ms
-from infra.migrate import Migrator, restamp
 from shared import wiring
 from shared.access import audit, membership
 from shared.access.audit import Sealer
-from shared.accounts import invites, sessions
+from shared.accounts import invite, session
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.files.file import CHECK
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
+from shared.privacy.erasure import erase
+from shared.privacy.export import export
 from shared.products.dermadetect.review import Review, parse_signature, readings
+from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList, WorklistQuery
 from shared.records.store import Key, Query
@@ -36,9 +40,10 @@ from shared.sync.digest import digest
 from shared.sync.pull import Start
 from shared.sync.retention import Purger
 from tests import shapes
+from tests.ai.studio import Studio
+from tests.ai.workplace import Workplace
 from tests.conftest import SHAPES
-from tests.files.conftest import Studio, photo
-from tests.jobs.conftest import Workplace
+from tests.files.conftest import photo
 from tests.shapes import Shape, needs_index
 
 #: A year, ms.
@@ -77,7 +82,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     studio.piece(ticket, data, 0, 9_000)
     studio.piece(ticket, data)
     studio.runner().answer(CHECK, None, 120)
-    shown = studio.uploads.look(studio.chw, ticket["id"])
+    shown = studio.uploads.look(studio.caller, ticket["id"])
     assert studio.uploads.links(shown, place.time)
     studio.runner().answer(ANALYSE, None, 60)
     studio.cleaner.clean(place.time + YEAR)
@@ -94,8 +99,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
         lists.cases(doctor, sought, place.time)
     lists.case(doctor, "c1", place.time)
     assert readings(store, "c1", "team1")
-    said = {"diagnosis_text": "Scabies", "verdict": "agree", "idempotency_key": "k1"}
-    signature = parse_signature(said, None, CATALOG)
+    signature = parse_signature(ReviewDiagnosisRequest("Scabies", verdict="agree"), "k1")
     seen = store.read([Key("cases", "c1")]).documents[Key("cases", "c1")].version
     Review(store, CATALOG, claim_ms=60_000).diagnose(doctor, "c1", signature, seen, place.time)
     lists.cases(doctor, WorklistQuery(unread=True), place.time + 1000)
@@ -116,8 +120,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.sync()
     list(inbox.entries(store, "team1"))
     membership.members(store, "team1")
-    sessions.live(store, "chw1")
-    list(invites.of_scope(store, "team1"))
+    session.live(store, "chw1")
+    list(invite.of_scope(store, "team1"))
     # what the schedule causes, a year later too
     Sealer(store).seal(place.time)
     place.time += YEAR
@@ -134,15 +138,18 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     sweeper.sweep()
     # what operators cause
     for named in ("p2", "chw1"):
-        admin_privacy.export(store, CATALOG, named, place.time)
-    admin_privacy.erase(store, CATALOG, "p2", place.time, place.follow)
+        export(store, CATALOG, named, place.time)
+    erase(store, CATALOG, "p2", place.time, place.follow)
     assert not audit.is_known(store, "team9")
     for scope in audit.stray(store):
         audit.verify(store, scope, list(audit.heads(store)))
-    admin.main(["jobs"])
-    admin.main(["jobs", "--state", "parked"])
-    admin.main(["redrive"])
-    admin.main(["user", "list"])
+    main(["jobs", "list"])
+    main(["jobs", "list", "--state", "parked"])
+    main(["jobs", "redrive"])
+    main(["users", "list"])
+    main(["scopes"])
+    main(["invites", "list", "team1"])
+    main(["audit", "tail", "team1"])
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()
     backup.export(store, io.StringIO())
     backup.holds_records(store)

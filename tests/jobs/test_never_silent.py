@@ -19,12 +19,14 @@ from shared.ai.breaker import Breaker
 from shared.ai.model import ChatRequest
 from shared.ai.spending import Prices, SpendingCap
 from shared.errors import StoreUnavailable
-from shared.notify.notice import Deliveries, Message
+from shared.notify.notice import Deliveries
 from shared.products.dermadetect import analysis
 from shared.records.store import Write
 from shared.support import ledger
 from tests.ai import strategies
-from tests.jobs.conftest import LEASE_MS, Workplace
+from tests.ai.workplace import Workplace
+from tests.ai.workplace import place as place
+from tests.jobs.conftest import LEASE_MS, Phones
 from tests.jobs.test_runner import Killed
 from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from tests.stores import Interrupted
@@ -32,17 +34,6 @@ from tests.sync.clinic import Json, pass_millisecond
 
 VALIDATOR = jsonschema.Draft202012Validator(analysis.SCHEMA)
 PRICES = Prices(asked=1.0, answered=1.0)
-
-
-class Phones:
-    """A notifier that writes down whom it told."""
-
-    def __init__(self) -> None:
-        self.sent: list[Message] = []
-
-    def send(self, message: Message) -> bool:
-        self.sent.append(message)
-        return True
 
 
 def case(place: Workplace, name: str = "c1") -> Json:

@@ -1536,8 +1536,8 @@ REDACTION = _faults(
         "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
     ),
 ) + _faults(
-    "shared/products/dermadetect/tables.py shared/products/dermadetect/signal.py",
-    _PULL,
+    "shared/products/dermadetect/who_sees_analysis.py",
+    "ai/test_analyse",
     _SQLITE,
     (
         "a signed analysis stays redacted",
@@ -1689,7 +1689,7 @@ JOBS = (
     )
     + _faults(
         "shared/products/dermadetect/analyse.py",
-        _RUNNER,
+        "ai/test_analyse",
         _SQLITE,
         (
             "a stale result is stored",
@@ -2360,13 +2360,13 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/products/dermadetect/review.py",
+        "shared/products/dermadetect/screen.py",
         _REVIEW,
         ("",),
         (
             "a misspelt field vanishes",
-            "if set(body) - _KNOWN:",
-            "if False:",
+            "class ReviewDiagnosisRequest(Struct, forbid_unknown_fields=True):",
+            "class ReviewDiagnosisRequest(Struct):",
             "a_body_that_is_not_as_documented_is_refused_by_name",
         ),
     ),
@@ -2530,7 +2530,7 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "functions/sync.py shared/support/ledger.py functions/review.py",
+        "functions/sync.py shared/support/ledger.py shared/products/dermadetect/routes.py",
         _HTTP,
         ("",),
         (

@@ -7,13 +7,19 @@ from typing import Any
 _SQLITE = ("sqlite",)
 _ANY = ("",)
 
-_DESK = "shared/accounts/desk.py"
-_SESSIONS = "shared/accounts/sessions.py"
+_SESSION = "shared/accounts/session.py"
+_SERVICES = " ".join(
+    f"shared/accounts/{name}.py"
+    for name in (
+        *("account", "caller", "credentials", "deletion", "invites", "login", "members"),
+        *("registration", "sessions", "token_issuer"),
+    )
+)
 
 ACCOUNTS: tuple[tuple[Any, ...], ...] = (
     (
         "shared/accounts/guessable.py",
-        "accounts/test_desk",
+        "accounts/test_registration",
         _ANY,
         (
             "a common word passes with a number behind it",
@@ -91,7 +97,7 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        _DESK,
+        _SERVICES,
         "accounts/test_disabled",
         _SQLITE,
         (
@@ -108,8 +114,8 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        _DESK,
-        "accounts/test_desk",
+        _SERVICES,
+        "accounts/test_invites",
         _SQLITE,
         (
             "an invite is not used up",
@@ -131,13 +137,13 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        _DESK,
+        _SERVICES,
         "accounts/test_throttle",
         _SQLITE,
         (
             "a right code is not judged after wrong ones beside it",
-            "*throttle.unchanged(gates, reading),\n                _joined(who",
-            "_joined(who",
+            "*throttle.unchanged(gates, reading),\n                joined(who",
+            "joined(who",
             "a_right_try_among_wrong_ones_is_judged_after_them",
         ),
         (
@@ -160,7 +166,7 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        _DESK,
+        _SERVICES,
         "accounts/test_sessions",
         _SQLITE,
         (
@@ -177,20 +183,20 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
         (
             "roles that read much stay logged in as long as others",
-            "replace(self._life, idle_ms=min([self._life.idle_ms, *idle]))",
-            "self._life",
+            "replace(self.life, idle_ms=min([self.life.idle_ms, *idle]))",
+            "self.life",
             "roles_that_read_much_must_log_in_again_sooner",
         ),
         (
             "a refresh overtakes a new password",
-            "moved.fields, version), self._kept(account)]",
+            "moved.fields, version), accounts.kept(account)]",
             "moved.fields, version)]",
             "a_refresh_that_meets_a_new_password_is_over",
         ),
         # That two refreshes at the very same moment part ways is caught by chance only.
     ),
     (
-        _SESSIONS,
+        _SESSION,
         "accounts/test_sessions",
         _SQLITE,
         (
@@ -225,7 +231,7 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        _SESSIONS,
+        _SESSION,
         "accounts/test_sessions",
         _ANY,
         (
@@ -237,7 +243,7 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
     ),
     (
         "shared/accounts/throttle.py",
-        "accounts/test_desk",
+        "accounts/test_throttle",
         _ANY,
         (
             "a caller chooses the address",

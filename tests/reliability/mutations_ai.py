@@ -69,7 +69,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "nobody is told of a result",
                 "            notice.due(job.id, case.key.id, case.fields[record.SCOPE], now_ms),\n",
                 "",
-                "notify/test_notice:a_result_pokes_phones_and_notifies_doctors_of_its_team_once",
+                "bells_three_times_out_of_order_with_kills_make_one_analysis_and_one_notification",
             ),
         ),
     ),

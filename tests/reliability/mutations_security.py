@@ -103,8 +103,8 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/accounts/desk.py shared/access/audit.py",
-        "accounts/test_desk",
+        "shared/accounts/account.py shared/access/audit.py",
+        "accounts/test_administration",
         _ANY,
         (
             "unknown e-mails log in as a user called nobody",
@@ -131,7 +131,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "infra/admin_privacy.py",
+        "shared/privacy/erasure.py shared/privacy/search.py",
         "security/test_privacy",
         _ANY,
         (
@@ -171,12 +171,12 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/accounts/desk.py",
+        "shared/accounts/members.py shared/accounts/invites.py shared/accounts/scopes.py",
         "security/test_teams",
         _ANY,
         (
             "a supervisor puts an admin out",
-            "if not self._policy.may_invite(mine.roles[scope_id], theirs):",
+            "if not self.policy.may_invite(mine.roles[scope_id], theirs):",
             "if False:",
             "members_are_put_out_by_those_who_may_give_their_role_away",
         ),
@@ -188,13 +188,13 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
         (
             "a code outlives the rights of its maker",
-            "if found is None or not self._policy.may_invite(role, invite.role):",
+            "if found is None or not self.members.policy.may_invite(role, invite.role):",
             "if found is None:",
             "a_code_ends_with_the_rights_of_its_maker",
         ),
         (
             "an empty team is anybody's",
-            "or audit.is_known(self._store, named)",
+            "or audit.is_known(self.store, named)",
             "or False",
             "nobody_takes_over_a_team_that_everybody_has_left",
         ),
@@ -223,7 +223,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "infra/admin_privacy.py",
+        "shared/privacy/erasure.py",
         "security/test_privacy",
         _SQLITE,
         (
@@ -246,12 +246,12 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/accounts/desk.py shared/access/audit.py",
+        "shared/accounts/invites.py shared/access/audit.py",
         "audit/test_rights",
         _SQLITE,
         (
             "nobody notes who joined",
-            "                _joined(who, invite, now_ms),\n            ]",
+            "                joined(who, invite, now_ms),\n            ]",
             "            ]",
             "a_change_of_rights_leaves_an_entry_with_the_humans_name",
         ),
@@ -263,7 +263,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "infra/admin_privacy.py shared/adapters/sqlite.py",
+        "shared/privacy/erasure.py shared/adapters/sqlite.py",
         "security/test_privacy",
         _SQLITE,
         (
@@ -334,6 +334,40 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
             "(newest if longest.busy else longest).drop()",
             "newest.drop()",
             "the_longest_stalled_makes_way_for_the_next",
+        ),
+    ),
+    (
+        "infra/cli/phones.py infra/cli/audit.py",
+        "cli/test_commands",
+        _SQLITE,
+        (
+            "the inbox prints a name that was sent as an id",
+            'have["record_id"] if valid_id(have["record_id"]) else None',
+            'have["record_id"]',
+            "every_command_does_what_it_says_and_prints_nothing_of_patients",
+        ),
+        (
+            "the tail leaves out what is not sealed yet",
+            "found = [*store.query(numbered), *store.query(unsealed)]",
+            "found = [*store.query(numbered)]",
+            "every_command_does_what_it_says_and_prints_nothing_of_patients",
+        ),
+    ),
+    (
+        "infra/cli/command.py",
+        "cli/test_outside",
+        _ANY,
+        (
+            "a setting may name a data folder that does not exist",
+            'if chosen.record_store != "sqlite" or folder.is_dir():',
+            "if True:",
+            "a_data_folder_that_does_not_exist_is_refused_and_not_made",
+        ),
+        (
+            "a refusal looks like wrong use",
+            "    exit_code = 1\n",
+            "    exit_code = 2\n",
+            "a_refusal_has_a_code_and_a_sentence_and_wrong_use_another_exit_code",
         ),
     ),
 )

@@ -31,7 +31,7 @@ from shared import wiring
 from shared.access.audit import OPERATOR
 from shared.access.membership import Caller
 from shared.access.rights import Action
-from shared.accounts import invites
+from shared.accounts import invite
 from shared.files.uploads import ByteRange
 from shared.jobs import job as jobs
 from shared.records import record
@@ -183,14 +183,14 @@ class World:
 
     def code(self) -> str:
         """An invite code of a third team, good for one."""
-        desk = wiring.desk()
-        return desk.make_invite(OPERATOR, "third", "chw", 1, 1, wiring.clock_ms())[0]
+        services = wiring.accounts()
+        return services.invites.make(OPERATOR, "third", "chw", 1, 1, wiring.clock_ms())[0]
 
     def invite(self) -> str:
         """The id of an open code of the home team."""
-        desk = wiring.desk()
-        code, _ = desk.make_invite(OPERATOR, HOME, "chw", 1, 1, wiring.clock_ms())
-        return invites.key(code, wiring.accounts_secret()).id
+        services = wiring.accounts()
+        code, _ = services.invites.make(OPERATOR, HOME, "chw", 1, 1, wiring.clock_ms())
+        return invite.key(code, wiring.accounts_secret()).id
 
     def member(self) -> str:
         """A new health worker of the home team."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from shared.access import audit
-from shared.accounts import desk, invites, keys, passwords, tokens
+from shared.accounts import credentials, invite, keys, passwords, tokens
 from shared.settings import Settings
 from tests.infra.hcl import local
 from tests.tables import table
@@ -56,12 +56,14 @@ def test_numbers_are_those_of_the_code() -> None:
     assert said["longest token looked at"] == f"{tokens.MAX_TOKEN} characters"
     assert f"`REFRESH_DAYS`, {Settings().refresh_days} days" in said["refresh token"]
     assert said["clock difference forgiven"].endswith(f"{Settings().token_leeway_seconds} s")
-    tries = desk.ACCOUNT_TRIES
+    tries = credentials.ACCOUNT_TRIES
     waits = f"waits from {tries.first_ms // 1000} s, doubling to {tries.longest_ms // 1000} s"
     assert said["wrong passwords of an account"] == f"{tries.free} free, then {waits}"
-    assert said["of an address"].startswith(f"{desk.ADDRESS_TRIES.free} free")
-    assert said["of a place that logged in before"].startswith(f"{desk.FAMILIAR_TRIES.free} free")
-    rule = invites.TRIES
+    assert said["of an address"].startswith(f"{credentials.ADDRESS_TRIES.free} free")
+    assert said["of a place that logged in before"].startswith(
+        f"{credentials.FAMILIAR_TRIES.free} free"
+    )
+    rule = invite.TRIES
     assert said["wrong invite codes"].startswith(f"{rule.most} in {rule.span_ms // 1000} s")
     ahead, kept = keys.AHEAD_SECONDS, keys.KEEP_SECONDS
     assert f"published {ahead} s before it signs, kept {kept} s after" in text(SECURITY)

@@ -123,7 +123,7 @@ def token_of(api: Api, person: str, user: str) -> str | None:
         return api.token(user, "admin")
     if person == "disabled":
         api.join(user, HOME, "admin")
-        wiring.desk().disable(user, wiring.clock_ms())
+        wiring.accounts().administration.disable(user, wiring.clock_ms())
         return api.token(user, "admin")
     if person == "nobody":
         return api.token(user, "admin")  # what a token says of roles means nothing

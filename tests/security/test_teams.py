@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,8 +65,8 @@ def test_codes_are_listed_and_made_void_by_those_who_manage_their_team(api: Api)
     api.join("boss", role="supervisor")
     api.join("other", "team2", "admin")
     code = code_of(api, "boss")
-    spare, _ = wiring.desk().make_invite(OPERATOR, "team1", "admin", 1, 1, wiring.clock_ms())
-    theirs, _ = wiring.desk().make_invite(OPERATOR, "team2", "chw", 1, 1, wiring.clock_ms())
+    spare, _ = wiring.accounts().invites.make(OPERATOR, "team1", "admin", 1, 1, wiring.clock_ms())
+    theirs, _ = wiring.accounts().invites.make(OPERATOR, "team2", "chw", 1, 1, wiring.clock_ms())
     # then the list names them, and does not give them away
     found = listed(api, "boss")
     assert {(each["made_by"], each["role"], each["uses"]) for each in found} == {
@@ -126,7 +127,7 @@ def test_nobody_puts_themselves_out_or_a_stranger(api: Api) -> None:
     assert ask_me(api, "boss") == ["team1"]
 
 
-def test_two_who_put_each_other_out_leave_one(api: Api) -> None:
+def test_two_who_put_each_other_out_leave_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each decision rests on the rights of who made it, at the moment of the commit."""
     api.join("one", role="admin")
     api.join("two", role="admin")
@@ -137,8 +138,9 @@ def test_two_who_put_each_other_out_leave_one(api: Api) -> None:
             membership.revoke(wiring.store(), "one", "team1", wiring.clock_ms())
 
     done: list[bool] = []
-    desk = wiring.desk()
-    desk._store = Interrupted(wiring.store(), before=first)
+    services = wiring.accounts()
+    members = replace(services.members, store=Interrupted(wiring.store(), before=first))
+    monkeypatch.setattr(wiring, "accounts", lambda: replace(services, members=members))
     said = ask(api, "members/two/remove", "one", scope_id="team1")
     assert done
     assert said == "not_found"  # the caller is in no such team any more
@@ -146,7 +148,7 @@ def test_two_who_put_each_other_out_leave_one(api: Api) -> None:
 
 
 def test_an_operators_code_holds_by_itself(api: Api) -> None:
-    code, _ = wiring.desk().make_invite(OPERATOR, "team1", "admin", 1, 1, wiring.clock_ms())
+    code, _ = wiring.accounts().invites.make(OPERATOR, "team1", "admin", 1, 1, wiring.clock_ms())
     assert join(api, "one", code) == ["admin"]
 
 

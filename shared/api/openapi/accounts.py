@@ -7,7 +7,7 @@ from typing import Any
 from shared import errors
 from shared.access.rights import ROLES
 from shared.accounts.account import LONGEST_EMAIL
-from shared.accounts.invites import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
+from shared.accounts.invite import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.api.openapi.parts import Operation, Schema, segment
 from shared.errors import Fault
@@ -27,8 +27,6 @@ _INVITE = ("invite_needed", "invite_invalid")
 _NEW = ("password_guessable",)
 _WORDS = ("invalid_email", "password_length", *_NEW)
 
-#: Codes of faults that others have too, but only operations here answer.
-ACCOUNTS_ONLY = (*_WORDS, "credentials_wrong", *_FACTOR, *_REFRESH, "session_ended", *_INVITE)
 
 _BODY: tuple[type[Fault], ...] = (
     errors.InvalidJson,

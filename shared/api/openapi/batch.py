@@ -23,8 +23,6 @@ from shared.api.openapi.parts import (
     says,
 )
 from shared.api.openapi.records import (
-    MAPS,
-    analysis_schemas,
     change,
     conflict,
     ignored,
@@ -138,8 +136,6 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
     for item in pushable:
         found[name_of(item, "Values")] = values(item)
         found[name_of(item, "Conflict")] = conflict(item)
-    if any(spec.name in MAPS for item in catalog.collections for spec in item.fields):
-        found |= analysis_schemas()
     return found
 
 
@@ -240,8 +236,9 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
         },
         receipt=says(or_null(ref("Receipt")), "Null if no record was sent."),
     )
-    answer["properties"]["files"] = says(
-        ref("TicketList"), "Only there if the request had `files`: one answer for each, in order."
+    answer["properties"]["files"] = list_of(
+        {"anyOf": [ref("File"), ref("FileRefused")]},
+        "Only there if the request had `files`: one answer for each, in order.",
     )
     answer["properties"]["ignored"] = list_of(
         ref("Ignored"), "Only there if parts of the request were left out."

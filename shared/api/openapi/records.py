@@ -6,19 +6,18 @@ import re
 from collections.abc import Sequence
 
 from shared.api.codes import RECORD_CODES
+from shared.api.fields import bullets
 from shared.api.openapi.parts import (
     ID,
     LONGEST_ECHOED,
     SECONDS,
     TEXT,
     Schema,
-    bullets,
     fixed,
     or_null,
     ref,
     says,
 )
-from shared.products.dermadetect import analysis, rules
 from shared.records import record
 from shared.records.collection import (
     MAX_JSON_BYTES,
@@ -59,7 +58,7 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
             return {"type": "array", "items": dict(TEXT)}
         items = {"type": "string", "maxLength": MAX_STRING_OF_LIST}
         return {"type": "array", "items": items, "maxItems": MAX_STRINGS}
-    return dict(MAPS.get(spec.name, {"type": "object"}))
+    return dict(spec.shape or {"type": "object"})
 
 
 def _any_case(words: Sequence[str]) -> str:
@@ -71,13 +70,6 @@ def _any_case(words: Sequence[str]) -> str:
 
     patterns = [r"\s+".join("".join(map(letter, part)) for part in word.split()) for word in words]
     return rf"^\s*(?:{'|'.join(patterns)})\s*$"
-
-
-#: Objects of the server whose shape is published.
-MAPS: dict[str, Schema] = {
-    "ai_analysis": {"anyOf": [ref("AiAnalysis"), ref("AiAnalysisBeforeReview")]},
-    "rules": rules.SCHEMA,
-}
 
 
 def sent_column(spec: Field) -> Schema:
@@ -268,21 +260,4 @@ def rejection(never: frozenset[str]) -> Schema:
             message={"type": "string", "description": "For developers; may change."},
         ),
         "description": "A record that was not stored. A copy is kept on the server for support.",
-    }
-
-
-def analysis_schemas() -> dict[str, Schema]:
-    """The analysis, whole and as health workers see it."""
-    whole = {name: value for name, value in analysis.SCHEMA.items() if name[0] != "$"}
-    seen = {name: whole["properties"][name] for name in analysis.VISIBLE_TO_CHW}
-    return {
-        "AiAnalysis": whole,
-        "AiAnalysisBeforeReview": {
-            "type": "object",
-            "title": "ai_analysis before a doctor signed",
-            "description": "What a health worker's phone gets until a doctor has signed.",
-            "properties": seen,
-            "required": list(seen),
-            "additionalProperties": False,
-        },
     }

@@ -34,6 +34,7 @@ from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList, WorklistQuery
 from shared.records.store import Key, Query
+from shared.settings import Settings
 from shared.support import inbox, ledger
 from shared.sync import journal, receipts
 from shared.sync.digest import digest
@@ -143,13 +144,18 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     assert not audit.is_known(store, "team9")
     for scope in audit.stray(store):
         audit.verify(store, scope, list(audit.heads(store)))
-    main(["jobs", "list"])
-    main(["jobs", "list", "--state", "parked"])
-    main(["jobs", "redrive"])
-    main(["users", "list"])
-    main(["scopes"])
-    main(["invites", "list", "team1"])
-    main(["audit", "tail", "team1"])
+    monkeypatch.setattr(wiring, "settings", lambda: Settings(data_folder=str(tmp_path)))
+    for words in (
+        "jobs list",
+        "jobs list --state parked",
+        "jobs redrive",
+        "users list",
+        "scopes",
+        "invites list team1",
+        "audit tail team1",
+        f"records export team1 --to {tmp_path}/rows",
+    ):
+        assert main(words.split()) == 0
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()
     backup.export(store, io.StringIO())
     backup.holds_records(store)

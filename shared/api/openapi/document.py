@@ -23,8 +23,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared import errors
-from shared.api.codes import ACCOUNTS_ONLY, ERROR_CODES, SELDOM
-from shared.api.openapi import accounts, batch, support, typed, watermelon
+from shared.access.rights import ROLES
+from shared.api.codes import ERROR_CODES, SELDOM
+from shared.api.openapi import batch, support, typed, watermelon
 from shared.api.openapi.page import page
 from shared.api.openapi.parts import (
     EVERYWHERE,
@@ -56,7 +57,7 @@ _SHAPES: dict[type[Fault], str] = {
 
 
 #: Modules of operations that read their bodies themselves; see `shared.api.openapi.parts`.
-_PARTS = (batch, watermelon, support, accounts)
+_PARTS = (batch, watermelon, support)
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def document(described: Described) -> Schema:
             "headers": _headers(),
             "schemas": {
                 "Error": _error(),
+                "Role": {"enum": list(ROLES), "description": "What somebody may do in a scope."},
                 **{name: spec for part in _PARTS for name, spec in part.schemas(catalog).items()},
                 **described.schemas,
                 **typed.schemas(route for _, route in described.typed),
@@ -243,8 +245,6 @@ def _codes(operation: Operation) -> set[str]:
     if errors.Unauthenticated in faults:  # whoever judges tokens may lack the keys for it
         faults = (*faults, errors.KeysUnavailable)
     never = {*operation.never, *SELDOM}
-    if operation in accounts.OPERATIONS:
-        never -= {*ACCOUNTS_ONLY} - {*operation.never}
     return {code for fault in faults for code in ERROR_CODES[fault]} - never
 
 

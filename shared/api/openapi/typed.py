@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.api.codes import ERROR_CODES, SELDOM
-from shared.api.fields import REF
+from shared.api.fields import REF, SAID
 from shared.api.openapi.parts import BODY, EVERYWHERE, Schema, headers, refusals
 from shared.api.routes import Route
 from shared.errors import InvalidJson, InvalidRequest, KeysUnavailable, Unauthenticated
@@ -86,10 +86,9 @@ def codes(route: Route) -> set[str]:
     if _is_struct(route.takes):
         found |= {InvalidJson.code, InvalidRequest.code, *(fault.code for fault in BODY)}
     if route.secured:
-        found |= {*ERROR_CODES[Unauthenticated], *ERROR_CODES[KeysUnavailable]} - {
-            *SELDOM,
-            route.only,
-        }
+        found |= {*ERROR_CODES[Unauthenticated], *ERROR_CODES[KeysUnavailable]} - SELDOM
+    if route.only:
+        found.remove("totp_setup_required")
     for fault in route.faults:
         found |= {fault} if isinstance(fault, str) else ERROR_CODES[fault].keys() - SELDOM
     return found
@@ -133,8 +132,7 @@ def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
         return [_tidy(each, known) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    nothing: tuple[Any, ...] = (None, [])
-    said = {k: value for k, value in schema.items() if value not in nothing and k != "title"}
+    said = _whole(schema)
     if said.pop("null", False):
         said = _with_null(said, known)
     for key in said.keys() - {"default", "enum", "const", "properties"}:
@@ -147,12 +145,19 @@ def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
         said["pattern"] = said["pattern"].replace(r"\Z", "$")
     if "description" in said:
         said["description"] = _unwrapped(said["description"])
-    return said
+    nothing: tuple[Any, ...] = (None, [])
+    return {key: value for key, value in said.items() if value not in nothing and key != "title"}
+
+
+def _whole(schema: Schema) -> Schema:
+    """A schema with its own words for what msgspec says otherwise."""
+    natural = {key: value for key, value in schema.items() if key != SAID}
+    return {**natural, **schema.get(SAID, {})}
 
 
 def _with_null(said: Schema, known: Mapping[str, Schema]) -> Schema:
     """One schema for a type and null, which msgspec says as a choice of both."""
-    [kind] = [each for each in said.pop("anyOf") if each != {"type": "null"}]
+    [kind] = [_whole(each) for each in said.pop("anyOf") if each != {"type": "null"}]
     if "$ref" in kind:
         kind = known[kind["$ref"].rpartition("/")[2]]
     said = {**kind, **said, "type": [kind.get("type", "string"), "null"]}

@@ -43,6 +43,7 @@ from shared.sync.conflict import (
     Writer,
     deletion_wins,
     merge,
+    must_pull,
     unseen_columns,
 )
 from shared.sync.digest import RunningDigest
@@ -243,7 +244,7 @@ class Decision:
             self._lose_to_deletion(entry, have)
             return
         merged = merge(entry.collection, have, entry, self.writer)
-        if merged.differs and self.request.pulled_first and self._unseen(have):
+        if merged.differs and must_pull(have, self.writer):
             self.stale.append(entry.key)
             return
         if merged.changed:
@@ -397,7 +398,7 @@ class Decision:
             self.journal.name_again(entry, scope_id)
             self.parents[entry.key] = _Parent(have.fields, have, deleted=True)
             return
-        if self.request.pulled_first and self._unseen(have):
+        if must_pull(have, self.writer):
             self.stale.append(entry.key)
             return
         deletion = {record.DELETED: True}
@@ -514,7 +515,7 @@ class Decision:
             raise TypeError("a deletion is no edit")
         self.journal.name(entry, have, "server", "deleted", coerced.values)
         self.outcome.show[entry.key] = None
-        if self.request.pulled_first and self._unseen(have):
+        if must_pull(have, self.writer):
             self.stale.append(entry.key)
             return
         self.journal.name_overtaken(entry, have.fields)
@@ -610,14 +611,6 @@ class Decision:
         return found
 
     # --- small questions
-
-    def _unseen(self, have: Document) -> bool:
-        """Whether a phone that pulls first does not know the record's last edit.
-
-        It has pulled its own last push too; if not, this push is one that the network held back, and
-        would undo what came after it.
-        """
-        return record.client_version(have) > self.request.cursor_ms * 1000
 
     def _stale_copy(self, entry: Entry, after: Mapping[str, Any], *, new: bool) -> bool:
         """Whether the stored row differs from what was sent, in anything but the server's times."""

@@ -1,9 +1,9 @@
 """The write path: a phone's changes become one atomic commit, without locks.
 
-    fold   one entry per record
-    read   touched records, their parents, the memberships, the receipt: one snapshot
-    decide per record: new, newer, same, older, refused (`conflict.judge`)
-    commit every accepted write with a precondition; what was only looked at gets a verify write
+    fold    several edits of one record become one (`conflict.fold`)
+    read    touched records, their parents, the memberships, the receipt: one snapshot
+    decide  per record whether it is stored, merged, left or refused (`decision`, by the rule in `conflict`)
+    commit  every accepted write with a precondition; what was only looked at gets a verify write
 
 A precondition that fails means that somebody was faster, or that our own first attempt got through
 and its answer was lost. Either way: read again and decide anew. Everything beside the records
@@ -18,7 +18,6 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import orjson
 
@@ -43,6 +42,7 @@ from shared.records.store import (
     verify,
 )
 from shared.sync import receipts
+from shared.sync.conflict import fold
 from shared.sync.decision import Decision
 from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
 from shared.sync.journal import Step, size_of
@@ -122,9 +122,10 @@ class Pusher:
         `retry_after_s`) when others were faster in every attempt, and `StoreUnavailable`. After any
         of them the same push may be sent again without harm.
         """
-        entries, again = self._fold(push.entries)
-        if again:
-            push = replace(push, refusals=[*push.refusals, *again])
+        entries, gone = fold(push.entries)
+        entries.sort(key=lambda entry: self._order[entry.collection.name])  # parents first
+        if gone:
+            push = replace(push, refusals=[*push.refusals, *gone])
         receipt = receipts.key(caller, push)
         if not entries and not push.refusals:
             return Outcome(receipt.id)
@@ -213,33 +214,6 @@ class Pusher:
                 outcome.accepted.setdefault(entry.collection.name, []).append(entry.id)
                 outcome.held[entry.key] = Held(entry)
         return outcome
-
-    def _fold(self, entries: Iterable[Entry]) -> tuple[list[Entry], list[Refusal]]:
-        """One entry a record, parents' tables first; and edits of what the same push deletes before.
-
-        Several edits of a record add up in the order of their times, at equality in that of the push,
-        as they would in requests of their own. A deletion ends the record. What stands later in the
-        push and came earlier by the phone's clock, which was set in between, is overtaken.
-        """
-        folded: dict[Key, list[Entry]] = {}
-        for entry in entries:
-            folded.setdefault(entry.key, []).append(entry)
-        single: list[Entry] = []
-        refusals: list[Refusal] = []
-        for copies in folded.values():
-            first, *later = in_order = sorted(copies, key=_moment)
-            for entry in later:
-                if not first.deleting and entry.deleting:
-                    entry.earlier = (*first.earlier, first.coerced.values if first.coerced else {})
-                    first = entry
-                elif not first.deleting:
-                    first = first.then(entry)
-                elif not entry.deleting:
-                    refusals.append(_after_its_deletion(entry))
-            if in_order != copies and first.coerced is not None:
-                first.overtaken = _overtaken(copies, first.coerced.values)
-            single.append(first)
-        return sorted(single, key=lambda entry: self._order[entry.collection.name]), refusals
 
     def _keys(self, caller: Caller, receipt: Key, entries: Sequence[Entry]) -> list[Key]:
         keys = {membership.key(caller.user_id): None, receipt: None}
@@ -362,23 +336,6 @@ def _audited(decision: Decision, receipt: Key) -> list[Step]:
             decision.caller, "push", scope_id, ids, decision.now_ms, identity=identity
         )
     ]
-
-
-def _moment(entry: Entry) -> float:
-    return float("inf") if entry.raw_ms is None else entry.raw_ms
-
-
-def _overtaken(copies: Iterable[Entry], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the edits would have made of a record in the order of the push, where that differs."""
-    last: dict[str, Any] = {}
-    for entry in copies:
-        last.update(entry.changes_of(last))
-    return {name: value for name, value in last.items() if value != values[name]}
-
-
-def _after_its_deletion(entry: Entry) -> Refusal:
-    message = "This record was deleted. Your values are kept."
-    return Refusal(entry.collection.name, entry.id, None, "deleted", message, entry.raw)
 
 
 def _readable(caller: Caller, reading: Snapshot) -> set[Key]:

@@ -79,7 +79,7 @@ def say(server: Server) -> None:
     from shared.adapters.file_keys import FileKeys
     from shared.ai.model import Image
     from shared.errors import StoreUnavailable
-    from shared.jobs import bells
+    from shared.jobs import queue_down
     from shared.notify.notice import Deliveries, LogNotifier
     from shared.records.bell import Bell
     from tests.files.conftest import photo
@@ -117,7 +117,7 @@ def say(server: Server) -> None:
     body["changes"] = {"patients": [patient], "cases": [*cases, red("c9", patient_id="nobody")]}
     assert sync.post("/api/sync", json=body, headers=authorised).status_code == 200
     assert sync.post("/api/sync", json=body).status_code == 401
-    with _instead(bells, "RING_TIMEOUT_SECONDS", -1.0):
+    with _instead(queue_down, "RING_TIMEOUT_SECONDS", -1.0):
         wiring.ring([Bell("analyse", "j", "c0")])
     with _instead(wiring, "session", lambda: 1 / 0):
         assert sync.post("/api/sync", json=body, headers=authorised).status_code == 500

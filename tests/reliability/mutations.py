@@ -1185,13 +1185,13 @@ SIGNAL = _faults(
 
 INTAKE = (
     *_faults(
-        "shared/sync/exchange.py shared/sync/push.py shared/sync/decision.py",
+        "shared/sync/exchange.py shared/sync/push.py shared/sync/conflict.py shared/sync/decision.py",
         "sync/test_conflict",
         _SQLITE,
         (
             "of two edits in a push one is kept",
-            "                    first = first.then(entry)",
-            "                    first = entry",
+            "                first = first.then(entry)",
+            "                first = entry",
             "two_partial_edits_in_one_push_add_up",
         ),
         (
@@ -1208,8 +1208,8 @@ INTAKE = (
         ),
         (
             "an edit after a deletion vanishes",
-            "                    refusals.append(_after_its_deletion(entry))\n",
-            "                    pass\n",
+            "                refusals.append(_after_its_deletion(entry))\n",
+            "                pass\n",
             "an_edit_after_a_deletion_in_one_push_is_refused_and_kept",
         ),
         (
@@ -2195,7 +2195,8 @@ REVOCATION = (
         ),
     ),
     *_faults(
-        "shared/sync/push.py shared/sync/decision.py shared/sync/journal.py shared/sync/quota.py",
+        "shared/sync/push.py shared/sync/conflict.py shared/sync/decision.py"
+        " shared/sync/journal.py shared/sync/quota.py",
         _REVOKED,
         _SQLITE,
         (
@@ -2206,8 +2207,8 @@ REVOCATION = (
         ),
         (
             "a push that the network held back undoes a later one",
-            "return record.client_version(have) > self.request.cursor_ms * 1000",
-            "pass",
+            "return writer.pulled_first and record.client_version(document) > writer.cursor_ms * 1000",
+            "return False",
             f"{_MELON}:a_push_that_comes_late_does_not_undo_a_later_one",
         ),
         (

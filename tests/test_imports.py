@@ -33,6 +33,7 @@ IMPORTS: dict[str, set[str]] = {
     "accounts": {"access", "errors", "records"},
     "ai": {"errors", "records"},
     "support": {"access", "errors", "jobs", "records", "sync"},
+    "privacy": {"access", "errors", "records", "sync"},
     "notify": {"access", "errors", "records", "support"},
     "export": {"access", "records"},
     "products": {

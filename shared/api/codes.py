@@ -10,7 +10,6 @@ from __future__ import annotations
 from shared import errors
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.errors import Fault
-from shared.files.file import REFUSALS
 from shared.records import record
 from shared.records.collection import MAX_RECORD_BYTES
 
@@ -231,17 +230,3 @@ RECORD_CODES: dict[str, str] = {
 #: Record codes that only one of the dialects has.
 BATCH_ONLY = frozenset({"time_in_milliseconds"})
 WATERMELON_ONLY = frozenset({"time_in_seconds", "invalid_json_column"})
-
-#: Every code of a file in the answer to tickets, or of one that was refused: what happened, what to do.
-FILE_CODES: dict[str, str] = {
-    **REFUSALS,
-    "too_many_at_once": "Only so many photos are answered at once. Ask for this one with the next sync.",
-    "unknown_table": "Records of this table have no files.",
-    "invalid_id": "`record_id` is no record's id.",
-    "unknown_record": "The record is not known here. Send it first, or in the same request.",
-    "deleted": "The record was deleted.",
-    "not_allowed": "The user's role may not add files here.",
-    "key_in_use": "The key belongs to another photo of this record. Give the new one a key of its own.",
-    "sha256_in_use": "A file of this hash is here with another size or type. Compute the hash again.",
-    "too_many_files": "The record has as many files as it may have.",
-}

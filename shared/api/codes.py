@@ -55,23 +55,21 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "parent_deleted": "The record that it belongs to is deleted. Bring that one back first."
     },
     errors.Claimed: {
-        "claimed": "Another doctor has the case in hand: `by` whom, `until` when. Choose another "
-        "case, or ask a supervisor to give it to you."
+        "claimed": "Somebody else has it in hand: `by` whom, `until` when. Choose another one, or ask "
+        "who may give it to you."
     },
-    errors.NotSeen: {
-        "if_match_required": "Send the `ETag` of the case that the doctor looked at in `If-Match`."
-    },
+    errors.NotSeen: {"if_match_required": "Send the `ETag` of what was looked at in `If-Match`."},
     errors.CaseChanged: {
-        "case_changed": "The case changed after the doctor looked at it; `changed` names what. Show it "
-        "again, and sign what is there now."
+        "case_changed": "It changed after it was looked at; `changed` names what. Show it again, and sign "
+        "what is there now."
     },
     errors.AlreadyDiagnosed: {
-        "already_diagnosed": "The case has a diagnosis already: `by` whom, `at` when. Nothing was "
-        "stored. Show it; to correct it, send `amends` with `diagnosis_id`."
+        "already_diagnosed": "Somebody signed already: `by` whom, `at` when. Nothing was stored. Show it; "
+        "to correct it, send `amends` with the id that the answer names."
     },
     errors.KeyReused: {
         "idempotency_key_reused": "The same key came before with other content, which is what is "
-        "stored. Look at the case, then send what is new with a new key."
+        "stored. Look at what is there, then send what is new with a new key."
     },
     errors.Purged: {
         "purged": "The record was deleted so long ago that its data is gone. Nothing brings it back."

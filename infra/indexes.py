@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from infra import migrate
+from infra.cli import migrator
 from shared.access import audit, membership
 from shared.accounts import account, invite, session, throttle
 from shared.ai import spending
@@ -43,7 +43,7 @@ ENGINE: tuple[StoredCollection, ...] = (
     *throttle.STORED,
     *notice.STORED,
     *spending.STORED,
-    *migrate.STORED,
+    *migrator.STORED,
 )
 
 _DIRECTIONS = {

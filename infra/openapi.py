@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import sys
 
-from functions import accounts, files, review, status, sync
+from functions import accounts, files, review, status, support, sync
 from shared import wiring
 from shared.api.openapi.document import Described, text
-from shared.products.dermadetect.examples import EXAMPLES
 
 
 def described() -> Described:
     """What this deployment serves."""
+    product, catalog = wiring.product(), wiring.catalog()
     return Described(
-        title="DermaDetect",
-        catalog=wiring.catalog(),
+        title=product.title,
+        catalog=catalog,
         routes={
             "sync": sync.ROUTES,
+            "support": support.ROUTES,
             "files": files.ROUTES,
             "review": review.ROUTES,
             "accounts": accounts.ROUTES,
             "status": status.ROUTES,
         },
-        examples=EXAMPLES["dermadetect"],
+        schemas=product.schemas(catalog),
+        examples=product.examples(),
     )
 
 

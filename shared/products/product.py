@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
     from shared.ai.model import ChatRequest
+    from shared.api.routes import Route
     from shared.files.file import Attachment
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
@@ -39,21 +40,28 @@ class Parts:
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """One product.
+    """One product. It leaves out what it has not.
 
     `tasks` are its own kinds of jobs, beside those of the engine; `rung` are those kinds that have a
     topic and a subscriber, the sweeper runs the others. `rounds` are what the sweeper does for it.
     """
 
     name: str  #: what `PRODUCT` says
+    title: str  #: what people call it
     catalog: Callable[[Settings], Catalog]
     accounts: AccountPolicy
-    attachments: Callable[[], Mapping[str, Attachment]]  #: by table
-    tasks: Callable[[Parts], Mapping[str, Task]]
-    rung: tuple[str, ...]
-    rounds: Callable[[Parts], Mapping[str, Round]]
-    draft: Callable[[ChatRequest], Mapping[str, Any]]  #: what the scripted model answers
-    #: what it stores beside its tables, and the indexes of its own queries
+    attachments: Callable[[], Mapping[str, Attachment]] = dict  #: by table
+    tasks: Callable[[Parts], Mapping[str, Task]] = lambda _parts: {}
+    rung: tuple[str, ...] = ()
+    rounds: Callable[[Parts], Mapping[str, Round]] = lambda _parts: {}
+    draft: Callable[[ChatRequest], Mapping[str, Any]] = lambda _asked: {}  #: by the scripted model
+    #: Routes of its own, which the function `review` serves.
+    routes: Callable[[Parts], Sequence[Route]] = lambda _parts: ()
+    #: Schemas that its tables and routes name, for the API's description.
+    schemas: Callable[[Catalog], Mapping[str, dict[str, Any]]] = lambda _catalog: {}
+    #: Examples for the API's description by operation: `request` and `answer`.
+    examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
+    #: What it stores beside its tables, and the indexes of its own queries.
     stored: Callable[[], Sequence[StoredCollection]] = tuple

@@ -22,6 +22,7 @@ def _tasks(parts: Parts) -> Mapping[str, Task]:
 
 NOTEBOOKS = Product(
     name="notebooks",
+    title="Notebooks",
     catalog=lambda _settings: CATALOG,
     accounts=AccountPolicy(
         registration="invited",

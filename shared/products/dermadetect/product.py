@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.products.dermadetect import rejudge
@@ -11,6 +11,7 @@ from shared.products.product import Parts, Product, Round
 
 if TYPE_CHECKING:
     from shared.ai.model import ChatRequest
+    from shared.api.routes import Route
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
@@ -105,14 +106,36 @@ def _draft(question: ChatRequest) -> Mapping[str, Any]:
     return draft(question)
 
 
+def _routes(parts: Parts) -> Sequence[Route]:
+    from shared.products.dermadetect.routes import routes
+
+    return routes(parts)
+
+
+def _schemas(catalog: Catalog) -> Mapping[str, dict[str, Any]]:
+    from shared.products.dermadetect import analysis, screen
+
+    return {**analysis.schemas(), **screen.schemas(catalog)}
+
+
+def _examples() -> Mapping[str, dict[str, Any]]:
+    from shared.products.dermadetect.examples import EXAMPLES
+
+    return EXAMPLES
+
+
 DERMADETECT = Product(
     name="dermadetect",
+    title="DermaDetect",
     catalog=_catalog,
     accounts=ACCOUNTS,
     attachments=_attachments,
     tasks=_tasks,
     rung=(ANALYSE,),
     rounds=_rounds,
+    routes=_routes,
+    schemas=_schemas,
+    examples=_examples,
     draft=_draft,
     stored=_stored,
 )

@@ -52,9 +52,7 @@ __all__ = ["Described", "document", "page", "text"]
 API_VERSION = "1.0"
 
 #: Errors that say more than the others do, and the schema of their answers.
-_SHAPES: dict[type[Fault], str] = {
-    errors.StalePush: "StalePush",
-}
+_SHAPES: dict[type[Fault], str] = {errors.StalePush: "StalePush"}
 
 
 #: Modules of operations that read their bodies themselves; see `shared.api.openapi.parts`.
@@ -256,11 +254,7 @@ def _error() -> Schema:
         "retry_after_s": {"type": "number", "description": "When to try again, seconds."},
         "request_id": says(TEXT, "The same as `X-Request-Id`."),
     }
-    error = {
-        "type": "object",
-        "properties": parts,
-        "required": ["code", "message", "request_id"],
-    }
+    error = {"type": "object", "properties": parts, "required": ["code", "message", "request_id"]}
     return {**fixed(error=error), "description": "The shape of every error."}
 
 

@@ -475,10 +475,7 @@ ROUTES = (
         faults=(*_SHOWN, *_SESSION, *_STORE),
     ),
     _post(
-        f"{_HOME}/delete",
-        delete,
-        takes=bodies.ProofRequest,
-        faults=(*_SHOWN, *_SESSION, *_STORE),
+        f"{_HOME}/delete", delete, takes=bodies.ProofRequest, faults=(*_SHOWN, *_SESSION, *_STORE)
     ),
     _get(
         f"{_HOME}/me",

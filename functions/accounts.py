@@ -16,7 +16,6 @@ from flask import Request, Response
 
 from shared import wiring
 from shared.access.membership import Caller
-from shared.access.rights import ROLES
 from shared.accounts import tokens
 from shared.accounts.caller import Me, Origin, check
 from shared.accounts.invite import MOST_DAYS, MOST_USES
@@ -182,8 +181,9 @@ def invites(call: Call) -> Response:
     caller = _caller(call)
     body = _body(call)
     scope, role = _id(body, "scope_id"), _text(body, "role")
-    if role not in ROLES:
-        raise InvalidRequest(f"role must be one of {', '.join(ROLES)}.", field="role")
+    roles = wiring.rights().roles
+    if role not in roles:
+        raise InvalidRequest(f"role must be one of {', '.join(roles)}.", field="role")
     days = _number(body, "expires_in_days", 7, 1, MOST_DAYS)
     uses = _number(body, "max_uses", 1, 1, MOST_USES)
     code, invite = wiring.accounts().invites.give(

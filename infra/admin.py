@@ -229,8 +229,8 @@ def _again(act: Callable[[], None]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from shared.access.rights import ROLES
     from shared.jobs.job import STATES
+    from shared.products.dermadetect.rights import ROLES
 
     parser = argparse.ArgumentParser(
         prog="python -m infra.admin", description="Support and operations."

@@ -32,7 +32,7 @@ _PASSWORD_BYTES = 12
 
 def add_commands(commands: Any) -> None:
     """Add our commands to the parser of `infra.admin`."""
-    from shared.access.rights import ROLES
+    from shared.products.dermadetect.rights import ROLES
 
     users = commands.add_parser("user", help="accounts").add_subparsers(dest="what", required=True)
     create = users.add_parser("create", help="make an account")

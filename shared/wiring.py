@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from shared import telemetry
 from shared.access.audit import OPERATOR, Anchor, Sealer, told
 from shared.access.membership import Caller
+from shared.access.rights import Rights
 from shared.accounts import rates, tokens
 from shared.accounts.jwks import RemoteKeys
 from shared.accounts.keys import (
@@ -154,6 +155,11 @@ def parts() -> Parts:
 def catalog() -> Catalog:
     """The product's tables."""
     return product().catalog(settings())
+
+
+def rights() -> Rights:
+    """The product's roles, and what each of them may do."""
+    return product().rights
 
 
 def attachments() -> Mapping[str, Attachment]:
@@ -393,7 +399,14 @@ def operator() -> Caller:
 def token_policy() -> TokenPolicy:
     """What every access token must say."""
     chosen = settings()
-    return TokenPolicy(chosen.token_issuer, chosen.token_audience, chosen.token_leeway_seconds)
+    return TokenPolicy(
+        chosen.token_issuer,
+        chosen.token_audience,
+        chosen.token_leeway_seconds,
+        account_policy().newcomer,
+        rights().roles,
+        product().user_claim,
+    )
 
 
 @cache
@@ -474,16 +487,19 @@ def embedder() -> Embedder | None:
 
 @cache
 def deliveries() -> Deliveries:
-    """Pokes phones and notifies doctors."""
+    """Pokes phones, and alerts those who are to look at a result."""
     chosen = settings()
     notifier: Notifier = LogNotifier()
     if chosen.notifier == "fcm":
         from shared.adapters.fcm import FcmNotifier
 
         notifier = FcmNotifier(
-            chosen.google_cloud_project, url=chosen.fcm_url, credentials=chosen.fcm_credentials
+            chosen.google_cloud_project,
+            product().alert,
+            url=chosen.fcm_url,
+            credentials=chosen.fcm_credentials,
         )
-    return Deliveries(store(), notifier, clock_ms)
+    return Deliveries(store(), rights(), notifier, clock_ms)
 
 
 @cache
@@ -519,6 +535,7 @@ def tickets() -> Tickets:
     return Tickets(
         store(),
         attachments(),
+        rights(),
         most_bytes=chosen.file_bytes,
         keep_ms=chosen.upload_days * 86_400_000,
     )
@@ -533,6 +550,7 @@ def uploads() -> Uploads:
     return Uploads(
         store(),
         files(),
+        rights(),
         keep_ms=chosen.upload_days * 86_400_000,
         link_seconds=chosen.link_seconds,
     )

@@ -49,7 +49,6 @@ IMPORTS: dict[str, set[str]] = {
     },
     "adapters": {"accounts", "ai", "errors", "files", "jobs", "notify", "records"},
     "api": {
-        "access",
         "accounts",
         "errors",
         "files",

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from infra import admin
 from shared import wiring
-from shared.access.rights import ROLES
 from shared.accounts import tokens
 from shared.errors import Fault
+from shared.products.dermadetect.rights import ROLES
 
 #: What a demo token lives: a working day, seconds.
 _DAY_SECONDS = 12 * 3600

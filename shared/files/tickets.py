@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
-from shared.access.rights import Action, may
+from shared.access.rights import Action, Rights
 from shared.errors import Contended, InvalidRequest
 from shared.files.file import (
     AWAITING,
@@ -115,11 +115,12 @@ class Tickets:
         self,
         store: RecordStore,
         attachments: Mapping[str, Attachment],
+        rights: Rights,
         *,
         most_bytes: int,
         keep_ms: int,
     ) -> None:
-        self._store, self._attachments = store, attachments
+        self._store, self._attachments, self._rights = store, attachments, rights
         self._most_bytes, self._keep_ms = most_bytes, keep_ms
 
     def parse(self, files: Any) -> list[Ask | Refused]:
@@ -249,6 +250,7 @@ class _Turn:
         self, tickets: Tickets, caller: Caller, asked: Sequence[Ask | Refused], now_ms: int
     ) -> None:
         self._store, self._tickets = tickets._store, tickets
+        self._rights = tickets._rights
         self._caller, self._now_ms = caller, now_ms
         own = membership.key(caller.user_id)
         wanted = {own}
@@ -399,9 +401,9 @@ class _Turn:
         """The scope of a record to which the caller may add files. Raises `Refused`."""
         have = self._have.get(subject)
         role = None if have is None else self._members.roles.get(have.fields[record.SCOPE])
-        if have is None or not may(role, Action.READ):
+        if have is None or not self._rights.may(role, Action.READ):
             raise Refused("record_id", "unknown_record", "Send the record first, then its files.")
-        if not may(role, Action.WRITE):
+        if not self._rights.may(role, Action.WRITE):
             raise Refused(None, "not_allowed", "Your role may not add files here.")
         if have.fields.get(record.DELETED) is not None:
             raise Refused("record_id", "deleted", "The record was deleted.")

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from shared.access import membership
 from shared.access.membership import Caller
-from shared.access.rights import Action, may
+from shared.access.rights import Action, Rights
 from shared.errors import (
     Contended,
     FileMissing,
@@ -130,9 +130,15 @@ class Uploads:
     """Takes files and gives links to them. `keep_ms`: how long an upload may rest."""
 
     def __init__(
-        self, store: RecordStore, files: FileStore, *, keep_ms: int, link_seconds: int
+        self,
+        store: RecordStore,
+        files: FileStore,
+        rights: Rights,
+        *,
+        keep_ms: int,
+        link_seconds: int,
     ) -> None:
-        self._store, self._files = store, files
+        self._store, self._files, self._rights = store, files, rights
         self._keep_ms, self._link_seconds = keep_ms, link_seconds
 
     # --- taking
@@ -303,7 +309,7 @@ class Uploads:
         if file is None:
             raise _no_file()
         role = membership.parse(caller.user_id, read.get(own)).roles.get(file.fields[record.SCOPE])
-        if not may(role, Action.READ):
+        if not self._rights.may(role, Action.READ):
             raise _no_file()
         subject = Key(file.fields["table"], file.fields["record_id"])
         blob_key = Key(BLOBS, file.fields["blob"])
@@ -317,7 +323,7 @@ class Uploads:
             )  # no byte of it ever came
         if blob is None:
             raise _expired()
-        if not may(role, action):
+        if not self._rights.may(role, action):
             raise Forbidden("Your role may not add files here.")
         return Progress(file, blob)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shared.access.rights import Rights
     from shared.accounts.policy import AccountPolicy
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from shared.files.file import Attachment
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
+    from shared.notify.notice import AlertWords
     from shared.records.collection import Catalog
     from shared.records.store import RecordStore
     from shared.settings import Settings
@@ -49,9 +51,12 @@ class Product:
 
     name: str  #: what `PRODUCT` says
     catalog: Callable[[Settings], Catalog]
+    rights: Rights
+    user_claim: str  #: the claim of access tokens that holds the user's id
     accounts: AccountPolicy
     attachments: Callable[[], Mapping[str, Attachment]]  #: by table
     tasks: Callable[[Parts], Mapping[str, Task]]
     rung: tuple[str, ...]
     rounds: Callable[[Parts], Mapping[str, Round]]
+    alert: AlertWords  #: what phones show to those whom `Action.ALERT` is allowed
     draft: Callable[[ChatRequest], Mapping[str, Any]]  #: what the scripted model answers

@@ -243,7 +243,7 @@ SAMPLES = Collection(
         Field("server_map", Type.MAP, "What.", Owner.SERVER),
     ),
 )
-SAMPLER = Catalog("sampler", "group", (SAMPLES,), cascade=CATALOG.cascade)
+SAMPLER = Catalog("sampler", "group", (SAMPLES,), CATALOG.cascade, CATALOG.roles, CATALOG.may)
 SAMPLER_DOCUMENT = document.document(SAMPLER)
 
 #: Values near every edge, and anything else that is JSON. Integers are those that phones can hold.

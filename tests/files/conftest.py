@@ -34,6 +34,7 @@ from shared.jobs.transfer import Transfer
 from shared.products.dermadetect.analyse import Analyse
 from shared.products.dermadetect.gateway import Gateway
 from shared.products.dermadetect.photos import ATTACHMENTS
+from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.triage import ZeroShot
 from shared.records.bell import Bell
@@ -91,8 +92,8 @@ class Studio(Clinic):
         self.bells = Bells()
         self.model: Model = ScriptedModel()
         self.second_look = ZeroShot(None)
-        self.tickets = Tickets(store, ATTACHMENTS, most_bytes=10 * 2**20, keep_ms=KEEP_MS)
-        self.uploads = Uploads(store, files, keep_ms=KEEP_MS, link_seconds=900)
+        self.tickets = Tickets(store, ATTACHMENTS, RIGHTS, most_bytes=10 * 2**20, keep_ms=KEEP_MS)
+        self.uploads = Uploads(store, files, RIGHTS, keep_ms=KEEP_MS, link_seconds=900)
         self.cleaner = Cleaner(store, lambda: files)
         self.chw = Caller("chw1", "chw", "chw1-phone")
 

@@ -27,6 +27,7 @@ from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
 from shared.products.dermadetect.review import Review, parse_signature, readings
+from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList, WorklistQuery
 from shared.records.store import Key, Query
@@ -66,7 +67,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.sync()
     place.worker().tell_late(place.time + YEAR)
     place.worker().answer(ANALYSE, None, 60)
-    Deliveries(store, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
+    Deliveries(store, RIGHTS, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
     phone.sync()
     # photos: tickets, pieces, a check, a link, the analysis of a case that waited for them
     folder = FolderFiles(tmp_path / "files", b"f" * 32, place.now_ms)

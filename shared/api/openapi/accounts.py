@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from shared import errors
-from shared.access.rights import ROLES
 from shared.accounts.account import LONGEST_EMAIL
 from shared.accounts.invite import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
@@ -430,13 +429,13 @@ def _given(text: str, **properties: Schema) -> Schema:
     return _sent(text, list(properties), **properties)
 
 
-def schemas(_catalog: Catalog) -> dict[str, Schema]:
+def schemas(catalog: Catalog) -> dict[str, Schema]:
     """Schemas of the bodies, by name."""
     whole = {"type": "integer", "minimum": 1}
     member = _given(
         "Somebody in a scope.",
         user_id=_ID,
-        role={"enum": list(ROLES)},
+        role={"enum": list(catalog.roles)},
         since={**_SECONDS, "description": "Since when, Unix seconds."},
         name=_or_null(_TEXT),
         email=_or_null(_TEXT),
@@ -493,7 +492,7 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
             "What the code will give away.",
             ["scope_id", "role"],
             scope_id=_ID,
-            role={"enum": list(ROLES)},
+            role={"enum": list(catalog.roles)},
             expires_in_days=_or_null(
                 {**whole, "maximum": MOST_DAYS, "description": "7 if absent."}
             ),
@@ -523,7 +522,10 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
             scopes={
                 "type": "array",
                 "items": _given(
-                    "A membership.", scope_id=_ID, role={"enum": list(ROLES)}, since=_SECONDS
+                    "A membership.",
+                    scope_id=_ID,
+                    role={"enum": list(catalog.roles)},
+                    since=_SECONDS,
                 ),
             },
         ),
@@ -555,7 +557,7 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
             "An invite code.",
             invite_code=_CODE,
             scope_id=_ID,
-            role={"enum": list(ROLES)},
+            role={"enum": list(catalog.roles)},
             expires_at={**_SECONDS, "description": "Until when, Unix seconds."},
             max_uses={**whole, "description": "How many people it admits."},
         ),
@@ -567,7 +569,7 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
                 "items": _given(
                     "A code.",
                     id={**_ID, "description": "Names the code, and does not give it away."},
-                    role={"enum": list(ROLES)},
+                    role={"enum": list(catalog.roles)},
                     made_by={**_ID, "description": "The user who made it, or `operator`."},
                     made_at=_SECONDS,
                     expires_at=_SECONDS,
@@ -585,7 +587,9 @@ def schemas(_catalog: Catalog) -> dict[str, Schema]:
                 "description": "`after` of the next request; null: that was all.",
             },
         ),
-        "Scope": _given("A scope.", scope_id=_ID, name=_TEXT, role=_or_null({"enum": list(ROLES)})),
+        "Scope": _given(
+            "A scope.", scope_id=_ID, name=_TEXT, role=_or_null({"enum": list(catalog.roles)})
+        ),
         "Jwks": _given(
             "A JSON Web Key Set.",
             keys={"type": "array", "items": {"type": "object", "additionalProperties": True}},

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from shared.notify.notice import AlertWords
 from shared.products.dermadetect import rejudge
+from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
 from shared.products.product import Parts, Product, Round
 
@@ -101,10 +103,13 @@ def _draft(question: ChatRequest) -> Mapping[str, Any]:
 DERMADETECT = Product(
     name="dermadetect",
     catalog=_catalog,
+    rights=RIGHTS,
+    user_claim="chw_id",
     accounts=ACCOUNTS,
     attachments=_attachments,
     tasks=_tasks,
     rung=(ANALYSE,),
     rounds=_rounds,
+    alert=AlertWords("A case waits for you", "Open the app to see it."),
     draft=_draft,
 )

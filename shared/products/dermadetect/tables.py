@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from shared.access.rights import Action, may
 from shared.accounts.policy import AccountPolicy
 from shared.files.file import plain_key
 from shared.jobs import job as jobs
@@ -23,6 +22,7 @@ from shared.products.dermadetect import rules
 from shared.products.dermadetect.analysis import visible_to_chw
 from shared.products.dermadetect.intake import analysis_input
 from shared.products.dermadetect.rejudge import KIND as REJUDGE
+from shared.products.dermadetect.rights import RIGHTS, ReviewAction, may
 from shared.products.dermadetect.signal import (
     CHANGED,
     LOOK,
@@ -232,7 +232,7 @@ def queue_row(
 def _redact_case(row: dict[str, Any], role: str) -> dict[str, Any]:
     analysis = row.get("ai_analysis")
     signed = row.get("status") == DIAGNOSED
-    if analysis is None or signed or may(role, Action.SEE_UNSIGNED_ANALYSIS):
+    if analysis is None or signed or may(role, ReviewAction.SEE_UNSIGNED_ANALYSIS):
         return row
     return {**row, "ai_analysis": visible_to_chw(analysis)}
 
@@ -284,6 +284,8 @@ CATALOG = Catalog(
     name="dermadetect",
     scope_word="team",
     cascade=cascade,
+    roles=RIGHTS.roles,
+    may=RIGHTS.may,
     urgent=_urgent,
     collections=(
         Collection(

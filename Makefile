@@ -63,7 +63,7 @@ smoke: $(VENV)/.runtime
 # Files made from the declarations and settings.
 generated: $(VENV)/.dev
 	$(RUN) -m shared.settings > .env.example
-	$(RUN) -m shared.api.openapi.document > infra/openapi.json
+	$(RUN) -m infra.openapi > infra/openapi.json
 	$(RUN) -m shared.api.schema_js > infra/schema.js
 	$(RUN) -m shared.products.dermadetect.analysis > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write

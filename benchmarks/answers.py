@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from shared.adapters.sqlite import SqliteStore
-from tests.sync.clinic import Clinic
+from tests.ai.workplace import Clinic
 
 SIZES = (1, 10, 100, 500)
 

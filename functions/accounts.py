@@ -181,7 +181,7 @@ def invites(call: Call) -> Response:
     caller = _caller(call)
     body = _body(call)
     scope, role = _id(body, "scope_id"), _text(body, "role")
-    roles = wiring.rights().roles
+    roles = wiring.catalog().roles
     if role not in roles:
         raise InvalidRequest(f"role must be one of {', '.join(roles)}.", field="role")
     days = _number(body, "expires_in_days", 7, 1, MOST_DAYS)

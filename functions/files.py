@@ -7,22 +7,46 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Annotated, Any
 
 from flask import Request, Response
+from msgspec import UNSET, Struct, UnsetType
 
 from shared import wiring
 from shared.access import audit
-from shared.access.membership import Caller
 from shared.api.bodies import PAGE
+from shared.api.codes import FILE_CODES
+from shared.api.fields import (
+    NULL,
+    Count,
+    CountOrNull,
+    Error,
+    Id,
+    Seconds,
+    TextOrNull,
+    bullets,
+    either,
+    must,
+    says,
+    schema,
+)
 from shared.api.web import Call, Route, answer, serve
 from shared.errors import (
+    Contended,
+    FileMissing,
+    FilesUnavailable,
+    Forbidden,
     InvalidRequest,
+    LinkExpired,
     RequestTooLarge,
     StoreUnavailable,
     UnsupportedEncoding,
+    UploadExpired,
+    UploadIncomplete,
 )
 from shared.files.disposition import attachment
-from shared.files.file import CHECK
+from shared.files.file import CHECK, PHOTO_TYPES
+from shared.files.tickets import MOST_ASKED
 from shared.files.uploads import Progress, parse_range
 from shared.records.bell import Bell
 
@@ -39,40 +63,200 @@ _ONE = threading.BoundedSemaphore(1)
 _CHECKS = ThreadPoolExecutor(1, "check")
 _LONGEST_WAIT_SECONDS = 2.0
 
+_FileId = Annotated[str, schema(pattern="^[0-9a-f]{32}$")]
+_Sha256 = Annotated[str, schema(pattern="^[0-9a-f]{64}$")]
+
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,200}")
 
 
-def ask(call: Call) -> Response:
-    """Tickets for files of records."""
-    caller = wiring.caller(call)
-    call.notes |= {"user": caller.user_id}
-    body, _ = call.json()
-    if not isinstance(body, dict):
-        raise InvalidRequest("The body must be an object with files.", field="files")
-    direct = body.get("direct", False)
-    if not isinstance(direct, bool):
-        raise InvalidRequest("direct must be true or false.", field="direct")
-    asks = wiring.tickets().parse(body.get("files"))
-    asked = wiring.tickets().ask(caller, asks, wiring.clock_ms())
+class FileAsked(Struct):
+    """A photo that the phone has. One that does not satisfy this is answered with an `error` of its own."""
+
+    table: Annotated[str, says("The table of the record that it belongs to.")]
+    record_id: Annotated[Id, says("The record; sent before, or in the same request.")]
+    key: Annotated[
+        str,
+        says(
+            "Its name on the phone, as in the record's `image_keys`.", minLength=1, maxLength=1024
+        ),
+    ]
+    type: Annotated[
+        str,
+        says(
+            f"{', '.join(PHOTO_TYPES)}. Capitals and parameters do not matter; `image/jpg` and "
+            "`image/heif` are understood."
+        ),
+    ]
+    bytes: Annotated[int, says("Its exact size.", minimum=1, maximum=SETTINGS.file_bytes)]
+    sha256: Annotated[_Sha256, says("Of exactly these bytes.")]
+    name: Annotated[str | None, schema(**NULL, maxLength=255)] = None
+
+
+class TicketsRequest(Struct):
+    """Photos that the phone has."""
+
+    files: Annotated[
+        list[Any],
+        must(f"a list of at most {MOST_ASKED} files", max_length=MOST_ASKED),
+        schema(items=either(FileAsked, None)),
+    ]
+    direct: bool = False
+
+
+class Ticket(Struct):
+    """Only while `state` is `upload`."""
+
+    url: Annotated[str, says("Where to send pieces, by PUT, with the bearer token.")]
+    offset: Annotated[Count, says("The first byte that is missing.")]
+    expires_at: Annotated[Seconds, says("When an upload that rests is removed, Unix seconds.")]
+    direct_url: Annotated[
+        TextOrNull,
+        says("Only if it was asked for; a secret. Null: send it through this server."),
+    ] = None
+
+
+class Advice(Struct):
+    """Advice while the patient is still there; it blocks nothing."""
+
+    verdict: Annotated[str, schema(enum=["good", "retake"])]
+    reasons: Annotated[list[str], says("The most serious first.")]
+
+
+class FileAnswer(Struct):
+    """A photo of a record."""
+
+    id: _FileId
+    table: str
+    record_id: Id
+    key: str
+    name: TextOrNull
+    type: Annotated[
+        TextOrNull, says("Null here and below: it was refused for what was said of it.")
+    ]
+    bytes: CountOrNull
+    sha256: Annotated[_Sha256 | None, schema(**NULL)]
+    state: Annotated[
+        str,
+        says(
+            "Keep the photo on the phone until it is `ready`.",
+            enum=["upload", "checking", "ready", "refused"],
+        ),
+    ]
+    scope_id: Id
+    code: Annotated[TextOrNull, says(f"Why it was refused.\n\n{bullets(FILE_CODES.items())}")] = (
+        None
+    )
+    message: Annotated[
+        str | UnsetType, says("Why it was refused, and what to do. Keep it on the phone.")
+    ] = UNSET
+    found: Annotated[
+        str | UnsetType,
+        says(
+            "Only with `wrong_type`, where it is known: what the bytes are. Ask again with this type."
+        ),
+    ] = UNSET
+    upload: Ticket | UnsetType = UNSET
+    width: CountOrNull = None
+    height: CountOrNull = None
+    quality: Annotated[Advice | None, schema(**NULL)] = None
+    incomplete: Annotated[
+        bool | UnsetType,
+        says(
+            "Only while `state` is `ready`. True: the photo breaks off; what is there is shown, "
+            "the rest is grey."
+        ),
+    ] = UNSET
+    links: Annotated[
+        dict[str, str] | UnsetType,
+        says("By version: `original`, and the longest edge of smaller ones in px."),
+    ] = UNSET
+    links_expire_at: Annotated[Seconds | UnsetType, says("Unix seconds.")] = UNSET
+
+
+class RefusalOfFile(Struct):
+    """Why a file cannot be taken."""
+
+    code: Annotated[str, schema(enum=list(FILE_CODES))]
+    message: str
+    field: str | UnsetType = UNSET
+
+
+class FileRefusedAnswer(Struct):
+    """A file that cannot be taken, with what names it.
+
+    `id`: its record says so to whoever reviews it, and `GET /api/v1/files/{id}` to the phone.
+    """
+
+    error: RefusalOfFile
+    id: _FileId | UnsetType = UNSET
+    table: str | UnsetType = UNSET
+    record_id: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+
+
+class TicketsAnswer(Struct):
+    """What the phone is to do with each photo: an answer for each, in order."""
+
+    files: Annotated[list[Any], schema(items=either(FileAnswer, FileRefusedAnswer))]
+
+
+class UploadIncompleteAnswer(Struct):
+    """What is still missing."""
+
+    error: Error
+    offset: Count
+
+
+class OneFile(Struct):
+    """Which file."""
+
+    id: Annotated[_FileId, says("The file, as its ticket names it.")]
+
+
+class OneLink(Struct):
+    """Which link."""
+
+    token: Annotated[str, says("As the link has it.")]
+
+
+def ask(call: Call, body: TicketsRequest) -> Response:
+    """Say which photos the phone has, and hear how to send them.
+
+    One answer for each file, in order. A photo that the team has already is `ready` at once. Asking
+    again is safe, and says where an upload stands. The same list may be sent as `files` in `POST
+    /api/sync`, together with the records.
+
+    With `direct`, `upload.direct_url` is a session of the cloud's file store: send the file there
+    by the same protocol, in pieces of 256 KiB or a multiple, then call `complete`. That spares this
+    server, but survives only a network that carries such a piece whole.
+    """
+    asks = wiring.tickets().parse(body.files)
+    asked = wiring.tickets().ask(call.caller, asks, wiring.clock_ms())
     wiring.ring(asked.bells)
-    if direct:
+    if body.direct:
         origin = call.request.headers.get("Origin", "")
         origin = origin if _ORIGIN.fullmatch(origin) else ""
         for each in asked.answers:
             if each.get("state") == "upload":
-                each["upload"]["direct_url"] = wiring.uploads().session(caller, each["id"], origin)
+                session = wiring.uploads().session(call.caller, each["id"], origin)
+                each["upload"]["direct_url"] = session
     call.notes |= {
         "asked": len(asked.answers),
         "ready": sum(each.get("state") == "ready" for each in asked.answers),
         "rejected": sum("error" in each for each in asked.answers),
     }
-    return answer({"files": asked.answers}, call=call)
+    return answer(TicketsAnswer(asked.answers), call=call)
 
 
 def receive(call: Call) -> Response:
-    """A piece of a file, or the question how far it is."""
-    caller = wiring.caller(call)
-    call.notes |= {"user": caller.user_id, "file": call.arguments["id"]}
+    """Send a piece of a photo.
+
+    The protocol of resumable uploads: each piece says in `Content-Range` which bytes it holds.
+    Pieces may have any size; what arrived of a piece that broke off is kept, from 8 KiB on. 308
+    says how far it is (`Range`, and `upload.offset`): go on there. A piece that is known already,
+    or comes too early, does no harm. `bytes */TOTAL` without a body asks how far it is.
+    """
+    call.notes["file"] = call.arguments["id"]
     request = call.request
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedEncoding("Send a file's bytes as they are.")
@@ -84,36 +268,46 @@ def receive(call: Call) -> Response:
     if span.total > SETTINGS.file_bytes:
         raise RequestTooLarge(f"A file may have {SETTINGS.file_bytes} bytes.")
     progress = wiring.uploads().receive(
-        caller, call.arguments["id"], span, _body(request), wiring.clock_ms()
+        call.caller, call.arguments["id"], span, _body(request), wiring.clock_ms()
     )
     call.notes |= {"offset": span.first, "received": progress.received}
-    return _told(call, caller, progress)
+    return _told(call, progress)
 
 
 def complete(call: Call) -> Response:
-    """All bytes are there: needed for files that went to the file store itself."""
-    caller = wiring.caller(call)
-    call.notes |= {"user": caller.user_id, "file": call.arguments["id"]}
-    progress = wiring.uploads().complete(caller, call.arguments["id"], wiring.clock_ms())
-    return _told(call, caller, progress)
+    """Say that all bytes are there.
+
+    Needed only for a file that went to `direct_url`. Safe to repeat. The answer is what the check
+    says, or `checking` if it takes longer.
+    """
+    call.notes["file"] = call.arguments["id"]
+    progress = wiring.uploads().complete(call.caller, call.arguments["id"], wiring.clock_ms())
+    return _told(call, progress)
 
 
 def show(call: Call) -> Response:
-    """What became of a file, and where it can be looked at for some minutes."""
-    caller = wiring.caller(call)
-    call.notes |= {"user": caller.user_id, "file": call.arguments["id"]}
-    progress = wiring.uploads().look(caller, call.arguments["id"])
+    """What became of a photo, and links to look at it.
+
+    `links` lead to the original and to smaller versions without the camera's data, for some minutes
+    and for whoever has them: open them at once, keep them nowhere.
+    """
+    call.notes["file"] = call.arguments["id"]
+    progress = wiring.uploads().look(call.caller, call.arguments["id"])
     now_ms = wiring.clock_ms()
     links = wiring.uploads().links(progress, now_ms)
     value = {**progress.value(), **links}
     if links:
         seen = {value["scope_id"]: {"files": [value["id"]]}}
-        audit.reading(wiring.store(), caller, "read_file", seen, now_ms)
+        audit.reading(wiring.store(), call.caller, "read_file", seen, now_ms)
     return answer(value, call=call)
 
 
 def follow(call: Call) -> Response:
-    """What a link of our own leads to (the file store is a folder). The link is the permission."""
+    """What a link leads to.
+
+    Only where the file store is a folder; elsewhere links lead to the cloud's file store. The link
+    is the permission: no token is asked for.
+    """
     found = wiring.open_link(call.arguments["token"])
     response = Response(found.pieces, content_type=found.file.type)
     response.headers["Content-Length"] = str(found.file.size)
@@ -121,18 +315,18 @@ def follow(call: Call) -> Response:
     return response
 
 
-def _told(call: Call, caller: Caller, progress: Progress) -> Response:
+def _told(call: Call, progress: Progress) -> Response:
     """200 with the file when all bytes are here, else 308 with how far it is."""
     if progress.open:
         if progress.received:
             call.headers["Range"] = f"bytes=0-{progress.received - 1}"
         return answer(progress.value(), 308, call=call)
     if progress.job_id is not None:
-        progress = _check(call, caller, progress, progress.job_id)
+        progress = _check(call, progress, progress.job_id)
     return answer(progress.value(), call=call)
 
 
-def _check(call: Call, caller: Caller, progress: Progress, job_id: str) -> Progress:
+def _check(call: Call, progress: Progress, job_id: str) -> Progress:
     """Small files are checked while the phone waits, one at a time; the others by a job."""
     if progress.blob.fields["bytes"] <= SETTINGS.check_inline_bytes and _ONE.acquire(
         timeout=_LONGEST_WAIT_SECONDS
@@ -147,7 +341,7 @@ def _check(call: Call, caller: Caller, progress: Progress, job_id: str) -> Progr
     else:
         wiring.ring((Bell(CHECK, job_id, progress.blob.key.id),))
         call.notes["check"] = "rung"
-    return wiring.uploads().look(caller, progress.file.key.id)
+    return wiring.uploads().look(call.caller, progress.file.key.id)
 
 
 def _body(request: Request) -> Iterator[bytes]:
@@ -162,15 +356,78 @@ def _body(request: Request) -> Iterator[bytes]:
         yield block
 
 
+_STORES = (Contended, StoreUnavailable, FilesUnavailable)
+_SHOWN = ("Cache-Control", "Content-Encoding")
+
 ROUTES = (
-    Route("POST", "/api/v1/files", ask, PAGE),
-    Route("GET", "/api/v1/files/{id}", show),
-    Route("PUT", "/api/v1/files/{id}/content", receive),
-    Route("POST", "/api/v1/files/{id}/complete", complete),
-    Route("GET", "/api/v1/files/links/{token}", follow),
+    Route(
+        "POST",
+        "/api/v1/files",
+        ask,
+        PAGE,
+        name="askForTickets",
+        takes=TicketsRequest,
+        gives=TicketsAnswer,
+        faults=_STORES,
+        names=(FileAsked, FileAnswer, FileRefusedAnswer),
+        answer_headers=_SHOWN,
+    ),
+    Route(
+        "GET",
+        "/api/v1/files/{id}",
+        show,
+        name="getFile",
+        asks=OneFile,
+        gives=FileAnswer,
+        faults=(UploadExpired, StoreUnavailable, FilesUnavailable),
+        answer_headers=_SHOWN,
+    ),
+    Route(
+        "PUT",
+        "/api/v1/files/{id}/content",
+        receive,
+        name="putFile",
+        asks=OneFile,
+        takes=bytes,
+        gives=FileAnswer,
+        faults=(
+            *("invalid_range", "wrong_size"),
+            Forbidden,
+            RequestTooLarge,
+            UnsupportedEncoding,
+            UploadExpired,
+            *_STORES,
+        ),
+        headers=("ContentRange",),
+        answer_headers=_SHOWN,
+        resumed=True,
+    ),
+    Route(
+        "POST",
+        "/api/v1/files/{id}/complete",
+        complete,
+        name="completeFile",
+        asks=OneFile,
+        gives=FileAnswer,
+        faults=(Forbidden, UploadExpired, UploadIncomplete, *_STORES),
+        refusals={UploadIncomplete.status: UploadIncompleteAnswer},
+        answer_headers=_SHOWN,
+    ),
+    Route(
+        "GET",
+        "/api/v1/files/links/{token}",
+        follow,
+        name="followLink",
+        asks=OneLink,
+        gives=bytes,
+        media="application/octet-stream",
+        faults=(FileMissing, LinkExpired, FilesUnavailable),
+        secured=False,
+        answer_headers=(),
+    ),
 )
 
 
 def files(request: Request) -> Response:
     """Entry point of the function."""
-    return serve(request, ROUTES, SETTINGS)
+    return serve(request, ROUTES, SETTINGS, wiring.caller)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Annotated
 
 from flask import Request, Response
+from msgspec import Struct
 
 from shared import wiring
+from shared.api.fields import schema
 from shared.api.web import Call, Route, answer, html_page, serve
+from shared.errors import StoreUnavailable
 from shared.sync.pull import EPOCH
 
 SETTINGS = wiring.begin()
@@ -16,20 +20,56 @@ SETTINGS = wiring.begin()
 _OPENAPI = Path(__file__).parent.parent / "infra" / "openapi.json"
 
 
+class Health(Struct):
+    """It is up."""
+
+    status: Annotated[str, schema(const="ok")]
+
+
+class Readiness(Struct):
+    """It can serve."""
+
+    status: Annotated[str, schema(const="ready")]
+
+
+class Version(Struct):
+    """The release and the product."""
+
+    version: str
+    product: str
+
+
+#: OpenAPI's own schema says the rest.
+_DOCUMENT = {
+    "type": "object",
+    "required": ["openapi", "info", "paths", "components"],
+    "additionalProperties": True,
+}
+
+
 def health(_: Call) -> Response:
-    """The process answers."""
-    return answer({"status": "ok"})
+    """Is it up.
+
+    Answers as long as the process lives; asks nothing else.
+    """
+    return answer(Health("ok"))
 
 
 def ready(_: Call) -> Response:
-    """The record store answers too."""
+    """Can it serve.
+
+    Asks the record store too.
+    """
     wiring.store().read([EPOCH], ["started_at"])
-    return answer({"status": "ready"})
+    return answer(Readiness("ready"))
 
 
 def version(_: Call) -> Response:
-    """Which release, of which product."""
-    return answer({"version": SETTINGS.service_version, "product": SETTINGS.product})
+    """Which release of which product.
+
+    For bug reports.
+    """
+    return answer(Version(SETTINGS.service_version, SETTINGS.product))
 
 
 @cache
@@ -38,23 +78,31 @@ def _openapi() -> bytes:
 
 
 def openapi(_: Call) -> Response:
-    """The API's description, OpenAPI 3.1."""
+    """This description for programs.
+
+    OpenAPI 3.1, for code generators and editors.
+    """
     return Response(_openapi(), content_type="application/json")
 
 
 def docs(call: Call) -> Response:
-    """The same for people."""
-    from shared.api.openapi.document import page
+    """This description for people.
+
+    One page without scripts; readable on a phone.
+    """
+    from shared.api.openapi.page import page
 
     return html_page(page(_openapi()), call)
 
 
+_open = partial(Route, "GET", secured=False, answer_headers=())
+
 ROUTES = (
-    Route("GET", "/health", health),
-    Route("GET", "/ready", ready),
-    Route("GET", "/version", version),
-    Route("GET", "/openapi.json", openapi),
-    Route("GET", "/docs", docs),
+    _open("/health", health, name="getHealth", gives=Health),
+    _open("/ready", ready, name="getReadiness", gives=Readiness, faults=(StoreUnavailable,)),
+    _open("/version", version, name="getVersion", gives=Version),
+    _open("/openapi.json", openapi, name="getOpenApi", gives=_DOCUMENT),
+    _open("/docs", docs, name="getDocs", gives=str, media="text/html"),
 )
 
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Protocol
 from shared import telemetry
 from shared.access.audit import OPERATOR, Anchor, Sealer, told
 from shared.access.membership import Caller
-from shared.access.rights import Rights
 from shared.accounts import rates, tokens
 from shared.accounts.jwks import RemoteKeys
 from shared.accounts.keys import (
@@ -33,14 +32,15 @@ from shared.accounts.keys import (
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
 from shared.ai.model import ChatRequest, Completion, Model
-from shared.errors import ConfigurationFault, FileMissing, QueueUnavailable
+from shared.errors import ConfigurationFault, FileMissing
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
 from shared.files.tickets import Tickets
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
-from shared.jobs.queue import RING_TIMEOUT_SECONDS, Doorbell
+from shared.jobs.queue import Doorbell
+from shared.jobs.queue_down import ring_what_it_takes
 from shared.jobs.restore import KIND as RESTORE
 from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
@@ -157,11 +157,6 @@ def catalog() -> Catalog:
     return product().catalog(settings())
 
 
-def rights() -> Rights:
-    """The product's roles, and what each of them may do."""
-    return product().rights
-
-
 def attachments() -> Mapping[str, Attachment]:
     """The tables whose records have files."""
     return product().attachments()
@@ -182,16 +177,7 @@ def caller(call: _Asking) -> Caller:
 
 def ring(bells: Sequence[Bell]) -> None:
     """Ring for jobs that were just stored. Within two seconds in all; the sweeper rings the rest."""
-    end = time.monotonic() + RING_TIMEOUT_SECONDS
-    for done, bell in enumerate(bells):
-        if time.monotonic() >= end:
-            log.warning("bells left to the sweeper", extra={"bells": len(bells) - done})
-            return
-        try:
-            doorbell().ring(bell)
-        except QueueUnavailable as error:
-            log.warning("queue unavailable", extra={"bells": len(bells) - done, "code": error.code})
-            return
+    ring_what_it_takes(doorbell, bells)
 
 
 @cache
@@ -404,7 +390,7 @@ def token_policy() -> TokenPolicy:
         chosen.token_audience,
         chosen.token_leeway_seconds,
         account_policy().newcomer,
-        rights().roles,
+        product().rights.roles,
         product().user_claim,
     )
 
@@ -499,7 +485,7 @@ def deliveries() -> Deliveries:
             url=chosen.fcm_url,
             credentials=chosen.fcm_credentials,
         )
-    return Deliveries(store(), rights(), notifier, clock_ms)
+    return Deliveries(store(), catalog(), notifier, clock_ms)
 
 
 @cache
@@ -535,7 +521,7 @@ def tickets() -> Tickets:
     return Tickets(
         store(),
         attachments(),
-        rights(),
+        catalog(),
         most_bytes=chosen.file_bytes,
         keep_ms=chosen.upload_days * 86_400_000,
     )
@@ -550,7 +536,7 @@ def uploads() -> Uploads:
     return Uploads(
         store(),
         files(),
-        rights(),
+        catalog(),
         keep_ms=chosen.upload_days * 86_400_000,
         link_seconds=chosen.link_seconds,
     )

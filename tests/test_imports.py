@@ -34,6 +34,7 @@ IMPORTS: dict[str, set[str]] = {
     "ai": {"errors", "records"},
     "support": {"access", "errors", "records", "sync"},
     "notify": {"access", "errors", "records", "support"},
+    "export": {"access", "records"},
     "products": {
         "access",
         "accounts",
@@ -49,6 +50,7 @@ IMPORTS: dict[str, set[str]] = {
     },
     "adapters": {"accounts", "ai", "errors", "files", "jobs", "notify", "records"},
     "api": {
+        "access",
         "accounts",
         "errors",
         "files",

@@ -23,8 +23,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from shared.api import schema_js
-from shared.api.codes import ERROR_CODES, RECORD_CODES
-from shared.api.openapi.accounts import ACCOUNTS_ONLY
+from shared.api.codes import ACCOUNTS_ONLY, ERROR_CODES, RECORD_CODES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.collection import Catalog, Collection, Field, Owner, Type

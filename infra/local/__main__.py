@@ -5,8 +5,8 @@
     python -m infra.local token --chw ID          a token for the running stack (see `token.py`)
 
 Prints `ready: http://127.0.0.1:PORT` once everything serves, then the logs of all processes to
-standard error. Ctrl-C or SIGTERM ends everything. Exit code 2: it cannot start like this, and one
-sentence says why; 1: a process failed.
+standard error, at a terminal in a form for people. Ctrl-C or SIGTERM ends everything. Exit code 2: it
+cannot start like this, and one sentence says why; 1: a process failed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import NoReturn
 
 from infra.local.emulators import EmulatorMissing
 from infra.local.processes import PortTaken, StartFailed
+from infra.local.readable import readable
 from infra.local.stack import PROFILES, Stack
 from shared.errors import ConfigurationFault
 
@@ -37,20 +38,30 @@ def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Ended
 
 
-def _follow(folder: Path, ended: threading.Event) -> None:
-    """Copy what is added to the log files to standard error, each line with its file's name."""
-    read: dict[Path, int] = {}
+def _sizes(folder: Path) -> dict[Path, int]:
+    """How long each log is, bytes."""
+    return {path: path.stat().st_size for path in folder.glob("*.log")}
+
+
+def _follow(folder: Path, read: dict[Path, int], ended: threading.Event) -> None:
+    """Copy what is added to the log files to standard error, each line with its file's name.
+
+    `read` says how much of each was there before.
+    """
     last = False
     while not last:
         last = ended.wait(0.3)
         for path in sorted(folder.glob("*.log")):
             with path.open("rb") as file:
+                if path.stat().st_size < read.get(path, 0):  # put aside meanwhile
+                    read[path] = 0
                 file.seek(read.get(path, 0))
                 block = file.read()
             whole = block[: block.rfind(b"\n") + 1]
             read[path] = read.get(path, 0) + len(whole)
             for line in whole.decode("utf-8", "replace").splitlines():
-                print(f"{path.stem:>12} | {line}", file=sys.stderr)
+                shown = readable(line, colours=True) if sys.stderr.isatty() else line
+                print(f"{path.stem:>12} | {shown}", file=sys.stderr)
 
 
 def _seed(data: Path) -> None:
@@ -97,13 +108,16 @@ def main(arguments: list[str] | None = None) -> int:
             sweep_seconds=chosen.sweep_seconds,
             workers=chosen.workers,
         )
+        before = _sizes(stack.logs)
         stack.start()
         print(f"ready: {stack.url}", flush=True)
         print(f"logs: {stack.logs}", file=sys.stderr)
         if chosen.seed:
             _seed(stack.data)
         if not chosen.quiet:
-            follower = threading.Thread(target=_follow, args=(stack.logs, ended), daemon=True)
+            follower = threading.Thread(
+                target=_follow, args=(stack.logs, before, ended), daemon=True
+            )
             follower.start()
         stack.wait()
     except _Ended:

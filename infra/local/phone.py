@@ -11,13 +11,13 @@ import http.client
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 
-#: Tables that phones write; the others are the server's.
+#: Tables that phones of DermaDetect write; the others are the server's.
 OWN_TABLES = ("patients", "cases")
 Send = Callable[[Json, "Phone"], Json]
 
@@ -66,7 +66,8 @@ def over_http(url: str, token: str, *, timeout_seconds: float = 60.0) -> Send:
 class Phone:
     """A phone with the batch dialect: rows, edits not sent yet, a cursor, a clock.
 
-    `clock` gives what the phone believes is the time in ms; None sends no `X-Client-Time`.
+    `clock` gives what the phone believes is the time in ms; None sends no `X-Client-Time`. It writes
+    `own_tables`.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Phone:
         *,
         clock: Callable[[], int] | None = None,
         limit: int | None = None,
+        own_tables: Sequence[str] = OWN_TABLES,
     ) -> None:
         self.send, self.user, self.device, self.clock, self.limit = send, user, device, clock, limit
+        self.own_tables = own_tables
         self.cursor: float = 0
         self.rows: dict[tuple[str, str], Json] = {}
         self.dirty: dict[tuple[str, str], Json] = {}
@@ -180,7 +183,7 @@ class Phone:
     def _offer_again(self) -> None:
         """The server lost history: what it may no longer know is sent with the next sync."""
         for key, row in self.rows.items():
-            if key[0] in OWN_TABLES and key not in self.dirty:
+            if key[0] in self.own_tables and key not in self.dirty:
                 self.dirty[key] = {**row, "sync_status": "new"}
 
     def row(self, table: str, record_id: str) -> Json | None:

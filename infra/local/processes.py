@@ -1,12 +1,15 @@
 """Child processes that cannot outlive us, and ports for them.
 
 Every child runs under a guard (`guard.py`) that ends the child's whole process group when we stop,
-crash or are killed. Output goes to a log file whose end can be shown when a start fails.
+crash or are killed. Output is added to a log file whose end can be shown when a start fails. A log is
+never emptied: a start after a crash leaves the evidence, and one that grew is kept beside the new one.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +21,9 @@ from types import TracebackType
 
 #: How long a child may take to end after SIGTERM before it is killed, seconds.
 GRACE_SECONDS = 8.0
+
+#: A log of more than this is put aside, bytes, and how many of those that were are kept.
+LOG_BYTES, LOGS_KEPT = 20 * 2**20, 5
 
 _handed_out: set[int] = set()
 
@@ -52,7 +58,9 @@ class Child:
         self.log = log
         self._grace_seconds = grace_seconds
         log.parent.mkdir(parents=True, exist_ok=True)
+        rotate(log)
         with log.open("ab") as output:
+            self._began = output.tell()
             self._guard = subprocess.Popen(  # noqa: S603 - commands are ours
                 [sys.executable, "-I", "-S", str(_GUARD), str(grace_seconds), *command],
                 stdin=subprocess.PIPE,
@@ -68,9 +76,12 @@ class Child:
         return self._guard.poll()
 
     def tail(self, lines: int = 12) -> str:
-        """The end of its log."""
+        """The end of its log, of what came since its start."""
         try:
-            text = self.log.read_text("utf-8", "replace")
+            with self.log.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(self._began if size >= self._began else 0)  # put aside meanwhile
+                text = file.read().decode("utf-8", "replace")
         except OSError:
             return ""
         return "\n".join(text.rstrip().splitlines()[-lines:])
@@ -122,6 +133,22 @@ class Child:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def rotate(log: Path, most_bytes: int = LOG_BYTES, kept: int = LOGS_KEPT) -> bool:
+    """Put a log aside that has grown: `server.log` → `server.log.1` → `server.log.2`, the oldest goes.
+
+    Whoever writes keeps its open file: the log is copied, then cut to nothing. A line that is written
+    between the two is lost. Returns whether it had grown.
+    """
+    if not log.exists() or log.stat().st_size <= most_bytes:
+        return False
+    for number in range(kept - 1, 0, -1):
+        with suppress(FileNotFoundError):
+            Path(f"{log}.{number}").replace(f"{log}.{number + 1}")
+    shutil.copyfile(log, f"{log}.1")
+    os.truncate(log, 0)
+    return True
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,14 +25,21 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.base import Worker
 
 from infra.local import connections, private
+from infra.local.claim import claim
+from infra.local.metrics import Metrics
 from infra.local.table import REPOSITORY, TABLE, Function, Routes, load
 from shared.accounts.throttle import is_loopback
-from shared.errors import NotFound
+from shared.errors import ConfigurationFault, NotFound
 from shared.settings import current, private_folder
+
+log = logging.getLogger("shared.server")
 
 StartResponse = Callable[..., Any]
 Environ = dict[str, Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+#: Where Prometheus asks.
+METRICS = "/metrics"
 
 #: How WSGI names the header of the secret.
 _SECRET = f"HTTP_{private.HEADER.upper().replace('-', '_')}"
@@ -44,13 +52,24 @@ def not_found(request_id: str) -> bytes:
 
 
 class Router:
-    """WSGI: hands a request to the function of its path; `secret` opens the private ones."""
+    """WSGI: hands a request to the function of its path; `secret` opens the private ones.
+
+    `figures` makes the page of metrics, for who shows the secret as a bearer token (Prometheus can).
+    `proxies` of ours are in front: forwarded addresses that nobody believes are warned of, once.
+    """
 
     def __init__(
-        self, functions: Iterable[Function], make: Callable[[Function], App], secret: str
+        self,
+        functions: Iterable[Function],
+        make: Callable[[Function], App],
+        secret: str,
+        proxies: int = 0,
+        figures: Callable[[], bytes] | None = None,
     ) -> None:
         functions = list(functions)
         self._secret = secret
+        self._proxies = proxies
+        self._figures = figures
         self._routes = Routes(functions)
         self._apps = {function.name: make(function) for function in functions}
         self._private = {
@@ -62,6 +81,10 @@ class Router:
         path = environ.get("PATH_INFO", "")
         function = self._private.get(path)
         shown = environ.pop(_SECRET, "")
+        self._warn_of_a_proxy(environ)
+        if path == METRICS and self._figures and self._is_bearer(environ):
+            start_response("200 OK", [("Content-Type", "text/plain; version=0.0.4")])
+            return [self._figures()]
         if function is not None and private.fits(shown, self._secret):
             # Pub/Sub and Scheduler call a function's own address: it sees the root
             environ["PATH_INFO"] = "/"
@@ -80,6 +103,20 @@ class Router:
             )
             return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
         return self._apps[function.name](environ, start_response)
+
+    def _is_bearer(self, environ: Environ) -> bool:
+        scheme, _, shown = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        return scheme.lower() == "bearer" and private.fits(shown.strip(), self._secret)
+
+    def _warn_of_a_proxy(self, environ: Environ) -> None:
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR")
+        if self._proxies or not forwarded or is_loopback(environ.get("REMOTE_ADDR") or ""):
+            return
+        self._proxies = 1  # said once
+        log.warning(
+            "forwarded addresses arrive from another machine, and TRUSTED_PROXIES is 0: everybody behind "
+            "that proxy counts as one caller. If it is yours, set TRUSTED_PROXIES=1."
+        )
 
 
 def framework_app(source: Path) -> Callable[[Function], App]:
@@ -136,9 +173,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=16, help="threads of each process")
     parser.add_argument("--source", type=Path, default=REPOSITORY / "main.py")
     parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument(
+        "--claimed", action="store_true", help="who started this has the data folder"
+    )
     chosen = parser.parse_args(arguments)
     settings = current()
     private_folder(settings.data_path, all_of_it=True)
+    try:
+        _claim = None if chosen.claimed else claim(settings.data_path)  # open as long as we live
+    except ConfigurationFault as fault:
+        print(fault, file=sys.stderr)
+        sys.exit(2)
     _Worker.limits = connections.ServerLimits(
         body_bytes=max(settings.max_body_bytes, settings.file_bytes), threads=chosen.threads
     )
@@ -146,11 +191,17 @@ def main(arguments: list[str] | None = None) -> None:
         _Worker.shared = lambda _: True
     logging.getLogger("waitress").setLevel(logging.ERROR)  # a warning quotes what was sent
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    functions = load(chosen.table)
+    routes = Routes(functions.values())
+    metrics = Metrics(settings.data_path, lambda path: getattr(routes.find(path), "name", "own"))
+    logging.getLogger("shared").addHandler(metrics)
     server = _Server(
         Router(
-            load(chosen.table).values(),
+            functions.values(),
             framework_app(chosen.source),
             private.secret(settings.data_path),
+            settings.trusted_proxies,
+            metrics.page,
         ),
         {
             "bind": f"{host}:{chosen.port}",

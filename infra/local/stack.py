@@ -34,10 +34,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from infra.admin import STACK_ENVIRONMENT
 from infra.local import emulators, private
-from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port
+from infra.local.claim import claim
+from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port, rotate
 from infra.local.table import REPOSITORY, TABLE, Function, load, subscribers
 from shared.accounts.throttle import is_loopback
 from shared.adapters.pubsub import PushSubscription, create_subscriptions
@@ -112,6 +114,7 @@ class Stack:
         self._serving: dict[str, Child] = {}
         self._emulators: dict[str, emulators.Emulator] = {}
         self._runtime: tempfile.TemporaryDirectory[str] | None = None
+        self._claim: IO[str] | None = None
 
     # --- what a caller asks ---
 
@@ -122,7 +125,7 @@ class Stack:
 
     @property
     def logs(self) -> Path:
-        """The folder with one log file a process, made anew at each start."""
+        """The folder with one log file a process; a start adds to them."""
         return self.data / "logs"
 
     def address(self, name: str) -> str:
@@ -144,6 +147,7 @@ class Stack:
         """
         try:
             private_folder(self.data, all_of_it=True)
+            self._claim = self._claim or claim(self.data)
             if not self.port:
                 self.port = claim_port(self._wanted_port, self.host)
             # the data folder may be long, and Unix sockets are addressed in 107 bytes
@@ -176,6 +180,7 @@ class Stack:
         if self._runtime is not None:
             self._runtime.cleanup()
             self._runtime = None
+        self._let_go()
 
     def kill(self) -> None:
         """SIGKILL to everything that serves or delivers. Emulators keep what they hold."""
@@ -183,6 +188,13 @@ class Stack:
             with ThreadPoolExecutor(len(self._serving)) as pool:
                 list(pool.map(Child.kill, self._serving.values()))
         self._serving.clear()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Others may serve the data folder."""
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     def children(self) -> list[Child]:
         """All processes of the stack."""
@@ -198,9 +210,11 @@ class Stack:
                 raise StartFailed(f"{child.name} ended with code {code}:\n{child.tail()}")
 
     def wait(self) -> None:
-        """Stay until a child ends by itself; raises `StartFailed` then."""
+        """Stay until a child ends by itself; raises `StartFailed` then. Puts logs aside that have grown."""
         while True:
             self.check()
+            for child in self.children():
+                rotate(child.log)
             time.sleep(0.2)
 
     def __enter__(self) -> Stack:
@@ -354,6 +368,7 @@ class Stack:
             "server",
             "infra.local.server",
             *("--host", self.host, "--port", str(self.port), "--workers", str(self._workers)),
+            "--claimed",
             *("--source", str(self._source), "--table", str(self._table)),
         )
 
@@ -452,10 +467,7 @@ class Stack:
         return Child(name, command, log=self._log(name), environ=self.environ, cwd=REPOSITORY)
 
     def _log(self, name: str) -> Path:
-        path = self.logs / f"{name}.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-        return path
+        return self.logs / f"{name}.log"
 
     @property
     def _tls(self) -> Path:

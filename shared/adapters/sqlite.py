@@ -293,6 +293,11 @@ class SqliteStore(RecordStore):
                     raise StoreUnavailable("other readers held the database for too long")
                 time.sleep(_POLL_SECONDS)
 
+    def copy_to(self, path: Path) -> None:
+        """Write the store as it is at this moment to a new file, while others read and write."""
+        with self._connection() as db:
+            db.execute("VACUUM INTO ?", (str(path),))
+
     def close(self) -> None:
         self._closed = True
         self._process_here().close()

@@ -178,6 +178,24 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
     },
 }
 
+#: Codes of faults that many routes answer, but which only some routes of accounts or files do: these name
+#: them one by one.
+ACCOUNTS_ONLY = (
+    "invalid_email",
+    "password_length",
+    "password_guessable",
+    "credentials_wrong",
+    "totp_required",
+    "totp_wrong",
+    "refresh_invalid",
+    "refresh_reused",
+    "session_ended",
+    "invite_needed",
+    "invite_invalid",
+)
+FILES_ONLY = ("invalid_range", "wrong_size")
+SELDOM = frozenset((*ACCOUNTS_ONLY, *FILES_ONLY))
+
 #: Every code of a record in `rejected`: what happened, what to do.
 RECORD_CODES: dict[str, str] = {
     "missing_field": "A required field is absent or null; `field` names it.",

@@ -25,14 +25,18 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+import msgspec
 import orjson
 from flask import Request, Response
+from msgspec import Struct
 
 from shared import telemetry
+from shared.access.membership import Caller
 from shared.accounts.rates import Per, Rates, changes, fields
 from shared.accounts.throttle import client_address
 from shared.api import bodies
 from shared.api.bodies import FORM, Limits
+from shared.api.routes import Found, Route, decode, find
 from shared.errors import (
     AppTooOld,
     Contended,
@@ -50,6 +54,8 @@ from shared.errors import (
 )
 from shared.records.record import MAX_DEPTH, MOST_SECONDS, too_deep
 from shared.settings import Settings
+
+__all__ = ["Call", "Route", "Who", "answer", "html_page", "serve", "streamed"]
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +124,10 @@ class Call:
     arguments: Mapping[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)  #: added to the answer, also to a refusal
-    limits: Limits = FORM  #: the route's
+    route: Route | None = None  #: once it is found
     large: bool = False  #: whether its body is the one large body of this instance
     account: str | None = None  #: whose request this is, once a token has shown it
+    shown: Caller | None = None  #: who asks, if the route needs a token
 
     def admit(self, account: str) -> None:
         """It is this account's request: count it there. Raises `TooManyTries`."""
@@ -140,6 +147,18 @@ class Call:
         forwarded = ",".join(self.request.headers.getlist("X-Forwarded-For"))
         address = client_address(self.request.remote_addr, forwarded, self.settings.trusted_proxies)
         self.headers |= fields(rates_of(self.settings).take(Per.ADDRESS, address, self._route))
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks; only handlers of routes that need a token may want to know."""
+        if self.shown is None:
+            raise LookupError("nobody has been asked who calls")
+        return self.shown
+
+    @property
+    def limits(self) -> Limits:
+        """What the body may be."""
+        return FORM if self.route is None else self.route.limits
 
     @property
     def _route(self) -> tuple[str, str]:
@@ -280,28 +299,9 @@ def _take(request: Request, size: int) -> bytes:
         raise InvalidJson("The body is cut short, or its chunks are broken.") from None
 
 
-Handler = Callable[[Call], Response]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation: method, path (with `{name}` for one segment), and who answers it."""
-
-    method: str
-    path: str
-    handler: Handler
-    limits: Limits = FORM
-
-    def match(self, path: str) -> dict[str, str] | None:
-        """The path's arguments, or None if it is another path."""
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
-        found = re.fullmatch(pattern, path)
-        return None if found is None else found.groupdict()
-
-
 def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Response:
     """A JSON answer, compressed if the caller accepts it."""
-    data = orjson.dumps(value)
+    data = orjson.dumps(value, default=_plain)
     response = Response(data, status, content_type="application/json")
     if call is not None and len(data) >= _GZIP_FROM:
         response.headers["Vary"] = "Accept-Encoding"
@@ -309,6 +309,12 @@ def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Respon
             response.set_data(gzip.compress(data, _GZIP_LEVEL, mtime=0))
             response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Struct):
+        return msgspec.to_builtins(value)
+    raise TypeError(type(value).__name__)
 
 
 def html_page(text: str, call: Call) -> Response:
@@ -361,29 +367,42 @@ def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield engine.flush()
 
 
-def serve(request: Request, routes: Sequence[Route], settings: Settings) -> Response:
-    """Answer a request. Never raises."""
+#: Says who calls, by the access token. Raises `Unauthenticated`, `KeysUnavailable`, `TooManyTries`.
+Who = Callable[[Call], Caller]
+
+
+def serve(
+    request: Request, routes: Sequence[Route], settings: Settings, who: Who | None = None
+) -> Response:
+    """Answer a request. Never raises.
+
+    `who` is asked before a body is read, for routes that need a token; without it handlers ask themselves.
+    """
     began = time.monotonic()
     call = Call(request, _request_id(request), settings)
+    found = find(routes, request.path, request.method)
     with telemetry.span(
-        f"{request.method} {_known(request.path, routes)}", _parent(request), "server"
+        f"{request.method} {_known(request.path, routes, found)}", _parent(request), "server"
     ) as span:
-        response = _answered(call, routes, began)
+        response = _answered(call, found, who, began)
         span.note("http.response.status_code", response.status_code)
     # after the last byte: exporters are loaded when nobody waits
     response.call_on_close(telemetry.answered)
     return response
 
 
-def _known(path: str, routes: Sequence[Route]) -> str:
+def _known(path: str, routes: Sequence[Route], found: Found) -> str:
     """The route that a path fits, with its names for ids: a span must not tell whom it is about."""
-    return next((route.path for route in routes if route.match(path) is not None), "unknown")
+    route = found.route
+    if route is None and found.allowed:
+        route = find(routes, path, found.allowed[0]).route
+    return "unknown" if route is None else route.path
 
 
-def _answered(call: Call, routes: Sequence[Route], began: float) -> Response:
+def _answered(call: Call, found: Found, who: Who | None, began: float) -> Response:
     request = call.request
     try:
-        response = _admitted(call, routes)
+        response = _admitted(call, found, who)
     except Fault as fault:
         response = _refuse(call, fault)
     except Exception:  # the last line of defence: the caller must get our shape, whatever broke
@@ -415,14 +434,14 @@ def _answered(call: Call, routes: Sequence[Route], began: float) -> Response:
     return response
 
 
-def _admitted(call: Call, routes: Sequence[Route]) -> Response:
+def _admitted(call: Call, found: Found, who: Who | None) -> Response:
     """The answer, or a refusal if the caller asks too often."""
     if len(call.request.full_path) > _URI_BYTES:
         raise UriTooLong(f"The path with its query may have {_URI_BYTES} bytes.")
     if not call.bearer():
         call.count_stranger()
     try:
-        return _preflight(call, routes) or _dispatch(call, routes)
+        return _preflight(call, found) or _dispatch(call, found, who)
     except Unauthenticated:
         if call.bearer():  # it shows nobody
             call.count_stranger()
@@ -457,13 +476,13 @@ def _allowed_origin(call: Call) -> str | None:
     return origin if origin in call.settings.origins else None
 
 
-def _preflight(call: Call, routes: Sequence[Route]) -> Response | None:
+def _preflight(call: Call, found: Found) -> Response | None:
     """The answer to a browser that asks whether a web app may ask; None for any other request."""
     request = call.request
     asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
     if not asks or _allowed_origin(call) is None:
         return None
-    if all(route.match(request.path) is None for route in routes):
+    if found.route is None and not found.allowed:
         return None
     headers = {
         "Access-Control-Allow-Methods": _CORS_METHODS,
@@ -473,23 +492,23 @@ def _preflight(call: Call, routes: Sequence[Route]) -> Response | None:
     return Response(status=204, headers=headers)
 
 
-def _dispatch(call: Call, routes: Sequence[Route]) -> Response:
-    allowed: list[str] = []
-    for route in routes:
-        arguments = route.match(call.request.path)
-        if arguments is None:
-            continue
-        if route.method == call.request.method or (
-            route.method == "GET" and call.request.method == "HEAD"
-        ):
-            call.arguments, call.limits = arguments, route.limits
-            return route.handler(call)
-        allowed.append(route.method)
-    if allowed:
-        methods = ", ".join(sorted(allowed))
-        call.headers["Allow"] = methods
+def _dispatch(call: Call, found: Found, who: Who | None) -> Response:
+    route = found.route
+    if route is None and found.allowed:
+        methods = call.headers["Allow"] = ", ".join(found.allowed)
         raise MethodNotAllowed(f"This path answers {methods}.")
-    raise NotFound("There is nothing at this path.")
+    if route is None:
+        raise NotFound("There is nothing at this path.")
+    call.route, call.arguments = route, found.arguments
+    if who is not None and route.secured:
+        call.shown = who(call)
+        call.notes["user"] = call.shown.user_id
+    if route.takes is None or not issubclass(route.takes, Struct):
+        return route.handler(call)
+    request = call.request
+    sent = request.content_length or "Transfer-Encoding" in request.headers
+    value = call.json()[0] if sent or route.body_needed else {}
+    return route.handler(call, decode(value, route.takes))
 
 
 def _drain(request: Request) -> None:

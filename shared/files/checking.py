@@ -32,7 +32,7 @@ from shared.files.store import FileStore
 from shared.files.uploads import gathered
 from shared.jobs.job import Job
 from shared.jobs.queue import Doorbell
-from shared.jobs.runner import Finish
+from shared.jobs.runner import Finish, Task
 from shared.records.killpoints import reach
 from shared.records.store import Document, Key, Query, RecordStore, Write, patch
 
@@ -44,7 +44,7 @@ _BLOCK = 2**20
 _LOOK_AFTER_MS = 3_600_000
 
 
-class Check:
+class Check(Task):
     """The task of kind `images`."""
 
     longest_seconds = 60.0
@@ -59,18 +59,6 @@ class Check:
         self._store, self._files, self._doorbell = store, files, doorbell
         self._attachments = attachments
         self._bells: dict[str, Sequence[Any]] = {}  #: job → what its finish makes due
-
-    def started(self, job: Job, now_ms: int) -> Sequence[Write]:
-        """Nothing but the job itself changes."""
-        return ()
-
-    def postponed(self, job: Job, now_ms: int) -> Sequence[Write]:
-        """Nothing but the job itself changes."""
-        return ()
-
-    def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
-        """Nobody waits for it."""
-        return ()
 
     def work(self, job: Job) -> Finish:
         """Check and derive. Raises `FilesUnavailable`; what is wrong with the file is a result."""

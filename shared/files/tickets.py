@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
-from shared.access.rights import Action, Rights
+from shared.access.rights import Action
 from shared.errors import Contended, InvalidRequest
 from shared.files.file import (
     AWAITING,
@@ -34,6 +34,7 @@ from shared.files.file import (
 )
 from shared.files.settling import settle
 from shared.records import record
+from shared.records.collection import Catalog
 from shared.records.store import (
     ABSENT,
     Document,
@@ -115,12 +116,12 @@ class Tickets:
         self,
         store: RecordStore,
         attachments: Mapping[str, Attachment],
-        rights: Rights,
+        catalog: Catalog,
         *,
         most_bytes: int,
         keep_ms: int,
     ) -> None:
-        self._store, self._attachments, self._rights = store, attachments, rights
+        self._store, self._attachments, self._catalog = store, attachments, catalog
         self._most_bytes, self._keep_ms = most_bytes, keep_ms
 
     def parse(self, files: Any) -> list[Ask | Refused]:
@@ -250,7 +251,7 @@ class _Turn:
         self, tickets: Tickets, caller: Caller, asked: Sequence[Ask | Refused], now_ms: int
     ) -> None:
         self._store, self._tickets = tickets._store, tickets
-        self._rights = tickets._rights
+        self._catalog = tickets._catalog
         self._caller, self._now_ms = caller, now_ms
         own = membership.key(caller.user_id)
         wanted = {own}
@@ -401,9 +402,9 @@ class _Turn:
         """The scope of a record to which the caller may add files. Raises `Refused`."""
         have = self._have.get(subject)
         role = None if have is None else self._members.roles.get(have.fields[record.SCOPE])
-        if have is None or not self._rights.may(role, Action.READ):
+        if have is None or not self._catalog.may(role, Action.READ):
             raise Refused("record_id", "unknown_record", "Send the record first, then its files.")
-        if not self._rights.may(role, Action.WRITE):
+        if not self._catalog.may(role, Action.WRITE):
             raise Refused(None, "not_allowed", "Your role may not add files here.")
         if have.fields.get(record.DELETED) is not None:
             raise Refused("record_id", "deleted", "The record was deleted.")

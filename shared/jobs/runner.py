@@ -16,6 +16,7 @@ import logging
 import random
 import secrets
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -44,37 +45,38 @@ _LATE_BATCH = 200
 class Task(Protocol):
     """What one kind of job does. Functions that build writes get the time in server ms.
 
-    `longest_seconds` is the longest that `work` may take.
+    `longest_seconds` is the longest that `work` may take. A task that inherits from this says only what
+    its jobs do: nothing else changes while they wait.
     """
 
     longest_seconds: float
 
     def started(self, job: Job, now_ms: int) -> Sequence[Write]:
         """Writes that belong in the commit that claims the job."""
-        ...
+        return ()
 
+    @abstractmethod
     def work(self, job: Job) -> Finish:
         """Do it, outside any transaction. A `Fault` that is retryable is tried again later.
 
         One with `outage` costs no attempt and is tried for hours; one that is `lasting` ends as failed.
         """
-        ...
 
     def postponed(self, job: Job, now_ms: int) -> Sequence[Write]:
         """Writes that belong in the commit that puts the job back in the queue."""
-        ...
+        return ()
 
     def gave_up(self, job: Job, fault: Fault) -> Finish:
-        """What remains to be said when the job failed or was parked."""
-        ...
+        """What remains to be said when the job failed or was parked; it stands in the alerts anyway."""
+        return lambda _now: ()
 
     def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
         """Writes that tell who waits that the job takes long; `code` says why."""
-        ...
+        return ()
 
     def finished(self, job: Job) -> None:
         """Called after the commit that ended the job; best effort, like ringing. Never raises."""
-        ...
+        return
 
 
 @dataclass(frozen=True, slots=True)

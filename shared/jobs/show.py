@@ -12,11 +12,12 @@ from typing import Any
 
 from shared.access import membership
 from shared.access.membership import Caller
-from shared.access.rights import Action, Rights
+from shared.access.rights import Action
 from shared.errors import NotFound
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.records import record
+from shared.records.collection import Catalog
 from shared.records.store import Key, RecordStore
 
 #: What a job's id, or a record's, can look like.
@@ -26,7 +27,9 @@ _NAME = re.compile(r"(?!\.{1,2}\Z|__)[A-Za-z0-9_~.-]{1,300}")
 _ROWS, _JOB = "medgemma_queue", "_job"
 
 
-def readable_job(store: RecordStore, rights: Rights, caller: Caller, name: str) -> tuple[Job, str]:
+def readable_job(
+    store: RecordStore, catalog: Catalog, caller: Caller, name: str
+) -> tuple[Job, str]:
     """The job of that id, or of the `medgemma_queue` row of that id; and the caller's role there.
 
     Raises `NotFound`, for every reason alike.
@@ -47,14 +50,14 @@ def readable_job(store: RecordStore, rights: Rights, caller: Caller, name: str) 
     have = store.read([subject], (record.SCOPE,)).documents.get(subject)
     scope = have.fields[record.SCOPE] if have is not None else job.scope_id
     role = membership.parse(caller.user_id, read.get(own)).roles.get(scope)
-    if role is None or not rights.may(role, Action.READ):
+    if role is None or not catalog.may(role, Action.READ):
         raise _no_job()
     return job, role
 
 
-def shown_job(job: Job, rights: Rights, role: str) -> dict[str, Any]:
+def shown_job(job: Job, catalog: Catalog, role: str) -> dict[str, Any]:
     """A job as a role sees it; times in server ms."""
-    whole = rights.may(role, Action.JOB_HISTORY)
+    whole = catalog.may(role, Action.JOB_HISTORY)
     steps = [
         {"state": step["state"], "at": step["at"], "fault": step.get("fault")}
         for step in job.history

@@ -7,15 +7,15 @@ verifies the record that they follow, so an older job cannot undo what was decid
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
-from shared.errors import Contended, Fault
+from shared.errors import Contended
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
-from shared.jobs.runner import Finish
+from shared.jobs.runner import Finish, Task
 from shared.records.collection import Catalog
 from shared.records.killpoints import reach
 from shared.records.store import Document, Key, Query, RecordStore, Write, verify
@@ -33,7 +33,7 @@ def due(kind: str, key: Key, scope_id: str, now_ms: int) -> Write:
     return jobs.create(f"{kind}~{name}", kind, key.collection, key.id, scope_id, now_ms, priority=1)
 
 
-class TreeWalk(ABC):
+class TreeWalk(Task):
     """A task that takes the children of a record along. `clock` gives server ms."""
 
     longest_seconds = 60.0
@@ -55,25 +55,6 @@ class TreeWalk(ABC):
     @abstractmethod
     def follow(self, child: Document, parent: Document) -> Sequence[Write]:
         """The writes that make it follow."""
-
-    def started(self, job: Job, now_ms: int) -> Sequence[Write]:
-        """Nothing but the job itself changes."""
-        return ()
-
-    def postponed(self, job: Job, now_ms: int) -> Sequence[Write]:
-        """Nothing but the job itself changes."""
-        return ()
-
-    def gave_up(self, job: Job, fault: Fault) -> Finish:
-        """Nothing can be said in the records; the parked job itself stands in the alerts."""
-        return lambda _now: ()
-
-    def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
-        """Nobody waits for it."""
-        return ()
-
-    def finished(self, job: Job) -> None:  # noqa: B027  nothing waits for it
-        """Nothing waits for it."""
 
     def work(self, job: Job) -> Finish:
         """Change children until a pass finds none that waits. Every step may be repeated."""

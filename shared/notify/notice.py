@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from shared.access import membership
-from shared.access.rights import Action, Rights
+from shared.access.rights import Action
 from shared.errors import Contended, Fault, NotifyFault
+from shared.records.collection import Catalog
 from shared.records.killpoints import reach
 from shared.records.store import Document, Key, Query, RecordStore, Write, patch, put
 from shared.support import ledger
@@ -91,11 +92,11 @@ class Deliveries:
     def __init__(
         self,
         store: RecordStore,
-        rights: Rights,
+        catalog: Catalog,
         notifier: Notifier,
         clock: Callable[[], int],
     ) -> None:
-        self._store, self._rights = store, rights
+        self._store, self._catalog = store, catalog
         self._notifier, self._clock = notifier, clock
 
     def deliver(self, now_ms: int | None = None) -> int:
@@ -128,7 +129,7 @@ class Deliveries:
             message = Message(
                 device.fields[TOKEN],
                 str(notice.get("record_id", "")),
-                self._rights.may(role, Action.ALERT),
+                self._catalog.may(role, Action.ALERT),
             )
             try:
                 alive = self._notifier.send(message)
@@ -159,8 +160,8 @@ class Deliveries:
         for device in found:
             user = str(device.fields["user_id"])
             role = membership.role_of(user, read.get(membership.key(user)), scope_id)
-            if role is not None and self._rights.may(role, Action.READ):
-                alert = self._rights.may(role, Action.ALERT)
+            if role is not None and self._catalog.may(role, Action.READ):
+                alert = self._catalog.may(role, Action.ALERT)
                 reached.append((not alert, of_user[user], device, role))
                 of_user[user] += 1
         reached.sort(key=lambda each: each[:2])

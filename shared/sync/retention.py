@@ -1,4 +1,4 @@
-"""Retention: a tombstone keeps its data for a while, so that it can be undone; then only its id.
+"""A deleted record keeps its data for RETENTION_DAYS (180), to be undone; then only its id stays.
 
 The id stays for ever: a phone that comes back after years is still told to drop the record. The
 time counts from the commit of the deletion, never from the phone's clock: a deletion made offline

@@ -18,9 +18,8 @@ from shared.access.audit import OPERATOR
 from shared.accounts import tokens
 from shared.accounts.passwords import Passwords
 from shared.adapters.sqlite import SqliteStore
-from shared.api.codes import ERROR_CODES
-from shared.api.openapi.accounts import ACCOUNTS_ONLY, OPERATIONS
-from shared.api.openapi.files import FILES_ONLY
+from shared.api.codes import ACCOUNTS_ONLY, ERROR_CODES, FILES_ONLY
+from shared.api.openapi.accounts import OPERATIONS
 from shared.telemetry import JsonFormatter
 from tests.accounts.conftest import CHEAP, PASSWORD
 from tests.accounts.issuer import Issuer

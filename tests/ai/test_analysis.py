@@ -27,7 +27,6 @@ from shared.products.dermadetect.analysis import (
     SCHEMA,
     TRIAGES,
     URGENCIES,
-    VISIBLE_TO_CHW,
     Draft,
     ImageQuality,
     Opinion,
@@ -37,9 +36,9 @@ from shared.products.dermadetect.analysis import (
     parse,
     shown,
     unavailable,
-    visible_to_chw,
 )
 from shared.products.dermadetect.emergency import urgency_of
+from shared.products.dermadetect.who_sees_analysis import VISIBLE_TO_CHW, visible_to_chw
 from tests.ai import strategies
 from tests.patience import PATIENCE_SECONDS
 

@@ -1,3 +1,3 @@
+from tests.ai.workplace import clinic as clinic
 from tests.e2e.conftest import deploy as deploy
 from tests.e2e.conftest import deployment as deployment
-from tests.sync.conftest import clinic as clinic

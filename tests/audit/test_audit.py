@@ -16,10 +16,10 @@ from shared.access import audit
 from shared.access.membership import Caller
 from shared.errors import StoreUnavailable
 from shared.records.store import Document, Key, Query, Write, delete, patch, put
+from tests.ai.workplace import Clinic
 from tests.e2e.conftest import Deployment
 from tests.patience import PATIENCE_SECONDS, until
 from tests.stores import Interrupted
-from tests.sync.clinic import Clinic
 
 CALLER = Caller("chw1", "chw", "phone")
 

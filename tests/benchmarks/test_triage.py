@@ -30,6 +30,7 @@ from shared.adapters.sqlite import SqliteStore
 from shared.products.dermadetect.intake import parsed
 from shared.products.dermadetect.tables import CATALOG, PENDING
 from shared.records.collection import Turn
+from tests.ai.workplace import Workplace
 from tests.benchmarks.golden import (
     EXPECTED,
     GOLDEN,
@@ -40,7 +41,6 @@ from tests.benchmarks.golden import (
     raw_cases,
     script,
 )
-from tests.jobs.conftest import Workplace
 
 # --- statistics
 

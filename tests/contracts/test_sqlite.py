@@ -29,7 +29,7 @@ from shared.errors import CommitTooBig, Contended, StoreUnavailable
 from shared.records.store import ABSENT, Key, Query, Write, delete, patch, put, verify
 from tests.patience import PATIENCE_SECONDS, until
 
-A = Key("cases", "a")
+A = Key("notes", "a")
 NOW = 1_795_000_000_000_000
 
 
@@ -53,17 +53,17 @@ def _bytes(path: Path) -> bytes:
 def _leave(store: SqliteStore, secret: str) -> None:
     """Values that were deleted, overwritten, big and small, in a file with others."""
     for at in range(40):
-        store.commit([put(Key("cases", f"{at}"), {"note": secret * (1 + at * 40)}, None)])
-        store.commit([put(Key("patients", f"{at}"), {"note": "stays " * at}, None)])
+        store.commit([put(Key("notes", f"{at}"), {"note": secret * (1 + at * 40)}, None)])
+        store.commit([put(Key("notebooks", f"{at}"), {"note": "stays " * at}, None)])
     for at in range(40):
-        key = Key("cases", f"{at}")
+        key = Key("notes", f"{at}")
         store.commit([delete(key) if at % 2 else put(key, {"note": "other"}, None)])
 
 
 def test_what_was_deleted_is_in_no_file_while_others_use_the_store(path: Path) -> None:
     store, other = SqliteStore(path), SqliteStore(path)
     _leave(store, "a-secret-")
-    assert list(other.query(Query("cases")))
+    assert list(other.query(Query("notes")))
     assert b"a-secret-" in _bytes(path)
     store.forget_deleted()
     assert b"a-secret-" not in _bytes(path)
@@ -82,7 +82,7 @@ def test_what_an_older_release_deleted_is_in_no_file_either(path: Path) -> None:
         db.execute("PRAGMA user_version = 0")
         data = json.dumps({"note": "a-secret-" * 900})
         for at in range(20):
-            row = ("cases", str(at), None, 1, data)
+            row = ("notes", str(at), None, 1, data)
             db.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", row)
         db.execute("DELETE FROM documents WHERE id <> '3'")
         db.execute("UPDATE documents SET data = '{}'")
@@ -92,7 +92,7 @@ def test_what_an_older_release_deleted_is_in_no_file_either(path: Path) -> None:
     store = SqliteStore(path)
     store.forget_deleted()
     assert b"a-secret-" not in _bytes(path)
-    assert [each.key.id for each in store.query(Query("cases"))] == ["3"]
+    assert [each.key.id for each in store.query(Query("notes"))] == ["3"]
     store.close()
 
 
@@ -102,7 +102,7 @@ def test_a_reader_who_stays_is_told_instead_of_forgotten(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("BEGIN")
         db.execute("SELECT count(*) FROM documents").fetchone()
-        store.commit([delete(Key("patients", "1"))])
+        store.commit([delete(Key("notebooks", "1"))])
         with pytest.raises(StoreUnavailable):
             store.forget_deleted()
     store.forget_deleted()
@@ -151,9 +151,9 @@ def test_the_stamp_is_the_version(path: Path) -> None:
 def test_a_listing_gives_documents_in_the_order_of_their_commits(path: Path) -> None:
     store = SqliteStore(path)
     for id in "cab":
-        store.commit([put(Key("cases", f"{id}{n}"), {"scope_id": n}, None) for n in "10"])
-    store.commit([patch(Key("cases", "a1"), {"new": 1}, None)])
-    changes = store.changes("cases", ["0", "1"], 0, store.read([A]).read_at)
+        store.commit([put(Key("notes", f"{id}{n}"), {"scope_id": n}, None) for n in "10"])
+    store.commit([patch(Key("notes", "a1"), {"new": 1}, None)])
+    changes = store.changes("notes", ["0", "1"], 0, store.read([A]).read_at)
     ids = [change.document.key.id for change in changes]
     assert ids == ["c0", "c1", "a0", "b0", "b1", "a1"]
 
@@ -200,7 +200,7 @@ def test_a_disk_that_is_full_leaves_the_commit_before_it(path: Path) -> None:
     version = store.commit([put(A, {"n": 1}, ABSENT)])
     with store._connection() as db:
         db.execute("PRAGMA max_page_count = 20")
-    big = [put(Key("cases", f"{n}"), {"big": "x" * 10_000}, ABSENT) for n in range(50)]
+    big = [put(Key("notes", f"{n}"), {"big": "x" * 10_000}, ABSENT) for n in range(50)]
     with pytest.raises(StoreUnavailable, match="full"):
         store.commit([patch(A, {"n": 2}, version), *big])
     assert store.read([A]).documents[A].fields["n"] == 1
@@ -247,7 +247,7 @@ def _together(store: Watched, commits: Sequence[Sequence[Write]]) -> list[int | 
 
 def test_commits_that_wait_go_to_disk_together_with_versions_of_their_own(path: Path) -> None:
     store = Watched(path)
-    keys = [Key("cases", f"{n}") for n in range(8)]
+    keys = [Key("notes", f"{n}") for n in range(8)]
     versions = _together(store, [[put(key, {"n": 1}, ABSENT)] for key in keys])
     assert store.groups == [8]
     assert versions == sorted(set(versions))  # type: ignore[type-var]
@@ -260,7 +260,7 @@ def test_commits_that_wait_go_to_disk_together_with_versions_of_their_own(path: 
 def test_a_commit_that_is_refused_leaves_those_that_it_waited_with(path: Path) -> None:
     store = Watched(path)
     version = store.commit([put(A, {"n": 1}, ABSENT)])
-    b, c = Key("cases", "b"), Key("cases", "c")
+    b, c = Key("notes", "b"), Key("notes", "c")
     found = _together(
         store,
         [
@@ -285,7 +285,7 @@ def test_a_commit_that_breaks_half_way_leaves_nothing_and_those_that_it_waited_w
     store.commit([put(A, {"n": 1}, ABSENT)])
     with store._connection() as db:
         db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 20_000)
-    b, c, d, e = (Key("cases", name) for name in "bcde")
+    b, c, d, e = (Key("notes", name) for name in "bcde")
     found = _together(
         store,
         [
@@ -305,7 +305,7 @@ def test_a_disk_that_is_full_refuses_whom_it_has_no_room_for(path: Path) -> None
         # room for the tables, and for some records
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count = {pages + 8}")
-    big = [put(Key("cases", f"{n}"), {"big": "x" * 10_000}, ABSENT) for n in range(50)]
+    big = [put(Key("notes", f"{n}"), {"big": "x" * 10_000}, ABSENT) for n in range(50)]
     found = _together(store, [[patch(A, {"n": 2}, version)], big, [put(A, {"n": 3}, None)]])
     assert isinstance(found[1], StoreUnavailable)
     assert store.read([write.key for write in big]).documents == {}
@@ -319,7 +319,7 @@ def test_a_file_that_stays_locked_refuses_all_who_wait(path: Path) -> None:
     version = store.commit([put(A, {"n": 1}, ABSENT)])
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    found = _together(store, [[put(Key("cases", f"{n}"), {}, ABSENT)] for n in range(3)])
+    found = _together(store, [[put(Key("notes", f"{n}"), {}, ABSENT)] for n in range(3)])
     other.execute("ROLLBACK")
     assert [type(each) for each in found] == [StoreUnavailable] * 3
     assert store.read([A]).read_at == version
@@ -336,7 +336,7 @@ store = SqliteStore(Path(sys.argv[1]))
 
 def write(name):
     for n in range(1, 10**6):
-        keys = Key("cases", name), Key("cases", f"{name}-too")
+        keys = Key("notes", name), Key("notes", f"{name}-too")
         store.commit([put(key, {"n": n}, None) for key in keys])
         os.write(1, f"{name} {n}\\n".encode())
 
@@ -359,11 +359,11 @@ def test_what_was_acknowledged_to_eight_writers_outlives_sigkill(path: Path) -> 
     assert len(told) == 8
     documents = (
         SqliteStore(path)
-        .read([Key("cases", f"{name}{end}") for name in told for end in ("", "-too")])
+        .read([Key("notes", f"{name}{end}") for name in told for end in ("", "-too")])
         .documents
     )
     for name, n in told.items():
-        stored, too = (documents[Key("cases", f"{name}{end}")] for end in ("", "-too"))
+        stored, too = (documents[Key("notes", f"{name}{end}")] for end in ("", "-too"))
         assert stored.fields["n"] in (n, n + 1)  # one more may be stored and untold
         assert (too.fields["n"], too.version) == (stored.fields["n"], stored.version)
 
@@ -373,7 +373,7 @@ def test_a_commit_that_gave_up_waiting_is_not_written_later(path: Path) -> None:
     version = store.commit([put(A, {"n": 1}, ABSENT)])
     with store._process_here().turn, pytest.raises(StoreUnavailable, match="other writers"):
         store.commit([patch(A, {"n": 2}, version)])
-    assert store.commit([put(Key("cases", "b"), {}, ABSENT)]) > version
+    assert store.commit([put(Key("notes", "b"), {}, ABSENT)]) > version
     assert store.read([A]).documents[A].fields["n"] == 1
 
 
@@ -381,7 +381,7 @@ def test_commits_beyond_the_bytes_of_a_group_wait_for_the_next(path: Path) -> No
     store = Watched(path)
     large = "x" * (GROUP_BYTES // 3)
     found = _together(
-        store, [[put(Key("cases", f"{n}"), {"large": large}, ABSENT)] for n in range(5)]
+        store, [[put(Key("notes", f"{n}"), {"large": large}, ABSENT)] for n in range(5)]
     )
     assert all(isinstance(each, int) for each in found)
     assert store.groups == [2, 2, 1]
@@ -404,7 +404,7 @@ def _increment(path: Path, key: Key, times: int) -> None:
 def test_processes_on_one_new_file_lose_no_increment(path: Path) -> None:
     """They also race for making the tables and turning on the log."""
     starters = multiprocessing.get_context("spawn")
-    keys = [Key("cases", f"{n}") for n in range(2)]
+    keys = [Key("notes", f"{n}") for n in range(2)]
     makers = [starters.Process(target=_make, args=(path, key)) for key in keys]
     _run(makers)
     workers = [starters.Process(target=_increment, args=(path, keys[n % 2], 25)) for n in range(4)]
@@ -549,7 +549,7 @@ def test_the_changes_of_thirty_scopes_are_merged_without_sorting(path: Path) -> 
     statements: list[str] = []
     with store._connection() as db:
         db.set_trace_callback(statements.append)
-    list(store.changes("cases", [f"team-{n}" for n in range(30)], 0, NOW))
+    list(store.changes("notes", [f"team-{n}" for n in range(30)], 0, NOW))
     with store._connection() as db:
         db.set_trace_callback(None)
         rows = db.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall()
@@ -571,9 +571,9 @@ def test_pages_follow_each_other_in_order(path: Path) -> None:
     store = SqliteStore(path)
     for start in range(0, 1500, 500):
         store.commit(
-            [put(Key("cases", f"{n}"), {"n": n % 7}, None) for n in range(start, start + 500)]
+            [put(Key("notes", f"{n}"), {"n": n % 7}, None) for n in range(start, start + 500)]
         )
-    listed = list(store.query(Query("cases", order=(("n", "desc"),))))
+    listed = list(store.query(Query("notes", order=(("n", "desc"),))))
     keys = [(-document.fields["n"], document.key.id) for document in listed]
     assert len(keys) == 1500
     assert all(first < second for first, second in pairwise(keys))

@@ -43,9 +43,9 @@ from shared.records.store import (
 
 Opener = Callable[[], RecordStore]
 
-A = Key("cases", "a")
-B = Key("cases", "b")
-C = Key("cases", "c")
+A = Key("notes", "a")
+B = Key("notes", "b")
+C = Key("notes", "c")
 
 
 @pytest.fixture(params=["sqlite", "firestore"])
@@ -84,11 +84,11 @@ def fields(store: RecordStore, key: Key) -> dict[str, Any]:
 
 
 def record(scope: str = "team-1", **more: Any) -> dict[str, Any]:
-    return {"scope_id": scope, "status": "TRIAGED", **more}
+    return {"scope_id": scope, "status": "KEPT", **more}
 
 
 def fill(store: RecordStore, ids: Iterable[str], scope: str = "team-1", **more: Any) -> int:
-    return store.commit([put(Key("cases", id), record(scope, **more), ABSENT) for id in ids])
+    return store.commit([put(Key("notes", id), record(scope, **more), ABSENT) for id in ids])
 
 
 def listed(changes: Iterable[Change]) -> list[str]:
@@ -180,7 +180,7 @@ _values = st.recursive(
 def test_any_fields_are_read_as_they_were_written(
     store: RecordStore, first: dict[str, Any], second: Any
 ) -> None:
-    key = Key("cases", uuid.uuid4().hex)
+    key = Key("notes", uuid.uuid4().hex)
     name = next(iter(first), "name")
     store.commit([put(key, first, ABSENT)])
     written = {each: value for each, value in first.items() if value is not None and each != STAMP}
@@ -218,19 +218,19 @@ def test_a_null_is_not_stored(store: RecordStore) -> None:
 
 @pytest.mark.parametrize("id", ["a", "~._-", "Z" * 300, "2026-11-20T08.00.00.000~x", "...", "__a"])
 def test_ids_of_the_stated_alphabet_are_taken(store: RecordStore, id: str) -> None:
-    key = Key("cases", id)
+    key = Key("notes", id)
     store.commit([put(key, record(), ABSENT)])
     read_at = store.read([key]).read_at
     assert one(store, key) is not None
-    assert listed(store.changes("cases", ["team-1"], 0, read_at)) == [id]
+    assert listed(store.changes("notes", ["team-1"], 0, read_at)) == [id]
 
 
 @pytest.mark.parametrize("id", ["", ".", "..", "__a__", "a/b", "ü", "a b", "a\n", "x" * 301])
 def test_other_ids_are_refused(store: RecordStore, id: str) -> None:
     with pytest.raises(ValueError, match="address"):
-        store.commit([put(Key("cases", id), {}, None)])
+        store.commit([put(Key("notes", id), {}, None)])
     with pytest.raises(ValueError, match="address"):
-        store.read([Key("cases", id)])
+        store.read([Key("notes", id)])
 
 
 # -- put, patch, delete --------------------------------------------------------------------------
@@ -245,9 +245,9 @@ def test_a_put_replaces_the_whole_document(store: RecordStore) -> None:
 
 
 def test_a_patch_leaves_other_fields_alone(store: RecordStore) -> None:
-    store.commit([put(A, {"status": "TRIAGED", "_hash": "x", "a.b": 1}, ABSENT)])
+    store.commit([put(A, {"status": "KEPT", "_hash": "x", "a.b": 1}, ABSENT)])
     store.commit([patch(A, {"_hash": "y", "a.b": 2, "new": 3}, None)])
-    assert fields(store, A) == {"status": "TRIAGED", "_hash": "y", "a.b": 2, "new": 3}
+    assert fields(store, A) == {"status": "KEPT", "_hash": "y", "a.b": 2, "new": 3}
 
 
 def test_a_patch_with_null_removes_the_field(store: RecordStore) -> None:
@@ -299,9 +299,9 @@ def test_a_document_has_one_write_in_a_commit(store: RecordStore) -> None:
 
 
 def test_equal_ids_in_two_collections_are_two_documents(store: RecordStore) -> None:
-    patient = Key("patients", "a")
-    store.commit([put(A, {"a": "case"}, ABSENT), put(patient, {"a": "patient"}, ABSENT)])
-    assert (fields(store, A), fields(store, patient)) == ({"a": "case"}, {"a": "patient"})
+    notebook = Key("notebooks", "a")
+    store.commit([put(A, {"a": "note"}, ABSENT), put(notebook, {"a": "notebook"}, ABSENT)])
+    assert (fields(store, A), fields(store, notebook)) == ({"a": "note"}, {"a": "notebook"})
 
 
 # -- the stamp and the version -------------------------------------------------------------------
@@ -425,7 +425,7 @@ def test_verifying_changes_neither_fields_nor_version(store: RecordStore) -> Non
     after = store.commit([verify(A, version), put(B, {"b": 1}, ABSENT)])
     assert one(store, A) == before
     read_at = store.read([A]).read_at
-    assert listed(store.changes("cases", ["team-1"], version, read_at)) == []
+    assert listed(store.changes("notes", ["team-1"], version, read_at)) == []
     store.commit([verify(A, version)])
     store.commit([put(A, {"a": 2}, version)])
     assert after > version
@@ -434,7 +434,7 @@ def test_verifying_changes_neither_fields_nor_version(store: RecordStore) -> Non
 def test_verifying_absence_creates_nothing(store: RecordStore) -> None:
     store.commit([verify(A, ABSENT), put(B, {"b": 1}, ABSENT)])
     assert set(store.read([A, B]).documents) == {B}
-    assert found(store.query(Query("cases"))) == ["b"]
+    assert found(store.query(Query("notes"))) == ["b"]
     store.commit([verify(A, ABSENT)])
     store.commit([put(A, {"a": 1}, ABSENT)])
 
@@ -450,8 +450,8 @@ def test_a_commit_may_mix_kinds_and_collections(store: RecordStore) -> None:
     job = Key("jobs", "job-1")
     later = store.commit(
         [
-            patch(A, {"status": "PENDING_DIAGNOSIS"}, version),
-            put(B, record(status="DIAGNOSED"), version),
+            patch(A, {"status": "WAITING"}, version),
+            put(B, record(status="SIGNED"), version),
             delete(C, version),
             put(job, {"state": "queued"}, ABSENT),
             verify(Key("jobs", "job-2"), ABSENT),
@@ -480,7 +480,7 @@ def test_of_two_racing_commits_with_one_expectation_exactly_one_wins(store: Reco
 
 def test_of_two_racing_creations_exactly_one_wins(store: RecordStore) -> None:
     for n in range(10):
-        key = Key("cases", f"new-{n}")
+        key = Key("notes", f"new-{n}")
         results = together(*[lambda w=w, k=key: store.commit([put(k, w, ABSENT)]) for w in WHO])
         winners = [who for who, result in zip(WHO, results, strict=True) if isinstance(result, int)]
         assert [fields(store, key)] == winners
@@ -514,7 +514,7 @@ def test_eight_writers_lose_no_increment(open_store: Opener) -> None:
 def test_a_verified_document_cannot_change_under_a_commit(store: RecordStore) -> None:
     """Write skew: each of two commits verifies what the other one changes."""
     for n in range(10):
-        a, b = Key("cases", f"a{n}"), Key("cases", f"b{n}")
+        a, b = Key("notes", f"a{n}"), Key("notes", f"b{n}")
         version = store.commit([put(a, {"on": True}, ABSENT), put(b, {"on": True}, ABSENT)])
         results = together(
             lambda a=a, b=b, v=version: store.commit([put(a, {"on": False}, v), verify(b, v)]),
@@ -528,22 +528,22 @@ def test_a_verified_document_cannot_change_under_a_commit(store: RecordStore) ->
 
 
 def test_a_commit_at_the_limits_is_taken(store: RecordStore) -> None:
-    keys = [Key("cases", f"{n}") for n in range(MAX_COMMIT_WRITES)]
+    keys = [Key("notes", f"{n}") for n in range(MAX_COMMIT_WRITES)]
     store.commit([put(key, record(n=n), ABSENT) for n, key in enumerate(keys)])
     reading = store.read(keys)
     assert [reading.documents[key].fields["n"] for key in keys] == list(range(MAX_COMMIT_WRITES))
     big = "x" * 1_000_000
-    store.commit([put(Key("cases", f"big-{n}"), {"big": big}, ABSENT) for n in range(3)])
+    store.commit([put(Key("notes", f"big-{n}"), {"big": big}, ABSENT) for n in range(3)])
 
 
 @pytest.mark.parametrize(
     "writes",
     [
-        [put(Key("cases", f"{n}"), {}, ABSENT) for n in range(MAX_COMMIT_WRITES + 1)],
-        [put(Key("cases", f"{n}"), {"big": "x" * 950_000}, ABSENT) for n in range(4)],
-        [put(Key("cases", f"{n}"), {"big": "é" * 475_000}, ABSENT) for n in range(4)],
-        [put(Key("cases", "a"), {}, None)]
-        + [patch(Key("cases", f"{n}"), {"big": "x" * 950_000}, None) for n in range(4)],
+        [put(Key("notes", f"{n}"), {}, ABSENT) for n in range(MAX_COMMIT_WRITES + 1)],
+        [put(Key("notes", f"{n}"), {"big": "x" * 950_000}, ABSENT) for n in range(4)],
+        [put(Key("notes", f"{n}"), {"big": "é" * 475_000}, ABSENT) for n in range(4)],
+        [put(Key("notes", "a"), {}, None)]
+        + [patch(Key("notes", f"{n}"), {"big": "x" * 950_000}, None) for n in range(4)],
     ],
     ids=["writes", "bytes", "bytes, not characters", "patches"],
 )
@@ -579,7 +579,7 @@ def test_what_is_committed_after_a_reading_is_later_than_it(store: RecordStore) 
 
 def test_missing_keys_are_absent_and_duplicates_are_one(store: RecordStore) -> None:
     fill(store, ["a", "b"])
-    reading = store.read([B, A, Key("cases", "nope"), A, Key("patients", "a"), B])
+    reading = store.read([B, A, Key("notes", "nope"), A, Key("notebooks", "a"), B])
     assert set(reading.documents) == {A, B}
     assert all(key == document.key for key, document in reading.documents.items())
 
@@ -607,7 +607,7 @@ def test_a_document_without_the_masked_fields_is_found(store: RecordStore, mask:
 
 def test_more_keys_than_one_request_takes_are_one_reading(store: RecordStore) -> None:
     fill(store, [f"{n}" for n in range(100)])
-    keys = [Key("cases", f"{n}") for n in range(2500)]
+    keys = [Key("notes", f"{n}") for n in range(2500)]
     assert set(store.read(keys, []).documents) == set(keys[:100])
 
 
@@ -623,7 +623,7 @@ def test_a_reading_can_be_repeated_at_its_time(store: RecordStore) -> None:
 
 
 def test_a_reading_never_shows_half_a_commit(store: RecordStore) -> None:
-    keys = [A, B, Key("patients", "p")]
+    keys = [A, B, Key("notebooks", "p")]
     store.commit([put(key, {"n": 0}, None) for key in keys])
     running = threading.Event()
     running.set()
@@ -656,21 +656,21 @@ def test_changes_are_those_after_and_not_later_than_the_reading(store: RecordSto
 
 def listed_between(store: RecordStore, after: int, read_at: int) -> list[str]:
     # Scopes in a list with an empty one: the shape that a caller with two scopes uses.
-    return sorted(listed(store.changes("cases", ["team-1", "team-2"], after, read_at)))
+    return sorted(listed(store.changes("notes", ["team-1", "team-2"], after, read_at)))
 
 
 def test_an_updated_document_is_a_change_and_an_untouched_one_is_not(store: RecordStore) -> None:
     version = fill(store, ["a", "b"])
     store.commit([patch(A, {"note": "new"}, version)])
     read_at = store.read([A]).read_at
-    (change,) = store.changes("cases", ["team-1"], version, read_at)
+    (change,) = store.changes("notes", ["team-1"], version, read_at)
     assert change.document == one(store, A)
 
 
 def test_documents_that_one_commit_wrote_are_all_listed(store: RecordStore) -> None:
     ids = [f"{n:03}" for n in range(200)]
     version = fill(store, ids)
-    changes = store.changes("cases", ["team-1"], version - 1, store.read([A]).read_at)
+    changes = store.changes("notes", ["team-1"], version - 1, store.read([A]).read_at)
     assert sorted(listed(changes)) == ids
 
 
@@ -679,14 +679,14 @@ def test_changes_keep_to_the_scopes_and_the_collection(store: RecordStore) -> No
         fill(store, [f"{n}-x", f"{n}-y"], scope=f"team-{n}")
     store.commit(
         [
-            put(Key("patients", "p"), record("team-1"), ABSENT),
-            put(Key("cases", "nobody"), {"status": "TRIAGED"}, ABSENT),
+            put(Key("notebooks", "p"), record("team-1"), ABSENT),
+            put(Key("notes", "nobody"), {"status": "KEPT"}, ABSENT),
         ]
     )
     read_at = store.read([A]).read_at
 
     def ids(*scopes: str) -> list[str]:
-        return sorted(listed(store.changes("cases", scopes, 0, read_at)))
+        return sorted(listed(store.changes("notes", scopes, 0, read_at)))
 
     assert ids("team-1") == ["1-x", "1-y"]
     assert ids("team-3", "team-1", "team-1") == ["1-x", "1-y", "3-x", "3-y"]
@@ -698,20 +698,20 @@ def test_a_document_that_moved_is_in_its_new_scope(store: RecordStore) -> None:
     version = fill(store, ["a"])
     store.commit([patch(A, {"scope_id": "team-2"}, version)])
     read_at = store.read([A]).read_at
-    assert listed(store.changes("cases", ["team-1"], 0, read_at)) == []
-    assert listed(store.changes("cases", ["team-2"], version, read_at)) == ["a"]
+    assert listed(store.changes("notes", ["team-1"], 0, read_at)) == []
+    assert listed(store.changes("notes", ["team-2"], version, read_at)) == ["a"]
 
 
 def test_thirty_scopes_are_listed_together_and_no_more(store: RecordStore) -> None:
     scopes = [f"team-{n}" for n in range(30)]
     store.commit(
-        [put(Key("cases", f"{s}-{n}"), record(s), ABSENT) for s in scopes for n in range(3)]
+        [put(Key("notes", f"{s}-{n}"), record(s), ABSENT) for s in scopes for n in range(3)]
     )
     read_at = store.read([A]).read_at
-    changes = listed(store.changes("cases", scopes, 0, read_at))
+    changes = listed(store.changes("notes", scopes, 0, read_at))
     assert sorted(changes) == sorted(f"{scope}-{n}" for scope in scopes for n in range(3))
     with pytest.raises(ValueError, match="scopes"):
-        next(store.changes("cases", [*scopes, "one-more"], 0, read_at))
+        next(store.changes("notes", [*scopes, "one-more"], 0, read_at))
 
 
 def test_changes_come_with_the_masked_fields_only(store: RecordStore) -> None:
@@ -719,7 +719,7 @@ def test_changes_come_with_the_masked_fields_only(store: RecordStore) -> None:
     read_at = store.read([A]).read_at
 
     def masked(*names: str) -> dict[str, Any]:
-        (change,) = store.changes("cases", ["team-1"], 0, read_at, fields=names)
+        (change,) = store.changes("notes", ["team-1"], 0, read_at, fields=names)
         assert change.document.version == version
         return change.document.fields
 
@@ -735,11 +735,11 @@ def test_a_listing_resumes_behind_any_position(store: RecordStore) -> None:
         fill(store, [f"{id}{n}" for id in "abc"], scope=f"team-{n % 2}")
     read_at = store.read([A]).read_at
     scopes = ["team-0", "team-1"]
-    whole = list(store.changes("cases", scopes, 0, read_at))
+    whole = list(store.changes("notes", scopes, 0, read_at))
     assert len(whole) == 12
     for n, change in enumerate(whole):
         position = Position(*change.position)
-        rest = store.changes("cases", scopes, 0, read_at, behind=position)
+        rest = store.changes("notes", scopes, 0, read_at, behind=position)
         assert list(rest) == whole[n + 1 :]
 
 
@@ -750,16 +750,16 @@ def test_a_listing_longer_than_a_page_is_whole_and_may_be_abandoned(store: Recor
     read_at = store.read([A]).read_at
     scopes = ["team-0", "team-250"]
 
-    whole = list(store.changes("cases", scopes, 0, read_at, fields=["status"]))
+    whole = list(store.changes("notes", scopes, 0, read_at, fields=["status"]))
     assert sorted(listed(whole)) == ids
 
-    begun = store.changes("cases", scopes, 0, read_at)
+    begun = store.changes("notes", scopes, 0, read_at)
     first = list(islice(begun, 700))
     del begun
     fill(store, ["later"], scope="team-0")  # an abandoned listing is in nobody's way
-    rest = store.changes("cases", scopes, 0, read_at, behind=first[-1].position)
+    rest = store.changes("notes", scopes, 0, read_at, behind=first[-1].position)
     assert listed(first) + listed(rest) == listed(whole)
-    assert found(store.query(Query("cases", where=(("status", "==", "TRIAGED"),)))) == [
+    assert found(store.query(Query("notes", where=(("status", "==", "KEPT"),)))) == [
         *ids,
         "later",
     ]
@@ -770,11 +770,11 @@ def test_a_listing_of_large_documents_is_whole(store: RecordStore) -> None:
     for start in range(0, len(ids), 3):
         fill(store, ids[start : start + 3], photo="x" * 900_000)
     read_at = store.read([A]).read_at
-    changes = store.changes("cases", ["team-1"], 0, read_at)
+    changes = store.changes("notes", ["team-1"], 0, read_at)
     assert [(c.document.key.id, len(c.document.fields["photo"])) for c in changes] == [
         (id, 900_000) for id in ids
     ]
-    assert found(store.query(Query("cases", limit=11))) == ids[:11]
+    assert found(store.query(Query("notes", limit=11))) == ids[:11]
 
 
 def test_writers_do_not_disturb_a_listing_that_is_under_way(store: RecordStore) -> None:
@@ -782,16 +782,16 @@ def test_writers_do_not_disturb_a_listing_that_is_under_way(store: RecordStore) 
     for n in range(10):
         fill(store, [f"{n}-{m}" for m in range(10)])
     reading = store.read([A])
-    listing = store.changes("cases", ["team-1"], 0, reading.read_at)
+    listing = store.changes("notes", ["team-1"], 0, reading.read_at)
     first = list(islice(listing, 50))
     # When documents on both sides of its position are written again, and new ones come
     touched = {first[0].document.key.id, first[-1].document.key.id, "9-9"}
-    store.commit([patch(Key("cases", id), {"note": "new"}, None) for id in touched])
+    store.commit([patch(Key("notes", id), {"note": "new"}, None) for id in touched])
     fill(store, ["new"])
     # Then it goes on, here or in another process: nothing twice, and nothing of later
     for rest in (
         list(listing),
-        list(store.changes("cases", ["team-1"], 0, reading.read_at, behind=first[-1].position)),
+        list(store.changes("notes", ["team-1"], 0, reading.read_at, behind=first[-1].position)),
     ):
         ids = Counter(listed(first) + listed(rest))
         assert set(ids.values()) == {1}
@@ -799,7 +799,7 @@ def test_writers_do_not_disturb_a_listing_that_is_under_way(store: RecordStore) 
         assert all(change.document.version <= reading.read_at for change in rest)
     # and what was written meanwhile is in the next one.
     read_at = store.read([A]).read_at
-    following = listed(store.changes("cases", ["team-1"], reading.read_at, read_at))
+    following = listed(store.changes("notes", ["team-1"], reading.read_at, read_at))
     assert sorted(following) == sorted([*touched, "new"])
 
 
@@ -813,8 +813,8 @@ def test_a_polling_reader_misses_nothing_that_four_writers_commit(open_store: Op
         """75 commits: two new documents each, and one that is written again and again."""
         versions: dict[Key, set[int]] = {}
         for n in range(75):
-            news = [Key("cases", f"w{writer}-{n}-{m}") for m in range(2)]
-            again = Key("cases", f"w{writer}-again")
+            news = [Key("notes", f"w{writer}-{n}-{m}") for m in range(2)]
+            again = Key("notes", f"w{writer}-again")
             scope = scopes[n % 3]
             version = own.commit([put(key, record(scope, n=n), None) for key in (*news, again)])
             for key in (*news, again):
@@ -827,7 +827,7 @@ def test_a_polling_reader_misses_nothing_that_four_writers_commit(open_store: Op
         while not last:
             last = not writing.is_set()
             read_at = store.read([A]).read_at
-            for change in store.changes("cases", scopes, cursor, read_at, fields=["n"]):
+            for change in store.changes("notes", scopes, cursor, read_at, fields=["n"]):
                 seen.append((change.document.key, change.document.version))
             cursor = read_at
         return seen
@@ -852,11 +852,11 @@ def test_a_polling_reader_misses_nothing_that_four_writers_commit(open_store: Op
 
 def test_a_listing_may_ask_for_what_is_written_meanwhile_too(store: RecordStore) -> None:
     names = "abcd"
-    store.commit([put(Key("cases", name), {"scope_id": "s", "n": 1}, ABSENT) for name in names])
+    store.commit([put(Key("notes", name), {"scope_id": "s", "n": 1}, ABSENT) for name in names])
     read_at = store.read([A]).read_at
-    store.commit([patch(Key("cases", "b"), {"n": 2}, None)])
-    plain = {change.document.key.id for change in store.changes("cases", ["s"], 0, read_at)}
-    every = store.changes("cases", ["s"], 0, read_at, even_if_newer=True)
+    store.commit([patch(Key("notes", "b"), {"n": 2}, None)])
+    plain = {change.document.key.id for change in store.changes("notes", ["s"], 0, read_at)}
+    every = store.changes("notes", ["s"], 0, read_at, even_if_newer=True)
     assert {change.document.key.id for change in every} == set(names)
     assert plain >= set("acd")
 
@@ -865,8 +865,8 @@ def test_a_listing_may_ask_for_what_is_written_meanwhile_too(store: RecordStore)
 
 
 @pytest.fixture
-def cases(store: RecordStore) -> RecordStore:
-    """Six cases: ids a to f. c has no due time, f's is a text; a and b have lists of teams."""
+def notes(store: RecordStore) -> RecordStore:
+    """Six notes: ids a to f. c has no due time, f's is a text; a and b have lists of teams."""
     rows: list[dict[str, Any]] = [
         {"status": "queued", "due": 10, "urgent": True, "risk": "red", "teams": ["t1", "t2", 3]},
         {"status": "queued", "due": 30, "urgent": False, "risk": "green", "teams": ["t2"]},
@@ -877,7 +877,7 @@ def cases(store: RecordStore) -> RecordStore:
     ]
     store.commit(
         [
-            put(Key("cases", id), record(**row), ABSENT)
+            put(Key("notes", id), record(**row), ABSENT)
             for id, row in zip("abcdef", rows, strict=True)
         ]
     )
@@ -918,61 +918,61 @@ QUERIES = [
 
 @pytest.mark.parametrize(("where", "order", "ids"), QUERIES)
 def test_a_query_finds_what_it_asks_for_in_its_order(
-    cases: RecordStore, where: list[Any], order: list[Any], ids: str
+    notes: RecordStore, where: list[Any], order: list[Any], ids: str
 ) -> None:
-    query = Query("cases", where=tuple(where), order=tuple(order))
-    assert "".join(found(cases.query(query))) == ids
+    query = Query("notes", where=tuple(where), order=tuple(order))
+    assert "".join(found(notes.query(query))) == ids
 
 
 @pytest.mark.parametrize(("where", "order", "ids"), QUERIES)
 def test_a_query_goes_on_behind_any_document(
-    cases: RecordStore, where: list[Any], order: list[Any], ids: str
+    notes: RecordStore, where: list[Any], order: list[Any], ids: str
 ) -> None:
-    query = Query("cases", where=tuple(where), order=tuple(order))
-    for n, last in enumerate(cases.query(query)):
+    query = Query("notes", where=tuple(where), order=tuple(order))
+    for n, last in enumerate(notes.query(query)):
         behind = (*(last.fields[field] for field, _ in order), last.key.id)
-        rest = cases.query(Query("cases", tuple(where), tuple(order), start_after=behind))
+        rest = notes.query(Query("notes", tuple(where), tuple(order), start_after=behind))
         assert "".join(found(rest)) == ids[n + 1 :]
 
 
-def test_a_query_keeps_to_its_limit(cases: RecordStore) -> None:
+def test_a_query_keeps_to_its_limit(notes: RecordStore) -> None:
     for limit in range(1, 8):
-        query = Query("cases", order=(("due", "asc"),), limit=limit)
-        assert "".join(found(cases.query(query))) == "eadbf"[:limit]
+        query = Query("notes", order=(("due", "asc"),), limit=limit)
+        assert "".join(found(notes.query(query))) == "eadbf"[:limit]
     with pytest.raises(ValueError, match="limit"):
-        next(cases.query(Query("cases", limit=0)))
+        next(notes.query(Query("notes", limit=0)))
 
 
-def test_equal_values_are_ordered_by_id(cases: RecordStore) -> None:
+def test_equal_values_are_ordered_by_id(notes: RecordStore) -> None:
     for direction, ids in (("asc", "defabc"), ("desc", "abcfde")):
-        query = Query("cases", order=(("status", direction),))
-        assert "".join(found(cases.query(query))) == ids
+        query = Query("notes", order=(("status", direction),))
+        assert "".join(found(notes.query(query))) == ids
         pages: list[str] = []
         behind: tuple[Any, ...] | None = None
         while page := list(
-            cases.query(Query("cases", order=(("status", direction),), limit=2, start_after=behind))
+            notes.query(Query("notes", order=(("status", direction),), limit=2, start_after=behind))
         ):
             pages += found(page)
             behind = (page[-1].fields["status"], page[-1].key.id)
         assert "".join(pages) == ids
 
 
-def test_a_query_masks_what_comes_back(cases: RecordStore) -> None:
+def test_a_query_masks_what_comes_back(notes: RecordStore) -> None:
     def masked(*names: str) -> list[dict[str, Any]]:
         query = Query(
-            "cases", (("status", "==", "queued"),), (("due", "asc"),), limit=2, fields=names
+            "notes", (("status", "==", "queued"),), (("due", "asc"),), limit=2, fields=names
         )
-        return [document.fields for document in cases.query(query)]
+        return [document.fields for document in notes.query(query)]
 
     assert masked("risk", "nope") == [{"risk": "red"}, {"risk": "green"}]
     assert masked("due") == [{"due": 10}, {"due": 30}]
     assert masked() == [{}, {}]
-    assert [document.fields for document in cases.query(Query("jobs", fields=()))] == [{}]
+    assert [document.fields for document in notes.query(Query("jobs", fields=()))] == [{}]
 
 
-def test_documents_of_a_query_have_their_versions(cases: RecordStore) -> None:
-    for document in cases.query(Query("cases", fields=("risk",))):
-        assert document.version == cases.read([document.key]).documents[document.key].version
+def test_documents_of_a_query_have_their_versions(notes: RecordStore) -> None:
+    for document in notes.query(Query("notes", fields=("risk",))):
+        assert document.version == notes.read([document.key]).documents[document.key].version
 
 
 def test_the_stamp_and_the_scope_can_be_queried(store: RecordStore) -> None:
@@ -982,17 +982,17 @@ def test_the_stamp_and_the_scope_can_be_queried(store: RecordStore) -> None:
     stamps = {
         key: document.fields[STAMP] for key, document in store.read([A, B, C]).documents.items()
     }
-    newer = Query("cases", where=((STAMP, ">", stamps[A]),), order=((STAMP, "desc"),))
+    newer = Query("notes", where=((STAMP, ">", stamps[A]),), order=((STAMP, "desc"),))
     assert (
-        found(store.query(newer)) == sorted("bc", key=lambda name: stamps[Key("cases", name)])[::-1]
+        found(store.query(newer)) == sorted("bc", key=lambda name: stamps[Key("notes", name)])[::-1]
     )
     older = Query(
-        "cases", (("scope_id", "==", "team-1"), (STAMP, "<=", stamps[B])), ((STAMP, "asc"),)
+        "notes", (("scope_id", "==", "team-1"), (STAMP, "<=", stamps[B])), ((STAMP, "asc"),)
     )
     assert found(store.query(older)) == ["a"]
-    exactly = Query("cases", ((STAMP, "in", [stamps[A], stamps[C]]),))
+    exactly = Query("notes", ((STAMP, "in", [stamps[A], stamps[C]]),))
     assert found(store.query(exactly)) == ["a", "c"]
-    behind = Query("cases", order=((STAMP, "asc"),), start_after=(stamps[A], "a"))
+    behind = Query("notes", order=((STAMP, "asc"),), start_after=(stamps[A], "a"))
     assert found(store.query(behind)) == ["b", "c"]
 
 
@@ -1001,27 +1001,27 @@ def test_a_query_takes_names_and_values_literally(store: RecordStore) -> None:
     store.commit(
         [put(A, {"_hash": strange}, ABSENT), put(B, {"_hash": "", "Status_2": "y"}, ABSENT)]
     )
-    assert found(store.query(Query("cases", (("_hash", "==", strange),)))) == ["a"]
-    assert found(store.query(Query("cases", (("_hash", "==", ""),)))) == ["b"]
-    assert found(store.query(Query("cases", (("Status_2", "==", "y"),)))) == ["b"]
+    assert found(store.query(Query("notes", (("_hash", "==", strange),)))) == ["a"]
+    assert found(store.query(Query("notes", (("_hash", "==", ""),)))) == ["b"]
+    assert found(store.query(Query("notes", (("Status_2", "==", "y"),)))) == ["b"]
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        Query("cases", where=(("a", "!=", 1),)),
-        Query("cases", where=(("a", "in", list(range(31))),)),
-        Query("cases", where=(("a", "in", []),)),
-        Query("cases", where=(("a", "in", "text"),)),
-        Query("cases", where=(("a", "==", None),)),
-        Query("cases", where=(("a", "==", {"b": 1}),)),
-        Query("cases", where=(("a') --", "==", 1),)),
-        Query("cases", where=(("a.b", "==", 1),)),
-        Query("cases", where=(("a", "<", 1),)),
-        Query("cases", where=(("a", "<", 1),), order=(("b", "asc"),)),
-        Query("cases", order=(("a", "up"),)),
-        Query("cases'", order=(("a", "asc"),)),
-        Query("cases", order=(("a", "asc"),), start_after=("id-alone",)),
+        Query("notes", where=(("a", "!=", 1),)),
+        Query("notes", where=(("a", "in", list(range(31))),)),
+        Query("notes", where=(("a", "in", []),)),
+        Query("notes", where=(("a", "in", "text"),)),
+        Query("notes", where=(("a", "==", None),)),
+        Query("notes", where=(("a", "==", {"b": 1}),)),
+        Query("notes", where=(("a') --", "==", 1),)),
+        Query("notes", where=(("a.b", "==", 1),)),
+        Query("notes", where=(("a", "<", 1),)),
+        Query("notes", where=(("a", "<", 1),), order=(("b", "asc"),)),
+        Query("notes", order=(("a", "up"),)),
+        Query("notes'", order=(("a", "asc"),)),
+        Query("notes", order=(("a", "asc"),), start_after=("id-alone",)),
     ],
     ids=repr,
 )
@@ -1034,7 +1034,7 @@ def test_a_query_that_the_stores_would_answer_differently_is_refused(
 
 def test_up_to_thirty_values_may_be_asked_for(store: RecordStore) -> None:
     fill(store, ["a"], n=29)
-    assert found(store.query(Query("cases", (("n", "in", list(range(30))),)))) == ["a"]
+    assert found(store.query(Query("notes", (("n", "in", list(range(30))),)))) == ["a"]
 
 
 # -- opening and closing -------------------------------------------------------------------------
@@ -1083,8 +1083,8 @@ def assert_unavailable(store: RecordStore) -> None:
     for attempt in (
         lambda: store.read([A]),
         lambda: store.commit([put(A, {}, None)]),
-        lambda: list(store.changes("cases", ["team-1"], 0, 1)),
-        lambda: list(store.query(Query("cases"))),
+        lambda: list(store.changes("notes", ["team-1"], 0, 1)),
+        lambda: list(store.query(Query("notes"))),
     ):
         with pytest.raises(StoreUnavailable):
             attempt()
@@ -1094,10 +1094,10 @@ def assert_unavailable(store: RecordStore) -> None:
 
 
 def test_deleting_keeps_to_the_collection(store: RecordStore) -> None:
-    patient = Key("patients", "a")
-    store.commit([put(A, {"a": "case"}, ABSENT), put(patient, {"a": "patient"}, ABSENT)])
+    notebook = Key("notebooks", "a")
+    store.commit([put(A, {"a": "note"}, ABSENT), put(notebook, {"a": "notebook"}, ABSENT)])
     store.commit([delete(A)])
-    assert set(store.read([A, patient]).documents) == {patient}
+    assert set(store.read([A, notebook]).documents) == {notebook}
 
 
 @pytest.mark.parametrize("forged", [1, 2**60])

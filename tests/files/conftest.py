@@ -1,13 +1,13 @@
-"""A clinic that takes photos: the files engine on each store, with files in a folder."""
+"""A workplace that takes photos: the files engine on each store, with files in a folder."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from PIL import Image, ImageFilter
@@ -16,33 +16,19 @@ from infra.local.phone import wall_ms
 from shared.access.membership import Caller
 from shared.adapters.folder import FolderFiles
 from shared.ai.conversation import Terms
-from shared.ai.model import Model
 from shared.files.checking import Check
 from shared.files.cleaning import Cleaner
-from shared.files.file import CHECK
-from shared.files.reading import Photos
+from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
 from shared.files.tickets import Tickets
 from shared.files.uploads import ByteRange, Progress, Uploads
-from shared.jobs.cascade import KIND, Cascade
-from shared.jobs.job import RetryPolicy
-from shared.jobs.restore import KIND as RESTORE
-from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
-from shared.jobs.transfer import KIND as TRANSFER
-from shared.jobs.transfer import Transfer
-from shared.products.dermadetect.analyse import Analyse
-from shared.products.dermadetect.gateway import Gateway
-from shared.products.dermadetect.photos import ATTACHMENTS
-from shared.products.dermadetect.rights import RIGHTS
-from shared.products.dermadetect.tables import ANALYSE, CATALOG
-from shared.products.dermadetect.triage import ZeroShot
 from shared.records.bell import Bell
 from shared.records.store import Document, Query, RecordStore
 from tests import stores
 from tests.api.conftest import api, start_api  # noqa: F401  fixtures
-from tests.scripted import ScriptedModel
-from tests.sync.clinic import Clinic
+from tests.jobs.conftest import Workplace
+from tests.neutral.tables import ATTACHMENTS
 
 Json = dict[str, Any]
 
@@ -81,56 +67,42 @@ class Bells:
         """Nothing to give back."""
 
 
-class Studio(Clinic):
-    """A clinic with the files engine. `on` gives the same with another store or file store in front."""
+class Studio(Workplace):
+    """A workplace with the files engine."""
+
+    attachments: Mapping[str, Attachment] = ATTACHMENTS
 
     def __init__(self, store: RecordStore, files: FileStore) -> None:
         super().__init__(store)
         self.files = files
-        self.time = wall_ms()
-        self.now_ms = lambda: self.time
         self.bells = Bells()
-        self.model: Model = ScriptedModel()
-        self.second_look = ZeroShot(None)
-        self.tickets = Tickets(store, ATTACHMENTS, RIGHTS, most_bytes=10 * 2**20, keep_ms=KEEP_MS)
-        self.uploads = Uploads(store, files, RIGHTS, keep_ms=KEEP_MS, link_seconds=900)
+        self.tickets = Tickets(
+            store, self.attachments, self.catalog, most_bytes=10 * 2**20, keep_ms=KEEP_MS
+        )
+        self.uploads = Uploads(store, files, self.catalog, keep_ms=KEEP_MS, link_seconds=900)
         self.cleaner = Cleaner(store, lambda: files)
-        self.chw = Caller("chw1", "chw", "chw1-phone")
+        self.caller = Caller(f"{self.member}1", self.member, f"{self.member}1-phone")
 
-    def with_parts(
-        self, store: RecordStore | None = None, files: FileStore | None = None
-    ) -> Studio:
-        other = Studio(store or self.store, files or self.files)
+    def with_parts(self, store: RecordStore | None = None, files: FileStore | None = None) -> Self:
+        """The same with another store or file store in front."""
+        other = type(self)(store or self.store, files or self.files)
         other.time, other.bells = self.time, self.bells
         return other
 
-    def runner(self) -> Runner:
-        gateway = Gateway(Terms(self.model, 1024, 30))
-        photos = Photos(self.store, lambda: self.files, most_bytes=1_000_000)
-        tasks: dict[str, Task] = {
-            CHECK: Check(self.store, lambda: self.files, ATTACHMENTS, lambda: self.bells),
-            ANALYSE: Analyse(
-                self.store,
-                lambda: gateway,
-                longest_seconds=0.0,
-                clock=self.now_ms,
-                photos=photos.of,
-                second_look=lambda: self.second_look,
-            ),
-            KIND: Cascade(self.store, CATALOG, self.now_ms),
-            RESTORE: Restore(self.store, CATALOG, self.now_ms),
-            TRANSFER: Transfer(self.store, CATALOG, self.now_ms),
-        }
-        policy = RetryPolicy(3, 20.0, 3600.0)
-        return Runner(self.store, tasks, policy=policy, lease_ms=600_000, clock=self.now_ms)
+    def tasks(self, store: RecordStore, terms: Terms) -> Mapping[str, Task]:
+        check = Check(store, lambda: self.files, self.attachments, lambda: self.bells)
+        return {CHECK: check, **super().tasks(store, terms)}
 
-    def case(self, *keys: str, name: str = "c1", risk: str = "red", **more: Any) -> None:
-        """A case arrives from the phone of chw1, naming these photos."""
+    def runner(self) -> Runner:
+        return self.worker()
+
+    def note(self, *keys: str, name: str = "c1", mark: str = "red", **more: Any) -> None:
+        """A note arrives from the phone of member1, naming these pictures."""
         phone = self.phone()
-        if self.get("patients", "p1") is None:
-            phone.save("patients", "p1", at=1000, demographics={"age": 30, "sex": "f"})
-        fields = {"triage_data": {"site": "arm"}, "risk_level": risk, "image_keys": list(keys)}
-        phone.save("cases", name, at=1000, patient_id="p1", **fields, **more)
+        if self.get("notebooks", "p1") is None:
+            phone.save("notebooks", "p1", at=1000, cover={"age": 30, "sex": "f"})
+        fields = {"body": {"site": "arm"}, "mark": mark, "picture_keys": list(keys)}
+        phone.save("notes", name, at=1000, notebook_id="p1", **fields, **more)
         phone.sync()
 
     def ask(
@@ -143,7 +115,7 @@ class Studio(Clinic):
     ) -> Json:
         """The answer to one ask."""
         asked = {
-            "table": "cases",
+            "table": self.child,
             "record_id": name,
             "key": key,
             "type": "image/jpeg",
@@ -154,7 +126,7 @@ class Studio(Clinic):
         return self.asks([asked], caller)[0]
 
     def asks(self, files: Any, caller: Caller | None = None) -> list[Json]:
-        found = self.tickets.ask(caller or self.chw, self.tickets.parse(files), self.time)
+        found = self.tickets.ask(caller or self.caller, self.tickets.parse(files), self.time)
         self.bells.rung += found.bells
         return found.answers
 
@@ -173,7 +145,7 @@ class Studio(Clinic):
         sent = data[first : last + 1][:cut]
         blocks = iter([sent[at : at + 4096] for at in range(0, len(sent), 4096)])
         span = ByteRange(first, last, len(data))
-        return self.uploads.receive(caller or self.chw, ticket["id"], span, blocks, self.time)
+        return self.uploads.receive(caller or self.caller, ticket["id"], span, blocks, self.time)
 
     def check(self, progress: Progress) -> str:
         """Run the check that waits."""
@@ -185,11 +157,11 @@ class Studio(Clinic):
         ticket = self.ask(data, key, name, **more)
         if ticket.get("state") == "upload":
             self.check(self.piece(ticket, data))
-        return self.uploads.look(self.chw, ticket["id"]).value()
+        return self.uploads.look(self.caller, ticket["id"]).value()
 
-    def job(self, case: str = "c1") -> Json:
-        """The job that the case waits for."""
-        return self.fields("jobs", self.fields("cases", case)["_job"])
+    def job(self, name: str = "c1") -> Json:
+        """The job that a record waits for."""
+        return self.fields("jobs", self.fields(self.child, name)["_job"])
 
     def blob(self, ticket: Json) -> Document:
         """The blob behind a file."""
@@ -211,11 +183,11 @@ class Studio(Clinic):
 
 @pytest.fixture(params=stores.BOTH)
 def studio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Studio]:
-    """A studio with one team, team1, and its health worker chw1."""
+    """A studio with one team, team1, and its member member1."""
     store = stores.fresh(request.param, request, tmp_path)
     files = FolderFiles(tmp_path / "files", b"f" * 32, wall_ms)
     made = Studio(store, files)
-    made.join("chw1")
+    made.join("member1")
     yield made
     files.close()
     store.close()

@@ -12,11 +12,14 @@ from shared.ai.embedding import Embedding
 from shared.ai.model import ChatRequest, Completion, Image
 from shared.jobs.restore import undelete
 from shared.jobs.transfer import move
-from shared.products.dermadetect.tables import PHOTOS_WAIT_MS, catalog
+from shared.products.dermadetect.tables import catalog
 from shared.products.dermadetect.triage import ZeroShot
+from shared.products.dermadetect.waiting_for_photos import PHOTOS_WAIT_MS
 from shared.records.store import Key
 from shared.sync.retention import Purger
-from tests.files.conftest import DAY_MS, Studio, photo
+from tests.ai.studio import Studio
+from tests.ai.studio import studio as studio
+from tests.files.conftest import DAY_MS, photo
 from tests.scripted import ScriptedModel
 from tests.sync.clinic import pass_millisecond
 
@@ -37,7 +40,7 @@ class Watched(ScriptedModel):
 
 def watched(studio: Studio) -> Watched:
     model = Watched()
-    studio.model = model
+    studio.asked = model
     return model
 
 
@@ -125,10 +128,10 @@ def test_the_reading_that_was_under_way_without_the_photo_is_stale(studio: Studi
     class Slow(ScriptedModel):
         def ask(self, question: ChatRequest, timeout_seconds: float) -> Completion:
             studio.send(ONE)  # it comes while the model thinks
-            studio.model = ScriptedModel()
+            studio.asked = ScriptedModel()
             return super().ask(question, timeout_seconds)
 
-    studio.model = Slow()
+    studio.asked = Slow()
     first = studio.fields("cases", "c1")["_job"]
     assert studio.runner().run(first) == "stale"
     assert studio.runner().run(studio.fields("cases", "c1")["_job"]) == "done"
@@ -284,9 +287,9 @@ def test_undeleting_a_case_brings_its_photos_back(studio: Studio) -> None:
     phone.sync()
     phone.delete("cases", "c1")
     phone.sync()
-    boss = replace(studio.chw, user_id="boss", role="supervisor")
+    boss = replace(studio.caller, user_id="boss", role="supervisor")
     undelete(studio.store, catalog(0), boss, Key("cases", "c1"), studio.time)
-    assert studio.uploads.look(studio.chw, found["id"]).value()["state"] == "ready"
+    assert studio.uploads.look(studio.caller, found["id"]).value()["state"] == "ready"
 
 
 def test_a_photo_that_is_ready_while_its_case_is_deleted_counts_after_undelete(

@@ -32,7 +32,7 @@ PHOTO = photo(1)
 
 
 def test_a_photo_sent_whole_becomes_ready_with_its_derivatives(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     found = studio.send(PHOTO)
     assert (found["state"], found["width"], found["height"]) == ("ready", 960, 720)
     assert found["quality"]["verdict"] in ("good", "retake")
@@ -44,13 +44,13 @@ def test_a_photo_sent_whole_becomes_ready_with_its_derivatives(studio: Studio) -
         small = b"".join(studio.files.read(f"derived/{stem}/{edge}"))
         assert b"Amina" not in small
         assert hashlib.sha256(small).hexdigest() == blob.fields["derived"][str(edge)]["sha256"]
-    assert studio.fields("cases", "c1")["image_urls"] == [f"/api/v1/files/{found['id']}"]
+    assert studio.fields("notes", "c1")["picture_urls"] == [f"/api/v1/files/{found['id']}"]
 
 
 def test_a_cut_every_100_kb_costs_less_than_a_tenth_more(studio: Studio) -> None:
     data = photo(2, (2600, 2000), 92)
     assert len(data) > 800_000
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(data)
     sent = offset = 0
     progress = None
@@ -62,7 +62,7 @@ def test_a_cut_every_100_kb_costs_less_than_a_tenth_more(studio: Studio) -> None
         offset = progress.received
     assert progress is not None
     assert studio.check(progress) == "done"
-    assert studio.uploads.look(studio.chw, ticket["id"]).value()["state"] == "ready"
+    assert studio.uploads.look(studio.caller, ticket["id"]).value()["state"] == "ready"
     assert sent <= 1.1 * len(data)
 
 
@@ -78,10 +78,10 @@ def test_pieces_cut_repeated_overlapping_and_out_of_order_give_the_photo(
 ) -> None:
     body = PHOTO + os.urandom(60_000)  # JPEG readers pass over what follows the end
     key = hashlib.sha256(body).hexdigest()[:20]
-    if studio.get("cases", "c1") is None:
-        studio.case("a.jpg")
+    if studio.get("notes", "c1") is None:
+        studio.note("a.jpg")
     ticket = studio.ask(body, key)
-    progress = studio.uploads.look(studio.chw, ticket["id"])
+    progress = studio.uploads.look(studio.caller, ticket["id"])
     for _ in range(30):
         first = data.draw(st.integers(0, len(body) - 1))
         last = data.draw(st.integers(first, len(body) - 1))
@@ -92,32 +92,32 @@ def test_pieces_cut_repeated_overlapping_and_out_of_order_give_the_photo(
     while progress.received < len(body):
         progress = studio.piece(ticket, body, progress.received)
     assert studio.check(progress) == "done"
-    found = studio.uploads.look(studio.chw, ticket["id"]).value()
+    found = studio.uploads.look(studio.caller, ticket["id"]).value()
     assert (found["state"], found["sha256"]) == ("ready", hashlib.sha256(body).hexdigest())
 
 
 def test_an_overlap_is_passed_over(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     assert studio.piece(ticket, PHOTO, 0, 29_999).received == 30_000
     assert studio.piece(ticket, PHOTO, 10_000, 39_999).received == 40_000
     assert studio.check(studio.piece(ticket, PHOTO, 20_000)) == "done"
-    assert studio.uploads.look(studio.chw, ticket["id"]).value()["state"] == "ready"
+    assert studio.uploads.look(studio.caller, ticket["id"]).value()["state"] == "ready"
 
 
 def test_a_question_says_how_far_an_upload_is(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     studio.piece(ticket, PHOTO, 0, 19_999)
     span = parse_range(f"bytes */{len(PHOTO)}", 0)
     assert span is not None
-    progress = studio.uploads.receive(studio.chw, ticket["id"], span, iter(()), studio.time)
+    progress = studio.uploads.receive(studio.caller, ticket["id"], span, iter(()), studio.time)
     assert progress.received == 20_000
     assert studio.ask(PHOTO)["upload"]["offset"] == 20_000
 
 
 def test_what_broke_off_early_is_not_kept_as_an_object_of_its_own(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     assert studio.piece(ticket, PHOTO, cut=LEAST_PIECE - 1).received == 0
     assert studio.objects() == []
@@ -125,14 +125,15 @@ def test_what_broke_off_early_is_not_kept_as_an_object_of_its_own(studio: Studio
 
 
 def test_a_repeated_end_is_answered_like_the_first(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     first, again = studio.piece(ticket, PHOTO), studio.piece(ticket, PHOTO)
     assert first.job_id == again.job_id
     studio.check(first)
     assert studio.piece(ticket, PHOTO).value()["state"] == "ready"
     assert (
-        studio.uploads.complete(studio.chw, ticket["id"], studio.time).value()["state"] == "ready"
+        studio.uploads.complete(studio.caller, ticket["id"], studio.time).value()["state"]
+        == "ready"
     )
     assert len(studio.jobs("images")) == 1
 
@@ -152,9 +153,9 @@ class Race:
 @pytest.mark.parametrize("last", [29_999, None])
 def test_two_phones_that_send_one_photo_at_once_make_one(studio: Studio, last: int | None) -> None:
     # given two phones of the team with the same photo under two keys
-    studio.join("chw2")
-    other = Caller("chw2", "chw", "chw2-phone")
-    studio.case("a.jpg", "b.jpg")
+    studio.join("member2")
+    other = Caller("member2", "member", "member2-phone")
+    studio.note("a.jpg", "b.jpg")
     mine, theirs = studio.ask(PHOTO), studio.ask(PHOTO, "b.jpg", caller=other)
     # when the second one's piece gets in just before the first one's is stored
     racing = stores.Interrupted(
@@ -173,23 +174,23 @@ def test_two_phones_that_send_one_photo_at_once_make_one(studio: Studio, last: i
 
 
 def test_a_photo_that_the_team_has_is_sent_by_nobody_again(studio: Studio) -> None:
-    studio.case("a.jpg", "b.jpg")
+    studio.note("a.jpg", "b.jpg")
     studio.send(PHOTO)
     again = studio.ask(PHOTO, "b.jpg")
     assert again["state"] == "ready"
     assert "upload" not in again
-    urls = studio.fields("cases", "c1")["image_urls"]
+    urls = studio.fields("notes", "c1")["picture_urls"]
     assert urls[1] == f"/api/v1/files/{again['id']}"
 
 
 def test_another_team_learns_nothing_of_a_photo(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ready = studio.send(PHOTO)
-    studio.join("chw9", "team9")
-    stranger = Caller("chw9", "chw", "phone9")
-    phone = studio.phone("chw9")
-    phone.save("patients", "p9", at=1000)
-    phone.save("cases", "c9", at=1000, patient_id="p9")
+    studio.join("member9", "team9")
+    stranger = Caller("member9", "member", "phone9")
+    phone = studio.phone("member9")
+    phone.save("notebooks", "p9", at=1000)
+    phone.save("notes", "c9", at=1000, notebook_id="p9")
     phone.sync()
     assert studio.ask(PHOTO, "x.jpg", "c9", caller=stranger)["state"] == "upload"
     assert studio.ask(PHOTO, "x.jpg", "c1", caller=stranger)["error"]["code"] == "unknown_record"
@@ -203,11 +204,11 @@ def test_another_team_learns_nothing_of_a_photo(studio: Studio) -> None:
 
 
 def test_a_file_of_another_hash_is_refused_and_may_be_sent_again(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     wrong = bytes(reversed(PHOTO))
     studio.check(studio.piece(ticket, wrong))
-    found = studio.uploads.look(studio.chw, ticket["id"]).value()
+    found = studio.uploads.look(studio.caller, ticket["id"]).value()
     assert (found["state"], found["code"]) == ("refused", "wrong_hash")
     assert not any(name.startswith(("originals", "derived")) for name in studio.objects())
     assert studio.ask(PHOTO)["upload"]["offset"] == 0
@@ -228,7 +229,7 @@ def test_a_file_of_another_hash_is_refused_and_may_be_sent_again(studio: Studio)
 def test_what_is_no_photo_is_refused_for_good_and_nothing_of_it_is_shown(
     studio: Studio, content: bytes, code: str
 ) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     found = studio.send(content)
     assert (found["state"], found["code"]) == ("refused", code)
     assert studio.ask(content)["state"] == "refused"
@@ -236,16 +237,16 @@ def test_what_is_no_photo_is_refused_for_good_and_nothing_of_it_is_shown(
     studio.time += 2 * 3_600_000
     studio.cleaner.clean(studio.time)
     assert studio.objects() == []
-    # the analysis does not wait for a photo that will not come
+    # the summary does not wait for a photo that will not come
     assert studio.job()["state"] == "queued"
 
 
 def test_a_photo_that_breaks_off_is_kept_and_says_so(studio: Studio) -> None:
-    studio.case("a.jpg", "b.jpg")
+    studio.note("a.jpg", "b.jpg")
     half = studio.send(PHOTO[: len(PHOTO) // 2])
     assert (half["state"], half["incomplete"]) == ("ready", True)
     assert (half["quality"]["verdict"], half["quality"]["reasons"][0]) == ("retake", "incomplete")
-    assert studio.fields("cases", "c1")["image_urls"] == [f"/api/v1/files/{half['id']}"]
+    assert studio.fields("notes", "c1")["picture_urls"] == [f"/api/v1/files/{half['id']}"]
     whole = studio.send(PHOTO[:-2], "b.jpg")
     assert (whole["state"], whole["incomplete"]) == ("ready", False)
 
@@ -253,8 +254,8 @@ def test_a_photo_that_breaks_off_is_kept_and_says_so(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("wrong", "code", "field"),
     [
-        ({"table": "patients"}, "unknown_table", "table"),
-        ({"table": ["cases"]}, "unknown_table", "table"),
+        ({"table": "notebooks"}, "unknown_table", "table"),
+        ({"table": ["notes"]}, "unknown_table", "table"),
         ({"record_id": "../../etc"}, "invalid_id", "record_id"),
         ({"record_id": "nobody"}, "unknown_record", "record_id"),
         ({"key": ""}, "wrong_type", "key"),
@@ -274,9 +275,9 @@ def test_a_photo_that_breaks_off_is_kept_and_says_so(studio: Studio) -> None:
 def test_a_crooked_ask_is_answered_by_itself(
     studio: Studio, wrong: dict[str, object], code: str, field: str
 ) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     good = {
-        "table": "cases",
+        "table": "notes",
         "record_id": "c1",
         "key": "a.jpg",
         "type": "image/jpeg",
@@ -294,9 +295,9 @@ OTHER = b"PK" * 5000
 
 
 def announced(data: bytes = PHOTO, **more: object) -> Json:
-    """A photo of the case c1 as a phone announces it."""
+    """A photo of the note c1 as a phone announces it."""
     sha256 = hashlib.sha256(data).hexdigest()
-    asked = {"table": "cases", "record_id": "c1", "key": "a.jpg", "name": "Wunde links"}
+    asked = {"table": "notes", "record_id": "c1", "key": "a.jpg", "name": "Wunde links"}
     return {**asked, "type": "image/jpeg", "bytes": len(data), "sha256": sha256, **more}
 
 
@@ -306,7 +307,7 @@ def announced(data: bytes = PHOTO, **more: object) -> Json:
 )
 def test_a_type_is_understood_as_phones_write_it(studio: Studio, said: str) -> None:
     # element-hq/riot-android#3435, FullScreenImage-Cordova-Plugin#20
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     found = studio.send(PHOTO, type=said)
     assert (found["state"], found["type"]) == ("ready", "image/jpeg")
     # and it is the same photo for a phone that says it otherwise
@@ -316,7 +317,7 @@ def test_a_type_is_understood_as_phones_write_it(studio: Studio, said: str) -> N
 @pytest.mark.parametrize("said", ["image/heif", "image/heic", "IMAGE/HEIF", "image/heic-sequence"])
 def test_heic_is_taken_under_each_of_its_names(studio: Studio, said: str) -> None:
     # uppy#1604, react-native-image-crop-picker#792
-    studio.case("a.heic")
+    studio.note("a.heic")
     data = encoded(lesion(size=(320, 240)), "image/heic")
     found = studio.send(data, "a.heic", type=said)
     assert (found["state"], found["type"]) == ("ready", "image/heic")
@@ -326,7 +327,7 @@ def test_a_heic_that_is_called_a_jpeg_is_refused_and_taken_under_the_type_that_i
     studio: Studio,
 ) -> None:
     # react-native-image-picker#2009
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     data = encoded(lesion(size=(320, 240)), "image/heic")
     found = studio.send(data)
     assert (found["state"], found["code"], found["found"]) == (
@@ -339,7 +340,7 @@ def test_a_heic_that_is_called_a_jpeg_is_refused_and_taken_under_the_type_that_i
 
 
 def test_the_name_of_a_file_says_nothing_of_what_it_is(studio: Studio) -> None:
-    studio.case("photo.HEIC")
+    studio.note("photo.HEIC")
     (ticket,) = studio.asks([announced(key="photo.HEIC", name="photo.png")])
     studio.check(studio.piece(ticket, PHOTO))
     found = studio.ask(PHOTO, "photo.HEIC")
@@ -360,14 +361,14 @@ def test_the_name_of_a_file_says_nothing_of_what_it_is(studio: Studio) -> None:
 def test_a_photo_that_is_refused_unseen_is_told_to_its_record(
     studio: Studio, said: Json, code: str
 ) -> None:
-    # given a red case that waits for its photo
-    studio.case("a.jpg")
+    # given a red note that waits for its photo
+    studio.note("a.jpg")
     # when the photo cannot be taken
     (answer,) = studio.asks([announced(**said)])
     assert answer["error"]["code"] == code
-    # then the case does not wait for it, and whoever asks hears what became of it and why
+    # then the note does not wait for it, and whoever asks hears what became of it and why
     assert studio.job()["state"] == "queued"
-    found = studio.uploads.look(studio.chw, answer["id"]).value()
+    found = studio.uploads.look(studio.caller, answer["id"]).value()
     assert (found["state"], found["code"], found["key"]) == ("refused", code, "a.jpg")
     assert found["name"] == "Wunde links"
     assert found["message"] == REFUSALS[code]
@@ -380,7 +381,7 @@ def test_a_photo_that_is_refused_unseen_is_told_to_its_record(
 
 
 def test_a_refusal_does_not_take_the_place_of_a_photo(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     assert "id" not in studio.ask(PHOTO, bytes=0)
     studio.check(studio.piece(ticket, PHOTO))
@@ -389,10 +390,10 @@ def test_a_refusal_does_not_take_the_place_of_a_photo(studio: Studio) -> None:
 
 
 def test_a_refusal_is_kept_only_by_whom_the_record_may_be_written(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     studio.join("doc", role="doctor")
     studio.join("other", "team2")
-    for user, role in (("doc", "doctor"), ("other", "chw")):
+    for user, role in (("doc", "doctor"), ("other", "member")):
         caller = Caller(user, role, "x")
         assert "id" not in studio.ask(PHOTO, caller=caller, bytes=0)
     assert studio.ask(PHOTO, bytes=0, record_id="nowhere").keys() == {
@@ -405,17 +406,17 @@ def test_a_refusal_is_kept_only_by_whom_the_record_may_be_written(studio: Studio
 
 
 def test_a_refused_photo_says_its_name_and_why(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     (ticket,) = studio.asks([announced(OTHER)])
     studio.check(studio.piece(ticket, OTHER))
-    found = studio.uploads.look(studio.chw, ticket["id"]).value()
+    found = studio.uploads.look(studio.caller, ticket["id"]).value()
     assert (found["key"], found["name"], found["code"]) == ("a.jpg", "Wunde links", "wrong_type")
     assert "no photo" in found["message"]
     assert studio.ask(OTHER)["message"] == found["message"]
 
 
 def test_a_photo_that_is_announced_twice_counts_where_it_makes_sense(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     refused, ticket = studio.asks([announced(bytes=0), announced()])
     assert (refused["error"]["code"], ticket["state"]) == ("empty_file", "upload")
     assert studio.job()["state"] == "awaiting_files"
@@ -429,7 +430,7 @@ def test_a_list_along_with_a_sync_that_is_none_is_left_out_and_noted(
 
 
 def test_nonsense_among_announced_photos_holds_up_no_other(studio: Studio) -> None:
-    studio.case("a.jpg", "b.jpg")
+    studio.note("a.jpg", "b.jpg")
     good = announced()
     deep: list[object] = []
     for _ in range(50):
@@ -443,7 +444,7 @@ def test_nonsense_among_announced_photos_holds_up_no_other(studio: Studio) -> No
     found = studio.tickets.announced([*nonsense, good])
     assert found is not None
     assert found.note is None
-    answers = studio.tickets.ask(studio.chw, found.asks, studio.time).answers
+    answers = studio.tickets.ask(studio.caller, found.asks, studio.time).answers
     assert len(answers) == len(nonsense) + 1
     assert all(each["error"]["code"] and each["error"]["message"] for each in answers[:-1])
     assert [each["error"].get("field") for each in answers[8:11]] == ["table", "record_id", "key"]
@@ -452,12 +453,12 @@ def test_nonsense_among_announced_photos_holds_up_no_other(studio: Studio) -> No
 
 
 def test_an_announcement_that_is_too_long_is_answered_as_far_as_it_goes(studio: Studio) -> None:
-    studio.case()
+    studio.note()
     many = [announced(key=f"{number}.jpg") for number in range(MOST_ASKED + 10)]
     found = studio.tickets.announced([*many, *[5] * 100_000])
     assert found is not None
     assert found.note == "too_many_at_once"
-    answers = studio.tickets.ask(studio.chw, found.asks, studio.time).answers
+    answers = studio.tickets.ask(studio.caller, found.asks, studio.time).answers
     assert [each.get("state") for each in answers[:MOST_ASKED]] == ["upload"] * MOST_ASKED
     assert answers[MOST_ASKED]["error"]["code"] == "too_many_at_once"
     assert answers[MOST_ASKED]["key"] == f"{MOST_ASKED}.jpg"
@@ -477,11 +478,11 @@ def test_a_list_that_is_none_or_too_long_is_refused_whole(studio: Studio) -> Non
 
 
 def test_a_record_may_have_so_many_files(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     for start in (0, 50):
         asked = [
             {
-                "table": "cases",
+                "table": "notes",
                 "record_id": "c1",
                 "key": f"{number}.jpg",
                 "type": "image/jpeg",
@@ -495,13 +496,13 @@ def test_a_record_may_have_so_many_files(studio: Studio) -> None:
 
 
 def test_a_new_photo_under_the_key_of_a_ready_one_is_refused(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     studio.send(PHOTO)
     assert studio.ask(photo(3))["error"]["code"] == "key_in_use"
 
 
 def test_a_photo_that_never_came_may_be_replaced_under_its_key(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     studio.piece(studio.ask(PHOTO), PHOTO, 0, 19_999)
     assert studio.send(photo(3))["state"] == "ready"
 
@@ -509,14 +510,14 @@ def test_a_photo_that_never_came_may_be_replaced_under_its_key(studio: Studio) -
 def test_a_doctor_looks_and_does_not_send(studio: Studio) -> None:
     studio.join("doc", role="doctor")
     doctor = Caller("doc", "doctor", "desk")
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     found = studio.send(PHOTO)
     assert studio.uploads.look(doctor, found["id"]).value()["state"] == "ready"
     assert studio.ask(PHOTO, "b.jpg", caller=doctor)["error"]["code"] == "not_allowed"
 
 
 def test_an_upload_that_rests_too_long_is_gone_and_a_new_ticket_opens_it(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     studio.piece(ticket, PHOTO, 0, 29_999)
     studio.time += KEEP_MS + 1
@@ -533,7 +534,7 @@ def test_an_upload_that_rests_too_long_is_gone_and_a_new_ticket_opens_it(studio:
 def test_a_piece_of_an_upload_that_was_opened_anew_meanwhile_is_not_mixed_in(
     studio: Studio,
 ) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
 
     def anew() -> None:
@@ -573,7 +574,7 @@ def test_crooked_ranges_are_refused_by_name(text: str) -> None:
 
 
 def test_another_total_than_announced_is_refused(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     with pytest.raises(InvalidRequest) as caught:
         studio.piece(ticket, PHOTO + b"more")
@@ -581,42 +582,42 @@ def test_another_total_than_announced_is_refused(studio: Studio) -> None:
 
 
 def test_completing_what_is_not_whole_says_what_is_missing(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     studio.piece(ticket, PHOTO, 0, 19_999)
     with pytest.raises(UploadIncomplete) as caught:
-        studio.uploads.complete(studio.chw, ticket["id"], studio.time)
+        studio.uploads.complete(studio.caller, ticket["id"], studio.time)
     assert caught.value.body("r")["offset"] == 20_000
 
 
 def test_a_file_that_went_to_the_file_store_itself_is_checked_like_any_other(
     studio: Studio,
 ) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
     blob = studio.blob(ticket)
     name = f"incoming/{blob.key.id}/{blob.fields['upload']}/direct"
     studio.files.put(name, [PHOTO], "image/jpeg")
-    progress = studio.uploads.complete(studio.chw, ticket["id"], studio.time)
+    progress = studio.uploads.complete(studio.caller, ticket["id"], studio.time)
     assert studio.check(progress) == "done"
-    assert studio.uploads.look(studio.chw, ticket["id"]).value()["state"] == "ready"
+    assert studio.uploads.look(studio.caller, ticket["id"]).value()["state"] == "ready"
 
 
 @pytest.mark.parametrize("name", ["x" * 32, "..", "", "a/b", "A" * 32])
 def test_no_id_of_a_file_leads_anywhere_else(studio: Studio, name: str) -> None:
     with pytest.raises(NotFound):
-        studio.uploads.look(studio.chw, name)
+        studio.uploads.look(studio.caller, name)
 
 
 def test_a_deleted_record_shows_no_photos_until_it_is_brought_back(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     found = studio.send(PHOTO)
     phone = studio.phone()
     phone.sync()
-    phone.delete("cases", "c1")
+    phone.delete("notes", "c1")
     phone.sync()
     with pytest.raises(NotFound):
-        studio.uploads.look(studio.chw, found["id"])
+        studio.uploads.look(studio.caller, found["id"])
     assert studio.ask(PHOTO)["error"]["code"] == "deleted"
 
 
@@ -661,7 +662,7 @@ def test_killed_between_any_two_steps_the_photo_arrives_once(studio: Studio) -> 
     deaths = 0
     for step in range(200):
         name, data = f"k{step}", photo(1000 + step, (420, 320))
-        studio.case("a.jpg", name=name)
+        studio.note("a.jpg", name=name)
         mortal, steps = killed_at(studio, step)
         mortal.time = studio.time
         try:
@@ -678,7 +679,7 @@ def test_killed_between_any_two_steps_the_photo_arrives_once(studio: Studio) -> 
         found = studio.send(data, "a.jpg", name)
         if found["state"] == "checking":
             studio.runner().answer("images", None, 120)
-            found = studio.uploads.look(studio.chw, found["id"]).value()
+            found = studio.uploads.look(studio.caller, found["id"]).value()
         assert found["state"] == "ready", step
         if steps.left >= 0:
             break
@@ -693,7 +694,7 @@ def test_killed_between_any_two_steps_the_photo_arrives_once(studio: Studio) -> 
 
 
 def test_cleaning_waits_for_a_file_store_that_is_down(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     studio.piece(studio.ask(PHOTO), PHOTO, 0, 29_999)
     studio.time += KEEP_MS + 1
 
@@ -709,7 +710,7 @@ def test_cleaning_waits_for_a_file_store_that_is_down(studio: Studio) -> None:
 
 
 def test_a_body_that_goes_on_is_taken_only_as_far_as_it_was_announced(studio: Studio) -> None:
-    studio.case("a.jpg")
+    studio.note("a.jpg")
     ticket = studio.ask(PHOTO)
 
     def longer() -> Iterator[bytes]:
@@ -717,5 +718,5 @@ def test_a_body_that_goes_on_is_taken_only_as_far_as_it_was_announced(studio: St
         yield from [bytes(4096)] * 100
 
     span = ByteRange(0, len(PHOTO) - 1, len(PHOTO))
-    progress = studio.uploads.receive(studio.chw, ticket["id"], span, longer(), studio.time)
+    progress = studio.uploads.receive(studio.caller, ticket["id"], span, longer(), studio.time)
     assert studio.check(progress) == "done"

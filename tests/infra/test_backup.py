@@ -15,9 +15,10 @@ from shared import wiring
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.records.store import STAMP, Key, Query, delete, put
-from tests.files.conftest import Studio, photo
-from tests.jobs.conftest import Workplace
-from tests.jobs.conftest import place as place
+from tests.ai.studio import Studio
+from tests.ai.workplace import Workplace
+from tests.ai.workplace import place as place
+from tests.files.conftest import photo
 
 
 def everything(place: Workplace) -> dict[Key, dict[str, object]]:
@@ -153,14 +154,14 @@ def test_a_machine_s_photos_come_back_with_the_folder_that_was_copied_after_the_
     files = FolderFiles(tmp_path / "copy", b"f" * 32, wall_ms)
     after = Studio(store, files)
     backup.bring_back(store, io.StringIO(copy.getvalue()))
-    shown = after.uploads.look(after.chw, ready["id"])
+    shown = after.uploads.look(after.caller, ready["id"])
     assert set(after.uploads.links(shown, after.time)["links"]) == {"original", "896", "448"}
     original = f"originals/{shown.blob.key.id}/{shown.blob.fields['upload']}/original"
     assert b"".join(files.read(original)) == done
     assert after.ask(half, "b.jpg")["upload"]["offset"] == 10_000
     assert after.check(after.piece(ticket, half, 10_000)) == "done"
     # its first piece was removed between the two copies: the phone hears of it, and sends all of it again
-    told = after.uploads.look(after.chw, ticket["id"]).value()
+    told = after.uploads.look(after.caller, ticket["id"]).value()
     assert (told["state"], told["code"]) == ("refused", "upload_lost")
     assert after.send(half, "b.jpg")["state"] == "ready"
     # and nothing of it is taken for an orphan

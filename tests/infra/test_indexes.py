@@ -27,7 +27,6 @@ from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
 from shared.products.dermadetect.review import Review, parse_signature, readings
-from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList, WorklistQuery
 from shared.records.store import Key, Query
@@ -37,9 +36,10 @@ from shared.sync.digest import digest
 from shared.sync.pull import Start
 from shared.sync.retention import Purger
 from tests import shapes
+from tests.ai.studio import Studio
+from tests.ai.workplace import Workplace
 from tests.conftest import SHAPES
-from tests.files.conftest import Studio, photo
-from tests.jobs.conftest import Workplace
+from tests.files.conftest import photo
 from tests.shapes import Shape, needs_index
 
 #: A year, ms.
@@ -67,7 +67,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.sync()
     place.worker().tell_late(place.time + YEAR)
     place.worker().answer(ANALYSE, None, 60)
-    Deliveries(store, RIGHTS, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
+    Deliveries(store, CATALOG, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
     phone.sync()
     # photos: tickets, pieces, a check, a link, the analysis of a case that waited for them
     folder = FolderFiles(tmp_path / "files", b"f" * 32, place.now_ms)
@@ -78,7 +78,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     studio.piece(ticket, data, 0, 9_000)
     studio.piece(ticket, data)
     studio.runner().answer(CHECK, None, 120)
-    shown = studio.uploads.look(studio.chw, ticket["id"])
+    shown = studio.uploads.look(studio.caller, ticket["id"])
     assert studio.uploads.links(shown, place.time)
     studio.runner().answer(ANALYSE, None, 60)
     studio.cleaner.clean(place.time + YEAR)

@@ -15,9 +15,9 @@ from shared.errors import Contended, Fault, StoreUnavailable
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Document, Key, Write, delete, patch, put
+from tests.ai.workplace import Clinic
+from tests.ai.workplace import clinic as clinic
 from tests.stores import Interrupted
-from tests.sync.clinic import Clinic
-from tests.sync.conftest import clinic as clinic
 
 PLAIN = "settings"
 

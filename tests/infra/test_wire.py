@@ -25,10 +25,10 @@ from shared.adapters.firestore import FirestoreStore
 from shared.adapters.pubsub import PubSubDoorbell, PushSubscription, create_subscriptions
 from shared.records.bell import Bell
 from shared.settings import load
+from tests.ai.workplace import Workplace
 from tests.infra import deployed
 from tests.infra.hcl import of_kind
 from tests.infra.wire import Door, Line, running
-from tests.jobs.conftest import Workplace
 from tests.patience import PATIENCE_SECONDS, until
 from tests.reliability.grpc_proxy import Fault, GrpcProxy
 

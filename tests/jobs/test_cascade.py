@@ -7,58 +7,58 @@ from tests.jobs.conftest import Workplace
 
 def household(place: Workplace) -> None:
     phone = place.phone()
-    phone.save("patients", "p1", at=1000, demographics={})
-    phone.save("patients", "p2", at=1000, demographics={})
+    phone.save("notebooks", "p1", at=1000, cover={})
+    phone.save("notebooks", "p2", at=1000, cover={})
     for number in range(3):
-        phone.save("cases", f"c{number}", at=1000, patient_id="p1", risk_level="red")
-    phone.save("cases", "other", at=1000, patient_id="p2", risk_level="green")
+        phone.save("notes", f"c{number}", at=1000, notebook_id="p1", mark="red")
+    phone.save("notes", "other", at=1000, notebook_id="p2", mark="green")
     phone.sync()
 
 
 def test_children_follow_their_parent_also_the_servers_own_rows(place: Workplace) -> None:
     household(place)
-    other = place.phone("chw1", "second-phone")
+    other = place.phone("member1", "second-phone")
     other.sync()
     phone = place.phone()
     phone.sync()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     place.revive("c0", "c1", "c2")
     worker = place.worker()
     report = worker.answer("cascade", None, 120)
     assert set(report.states.values()) == {"done"}
     for number in range(3):
-        assert place.fields("cases", f"c{number}")["deleted_at"]
-        assert place.fields("medgemma_queue", f"c{number}")["deleted_at"]
-    assert place.fields("cases", "other").get("deleted_at") is None
+        assert place.fields("notes", f"c{number}")["deleted_at"]
+        assert place.fields("summary_queue", f"c{number}")["deleted_at"]
+    assert place.fields("notes", "other").get("deleted_at") is None
     answer = other.sync()
-    assert sorted(answer["deleted"]["cases"]) == ["c0", "c1", "c2"]
+    assert sorted(answer["deleted"]["notes"]) == ["c0", "c1", "c2"]
     assert answer["conflicts"] == []
-    assert {name for table, name in other.rows if table == "cases"} == {"other"}
+    assert {name for table, name in other.rows if table == "notes"} == {"other"}
 
 
 def test_a_cascade_that_was_killed_is_finished_by_the_next(place: Workplace) -> None:
     household(place)
     phone = place.phone()
     phone.sync()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     place.revive("c0", "c1", "c2")
     (job,) = place.jobs("cascade")
     worker = place.worker()
     assert worker.run(job.id) == "done"
-    before = place.all("cases")
+    before = place.all("notes")
     assert worker.run(job.id) == "done"
-    assert place.all("cases") == before
+    assert place.all("notes") == before
 
 
 def test_jobs_of_deleted_cases_end_without_a_result(place: Workplace) -> None:
     household(place)
     phone = place.phone()
     phone.sync()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     worker = place.worker()
     worker.answer("cascade", None, 120)
-    assert set(worker.answer("analyse", None, 60).states.values()) == {"stale"}
-    assert all(document.fields.get("ai_analysis") is None for document in place.all("cases"))
+    assert set(worker.answer("summarise", None, 60).states.values()) == {"stale"}
+    assert all(document.fields.get("summary") is None for document in place.all("notes"))

@@ -19,13 +19,14 @@ from shared.ai.breaker import Breaker
 from shared.ai.model import ChatRequest
 from shared.ai.spending import Prices, SpendingCap
 from shared.errors import StoreUnavailable
-from shared.notify.notice import Deliveries, Message
+from shared.notify.notice import Deliveries
 from shared.products.dermadetect import analysis
-from shared.products.dermadetect.rights import RIGHTS
 from shared.records.store import Write
 from shared.support import ledger
 from tests.ai import strategies
-from tests.jobs.conftest import LEASE_MS, Workplace
+from tests.ai.workplace import Workplace
+from tests.ai.workplace import place as place
+from tests.jobs.conftest import LEASE_MS, Phones
 from tests.jobs.test_runner import Killed
 from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from tests.stores import Interrupted
@@ -33,17 +34,6 @@ from tests.sync.clinic import Json, pass_millisecond
 
 VALIDATOR = jsonschema.Draft202012Validator(analysis.SCHEMA)
 PRICES = Prices(asked=1.0, answered=1.0)
-
-
-class Phones:
-    """A notifier that writes down whom it told."""
-
-    def __init__(self) -> None:
-        self.sent: list[Message] = []
-
-    def send(self, message: Message) -> bool:
-        self.sent.append(message)
-        return True
 
 
 def case(place: Workplace, name: str = "c1") -> Json:
@@ -454,12 +444,12 @@ def test_bells_three_times_out_of_order_with_kills_make_one_analysis_and_one_not
         for _, job_id in bells:
             try:
                 place.worker(store=store, attempts=50).run(job_id)
-                Deliveries(store, RIGHTS, phones, place.now_ms).deliver()
+                Deliveries(store, place.catalog, phones, place.now_ms).deliver()
             except (Killed, StoreUnavailable):
                 pass
         place.time += LEASE_MS + 1
     pass_millisecond()
-    Deliveries(place.store, RIGHTS, phones, place.now_ms).deliver()
+    Deliveries(place.store, place.catalog, phones, place.now_ms).deliver()
     # then each case has one finished job, and nobody was told twice
     for name, job_id in dict(bells).items():
         assert place.fields("jobs", job_id)["state"] == "done"
@@ -470,7 +460,7 @@ def test_bells_three_times_out_of_order_with_kills_make_one_analysis_and_one_not
     assert len(told) == len(set(told))
     assert len(place.all("notices")) == 3
     assert all(notice.fields.get("due_at") is None for notice in place.all("notices"))
-    assert {(m.token, m.doctor) for m in phones.sent} <= {
+    assert {(m.token, m.alert) for m in phones.sent} <= {
         ("token-chw1", False),
         ("token-doc1", True),
     }

@@ -7,30 +7,30 @@ import pytest
 from shared.access.membership import Caller
 from shared.errors import Forbidden, NotFound, ParentDeleted, Purged
 from shared.jobs.restore import undelete
-from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key
 from shared.sync.retention import Purger
 from tests.jobs.conftest import Workplace
+from tests.neutral.tables import CATALOG
 
 BOSS = Caller("boss", "supervisor", "desk")
-P1 = Key("patients", "p1")
+P1 = Key("notebooks", "p1")
 DAY_MS = 86_400_000
 
 
 def household(place: Workplace) -> None:
-    """A patient with three cases; one is deleted by itself, then the patient with the rest."""
+    """A notebook with three notes; one is deleted by itself, then the notebook with the rest."""
     place.join("boss", role="supervisor")
-    place.red_case("c1")
+    place.red_note("c1")
     phone = place.phone()
     phone.sync()
-    phone.save("cases", "c2", patient_id="p1", risk_level="green", triage_data={"a": 1})
-    phone.save("cases", "c3", patient_id="p1", risk_level="green")
+    phone.save("notes", "c2", notebook_id="p1", mark="green", body={"a": 1})
+    phone.save("notes", "c3", notebook_id="p1", mark="green")
     phone.sync()
-    phone.delete("cases", "c3")
+    phone.delete("notes", "c3")
     phone.sync()
     place.follow()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     place.follow()
 
@@ -44,7 +44,7 @@ def restore(place: Workplace, key: Key = P1, caller: Caller | None = BOSS) -> No
 def live(place: Workplace) -> set[str]:
     return {
         document.key.id
-        for table in ("patients", "cases")
+        for table in ("notebooks", "notes")
         for document in place.all(table)
         if document.fields.get(record.DELETED) is None
     }
@@ -52,67 +52,67 @@ def live(place: Workplace) -> set[str]:
 
 def test_a_patient_comes_back_with_what_was_deleted_along_with_it(place: Workplace) -> None:
     household(place)
-    other = place.phone("chw1", "other")
+    other = place.phone("member1", "other")
     other.sync()
     assert other.rows == {}
     assert live(place) == set()
     restore(place)
     assert live(place) == {"p1", "c1", "c2"}
     other.sync()
-    held = {name for table, name in other.rows if table in ("patients", "cases")}
+    held = {name for table, name in other.rows if table in ("notebooks", "notes")}
     assert held == {"p1", "c1", "c2"}
-    row = other.row("cases", "c2")
+    row = other.row("notes", "c2")
     assert row is not None
-    assert (row["triage_data"], row["deleted_at"]) == ({"a": 1}, None)
-    assert ("medgemma_queue", "c1") in other.rows
+    assert (row["body"], row["deleted_at"]) == ({"a": 1}, None)
+    assert ("summary_queue", "c1") in other.rows
 
 
 def test_what_comes_back_has_the_content_it_had(place: Workplace) -> None:
     place.join("boss", role="supervisor")
-    place.red_case("c1")
-    before = place.fields("patients", "p1")
+    place.red_note("c1")
+    before = place.fields("notebooks", "p1")
     phone = place.phone()
     phone.sync()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     place.follow()
     restore(place)
-    after = place.fields("patients", "p1")
+    after = place.fields("notebooks", "p1")
     assert after[record.HASH] == before[record.HASH]
     assert {record.DELETED, record.KEPT, record.DELETED_WITH} & set(after) == set()
 
 
 def test_a_red_case_that_comes_back_is_read_after_all(place: Workplace) -> None:
     place.join("boss", role="supervisor")
-    job_id = place.red_case("c1")
+    job_id = place.red_note("c1")
     phone = place.phone()
     phone.sync()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     place.follow()
     assert place.worker().run(job_id) == "stale"
     restore(place)
     assert place.state(job_id) == "queued"
     assert place.worker().run(job_id) == "done"
-    assert place.fields("cases", "c1")["ai_analysis"]["status"] == "ok"
+    assert place.fields("notes", "c1")["summary"]["status"] == "ok"
     assert place.row("c1") == ("done", 1)
 
 
 def test_bringing_back_twice_or_what_is_there_changes_nothing(place: Workplace) -> None:
     household(place)
     restore(place)
-    before = place.all("patients") + place.all("cases")
+    before = place.all("notebooks") + place.all("notes")
     restore(place)
-    restore(place, Key("cases", "c1"))
-    assert place.all("patients") + place.all("cases") == before
+    restore(place, Key("notes", "c1"))
+    assert place.all("notebooks") + place.all("notes") == before
 
 
 def test_deleted_again_it_is_deleted_with_all_its_children(place: Workplace) -> None:
     household(place)
     restore(place)
-    phone = place.phone("chw1", "third")
+    phone = place.phone("member1", "third")
     phone.sync()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     place.follow()
     assert live(place) == set()
@@ -120,10 +120,10 @@ def test_deleted_again_it_is_deleted_with_all_its_children(place: Workplace) -> 
 
 def test_a_cascade_that_comes_late_does_not_delete_what_was_brought_back(place: Workplace) -> None:
     place.join("boss", role="supervisor")
-    place.red_case("c1")
+    place.red_note("c1")
     phone = place.phone()
     phone.sync()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     (job,) = place.jobs("cascade")
     undelete(place.store, CATALOG, BOSS, P1, place.time)
@@ -136,9 +136,9 @@ def test_a_phone_that_deletes_what_came_back_must_mean_it(place: Workplace) -> N
     """A deletion older than the undelete's record loses nothing: the same request is a replay."""
     household(place)
     restore(place)
-    phone = place.phone("chw1", "late")
-    phone.rows = {("patients", "p1"): {"id": "p1"}}
-    phone.delete("patients", "p1", at=1001)
+    phone = place.phone("member1", "late")
+    phone.rows = {("notebooks", "p1"): {"id": "p1"}}
+    phone.delete("notebooks", "p1", at=1001)
     answer = phone.sync()
     assert [item["reason"] for item in answer["conflicts"]] == ["older"]
     assert "p1" in live(place)
@@ -148,11 +148,11 @@ def test_only_supervisors_may_and_strangers_are_told_nothing(place: Workplace) -
     household(place)
     place.join("stranger", "team2", "supervisor")
     with pytest.raises(Forbidden):
-        restore(place, caller=Caller("chw1", "chw", "x"))
+        restore(place, caller=Caller("member1", "member", "x"))
     for caller in (Caller("stranger", "supervisor", "x"), Caller("nobody", "admin", "x")):
         with pytest.raises(NotFound):
             restore(place, caller=caller)
-    for key in (Key("patients", "unknown"), Key("nonsense", "p1"), Key("patients", "../p1")):
+    for key in (Key("notebooks", "unknown"), Key("nonsense", "p1"), Key("notebooks", "../p1")):
         with pytest.raises(NotFound):
             restore(place, key)
     assert live(place) == set()
@@ -163,9 +163,9 @@ def test_only_supervisors_may_and_strangers_are_told_nothing(place: Workplace) -
 def test_a_child_needs_its_parent_first(place: Workplace) -> None:
     household(place)
     with pytest.raises(ParentDeleted):
-        restore(place, Key("cases", "c2"))
+        restore(place, Key("notes", "c2"))
     restore(place)
-    restore(place, Key("cases", "c3"))
+    restore(place, Key("notes", "c3"))
     assert live(place) == {"p1", "c1", "c2", "c3"}
 
 

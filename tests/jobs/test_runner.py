@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.scripted import Behaviour, busy, refuse, say
 from shared.ai.model import ChatRequest
 from shared.errors import ConfigurationFault, ModelMisconfigured, StoreUnavailable
 from shared.jobs import job as jobs
@@ -16,7 +17,7 @@ from shared.jobs.sweep import revive
 from shared.records import record
 from shared.records.store import Key, Write, patch
 from tests.jobs.conftest import LEASE_MS, Workplace
-from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
+from tests.neutral.scripted import ScriptedModel, normal
 from tests.stores import Interrupted
 
 
@@ -31,37 +32,37 @@ def writes_of(writes: Sequence[Write], state: str) -> bool:
     )
 
 
-def analyses(place: Workplace, name: str = "c1") -> Any:
-    return place.fields("cases", name).get("ai_analysis")
+def summaries(place: Workplace, name: str = "c1") -> Any:
+    return place.fields("notes", name).get("summary")
 
 
 def test_a_red_case_gets_its_analysis_and_the_phone_sees_it(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     assert place.worker().run(job_id) == "done"
-    analysis = analyses(place)
-    assert analysis["status"] == "ok"
-    assert analysis["triage_final"] == "red"
+    summary = summaries(place)
+    assert summary["status"] == "ok"
+    assert summary["mark"] == "red"
     assert place.row() == ("done", 1)
     phone = place.phone()
     phone.sync()
-    row = phone.row("cases", "c1")
+    row = phone.row("notes", "c1")
     assert row is not None
-    assert row["ai_analysis"]["status"] == "ok"
-    assert row["status"] == "PENDING_DIAGNOSIS"  # the AI never diagnoses
+    assert row["summary"]["status"] == "ok"
+    assert row["status"] == "WAITING"  # the AI never signs
     states = [entry["state"] for entry in place.fields("jobs", job_id)["history"]]
     assert states == ["queued", "running", "done"]
 
 
 def test_the_same_bell_three_times_makes_one_analysis(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     place.worker().run(job_id)
-    first = place.get("cases", "c1")
+    first = place.get("notes", "c1")
     assert [place.worker().run(job_id) for _ in range(2)] == ["done", "done"]
-    assert place.get("cases", "c1") == first
+    assert place.get("notes", "c1") == first
 
 
 def test_workers_at_once_make_one_analysis(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     asked: list[str] = []
 
     def count(question: ChatRequest, timeout: float) -> str:
@@ -78,7 +79,7 @@ def test_workers_at_once_make_one_analysis(place: Workplace) -> None:
 
 
 def test_a_busy_model_is_tried_again_later_not_now(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel([busy()]))
     assert worker.run(job_id) == "queued"
     assert place.row() == ("queued", 1)
@@ -86,7 +87,7 @@ def test_a_busy_model_is_tried_again_later_not_now(place: Workplace) -> None:
     due = place.fields("jobs", job_id)["due_at"]
     assert 10_000 <= due - place.time <= 20_000
     place.time = due
-    assert [job.id for job in worker.due("analyse")] == [job_id]
+    assert [job.id for job in worker.due("summarise")] == [job_id]
     assert worker.run(job_id) == "done"
     assert place.row() == ("done", 2)
 
@@ -94,17 +95,17 @@ def test_a_busy_model_is_tried_again_later_not_now(place: Workplace) -> None:
 def test_a_job_that_never_works_is_parked_and_the_doctor_still_gets_the_case(
     place: Workplace,
 ) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel([busy()] * 9), attempts=3)
     for expected in ("queued", "queued", "parked"):
         assert worker.run(job_id) == expected
         place.time += 4_000_000
-    assert analyses(place)["status"] == "unavailable"
-    assert analyses(place)["triage_final"] == "red"
-    assert analyses(place)["requires_human_review"] is True
+    assert summaries(place)["status"] == "unavailable"
+    assert summaries(place)["mark"] == "red"
+    assert summaries(place)["needs_a_person"] is True
     assert place.row() == ("failed", 3)
-    assert worker.due("analyse") == []
-    assert place.fields("cases", "c1")["status"] == "PENDING_DIAGNOSIS"
+    assert worker.due("summarise") == []
+    assert place.fields("notes", "c1")["status"] == "WAITING"
 
 
 def test_a_lasting_fault_fails_at_once_and_the_doctor_still_gets_the_case(
@@ -113,9 +114,9 @@ def test_a_lasting_fault_fails_at_once_and_the_doctor_still_gets_the_case(
     def absurd(_question: object, _timeout: float) -> str:
         raise ConfigurationFault("A setting is absurd.")
 
-    job_id = place.red_case()
+    job_id = place.red_note()
     assert place.worker(ScriptedModel([absurd])).run(job_id) == "failed"
-    assert analyses(place)["status"] == "unavailable"
+    assert summaries(place)["status"] == "unavailable"
     assert place.row() == ("failed", 1)
 
 
@@ -124,7 +125,7 @@ def test_a_lasting_fault_fails_at_once_and_the_doctor_still_gets_the_case(
     [
         ([refuse()] * 2, ["queued", "parked"], "unavailable"),
         ([say(" ")] * 2, ["queued", "parked"], "unavailable"),
-        ([say("I think it is fine."), say("Really.")] * 2, ["queued", "failed"], "parse_failed"),
+        ([say("I think it is fine."), say("Really.")] * 2, ["queued", "failed"], "unreadable"),
         ([say("?"), say("?"), normal], ["queued", "done"], "ok"),
         ([refuse(), normal], ["queued", "done"], "ok"),
     ],
@@ -133,13 +134,13 @@ def test_a_lasting_fault_fails_at_once_and_the_doctor_still_gets_the_case(
 def test_only_a_contract_broken_again_on_the_last_attempt_fails_and_the_doctor_gets_the_case(
     place: Workplace, script: list[Behaviour], states: list[str], status: str
 ) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel(script), attempts=2)
     for state in states:
         assert worker.run(job_id) == state
-        assert analyses(place) is not None  # said at once
+        assert summaries(place) is not None  # said at once
         place.time += 4_000_000
-    assert analyses(place)["status"] == status
+    assert summaries(place)["status"] == status
     assert place.row()[0] == ("done" if status == "ok" else "failed")
 
 
@@ -151,7 +152,7 @@ def misconfigured(_question: object, _timeout: float) -> str:
 
 
 def test_a_deployment_at_fault_is_tried_for_hours_and_costs_no_attempt(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel([misconfigured] * 20), attempts=2)
     began, waits = place.time, []
     for _ in range(20):
@@ -164,15 +165,15 @@ def test_a_deployment_at_fault_is_tried_for_hours_and_costs_no_attempt(place: Wo
     assert waits[0] <= 20_000
     assert min(waits[10:]) >= 1_800_000
     assert place.time - began > 5 * 3_600_000
-    assert analyses(place)["reason"] == "model_misconfigured"
+    assert summaries(place)["reason"] == "model_misconfigured"
     # a corrected setting heals it, without a redrive
     assert worker.run(job_id) == "done"
-    assert analyses(place)["status"] == "ok"
+    assert summaries(place)["status"] == "ok"
     assert place.fields("jobs", job_id).get("outage_at") is None
 
 
 def test_a_deployment_that_stays_at_fault_for_days_parks_its_jobs(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel([misconfigured] * 3))
     assert worker.run(job_id) == "queued"
     place.time += 71 * 3_600_000
@@ -188,14 +189,14 @@ def test_a_deployment_that_stays_at_fault_for_days_parks_its_jobs(place: Workpla
 def test_a_deployment_at_fault_is_an_alarm(
     place: Workplace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place.worker(ScriptedModel([misconfigured])).run(place.red_case())
+    place.worker(ScriptedModel([misconfigured])).run(place.red_note())
     assert [each.levelname for each in caplog.records if each.message == "deployment at fault"] == [
         "ERROR"
     ]
 
 
 def test_a_task_that_crashes_counts_as_an_attempt(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
 
     def explode(_question: object, _timeout: float) -> str:
         raise ZeroDivisionError
@@ -224,7 +225,7 @@ def test_killed_around_any_commit_the_case_gets_exactly_one_analysis(
     place: Workplace, state: str, moment: str
 ) -> None:
     # given a worker that is killed around the commit that takes its job to a state
-    job_id = place.red_case()
+    job_id = place.red_note()
     doomed = place.worker(store=Interrupted(place.store, **{moment: kill_before(state)}))
     with pytest.raises(Killed):
         doomed.run(job_id)
@@ -232,16 +233,16 @@ def test_killed_around_any_commit_the_case_gets_exactly_one_analysis(
     for _ in range(3):
         place.worker().run(job_id)
         place.time += LEASE_MS + 1
-    # then the case has its analysis, and the job is done
+    # then the note has its summary, and the job is done
     assert place.state(job_id) == "done"
-    assert analyses(place)["status"] == "ok"
+    assert summaries(place)["status"] == "ok"
     assert place.row()[0] == "done"
     states = [entry["state"] for entry in place.fields("jobs", job_id)["history"]]
     assert states.count("done") == 1
 
 
 def test_killed_while_the_model_thinks_the_job_waits_for_its_lease(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
 
     def die(_question: object, _timeout: float) -> str:
         raise Killed
@@ -257,7 +258,7 @@ def test_killed_while_the_model_thinks_the_job_waits_for_its_lease(place: Workpl
 
 def test_a_worker_that_lost_its_lease_changes_nothing(place: Workplace) -> None:
     # given a slow worker whose lease runs out while the model thinks
-    job_id = place.red_case()
+    job_id = place.red_note()
 
     def overtaken(_question: object, _timeout: float) -> str:
         place.time += LEASE_MS
@@ -270,11 +271,11 @@ def test_a_worker_that_lost_its_lease_changes_nothing(place: Workplace) -> None:
     # then the other's result stands
     assert place.state(job_id) == "done"
     assert place.row() == ("done", 2)
-    assert analyses(place)["status"] == "ok"
+    assert summaries(place)["status"] == "ok"
 
 
 def test_a_job_that_kills_every_worker_is_parked(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
 
     def die(_question: object, _timeout: float) -> str:
         raise Killed
@@ -284,12 +285,12 @@ def test_a_job_that_kills_every_worker_is_parked(place: Workplace) -> None:
             place.worker(ScriptedModel([die]), attempts=3).run(job_id)
         place.time += LEASE_MS
     assert place.worker(attempts=3).run(job_id) == "parked"
-    assert analyses(place)["status"] == "unavailable"
+    assert summaries(place)["status"] == "unavailable"
 
 
 @pytest.mark.parametrize("state", ["running", "done", "queued"])
 def test_a_lost_answer_of_any_commit_loses_no_lease(place: Workplace, state: str) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     lost: list[bool] = []
 
     def lose_one(writes: Sequence[Write]) -> None:
@@ -310,57 +311,57 @@ def test_a_lost_answer_of_any_commit_loses_no_lease(place: Workplace, state: str
     assert states.count("done") == 1
 
 
-# --- a case that changes meanwhile
+# --- a note that changes meanwhile
 
 
 def test_a_case_that_changed_meanwhile_never_gets_the_stale_result(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
 
     def change(question: ChatRequest, timeout: float) -> str:
         phone = place.phone()
         phone.sync()
-        phone.save("cases", "c1", at=2000, triage_data={"site": "leg"})
+        phone.save("notes", "c1", at=2000, body={"site": "leg"})
         phone.sync()
         return normal(question, timeout)
 
     worker = place.worker(ScriptedModel([change]))
     assert worker.run(job_id) == "stale"
-    assert analyses(place) is None
+    assert summaries(place) is None
     (newer,) = (job for job in place.jobs() if job.state == "queued")
     assert place.row()[0] == "queued"
     assert worker.run(newer.id) == "done"
-    assert analyses(place)["status"] == "ok"
+    assert summaries(place)["status"] == "ok"
 
 
 def test_another_write_of_the_server_meanwhile_does_not_spoil_the_result(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     done: list[bool] = []
 
     def touch(writes: Sequence[Write]) -> None:
         if writes_of(writes, "done") and not done:
             done.append(True)
-            place.store.commit([patch(Key("cases", "c1"), {"image_urls": ["u"]}, None)])
+            place.store.commit([patch(Key("notes", "c1"), {"picture_urls": ["u"]}, None)])
 
     assert place.worker(store=Interrupted(place.store, before=touch)).run(job_id) == "done"
-    assert analyses(place)["status"] == "ok"
-    assert place.fields("cases", "c1")["image_urls"] == ["u"]
+    assert summaries(place)["status"] == "ok"
+    assert place.fields("notes", "c1")["picture_urls"] == ["u"]
 
 
 def test_a_case_deleted_meanwhile_makes_its_job_stale(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     phone = place.phone()
     phone.sync()
-    phone.delete("cases", "c1")
+    phone.delete("notes", "c1")
     phone.sync()
     assert place.worker().run(job_id) == "stale"
-    assert analyses(place) is None
+    assert summaries(place) is None
 
 
 def test_a_stale_job_leaves_the_newer_jobs_row_alone(place: Workplace) -> None:
-    first = place.red_case()
+    first = place.red_note()
     phone = place.phone()
     phone.sync()
-    phone.save("cases", "c1", at=2000, triage_data={"site": "leg"})
+    phone.save("notes", "c1", at=2000, body={"site": "leg"})
     phone.sync()
     (newer,) = (job for job in place.jobs() if job.id != first)
     worker = place.worker()
@@ -370,37 +371,37 @@ def test_a_stale_job_leaves_the_newer_jobs_row_alone(place: Workplace) -> None:
 
 
 def test_a_stale_job_brings_no_deleted_row_back(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     phone = place.phone()
     phone.sync()
-    phone.delete("cases", "c1")
+    phone.delete("notes", "c1")
     phone.sync()
     worker = place.worker()
     worker.answer("cascade", None, 120)
     assert worker.run(job_id) == "stale"
-    assert place.fields("medgemma_queue", "c1")["deleted_at"]
+    assert place.fields("summary_queue", "c1")["deleted_at"]
 
 
 def test_an_edit_that_leaves_the_input_alone_makes_no_new_job(place: Workplace) -> None:
-    place.red_case()
+    place.red_note()
     phone = place.phone()
     phone.sync()
-    phone.save("cases", "c1", at=2000, risk_level="high")  # another word for red
+    phone.save("notes", "c1", at=2000, mark="high")  # another word for red
     phone.sync()
     assert len(place.jobs()) == 1
 
 
 def test_input_that_goes_back_to_what_it_was_is_analysed_again(place: Workplace) -> None:
-    place.red_case()
+    place.red_note()
     phone = place.phone()
     phone.sync()
     for at, site in ((2000, "leg"), (3000, "arm")):
-        phone.save("cases", "c1", at=at, triage_data={"site": site})
+        phone.save("notes", "c1", at=at, body={"site": site})
         phone.sync()
     worker = place.worker()
-    report = worker.answer("analyse", None, 60)
+    report = worker.answer("summarise", None, 60)
     assert sorted(report.states.values()) == ["done", "stale"]
-    assert analyses(place)["status"] == "ok"
+    assert summaries(place)["status"] == "ok"
     assert place.row()[0] == "done"
 
 
@@ -409,19 +410,19 @@ def test_input_that_goes_back_to_what_it_was_is_analysed_again(place: Workplace)
 
 def test_one_bell_drains_what_is_due_the_most_urgent_first(place: Workplace) -> None:
     for number in range(5):
-        place.red_case(f"c{number}")
+        place.red_note(f"c{number}")
     late = place.jobs()[3]
     place.store.commit([patch(jobs.key(late.id), {"priority": 9}, late.version)])
     worker = place.worker()
-    report = worker.answer("analyse", None, 60)
+    report = worker.answer("summarise", None, 60)
     assert list(report.states.values()) == ["done"] * 5
     assert list(report.states)[-1] == late.id
 
 
 def test_a_poison_job_parks_alone(place: Workplace) -> None:
-    poison = place.red_case("poison", triage_data={"site": "poison"})
+    poison = place.red_note("poison", body={"site": "poison"})
     for number in range(3):
-        place.red_case(f"c{number}")
+        place.red_note(f"c{number}")
 
     def choke(question: ChatRequest, timeout: float) -> str:
         if "poison" in question.text:
@@ -430,7 +431,7 @@ def test_a_poison_job_parks_alone(place: Workplace) -> None:
 
     worker = place.worker(ScriptedModel([choke] * 20), attempts=2)
     for _ in range(3):
-        worker.answer("analyse", None, 60)
+        worker.answer("summarise", None, 60)
         place.time += 4_000_000
     states = {job.id: job.state for job in place.jobs()}
     assert states.pop(poison) == "parked"
@@ -438,14 +439,14 @@ def test_a_poison_job_parks_alone(place: Workplace) -> None:
 
 
 def test_an_unknown_job_is_said_to_be_unknown(place: Workplace) -> None:
-    assert place.worker().run("analyse~nothing") == "unknown"
+    assert place.worker().run("summarise~nothing") == "unknown"
 
 
 # --- dead letters
 
 
 def test_a_dead_letter_makes_a_waiting_job_due_at_once(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel([busy()]))
     worker.run(job_id)
     assert worker.run(job_id) == "held"
@@ -454,7 +455,7 @@ def test_a_dead_letter_makes_a_waiting_job_due_at_once(place: Workplace) -> None
 
 
 def test_a_dead_letter_never_touches_a_live_lease(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
 
     def meanwhile(_question: object, _timeout: float) -> str:
         before = place.get("jobs", job_id)
@@ -468,13 +469,13 @@ def test_a_dead_letter_never_touches_a_live_lease(place: Workplace) -> None:
 
 @pytest.mark.parametrize("state", ["done", "parked"])
 def test_a_dead_letter_of_a_job_that_ended_changes_nothing(place: Workplace, state: str) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     model = ScriptedModel([busy()] if state == "parked" else [])
     place.worker(model, attempts=1).run(job_id)
     before = place.get("jobs", job_id)
     assert revive(place.store, job_id, place.now_ms) == state
     assert place.get("jobs", job_id) == before
-    assert revive(place.store, "analyse~nothing", place.now_ms) == "unknown"
+    assert revive(place.store, "summarise~nothing", place.now_ms) == "unknown"
 
 
 # --- retry policy
@@ -497,7 +498,7 @@ def test_a_wait_is_at_least_what_the_server_asked_for() -> None:
 
 
 def test_a_move_is_guarded_by_the_version_that_was_read(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     document = place.get("jobs", job_id)
     assert document is not None
     write = Job.of(document).move("parked", place.time)
@@ -507,7 +508,7 @@ def test_a_move_is_guarded_by_the_version_that_was_read(place: Workplace) -> Non
 
 
 def test_a_parked_job_that_is_redriven_starts_anew(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     place.worker(ScriptedModel([busy()]), attempts=1).run(job_id)
     assert place.row() == ("failed", 1)
     worker = place.worker()
@@ -515,7 +516,7 @@ def test_a_parked_job_that_is_redriven_starts_anew(place: Workplace) -> None:
     assert worker.redrive() == [job_id]
     assert place.row() == ("queued", 0)
     assert worker.run(job_id) == "done"
-    assert analyses(place)["status"] == "ok"
+    assert summaries(place)["status"] == "ok"
     assert worker.redrive() == []
 
 
@@ -523,11 +524,11 @@ def test_a_parked_job_that_is_redriven_starts_anew(place: Workplace) -> None:
 
 
 def test_a_result_and_the_end_of_its_job_are_one_commit(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     commits: list[tuple[bool, bool]] = []
 
     def look(writes: Sequence[Write]) -> None:
-        result = any("ai_analysis" in write.fields for write in writes)
+        result = any("summary" in write.fields for write in writes)
         commits.append((result, writes_of(writes, "done")))
 
     assert place.worker(store=Interrupted(place.store, before=look)).run(job_id) == "done"
@@ -536,7 +537,7 @@ def test_a_result_and_the_end_of_its_job_are_one_commit(place: Workplace) -> Non
 
 
 def test_a_claim_and_what_the_phone_sees_of_it_are_one_commit(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     commits: list[tuple[bool, bool]] = []
 
     def look(writes: Sequence[Write]) -> None:
@@ -551,7 +552,7 @@ def test_a_claim_and_what_the_phone_sees_of_it_are_one_commit(place: Workplace) 
 def test_a_case_that_changes_just_before_the_result_is_stored_never_gets_it(
     place: Workplace,
 ) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     changed: list[bool] = []
 
     def change(writes: Sequence[Write]) -> None:
@@ -559,40 +560,40 @@ def test_a_case_that_changes_just_before_the_result_is_stored_never_gets_it(
             changed.append(True)
             phone = place.phone()
             phone.sync()
-            phone.save("cases", "c1", at=2000, triage_data={"site": "leg"})
+            phone.save("notes", "c1", at=2000, body={"site": "leg"})
             phone.sync()
 
     assert place.worker(store=Interrupted(place.store, before=change)).run(job_id) == "stale"
-    assert analyses(place) is None
+    assert summaries(place) is None
 
 
 def test_a_replay_is_told_that_its_record_was_deleted_with_its_parent(place: Workplace) -> None:
-    # given a case whose push got no answer
+    # given a note whose push got no answer
     phone = place.phone()
-    phone.save("patients", "p1", at=1000, demographics={})
+    phone.save("notebooks", "p1", at=1000, cover={})
     phone.sync()
-    case = {
-        "patient_id": "p1",
-        "chw_id": "chw1",
-        "triage_data": {},
-        "risk_level": "green",
-        "status": "TRIAGED",
+    note = {
+        "notebook_id": "p1",
+        "maker_id": "member1",
+        "body": {},
+        "mark": "green",
+        "status": "KEPT",
     }
-    phone.save("cases", "c1", at=1000, **case)
+    phone.save("notes", "c1", at=1000, **note)
     body = phone.request()
     place.answer(body, phone)
-    # when the case is deleted with its patient, and the same push comes again
-    other = place.phone("chw1", "second-phone")
+    # when the note is deleted with its notebook, and the same push comes again
+    other = place.phone("member1", "second-phone")
     other.sync()
-    other.delete("patients", "p1")
+    other.delete("notebooks", "p1")
     other.sync()
     place.worker().answer("cascade", None, 120)
     # then the phone is told
-    assert place.answer(body, phone)["deleted"]["cases"] == ["c1"]
+    assert place.answer(body, phone)["deleted"]["notes"] == ["c1"]
 
 
 def test_a_redriven_job_has_all_its_attempts_again(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel([busy()]), attempts=1)
     assert worker.run(job_id) == "parked"
     assert worker.redrive() == [job_id]

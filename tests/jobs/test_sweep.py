@@ -9,11 +9,11 @@ from shared.errors import QueueUnavailable
 from shared.jobs.cascade import KIND
 from shared.jobs.queue import Doorbell
 from shared.jobs.sweep import Sweeper
-from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.records.bell import Bell
 from shared.records.store import ABSENT, Key, put
 from shared.sync import receipts
 from tests.jobs.conftest import LEASE_MS, Workplace
+from tests.neutral.tables import CATALOG, SUMMARISE
 
 
 class Noted(Doorbell):
@@ -37,7 +37,7 @@ def sweeper(place: Workplace, doorbell: Doorbell) -> Sweeper:
         place.store,
         place.worker(),
         doorbell,
-        rung_kinds=(ANALYSE,),
+        rung_kinds=(SUMMARISE,),
         own_kinds=(KIND,),
         clock=place.now_ms,
         rounds={"receipts": partial(receipts.remove_expired, place.store)},
@@ -45,18 +45,18 @@ def sweeper(place: Workplace, doorbell: Doorbell) -> Sweeper:
 
 
 def test_due_jobs_are_rung_for_and_others_are_left_alone(place: Workplace) -> None:
-    first, second = place.red_case("c1"), place.red_case("c2")
+    first, second = place.red_note("c1"), place.red_note("c2")
     place.worker().run(second)
     bells = Noted()
     swept = sweeper(place, bells).sweep()
     assert [(bell.kind, bell.job_id, bell.subject_id) for bell in bells.rung] == [
-        ("analyse", first, "c1")
+        ("summarise", first, "c1")
     ]
     assert swept.rung == 1
 
 
 def test_a_lease_that_ran_out_is_rung_for(place: Workplace) -> None:
-    job_id = place.red_case()
+    job_id = place.red_note()
     document = place.get("jobs", job_id)
     assert document is not None
     from shared.jobs.job import Job
@@ -74,19 +74,19 @@ def test_a_lease_that_ran_out_is_rung_for(place: Workplace) -> None:
 
 
 def test_an_unreachable_queue_does_not_stop_the_rest(place: Workplace) -> None:
-    place.red_case("c1")
+    place.red_note("c1")
     phone = place.phone()
     phone.sync()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     swept = sweeper(place, Noted(broken=True)).sweep()
     assert swept.queue_down
     assert swept.ran >= 1
-    assert place.fields("cases", "c1")["deleted_at"]
+    assert place.fields("notes", "c1")["deleted_at"]
 
 
 def test_receipts_go_when_they_expire_and_not_before(place: Workplace) -> None:
-    place.red_case()
+    place.red_note()
     assert sweeper(place, Noted()).sweep().rounds["receipts"] == 0
     place.time += 8 * 86_400_000
     swept = sweeper(place, Noted()).sweep()

@@ -8,24 +8,24 @@ import pytest
 
 from shared.errors import Contended, InvalidRequest, NotFound
 from shared.jobs import transfer
-from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key, Write
 from shared.sync.retention import Purger
 from tests.jobs.conftest import Workplace
+from tests.neutral.tables import CATALOG
 from tests.stores import Interrupted
 
-P1 = Key("patients", "p1")
+P1 = Key("notebooks", "p1")
 
 
 def village(place: Workplace) -> None:
-    """A patient with a red and a green case in team1, another patient, and a second team."""
-    place.join("chw2", "team2")
-    place.red_case("c1")
+    """A notebook with a red and a green note in team1, another notebook, and a second team."""
+    place.join("member2", "team2")
+    place.red_note("c1")
     phone = place.phone()
     phone.sync()
-    phone.save("cases", "c2", patient_id="p1", risk_level="green")
-    phone.save("patients", "p2", demographics={})
+    phone.save("notes", "c2", notebook_id="p1", mark="green")
+    phone.save("notebooks", "p2", cover={})
     phone.sync()
 
 
@@ -36,37 +36,37 @@ def move(place: Workplace, to: str = "team2", key: Key = P1) -> None:
 
 
 def scopes(place: Workplace) -> set[str]:
-    found = [place.fields("patients", "p1")]
-    found += [place.fields("cases", name) for name in ("c1", "c2")]
-    found.append(place.fields("medgemma_queue", "c1"))
+    found = [place.fields("notebooks", "p1")]
+    found += [place.fields("notes", name) for name in ("c1", "c2")]
+    found.append(place.fields("summary_queue", "c1"))
     return {have[record.SCOPE] for have in found}
 
 
 def test_a_patient_moves_with_everything_below(place: Workplace) -> None:
     village(place)
-    old, new = place.phone("chw1", "old"), place.phone("chw2", "new")
+    old, new = place.phone("member1", "old"), place.phone("member2", "new")
     old.sync()
     new.sync()
     assert new.rows == {}
     move(place)
     assert scopes(place) == {"team2"}
     answer = old.sync()
-    assert answer["deleted"]["patients"] == ["p1"]
-    assert sorted(answer["deleted"]["cases"]) == ["c1", "c2"]
+    assert answer["deleted"]["notebooks"] == ["p1"]
+    assert sorted(answer["deleted"]["notes"]) == ["c1", "c2"]
     assert {name for _, name in old.rows} == {"p2"}
     new.sync()
     assert {name for _, name in new.rows} == {"p1", "c1", "c2"}
-    assert place.fields("patients", "p2")[record.SCOPE] == "team1"
+    assert place.fields("notebooks", "p2")[record.SCOPE] == "team1"
 
 
 def test_moving_again_changes_nothing_and_moving_back_undoes_it(place: Workplace) -> None:
     village(place)
-    old, new = place.phone("chw1", "old"), place.phone("chw2", "new")
+    old, new = place.phone("member1", "old"), place.phone("member2", "new")
     old.sync()
     move(place)
-    before = place.get("patients", "p1")
+    before = place.get("notebooks", "p1")
     move(place)
-    assert place.get("patients", "p1") == before
+    assert place.get("notebooks", "p1") == before
     old.sync()
     new.sync()
     move(place, "team1")
@@ -80,7 +80,7 @@ def test_a_patient_that_moves_on_twice_reaches_who_is_in_the_first_and_the_last_
     place: Workplace,
 ) -> None:
     village(place)
-    place.join("chw1", "team3")
+    place.join("member1", "team3")
     phone = place.phone()
     phone.sync()
     move(place, "team2")
@@ -90,34 +90,34 @@ def test_a_patient_that_moves_on_twice_reaches_who_is_in_the_first_and_the_last_
 
 
 def test_readings_move_with_their_case_and_go_with_its_data(place: Workplace) -> None:
-    place.join("chw2", "team2")
-    job_id = place.red_case()
+    place.join("member2", "team2")
+    job_id = place.red_note()
     place.worker().run(job_id)
     move(place)
     (reading,) = place.all("readings")
     assert (reading.fields["record_id"], reading.fields[record.SCOPE]) == ("c1", "team2")
-    phone = place.phone("chw2", "new")
+    phone = place.phone("member2", "new")
     phone.sync()
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     place.follow()
     purger, later = Purger(place.store, CATALOG, keep_days=180), place.time + 181 * 86_400_000
     purger.purge(later)
     assert len(place.all("readings")) == 1  # somebody has still to look at what was deleted
-    case = place.get("cases", "c1")
-    assert case is not None
-    place.store.commit([record.server_patch(case, {record.WAITS: None})])
+    note = place.get("notes", "c1")
+    assert note is not None
+    place.store.commit([record.server_patch(note, {record.WAITS: None})])
     purger.purge(later)
     assert place.all("readings") == []
 
 
 def test_what_the_old_team_still_sends_waits_for_the_new_one(place: Workplace) -> None:
     village(place)
-    old = place.phone("chw1", "old")
+    old = place.phone("member1", "old")
     old.sync()
-    old.save("cases", "c1", triage_data={"note": "worse"})
-    old.save("cases", "c9", patient_id="p1", risk_level="green", triage_data={"note": "new"})
-    old.delete("cases", "c2")
+    old.save("notes", "c1", body={"note": "worse"})
+    old.save("notes", "c9", notebook_id="p1", mark="green", body={"note": "new"})
+    old.delete("notes", "c2")
     move(place)
     answer = old.sync()
     assert {(item["id"], item["code"]) for item in answer["rejected"]} == {
@@ -132,16 +132,16 @@ def test_what_the_old_team_still_sends_waits_for_the_new_one(place: Workplace) -
     assert set(inbox) == {"c1", "c2", "c9"}
     assert {entry[record.SCOPE] for entry in inbox.values()} == {"team2"}
     assert "worse" in inbox["c1"]["raw"]
-    assert place.fields("cases", "c2").get(record.DELETED) is None
-    assert place.get("cases", "c9") is None
+    assert place.fields("notes", "c2").get(record.DELETED) is None
+    assert place.get("notes", "c9") is None
 
 
 def test_a_strangers_id_is_refused_as_ever(place: Workplace) -> None:
     village(place)
     move(place)
-    stranger = place.phone("chw3", "third")
-    place.join("chw3", "team3")
-    stranger.save("patients", "p1", demographics={})
+    stranger = place.phone("member3", "third")
+    place.join("member3", "team3")
+    stranger.save("notebooks", "p1", cover={})
     answer = stranger.sync()
     assert [item["code"] for item in answer["rejected"]] == ["id_unavailable"]
     (entry,) = place.all("quarantine")
@@ -150,42 +150,42 @@ def test_a_strangers_id_is_refused_as_ever(place: Workplace) -> None:
 
 def test_somebody_in_both_teams_goes_on_editing(place: Workplace) -> None:
     village(place)
-    place.join("chw1", "team2")
+    place.join("member1", "team2")
     phone = place.phone()
     phone.sync()
-    phone.save("cases", "c2", triage_data={"note": "offline"})
+    phone.save("notes", "c2", body={"note": "offline"})
     move(place)
     answer = phone.sync()
     assert answer["rejected"] == []
     assert answer["conflicts"] == []
-    assert "offline" in place.fields("cases", "c2")["triage_data"]
-    row = phone.row("cases", "c2")
+    assert "offline" in place.fields("notes", "c2")["body"]
+    row = phone.row("notes", "c2")
     assert row is not None
     assert row["scope_id"] == "team2"
 
 
 def test_the_analysis_of_a_case_that_moves_reaches_the_new_team(place: Workplace) -> None:
-    place.join("chw2", "team2")
-    job_id = place.red_case("c1")
+    place.join("member2", "team2")
+    job_id = place.red_note("c1")
     transfer.move(place.store, CATALOG, P1, "team2", place.time)
     assert place.worker().run(job_id) == "done"
     place.follow()
-    new = place.phone("chw2", "new")
+    new = place.phone("member2", "new")
     new.sync()
-    row, queue = new.row("cases", "c1"), new.row("medgemma_queue", "c1")
+    row, queue = new.row("notes", "c1"), new.row("summary_queue", "c1")
     assert row is not None
     assert queue is not None
-    assert row["ai_analysis"]
+    assert row["summary"]
     assert (queue["status"], queue["scope_id"]) == ("done", "team2")
 
 
 def test_log_entries_move_with_their_record(place: Workplace) -> None:
     village(place)
-    one, two = place.phone("chw1", "one"), place.phone("chw1", "two")
+    one, two = place.phone("member1", "one"), place.phone("member1", "two")
     one.sync()
     two.sync()
-    one.save("patients", "p1", demographics={"n": "one"})
-    two.save("patients", "p1", demographics={"n": "two"})
+    one.save("notebooks", "p1", cover={"n": "one"})
+    two.save("notebooks", "p1", cover={"n": "two"})
     one.sync()
     two.sync()
     assert {have.fields[record.SCOPE] for have in place.all("conflicts")} == {"team1"}
@@ -197,7 +197,7 @@ def test_an_edit_at_the_same_moment_is_either_before_or_after_the_move(place: Wo
     village(place)
     phone = place.phone()
     phone.sync()
-    phone.save("patients", "p1", demographics={"n": "meanwhile"})
+    phone.save("notebooks", "p1", cover={"n": "meanwhile"})
     once: list[bool] = []
 
     def edit(_writes: Sequence[Write]) -> None:
@@ -207,21 +207,21 @@ def test_an_edit_at_the_same_moment_is_either_before_or_after_the_move(place: Wo
 
     seen = Interrupted(place.store, before=edit)
     transfer.move(seen, CATALOG, P1, "team2", place.time)
-    have = place.fields("patients", "p1")
+    have = place.fields("notebooks", "p1")
     assert have[record.SCOPE] == "team2"
-    assert "meanwhile" in have["demographics"]
+    assert "meanwhile" in have["cover"]
 
 
 def test_an_edit_that_loses_at_the_same_moment_is_kept_where_the_record_is(
     place: Workplace,
 ) -> None:
     village(place)
-    late, first = place.phone("chw1", "late"), place.phone("chw1", "first")
+    late, first = place.phone("member1", "late"), place.phone("member1", "first")
     for phone in (late, first):
         phone.sync()
-    first.save("patients", "p1", at=2000, demographics={"n": "first"})
+    first.save("notebooks", "p1", at=2000, cover={"n": "first"})
     first.sync()
-    late.save("patients", "p1", at=1500, demographics={"n": "late"})
+    late.save("notebooks", "p1", at=1500, cover={"n": "late"})
     once: list[bool] = []
 
     def moved(_writes: Sequence[Write]) -> None:
@@ -243,7 +243,7 @@ def test_a_move_that_was_killed_half_way_is_finished_by_the_next_attempt(place: 
         pass
 
     def die(writes: Sequence[Write]) -> None:
-        if any(write.key.collection == "cases" for write in writes):
+        if any(write.key.collection == "notes" for write in writes):
             raise Killed
 
     transfer.move(place.store, CATALOG, P1, "team2", place.time)
@@ -258,13 +258,13 @@ def test_a_move_that_was_killed_half_way_is_finished_by_the_next_attempt(place: 
 def test_what_cannot_be_moved_is_said(place: Workplace) -> None:
     village(place)
     with pytest.raises(InvalidRequest, match="belong to"):
-        move(place, key=Key("cases", "c1"))
+        move(place, key=Key("notes", "c1"))
     with pytest.raises(InvalidRequest, match="no such table"):
         move(place, key=Key("nonsense", "c1"))
     with pytest.raises(InvalidRequest, match="1 to 128"):
         move(place, to="no team!")
     with pytest.raises(NotFound):
-        move(place, key=Key("patients", "nobody"))
+        move(place, key=Key("notebooks", "nobody"))
 
     def always(writes: Sequence[Write]) -> None:
         raise Contended("somebody is faster")

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from infra.local import emulators
-from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port
+from infra.local.processes import (
+    Child,
+    PortTaken,
+    StartFailed,
+    claim_port,
+    free_port,
+    rotate,
+)
 from tests.conftest import absent
 from tests.patience import PATIENCE_SECONDS, until
 
@@ -189,3 +196,32 @@ def test_an_emulator_serves_at_once_and_leaves_no_java(kind: emulators.EmulatorK
     emulator.stop()
     assert not emulators._answers(port, kind.probe)
     assert free_port() > 0
+
+
+# --- logs ---
+
+
+def test_a_start_leaves_what_the_last_one_said_and_shows_its_own_words(tmp_path: Path) -> None:
+    log = tmp_path / "child.log"
+    log.write_text("the cause of the crash\n")
+    child = Child("child", [sys.executable, "-c", "print('new words')"], log=log)
+    try:
+        until(lambda: child.poll() is not None, "its end")
+        assert child.tail() == "new words"
+        assert log.read_text() == "the cause of the crash\nnew words\n"
+    finally:
+        child.stop()
+
+
+def test_a_log_that_has_grown_is_put_aside_and_the_oldest_goes(tmp_path: Path) -> None:
+    log = tmp_path / "child.log"
+    with log.open("ab") as writer:  # stays open, as a child's does
+        for number in range(5):
+            writer.write(f"{number} and more\n".encode())
+            writer.flush()
+            assert rotate(log, most_bytes=3, kept=3)
+            assert not rotate(log, most_bytes=3, kept=3)
+        writer.write(b"5")
+        writer.flush()
+    kept = {path.name: path.read_text()[0] for path in tmp_path.iterdir()}
+    assert kept == {"child.log": "5", "child.log.1": "4", "child.log.2": "3", "child.log.3": "2"}

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from infra.admin import STACK_ENVIRONMENT
+from infra.local import private
 from infra.local.stack import PROFILES, Stack
 from infra.local.table import REPOSITORY
 from shared.adapters.pubsub import PubSubDoorbell
@@ -243,6 +244,35 @@ def test_the_sweeper_is_called_at_once(stack: Stack) -> None:
     until(lambda: '"rung"' in log.read_text(), "a sweep")
 
 
+def test_figures_for_prometheus_are_of_all_processes_and_for_who_shows_the_secret(
+    stack: Stack,
+) -> None:
+    if stack.profile == "emulator":  # Google Cloud makes them of the log lines
+        assert call(stack.url, "GET", "/metrics")[0] == 404
+        return
+    bearer = {"Authorization": f"Bearer {private.secret(stack.data)}"}
+    for headers in ({}, {"Authorization": "Bearer guessed"}, {"Authorization": "Basic x"}):
+        assert call(stack.url, "GET", "/metrics", **headers)[0] == 404
+
+    def figures() -> dict[str, float]:
+        status, text = call(stack.url, "GET", "/metrics", **bearer)
+        assert status == 200
+        lines = (line.rpartition(" ") for line in text.splitlines() if line[:1] not in ("#", ""))
+        return {name: float(value) for name, _, value in lines}
+
+    asked = 'requests_seconds_count{function="status",status="200"}'
+    before = figures().get(asked, 0)
+    for _ in range(30):  # more than one process takes some
+        call(stack.url, "GET", "/health")
+    after = figures()
+    assert after[asked] == before + 30
+    assert after["disk_free_bytes"] > 0
+    assert after["records_bytes"] > 0
+    until(lambda: "sweep_oldest_seconds" in figures(), "a sweep")
+    call(stack.url, "GET", "/metrics?x", **bearer)
+    assert not any("/" in name for name in figures()), "paths are no labels: they hold ids"
+
+
 def test_the_stack_comes_back_after_a_power_cut(stack: Stack) -> None:
     stack.check()
     url = stack.url
@@ -395,6 +425,27 @@ def test_a_data_folder_that_all_users_share_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationFault, match="DATA_FOLDER"):
         Stack(data=tmp_path).start()
     assert tmp_path.stat().st_mode & 0o7777 == 0o1777
+
+
+def test_a_data_folder_is_served_by_one_server(tmp_path: Path) -> None:
+    """A second one is refused in words, by both commands; when the first ends, the next may."""
+    with command("--port", "0", "--data", str(tmp_path), "--quiet") as (first, _):
+        url_of(first)
+        with command("--port", "0", "--data", str(tmp_path)) as (second, _):
+            assert second.wait(60) == 2
+            assert second.stderr is not None
+            assert f"is served already, by process {first.pid}" in second.stderr.read()
+        lone = subprocess.run(
+            [sys.executable, "-m", "infra.local.server", "--port", "0"],
+            cwd=REPOSITORY,
+            env={**os.environ, "DATA_FOLDER": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert (lone.returncode, "is served already" in lone.stderr) == (2, True), lone.stderr
+        assert "Traceback" not in lone.stderr
+    with command("--port", "0", "--data", str(tmp_path), "--quiet") as (third, _):
+        url_of(third)
 
 
 @contextmanager

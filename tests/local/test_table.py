@@ -175,3 +175,27 @@ def test_main_imports_only_the_function_that_is_asked_for() -> None:
         check=True,
     )
     assert said.stdout.strip() == "True ['functions.status']"
+
+
+def test_forwarded_addresses_that_nobody_believes_are_warned_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def make(function: Function) -> App:
+        def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+            start_response("200 OK", [])
+            return [b""]
+
+        return app
+
+    def asked(router: Router, forwarded: str, remote: str) -> int:
+        caplog.clear()
+        environ = {"PATH_INFO": "/health", "REQUEST_METHOD": "GET", "REMOTE_ADDR": remote}
+        router({**environ, **({"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {})}, print)
+        return sum("TRUSTED_PROXIES" in line.getMessage() for line in caplog.records)
+
+    believed, unbelieved = Router(ROWS, make, "known", 1), Router(ROWS, make, "known")
+    assert asked(believed, "192.0.2.7", "172.18.0.2") == 0
+    assert asked(unbelieved, "", "172.18.0.2") == 0
+    assert asked(unbelieved, "192.0.2.7", "127.0.0.1") == 0
+    assert asked(unbelieved, "192.0.2.7", "172.18.0.2") == 1
+    assert asked(unbelieved, "192.0.2.8", "172.18.0.2") == 0

@@ -1,4 +1,4 @@
-"""Notices, on both stores: each at most once, to those who may read, with no word about the case."""
+"""Notices, on both stores: each at most once, to those who may read, with no word about the record."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from shared.access.membership import Caller
 from shared.errors import NotifyFault
 from shared.jobs import job as jobs
 from shared.notify.notice import Deliveries, Message
-from shared.products.dermadetect.rights import RIGHTS
 from shared.support import ledger
-from tests.jobs.conftest import Workplace, place  # noqa: F401  a fixture
-from tests.jobs.test_never_silent import Phones
+from tests.jobs.conftest import Phones, Workplace, place  # noqa: F401  a fixture
+from tests.neutral.tables import CATALOG
 from tests.stores import Interrupted
 
 HOUR_MS = 3_600_000
 
 
-def reachable(place: Workplace, user: str, team: str = "team1", role: str = "chw") -> None:  # noqa: F811
+def reachable(place: Workplace, user: str, team: str = "team1", role: str = "member") -> None:  # noqa: F811
     place.join(user, team, role)
     ledger.register(
         place.store, Caller(user, role, f"{user}-phone"), [team], f"token-{user}", place.time
@@ -29,24 +28,24 @@ def reachable(place: Workplace, user: str, team: str = "team1", role: str = "chw
 
 @pytest.fixture
 def clinic(place: Workplace) -> Workplace:  # noqa: F811
-    """A finished analysis; phones of its team, and one of another."""
+    """A finished summary; phones of its team, and one of another."""
     for user, team, role in (
-        ("chw1", "team1", "chw"),
+        ("member1", "team1", "member"),
         ("doc1", "team1", "doctor"),
-        ("chw9", "team9", "chw"),
+        ("member9", "team9", "member"),
     ):
         reachable(place, user, team, role)
-    place.worker().run(place.red_case())
+    place.worker().run(place.red_note())
     return place
 
 
 def test_a_result_pokes_phones_and_notifies_doctors_of_its_team_once(clinic: Workplace) -> None:
     phones = Phones()
-    deliveries = Deliveries(clinic.store, RIGHTS, phones, clinic.now_ms)
+    deliveries = Deliveries(clinic.store, CATALOG, phones, clinic.now_ms)
     assert [deliveries.deliver(), deliveries.deliver()] == [1, 0]
     assert sorted(phones.sent, key=lambda m: m.token) == [
-        Message("token-chw1", "c1", alert=False),
         Message("token-doc1", "c1", alert=True),
+        Message("token-member1", "c1", alert=False),
     ]
 
 
@@ -55,7 +54,7 @@ def test_couriers_at_once_tell_once(clinic: Workplace) -> None:
     with ThreadPoolExecutor(6) as pool:
         taken = list(
             pool.map(
-                lambda _: Deliveries(clinic.store, RIGHTS, phones, clinic.now_ms).deliver(),
+                lambda _: Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver(),
                 range(6),
             )
         )
@@ -73,16 +72,16 @@ def test_killed_between_taking_and_telling_nobody_is_told_twice(clinic: Workplac
         raise Killed
 
     with pytest.raises(Killed):
-        Deliveries(Interrupted(clinic.store, after=die), RIGHTS, phones, clinic.now_ms).deliver()
-    assert Deliveries(clinic.store, RIGHTS, phones, clinic.now_ms).deliver() == 0
+        Deliveries(Interrupted(clinic.store, after=die), CATALOG, phones, clinic.now_ms).deliver()
+    assert Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver() == 0
     assert phones.sent == []
 
 
 def test_who_left_the_team_is_not_told_whatever_the_ledger_says(clinic: Workplace) -> None:
     clinic.leave("doc1")
     phones = Phones()
-    Deliveries(clinic.store, RIGHTS, phones, clinic.now_ms).deliver()
-    assert [message.token for message in phones.sent] == ["token-chw1"]
+    Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver()
+    assert [message.token for message in phones.sent] == ["token-member1"]
 
 
 def test_who_is_disabled_is_not_told(clinic: Workplace) -> None:
@@ -90,8 +89,8 @@ def test_who_is_disabled_is_not_told(clinic: Workplace) -> None:
     held = membership.known("doc1", clinic.store.read([key]).documents[key])
     clinic.store.commit([membership.disabling(held, clinic.now_ms())])
     phones = Phones()
-    Deliveries(clinic.store, RIGHTS, phones, clinic.now_ms).deliver()
-    assert [message.token for message in phones.sent] == ["token-chw1"]
+    Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver()
+    assert [message.token for message in phones.sent] == ["token-member1"]
 
 
 def test_a_phone_that_fails_is_not_tried_again_and_others_are_told(clinic: Workplace) -> None:
@@ -103,7 +102,7 @@ def test_a_phone_that_fails_is_not_tried_again_and_others_are_told(clinic: Workp
             return True
 
     phones = Failing()
-    deliveries = Deliveries(clinic.store, RIGHTS, phones, clinic.now_ms)
+    deliveries = Deliveries(clinic.store, CATALOG, phones, clinic.now_ms)
     assert [deliveries.deliver(), deliveries.deliver()] == [1, 0]
     assert len(phones.sent) == 2
 
@@ -113,47 +112,47 @@ def test_a_dead_token_is_forgotten_and_the_rest_of_the_entry_stays(clinic: Workp
         def send(self, message: Message) -> bool:
             return False
 
-    Deliveries(clinic.store, RIGHTS, Dead(), clinic.now_ms).deliver()
-    entry = clinic.fields("devices", "chw1~chw1-phone")
+    Deliveries(clinic.store, CATALOG, Dead(), clinic.now_ms).deliver()
+    entry = clinic.fields("devices", "member1~member1-phone")
     assert ledger.PUSH_TOKEN not in entry
-    assert entry["user_id"] == "chw1"
+    assert entry["user_id"] == "member1"
 
 
 def test_old_news_are_not_sent(clinic: Workplace) -> None:
     phones = Phones()
     later = clinic.time + HOUR_MS + 1
-    assert Deliveries(clinic.store, RIGHTS, phones, clinic.now_ms).deliver(later) == 1
+    assert Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver(later) == 1
     assert phones.sent == []
 
 
 def test_a_postponed_or_stale_job_tells_nobody(place: Workplace) -> None:  # noqa: F811
-    reachable(place, "chw1")
-    job_id = place.red_case()
+    reachable(place, "member1")
+    job_id = place.red_note()
     phone = place.phone()
     phone.sync()
-    phone.save("cases", "c1", at=9000, triage_data={"site": "leg"})
+    phone.save("notes", "c1", at=9000, body={"site": "leg"})
     phone.sync()
     assert place.worker().run(job_id) == jobs.STALE
     assert place.all("notices") == []
 
 
 def test_a_sync_keeps_the_token_that_came_meanwhile(place: Workplace) -> None:  # noqa: F811
-    caller = Caller("chw1", "chw", "phone-1")
+    caller = Caller("member1", "member", "phone-1")
     store = place.store
     ledger.note(
         store, ledger.Attempt(caller, "batch", place.time, ["team1"], pushed={"written": 1})
     )
-    before = place.get("devices", "chw1~phone-1")
+    before = place.get("devices", "member1~phone-1")
     # given an attempt that has read the entry, and a token that comes before it is written
     later = ledger.Attempt(caller, "batch", place.time + 1, ["team1"], pushed={"written": 2})
     later.before = before
     ledger.register(store, caller, ["team1"], "token-1", place.time)
     ledger.note(store, later)
-    entry = place.fields("devices", "chw1~phone-1")
+    entry = place.fields("devices", "member1~phone-1")
     assert entry[ledger.PUSH_TOKEN] == "token-1"
     assert entry["pushed"] == {"written": 2}
     ledger.register(store, caller, ["team1"], None, place.time)
-    assert ledger.PUSH_TOKEN not in place.fields("devices", "chw1~phone-1")
+    assert ledger.PUSH_TOKEN not in place.fields("devices", "member1~phone-1")
 
 
 def test_phones_of_others_never_take_the_place_of_a_doctor_s(place: Workplace) -> None:  # noqa: F811
@@ -163,14 +162,14 @@ def test_phones_of_others_never_take_the_place_of_a_doctor_s(place: Workplace) -
         registered(place, "doc1", f"d{at}", "doctor", at)
     registered(place, "doc2", "only", "doctor", 0)
     for at in range(220):
-        registered(place, f"chw{at % 110}", f"c{at}", "chw", 100 + at)
+        registered(place, f"member{at % 110}", f"c{at}", "member", 100 + at)
         if at % 10 == 0:
             registered(place, f"ex{at}", "gone", None, 1000 + at)
-    place.join("chw1")
-    place.worker().run(place.red_case())
+    place.join("member1")
+    place.worker().run(place.red_note())
     # when
     phones = Phones()
-    Deliveries(place.store, RIGHTS, phones, place.now_ms).deliver()
+    Deliveries(place.store, CATALOG, phones, place.now_ms).deliver()
     # then every doctor's phone is told, each doctor's newest first; then somebody's first before a second
     told = [message.token for message in phones.sent]
     assert told[:2] == ["doc1~d39", "doc2~only"]
@@ -188,7 +187,7 @@ def registered(place: Workplace, user: str, device: str, role: str | None, after
         place.join(user, "team1", role)
     ledger.register(
         place.store,
-        Caller(user, role or "chw", device),
+        Caller(user, role or "member", device),
         ["team1"],
         f"{user}~{device}",
         place.time + after_ms,

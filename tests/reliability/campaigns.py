@@ -39,8 +39,8 @@ from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import Type
 from shared.records.store import Key, Query, RecordStore, Write, put
 from shared.sync.pull import EPOCH
+from tests.ai.workplace import Clinic
 from tests.stores import BOTH, Interrupted
-from tests.sync.clinic import Clinic
 from tests.sync.test_pull import move
 
 #: Rows of a page for the reader that asks for small ones.

@@ -1538,8 +1538,8 @@ REDACTION = _faults(
         "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
     ),
 ) + _faults(
-    "shared/products/dermadetect/tables.py shared/products/dermadetect/signal.py",
-    _PULL,
+    "shared/products/dermadetect/who_sees_analysis.py",
+    "ai/test_analyse",
     _SQLITE,
     (
         "a signed analysis stays redacted",
@@ -1691,7 +1691,7 @@ JOBS = (
     )
     + _faults(
         "shared/products/dermadetect/analyse.py",
-        _RUNNER,
+        "ai/test_analyse",
         _SQLITE,
         (
             "a stale result is stored",

@@ -69,7 +69,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "nobody is told of a result",
                 "            notice.due(job.id, case.key.id, case.fields[record.SCOPE], now_ms),\n",
                 "",
-                "notify/test_notice:a_result_pokes_phones_and_notifies_doctors_of_its_team_once",
+                "bells_three_times_out_of_order_with_kills_make_one_analysis_and_one_notification",
             ),
         ),
     ),
@@ -162,7 +162,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "who left is told",
-                "if role is not None and self._rights.may(role, Action.READ):",
+                "if role is not None and self._catalog.may(role, Action.READ):",
                 "if True:",
                 "who_left_the_team_is_not_told_whatever_the_ledger_says",
             ),
@@ -194,13 +194,13 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "anybody sees a job",
-                "if role is None or not rights.may(role, Action.READ):",
+                "if role is None or not catalog.may(role, Action.READ):",
                 "if role is None:\n        role = 'chw'\n    if False:",
                 "everybody_else_gets_the_same_answer_as_for_no_job",
             ),
             (
                 "everybody sees the steps",
-                "whole = rights.may(role, Action.JOB_HISTORY)",
+                "whole = catalog.may(role, Action.JOB_HISTORY)",
                 "whole = True",
                 "only_who_may_see_an_unsigned_analysis_sees_the_steps",
             ),

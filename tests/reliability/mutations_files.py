@@ -48,7 +48,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "strangers see photos",
-                "        if not self._rights.may(role, Action.READ):\n            raise _no_file()\n",
+                "        if not self._catalog.may(role, Action.READ):\n            raise _no_file()\n",
                 "",
                 "another_team_learns_nothing_of_a_photo",
             ),
@@ -79,7 +79,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "doctors send photos",
-                "        if not self._rights.may(role, Action.WRITE):\n"
+                "        if not self._catalog.may(role, Action.WRITE):\n"
                 '            raise Refused(None, "not_allowed", "Your role may not add files here.")\n',
                 "",
                 "a_doctor_looks_and_does_not_send",
@@ -264,7 +264,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/products/dermadetect/tables.py",
+        "shared/products/dermadetect/waiting_for_photos.py",
         "files/test_cases",
         "sqlite",
         (
@@ -274,6 +274,19 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 "    if False:",
                 "a_red_case_is_read_as_soon_as_its_last_photo_is_there",
             ),
+            (
+                "a case waits for its photos for ever",
+                "now_ms + wait_ms",
+                "now_ms + 10**13",
+                "a_case_whose_photos_are_overdue_is_read_with_what_is_there_and_says_so",
+            ),
+        ),
+    ),
+    (
+        "shared/products/dermadetect/tables.py",
+        "files/test_cases",
+        "sqlite",
+        (
             (
                 "an older list of photos hides those that are there",
                 "return [*named, *ready.values()]",
@@ -286,12 +299,6 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
                 'if known == job_id or known.startswith(f"{job_id}~"):',
                 "if known == job_id:",
                 "late_photos_make_the_case_be_read_once_more",
-            ),
-            (
-                "a case waits for its photos for ever",
-                "turn.now_ms + photos_wait_ms, ()",
-                "turn.now_ms + 10**13, ()",
-                "a_case_whose_photos_are_overdue_is_read_with_what_is_there_and_says_so",
             ),
         ),
     ),

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from infra.local.phone import Json, Phone
 from tests import stores
+from tests.ai.workplace import Clinic
 from tests.reliability.campaigns import differences, server_rows
-from tests.sync.clinic import Clinic
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 

@@ -34,7 +34,8 @@ from shared.records import record
 from shared.records.store import Key, Query, RecordStore, Write, put
 from shared.sync.pull import Puller
 from tests import stores
-from tests.jobs.conftest import LEASE_MS, Workplace
+from tests.ai.workplace import Workplace
+from tests.jobs.conftest import LEASE_MS
 from tests.reliability.grpc_proxy import Fault, GrpcProxy
 from tests.scripted import ScriptedModel, busy, normal
 from tests.stores import Interrupted

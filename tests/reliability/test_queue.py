@@ -33,8 +33,8 @@ from shared.products.dermadetect.tables import ANALYSE
 from shared.records.bell import Bell
 from shared.records.store import Key, Query
 from tests import stores
+from tests.ai.workplace import Workplace
 from tests.e2e.conftest import Deployment
-from tests.jobs.conftest import Workplace
 from tests.patience import until
 from tests.reliability.conftest import Ward
 from tests.scripted import ScriptedModel, normal

@@ -23,10 +23,10 @@ from shared.errors import StoreUnavailable
 from shared.records.record import MAX_INTEGER
 from shared.records.store import RecordStore
 from tests import stores
+from tests.ai.workplace import Clinic
 from tests.conftest import SEED
 from tests.reliability import campaigns
 from tests.reliability.campaigns import JumpingClock, Reader, Report, differences, server_rows
-from tests.sync.clinic import Clinic
 
 HOUR = 3_600_000
 

@@ -19,7 +19,7 @@ from shared.records.store import Key, RecordStore
 from shared.support import ledger
 from shared.support.ledger import Attempt
 from tests import stores
-from tests.jobs.conftest import Workplace
+from tests.ai.workplace import Workplace
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from tests.ai.workplace import clinic
 from tests.api.conftest import api, start_api
-from tests.sync.conftest import clinic
 
 __all__ = ["api", "clinic", "start_api"]

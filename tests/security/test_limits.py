@@ -14,8 +14,8 @@ from shared.accounts.rates import AT_ONCE, RATES, Per, Rate, Rates, Standing
 from shared.api import web
 from shared.errors import ConfigurationFault, TooManyTries
 from shared.settings import Settings, load
+from tests.ai.workplace import Clinic
 from tests.api.conftest import Api, StartApi
-from tests.sync.clinic import Clinic
 from tests.tables import table
 
 ROOT = Path(__file__).parent.parent.parent

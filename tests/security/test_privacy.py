@@ -30,8 +30,8 @@ from shared.records.store import Document, Key, Query, RecordStore, Write, put
 from shared.support import ledger
 from shared.support.ledger import Attempt
 from shared.sync.exchange import Refusal
+from tests.ai.workplace import Clinic
 from tests.stores import Interrupted
-from tests.sync.clinic import Clinic
 
 SECRET = "Amina-of-Kito"
 OTHER = "Binta-of-Kito"

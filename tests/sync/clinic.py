@@ -17,12 +17,13 @@ from infra.local.phone import Json, Phone, wall_ms
 from shared.access import membership
 from shared.access.membership import Caller
 from shared.jobs import job as jobs
-from shared.products.dermadetect.tables import CATALOG
+from shared.records.collection import Catalog
 from shared.records.store import Document, Key, Query, RecordStore
 from shared.sync.dialects import batch
 from shared.sync.exchange import Outcome
 from shared.sync.pull import Puller, Start
 from shared.sync.push import Pusher
+from tests.neutral.tables import CATALOG, SUMMARISE
 
 
 def pass_millisecond() -> None:
@@ -39,28 +40,39 @@ def pass_millisecond() -> None:
 class Clinic:
     """The server's side: the engine on a store, called as the function calls it."""
 
+    catalog: Catalog = CATALOG
+    member: str = "member"  #: the role of those who write
+    kind: str = SUMMARISE  #: the jobs that most tests are about
+
     def __init__(self, store: RecordStore, *, attempts: int = 30) -> None:
-        self.store = store
-        self.pusher = Pusher(store, CATALOG, attempts=attempts)
-        self.puller = Puller(store, CATALOG, secret=b"s" * 32)
-        self.last: Outcome | None = None
+        self._serve(store, attempts)
         self.now_ms: Callable[[], int] = wall_ms
+
+    def _serve(self, store: RecordStore, attempts: int = 30) -> None:
+        self.store = store
+        self.pusher = Pusher(store, self.catalog, attempts=attempts)
+        self.puller = Puller(store, self.catalog, secret=b"s" * 32)
+        self.last: Outcome | None = None
 
     def on(self, store: RecordStore) -> Clinic:
         """The same clinic with another store in front (see `tests.stores.Interrupted`)."""
         other = Clinic(store)
+        other.catalog, other.member, other.kind = self.catalog, self.member, self.kind
         other.now_ms = self.now_ms
+        other._serve(store)
         return other
 
-    def join(self, user: str, team: str = "team1", role: str = "chw") -> None:
-        membership.grant(self.store, user, team, role, self.now_ms())
+    def join(self, user: str, team: str = "team1", role: str | None = None) -> None:
+        membership.grant(self.store, user, team, role or self.member, self.now_ms())
         pass_millisecond()
 
     def leave(self, user: str, team: str = "team1") -> None:
         membership.revoke(self.store, user, team, self.now_ms())
 
-    def phone(self, user: str = "chw1", device: str | None = None, **more: Any) -> Phone:
-        return Phone(self.answer, user, device or f"{user}-phone", **more)
+    def phone(self, user: str | None = None, device: str | None = None, **more: Any) -> Phone:
+        user = user or f"{self.member}1"
+        own = tuple(each.name for each in self.catalog.collections if each.pushable)
+        return Phone(self.answer, user, device or f"{user}-phone", own_tables=own, **more)
 
     def answer(self, body: Json, phone: Phone) -> Json:
         """What `POST /api/sync` does with a body, without HTTP."""
@@ -68,12 +80,12 @@ class Clinic:
         data = orjson.dumps(body)
         asked = batch.parse(
             orjson.loads(data),
-            CATALOG,
+            self.catalog,
             fingerprint=hashlib.sha256(data).hexdigest(),
             client_time_ms=None if phone.clock is None else phone.clock(),
             now_ms=now,
         )
-        caller = Caller(phone.user, "chw", phone.device)
+        caller = Caller(phone.user, self.member, phone.device)
         if asked.device:
             caller = replace(caller, device=asked.device)
         rows = asked.limit or 2000
@@ -87,7 +99,7 @@ class Clinic:
             start = Start(asked.push.cursor_ms, tuple(outcome.show), outcome.receipt_id)
             pull = self.puller.start(caller, start, now, rows=rows)
         self.last = outcome
-        answer = batch.render(CATALOG, outcome, pull, asked.push.clock_offset_ms)
+        answer = batch.render(self.catalog, outcome, pull, asked.push.clock_offset_ms)
         return json.loads(orjson.dumps(answer))
 
     # --- looking inside
@@ -104,6 +116,6 @@ class Clinic:
     def all(self, collection: str) -> list[Document]:
         return list(self.store.query(Query(collection)))
 
-    def jobs(self, kind: str = "analyse") -> list[jobs.Job]:
+    def jobs(self, kind: str | None = None) -> list[jobs.Job]:
         found = [jobs.Job.of(document) for document in self.all(jobs.COLLECTION)]
-        return [job for job in found if job.kind == kind]
+        return [job for job in found if job.kind == (kind or self.kind)]

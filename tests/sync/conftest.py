@@ -13,9 +13,9 @@ from tests.sync.clinic import Clinic
 
 @pytest.fixture(params=stores.BOTH)
 def clinic(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Clinic]:
-    """A clinic with one team, team1, and one health worker in it, chw1."""
+    """A clinic with one team, team1, and one member in it, member1."""
     store = stores.fresh(request.param, request, tmp_path)
     place = Clinic(store)
-    place.join("chw1")
+    place.join("member1")
     yield place
     store.close()

@@ -20,22 +20,22 @@ def _today() -> None:
     NOW = wall_ms() / 1000
 
 
-def text_of(clinic: Clinic, patient: str = "p1") -> Any:
-    return json.loads(clinic.fields("patients", patient)["demographics"])["note"]
+def text_of(clinic: Clinic, notebook: str = "p1") -> Any:
+    return json.loads(clinic.fields("notebooks", notebook)["cover"])["note"]
 
 
 def sends(clinic: Clinic, cursor: float, *entries: Json, device: str = "d1") -> Json:
-    """A push of entries of patient p1."""
+    """A push of entries of notebook p1."""
     rows = [{"id": "p1", "sync_status": "dirty", **entry} for entry in entries]
-    body = {"last_sync_timestamp": cursor, "device_id": device, "changes": {"patients": rows}}
+    body = {"last_sync_timestamp": cursor, "device_id": device, "changes": {"notebooks": rows}}
     return clinic.answer(body, clinic.phone())
 
 
 def entry(note: str, at: float, **more: Any) -> Json:
-    return {"demographics": {"note": note}, "last_modified_at": at, **more}
+    return {"cover": {"note": note}, "last_modified_at": at, **more}
 
 
-CHANGED = pytest.mark.parametrize("changed", [None, ["demographics"]], ids=["whole", "named"])
+CHANGED = pytest.mark.parametrize("changed", [None, ["cover"]], ids=["whole", "named"])
 
 
 @CHANGED
@@ -77,52 +77,52 @@ def test_an_old_value_of_a_phone_that_did_not_see_the_new_one_is_no_undo(
     assert [item["reason"] for item in answer["conflicts"]] == ["older"] * (changed is not None)
 
 
-@pytest.mark.parametrize("changed", [None, ["image_keys"]], ids=["whole", "named"])
+@pytest.mark.parametrize("changed", [None, ["picture_keys"]], ids=["whole", "named"])
 def test_a_clone_that_edits_another_column_undoes_nothing_of_its_twin(
     clinic: Clinic, changed: list[str] | None
 ) -> None:
     # given two phones with one device id, and an edit of one that the other has not seen
     more = {} if changed is None else {"changed": changed}
-    clinic.answer(patient(), clinic.phone())
+    clinic.answer(notebook(), clinic.phone())
     cursor = sends_case(clinic, 0, "before", [], NOW - 100, sync_status="new")["new_sync_timestamp"]
     sends_case(clinic, cursor, "after", [], NOW - 90)
     # when the other one edits another column, in a row that repeats the old one
     answer = sends_case(clinic, cursor, "before", ["photo"], NOW - 80, **more)
     # then both edits stand; a repeated value that could be an undo is named
-    fields = clinic.fields("cases", "c1")
-    assert json.loads(fields["triage_data"]) == {"note": "after"}
-    assert fields["image_keys"] == ["photo"]
+    fields = clinic.fields("notes", "c1")
+    assert json.loads(fields["body"]) == {"note": "after"}
+    assert fields["picture_keys"] == ["photo"]
     named = [
         {name: item["yours"][name] for name in item["columns"]} for item in answer["conflicts"]
     ]
-    assert named == [{"triage_data": {"note": "before"}}] * (changed is None)
+    assert named == [{"body": {"note": "before"}}] * (changed is None)
 
 
 def test_an_edit_back_to_what_is_stored_counts_beside_one_of_another_column(
     clinic: Clinic,
 ) -> None:
-    # given a case that two phones hold
-    clinic.answer(patient(), clinic.phone())
+    # given a note that two phones hold
+    clinic.answer(notebook(), clinic.phone())
     cursor = sends_case(clinic, 0, "one", [], NOW - 100, sync_status="new")["new_sync_timestamp"]
     # when one edits a column and undoes it before it syncs, beside an edit of another column
-    both = ["triage_data", "image_keys"]
+    both = ["body", "picture_keys"]
     sends_case(clinic, cursor, "one", ["photo"], NOW - 80, changed=both)
     # then an older edit of that column, which did not know of this, does not win
-    older = {"changed": ["triage_data"], "device": "d2"}
+    older = {"changed": ["body"], "device": "d2"}
     answer = sends_case(clinic, cursor, "two", [], NOW - 90, **older)
-    assert json.loads(clinic.fields("cases", "c1")["triage_data"]) == {"note": "one"}
+    assert json.loads(clinic.fields("notes", "c1")["body"]) == {"note": "one"}
     (named,) = answer["conflicts"]
-    assert (named["reason"], named["columns"]) == ("older", ["triage_data"])
-    assert named["yours"]["triage_data"] == {"note": "two"}
+    assert (named["reason"], named["columns"]) == ("older", ["body"])
+    assert named["yours"]["body"] == {"note": "two"}
     # and the very same edit again moves nothing
-    before = clinic.fields("cases", "c1")
+    before = clinic.fields("notes", "c1")
     sends_case(clinic, cursor, "one", ["photo"], NOW - 80, changed=both)
-    assert clinic.fields("cases", "c1") == before
+    assert clinic.fields("notes", "c1") == before
 
 
-def patient() -> Json:
+def notebook() -> Json:
     row = {"id": "p1", "sync_status": "new", "last_modified_at": NOW - 200}
-    return {"last_sync_timestamp": 0, "device_id": "d1", "changes": {"patients": [row]}}
+    return {"last_sync_timestamp": 0, "device_id": "d1", "changes": {"notebooks": [row]}}
 
 
 def sends_case(
@@ -134,10 +134,10 @@ def sends_case(
     device: str = "d1",
     **more: Any,
 ) -> Json:
-    """A push of case c1 as a whole row."""
-    row: Json = {"id": "c1", "sync_status": "dirty", "patient_id": "p1", "risk_level": "green"}
-    row |= {"triage_data": {"note": note}, "image_keys": photos, "last_modified_at": at, **more}
-    body = {"last_sync_timestamp": cursor, "device_id": device, "changes": {"cases": [row]}}
+    """A push of note c1 as a whole row."""
+    row: Json = {"id": "c1", "sync_status": "dirty", "notebook_id": "p1", "mark": "green"}
+    row |= {"body": {"note": note}, "picture_keys": photos, "last_modified_at": at, **more}
+    body = {"last_sync_timestamp": cursor, "device_id": device, "changes": {"notes": [row]}}
     return clinic.answer(body, clinic.phone())
 
 
@@ -151,11 +151,11 @@ def test_an_edit_that_its_own_push_overtakes_is_named(clinic: Clinic) -> None:
     assert text_of(clinic) == "first"
     (named,) = answer["conflicts"]
     assert (named["winner"], named["reason"]) == ("server", "older")
-    assert named["yours"] == {"demographics": {"note": "second"}}
-    assert named["theirs"] == {"demographics": {"note": "first"}}
+    assert named["yours"] == {"cover": {"note": "second"}}
+    assert named["theirs"] == {"cover": {"note": "first"}}
     assert len(clinic.all("conflicts")) == 1
-    (row,) = answer["server_updates"]["patients"]
-    assert row["demographics"] == {"note": "first"}
+    (row,) = answer["server_updates"]["notebooks"]
+    assert row["cover"] == {"note": "first"}
     # and the very same push again says the same
     again = sends(clinic, cursor, ahead, right)
     assert (again["conflicts"], len(clinic.all("conflicts"))) == (answer["conflicts"], 1)
@@ -165,9 +165,9 @@ def test_a_new_record_that_its_own_push_overtakes_is_named(clinic: Clinic) -> No
     new = entry("first", NOW + 80_000, sync_status="new")
     answer = sends(clinic, 0, new, entry("second", NOW - 10))
     assert text_of(clinic) == "first"
-    assert [item["yours"] for item in answer["conflicts"]] == [{"demographics": {"note": "second"}}]
-    (row,) = answer["server_updates"]["patients"]
-    assert row["demographics"] == {"note": "first"}
+    assert [item["yours"] for item in answer["conflicts"]] == [{"cover": {"note": "second"}}]
+    (row,) = answer["server_updates"]["notebooks"]
+    assert row["cover"] == {"note": "first"}
 
 
 def test_edits_in_the_order_of_their_times_overtake_nothing(clinic: Clinic) -> None:

@@ -8,25 +8,24 @@ from typing import Any
 
 from infra.local.phone import Phone
 from shared.jobs import transfer
-from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Key
 from shared.sync.digest import Digest, digest
+from tests.neutral.tables import CATALOG
 from tests.sync.clinic import Clinic, pass_millisecond
-from tests.sync.test_watermelon import Melon, created, patient
+from tests.sync.test_watermelon import Melon, created, notebook
 
 Json = dict[str, Any]
 
 #: Columns that phones write, as an app knows them from its schema.
 CONTENT = {
-    "patients": {"demographics": "json"},
-    "cases": {
-        "patient_id": "text",
-        "triage_data": "json",
-        "risk_level": "text",
-        "image_keys": "strings",
+    "notebooks": {"cover": "json"},
+    "notes": {
+        "notebook_id": "text",
+        "body": "json",
+        "mark": "text",
+        "picture_keys": "strings",
     },
-    "diagnoses": {},
-    "medgemma_queue": {},
+    "summary_queue": {},
 }
 
 
@@ -59,7 +58,7 @@ def plain(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def asked(clinic: Clinic, phone: Phone, user: str = "chw1") -> Digest:
+def asked(clinic: Clinic, phone: Phone, user: str = "member1") -> Digest:
     caller = Melon(clinic, user).caller
     return digest(clinic.store, CATALOG, caller, round(phone.cursor * 1000))
 
@@ -67,17 +66,17 @@ def asked(clinic: Clinic, phone: Phone, user: str = "chw1") -> Digest:
 def test_a_phone_that_is_up_to_date_has_the_servers_digest(clinic: Clinic) -> None:
     one, two = clinic.phone(device="one"), clinic.phone(device="two")
     for number in range(7):
-        one.save("patients", f"p{number}", demographics={"n": number, "name": "Ünal"})
+        one.save("notebooks", f"p{number}", cover={"n": number, "name": "Ünal"})
         one.save(
-            "cases",
+            "notes",
             f"c{number}",
-            patient_id=f"p{number}",
-            risk_level="red" if number == 3 else "green",
-            triage_data={"b": [1, {"z": None, "a": True}]},
-            image_keys=["k1", "k2"],
+            notebook_id=f"p{number}",
+            mark="red" if number == 3 else "green",
+            body={"b": [1, {"z": None, "a": True}]},
+            picture_keys=["k1", "k2"],
         )
     one.sync()
-    one.delete("patients", "p6")
+    one.delete("notebooks", "p6")
     one.sync()
     pass_millisecond()
     for phone in (one, two):
@@ -85,19 +84,19 @@ def test_a_phone_that_is_up_to_date_has_the_servers_digest(clinic: Clinic) -> No
         found = asked(clinic, phone)
         assert found.current
         assert found.tables == of_phone(phone)
-        assert found.tables["cases"]["count"] == 6  # one went with its patient
-    two.rows["patients", "p1"]["demographics"] = {"n": "altered"}
-    assert asked(clinic, two).tables["patients"] != of_phone(two)["patients"]
+        assert found.tables["notes"]["count"] == 6  # one went with its notebook
+    two.rows["notebooks", "p1"]["cover"] = {"n": "altered"}
+    assert asked(clinic, two).tables["notebooks"] != of_phone(two)["notebooks"]
 
 
 def test_a_phone_that_is_behind_is_told_to_pull_first(clinic: Clinic) -> None:
     one, two = clinic.phone(device="one"), clinic.phone(device="two")
-    one.save("patients", "p1", demographics={})
+    one.save("notebooks", "p1", cover={})
     one.sync()
     pass_millisecond()
     two.sync()
     assert asked(clinic, two).current
-    one.save("patients", "p1", demographics={"n": 2})
+    one.save("notebooks", "p1", cover={"n": 2})
     one.sync()
     found = asked(clinic, two)
     assert (found.current, found.tables) == (False, {})
@@ -109,45 +108,45 @@ def test_a_phone_that_is_behind_is_told_to_pull_first(clinic: Clinic) -> None:
 
 def test_a_membership_that_changed_calls_for_a_pull(clinic: Clinic) -> None:
     one = clinic.phone()
-    one.save("patients", "p1", demographics={})
+    one.save("notebooks", "p1", cover={})
     one.sync()
     pass_millisecond()
     one.sync()
-    clinic.join("chw1", "team2")
+    clinic.join("member1", "team2")
     assert not asked(clinic, one).current
 
 
 def test_a_patient_that_moved_has_the_digest_of_its_new_team(clinic: Clinic) -> None:
-    clinic.join("chw2", "team2")
-    one, other = clinic.phone(), clinic.phone("chw2")
-    one.save("patients", "p1", demographics={"n": 1})
+    clinic.join("member2", "team2")
+    one, other = clinic.phone(), clinic.phone("member2")
+    one.save("notebooks", "p1", cover={"n": 1})
     one.sync()
-    transfer.move(clinic.store, CATALOG, Key("patients", "p1"), "team2", clinic.now_ms())
+    transfer.move(clinic.store, CATALOG, Key("notebooks", "p1"), "team2", clinic.now_ms())
     pass_millisecond()
     other.sync()
-    assert asked(clinic, other, "chw2").tables == of_phone(other)
+    assert asked(clinic, other, "member2").tables == of_phone(other)
 
 
 def test_only_what_the_caller_may_see_counts(clinic: Clinic) -> None:
-    clinic.join("chw2", "team2")
-    one, other = clinic.phone(), clinic.phone("chw2")
-    one.save("patients", "p1", demographics={})
+    clinic.join("member2", "team2")
+    one, other = clinic.phone(), clinic.phone("member2")
+    one.save("notebooks", "p1", cover={})
     one.sync()
-    other.save("patients", "p2", demographics={})
+    other.save("notebooks", "p2", cover={})
     other.sync()
     pass_millisecond()
     other.sync()
-    found = asked(clinic, other, "chw2")
+    found = asked(clinic, other, "member2")
     assert found.tables == of_phone(other)
-    assert found.tables["patients"]["count"] == 1
+    assert found.tables["notebooks"]["count"] == 1
     nobody = digest(clinic.store, CATALOG, Melon(clinic, "nobody").caller, None)
     assert {entry["count"] for entry in nobody.tables.values()} == {0}
 
 
 def test_the_receipt_says_what_the_server_holds_of_a_push(clinic: Clinic) -> None:
     one = clinic.phone()
-    one.save("patients", "p1", demographics={"n": 1})
-    one.save("patients", "p2", demographics={"n": 2})
+    one.save("notebooks", "p1", cover={"n": 1})
+    one.save("notebooks", "p2", cover={"n": 2})
     request = one.request()
     answer = one.send(request, one)
     one.apply(answer)
@@ -155,20 +154,20 @@ def test_the_receipt_says_what_the_server_holds_of_a_push(clinic: Clinic) -> Non
     assert answer["receipt"]["digest"] == held
     assert one.send(request, one)["receipt"] == answer["receipt"]  # also when it is sent again
     melon = Melon(clinic, device="melon")
-    melon.push(created(patient("p3", demographics='{"n":3}')))
-    assert melon.receipt["digest"]["patients"]["count"] == 1
+    melon.push(created(notebook("p3", cover='{"n":3}')))
+    assert melon.receipt["digest"]["notebooks"]["count"] == 1
 
 
 def test_a_receipt_counts_what_won_and_leaves_out_what_is_deleted(clinic: Clinic) -> None:
     one, two = clinic.phone(device="one"), clinic.phone(device="two")
     for name in ("p1", "p2"):
-        one.save("patients", name, at=1000, demographics={})
+        one.save("notebooks", name, at=1000, cover={})
     one.sync()
     two.sync()
-    two.save("patients", "p1", at=2000, demographics={"n": "two"})
+    two.save("notebooks", "p1", at=2000, cover={"n": "two"})
     two.sync()
-    one.save("patients", "p1", at=1500, demographics={"n": "one"})
-    one.delete("patients", "p2", at=1500)
+    one.save("notebooks", "p1", at=1500, cover={"n": "one"})
+    one.delete("notebooks", "p2", at=1500)
     answer = one.sync()
-    del two.rows["patients", "p2"]
-    assert answer["receipt"]["digest"] == {"patients": of_phone(two)["patients"]}
+    del two.rows["notebooks", "p2"]
+    assert answer["receipt"]["digest"] == {"notebooks": of_phone(two)["notebooks"]}

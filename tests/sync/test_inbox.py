@@ -50,8 +50,8 @@ def sweep(clinic: Clinic, now_ms: int) -> None:
 
 def test_a_red_case_that_is_refused_waits_for_somebody(clinic: Clinic) -> None:
     phone = clinic.phone()
-    phone.save("cases", "red", patient_id="nobody", risk_level="red")
-    phone.save("cases", "green", patient_id="nobody", risk_level="green")
+    phone.save("notes", "red", notebook_id="nobody", mark="red")
+    phone.save("notes", "green", notebook_id="nobody", mark="green")
     phone.sync()
     assert refused(clinic) == ["red"]
     assert refused(clinic, "team2") == []
@@ -59,7 +59,7 @@ def test_a_red_case_that_is_refused_waits_for_somebody(clinic: Clinic) -> None:
 
 def test_what_was_looked_at_stays_off_the_list_however_often_it_is_sent(clinic: Clinic) -> None:
     phone = clinic.phone()
-    phone.save("cases", "red", patient_id="nobody", risk_level="red")
+    phone.save("notes", "red", notebook_id="nobody", mark="red")
     request = phone.request()
     phone.send(request, phone)
     (entry,) = inbox.entries(clinic.store, ["team1"])
@@ -76,7 +76,7 @@ def test_what_was_looked_at_stays_off_the_list_however_often_it_is_sent(clinic: 
 def test_another_edit_of_it_is_another_entry(clinic: Clinic) -> None:
     phone = clinic.phone()
     for note in ("one", "two"):
-        phone.save("cases", "red", patient_id="nobody", risk_level="red", triage_data={"n": note})
+        phone.save("notes", "red", notebook_id="nobody", mark="red", body={"n": note})
         phone.send(phone.request(), phone)
     assert refused(clinic) == ["red", "red"]
 
@@ -90,11 +90,11 @@ def test_an_unknown_entry_is_said_to_be_unknown(clinic: Clinic) -> None:
 
 
 def flood(clinic: Clinic, user: str, count: int, risk: str = "red", stem: str = "") -> list[str]:
-    """So many cases of patients that nobody knows, in one push; the codes with which they are refused."""
+    """So many notes of notebooks that nobody knows, in one push; the codes with which they are refused."""
     phone = clinic.phone(user)
     for at in range(count):
         name = f"{user}{stem}-{risk}-{at}"
-        phone.save("cases", name, patient_id="nobody", risk_level=risk)
+        phone.save("notes", name, notebook_id="nobody", mark=risk)
     answer = phone.send(phone.request(), phone)
     assert len(answer["rejected"]) == count
     return [item["code"] for item in answer["rejected"]]
@@ -162,7 +162,7 @@ def test_two_pushes_side_by_side_keep_no_more_than_one_may(clinic: Clinic) -> No
 
 
 def test_no_quota_keeps_a_member_s_signal_from_being_seen(clinic: Clinic) -> None:
-    flood(clinic, "chw1", 2 * MOST_OF_OTHERS)
+    flood(clinic, "member1", 2 * MOST_OF_OTHERS)
     assert len(refused(clinic)) == 2 * MOST_OF_OTHERS
 
 
@@ -170,15 +170,15 @@ def test_what_is_kept_of_a_member_is_bounded_and_a_signal_has_room_of_its_own(
     clinic: Clinic,
 ) -> None:
     # given more of both kinds than is kept; those without a signal come first
-    green = flood(clinic, "chw1", MOST_OF_A_MEMBER + 20, "green")
-    red = flood(clinic, "chw1", MOST_OF_A_MEMBER + 20, "red")
+    green = flood(clinic, "member1", MOST_OF_A_MEMBER + 20, "green")
+    red = flood(clinic, "member1", MOST_OF_A_MEMBER + 20, "red")
     # then each is refused by name, and of each kind as much is kept as there is room
     assert set(green) == set(red) == {"unknown_parent"}
     urgent = [entry.fields["urgent"] for entry in clinic.all("quarantine")]
     assert (urgent.count(True), urgent.count(False)) == (MOST_OF_A_MEMBER, MOST_OF_A_MEMBER)
     # and a colleague has room
-    clinic.join("chw2")
-    flood(clinic, "chw2", 1)
+    clinic.join("member2")
+    flood(clinic, "member2", 1)
     assert len(clinic.all("quarantine")) == 2 * MOST_OF_A_MEMBER + 1
 
 
@@ -188,7 +188,7 @@ def test_of_all_who_are_in_no_team_so_many_entries_are_kept_in_one_inbox(clinic:
         flood(clinic, f"stranger{at}", MOST_OF_OTHERS)
     assert len(clinic.all("quarantine")) == MOST_OF_OTHERS_IN_A_SCOPE
     # members have their own
-    flood(clinic, "chw1", 3)
+    flood(clinic, "member1", 3)
     assert len(refused(clinic)) == 3
 
 
@@ -196,11 +196,11 @@ def test_a_push_of_broken_records_costs_no_more_when_it_is_larger(clinic: Clinic
     """However many: each is refused by name, and as many are looked for and kept as there is room."""
     counted = Port(clinic.store)
     asked = []
-    for user, count in (("chw1", MOST_OF_A_MEMBER + 1), ("chw2", 3 * MOST_OF_A_MEMBER)):
+    for user, count in (("member1", MOST_OF_A_MEMBER + 1), ("member2", 3 * MOST_OF_A_MEMBER)):
         clinic.join(user)
         rows = [{"id": f"{user}-{at}", "last_modified_at": "never"} for at in range(count)]
         phone = clinic.phone(user)
-        body = {"last_sync_timestamp": 0, "device_id": "d", "changes": {"patients": rows}}
+        body = {"last_sync_timestamp": 0, "device_id": "d", "changes": {"notebooks": rows}}
         assert len(clinic.on(counted).answer(body, phone)["rejected"]) == count
         asked.append(counted.taken())
     assert asked[0] == asked[1]
@@ -210,8 +210,8 @@ def test_a_push_of_broken_records_costs_no_more_when_it_is_larger(clinic: Clinic
 def test_what_nobody_has_to_look_at_any_more_ends_and_what_waits_stays(clinic: Clinic) -> None:
     now = clinic.now_ms() // DAY_MS * DAY_MS + 1
     clinic.now_ms = lambda: now
-    flood(clinic, "chw1", 1, "green")
-    flood(clinic, "chw1", 2)
+    flood(clinic, "member1", 1, "green")
+    flood(clinic, "member1", 2)
     flood(clinic, "stranger", 1)
     looked_at = inbox.read(clinic.store, next(inbox.entries(clinic.store, ["team1"])).key.id)
     inbox.close(clinic.store, looked_at, BOSS, now + DAY_MS)
@@ -235,7 +235,7 @@ def test_members_come_before_others_and_the_urgent_before_both(clinic: Clinic, l
     clinic.leave("ex")
     flood(clinic, "ex", 3, "green")  # late: they wait, too
     flood(clinic, "ex", 12)
-    flood(clinic, "chw1", 9)
+    flood(clinic, "member1", 9)
     told: list[tuple[str, bool]] = []
     token = None
     while True:
@@ -244,5 +244,5 @@ def test_members_come_before_others_and_the_urgent_before_both(clinic: Clinic, l
         token = page.next_page
         if token is None:
             break
-    assert told == [("chw1", True)] * 9 + [("ex", True)] * 12 + [("ex", False)] * 3
+    assert told == [("member1", True)] * 9 + [("ex", True)] * 12 + [("ex", False)] * 3
     assert inbox.count(clinic.store, ["team1"]) == {"open": 24, "urgent": 21, "at_least": False}

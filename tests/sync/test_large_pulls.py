@@ -12,37 +12,37 @@ import orjson
 import pytest
 
 from shared.access.membership import Caller
-from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import ABSENT, Key, put
 from shared.sync.dialects import batch, watermelon
 from shared.sync.exchange import Outcome
 from shared.sync.pull import Start
+from tests.neutral.tables import CATALOG
 from tests.sync.clinic import Clinic
 
-CALLER = Caller("chw1", "chw", "new phone")
+CALLER = Caller("member1", "member", "new phone")
 
 #: Rows of the smaller and the larger first sync; each row is about a kilobyte.
 FEW, MANY = 1_500, 6_000
 
 
 def fill(clinic: Clinic, first: int, last: int) -> None:
-    """Store patients as pushes would have left them."""
+    """Store notebooks as pushes would have left them."""
     for start in range(first, last, 400):
         writes = []
         for number in range(start, min(start + 400, last)):
             text = orjson.dumps({"n": number, "note": f"{number:04d}" * 200}).decode()
             name = f"p{number:06d}"
             fields: dict[str, Any] = {
-                "demographics": text,
-                "chw_id": "chw1",
+                "cover": text,
+                "maker_id": "member1",
                 record.SCOPE: "team1",
-                record.AUTHOR: "chw1",
+                record.AUTHOR: "member1",
                 record.MODIFIED: 1000,
                 record.CREATED: 1000,
                 record.HASH: hashlib.sha256(name.encode()).hexdigest(),
             }
-            writes.append(put(Key("patients", name), fields, ABSENT))
+            writes.append(put(Key("notebooks", name), fields, ABSENT))
         clinic.store.commit(writes)
 
 

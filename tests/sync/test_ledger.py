@@ -15,7 +15,7 @@ from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 from tests.sync.test_inbox import sweep
 
-CALLER = Caller("chw1", "chw", "phone")
+CALLER = Caller("member1", "member", "phone")
 MINUTE, DAY = 60_000, 86_400_000
 
 
@@ -28,14 +28,14 @@ def note(clinic: Clinic, at_ms: int, **more: Any) -> dict[str, Any]:
 
 
 def test_an_entry_says_what_happened(clinic: Clinic) -> None:
-    refusal = Refusal("cases", "c1", "patient_id", "unknown_parent", "…", {"secret": "Asha"})
+    refusal = Refusal("notes", "c1", "notebook_id", "unknown_parent", "…", {"secret": "Asha"})
     have = note(
         clinic,
         DAY,
         pushed={"accepted": 3, "rejected": 1},
         pulled={"rows": 2},
         rejected=[refusal],
-        unknown={"cases": ["mood"]},
+        unknown={"notes": ["mood"]},
         clock_offset_ms=-90_000,
         bytes_in=100,
         bytes_out=200,
@@ -43,8 +43,8 @@ def test_an_entry_says_what_happened(clinic: Clinic) -> None:
     assert (have["outcome"], have["failures"], have["attempt_at"]) == ("ok", 0, DAY)
     assert have["ok_at"] == DAY
     assert (have["pushed"], have["pulled"]) == ({"accepted": 3, "rejected": 1}, {"rows": 2})
-    assert have["rejected"] == [{"table": "cases", "id": "c1", "code": "unknown_parent"}]
-    assert have["unknown_columns"] == {"cases": ["mood"]}
+    assert have["rejected"] == [{"table": "notes", "id": "c1", "code": "unknown_parent"}]
+    assert have["unknown_columns"] == {"notes": ["mood"]}
     assert (have["bytes_in"], have["bytes_out"], have["clock_offset_ms"]) == (100, 200, -90_000)
     assert "Asha" not in str(have)
 
@@ -89,7 +89,7 @@ def test_devices_are_listed_by_scope(clinic: Clinic) -> None:
 def met(clinic: Clinic, user: str, device: str, at_ms: int, **more: Any) -> None:
     """A phone that was never met before."""
     fields: dict[str, Any] = {"scopes": ("team1",), "pulled": {"rows": 1}, **more}
-    ledger.note(clinic.store, Attempt(Caller(user, "chw", device), "batch", at_ms, **fields))
+    ledger.note(clinic.store, Attempt(Caller(user, "member", device), "batch", at_ms, **fields))
 
 
 def kept(clinic: Clinic) -> set[str]:
@@ -100,23 +100,23 @@ def test_of_a_user_the_phones_are_kept_that_were_heard_of_last(clinic: Clinic) -
     most = ledger.MOST_OF_A_USER
     met(clinic, "other", "first", DAY)
     for at in range(most + 3):
-        met(clinic, "chw1", f"d{at}", DAY + at)
-    assert kept(clinic) == {"other~first", *(f"chw1~d{at}" for at in range(3, most + 3))}
+        met(clinic, "member1", f"d{at}", DAY + at)
+    assert kept(clinic) == {"other~first", *(f"member1~d{at}" for at in range(3, most + 3))}
     # a phone that only says where it can be woken counts too, and one that is known takes no room
-    ledger.register(clinic.store, Caller("chw1", "chw", "new"), ["team1"], "token", 2 * DAY)
-    assert kept(clinic) >= {"chw1~new", "other~first"}
+    ledger.register(clinic.store, Caller("member1", "member", "new"), ["team1"], "token", 2 * DAY)
+    assert kept(clinic) >= {"member1~new", "other~first"}
     assert len(kept(clinic)) == most + 1
-    ledger.register(clinic.store, Caller("chw1", "chw", "new"), ["team1"], "token-2", 2 * DAY)
+    ledger.register(clinic.store, Caller("member1", "member", "new"), ["team1"], "token-2", 2 * DAY)
     assert len(kept(clinic)) == most + 1
 
 
 def test_a_phone_is_kept_for_half_a_year_after_it_was_heard_of(clinic: Clinic) -> None:
-    met(clinic, "chw1", "silent", DAY)
-    met(clinic, "chw1", "woken", DAY, pushed={"written": 1})
-    ledger.register(clinic.store, Caller("chw1", "chw", "woken"), ["team1"], "token", 3 * DAY)
+    met(clinic, "member1", "silent", DAY)
+    met(clinic, "member1", "woken", DAY, pushed={"written": 1})
+    ledger.register(clinic.store, Caller("member1", "member", "woken"), ["team1"], "token", 3 * DAY)
     for now_ms, left in (
-        (DAY + ledger.KEPT_MS, {"chw1~silent", "chw1~woken"}),
-        (2 * DAY + ledger.KEPT_MS, {"chw1~woken"}),
+        (DAY + ledger.KEPT_MS, {"member1~silent", "member1~woken"}),
+        (2 * DAY + ledger.KEPT_MS, {"member1~woken"}),
         (4 * DAY + ledger.KEPT_MS, set()),
     ):
         sweep(clinic, now_ms)
@@ -125,9 +125,9 @@ def test_a_phone_is_kept_for_half_a_year_after_it_was_heard_of(clinic: Clinic) -
 
 def test_phones_of_members_come_first_then_those_with_a_problem(clinic: Clinic) -> None:
     met(clinic, "ex", "gone", DAY, outcome="app_too_old")
-    met(clinic, "chw1", "fine", DAY + 1)
-    met(clinic, "chw1", "silent-longer", DAY)
-    met(clinic, "chw1", "broken", DAY + 5, outcome="app_too_old")
+    met(clinic, "member1", "fine", DAY + 1)
+    met(clinic, "member1", "silent-longer", DAY)
+    met(clinic, "member1", "broken", DAY + 5, outcome="app_too_old")
     found = ledger.listed(
         clinic.store,
         ["team1"],

@@ -10,11 +10,11 @@ from infra.local.phone import Json, Phone
 from shared.access import membership
 from shared.access.membership import Caller
 from shared.errors import Contended, InvalidCursor, InvalidRequest, PageExpired
-from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import ABSENT, Key, delete, patch, put
 from shared.sync.dialects import batch
 from shared.sync.pull import EPOCH, PAGE_LIFE_MS, Row, Start
+from tests.neutral.tables import CATALOG
 from tests.stores import Asked, Interrupted
 from tests.sync.clinic import Clinic, pass_millisecond, wall_ms
 
@@ -27,73 +27,73 @@ def team_of(clinic: Clinic, *users: str, team: str = "team1") -> list[Phone]:
 
 def register(phone: Phone, count: int = 1, stem: str = "p") -> None:
     for number in range(count):
-        phone.save("patients", f"{stem}{number}", demographics={"n": number})
+        phone.save("notebooks", f"{stem}{number}", cover={"n": number})
     phone.sync()
 
 
-def ids(phone: Phone, table: str = "patients") -> set[str]:
+def ids(phone: Phone, table: str = "notebooks") -> set[str]:
     return {name for held, name in phone.rows if held == table}
 
 
 def test_a_first_sync_brings_everything_of_the_team(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 5)
-    assert set(two.sync()["server_updates"]) == {"patients", "cases", "diagnoses", "medgemma_queue"}
+    assert set(two.sync()["server_updates"]) == {"notebooks", "notes", "summary_queue"}
     assert ids(two) == {f"p{n}" for n in range(5)}
 
 
 def test_a_first_sync_lists_no_deletions(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 2)
-    one.delete("patients", "p0")
+    one.delete("notebooks", "p0")
     one.sync()
-    assert two.sync()["deleted"]["patients"] == []
+    assert two.sync()["deleted"]["notebooks"] == []
     assert ids(two) == {"p1"}
 
 
 def test_only_what_changed_comes_again(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 3)
     two.sync()
-    one.save("patients", "p1", demographics={"n": "new"})
+    one.save("notebooks", "p1", cover={"n": "new"})
     one.sync()
-    rows = two.sync()["server_updates"]["patients"]
+    rows = two.sync()["server_updates"]["notebooks"]
     assert [row["id"] for row in rows] == ["p1"]
-    assert two.sync()["server_updates"]["patients"] == []
+    assert two.sync()["server_updates"]["notebooks"] == []
 
 
 def test_a_phone_that_joins_a_team_gets_its_old_records(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1", team="team2")
-    one.save("patients", "old", demographics={}, scope_id="team2")
+    (one,) = team_of(clinic, "member1", team="team2")
+    one.save("notebooks", "old", cover={}, scope_id="team2")
     one.sync()
-    clinic.join("chw2")
-    two = clinic.phone("chw2")
+    clinic.join("member2")
+    two = clinic.phone("member2")
     two.sync()
     assert ids(two) == set()
-    clinic.join("chw2", "team2")
+    clinic.join("member2", "team2")
     two.sync()
     assert ids(two) == {"old"}
 
 
 def test_a_phone_that_loses_its_team_drops_its_records(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 3)
     two.sync()
-    clinic.leave("chw2")
+    clinic.leave("member2")
     answer = two.sync()
-    assert sorted(answer["deleted"]["patients"]) == ["p0", "p1", "p2"]
+    assert sorted(answer["deleted"]["notebooks"]) == ["p0", "p1", "p2"]
     assert ids(two) == set()
     register(one, 1, "later")
-    assert two.sync()["server_updates"]["patients"] == []
+    assert two.sync()["server_updates"]["notebooks"] == []
 
 
 def test_a_phone_that_comes_back_to_its_team_gets_it_again(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 2)
     two.sync()
-    clinic.leave("chw2")
+    clinic.leave("member2")
     two.sync()
-    clinic.join("chw2")
+    clinic.join("member2")
     two.sync()
     assert ids(two) == {"p0", "p1"}
 
@@ -102,21 +102,21 @@ def test_a_row_that_the_server_rewrites_while_it_is_listed_comes_all_the_same(
     clinic: Clinic,
 ) -> None:
     """Else the phone's next edit would overwrite what it never saw, as if it had seen it."""
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 3)
     two.sync()
     pass_millisecond()
-    one.save("patients", "p1", demographics={"n": "one"})
+    one.save("notebooks", "p1", cover={"n": "one"})
     one.sync()
-    caller = Caller("chw2", "chw", "chw2-phone")
+    caller = Caller("member2", "member", "member2-phone")
     pull = clinic.puller.start(caller, Start(round(two.cursor * 1000)), clinic.now_ms())
-    stored = clinic.get("patients", "p1")
+    stored = clinic.get("notebooks", "p1")
     assert stored is not None
-    clinic.store.commit([record.server_patch(stored, {"chw_id": "server"})])
-    one.save("patients", "p2", demographics={"n": "later"})
+    clinic.store.commit([record.server_patch(stored, {"maker_id": "server"})])
+    one.save("notebooks", "p2", cover={"n": "later"})
     one.sync()
     brought = {
-        item.document.key.id: item.document.fields["demographics"]
+        item.document.key.id: item.document.fields["cover"]
         for item in pull.items
         if isinstance(item, Row)
     }
@@ -125,15 +125,15 @@ def test_a_row_that_the_server_rewrites_while_it_is_listed_comes_all_the_same(
 
 
 def test_what_is_edited_while_a_lost_team_is_listed_goes_too(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 4)
     two.sync()
-    clinic.leave("chw2")
+    clinic.leave("member2")
     two.limit = 1
     answer = two.send(two.request(), two)
     two.apply(answer)
     for number in range(4):
-        one.save("patients", f"p{number}", demographics={"n": "edited"})
+        one.save("notebooks", f"p{number}", cover={"n": "edited"})
     one.sync()
     while answer["has_more"]:
         answer = two.send({"page": answer["next_page"], "limit": 1}, two)
@@ -142,29 +142,29 @@ def test_what_is_edited_while_a_lost_team_is_listed_goes_too(clinic: Clinic) -> 
 
 
 def test_a_record_that_moved_away_is_dropped_and_arrives_where_it_went(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
-    (three,) = team_of(clinic, "chw3", team="team2")
+    one, two = team_of(clinic, "member1", "member2")
+    (three,) = team_of(clinic, "member3", team="team2")
     register(one, 2)
     two.sync()
     three.sync()
-    move(clinic, "patients", "p0", "team1", "team2")
-    assert two.sync()["deleted"]["patients"] == ["p0"]
+    move(clinic, "notebooks", "p0", "team1", "team2")
+    assert two.sync()["deleted"]["notebooks"] == ["p0"]
     three.sync()
     assert (ids(two), ids(three)) == ({"p1"}, {"p0"})
     # and back again
-    move(clinic, "patients", "p0", "team2", "team1")
+    move(clinic, "notebooks", "p0", "team2", "team1")
     two.sync()
     three.sync()
     assert (ids(two), ids(three)) == ({"p0", "p1"}, set())
 
 
 def test_a_record_that_moved_between_two_of_my_teams_stays(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
-    clinic.join("chw2", "team2")
+    one, two = team_of(clinic, "member1", "member2")
+    clinic.join("member2", "team2")
     register(one, 1)
     two.sync()
-    move(clinic, "patients", "p0", "team1", "team2")
-    assert two.sync()["deleted"]["patients"] == []
+    move(clinic, "notebooks", "p0", "team1", "team2")
+    assert two.sync()["deleted"]["notebooks"] == []
     assert ids(two) == {"p0"}
 
 
@@ -187,10 +187,10 @@ def move(clinic: Clinic, table: str, name: str, here: str, there: str) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 1000])
 def test_pages_bring_each_row_once_whatever_their_size(clinic: Clinic, limit: int) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 9)
     for number in range(4):
-        one.save("cases", f"c{number}", patient_id="p1", risk_level="green", triage_data={})
+        one.save("notes", f"c{number}", notebook_id="p1", mark="green", body={})
     one.sync()
     two.limit = limit
     seen: list[tuple[str, str]] = []
@@ -211,13 +211,13 @@ def test_pages_bring_each_row_once_whatever_their_size(clinic: Clinic, limit: in
 
 
 def test_what_is_written_between_two_pages_arrives_with_the_next_sync(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 6)
     two.limit = 2
     answer = two.send(two.request(), two)
     two.apply(answer)
-    one.save("patients", "p5", demographics={"n": "changed"})
-    one.save("patients", "extra", demographics={})
+    one.save("notebooks", "p5", cover={"n": "changed"})
+    one.save("notebooks", "extra", cover={})
     one.sync()
     while answer["has_more"]:
         body = {"last_sync_timestamp": 0, "page": answer["next_page"], "limit": 2}
@@ -226,14 +226,14 @@ def test_what_is_written_between_two_pages_arrives_with_the_next_sync(clinic: Cl
     two.limit = None
     two.sync()
     assert ids(two) == {f"p{n}" for n in range(6)} | {"extra"}
-    row = two.row("patients", "p5")
+    row = two.row("notebooks", "p5")
     assert row is not None
-    assert row["demographics"] == {"n": "changed"}
+    assert row["cover"] == {"n": "changed"}
 
 
 def test_a_first_sync_that_takes_a_day_misses_nothing(clinic: Clinic) -> None:
     """Its snapshot is readable for an hour: later pages are read in the state of their own hour."""
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 24)
     one.sync()
     two.limit = 3
@@ -242,13 +242,13 @@ def test_a_first_sync_that_takes_a_day_misses_nothing(clinic: Clinic) -> None:
     two.apply(answer)
     while answer["has_more"]:
         # given what others do between two pages, three hours apart
-        held = sorted(name for table, name in two.rows if table == "patients")
+        held = sorted(name for table, name in two.rows if table == "notebooks")
         waiting = sorted({name for _, name in one.rows} - set(held))
         for names in (held, waiting):
             if len(names) > 2:
-                one.save("patients", names[0], demographics={"changed": pages})
-                one.delete("patients", names[1])
-        one.save("patients", f"new{pages}", demographics={})
+                one.save("notebooks", names[0], cover={"changed": pages})
+                one.delete("notebooks", names[1])
+        one.save("notebooks", f"new{pages}", cover={})
         one.sync()
         pages += 1
         clinic.now_ms = lambda at=began + pages * 3 * 3_600_000: at  # type: ignore[misc]
@@ -262,24 +262,24 @@ def test_a_first_sync_that_takes_a_day_misses_nothing(clinic: Clinic) -> None:
     one.sync()
     assert ids(two) == ids(one)
     for name in ids(one):
-        mine, theirs = one.row("patients", name), two.row("patients", name)
+        mine, theirs = one.row("notebooks", name), two.row("notebooks", name)
         assert mine is not None
         assert theirs is not None
-        assert mine["demographics"] == theirs["demographics"]
+        assert mine["cover"] == theirs["cover"]
 
 
 def test_a_team_lost_between_two_pages_is_not_listed_further(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 6)
     two.limit = 2
     answer = two.send(two.request(), two)
-    clinic.leave("chw2")
+    clinic.leave("member2")
     page = two.send({"page": answer["next_page"], "limit": 2}, two)
-    assert page["server_updates"]["patients"] == []
+    assert page["server_updates"]["notebooks"] == []
 
 
 def test_a_page_token_is_only_good_for_its_user_and_its_hour(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 4)
     two.limit = 2
     token = two.send(two.request(), two)["next_page"]
@@ -296,7 +296,7 @@ def test_a_page_token_is_only_good_for_its_user_and_its_hour(clinic: Clinic) -> 
 
 def test_changes_go_with_the_first_page_only(clinic: Clinic) -> None:
     phone = clinic.phone()
-    body = {"page": "x", "changes": {"patients": [{"id": "p1"}]}}
+    body = {"page": "x", "changes": {"notebooks": [{"id": "p1"}]}}
     with pytest.raises(InvalidRequest):
         phone.send(body, phone)
 
@@ -305,49 +305,49 @@ def test_changes_go_with_the_first_page_only(clinic: Clinic) -> None:
 
 
 def test_a_phone_does_not_get_its_own_push_back(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
-    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
-    assert one.sync()["server_updates"]["patients"] == []
+    (one,) = team_of(clinic, "member1")
+    one.save("notebooks", "p1", cover={"a": 1}, maker_id="member1")
+    assert one.sync()["server_updates"]["notebooks"] == []
     # A record of the cursor's own millisecond may come twice: that is the price of whole ms.
-    stored = clinic.get("patients", "p1")
+    stored = clinic.get("notebooks", "p1")
     assert stored is not None
     own_ms = round(one.cursor * 1000) == stored.version // 1000
-    assert one.sync()["server_updates"]["patients"] == [] or own_ms
+    assert one.sync()["server_updates"]["notebooks"] == [] or own_ms
 
 
 def test_a_new_row_that_the_server_completed_comes_back(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
-    one.save("patients", "p1", demographics={"a": 1})
-    (row,) = one.sync()["server_updates"]["patients"]
-    assert row["chw_id"] == "chw1"
-    assert one.sync()["server_updates"]["patients"] == []
+    (one,) = team_of(clinic, "member1")
+    one.save("notebooks", "p1", cover={"a": 1})
+    (row,) = one.sync()["server_updates"]["notebooks"]
+    assert row["maker_id"] == "member1"
+    assert one.sync()["server_updates"]["notebooks"] == []
 
 
 def test_the_other_phone_of_the_same_user_gets_it(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
-    second = clinic.phone("chw1", "second-phone")
+    (one,) = team_of(clinic, "member1")
+    second = clinic.phone("member1", "second-phone")
     second.sync()
-    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
+    one.save("notebooks", "p1", cover={"a": 1}, maker_id="member1")
     one.sync()
     second.sync()
     assert ids(second) == {"p1"}
 
 
 def test_a_phone_that_was_reinstalled_gets_its_own_records_back(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
-    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
+    (one,) = team_of(clinic, "member1")
+    one.save("notebooks", "p1", cover={"a": 1}, maker_id="member1")
     one.sync()  # a first push, with the cursor 0 that a new installation has too
-    again = clinic.phone("chw1", one.device)
+    again = clinic.phone("member1", one.device)
     again.sync()
     assert ids(again) == {"p1"}
 
 
 def test_a_phone_restored_from_a_backup_gets_its_own_later_pushes(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
+    (one,) = team_of(clinic, "member1")
     one.sync()
     backup = one.cursor
     for name in ("p1", "p2"):  # the first of them with the backup's own cursor
-        one.save("patients", name, demographics={"a": 1}, chw_id="chw1")
+        one.save("notebooks", name, cover={"a": 1}, maker_id="member1")
         one.sync()
     one.rows, one.cursor = {}, backup
     one.sync()
@@ -355,24 +355,24 @@ def test_a_phone_restored_from_a_backup_gets_its_own_later_pushes(clinic: Clinic
 
 
 def test_a_replay_leaves_out_what_the_first_answer_left_out(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
-    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
+    (one,) = team_of(clinic, "member1")
+    one.save("notebooks", "p1", cover={"a": 1}, maker_id="member1")
     body = one.request()
     answers = [clinic.answer(body, one) for _ in range(2)]
-    assert [answer["server_updates"]["patients"] for answer in answers] == [[], []]
+    assert [answer["server_updates"]["notebooks"] for answer in answers] == [[], []]
 
 
 def test_no_page_of_a_sync_brings_its_own_push_back(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(two, 5, "other")
     for number in range(5):
-        one.save("patients", f"own{number}", demographics={"a": 1}, chw_id="chw1")
+        one.save("notebooks", f"own{number}", cover={"a": 1}, maker_id="member1")
     one.limit = 2
     seen: list[str] = []
     body = one.request()
     while True:
         answer = clinic.answer(body, one)
-        seen += [row["id"] for row in answer["server_updates"]["patients"]]
+        seen += [row["id"] for row in answer["server_updates"]["notebooks"]]
         if not answer["has_more"]:
             break
         body = {"page": answer["next_page"], "limit": 2, "device_id": one.device}
@@ -380,35 +380,35 @@ def test_no_page_of_a_sync_brings_its_own_push_back(clinic: Clinic) -> None:
 
 
 def test_rows_that_answer_a_push_keep_to_the_pages_size(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
+    (one,) = team_of(clinic, "member1")
     for number in range(20):
-        one.save("patients", f"p{number}", demographics={})  # each comes back with its chw_id
+        one.save("notebooks", f"p{number}", cover={})  # each comes back with its maker_id
     one.limit = 3
     answer = one.send(one.request(), one)
-    assert len(answer["server_updates"]["patients"]) <= 4
+    assert len(answer["server_updates"]["notebooks"]) <= 4
     assert answer["has_more"]
     one.apply(answer)
     while answer["has_more"]:
         answer = one.send({"page": answer["next_page"], "limit": 3}, one)
         one.apply(answer)
-    assert all(row["chw_id"] == "chw1" for row in one.rows.values())
+    assert all(row["maker_id"] == "member1" for row in one.rows.values())
 
 
 def test_what_a_push_has_stored_is_listed_and_not_read_by_key_too(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
+    (one,) = team_of(clinic, "member1")
     register(one)
-    one.save("patients", "old", at=1000, demographics={"a": 1})
+    one.save("notebooks", "old", at=1000, cover={"a": 1})
     one.sync()
     for name in ("new1", "new2"):
-        one.save("patients", name, demographics={"a": 2})
-    one.save("patients", "old", at=1000, demographics={"a": 1}, chw_id="somebody")  # stays as it is
+        one.save("notebooks", name, cover={"a": 2})
+    one.save("notebooks", "old", at=1000, cover={"a": 1}, maker_id="somebody")  # stays as it is
     body = one.request()
     for answered_by in ("the push", "its receipt"):
         asked = Asked(clinic.store)
         answer = clinic.on(asked).answer(body, one)
-        rows = {row["id"]: row["chw_id"] for row in answer["server_updates"]["patients"]}
-        assert rows == {"new1": "chw1", "new2": "chw1", "old": "chw1"}, answered_by
-        times = {name: asked.keys.count(Key("patients", name)) for name in rows}
+        rows = {row["id"]: row["maker_id"] for row in answer["server_updates"]["notebooks"]}
+        assert rows == {"new1": "member1", "new2": "member1", "old": "member1"}, answered_by
+        times = {name: asked.keys.count(Key("notebooks", name)) for name in rows}
         # Each is looked at by the push; what no listing brings is read by its key for the answer.
         assert times == {"new1": 1, "new2": 1, "old": 2}, answered_by
 
@@ -418,65 +418,67 @@ def test_what_a_push_has_stored_is_listed_and_not_read_by_key_too(clinic: Clinic
 def test_a_row_of_a_push_that_is_deleted_before_the_answer_is_dropped(
     clinic: Clinic, first_sync: bool, limit: int | None
 ) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     if not first_sync:
         one.sync()
     one.limit = limit
     for name in ("q0", "q1", "p0"):  # the last one finds the page full
-        one.save("patients", name, demographics={"a": 1})
+        one.save("notebooks", name, cover={"a": 1})
 
     def delete_it(_writes: object) -> None:
         racing.after = lambda _writes: None
         two.sync()
-        two.delete("patients", "p0")
+        two.delete("notebooks", "p0")
         two.sync()
 
     racing = Interrupted(clinic.store, after=delete_it)
     one.send = clinic.on(racing).answer
     first = one.sync()
     if first_sync or limit is None:
-        assert first["deleted"]["patients"] == ["p0"]
-    assert set(one.rows) == {("patients", "q0"), ("patients", "q1")}
+        assert first["deleted"]["notebooks"] == ["p0"]
+    assert set(one.rows) == {("notebooks", "q0"), ("notebooks", "q1")}
 
 
 def test_a_cursor_after_the_commit_of_its_own_push_gets_the_row_all_the_same(
     clinic: Clinic,
 ) -> None:
     """No listing brings it then: a phone that made up its cursor from its own clock."""
-    (one,) = team_of(clinic, "chw1")
-    one.save("patients", "p0", demographics={"a": 1})
+    (one,) = team_of(clinic, "member1")
+    one.save("notebooks", "p0", cover={"a": 1})
     body = {**one.request(), "last_sync_timestamp": clinic.now_ms() / 1000 + 0.1}
     asked = batch.parse(body, CATALOG, fingerprint="f", client_time_ms=None, now_ms=1)
-    outcome = clinic.pusher.push(Caller("chw1", "chw", one.device), asked.push, clinic.now_ms())
-    assert list(outcome.show) == [Key("patients", "p0")]
+    outcome = clinic.pusher.push(
+        Caller("member1", "member", one.device), asked.push, clinic.now_ms()
+    )
+    assert list(outcome.show) == [Key("notebooks", "p0")]
 
 
 def test_phones_offer_again_what_a_restored_server_lost(clinic: Clinic) -> None:
     # given a record that the server loses in a restore
-    (one,) = team_of(clinic, "chw1")
+    (one,) = team_of(clinic, "member1")
     register(one, 3)
-    clinic.store.commit([delete(Key("patients", "p1"))])
+    clinic.store.commit([delete(Key("notebooks", "p1"))])
     clinic.store.commit([put(EPOCH, {"started_at": clinic.now_ms() + 1}, ABSENT)])
     # when the phone is told so, and syncs again
     one.sync()
     one.sync()
     # then the server has it again
-    assert clinic.get("patients", "p1") is not None
+    assert clinic.get("notebooks", "p1") is not None
     assert ids(one) == {"p0", "p1", "p2"}
 
 
 def test_a_server_write_over_an_own_push_is_never_swallowed(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
+    (one,) = team_of(clinic, "member1")
     one.sync()
-    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
+    one.save("notebooks", "p1", cover={"a": 1}, maker_id="member1")
     cursor = one.cursor
     one.sync()
-    stored = clinic.get("patients", "p1")
+    stored = clinic.get("notebooks", "p1")
     assert stored is not None
-    clinic.store.commit([record.server_patch(stored, {"chw_id": "boss"})])
+    clinic.store.commit([record.server_patch(stored, {"maker_id": "boss"})])
     one.cursor = cursor  # even when it asks with the same cursor again
-    (row,) = one.sync()["server_updates"]["patients"]
-    assert row["chw_id"] == "boss"
+    (row,) = one.sync()["server_updates"]["notebooks"]
+    assert row["maker_id"] == "boss"
 
 
 # --- epochs and cursors
@@ -485,25 +487,25 @@ def test_a_server_write_over_an_own_push_is_never_swallowed(clinic: Clinic) -> N
 def test_a_cursor_from_before_the_epoch_gets_everything_and_is_asked_to_upload(
     clinic: Clinic,
 ) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 3)
     two.sync()
-    one.delete("patients", "p0")
+    one.delete("notebooks", "p0")
     one.sync()
     clinic.store.commit([put(EPOCH, {"started_at": clinic.now_ms() + 1}, ABSENT)])
     answer = two.sync()
     assert answer["resync"] == "upload_first"
-    assert {row["id"] for row in answer["server_updates"]["patients"]} == {"p1", "p2"}
-    assert answer["deleted"]["patients"] == []
+    assert {row["id"] for row in answer["server_updates"]["notebooks"]} == {"p1", "p2"}
+    assert answer["deleted"]["notebooks"] == []
 
 
 def test_a_cursor_from_the_future_gets_everything(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 3)
     two.cursor = time.time() + 10**6
     answer = two.sync()
     assert answer["resync"] == "upload_first"
-    assert len(answer["server_updates"]["patients"]) == 3
+    assert len(answer["server_updates"]["notebooks"]) == 3
     assert two.cursor < time.time() + 10
 
 
@@ -516,13 +518,13 @@ def test_a_cursor_that_is_none_is_said_to_be_none(clinic: Clinic, cursor: object
 
 @pytest.mark.parametrize("cursor", [0, None, 0.0])
 def test_a_first_sync_may_say_zero_or_nothing(clinic: Clinic, cursor: object) -> None:
-    (one,) = team_of(clinic, "chw1")
+    (one,) = team_of(clinic, "member1")
     register(one, 1)
     assert (
         len(
-            clinic.answer({"last_sync_timestamp": cursor}, clinic.phone("chw1", "new"))[
+            clinic.answer({"last_sync_timestamp": cursor}, clinic.phone("member1", "new"))[
                 "server_updates"
-            ]["patients"]
+            ]["notebooks"]
         )
         == 1
     )
@@ -531,10 +533,10 @@ def test_a_first_sync_may_say_zero_or_nothing(clinic: Clinic, cursor: object) ->
 def test_more_than_thirty_teams_are_all_listed(clinic: Clinic) -> None:
     for number in range(65):
         clinic.join("boss", f"team{number}", "supervisor")
-    (chw,) = team_of(clinic, "chw7", team="team7")
-    (other,) = team_of(clinic, "chw64", team="team64")
+    (member,) = team_of(clinic, "member7", team="team7")
+    (other,) = team_of(clinic, "member64", team="team64")
     boss = clinic.phone("boss")
-    register(chw, 2, "seven")
+    register(member, 2, "seven")
     boss.sync()
     register(other, 2, "last")
     boss.sync()
@@ -542,168 +544,168 @@ def test_more_than_thirty_teams_are_all_listed(clinic: Clinic) -> None:
 
 
 def test_memberships_are_read_from_the_store_not_from_what_a_phone_says(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
+    (one,) = team_of(clinic, "member1")
     register(one, 1)
     body = {"last_sync_timestamp": 0, "scope_id": "team1", "scopes": ["team1"]}
     answer = clinic.answer(body, clinic.phone("stranger"))
-    assert answer["server_updates"]["patients"] == []
+    assert answer["server_updates"]["notebooks"] == []
 
 
 def test_before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis(
     clinic: Clinic,
 ) -> None:
-    one, doctor = team_of(clinic, "chw1", "doc")
+    one, doctor = team_of(clinic, "member1", "doc")
     clinic.join("doc", "team1", "doctor")
-    one.save("patients", "p1", demographics={})
-    one.save("cases", "c1", patient_id="p1", triage_data={}, risk_level="red")
+    one.save("notebooks", "p1", cover={})
+    one.save("notes", "c1", notebook_id="p1", body={}, mark="red")
     one.sync()
-    stored = clinic.get("cases", "c1")
+    stored = clinic.get("notes", "c1")
     assert stored is not None
-    analysis = {"status": "ok", "urgency": "urgent", "differential": [{"label": "x"}]}
-    clinic.store.commit([record.server_patch(stored, {"ai_analysis": analysis})])
+    summary = {"status": "ok", "urgency": "urgent", "differential": [{"label": "x"}]}
+    clinic.store.commit([record.server_patch(stored, {"summary": summary})])
     one.sync()
     doctor.sync()
-    row, whole = one.row("cases", "c1"), doctor.row("cases", "c1")
+    row, whole = one.row("notes", "c1"), doctor.row("notes", "c1")
     assert row is not None
     assert whole is not None
-    assert row["ai_analysis"] == {"status": "ok", "urgency": "urgent"}
-    assert whole["ai_analysis"] == analysis
-    stored = clinic.get("cases", "c1")
+    assert row["summary"] == {"status": "ok", "urgency": "urgent"}
+    assert whole["summary"] == summary
+    stored = clinic.get("notes", "c1")
     assert stored is not None
-    clinic.store.commit([record.server_patch(stored, {"status": "DIAGNOSED"})])
+    clinic.store.commit([record.server_patch(stored, {"status": "SIGNED"})])
     one.sync()
-    signed = one.row("cases", "c1")
+    signed = one.row("notes", "c1")
     assert signed is not None
-    assert signed["ai_analysis"] == analysis
+    assert signed["summary"] == summary
 
 
 def test_a_membership_that_changes_while_a_push_is_on_its_way_is_seen(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
+    (one,) = team_of(clinic, "member1")
     left: list[bool] = []
 
     def leave(_writes: object) -> None:
         if not left:
             left.append(True)
-            clinic.leave("chw1")
+            clinic.leave("member1")
 
     one.send = clinic.on(Interrupted(clinic.store, before=leave)).answer
-    one.save("patients", "p1", demographics={})
+    one.save("notebooks", "p1", cover={})
     answer = one.sync()
     assert [item["code"] for item in answer["rejected"]] == ["moved"]
-    assert clinic.get("patients", "p1") is None
+    assert clinic.get("notebooks", "p1") is None
 
 
 def test_granting_twice_changes_nothing(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    before = clinic.get("memberships", "chw2")
-    clinic.join("chw2")
-    assert clinic.get("memberships", "chw2") == before
-    clinic.leave("chw9")
-    assert clinic.get("memberships", "chw9") is None
-    held = membership.parse("chw2", before)
+    clinic.join("member2")
+    before = clinic.get("memberships", "member2")
+    clinic.join("member2")
+    assert clinic.get("memberships", "member2") == before
+    clinic.leave("member9")
+    assert clinic.get("memberships", "member9") is None
+    held = membership.parse("member2", before)
     assert held.scopes == ("team1",)
 
 
 def test_a_patch_by_hand_reaches_the_phones(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 1)
     two.sync()
-    clinic.store.commit([patch(Key("patients", "p0"), {"chw_id": "other"}, None)])
-    (row,) = two.sync()["server_updates"]["patients"]
-    assert row["chw_id"] == "other"
+    clinic.store.commit([patch(Key("notebooks", "p0"), {"maker_id": "other"}, None)])
+    (row,) = two.sync()["server_updates"]["notebooks"]
+    assert row["maker_id"] == "other"
 
 
 # --- what no other test would miss (tests/reliability/mutations.py)
 
 
 def test_a_deletion_is_told_to_the_others_and_not_to_its_phone(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 2)
     two.sync()
-    one.delete("patients", "p0")
-    assert one.sync()["deleted"]["patients"] == []
-    assert two.sync()["deleted"]["patients"] == ["p0"]
+    one.delete("notebooks", "p0")
+    assert one.sync()["deleted"]["notebooks"] == []
+    assert two.sync()["deleted"]["notebooks"] == ["p0"]
 
 
 def test_an_edit_that_leaves_columns_out_brings_the_row(clinic: Clinic) -> None:
     # given a column of the server that the phone has not seen
-    (one,) = team_of(clinic, "chw1")
-    one.save("patients", "p1", at=1000, demographics={})
-    one.save("cases", "c1", at=1000, patient_id="p1", triage_data={}, risk_level="green")
+    (one,) = team_of(clinic, "member1")
+    one.save("notebooks", "p1", at=1000, cover={})
+    one.save("notes", "c1", at=1000, notebook_id="p1", body={}, mark="green")
     one.sync()
-    stored = clinic.get("cases", "c1")
+    stored = clinic.get("notes", "c1")
     assert stored is not None
-    clinic.store.commit([record.server_patch(stored, {"image_urls": ["u"]})])
+    clinic.store.commit([record.server_patch(stored, {"picture_urls": ["u"]})])
     # when it sends an edit that does not speak of that column
-    edit = {"id": "c1", "triage_data": {"site": "arm"}, "last_modified_at": 2000}
-    body = {"last_sync_timestamp": one.cursor, "changes": {"cases": [edit]}}
-    (row,) = clinic.answer(body, one)["server_updates"]["cases"]
+    edit = {"id": "c1", "body": {"site": "arm"}, "last_modified_at": 2000}
+    body = {"last_sync_timestamp": one.cursor, "changes": {"notes": [edit]}}
+    (row,) = clinic.answer(body, one)["server_updates"]["notes"]
     # then it gets the row
-    assert row["image_urls"] == ["u"]
+    assert row["picture_urls"] == ["u"]
 
 
 def test_a_grant_that_was_stamped_before_the_cursor_and_committed_after_it_is_seen(
     clinic: Clinic,
 ) -> None:
-    (one,) = team_of(clinic, "chw1")
+    (one,) = team_of(clinic, "member1")
     register(one, 1)
-    (two,) = team_of(clinic, "chw2", team="team2")
+    (two,) = team_of(clinic, "member2", team="team2")
     two.sync()
     stamped_ms = round(two.cursor * 1000) - 1000
-    membership.grant(clinic.store, "chw2", "team1", "chw", stamped_ms)
+    membership.grant(clinic.store, "member2", "team1", "member", stamped_ms)
     two.sync()
     assert ids(two) == {"p0"}
 
 
 def test_what_an_answer_showed_is_not_shown_again_to_one_who_left(clinic: Clinic) -> None:
     # given a push whose answer showed the record that won
-    one, two = team_of(clinic, "chw1", "chw2")
-    one.save("patients", "p1", at=3000, demographics={"n": 3})
+    one, two = team_of(clinic, "member1", "member2")
+    one.save("notebooks", "p1", at=3000, cover={"n": 3})
     one.sync()
-    two.save("patients", "p1", at=2000, demographics={"n": 2})
+    two.save("notebooks", "p1", at=2000, cover={"n": 2})
     body = two.request()
     first = clinic.answer(body, two)
-    assert [row["id"] for row in first["server_updates"]["patients"]] == ["p1"]
+    assert [row["id"] for row in first["server_updates"]["notebooks"]] == ["p1"]
     # when the same push comes again from somebody who left the team meanwhile
-    clinic.leave("chw2")
+    clinic.leave("member2")
     answer = clinic.answer(body, two)
     # then the record is not shown
-    assert answer["server_updates"]["patients"] == []
+    assert answer["server_updates"]["notebooks"] == []
 
 
 def test_of_two_grants_at_once_none_is_lost(clinic: Clinic) -> None:
-    clinic.join("chw2", "team1")
+    clinic.join("member2", "team1")
 
     def other_grant(_writes: object) -> None:
-        clinic.join("chw2", "team2")
+        clinic.join("member2", "team2")
 
     racing = Interrupted(clinic.store, before=other_grant)
     with pytest.raises(Contended):
-        membership.grant(racing, "chw2", "team3", "chw", clinic.now_ms())
-    held = membership.parse("chw2", clinic.get("memberships", "chw2"))
+        membership.grant(racing, "member2", "team3", "member", clinic.now_ms())
+    held = membership.parse("member2", clinic.get("memberships", "member2"))
     assert held.scopes == ("team1", "team2")
 
 
 def test_a_page_within_one_table_does_not_cut_off_older_rows_of_the_next(clinic: Clinic) -> None:
-    one, two = team_of(clinic, "chw1", "chw2")
+    one, two = team_of(clinic, "member1", "member2")
     register(one, 1)
     for number in range(3):
-        one.save("cases", f"c{number}", patient_id="p0", triage_data={}, risk_level="green")
+        one.save("notes", f"c{number}", notebook_id="p0", body={}, mark="green")
     one.sync()
-    register(one, 5, "later")  # patients are listed before cases
+    register(one, 5, "later")  # notebooks are listed before notes
     two.limit = 3
     two.sync()
-    assert ids(two, "cases") == {"c0", "c1", "c2"}
+    assert ids(two, "notes") == {"c0", "c1", "c2"}
     assert len(ids(two)) == 6
 
 
 def test_a_replay_brings_the_row_if_the_server_wrote_over_it_meanwhile(clinic: Clinic) -> None:
-    (one,) = team_of(clinic, "chw1")
-    one.save("patients", "p1", demographics={"a": 1}, chw_id="chw1")
+    (one,) = team_of(clinic, "member1")
+    one.save("notebooks", "p1", cover={"a": 1}, maker_id="member1")
     body = one.request()
-    assert clinic.answer(body, one)["server_updates"]["patients"] == []
-    stored = clinic.get("patients", "p1")
+    assert clinic.answer(body, one)["server_updates"]["notebooks"] == []
+    stored = clinic.get("notebooks", "p1")
     assert stored is not None
-    clinic.store.commit([record.server_patch(stored, {"chw_id": "boss"})])
-    (row,) = clinic.answer(body, one)["server_updates"]["patients"]
-    assert row["chw_id"] == "boss"
+    clinic.store.commit([record.server_patch(stored, {"maker_id": "boss"})])
+    (row,) = clinic.answer(body, one)["server_updates"]["notebooks"]
+    assert row["maker_id"] == "boss"

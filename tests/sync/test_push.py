@@ -19,19 +19,19 @@ from tests.sync.clinic import Clinic
 EXAMPLE: Json = {
     "last_sync_timestamp": 1678886400,
     "changes": {
-        "patients": [
+        "notebooks": [
             {
                 "id": "local_uuid_1",
-                "demographics": {},
+                "cover": {},
                 "sync_status": "new",
                 "last_modified_at": 1678886400,
             }
         ],
-        "cases": [
+        "notes": [
             {
                 "id": "local_uuid_2",
-                "patient_id": "local_uuid_1",
-                "triage_data": {},
+                "notebook_id": "local_uuid_1",
+                "body": {},
                 "sync_status": "new",
                 "last_modified_at": 1678886400,
             }
@@ -41,49 +41,49 @@ EXAMPLE: Json = {
 
 
 def red_day(count: int = 1) -> Json:
-    """A patient and red cases, as a phone sends them."""
+    """A notebook and red notes, as a phone sends them."""
     now = time.time() - 60
-    case = {"patient_id": "p1", "triage_data": {"site": "arm"}, "risk_level": "red"}
+    note = {"notebook_id": "p1", "body": {"site": "arm"}, "mark": "red"}
     return {
         "last_sync_timestamp": 0,
         "changes": {
-            "patients": [{"id": "p1", "demographics": {"age": 30}, "last_modified_at": now}],
-            "cases": [{"id": f"c{n}", **case, "last_modified_at": now} for n in range(count)],
+            "notebooks": [{"id": "p1", "cover": {"age": 30}, "last_modified_at": now}],
+            "notes": [{"id": f"c{n}", **note, "last_modified_at": now} for n in range(count)],
         },
     }
 
 
 def test_the_example_of_the_plan_works_as_it_stands(clinic: Clinic) -> None:
     answer = clinic.answer(EXAMPLE, clinic.phone())
-    assert answer["accepted"] == {"patients": ["local_uuid_1"], "cases": ["local_uuid_2"]}
+    assert answer["accepted"] == {"notebooks": ["local_uuid_1"], "notes": ["local_uuid_2"]}
     assert answer["rejected"] == answer["conflicts"] == []
     assert answer["new_sync_timestamp"] > 1678886400
-    case = clinic.fields("cases", "local_uuid_2")
-    assert (case["risk_level"], case["status"]) == ("unknown", "PENDING_DIAGNOSIS")
-    assert clinic.fields("patients", "local_uuid_1")["chw_id"] == "chw1"
+    note = clinic.fields("notes", "local_uuid_2")
+    assert (note["mark"], note["status"]) == ("unknown", "WAITING")
+    assert clinic.fields("notebooks", "local_uuid_1")["maker_id"] == "member1"
 
 
 def test_a_red_case_is_stored_with_its_job_and_moves_on(clinic: Clinic) -> None:
     answer = clinic.answer(red_day(), clinic.phone())
     (job,) = clinic.jobs()
     assert (job.state, job.subject_id, job.scope_id) == ("queued", "c0", "team1")
-    (row,) = answer["server_updates"]["cases"]
-    assert row["status"] == "PENDING_DIAGNOSIS"
-    (queued,) = answer["server_updates"]["medgemma_queue"]
-    assert (queued["case_id"], queued["status"], queued["attempts"]) == ("c0", "queued", 0)
+    (row,) = answer["server_updates"]["notes"]
+    assert row["status"] == "WAITING"
+    (queued,) = answer["server_updates"]["summary_queue"]
+    assert (queued["note_id"], queued["status"], queued["attempts"]) == ("c0", "queued", 0)
     assert clinic.last is not None
     assert [bell.job_id for bell in clinic.last.bells] == [job.id]
 
 
 def test_a_green_case_makes_no_job(clinic: Clinic) -> None:
     phone = clinic.phone()
-    phone.save("patients", "p1", demographics={})
-    phone.save("cases", "c1", patient_id="p1", triage_data={}, risk_level="low")
+    phone.save("notebooks", "p1", cover={})
+    phone.save("notes", "c1", notebook_id="p1", body={}, mark="low")
     phone.sync()
     assert clinic.jobs() == []
-    row = phone.row("cases", "c1")
+    row = phone.row("notes", "c1")
     assert row is not None
-    assert (row["risk_level"], row["status"]) == ("green", "TRIAGED")
+    assert (row["mark"], row["status"]) == ("green", "KEPT")
 
 
 def test_the_same_batch_five_times_is_stored_once_with_the_same_answer(clinic: Clinic) -> None:
@@ -92,7 +92,7 @@ def test_the_same_batch_five_times_is_stored_once_with_the_same_answer(clinic: C
     assert all(verdict == verdicts[0] for verdict in verdicts)
     assert all(answer["server_updates"] == answers[0]["server_updates"] for answer in answers)
     assert len(clinic.jobs()) == 1
-    assert len(clinic.all("cases")) == 1
+    assert len(clinic.all("notes")) == 1
     assert clinic.all("conflicts") == []
 
 
@@ -106,16 +106,16 @@ def test_the_same_batch_five_times_at_once_is_stored_once(clinic: Clinic) -> Non
     verdicts = [{name: answer[name] for name in VERDICTS} for answer in answers]
     assert all(verdict == verdicts[0] for verdict in verdicts)
     assert len(clinic.jobs()) == 3
-    assert len(clinic.all("medgemma_queue")) == 3
+    assert len(clinic.all("summary_queue")) == 3
     assert clinic.all("conflicts") == []
 
 
 def test_a_replay_repeats_the_conflict_of_the_first_answer(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=2000, demographics={"name": "A"})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=2000, cover={"name": "A"})
     first.sync()
-    second.save("patients", "p1", at=1000, demographics={"name": "B"})
+    second.save("notebooks", "p1", at=1000, cover={"name": "B"})
     body = second.request()
     answers = [clinic.answer(body, second) for _ in range(3)]
     assert [answer["conflicts"][0]["reason"] for answer in answers] == ["older"] * 3
@@ -124,161 +124,165 @@ def test_a_replay_repeats_the_conflict_of_the_first_answer(clinic: Clinic) -> No
 
 
 def test_an_edit_that_lost_leaves_the_servers_value_on_the_phone(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    winner, loser = clinic.phone("chw1"), clinic.phone("chw2")
-    winner.save("patients", "p1", at=500, demographics={"name": "first"})
+    clinic.join("member2")
+    winner, loser = clinic.phone("member1"), clinic.phone("member2")
+    winner.save("notebooks", "p1", at=500, cover={"name": "first"})
     winner.sync()
     loser.sync()
-    winner.save("patients", "p1", at=2000, demographics={"name": "winner"})
+    winner.save("notebooks", "p1", at=2000, cover={"name": "winner"})
     winner.sync()
-    loser.save("patients", "p1", at=1000, demographics={"name": "loser"})
+    loser.save("notebooks", "p1", at=1000, cover={"name": "loser"})
     answer = loser.sync()
     (conflict,) = answer["conflicts"]
     assert (conflict["winner"], conflict["reason"]) == ("server", "older")
-    assert conflict["yours"]["demographics"] == {"name": "loser"}
-    assert conflict["theirs"]["demographics"] == {"name": "winner"}
-    assert answer["accepted"] == {"patients": ["p1"]}  # it may mark the record as synced
-    row = loser.row("patients", "p1")
+    assert conflict["yours"]["cover"] == {"name": "loser"}
+    assert conflict["theirs"]["cover"] == {"name": "winner"}
+    assert answer["accepted"] == {"notebooks": ["p1"]}  # it may mark the record as synced
+    row = loser.row("notebooks", "p1")
     assert row is not None
-    assert row["demographics"] == {"name": "winner"}
+    assert row["cover"] == {"name": "winner"}
     (entry,) = clinic.all("conflicts")
-    assert orjson.loads(orjson.loads(entry.fields["yours"])["demographics"]) == {"name": "loser"}
+    assert orjson.loads(orjson.loads(entry.fields["yours"])["cover"]) == {"name": "loser"}
 
 
 def test_equal_times_keep_the_stored_value(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=1000, demographics={"name": "first"})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=1000, cover={"name": "first"})
     first.sync()
-    second.save("patients", "p1", at=1000, demographics={"name": "second"})
+    second.save("notebooks", "p1", at=1000, cover={"name": "second"})
     answer = second.sync()
     assert answer["conflicts"][0]["reason"] == "equal"
-    assert orjson.loads(clinic.fields("patients", "p1")["demographics"]) == {"name": "first"}
+    assert orjson.loads(clinic.fields("notebooks", "p1")["cover"]) == {"name": "first"}
 
 
 def test_a_value_overwritten_unseen_is_kept_and_named(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=1000, demographics={"name": "unseen"})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=1000, cover={"name": "unseen"})
     first.sync()
-    second.save("patients", "p1", at=2000, demographics={"name": "later"})
+    second.save("notebooks", "p1", at=2000, cover={"name": "later"})
     answer = second.sync()
     (conflict,) = answer["conflicts"]
     assert (conflict["winner"], conflict["reason"]) == ("client", "unseen_overwrite")
-    assert conflict["theirs"]["demographics"] == {"name": "unseen"}
-    assert orjson.loads(clinic.fields("patients", "p1")["demographics"]) == {"name": "later"}
+    assert conflict["theirs"]["cover"] == {"name": "unseen"}
+    assert orjson.loads(clinic.fields("notebooks", "p1")["cover"]) == {"name": "later"}
     assert len(clinic.all("conflicts")) == 1
 
 
 def test_overwriting_what_one_has_seen_is_no_conflict(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=1000, demographics={"name": "seen"})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=1000, cover={"name": "seen"})
     first.sync()
     second.sync()
-    second.save("patients", "p1", at=2000, demographics={"name": "later"})
+    second.save("notebooks", "p1", at=2000, cover={"name": "later"})
     assert second.sync()["conflicts"] == []
 
 
 def test_the_servers_own_write_is_no_unseen_edit(clinic: Clinic) -> None:
-    # A phone that has seen the last edit, but not the analysis that came after it, overwrites nothing.
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=1000, demographics={})
-    first.save("cases", "c1", at=1000, patient_id="p1", triage_data={"a": 1}, risk_level="green")
+    # A phone that has seen the last edit, but not the summary that came after it, overwrites nothing.
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=1000, cover={})
+    first.save("notes", "c1", at=1000, notebook_id="p1", body={"a": 1}, mark="green")
     first.sync()
     second.sync()
-    stored = clinic.get("cases", "c1")
+    stored = clinic.get("notes", "c1")
     assert stored is not None
-    clinic.store.commit([record.server_patch(stored, {"image_urls": ["x"]})])
-    second.save("cases", "c1", at=2000, triage_data={"a": 2})
-    del second.dirty["cases", "c1"]["updated_at"]  # it says nothing of the version that it saw
+    clinic.store.commit([record.server_patch(stored, {"picture_urls": ["x"]})])
+    second.save("notes", "c1", at=2000, body={"a": 2})
+    del second.dirty["notes", "c1"]["updated_at"]  # it says nothing of the version that it saw
     answer = second.sync()
     assert answer["conflicts"] == []
-    assert clinic.fields("cases", "c1")["image_urls"] == ["x"]
-    row = second.row("cases", "c1")
+    assert clinic.fields("notes", "c1")["picture_urls"] == ["x"]
+    row = second.row("notes", "c1")
     assert row is not None
-    assert row["image_urls"] == ["x"]
+    assert row["picture_urls"] == ["x"]
 
 
 def test_server_columns_cannot_be_written_by_a_phone(clinic: Clinic) -> None:
     phone = clinic.phone()
-    phone.save("patients", "p1", demographics={}, chw_id="somebody")
+    phone.save("notebooks", "p1", cover={}, maker_id="somebody")
     phone.save(
-        "cases",
+        "notes",
         "c1",
-        patient_id="p1",
-        status="DIAGNOSED",
-        ai_analysis={"status": "ok"},
-        image_urls=["https://evil.example"],
-        risk_level="green",
+        notebook_id="p1",
+        status="SIGNED",
+        summary={"status": "ok"},
+        picture_urls=["https://evil.example"],
+        mark="green",
     )
     answer = phone.sync()
     assert answer["rejected"] == answer["conflicts"] == []
-    row = phone.row("cases", "c1")
+    row = phone.row("notes", "c1")
     assert row is not None
-    assert (row["status"], row["ai_analysis"], row["image_urls"]) == ("TRIAGED", None, None)
-    patient = phone.row("patients", "p1")
-    assert patient is not None
-    assert patient["chw_id"] == "chw1"
+    assert (row["status"], row["summary"], row["picture_urls"]) == ("KEPT", None, None)
+    notebook = phone.row("notebooks", "p1")
+    assert notebook is not None
+    assert notebook["maker_id"] == "member1"
 
 
 def test_a_stale_copy_of_a_server_column_brings_the_row_back(clinic: Clinic) -> None:
     phone = clinic.phone()
-    phone.save("patients", "p1", demographics={})
-    phone.save("cases", "c1", patient_id="p1", triage_data={}, risk_level="green")
+    phone.save("notebooks", "p1", cover={})
+    phone.save("notes", "c1", notebook_id="p1", body={}, mark="green")
     phone.sync()
-    phone.save("cases", "c1", at=time.time() - 10_000, ai_analysis={"made": "up"})
+    phone.save("notes", "c1", at=time.time() - 10_000, summary={"made": "up"})
     phone.sync()
-    row = phone.row("cases", "c1")
+    row = phone.row("notes", "c1")
     assert row is not None
-    assert row["ai_analysis"] is None
+    assert row["summary"] is None
 
 
 BAD: list[tuple[Json, str | None, str]] = [
-    ({"id": "bad", "last_modified_at": 5}, "patient_id", "missing_field"),
-    ({"id": "bad", "last_modified_at": 5, "patient_id": None}, "patient_id", "missing_field"),
-    ({"id": "bad", "last_modified_at": 5, "patient_id": "p?"}, "patient_id", "invalid_id"),
-    ({"id": "bad", "last_modified_at": 5, "patient_id": "nobody"}, "patient_id", "unknown_parent"),
-    ({"id": "bad", "patient_id": "p1"}, "last_modified_at", "missing_field"),
-    ({"id": "bad", "patient_id": "p1", "last_modified_at": "5"}, "last_modified_at", "wrong_type"),
+    ({"id": "bad", "last_modified_at": 5}, "notebook_id", "missing_field"),
+    ({"id": "bad", "last_modified_at": 5, "notebook_id": None}, "notebook_id", "missing_field"),
+    ({"id": "bad", "last_modified_at": 5, "notebook_id": "p?"}, "notebook_id", "invalid_id"),
     (
-        {"id": "bad", "patient_id": "p1", "last_modified_at": 1678886400000},
+        {"id": "bad", "last_modified_at": 5, "notebook_id": "nobody"},
+        "notebook_id",
+        "unknown_parent",
+    ),
+    ({"id": "bad", "notebook_id": "p1"}, "last_modified_at", "missing_field"),
+    ({"id": "bad", "notebook_id": "p1", "last_modified_at": "5"}, "last_modified_at", "wrong_type"),
+    (
+        {"id": "bad", "notebook_id": "p1", "last_modified_at": 1678886400000},
         "last_modified_at",
         "time_in_milliseconds",
     ),
     (
-        {"id": "bad", "patient_id": "p1", "last_modified_at": -1},
+        {"id": "bad", "notebook_id": "p1", "last_modified_at": -1},
         "last_modified_at",
         "number_out_of_range",
     ),
     (
-        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "triage_data": "text"},
-        "triage_data",
+        {"id": "bad", "notebook_id": "p1", "last_modified_at": 5, "body": "text"},
+        "body",
         "wrong_type",
     ),
     (
-        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "triage_data": {"n": 2**53}},
-        "triage_data",
+        {"id": "bad", "notebook_id": "p1", "last_modified_at": 5, "body": {"n": 2**53}},
+        "body",
         "number_out_of_range",
     ),
     (
-        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "image_keys": [1]},
-        "image_keys",
+        {"id": "bad", "notebook_id": "p1", "last_modified_at": 5, "picture_keys": [1]},
+        "picture_keys",
         "wrong_type",
     ),
     (
-        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "image_keys": ["k"] * 101},
-        "image_keys",
+        {"id": "bad", "notebook_id": "p1", "last_modified_at": 5, "picture_keys": ["k"] * 101},
+        "picture_keys",
         "too_long",
     ),
     (
-        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "sync_status": "lost"},
+        {"id": "bad", "notebook_id": "p1", "last_modified_at": 5, "sync_status": "lost"},
         "sync_status",
         "invalid_choice",
     ),
     (
-        {"id": "bad", "patient_id": "p1", "last_modified_at": 5, "scope_id": "a/b"},
+        {"id": "bad", "notebook_id": "p1", "last_modified_at": 5, "scope_id": "a/b"},
         "scope_id",
         "invalid_id",
     ),
@@ -291,17 +295,17 @@ def test_one_bad_record_among_a_hundred_is_refused_by_name(
 ) -> None:
     phone = clinic.phone()
     good = [
-        {"id": f"c{n}", "patient_id": "p1", "last_modified_at": 5, "sync_status": "new"}
+        {"id": f"c{n}", "notebook_id": "p1", "last_modified_at": 5, "sync_status": "new"}
         for n in range(99)
     ]
-    patient = {"id": "p1", "demographics": {}, "last_modified_at": 5}
-    body = {"changes": {"patients": [patient], "cases": [*good[:50], bad, *good[50:]]}}
+    notebook = {"id": "p1", "cover": {}, "last_modified_at": 5}
+    body = {"changes": {"notebooks": [notebook], "notes": [*good[:50], bad, *good[50:]]}}
     answer = clinic.answer(body, phone)
     (rejected,) = answer["rejected"]
-    assert (rejected["table"], rejected["id"]) == ("cases", "bad")
+    assert (rejected["table"], rejected["id"]) == ("notes", "bad")
     assert (rejected["field"], rejected["code"]) == (field, code)
-    assert len(answer["accepted"]["cases"]) == 99
-    assert clinic.get("cases", "bad") is None
+    assert len(answer["accepted"]["notes"]) == 99
+    assert clinic.get("notes", "bad") is None
     (kept,) = clinic.all("quarantine")
     assert orjson.loads(kept.fields["raw"]) == bad
 
@@ -310,7 +314,7 @@ def test_one_bad_record_among_a_hundred_is_refused_by_name(
     "record_id", ["", ".", "..", "__x__", "a/b", "x" * 129, "nul\0", "é", 7, None, ["a"], "a b"]
 )
 def test_an_id_that_no_path_can_hold_is_refused(clinic: Clinic, record_id: Any) -> None:
-    body = {"changes": {"patients": [{"id": record_id, "last_modified_at": 5}]}}
+    body = {"changes": {"notebooks": [{"id": record_id, "last_modified_at": 5}]}}
     answer = clinic.answer(body, clinic.phone())
     (rejected,) = answer["rejected"]
     assert rejected["field"] == "id"
@@ -321,21 +325,21 @@ def test_an_id_that_no_path_can_hold_is_refused(clinic: Clinic, record_id: Any) 
 def test_tables_that_phones_cannot_write_are_refused_record_by_record(clinic: Clinic) -> None:
     body = {
         "changes": {
-            "patients": [{"id": "p1", "last_modified_at": 5}],
-            "medgemma_queue": [{"id": "q1", "case_id": "c1", "last_modified_at": 5}],
+            "notebooks": [{"id": "p1", "last_modified_at": 5}],
+            "summary_queue": [{"id": "q1", "note_id": "c1", "last_modified_at": 5}],
             "symptoms": [{"id": "s1", "last_modified_at": 5}],
         }
     }
     answer = clinic.answer(body, clinic.phone())
-    assert answer["accepted"] == {"patients": ["p1"]}
+    assert answer["accepted"] == {"notebooks": ["p1"]}
     codes = {item["table"]: item["code"] for item in answer["rejected"]}
-    assert codes == {"medgemma_queue": "read_only_table", "symptoms": "unknown_table"}
+    assert codes == {"summary_queue": "read_only_table", "symptoms": "unknown_table"}
     assert len(clinic.all("quarantine")) == 2
 
 
 def test_a_refused_red_case_is_marked_urgent(clinic: Clinic) -> None:
-    case = {"id": "c1", "patient_id": "nobody", "risk_level": "high", "last_modified_at": 5}
-    clinic.answer({"changes": {"cases": [case]}}, clinic.phone())
+    note = {"id": "c1", "notebook_id": "nobody", "mark": "high", "last_modified_at": 5}
+    clinic.answer({"changes": {"notes": [note]}}, clinic.phone())
     (kept,) = clinic.all("quarantine")
     assert kept.fields["urgent"] is True
     assert clinic.last is not None
@@ -343,90 +347,90 @@ def test_a_refused_red_case_is_marked_urgent(clinic: Clinic) -> None:
 
 
 def test_unknown_columns_are_dropped_and_nothing_else(clinic: Clinic) -> None:
-    body = {"changes": {"patients": [{"id": "p1", "mood": "fine", "last_modified_at": 5}]}}
-    assert clinic.answer(body, clinic.phone())["accepted"] == {"patients": ["p1"]}
-    assert "mood" not in clinic.fields("patients", "p1")
+    body = {"changes": {"notebooks": [{"id": "p1", "mood": "fine", "last_modified_at": 5}]}}
+    assert clinic.answer(body, clinic.phone())["accepted"] == {"notebooks": ["p1"]}
+    assert "mood" not in clinic.fields("notebooks", "p1")
 
 
 def test_an_absent_column_keeps_its_value_and_null_clears_it(clinic: Clinic) -> None:
     phone = clinic.phone()
-    patient = {"id": "p1", "last_modified_at": 5}
-    case = {"id": "c1", "patient_id": "p1", "risk_level": "green", "image_keys": ["k"]}
-    first = {"patients": [patient], "cases": [{**case, "last_modified_at": 5}]}
+    notebook = {"id": "p1", "last_modified_at": 5}
+    note = {"id": "c1", "notebook_id": "p1", "mark": "green", "picture_keys": ["k"]}
+    first = {"notebooks": [notebook], "notes": [{**note, "last_modified_at": 5}]}
     seen = clinic.answer({"changes": first}, phone)["new_sync_timestamp"]
-    edit = {"id": "c1", "triage_data": {"x": 1}, "image_keys": None, "last_modified_at": 6}
-    body = {"changes": {"cases": [edit]}, "last_sync_timestamp": seen}
+    edit = {"id": "c1", "body": {"x": 1}, "picture_keys": None, "last_modified_at": 6}
+    body = {"changes": {"notes": [edit]}, "last_sync_timestamp": seen}
     answer = clinic.answer(body, phone)
-    assert answer["accepted"] == {"cases": ["c1"]}
-    fields = clinic.fields("cases", "c1")
-    assert (fields["risk_level"], fields["patient_id"]) == ("green", "p1")
-    assert fields["triage_data"] == '{"x":1}'
-    assert fields.get("image_keys") is None
+    assert answer["accepted"] == {"notes": ["c1"]}
+    fields = clinic.fields("notes", "c1")
+    assert (fields["mark"], fields["notebook_id"]) == ("green", "p1")
+    assert fields["body"] == '{"x":1}'
+    assert fields.get("picture_keys") is None
 
 
 def test_one_id_twice_in_a_push_is_folded_to_the_later_edit(clinic: Clinic) -> None:
     rows = [
-        {"id": "p1", "demographics": {"n": 2}, "last_modified_at": 20},
-        {"id": "p1", "demographics": {"n": 1}, "last_modified_at": 10},
-        {"id": "p2", "demographics": {"n": 1}, "last_modified_at": 10},
-        {"id": "p2", "demographics": {"n": 2}, "last_modified_at": 10},
+        {"id": "p1", "cover": {"n": 2}, "last_modified_at": 20},
+        {"id": "p1", "cover": {"n": 1}, "last_modified_at": 10},
+        {"id": "p2", "cover": {"n": 1}, "last_modified_at": 10},
+        {"id": "p2", "cover": {"n": 2}, "last_modified_at": 10},
     ]
-    answer = clinic.answer({"changes": {"patients": rows}}, clinic.phone())
-    assert sorted(answer["accepted"]["patients"]) == ["p1", "p2"]
+    answer = clinic.answer({"changes": {"notebooks": rows}}, clinic.phone())
+    assert sorted(answer["accepted"]["notebooks"]) == ["p1", "p2"]
     for name in ("p1", "p2"):
-        assert clinic.fields("patients", name)["demographics"] == '{"n":2}'
+        assert clinic.fields("notebooks", name)["cover"] == '{"n":2}'
 
 
 def test_an_id_of_another_team_is_refused_like_one_that_cannot_be_used(clinic: Clinic) -> None:
     clinic.join("stranger", "team2")
     clinic.phone("stranger").send(
-        {"changes": {"patients": [{"id": "p1", "last_modified_at": 5}]}}, clinic.phone("stranger")
+        {"changes": {"notebooks": [{"id": "p1", "last_modified_at": 5}]}}, clinic.phone("stranger")
     )
-    phone = clinic.phone("chw1")
+    phone = clinic.phone("member1")
     body = {
         "changes": {
-            "patients": [{"id": "p1", "demographics": {"mine": 1}, "last_modified_at": 50}],
-            "cases": [{"id": "c1", "patient_id": "p1", "last_modified_at": 50}],
+            "notebooks": [{"id": "p1", "cover": {"mine": 1}, "last_modified_at": 50}],
+            "notes": [{"id": "c1", "notebook_id": "p1", "last_modified_at": 50}],
         }
     }
     answer = clinic.answer(body, phone)
     codes = {item["id"]: item["code"] for item in answer["rejected"]}
     assert codes == {"p1": "id_unavailable", "c1": "unknown_parent"}
-    assert answer["server_updates"]["patients"] == []
-    assert clinic.fields("patients", "p1")["scope_id"] == "team2"
+    assert answer["server_updates"]["notebooks"] == []
+    assert clinic.fields("notebooks", "p1")["scope_id"] == "team2"
     deletion = {"id": "p1", "sync_status": "deleted"}
-    answer = clinic.answer({"changes": {"patients": [deletion]}}, phone)
-    assert answer["accepted"] == {"patients": ["p1"]}  # accepted without effect
-    assert clinic.fields("patients", "p1").get("deleted_at") is None
+    answer = clinic.answer({"changes": {"notebooks": [deletion]}}, phone)
+    assert answer["accepted"] == {"notebooks": ["p1"]}  # accepted without effect
+    assert clinic.fields("notebooks", "p1").get("deleted_at") is None
 
 
 def test_a_member_of_two_teams_must_say_which(clinic: Clinic) -> None:
-    clinic.join("chw1", "team2")
+    clinic.join("member1", "team2")
     phone = clinic.phone()
-    patients = [
+    notebooks = [
         {"id": "p1", "last_modified_at": 5},
         {"id": "p2", "last_modified_at": 5, "scope_id": "team2"},
         {"id": "p3", "last_modified_at": 5, "scope_id": "team9"},
     ]
-    cases = [{"id": "c2", "patient_id": "p2", "last_modified_at": 5}]
-    answer = clinic.answer({"changes": {"patients": patients, "cases": cases}}, phone)
+    notes = [{"id": "c2", "notebook_id": "p2", "last_modified_at": 5}]
+    answer = clinic.answer({"changes": {"notebooks": notebooks, "notes": notes}}, phone)
     codes = {item["id"]: item["code"] for item in answer["rejected"]}
     assert codes == {"p1": "scope_required", "p3": "unknown_scope"}
-    assert clinic.fields("cases", "c2")["scope_id"] == "team2"  # from its patient
+    assert clinic.fields("notes", "c2")["scope_id"] == "team2"  # from its notebook
 
 
 def test_a_doctor_reads_but_does_not_write(clinic: Clinic) -> None:
     clinic.join("doc", role="doctor")
-    body = {"changes": {"patients": [{"id": "p1", "last_modified_at": 5}]}}
+    body = {"changes": {"notebooks": [{"id": "p1", "last_modified_at": 5}]}}
     answer = clinic.answer(body, clinic.phone("doc"))
     assert [item["code"] for item in answer["rejected"]] == ["not_allowed"]
 
 
 def test_somebody_in_no_team_stores_nothing(clinic: Clinic) -> None:
-    body = {"changes": {"patients": [{"id": "p1", "last_modified_at": 5}]}}
+    body = {"changes": {"notebooks": [{"id": "p1", "last_modified_at": 5}]}}
     answer = clinic.answer(body, clinic.phone("nobody"))
     assert [item["code"] for item in answer["rejected"]] == ["scope_required"]
-    assert clinic.get("patients", "p1") is None
+    assert clinic.get("notebooks", "p1") is None
 
 
 # --- deletions
@@ -434,33 +438,33 @@ def test_somebody_in_no_team_stores_nothing(clinic: Clinic) -> None:
 
 def family(clinic: Clinic) -> Any:
     phone = clinic.phone()
-    phone.save("patients", "p1", demographics={})
-    phone.save("cases", "c1", patient_id="p1", triage_data={}, risk_level="green")
+    phone.save("notebooks", "p1", cover={})
+    phone.save("notes", "c1", notebook_id="p1", body={}, mark="green")
     phone.sync()
     return phone
 
 
 def test_a_deletion_is_a_tombstone_that_keeps_its_data(clinic: Clinic) -> None:
     phone = family(clinic)
-    clinic.join("chw2")
-    other = clinic.phone("chw2")
+    clinic.join("member2")
+    other = clinic.phone("member2")
     other.sync()
-    phone.delete("cases", "c1")
-    assert phone.sync()["accepted"] == {"cases": ["c1"]}
-    fields = clinic.fields("cases", "c1")
+    phone.delete("notes", "c1")
+    assert phone.sync()["accepted"] == {"notes": ["c1"]}
+    fields = clinic.fields("notes", "c1")
     assert fields["deleted_at"] > 0
-    assert fields["patient_id"] == "p1"
-    assert other.sync()["deleted"]["cases"] == ["c1"]
-    assert other.row("cases", "c1") is None
+    assert fields["notebook_id"] == "p1"
+    assert other.sync()["deleted"]["notes"] == ["c1"]
+    assert other.row("notes", "c1") is None
 
 
 def test_deleting_twice_or_an_unknown_record_is_accepted(clinic: Clinic) -> None:
     phone = family(clinic)
     for name in ("c1", "c1", "never"):
         answer = clinic.answer(
-            {"changes": {"cases": [{"id": name, "sync_status": "deleted"}]}}, phone
+            {"changes": {"notes": [{"id": name, "sync_status": "deleted"}]}}, phone
         )
-        assert answer["accepted"] == {"cases": [name]}
+        assert answer["accepted"] == {"notes": [name]}
 
 
 @pytest.mark.parametrize("teams", [("team1",), ("team1", "team2")])
@@ -469,73 +473,73 @@ def test_a_creation_that_comes_after_its_own_deletion_stays_deleted(
 ) -> None:
     # Given a phone whose creation the network holds back while its deletion gets through
     for team in teams:
-        clinic.join("chw1", team)
-    phone, other = clinic.phone(), clinic.phone("chw1", "other")
-    clinic.answer({"changes": {"patients": [{"id": "p9", "sync_status": "deleted"}]}}, phone)
+        clinic.join("member1", team)
+    phone, other = clinic.phone(), clinic.phone("member1", "other")
+    clinic.answer({"changes": {"notebooks": [{"id": "p9", "sync_status": "deleted"}]}}, phone)
     # When the creation arrives at last
     late = {"id": "p9", "scope_id": teams[-1], "sync_status": "new", "last_modified_at": 1.0}
-    answer = clinic.answer({"changes": {"patients": [late]}}, phone)
+    answer = clinic.answer({"changes": {"notebooks": [late]}}, phone)
     # Then it is refused, its values are kept, and no phone shows it
     assert [item["code"] for item in answer["rejected"]] == ["deleted"]
     assert len(clinic.all("conflicts")) == 1
     other.sync()
-    assert other.row("patients", "p9") is None
+    assert other.row("notebooks", "p9") is None
 
 
 def test_who_may_not_write_leaves_no_trace_of_an_unknown_id(clinic: Clinic) -> None:
     clinic.join("doc", role="doctor")
     phone = clinic.phone("doc")
     answer = clinic.answer(
-        {"changes": {"patients": [{"id": "p9", "sync_status": "deleted"}]}}, phone
+        {"changes": {"notebooks": [{"id": "p9", "sync_status": "deleted"}]}}, phone
     )
-    assert answer["accepted"] == {"patients": ["p9"]}
-    assert clinic.get("patients", "p9") is None
+    assert answer["accepted"] == {"notebooks": ["p9"]}
+    assert clinic.get("notebooks", "p9") is None
 
 
 def test_editing_a_deleted_record_is_refused_and_its_values_kept(clinic: Clinic) -> None:
     phone = family(clinic)
-    phone.delete("cases", "c1")
+    phone.delete("notes", "c1")
     phone.sync()
-    edit = {"id": "c1", "patient_id": "p1", "triage_data": {"new": 1}}
-    body = {"changes": {"cases": [{**edit, "last_modified_at": time.time() + 60}]}}
+    edit = {"id": "c1", "notebook_id": "p1", "body": {"new": 1}}
+    body = {"changes": {"notes": [{**edit, "last_modified_at": time.time() + 60}]}}
     answer = clinic.answer(body, phone)
     assert [item["code"] for item in answer["rejected"]] == ["deleted"]
-    assert answer["deleted"]["cases"] == ["c1"]
+    assert answer["deleted"]["notes"] == ["c1"]
     (entry,) = clinic.all("conflicts")
     assert entry.fields["reason"] == "deleted"
-    assert orjson.loads(orjson.loads(entry.fields["yours"])["triage_data"]) == {"new": 1}
+    assert orjson.loads(orjson.loads(entry.fields["yours"])["body"]) == {"new": 1}
 
 
 def test_an_older_deletion_loses_and_the_record_comes_back(clinic: Clinic) -> None:
     family(clinic)
-    clinic.join("chw2")
-    other, first = clinic.phone("chw2"), clinic.phone("chw1", "another")
+    clinic.join("member2")
+    other, first = clinic.phone("member2"), clinic.phone("member1", "another")
     other.sync()
     first.sync()
-    first.save("cases", "c1", triage_data={"edited": "since"})
+    first.save("notes", "c1", body={"edited": "since"})
     first.sync()
-    other.delete("cases", "c1", at=1000)
+    other.delete("notes", "c1", at=1000)
     answer = other.sync()
     assert answer["conflicts"][0]["reason"] == "older"
-    assert other.row("cases", "c1") is not None
+    assert other.row("notes", "c1") is not None
 
 
 def test_a_deletion_makes_the_job_that_deletes_the_children(clinic: Clinic) -> None:
     phone = family(clinic)
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
     (job,) = clinic.jobs("cascade")
-    assert (job.table, job.subject_id) == ("patients", "p1")
+    assert (job.table, job.subject_id) == ("notebooks", "p1")
 
 
 def test_a_child_of_a_deleted_parent_is_refused(clinic: Clinic) -> None:
     phone = family(clinic)
-    phone.delete("patients", "p1")
+    phone.delete("notebooks", "p1")
     phone.sync()
-    case = {"id": "c9", "patient_id": "p1", "last_modified_at": 5, "risk_level": "red"}
-    answer = clinic.answer({"changes": {"cases": [case]}}, phone)
+    note = {"id": "c9", "notebook_id": "p1", "last_modified_at": 5, "mark": "red"}
+    answer = clinic.answer({"changes": {"notes": [note]}}, phone)
     assert [item["code"] for item in answer["rejected"]] == ["parent_deleted"]
-    assert clinic.get("cases", "c9") is None
+    assert clinic.get("notes", "c9") is None
 
 
 def test_a_parent_deleted_while_a_child_is_on_its_way_leaves_no_live_orphan(
@@ -543,70 +547,70 @@ def test_a_parent_deleted_while_a_child_is_on_its_way_leaves_no_live_orphan(
 ) -> None:
     # given a child whose commit is about to be sent
     phone = family(clinic)
-    other = clinic.phone("chw1", "second-phone")
+    other = clinic.phone("member1", "second-phone")
     other.sync()
     deleted: list[bool] = []
 
     def delete_the_parent(_writes: object) -> None:
         if not deleted:
             deleted.append(True)
-            phone.delete("patients", "p1")
+            phone.delete("notebooks", "p1")
             phone.sync()
 
     racing = clinic.on(Interrupted(clinic.store, before=delete_the_parent))
     other.send = racing.answer
     # when the parent is deleted at that very moment
-    other.save("cases", "c2", patient_id="p1", triage_data={}, risk_level="green")
+    other.save("notes", "c2", notebook_id="p1", body={}, mark="green")
     answer = other.sync()
     # then the child is refused, not stored
     assert [item["code"] for item in answer["rejected"]] == ["parent_deleted"]
-    assert clinic.get("cases", "c2") is None
+    assert clinic.get("notes", "c2") is None
 
 
 # --- clocks
 
 
 def test_a_clock_that_is_ahead_is_shifted_back(clinic: Clinic) -> None:
-    clinic.join("chw2")
+    clinic.join("member2")
     now = clinic.now_ms()
     clinic.now_ms = lambda: now
-    ahead = clinic.phone("chw1", clock=lambda: now + 3_600_000)
-    right = clinic.phone("chw2", clock=lambda: now)
+    ahead = clinic.phone("member1", clock=lambda: now + 3_600_000)
+    right = clinic.phone("member2", clock=lambda: now)
     # the clock that is ahead says an hour later; the edit was really made ten minutes ago
-    ahead.save("patients", "p1", at=(now + 3_000_000) / 1000, demographics={"by": "ahead"})
+    ahead.save("notebooks", "p1", at=(now + 3_000_000) / 1000, cover={"by": "ahead"})
     answer = ahead.sync()
     assert answer["clock_offset_ms"] == 3_600_000
-    assert clinic.fields("patients", "p1")["last_modified_at"] == now - 600_000
-    right.save("patients", "p1", at=(now - 300_000) / 1000, demographics={"by": "right"})
+    assert clinic.fields("notebooks", "p1")["last_modified_at"] == now - 600_000
+    right.save("notebooks", "p1", at=(now - 300_000) / 1000, cover={"by": "right"})
     right.sync()
-    assert clinic.fields("patients", "p1")["demographics"] == '{"by":"right"}'
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"by":"right"}'
 
 
 def test_nothing_from_the_future_sticks(clinic: Clinic) -> None:
-    clinic.join("chw2")
+    clinic.join("member2")
     now = clinic.now_ms()
     clinic.now_ms = lambda: now
-    liar = clinic.phone("chw1")  # says no time of its own, so it cannot be corrected
-    liar.save("patients", "p1", at=now / 1000 + 10**6, demographics={"by": "liar"})
+    liar = clinic.phone("member1")  # says no time of its own, so it cannot be corrected
+    liar.save("notebooks", "p1", at=now / 1000 + 10**6, cover={"by": "liar"})
     liar.sync()
-    assert clinic.fields("patients", "p1")["last_modified_at"] == now
-    row = liar.row("patients", "p1")
+    assert clinic.fields("notebooks", "p1")["last_modified_at"] == now
+    row = liar.row("notebooks", "p1")
     assert row is not None
     assert row["last_modified_at"] == now / 1000  # the phone holds the corrected time
     clinic.now_ms = lambda: now + 1000
-    later = clinic.phone("chw2")
-    later.save("patients", "p1", at=(now + 500) / 1000, demographics={"by": "later"})
+    later = clinic.phone("member2")
+    later.save("notebooks", "p1", at=(now + 500) / 1000, cover={"by": "later"})
     later.sync()
-    assert clinic.fields("patients", "p1")["demographics"] == '{"by":"later"}'
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"by":"later"}'
 
 
 def test_a_clock_behind_is_reported_and_not_corrected(clinic: Clinic) -> None:
     now = clinic.now_ms()
     clinic.now_ms = lambda: now
     phone = clinic.phone(clock=lambda: now - 7_200_000)
-    phone.save("patients", "p1", demographics={})
+    phone.save("notebooks", "p1", cover={})
     assert phone.sync()["clock_offset_ms"] == -7_200_000
-    assert clinic.fields("patients", "p1")["last_modified_at"] == now - 7_200_000
+    assert clinic.fields("notebooks", "p1")["last_modified_at"] == now - 7_200_000
 
 
 def test_the_later_edit_of_one_device_wins_whatever_its_clock(clinic: Clinic) -> None:
@@ -614,36 +618,36 @@ def test_the_later_edit_of_one_device_wins_whatever_its_clock(clinic: Clinic) ->
     clinic.now_ms = lambda: now
     drift = [10_000_000, 9_000_000]
     phone = clinic.phone(clock=lambda: now + drift[0])
-    phone.save("patients", "p1", at=(now + 9_999_000) / 1000, demographics={"n": 1})
+    phone.save("notebooks", "p1", at=(now + 9_999_000) / 1000, cover={"n": 1})
     phone.sync()
     drift.reverse()  # the offset measured at the next sync differs, the phone's own order does not
-    phone.save("patients", "p1", at=(now + 9_999_500) / 1000, demographics={"n": 2})
+    phone.save("notebooks", "p1", at=(now + 9_999_500) / 1000, cover={"n": 2})
     phone.sync()
-    assert clinic.fields("patients", "p1")["demographics"] == '{"n":2}'
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"n":2}'
 
 
 # --- many records, faults of the store
 
 
 def many(count: int, stem: str = "c") -> Json:
-    cases = [
+    notes = [
         {
             "id": f"{stem}{n}",
-            "patient_id": f"p{n % 40}",
-            "triage_data": {"note": "x" * 200},
+            "notebook_id": f"p{n % 40}",
+            "body": {"note": "x" * 200},
             "last_modified_at": 5,
         }
         for n in range(count)
     ]
-    patients = [{"id": f"p{n}", "demographics": {}, "last_modified_at": 5} for n in range(40)]
-    return {"changes": {"cases": cases, "patients": patients}}
+    notebooks = [{"id": f"p{n}", "cover": {}, "last_modified_at": 5} for n in range(40)]
+    return {"changes": {"notes": notes, "notebooks": notebooks}}
 
 
 def test_a_push_too_big_for_one_commit_is_stored_whole(clinic: Clinic) -> None:
     answer = clinic.answer(many(1200), clinic.phone())
     assert answer["rejected"] == []
-    assert len(answer["accepted"]["cases"]) == 1200
-    assert len(clinic.all("cases")) == 1200
+    assert len(answer["accepted"]["notes"]) == 1200
+    assert len(clinic.all("notes")) == 1200
 
 
 def test_a_push_that_fails_half_way_is_completed_by_sending_it_again(clinic: Clinic) -> None:
@@ -658,19 +662,19 @@ def test_a_push_that_fails_half_way_is_completed_by_sending_it_again(clinic: Cli
     broken = clinic.on(Interrupted(clinic.store, before=fail_from_the_second))
     with pytest.raises(StoreUnavailable):
         broken.answer(many(900), phone)
-    stored = len(clinic.all("cases"))
+    stored = len(clinic.all("notes"))
     assert 0 < stored < 900
-    assert len(clinic.all("patients")) == 40  # parents before children
+    assert len(clinic.all("notebooks")) == 40  # parents before children
     answer = clinic.answer(many(900), phone)
-    assert len(answer["accepted"]["cases"]) == 900
+    assert len(answer["accepted"]["notes"]) == 900
     assert answer["conflicts"] == answer["rejected"] == []
-    assert len(clinic.all("cases")) == 900
+    assert len(clinic.all("notes")) == 900
 
 
 def test_a_commit_whose_answer_was_lost_makes_no_conflict(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=1000, demographics={"name": "unseen"})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=1000, cover={"name": "unseen"})
     first.sync()
     lost: list[bool] = []
 
@@ -680,12 +684,12 @@ def test_a_commit_whose_answer_was_lost_makes_no_conflict(clinic: Clinic) -> Non
             raise StoreUnavailable("the answer was lost")
 
     second.send = clinic.on(Interrupted(clinic.store, after=lose_one_answer)).answer
-    second.save("patients", "p1", at=2000, demographics={"name": "later"})
+    second.save("notebooks", "p1", at=2000, cover={"name": "later"})
     answer = second.sync()
     assert lost
     assert [item["reason"] for item in answer["conflicts"]] == ["unseen_overwrite"]
     assert len(clinic.all("conflicts")) == 1
-    assert clinic.fields("patients", "p1")["demographics"] == '{"name":"later"}'
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"name":"later"}'
 
 
 def test_others_who_are_always_faster_end_in_a_clear_answer(clinic: Clinic) -> None:
@@ -697,7 +701,7 @@ def test_others_who_are_always_faster_end_in_a_clear_answer(clinic: Clinic) -> N
     with pytest.raises(Contended) as caught:
         stubborn.answer(red_day(), clinic.phone())
     assert caught.value.retry_after_s
-    assert clinic.all("cases") == []
+    assert clinic.all("notes") == []
 
 
 def test_an_idle_sync_writes_nothing(clinic: Clinic) -> None:
@@ -706,7 +710,7 @@ def test_an_idle_sync_writes_nothing(clinic: Clinic) -> None:
     watched = clinic.on(Interrupted(clinic.store, before=commits.append))
     phone.send = watched.answer
     phone.sync()
-    again = {"changes": {"patients": [], "cases": []}, "last_sync_timestamp": phone.cursor}
+    again = {"changes": {"notebooks": [], "notes": []}, "last_sync_timestamp": phone.cursor}
     watched.answer(again, phone)
     assert commits == []
 
@@ -715,26 +719,26 @@ def test_an_idle_sync_writes_nothing(clinic: Clinic) -> None:
 
 
 def test_a_parent_of_another_team_is_answered_like_an_unknown_one(clinic: Clinic) -> None:
-    clinic.join("chw2", "team2")
-    other = clinic.phone("chw2")
-    other.save("patients", "theirs", demographics={})
+    clinic.join("member2", "team2")
+    other = clinic.phone("member2")
+    other.save("notebooks", "theirs", cover={})
     other.sync()
-    cases = [
-        {"id": f"case-{parent}", "patient_id": parent, "last_modified_at": 5}
+    notes = [
+        {"id": f"note-{parent}", "notebook_id": parent, "last_modified_at": 5}
         for parent in ("theirs", "nobody")
     ]
-    rejected = clinic.answer({"changes": {"cases": cases}}, clinic.phone())["rejected"]
+    rejected = clinic.answer({"changes": {"notes": notes}}, clinic.phone())["rejected"]
     answers = [{name: item[name] for name in ("field", "code", "message")} for item in rejected]
     assert len(answers) == 2
     assert answers[0] == answers[1]
-    assert clinic.all("cases") == []
+    assert clinic.all("notes") == []
 
 
 def test_a_receipt_is_only_good_for_the_phone_that_sent_it(clinic: Clinic) -> None:
-    clinic.join("chw2", "team2")
+    clinic.join("member2", "team2")
     body = red_day()
-    clinic.answer(body, clinic.phone("chw1"))
-    answer = clinic.answer(body, clinic.phone("chw2"))
+    clinic.answer(body, clinic.phone("member1"))
+    answer = clinic.answer(body, clinic.phone("member2"))
     assert {item["code"] for item in answer["rejected"]} == {
         "id_unavailable",
         "unknown_parent",
@@ -742,28 +746,28 @@ def test_a_receipt_is_only_good_for_the_phone_that_sent_it(clinic: Clinic) -> No
 
 
 def test_a_value_deleted_unseen_is_kept_and_named(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=1000, demographics={"name": "seen"})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=1000, cover={"name": "seen"})
     first.sync()
     second.sync()
-    first.save("patients", "p1", at=2000, demographics={"name": "unseen"})
+    first.save("notebooks", "p1", at=2000, cover={"name": "unseen"})
     first.sync()
-    second.delete("patients", "p1", at=3000)
+    second.delete("notebooks", "p1", at=3000)
     (conflict,) = second.sync()["conflicts"]
     assert (conflict["winner"], conflict["reason"]) == ("client", "unseen_overwrite")
-    assert conflict["theirs"]["demographics"] == {"name": "unseen"}
+    assert conflict["theirs"]["cover"] == {"name": "unseen"}
     assert len(clinic.all("conflicts")) == 1
 
 
 def test_two_phones_that_name_no_device_are_not_one(clinic: Clinic) -> None:
     one, two = clinic.phone(device=record.UNNAMED), clinic.phone(device=record.UNNAMED)
-    one.save("patients", "p1", at=1000, demographics={"n": 0})
+    one.save("notebooks", "p1", at=1000, cover={"n": 0})
     one.sync()
     two.sync()
-    one.save("patients", "p1", at=2000, demographics={"n": "one"})
+    one.save("notebooks", "p1", at=2000, cover={"n": "one"})
     one.sync()
-    two.save("patients", "p1", at=2000, demographics={"n": "two"})
+    two.save("notebooks", "p1", at=2000, cover={"n": "two"})
     assert [item["reason"] for item in two.sync()["conflicts"]] == ["equal"]
 
 
@@ -771,25 +775,25 @@ def test_an_own_edit_is_never_lost_and_named_where_nobody_can_know_that_it_was_s
     clinic: Clinic,
 ) -> None:
     phone = clinic.phone()
-    phone.save("patients", "p1", at=1000, demographics={"n": 1})
+    phone.save("notebooks", "p1", at=1000, cover={"n": 1})
     clinic.answer(phone.request(), phone)  # the answer is lost, so the cursor stays behind
-    phone.save("patients", "p1", at=2000, demographics={"n": 2})
+    phone.save("notebooks", "p1", at=2000, cover={"n": 2})
     # A phone that was restored from a backup would say the very same.
     (conflict,) = phone.sync()["conflicts"]
     assert (conflict["winner"], conflict["reason"]) == ("client", "unseen_overwrite")
-    assert clinic.fields("patients", "p1")["demographics"] == '{"n":2}'
-    phone.save("patients", "p1", at=1500, demographics={"n": 3})
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"n":2}'
+    phone.save("notebooks", "p1", at=1500, cover={"n": 3})
     assert phone.sync()["conflicts"] == []
-    assert clinic.fields("patients", "p1")["demographics"] == '{"n":3}'
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"n":3}'
 
 
 def test_a_clock_within_the_tolerance_is_left_alone(clinic: Clinic) -> None:
     now = clinic.now_ms()
     clinic.now_ms = lambda: now
     phone = clinic.phone(clock=lambda: now + 60_000)
-    phone.save("patients", "p1", at=(now - 600_000) / 1000, demographics={})
+    phone.save("notebooks", "p1", at=(now - 600_000) / 1000, cover={})
     phone.sync()
-    assert clinic.fields("patients", "p1")["last_modified_at"] == now - 600_000
+    assert clinic.fields("notebooks", "p1")["last_modified_at"] == now - 600_000
 
 
 def test_a_records_time_never_goes_back(clinic: Clinic) -> None:
@@ -797,15 +801,15 @@ def test_a_records_time_never_goes_back(clinic: Clinic) -> None:
     now = clinic.now_ms()
     clinic.now_ms = lambda: now
     phone = clinic.phone()
-    phone.save("patients", "p1", at=(now - 1000) / 1000, demographics={"n": 1})
+    phone.save("notebooks", "p1", at=(now - 1000) / 1000, cover={"n": 1})
     phone.sync()
     # when it says an hour too much with its next edit, so that its times are shifted
     phone.clock = lambda: now + 3_600_000
-    phone.save("patients", "p1", at=(now - 500) / 1000, demographics={"n": 2})
+    phone.save("notebooks", "p1", at=(now - 500) / 1000, cover={"n": 2})
     phone.sync()
     # then the edit wins, since it is of what the phone has seen, and is later than what it replaced
-    stored = clinic.fields("patients", "p1")
-    assert stored["demographics"] == '{"n":2}'
+    stored = clinic.fields("notebooks", "p1")
+    assert stored["cover"] == '{"n":2}'
     assert stored["last_modified_at"] == now - 999
 
 
@@ -813,14 +817,14 @@ def test_a_case_and_its_job_are_one_commit(clinic: Clinic) -> None:
     commits: list[tuple[set[str], set[str]]] = []
 
     def look(writes: Any) -> None:
-        cases = {write.key.id for write in writes if write.key.collection == "cases"}
+        notes = {write.key.id for write in writes if write.key.collection == "notes"}
         jobs = {w.fields["subject_id"] for w in writes if w.key.collection == "jobs"}
-        commits.append((cases, jobs))
+        commits.append((notes, jobs))
 
     clinic.on(Interrupted(clinic.store, before=look)).answer(red_day(500), clinic.phone())
-    assert sum(len(cases) for cases, _ in commits) == 500
+    assert sum(len(notes) for notes, _ in commits) == 500
     assert len(commits) > 2
-    assert all(cases == jobs for cases, jobs in commits)
+    assert all(notes == jobs for notes, jobs in commits)
 
 
 def meanwhile(clinic: Clinic, phone: Any, happens: Any) -> None:
@@ -836,42 +840,42 @@ def meanwhile(clinic: Clinic, phone: Any, happens: Any) -> None:
 
 
 def test_an_edit_is_judged_anew_when_the_row_changes_meanwhile(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=1000, demographics={"n": 1})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=1000, cover={"n": 1})
     first.sync()
     second.sync()
-    first.save("patients", "p1", at=3000, demographics={"n": 3})
-    second.save("patients", "p1", at=2000, demographics={"n": 2})
+    first.save("notebooks", "p1", at=3000, cover={"n": 3})
+    second.save("notebooks", "p1", at=2000, cover={"n": 2})
     meanwhile(clinic, second, first.sync)
     answer = second.sync()
     assert [item["reason"] for item in answer["conflicts"]] == ["older"]
-    assert clinic.fields("patients", "p1")["demographics"] == '{"n":3}'
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"n":3}'
 
 
 def test_a_new_row_does_not_replace_one_that_was_created_meanwhile(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=3000, demographics={"n": 3})
-    second.save("patients", "p1", at=2000, demographics={"n": 2})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=3000, cover={"n": 3})
+    second.save("notebooks", "p1", at=2000, cover={"n": 2})
     meanwhile(clinic, second, first.sync)
     answer = second.sync()
     assert [item["reason"] for item in answer["conflicts"]] == ["older"]
-    assert clinic.fields("patients", "p1")["demographics"] == '{"n":3}'
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"n":3}'
 
 
 def test_a_deletion_is_judged_anew_when_the_row_changes_meanwhile(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=1000, demographics={"n": 1})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=1000, cover={"n": 1})
     first.sync()
     second.sync()
-    first.save("patients", "p1", at=3000, demographics={"n": 3})
-    second.delete("patients", "p1", at=2000)
+    first.save("notebooks", "p1", at=3000, cover={"n": 3})
+    second.delete("notebooks", "p1", at=2000)
     meanwhile(clinic, second, first.sync)
     answer = second.sync()
     assert [item["reason"] for item in answer["conflicts"]] == ["older"]
-    assert clinic.fields("patients", "p1").get("deleted_at") is None
+    assert clinic.fields("notebooks", "p1").get("deleted_at") is None
 
 
 def test_a_push_in_several_commits_goes_through_at_once(clinic: Clinic) -> None:
@@ -881,11 +885,11 @@ def test_a_push_in_several_commits_goes_through_at_once(clinic: Clinic) -> None:
 
 
 def test_a_replay_repeats_the_unseen_overwrite_of_the_first_answer(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    first, second = clinic.phone("chw1"), clinic.phone("chw2")
-    first.save("patients", "p1", at=1000, demographics={"name": "unseen"})
+    clinic.join("member2")
+    first, second = clinic.phone("member1"), clinic.phone("member2")
+    first.save("notebooks", "p1", at=1000, cover={"name": "unseen"})
     first.sync()
-    second.save("patients", "p1", at=2000, demographics={"name": "later"})
+    second.save("notebooks", "p1", at=2000, cover={"name": "later"})
     body = second.request()
     answers = [clinic.answer(body, second) for _ in range(2)]
     assert [item["reason"] for item in answers[0]["conflicts"]] == ["unseen_overwrite"]
@@ -897,9 +901,9 @@ def test_an_unseen_overwrite_is_named_although_a_later_part_was_tried_again(
     clinic: Clinic,
 ) -> None:
     # given a push in several commits, whose first overwrites what its phone has not seen
-    clinic.join("chw2")
-    first = clinic.phone("chw1")
-    first.save("patients", "p0", at=1, demographics={"name": "unseen"})
+    clinic.join("member2")
+    first = clinic.phone("member1")
+    first.save("notebooks", "p0", at=1, cover={"name": "unseen"})
     first.sync()
     commits: list[bool] = []
 
@@ -910,7 +914,7 @@ def test_an_unseen_overwrite_is_named_although_a_later_part_was_tried_again(
 
     # when the second commit has to be tried again
     racing = clinic.on(Interrupted(clinic.store, before=second_is_contended))
-    answer = racing.answer(many(900), clinic.phone("chw2"))
+    answer = racing.answer(many(900), clinic.phone("member2"))
     # then the value that is gone is named all the same
     assert len(commits) > 2
     assert [item["reason"] for item in answer["conflicts"]] == ["unseen_overwrite"]
@@ -920,9 +924,9 @@ def test_an_unseen_overwrite_is_named_although_a_later_part_was_tried_again(
 def test_equal_content_with_a_later_time_moves_the_time_on(clinic: Clinic) -> None:
     phone = clinic.phone()
     for at in (1000, 2000, 2000):
-        phone.save("patients", "p1", at=at, demographics={"n": 1})
+        phone.save("notebooks", "p1", at=at, cover={"n": 1})
         phone.sync()
-        assert clinic.fields("patients", "p1")["last_modified_at"] == at * 1000
+        assert clinic.fields("notebooks", "p1")["last_modified_at"] == at * 1000
     assert clinic.last is not None
     assert clinic.last.written == 0  # the very same edit again is none
     assert clinic.all("conflicts") == []
@@ -934,12 +938,12 @@ def test_the_later_edit_of_one_device_wins_although_its_clock_is_corrected_more(
     now = clinic.now_ms()
     clinic.now_ms = lambda: now
     phone = clinic.phone(clock=lambda: now + 9_000_000)
-    phone.save("patients", "p1", at=(now + 9_000_000) / 1000, demographics={"n": 1})
+    phone.save("notebooks", "p1", at=(now + 9_000_000) / 1000, cover={"n": 1})
     phone.sync()
     phone.clock = lambda: now + 10_000_000  # the edit is corrected to a quarter of an hour ago
-    phone.save("patients", "p1", at=(now + 9_000_500) / 1000, demographics={"n": 2})
+    phone.save("notebooks", "p1", at=(now + 9_000_500) / 1000, cover={"n": 2})
     assert phone.sync()["conflicts"] == []
-    assert clinic.fields("patients", "p1")["demographics"] == '{"n":2}'
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"n":2}'
 
 
 def test_of_two_edits_in_a_device_s_future_its_own_clock_tells_the_later(clinic: Clinic) -> None:
@@ -947,44 +951,42 @@ def test_of_two_edits_in_a_device_s_future_its_own_clock_tells_the_later(clinic:
     clinic.now_ms = lambda: now
     phone = clinic.phone(clock=lambda: now + 9_000_000)
     for number in (1, 2):  # both are corrected to now
-        phone.save(
-            "patients", "p1", at=(now + 9_000_000 + number) / 1000, demographics={"n": number}
-        )
+        phone.save("notebooks", "p1", at=(now + 9_000_000 + number) / 1000, cover={"n": number})
         phone.sync()
         phone.cursor = 0  # the answer was lost: nothing counts as seen
-    assert clinic.fields("patients", "p1")["demographics"] == '{"n":2}'
+    assert clinic.fields("notebooks", "p1")["cover"] == '{"n":2}'
 
 
 def test_a_record_over_the_limit_is_refused_by_name(clinic: Clinic) -> None:
     phone = clinic.phone()
-    phone.save("patients", "p1", demographics={})
+    phone.save("notebooks", "p1", cover={})
     note = {"note": "x" * 499_000}
     for name, photos in (("fits", 50), ("large", 100)):  # each field is within its own limit
         keys = ["🩺" * 1024] * photos
-        phone.save("cases", name, patient_id="p1", triage_data=note, image_keys=keys)
+        phone.save("notes", name, notebook_id="p1", body=note, picture_keys=keys)
     answer = phone.sync()
     assert [(item["id"], item["code"]) for item in answer["rejected"]] == [
         ("large", "record_too_large")
     ]
-    assert [document.key.id for document in clinic.all("cases")] == ["fits"]
+    assert [document.key.id for document in clinic.all("notes")] == ["fits"]
 
 
 def test_a_big_push_that_was_answered_reads_hardly_anything_when_it_comes_again(
     clinic: Clinic,
 ) -> None:
     # given a push of many records, one of which loses and one of which is refused
-    clinic.join("chw1")
-    one = clinic.phone("chw1")
-    one.save("patients", "old", at=500, demographics={"n": 0})
+    clinic.join("member1")
+    one = clinic.phone("member1")
+    one.save("notebooks", "old", at=500, cover={"n": 0})
     one.sync()
-    other = clinic.phone("chw1", "another")
+    other = clinic.phone("member1", "another")
     other.sync()
-    other.save("patients", "old", at=2000, demographics={"n": 2})
+    other.save("notebooks", "old", at=2000, cover={"n": 2})
     other.sync()
     for number in range(200):
-        one.save("patients", f"p{number}", demographics={"n": number})
-    one.save("patients", "old", at=1000, demographics={"n": 1})
-    one.save("cases", "bad", patient_id="nobody", triage_data={})
+        one.save("notebooks", f"p{number}", cover={"n": number})
+    one.save("notebooks", "old", at=1000, cover={"n": 1})
+    one.save("notes", "bad", notebook_id="nobody", body={})
     body = one.request()
     first = clinic.answer(body, one)
     assert ([item["id"] for item in first["conflicts"]], len(first["rejected"])) == (["old"], 1)
@@ -994,8 +996,8 @@ def test_a_big_push_that_was_answered_reads_hardly_anything_when_it_comes_again(
     # then the answer is the same, and of its records those are read by key that no listing brings
     said = ("accepted", "conflicts", "rejected", "receipt", "server_updates", "deleted")
     assert {name: again[name] for name in said} == {name: first[name] for name in said}
-    assert {key.id for key in asked.keys if key.collection == "patients"} == {"old"}
+    assert {key.id for key in asked.keys if key.collection == "notebooks"} == {"old"}
     # and to one who left the team no values are told
-    clinic.leave("chw1")
+    clinic.leave("member1")
     answer = clinic.answer(body, one)
-    assert (answer["conflicts"], answer["server_updates"]["patients"]) == ([], [])
+    assert (answer["conflicts"], answer["server_updates"]["notebooks"]) == ([], [])

@@ -10,7 +10,7 @@ import pytest
 from shared.errors import InvalidJson
 from shared.sync.dialects.reading import Unreadable, read
 
-GOOD = {"id": "good", "demographics": {"a": [1, {"b": "}]"}]}}
+GOOD = {"id": "good", "cover": {"a": [1, {"b": "}]"}]}}
 
 #: What is wrong with a record's text, the field and the code that name it.
 BAD: list[tuple[str, bytes, str | None, str]] = [
@@ -33,15 +33,15 @@ BAD: list[tuple[str, bytes, str | None, str]] = [
 
 #: Where records stand in the dialects.
 AROUND = {
-    "batch": (b'{"device_id":"d","changes":{"patients":[', b"]}}"),
-    "watermelon": (b'{"patients":{"created":[', b'],"updated":[],"deleted":["x"]}}'),
-    "watermelon, wrapped": (b'{"changes":{"patients":{"created":[', b"]}}}"),
+    "batch": (b'{"device_id":"d","changes":{"notebooks":[', b"]}}"),
+    "watermelon": (b'{"notebooks":{"created":[', b'],"updated":[],"deleted":["x"]}}'),
+    "watermelon, wrapped": (b'{"changes":{"notebooks":{"created":[', b"]}}}"),
 }
 
 
 def rows(value: Any) -> list[Any]:
     while isinstance(value, dict):
-        value = value.get("changes") or value.get("patients") or value.get("created")
+        value = value.get("changes") or value.get("notebooks") or value.get("created")
     assert isinstance(value, list)
     return value
 
@@ -66,18 +66,18 @@ def test_one_unreadable_record_is_taken_out_and_the_others_are_read(
 
 def test_an_integer_that_json_cannot_carry_is_named_at_any_length() -> None:
     for digits in (20, 21, 40, 400, 10_000):
-        (row,) = rows(read(b'{"changes":{"patients":[{"id":"x","n":%s}]}}' % (b"9" * digits)))
+        (row,) = rows(read(b'{"changes":{"notebooks":[{"id":"x","n":%s}]}}' % (b"9" * digits)))
         assert isinstance(row, Unreadable), digits
         assert row.fault.field == "n"
     # a decimal, an exponent, digits in a text, and what 64 bits hold are none of those
     for text in (b"0.99999999999999999999999", b"1e30", b'"99999999999999999999999"', b"9" * 19):
-        (row,) = rows(read(b'{"changes":{"patients":[{"id":"x","n":%s}]}}' % text))
+        (row,) = rows(read(b'{"changes":{"notebooks":[{"id":"x","n":%s}]}}' % text))
         assert not isinstance(row, Unreadable), text
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b'{"changes":{"patients":[{"id":"x"}', b'{"device_id":"\\ud83d"}', b"[" * 30 + b"]" * 30,
+    [b"", b"{", b'{"changes":{"notebooks":[{"id":"x"}', b'{"device_id":"\\ud83d"}', b"[" * 30 + b"]" * 30,
      b'{"last_sync_timestamp":NaN}', b'{"changes":{"\\ud83d":[]}}', b"\xff"],
     ids=lambda body: repr(body[:20]),
 )  # fmt: skip

@@ -13,13 +13,13 @@ import pytest
 from infra.local.phone import wall_ms
 from shared.errors import StalePush
 from shared.jobs import transfer
-from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key, put
 from shared.sync.pull import Row, Start
+from tests.neutral.tables import CATALOG
 from tests.stores import Asked
 from tests.sync.clinic import Clinic, pass_millisecond
-from tests.sync.test_watermelon import Melon, created, deleted, patient, updated
+from tests.sync.test_watermelon import Melon, created, deleted, notebook, updated
 
 Json = dict[str, Any]
 
@@ -56,21 +56,21 @@ def drop(phone: Melon, cursor: int) -> list[str]:
 
 
 def move(clinic: Clinic, name: str = "p1", to: str = "team2") -> None:
-    transfer.move(clinic.store, CATALOG, Key("patients", name), to, clinic.now_ms())
+    transfer.move(clinic.store, CATALOG, Key("notebooks", name), to, clinic.now_ms())
     pass_millisecond()
 
 
 def test_edits_of_a_moved_record_are_heard_before_the_phone_drops_it(clinic: Clinic) -> None:
     one = Melon(clinic)
-    one.push(created(patient("p1"), patient("p2")))
+    one.push(created(notebook("p1"), notebook("p2")))
     since = synced(one)
     move(clinic)
     # the phone has edited p1 meanwhile, and knows of nothing
     first = one.pull(since)
     assert gone(first) == []
-    edit = patient("p1", demographics='{"note":"worse"}')
+    edit = notebook("p1", cover='{"note":"worse"}')
     answer = one.push(updated(edit), first["timestamp"])
-    assert answer["experimentalRejectedIds"] == {"patients": ["p1"]}
+    assert answer["experimentalRejectedIds"] == {"notebooks": ["p1"]}
     assert [item["code"] for item in answer["rejected"]] == ["moved"]
     assert inbox(clinic) == {"p1": "team2"}
     assert drop(one, first["timestamp"]) == ["p1"]
@@ -78,7 +78,7 @@ def test_edits_of_a_moved_record_are_heard_before_the_phone_drops_it(clinic: Cli
 
 def test_a_push_that_the_network_swallowed_has_more_chances(clinic: Clinic) -> None:
     one = Melon(clinic)
-    one.push(created(patient("p1")))
+    one.push(created(notebook("p1")))
     since = synced(one)
     move(clinic)
     cursor = since
@@ -86,7 +86,7 @@ def test_a_push_that_the_network_swallowed_has_more_chances(clinic: Clinic) -> N
         answer = one.pull(cursor)
         assert gone(answer) == []
         cursor = answer["timestamp"]
-    answer = one.push(updated(patient("p1", demographics='{"n":1}')), cursor)
+    answer = one.push(updated(notebook("p1", cover='{"n":1}')), cursor)
     assert [item["code"] for item in answer["rejected"]] == ["moved"]
     assert inbox(clinic) == {"p1": "team2"}
     assert gone(one.pull(cursor)) == ["p1"]
@@ -94,30 +94,30 @@ def test_a_push_that_the_network_swallowed_has_more_chances(clinic: Clinic) -> N
 
 def test_a_leaver_is_heard_too_before_everything_goes(clinic: Clinic) -> None:
     one = Melon(clinic)
-    one.push(created(patient("p1")))
+    one.push(created(notebook("p1")))
     since = synced(one)
-    clinic.leave("chw1")
+    clinic.leave("member1")
     first = one.pull(since)
     assert gone(first) == []
-    fresh = patient("p9")
-    answer = one.push({**updated(patient("p1", demographics="{}"))}, first["timestamp"])
+    fresh = notebook("p9")
+    answer = one.push({**updated(notebook("p1", cover="{}"))}, first["timestamp"])
     assert [item["code"] for item in answer["rejected"]] == ["moved"]
     answer = one.push(created(fresh), first["timestamp"])
     assert [item["code"] for item in answer["rejected"]] == ["moved"]
     assert inbox(clinic) == {"p1": "team1", "p9": "team1"}
-    assert clinic.get("patients", "p9") is None
+    assert clinic.get("notebooks", "p9") is None
     assert drop(one, first["timestamp"]) == ["p1"]
 
 
 def test_an_edit_in_a_push_that_is_stale_is_kept_all_the_same(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    one, two = Melon(clinic), Melon(clinic, "chw2", "second")
-    one.push(created(patient("p1"), patient("p2")))
+    clinic.join("member2")
+    one, two = Melon(clinic), Melon(clinic, "member2", "second")
+    one.push(created(notebook("p1"), notebook("p2")))
     since = synced(one)
     move(clinic)
     first = one.pull(since)
-    two.push(updated(patient("p2", demographics='{"by":"two"}')), two.pull()["timestamp"])
-    edits = updated(patient("p1", demographics='{"n":1}'), patient("p2", demographics='{"n":2}'))
+    two.push(updated(notebook("p2", cover='{"by":"two"}')), two.pull()["timestamp"])
+    edits = updated(notebook("p1", cover='{"n":1}'), notebook("p2", cover='{"n":2}'))
     with pytest.raises(StalePush):
         one.push(edits, first["timestamp"])
     assert inbox(clinic) == {"p1": "team2"}
@@ -126,22 +126,22 @@ def test_an_edit_in_a_push_that_is_stale_is_kept_all_the_same(clinic: Clinic) ->
 
 def test_a_deletion_of_a_moved_record_is_no_deletion_but_is_kept(clinic: Clinic) -> None:
     one = Melon(clinic)
-    one.push(created(patient("p1")))
+    one.push(created(notebook("p1")))
     since = synced(one)
     move(clinic)
     first = one.pull(since)
     assert one.push(deleted("p1"), first["timestamp"]) == {}
     assert inbox(clinic) == {"p1": "team2"}
-    assert clinic.fields("patients", "p1").get("deleted_at") is None
+    assert clinic.fields("notebooks", "p1").get("deleted_at") is None
 
 
 def test_a_later_grant_does_not_hide_an_earlier_loss(clinic: Clinic) -> None:
     one = Melon(clinic)
-    one.push(created(patient("p1")))
+    one.push(created(notebook("p1")))
     since = synced(one)
-    clinic.leave("chw1")
+    clinic.leave("member1")
     clinic.now_ms = lambda: wall_ms() + 3_600_000
-    clinic.join("chw1", "team2")
+    clinic.join("member1", "team2")
     clinic.now_ms = wall_ms
     first = one.pull(since)
     assert gone(first) == []
@@ -151,7 +151,7 @@ def test_a_later_grant_does_not_hide_an_earlier_loss(clinic: Clinic) -> None:
 def test_what_was_held_back_comes_at_once_however_often_it_happened(clinic: Clinic) -> None:
     one = Melon(clinic)
     names = [f"p{number}" for number in range(5)]
-    one.push(created(*(patient(name) for name in names)))
+    one.push(created(*(notebook(name) for name in names)))
     since = synced(one)
     for name in names:
         move(clinic, name)
@@ -161,37 +161,37 @@ def test_what_was_held_back_comes_at_once_however_often_it_happened(clinic: Clin
 
 
 def test_other_changes_are_not_held_back(clinic: Clinic) -> None:
-    clinic.join("chw2")
-    one, two = Melon(clinic), Melon(clinic, "chw2", "second")
-    one.push(created(patient("p1"), patient("p2"), patient("p3")))
+    clinic.join("member2")
+    one, two = Melon(clinic), Melon(clinic, "member2", "second")
+    one.push(created(notebook("p1"), notebook("p2"), notebook("p3")))
     since = synced(one)
     move(clinic)
     theirs = two.pull()["timestamp"]
-    two.push(updated(patient("p2", demographics='{"by":"two"}')), theirs)
+    two.push(updated(notebook("p2", cover='{"by":"two"}')), theirs)
     two.push(deleted("p3"), theirs)
     first = one.pull(since)
     assert gone(first) == ["p3"]
-    assert [row["id"] for row in first["changes"]["patients"]["updated"]] == ["p2"]
+    assert [row["id"] for row in first["changes"]["notebooks"]["updated"]] == ["p2"]
 
 
 def test_a_replacement_holds_nothing_back(clinic: Clinic) -> None:
     one = Melon(clinic)
-    one.push(created(patient("p1"), patient("p2")))
+    one.push(created(notebook("p1"), notebook("p2")))
     since = synced(one)
     move(clinic)
     answer = one.pull(since, strategy="replacement")
-    assert [row["id"] for row in answer["changes"]["patients"]["updated"]] == ["p2"]
+    assert [row["id"] for row in answer["changes"]["notebooks"]["updated"]] == ["p2"]
     assert "sync_again" not in answer
 
 
 @pytest.mark.parametrize("count", [0, 3, 1_100])
 def test_revocations_are_asked_for_once_unless_they_are_many(clinic: Clinic, count: int) -> None:
     # given a phone, and records that left its team after its cursor
-    clinic.join("chw1", "team1")
+    clinic.join("member1", "team1")
     phone = Melon(clinic)
-    phone.push(created(patient()))
+    phone.push(created(notebook()))
     cursor = synced(phone)
-    taken = [Key("patients", f"x{number:04d}") for number in range(count)]
+    taken = [Key("notebooks", f"x{number:04d}") for number in range(count)]
     for at in range(0, count, 400):
         notes = [
             put(
@@ -225,13 +225,13 @@ def test_revocations_are_asked_for_once_unless_they_are_many(clinic: Clinic, cou
 
 def test_held_back_deletions_are_not_lost_between_pages(clinic: Clinic) -> None:
     # given a phone that pulls by pages while a record is taken away and others are edited
-    phone, other = Melon(clinic), clinic.phone("chw1", "another")
-    phone.push(created(*(patient(f"p{number}") for number in range(4))))
+    phone, other = Melon(clinic), clinic.phone("member1", "another")
+    phone.push(created(*(notebook(f"p{number}") for number in range(4))))
     since = synced(phone)
     move(clinic, "p0")
     other.sync()
     for number in range(1, 4):
-        other.save("patients", f"p{number}", demographics={"n": number})
+        other.save("notebooks", f"p{number}", cover={"n": number})
     other.sync()
     # when the first page is not the last one
     start = Start(since, hold=True)

@@ -26,8 +26,6 @@ _INVITE = ("invite_needed", "invite_invalid")
 _NEW = ("password_guessable",)
 _WORDS = ("invalid_email", "password_length", *_NEW)
 
-#: Codes of faults that others have too, but only operations here answer.
-ACCOUNTS_ONLY = (*_WORDS, "credentials_wrong", *_FACTOR, *_REFRESH, "session_ended", *_INVITE)
 
 _BODY: tuple[type[Fault], ...] = (
     errors.InvalidJson,

@@ -240,8 +240,9 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
         },
         receipt=says(or_null(ref("Receipt")), "Null if no record was sent."),
     )
-    answer["properties"]["files"] = says(
-        ref("TicketList"), "Only there if the request had `files`: one answer for each, in order."
+    answer["properties"]["files"] = list_of(
+        {"anyOf": [ref("File"), ref("FileRefused")]},
+        "Only there if the request had `files`: one answer for each, in order.",
     )
     answer["properties"]["ignored"] = list_of(
         ref("Ignored"), "Only there if parts of the request were left out."

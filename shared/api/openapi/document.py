@@ -1,8 +1,8 @@
 """The API's description, OpenAPI 3.1, made of the declarations; and the same as a page for people.
 
-    python -m shared.api.openapi.document > infra/openapi.json
+    python -m infra.openapi > infra/openapi.json
 
-`document` joins what the modules of `_PARTS` describe, in their order, and the operations of status.
+`document` joins what the modules of `_PARTS` describe and what routes say of themselves.
 Schemas of records come from the product's collections, errors from `shared.errors` and
 `shared.api.codes`. A test holds the document against the routes of every function and against real
 answers.
@@ -19,139 +19,77 @@ How to read the schemas:
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from shared import errors
-from shared.api.codes import ERROR_CODES
-from shared.api.openapi import accounts, batch, files, review, support, watermelon
-from shared.api.openapi.accounts import ACCOUNTS_ONLY
-from shared.api.openapi.files import FILES_ONLY
+from shared.api.codes import ACCOUNTS_ONLY, ERROR_CODES, SELDOM
+from shared.api.openapi import accounts, batch, review, support, typed, watermelon
 from shared.api.openapi.page import page
-from shared.api.openapi.parts import TEXT, Operation, Schema, bullets, fixed, header, ref, says
+from shared.api.openapi.parts import (
+    EVERYWHERE,
+    TEXT,
+    Operation,
+    Schema,
+    fixed,
+    header,
+    headers,
+    ref,
+    refusals,
+    says,
+)
+from shared.api.routes import Route
 from shared.errors import Fault
-from shared.products.dermadetect.examples import EXAMPLES
-from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import Catalog
 from shared.settings import Settings
 
-__all__ = ["document", "page", "text"]
+__all__ = ["Described", "document", "page", "text"]
 
 #: Version of the wire, not of a release: `/version` names that.
 API_VERSION = "1.0"
-
-_EVERYWHERE = (errors.NotFound, errors.MethodNotAllowed, errors.TooManyTries, Fault)
-
-_STATUS_WORDS = {
-    400: "The request cannot be used as it stands.",
-    401: "Nobody is known by this token.",
-    403: "Not allowed.",
-    404: "Nothing here.",
-    405: "Another method is needed.",
-    409: "Not as things stand.",
-    410: "Too late.",
-    412: "It is another one by now.",
-    413: "Too large.",
-    415: "Unknown encoding.",
-    426: "The app is too old.",
-    428: "Say what this is about.",
-    429: "Too many wrong tries, or too many requests.",
-    500: "A fault on our side.",
-    503: "Not now. Nothing is lost: send the very same request again.",
-}
 
 #: Errors that say more than the others do, and the schema of their answers.
 _SHAPES: dict[type[Fault], str] = {
     errors.StalePush: "StalePush",
     errors.CaseChanged: "ReviewConflict",
     errors.Claimed: "ReviewConflict",
-    errors.UploadIncomplete: "UploadIncomplete",
 }
 
 
-def _open(method: str, path: str, name: str, summary: str, doc: str, **more: Any) -> Operation:
-    return Operation(
-        method, path, name, "status", summary, doc, secured=False, parameters=("RequestId",), **more
-    )
+#: Modules of operations that read their bodies themselves; see `shared.api.openapi.parts`.
+_PARTS = (batch, watermelon, support, review, accounts)
 
 
-_STATUS: tuple[Operation, ...] = (
-    _open(
-        "GET",
-        "/health",
-        "getHealth",
-        "Is it up",
-        "Answers as long as the process lives; asks nothing else.",
-        answers="It is up.",
-        answer=fixed(status={"type": "string", "const": "ok"}),
-    ),
-    _open(
-        "GET",
-        "/ready",
-        "getReadiness",
-        "Can it serve",
-        "Asks the record store too.",
-        answers="It can serve.",
-        answer=fixed(status={"type": "string", "const": "ready"}),
-        faults=(errors.StoreUnavailable,),
-    ),
-    _open(
-        "GET",
-        "/version",
-        "getVersion",
-        "Which release of which product",
-        "For bug reports.",
-        answers="The release and the product.",
-        answer=fixed(version=TEXT, product=TEXT),
-    ),
-    _open(
-        "GET",
-        "/openapi.json",
-        "getOpenApi",
-        "This description for programs",
-        "OpenAPI 3.1, for code generators and editors.",
-        answers="This document.",
-        answer={
-            "type": "object",
-            "required": ["openapi", "info", "paths", "components"],
-            "additionalProperties": True,
-        },
-    ),
-    _open(
-        "GET",
-        "/docs",
-        "getDocs",
-        "This description for people",
-        "One page without scripts; readable on a phone.",
-        answers="The page.",
-        answer=TEXT,
-        content_type="text/html",
-    ),
-)
+@dataclass(frozen=True)
+class Described:
+    """What a deployment serves: a product's tables, and the routes of its functions."""
 
-#: Modules of operations, in the order of the document; see `shared.api.openapi.parts`.
-_PARTS = (
-    batch,
-    watermelon,
-    files,
-    support,
-    review,
-    accounts,
-)
+    title: str  #: the product's
+    catalog: Catalog
+    routes: Mapping[str, Sequence[Route]]  #: by function, which is the tag
+    examples: Mapping[str, Mapping[str, Schema]]  #: by operation: `request` and `answer`
+
+    @property
+    def typed(self) -> Iterator[tuple[str, Route]]:
+        """Tag and route of every operation that is made of its types."""
+        for tag, routes in self.routes.items():
+            yield from ((tag, route) for route in routes if route.gives is not None)
 
 
-def document(catalog: Catalog) -> Schema:
-    """The OpenAPI 3.1 document of a product's deployment."""
+def document(described: Described) -> Schema:
+    """The OpenAPI 3.1 document of a deployment."""
+    catalog, examples = described.catalog, described.examples
     paths: dict[str, Schema] = {}
-    for operation in (*(item for part in _PARTS for item in part.OPERATIONS), *_STATUS):
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
-            operation, EXAMPLES.get(catalog.name, {})
-        )
+    for item in (item for part in _PARTS for item in part.OPERATIONS):
+        said = _operation(item, examples.get(item.id, {}))
+        paths.setdefault(item.path, {})[item.method.lower()] = said
+    for tag, route in described.typed:
+        said = typed.operation(route, tag, examples.get(route.id, {}))
+        paths.setdefault(route.path, {})[route.method.lower()] = said
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": f"{_TITLES.get(catalog.name, catalog.name)} Cloud API",
+            "title": f"{described.title} Cloud API",
             "version": API_VERSION,
             "summary": "One request keeps an offline phone and the server in step.",
             "description": _introduction(catalog),
@@ -188,12 +126,10 @@ def document(catalog: Catalog) -> Schema:
             "schemas": {
                 "Error": _error(),
                 **{name: spec for part in _PARTS for name, spec in part.schemas(catalog).items()},
+                **typed.schemas(route for _, route in described.typed),
             },
         },
     }
-
-
-_TITLES = {"dermadetect": "DermaDetect"}
 
 
 def _introduction(catalog: Catalog) -> str:
@@ -274,78 +210,41 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
             "content": {operation.body_type: content},
         }
     answer = operation.answer
+    shapes = {fault.status: ref(_SHAPES[fault]) for fault in operation.faults if fault in _SHAPES}
     content = {"schema": answer if isinstance(answer, dict) else ref(answer)}
     if "answer" in example:
         content["examples"] = example["answer"]
     said["responses"] = {
         "200": {
             "description": operation.answers,
-            "headers": _answer_headers("X-Request-Id", *operation.answer_headers),
+            "headers": headers("X-Request-Id", *operation.answer_headers),
             "content": {operation.content_type: content},
         },
-        **_errors((*_with_keys(operation.faults), *_EVERYWHERE), _never(operation)),
+        **refusals(_codes(operation), shapes),
     }
     if operation.resumed:
-        headers = _answer_headers("X-Request-Id") | {
-            "Range": {"$ref": "#/components/headers/Range"}
-        }
         said["responses"]["308"] = {
             "description": "More bytes are wanted, from `upload.offset` on.",
-            "headers": headers,
+            "headers": headers("X-Request-Id", "Range"),
             "content": {operation.content_type: content},
         }
     if operation.unchanged:
         said["responses"]["304"] = {
             "description": "What the screen shows is current.",
-            "headers": _answer_headers("X-Request-Id", "ETag"),
+            "headers": headers("X-Request-Id", "ETag"),
         }
     return said
 
 
-def _never(operation: Operation) -> tuple[str, ...]:
-    """Codes of its faults that it does not answer: those of accounts are answered by accounts alone."""
-    elsewhere = () if operation in accounts.OPERATIONS else ACCOUNTS_ONLY
-    if operation not in files.OPERATIONS:
-        elsewhere = (*elsewhere, *FILES_ONLY)
-    return (*operation.never, *elsewhere)
-
-
-def _with_keys(faults: Sequence[type[Fault]]) -> tuple[type[Fault], ...]:
-    """Whoever judges tokens may lack the keys for it."""
-    judges = errors.Unauthenticated in faults
-    return (*faults, errors.KeysUnavailable) if judges else tuple(faults)
-
-
-def _answer_headers(*names: str) -> Schema:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _errors(faults: Iterable[type[Fault]], never: Sequence[str]) -> dict[str, Schema]:
-    """Error answers by status, each with the codes that it may carry; without those in `never`."""
-    codes: dict[int, dict[str, str]] = {}
-    shapes = {fault.status: _SHAPES[fault] for fault in faults if fault in _SHAPES}
-    for fault in faults:
-        said = {code: text for code, text in ERROR_CODES[fault].items() if code not in never}
-        codes.setdefault(fault.status, {}).update(said)
-    return {
-        str(status): _error_answer(status, codes[status], shapes.get(status, "Error"))
-        for status in sorted(codes)
-    }
-
-
-def _error_answer(status: int, codes: Mapping[str, str], shape: str) -> Schema:
-    headers = ["X-Request-Id"]
-    headers += {
-        401: ["WWW-Authenticate"],
-        429: ["Retry-After", "RateLimit-Policy", "RateLimit"],
-        503: ["Retry-After"],
-    }.get(status, [])
-    narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
-    return {
-        "description": f"{_STATUS_WORDS[status]}\n\n{bullets(codes.items())}",
-        "headers": _answer_headers(*headers),
-        "content": {"application/json": {"schema": {"allOf": [ref(shape), narrowed]}}},
-    }
+def _codes(operation: Operation) -> set[str]:
+    """Every code that an operation answers."""
+    faults = (*operation.faults, *EVERYWHERE)
+    if errors.Unauthenticated in faults:  # whoever judges tokens may lack the keys for it
+        faults = (*faults, errors.KeysUnavailable)
+    never = {*operation.never, *SELDOM}
+    if operation in accounts.OPERATIONS:
+        never -= {*ACCOUNTS_ONLY} - {*operation.never}
+    return {code for fault in faults for code in ERROR_CODES[fault]} - never
 
 
 def _error() -> Schema:
@@ -381,6 +280,11 @@ _COMMON: dict[str, Schema] = {
         {"type": "string", "enum": ["gzip", "x-gzip", "identity"]},
         "How the body is compressed.",
     ),
+    "ContentRange": header(
+        "Content-Range",
+        {"type": "string", "pattern": r"^bytes (\d+-\d+|\*)/\d+$"},
+        "Which bytes of how many; absent: the whole file.",
+    ),
 }
 
 
@@ -410,10 +314,6 @@ def _headers() -> Schema:
     }
 
 
-def text(catalog: Catalog) -> str:
+def text(described: Described) -> str:
     """The document as `infra/openapi.json` holds it."""
-    return json.dumps(document(catalog), indent=2, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(text(CATALOG))
+    return json.dumps(document(described), indent=2, ensure_ascii=False) + "\n"

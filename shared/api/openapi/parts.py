@@ -7,18 +7,17 @@ names may be used across modules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from shared import errors
+from shared.api.codes import ERROR_CODES
+from shared.api.fields import LEAST_MS, MOST_MS, bullets
 from shared.errors import Fault
 from shared.records import record
 
 Schema = dict[str, Any]
-
-#: The range of what counts as milliseconds, the upper end excluded; below, it is seconds.
-LEAST_MS, MOST_MS = 100_000_000_000, 100_000_000_000_000
 
 #: Longest table name or id of a refused record that an answer repeats, characters.
 LONGEST_ECHOED = 128
@@ -26,6 +25,35 @@ LONGEST_ECHOED = 128
 #: Faults of a body as JSON, and as bytes.
 UNFIT = (errors.InvalidJson, errors.InvalidRequest, errors.InvalidCursor)
 BODY = (errors.RequestTooLarge, errors.UnsupportedEncoding)
+
+#: Faults of every operation.
+EVERYWHERE = (errors.NotFound, errors.MethodNotAllowed, errors.TooManyTries, Fault)
+
+#: What an error's status means, in words.
+STATUS_WORDS = {
+    400: "The request cannot be used as it stands.",
+    401: "Nobody is known by this token.",
+    403: "Not allowed.",
+    404: "Nothing here.",
+    405: "Another method is needed.",
+    409: "Not as things stand.",
+    410: "Too late.",
+    412: "It is another one by now.",
+    413: "Too large.",
+    415: "Unknown encoding.",
+    426: "The app is too old.",
+    428: "Say what this is about.",
+    429: "Too many wrong tries, or too many requests.",
+    500: "A fault on our side.",
+    503: "Not now. Nothing is lost: send the very same request again.",
+}
+
+#: Headers of a refusal beside its id, by status.
+_REFUSAL_HEADERS = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After", "RateLimit-Policy", "RateLimit"),
+    503: ("Retry-After",),
+}
 
 
 @dataclass(frozen=True)
@@ -106,9 +134,34 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def bullets(pairs: Iterable[tuple[str, str]]) -> str:
-    """Codes with their sentences, as a list."""
-    return "\n".join(f"- `{code}`: {sentence}" for code, sentence in pairs)
+def headers(*names: str) -> dict[str, Schema]:
+    """Headers of an answer, as `components.headers` has them."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def refusals(codes: Set[str], shapes: Mapping[int, Schema]) -> dict[str, Schema]:
+    """Error answers by status, each with those of the codes that it may carry.
+
+    `shapes` are the schemas of those that say more than the others, by status.
+    """
+    said: dict[int, dict[str, str]] = {}
+    for fault, sentences in ERROR_CODES.items():
+        for code, sentence in sentences.items():
+            if code in codes:
+                said.setdefault(fault.status, {}).setdefault(code, sentence)
+    return {
+        str(status): _refusal(status, said[status], shapes.get(status, ref("Error")))
+        for status in sorted(said)
+    }
+
+
+def _refusal(status: int, codes: Mapping[str, str], shape: Schema) -> Schema:
+    narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
+    return {
+        "description": f"{STATUS_WORDS[status]}\n\n{bullets(codes.items())}",
+        "headers": headers("X-Request-Id", *_REFUSAL_HEADERS.get(status, ())),
+        "content": {"application/json": {"schema": {"allOf": [shape, narrowed]}}},
+    }
 
 
 # --- parameters

@@ -6,19 +6,20 @@ import re
 from collections.abc import Sequence
 
 from shared.api.codes import RECORD_CODES
+from shared.api.fields import bullets
 from shared.api.openapi.parts import (
     ID,
     LONGEST_ECHOED,
     SECONDS,
     TEXT,
     Schema,
-    bullets,
     fixed,
     or_null,
     ref,
     says,
 )
 from shared.products.dermadetect import analysis, rules
+from shared.products.dermadetect.who_sees_analysis import VISIBLE_TO_CHW
 from shared.records import record
 from shared.records.collection import (
     MAX_JSON_BYTES,
@@ -274,7 +275,7 @@ def rejection(never: frozenset[str]) -> Schema:
 def analysis_schemas() -> dict[str, Schema]:
     """The analysis, whole and as health workers see it."""
     whole = {name: value for name, value in analysis.SCHEMA.items() if name[0] != "$"}
-    seen = {name: whole["properties"][name] for name in analysis.VISIBLE_TO_CHW}
+    seen = {name: whole["properties"][name] for name in VISIBLE_TO_CHW}
     return {
         "AiAnalysis": whole,
         "AiAnalysisBeforeReview": {

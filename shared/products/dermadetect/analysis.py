@@ -12,7 +12,7 @@ Promises, whatever the model wrote:
 - an answer that says emergency is an emergency, also where the rest of it cannot be read (`heard`);
 - `triage_final` is the worst of device, rules and AI, and `urgency` is never milder than
   `triage_final` asks for: an analysis escalates, it never lowers;
-- what a CHW sees before a doctor signed (`visible_to_chw`) comes from closed vocabularies: no drug,
+- what a CHW sees before a doctor signed (`who_sees_analysis.py`) comes from closed vocabularies: no drug,
   dose, procedure, percentage or condition can be in it;
 - nothing in it diagnoses: a doctor's review is always required.
 """
@@ -110,18 +110,6 @@ UNCERTAINTIES = ("low", "medium", "high")
 _URGENCY_OF_TRIAGE = {"green": "routine", "yellow": "soon", "red": "urgent"}
 _TRIAGE_OF_URGENCY = {"routine": "green", "soon": "yellow", "urgent": "red", "emergency": "red"}
 _RISK_LEVELS = {"high": "red", "medium": "yellow", "low": "green"}
-
-#: What a CHW's phone gets of an analysis until a doctor has signed.
-VISIBLE_TO_CHW = (
-    "status",
-    "urgency",
-    "triage_final",
-    "red_flags",
-    "suggested_next_steps",
-    "missing_information",
-    "disclaimer",
-    "requires_human_review",
-)
 
 _MAX_OPINIONS = 5
 _MAX_REASONS = 5
@@ -767,11 +755,6 @@ def _telling(document: Mapping[str, Any]) -> tuple[int, int, int]:
 def _strings(document: Mapping[str, Any], name: str) -> list[str]:
     found = document.get(name)
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
-
-
-def visible_to_chw(analysis: Mapping[str, Any]) -> dict[str, Any]:
-    """What a CHW's phone gets before a doctor signed: `VISIBLE_TO_CHW`, as far as stored."""
-    return {name: analysis[name] for name in VISIBLE_TO_CHW if name in analysis}
 
 
 def _flag(document: dict[str, Any], *lists: Sequence[str]) -> None:

@@ -35,8 +35,8 @@ from shared.products.dermadetect.tables import (
     image_urls,
     queue_row,
     ready_photos,
-    still_awaited,
 )
+from shared.products.dermadetect.waiting_for_photos import still_awaited
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.collection import Effects

@@ -19,10 +19,9 @@ from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
 from shared.jobs.tree_walk import due
 from shared.products.dermadetect import rules
-from shared.products.dermadetect.analysis import visible_to_chw
 from shared.products.dermadetect.intake import analysis_input
 from shared.products.dermadetect.rejudge import KIND as REJUDGE
-from shared.products.dermadetect.rights import RIGHTS, ReviewAction, may
+from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.signal import (
     CHANGED,
     LOOK,
@@ -37,6 +36,8 @@ from shared.products.dermadetect.signal import (
     raised,
     rank_of,
 )
+from shared.products.dermadetect.waiting_for_photos import PHOTOS_WAIT_MS, begins
+from shared.products.dermadetect.who_sees_analysis import as_seen_by
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.collection import Catalog, Collection, Effects, Field, Merge, Owner, Turn, Type
@@ -53,9 +54,6 @@ JOB = "_job"
 
 #: Photos of a case that are settled: key → file id, "" for one that will not come. Never sent to phones.
 PHOTOS = "_photos"
-
-#: How long the analysis of a red case waits for its photos, unless settings say otherwise, ms.
-PHOTOS_WAIT_MS = 30 * 60_000
 
 #: What the red-flag rules say of a case's answers.
 RULES = "rules"
@@ -109,21 +107,13 @@ def _case_effects(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
     if known == job_id or known.startswith(f"{job_id}~"):  # a second reading, with late photos
         return Effects(fields)
     fields[JOB] = job_id
-    state, due_ms = jobs.QUEUED, turn.now_ms
-    bells: tuple[Bell, ...] = (Bell(ANALYSE, job_id, turn.id),)
-    if still_awaited(keys, photos):
-        state, due_ms, bells = jobs.AWAITING_FILES, turn.now_ms + photos_wait_ms, ()
+    state, due_ms = begins(keys, photos, turn.now_ms, photos_wait_ms)
+    bells = (Bell(ANALYSE, job_id, turn.id),) if state == jobs.QUEUED else ()
     writes = (
         analysis_job(job_id, turn.id, turn.scope_id, turn.now_ms, rank, state, due_ms),
         queue_row(turn.id, turn.scope_id, job_id, "queued", 0, turn.now_ms, turn.now_ms),
     )
     return Effects(fields, writes, bells)
-
-
-def still_awaited(keys: Sequence[str], photos: Mapping[str, str]) -> bool:
-    """Whether a photo that the case names may still come."""
-    settled = set(map(plain_key, photos))
-    return any(plain_key(key) not in settled for key in keys)
 
 
 def ready_photos(keys: Sequence[str], photos: Mapping[str, str]) -> list[str]:
@@ -230,11 +220,9 @@ def queue_row(
 
 
 def _redact_case(row: dict[str, Any], role: str) -> dict[str, Any]:
-    analysis = row.get("ai_analysis")
-    signed = row.get("status") == DIAGNOSED
-    if analysis is None or signed or may(role, ReviewAction.SEE_UNSIGNED_ANALYSIS):
-        return row
-    return {**row, "ai_analysis": visible_to_chw(analysis)}
+    analysis, signed = row.get("ai_analysis"), row.get("status") == DIAGNOSED
+    seen = as_seen_by(role, analysis, signed=signed)
+    return row if seen is analysis else {**row, "ai_analysis": seen}
 
 
 def _urgent(table: str, values: Mapping[str, Any]) -> bool:

@@ -1,0 +1,186 @@
+"""Routes as operations of the API's description: their types as JSON Schema, their docstrings as words."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeGuard
+
+import msgspec
+from msgspec import Struct
+
+from shared.api.codes import ERROR_CODES, SELDOM
+from shared.api.fields import REF
+from shared.api.openapi.parts import BODY, EVERYWHERE, Schema, headers, refusals
+from shared.api.routes import Route
+from shared.errors import InvalidJson, InvalidRequest, KeysUnavailable, Unauthenticated
+
+#: A line that goes on in the next one, of a docstring.
+_WRAPPED = re.compile(r"(?<=\S)\n(?=[^\s-])")
+
+
+def schemas(routes: Iterable[Route]) -> dict[str, Schema]:
+    """The schemas of all bodies, by name."""
+    kinds = {
+        id(kind): kind
+        for route in routes
+        for kind in (route.takes, route.gives, *route.refusals.values(), *route.names)
+        if _is_struct(kind)
+    }
+    return _schemas(kinds.values())
+
+
+def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
+    """One operation. `examples` are those of its body (`request`) and its answer (`answer`)."""
+    summary, _, doc = inspect.cleandoc(route.handler.__doc__ or "").partition("\n\n")
+    said: Schema = {
+        "operationId": route.id,
+        "tags": [tag],
+        "summary": summary.rstrip("."),
+        "description": _unwrapped(doc or summary),
+    }
+    if not route.secured:
+        said["security"] = []
+    coded = ["ContentEncoding"] if _is_struct(route.takes) else []
+    said["parameters"] = [
+        *_arguments(route),
+        *(
+            {"$ref": f"#/components/parameters/{name}"}
+            for name in (*route.headers, "RequestId", *coded)
+        ),
+    ]
+    if route.takes is bytes:
+        said["requestBody"] = _content("application/octet-stream", _BYTES) | {"required": False}
+    elif _is_struct(route.takes) and msgspec.structs.fields(route.takes):
+        body = _content("application/json", _schema(route.takes), examples.get("request"))
+        said["requestBody"] = body | {"required": route.body_needed}
+    given = _content(route.media, _schema(route.gives), examples.get("answer"))
+    said["responses"] = {
+        "200": {
+            "description": _words(route.gives) or summary,
+            "headers": headers("X-Request-Id", *route.answer_headers),
+            **given,
+        },
+        **refusals(codes(route), {at: _schema(kind) for at, kind in route.refusals.items()}),
+    }
+    if route.resumed:
+        said["responses"]["308"] = {
+            "description": "More bytes are wanted, from `upload.offset` on.",
+            "headers": headers("X-Request-Id", "Range"),
+            **given,
+        }
+    if route.unchanged:
+        said["responses"]["304"] = {
+            "description": "What the screen shows is current.",
+            "headers": headers("X-Request-Id", "ETag"),
+        }
+    return said
+
+
+def codes(route: Route) -> set[str]:
+    """Every code that a route answers."""
+    found = {code for fault in EVERYWHERE for code in ERROR_CODES[fault]}
+    if _is_struct(route.takes):
+        found |= {InvalidJson.code, InvalidRequest.code, *(fault.code for fault in BODY)}
+    if route.secured:
+        found |= {*ERROR_CODES[Unauthenticated], *ERROR_CODES[KeysUnavailable]} - {
+            *SELDOM,
+            route.only,
+        }
+    for fault in route.faults:
+        found |= {fault} if isinstance(fault, str) else ERROR_CODES[fault].keys() - SELDOM
+    return found
+
+
+# --- schemas
+
+_BYTES: Schema = {"type": "string", "format": "binary"}
+
+
+def _is_struct(kind: Any) -> TypeGuard[type[Struct]]:
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+def _schema(kind: Any) -> Schema:
+    """The schema of a type, by reference if it has a name."""
+    if isinstance(kind, dict):
+        return kind
+    if kind is bytes:
+        return _BYTES
+    [schema], known = msgspec.json.schema_components([kind], ref_template=REF)
+    tidied: Schema = _tidy(schema, known)
+    return tidied
+
+
+def _schemas(kinds: Iterable[Any]) -> dict[str, Schema]:
+    _, known = msgspec.json.schema_components(kinds, ref_template=REF)
+    return {_name(name): _tidy(schema, known) for name, schema in known.items()}
+
+
+def _name(kind: str) -> str:
+    """A type that is called as one of ours was given another name: `TokensAnswer` shows `Tokens`."""
+    return kind.removesuffix("Answer")
+
+
+def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
+    """What msgspec says, without what follows from names, and with what `shared.api.fields` adds."""
+    if isinstance(schema, list):
+        return [_tidy(each, known) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    said = {key: value for key, value in schema.items() if value is not None and key != "title"}
+    if said.pop("null", False):
+        said = _with_null(said, known)
+    for key in said.keys() - {"default", "enum", "const", "properties"}:
+        said[key] = _tidy(said[key], known)
+    if "properties" in said:
+        said["properties"] = {name: _tidy(each, known) for name, each in said["properties"].items()}
+    if "$ref" in said:
+        said["$ref"] = _name(said["$ref"])
+    if "pattern" in said:
+        said["pattern"] = said["pattern"].replace(r"\Z", "$")
+    if "description" in said:
+        said["description"] = _unwrapped(said["description"])
+    return said
+
+
+def _with_null(said: Schema, known: Mapping[str, Schema]) -> Schema:
+    """One schema for a type and null, which msgspec says as a choice of both."""
+    [kind] = [each for each in said.pop("anyOf") if each != {"type": "null"}]
+    if "$ref" in kind:
+        kind = known[kind["$ref"].rpartition("/")[2]]
+    said = {**kind, **said, "type": [kind["type"], "null"]}
+    if "enum" in said:
+        said["enum"] = [*said["enum"], None]
+    return said
+
+
+def _unwrapped(text: str) -> str:
+    return _WRAPPED.sub(" ", text)
+
+
+# --- parts of operations
+
+
+def _words(kind: Any) -> str:
+    """What an answer is."""
+    return _unwrapped(inspect.cleandoc(kind.__doc__ or "")) if _is_struct(kind) else ""
+
+
+def _arguments(route: Route) -> Iterator[Schema]:
+    if route.asks is None:
+        return
+    [spec] = _schemas([route.asks]).values()
+    for name, schema in spec["properties"].items():
+        place = "path" if f"{{{name}}}" in route.path else "query"
+        words = {"description": schema.pop("description")}
+        needed = {"required": True} if name in spec.get("required", ()) else {}
+        yield {"name": name, "in": place, **words, **needed, "schema": schema}
+
+
+def _content(media: str, schema: Schema, examples: Schema | None = None) -> Schema:
+    said: Schema = {"schema": schema}
+    if examples:
+        said["examples"] = examples
+    return {"content": {media: said}}

@@ -1,0 +1,147 @@
+"""Routes: what a function answers, and the types of what it takes and gives.
+
+A route says everything in one place. `serve` (shared/api/web.py) finds it by method and path, asks who
+calls, and decodes the body before the handler is called; `shared.api.openapi` makes the description of the
+API of the same values. What the handler does is its docstring: the first line is the summary, the rest the
+description.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Struct, ValidationError, inspect, structs
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Map, Rule
+
+from shared.api.bodies import FORM, Limits
+from shared.errors import Fault, InvalidRequest
+
+if TYPE_CHECKING:
+    from flask import Response
+
+Body = TypeVar("Body", bound=Struct)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """One operation: method, path (with `{name}` for one segment), and who answers it.
+
+    The handler is called with the `Call`, and with the decoded body if `takes` is a struct. A fault in
+    `faults` stands for all of its codes, a text for one code; what every route answers, every body and
+    every token is not repeated there.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Response]
+    limits: Limits = FORM
+    takes: type[Struct | bytes] | None = None  #: None: no body
+    gives: Any = None  #: the type of a 200, or its schema; None: described elsewhere
+    faults: tuple[type[Fault] | str, ...] = ()
+    names: tuple[type[Struct], ...] = ()  #: further types that its schemas name
+    asks: type[Struct] | None = None  #: arguments of path and query, for the description
+    secured: bool = True  #: whether it needs a token
+    only: str = ""  #: a token that is good for nothing but this is good here, too
+    body_needed: bool = True  #: False: no body is an empty one
+    name: str = ""  #: what clients call it; empty: what the handler is called
+    headers: tuple[str, ...] = ()  #: that it reads, as the description names them
+    answer_headers: tuple[str, ...] = ("Cache-Control",)
+    media: str = "application/json"  #: of the answer
+    resumed: bool = False  #: answers 308 while more bytes are wanted
+    unchanged: bool = False  #: answers 304 to `If-None-Match`
+    refusals: Mapping[int, type[Struct]] = field(default_factory=dict)  #: by status: say more
+
+    @property
+    def id(self) -> str:
+        """What the operation is called in clients made of the description."""
+        return self.name or self.handler.__name__
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """The path's arguments, or None if it is another path."""
+        found = find((self,), path, self.method)
+        return None if found.route is None else found.arguments
+
+
+class Found(NamedTuple):
+    """What is at a path: the route of the method, or none and the methods that it has."""
+
+    route: Route | None
+    arguments: dict[str, str]
+    allowed: tuple[str, ...] = ()  #: in alphabetical order
+
+
+def find(routes: Sequence[Route], path: str, method: str) -> Found:
+    """What answers a method at a path. `HEAD` is answered as `GET` is."""
+    if path.startswith("//"):  # Werkzeug would look without the slashes in front
+        return Found(None, {})
+    try:
+        route, arguments = _map(tuple(routes)).bind("").match(path, method)
+    except NotFound:
+        return Found(None, {})
+    except MethodNotAllowed as error:
+        return Found(None, {}, tuple(sorted(set(error.valid_methods or ()) - {"HEAD"})))
+    return Found(route, dict(arguments))
+
+
+@cache
+def _map(routes: tuple[Route, ...]) -> Map:
+    rules = [
+        Rule(re.sub(r"{(\w+)}", r"<\1>", route.path), methods=[route.method], endpoint=route)
+        for route in routes
+    ]
+    return Map(rules, merge_slashes=False, redirect_defaults=False)
+
+
+# --- bodies
+
+
+def decode(value: object, kind: type[Body], what: str = "The body") -> Body:
+    """A body, or the arguments of a query, as its type. Raises `InvalidRequest`.
+
+    The first field in the order of the type that is missing or another one than declared is named; its
+    value is not repeated. What is not declared is dropped, or refused if the type forbids unknown fields.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidRequest(f"{what} must be an object.")
+    fields = structs.fields(kind)
+    if kind.__struct_config__.forbid_unknown_fields and value.keys() - {f.name for f in fields}:
+        known = ", ".join(each.name for each in fields) or "none"
+        raise InvalidRequest(f"There is an unknown field. Known are: {known}.")
+    found = {}
+    for each in fields:
+        if each.name not in value and not each.required:
+            continue
+        try:
+            found[each.name] = msgspec.convert(value.get(each.name), each.type)
+        except ValidationError:
+            raise InvalidRequest(
+                f"{each.name} must be {_wanted(inspect.type_info(each.type))}.", field=each.name
+            ) from None
+    return kind(**found)
+
+
+def _wanted(kind: inspect.Type) -> str:
+    """What a value of a type is, in words."""
+    match kind:
+        case inspect.Metadata(type=inner, extra=extra):
+            return str(extra["must"]) if extra and "must" in extra else _wanted(inner)
+        case inspect.UnionType(types=types):
+            return _wanted(next(each for each in types if not isinstance(each, inspect.NoneType)))
+        case inspect.LiteralType(values=values):
+            return f"one of {', '.join(map(str, values))}"
+        case inspect.IntType(ge=int(low), le=int(high)):
+            return f"a whole number from {low} to {high}"
+        case inspect.StrType(max_length=int(most)):
+            return f"a text of up to {most} characters"
+        case inspect.StrType():
+            return "a text"
+        case inspect.BoolType():
+            return "true or false"
+        case _:
+            return "of the documented type"

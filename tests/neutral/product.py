@@ -1,0 +1,47 @@
+"""Notebooks as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.accounts.policy import AccountPolicy
+from shared.files.file import Attachment
+from shared.jobs.runner import Task
+from shared.notify.notice import AlertWords
+from shared.products.product import Parts, Product
+from tests.neutral.summarise import Summarise, draft
+from tests.neutral.tables import ATTACHMENTS, CATALOG, RIGHTS, SUMMARISE
+
+
+def _attachments() -> Mapping[str, Attachment]:
+    return ATTACHMENTS
+
+
+def _tasks(parts: Parts) -> Mapping[str, Task]:
+    return {SUMMARISE: Summarise(parts.store(), parts.terms, parts.clock_ms)}
+
+
+NOTEBOOKS = Product(
+    name="notebooks",
+    catalog=lambda _settings: CATALOG,
+    rights=RIGHTS,
+    user_claim="sub",
+    accounts=AccountPolicy(
+        registration="invited",
+        scope_makers=frozenset({"admin"}),
+        founder="admin",
+        newcomer="member",
+        invitable={
+            "admin": frozenset({"member", "supervisor", "admin"}),
+            "supervisor": frozenset({"member", "supervisor"}),
+        },
+        words=("notebook", "notes"),
+        idle_days={"supervisor": 30, "admin": 30},
+    ),
+    attachments=_attachments,
+    tasks=_tasks,
+    rung=(SUMMARISE,),
+    rounds=lambda _parts: {},
+    alert=AlertWords("A note waits for you", "Open the app to see it."),
+    draft=draft,
+)

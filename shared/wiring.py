@@ -557,7 +557,7 @@ def runner() -> Runner:
 
     chosen = settings()
     tasks: dict[str, Task] = {
-        CHECK: Check(store(), files, attachments(), doorbell),
+        CHECK: Check(store(), files, attachments(), product().photo_limits, doorbell),
         CASCADE: Cascade(store(), catalog(), clock_ms),
         RESTORE: Restore(store(), catalog(), clock_ms),
         TRANSFER: Transfer(store(), catalog(), clock_ms),

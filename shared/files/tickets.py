@@ -289,7 +289,7 @@ class _Turn:
     def refusal(self, refused: Refused) -> dict[str, Any]:
         """The answer to a file that is refused before a byte is sent. Its record hears of it.
 
-        So a doctor sees which photo is missing and why, and a red case does not wait for it.
+        So people see which photo is missing and why, and an urgent job does not wait for it.
         """
         answer = _refusal(refused.named, refused)
         file = None if refused.place is None else self._kept(refused, refused.place)

@@ -66,7 +66,7 @@ def _undelete(
         if not catalog.may(role, Action.READ):
             raise _unknown()
         if not catalog.may(role, Action.UNDELETE):
-            raise Forbidden("Only supervisors may bring a deleted record back.")
+            raise Forbidden("Your role may not bring a deleted record back.")
         guards.append(verify(own, members.version))
     if stored.fields.get(record.DELETED) is None:
         return []

@@ -23,20 +23,24 @@ from shared.records.store import Key, RecordStore
 #: What a job's id, or a record's, can look like.
 _NAME = re.compile(r"(?!\.{1,2}\Z|__)[A-Za-z0-9_~.-]{1,300}")
 
-#: The table whose rows tell phones of jobs, and their field that names the job.
-_ROWS, _JOB = "medgemma_queue", "_job"
+#: In rows of the catalogue's `job_rows`, the field that names the job.
+_JOB = "_job"
 
 
 def readable_job(
     store: RecordStore, catalog: Catalog, caller: Caller, name: str
 ) -> tuple[Job, str]:
-    """The job of that id, or of the `medgemma_queue` row of that id; and the caller's role there.
+    """The job of that id, or of the row of `job_rows` of that id; and the caller's role there.
 
     Raises `NotFound`, for every reason alike.
     """
     if not _NAME.fullmatch(name):
         raise _no_job()
-    own, row, direct = membership.key(caller.user_id), Key(_ROWS, name), jobs.key(name)
+    own, row, direct = (
+        membership.key(caller.user_id),
+        Key(catalog.job_rows or jobs.COLLECTION, name),
+        jobs.key(name),
+    )
     read = store.read([own, row, direct]).documents
     found = read.get(direct)
     if found is None and row in read:

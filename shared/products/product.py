@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
     from shared.ai.model import ChatRequest
-    from shared.files.file import Attachment
+    from shared.files.file import Attachment, PhotoLimits
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
     from shared.notify.notice import AlertWords
@@ -55,6 +55,7 @@ class Product:
     user_claim: str  #: the claim of access tokens that holds the user's id
     accounts: AccountPolicy
     attachments: Callable[[], Mapping[str, Attachment]]  #: by table
+    photo_limits: PhotoLimits  #: when a photo is worth taking again
     tasks: Callable[[Parts], Mapping[str, Task]]
     rung: tuple[str, ...]
     rounds: Callable[[Parts], Mapping[str, Round]]

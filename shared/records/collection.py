@@ -54,7 +54,7 @@ class Owner(Enum):
 
     CLIENT = "client"
     SERVER = "server"
-    DOCTOR = "doctor"
+    SIGNER = "signer"  #: whoever signs it, once, through an operation of the product
 
 
 class Merge(Enum):
@@ -426,6 +426,9 @@ class Catalog:
     roles: tuple[str, ...]  #: what people are in a scope
     #: Whether a role in a scope (None: not a member) allows something there: (role, right) → bool.
     may: Callable[[str | None, Enum], bool]
+    job_rows: str | None = (
+        None  #: the table whose rows tell phones where jobs stand, if there is one
+    )
     #: Whether values carry what a person must see whatever becomes of them: (table, values) → bool.
     urgent: Callable[[str, Mapping[str, Any]], bool] = lambda _table, _raw: False
 

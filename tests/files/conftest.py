@@ -28,7 +28,7 @@ from shared.records.store import Document, Query, RecordStore
 from tests import stores
 from tests.api.conftest import api, start_api  # noqa: F401  fixtures
 from tests.jobs.conftest import Workplace
-from tests.neutral.tables import ATTACHMENTS
+from tests.neutral.tables import ATTACHMENTS, PHOTO_LIMITS
 
 Json = dict[str, Any]
 
@@ -90,7 +90,7 @@ class Studio(Workplace):
         return other
 
     def tasks(self, store: RecordStore, terms: Terms) -> Mapping[str, Task]:
-        check = Check(store, lambda: self.files, self.attachments, lambda: self.bells)
+        check = Check(store, lambda: self.files, self.attachments, PHOTO_LIMITS, lambda: self.bells)
         return {CHECK: check, **super().tasks(store, terms)}
 
     def runner(self) -> Runner:

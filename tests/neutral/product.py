@@ -10,7 +10,7 @@ from shared.jobs.runner import Task
 from shared.notify.notice import AlertWords
 from shared.products.product import Parts, Product
 from tests.neutral.summarise import Summarise, draft
-from tests.neutral.tables import ATTACHMENTS, CATALOG, RIGHTS, SUMMARISE
+from tests.neutral.tables import ATTACHMENTS, CATALOG, PHOTO_LIMITS, RIGHTS, SUMMARISE
 
 
 def _attachments() -> Mapping[str, Attachment]:
@@ -39,6 +39,7 @@ NOTEBOOKS = Product(
         idle_days={"supervisor": 30, "admin": 30},
     ),
     attachments=_attachments,
+    photo_limits=PHOTO_LIMITS,
     tasks=_tasks,
     rung=(SUMMARISE,),
     rounds=lambda _parts: {},

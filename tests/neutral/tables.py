@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.access.rights import Action, Right, Rights
-from shared.files.file import PHOTO_TYPES, Attachment, Settled, plain_key
+from shared.files.file import PHOTO_TYPES, Attachment, PhotoLimits, Settled, plain_key
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
 from shared.records import record
@@ -43,6 +43,9 @@ RIGHTS = Rights(
         NoteAction.SEE_UNSIGNED: frozenset({"doctor", "supervisor", "admin"}),
     },
 )
+
+#: When a picture is worth taking again.
+PHOTO_LIMITS = PhotoLimits("1", 0.17, 24, 0.25, 0.005, 600, 0.06)
 
 #: The job that asks the model for a summary.
 SUMMARISE = "summarise"

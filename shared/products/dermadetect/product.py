@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.notify.notice import AlertWords
 from shared.products.dermadetect import rejudge
+from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
 from shared.products.product import Parts, Product, Round
@@ -107,6 +108,7 @@ DERMADETECT = Product(
     user_claim="chw_id",
     accounts=ACCOUNTS,
     attachments=_attachments,
+    photo_limits=PHOTO_LIMITS,
     tasks=_tasks,
     rung=(ANALYSE,),
     rounds=_rounds,

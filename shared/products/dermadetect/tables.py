@@ -274,6 +274,7 @@ CATALOG = Catalog(
     cascade=cascade,
     roles=RIGHTS.roles,
     may=RIGHTS.may,
+    job_rows=QUEUE,
     urgent=_urgent,
     collections=(
         Collection(
@@ -362,12 +363,12 @@ CATALOG = Catalog(
                     "case_id",
                     Type.STRING,
                     "The case it is about.",
-                    Owner.DOCTOR,
+                    Owner.SIGNER,
                     references="cases",
                 ),
                 Field("doctor_id", Type.STRING, "Who signed it.", Owner.SERVER),
-                Field("diagnosis_text", Type.STRING, "The finding.", Owner.DOCTOR),
-                Field("prescription", Type.STRING, "What to take or do.", Owner.DOCTOR),
+                Field("diagnosis_text", Type.STRING, "The finding.", Owner.SIGNER),
+                Field("prescription", Type.STRING, "What to take or do.", Owner.SIGNER),
                 Field("amends", Type.STRING, "The diagnosis that it corrects.", Owner.SERVER),
                 Field(
                     "amended_by",

@@ -16,9 +16,9 @@ from PIL import Image, ImageChops, ImageCms
 from shared.errors import FileRefused
 from shared.files import container
 from shared.files.picture import derive, look
-from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from tests.files.generated import TONES, chunk, encoded, exif, grainy, photo, segment, skin, spot
 from tests.files.test_picture import copies, near, refused
+from tests.neutral.tables import PHOTO_LIMITS
 
 SIZE = (320, 200)
 XMP = b"http://ns.adobe.com/xap/1.0/\x00"

@@ -33,8 +33,8 @@ from shared.files.picture import (
     derive,
     look,
 )
-from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from tests.files.generated import TONES, chunk, encoded, exif, photo, segment, skin, spot
+from tests.neutral.tables import PHOTO_LIMITS
 
 ROOT = Path(__file__).parents[2]
 PDF = b"%PDF-1.7\n1 0 obj << /Type /Catalog >> endobj\ntrailer << >>\nstartxref\n9\n%%EOF\n"
@@ -538,7 +538,7 @@ def _taken_or_refused(data: bytes, type_: str) -> None:
 _MEASURED = """
 import resource, sys
 from shared.files import picture
-from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
+from tests.neutral.tables import PHOTO_LIMITS
 with open(sys.argv[1], "rb") as file:
     found = picture.look(file, sys.argv[2])
     assert found.width * found.height > 0.97 * picture.MOST_PIXELS_OF[sys.argv[2]]

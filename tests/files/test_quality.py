@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from shared.files.quality import REASONS, Quality, judge
-from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from tests.files import generated
 from tests.files.generated import TONES, blurred, exposed, glaring, grainy, photo, skin, spot
+from tests.neutral.tables import PHOTO_LIMITS
 
 #: Blurs, as standard deviations in px of a picture 448 px wide.
 BLURS = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 9, 14)

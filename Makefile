@@ -64,7 +64,7 @@ smoke: $(VENV)/.runtime
 generated: $(VENV)/.dev
 	$(RUN) -m shared.settings > .env.example
 	$(RUN) -m infra.openapi > infra/openapi.json
-	$(RUN) -m shared.api.schema_js > infra/schema.js
+	$(RUN) -m infra.schema_js > infra/schema.js
 	$(RUN) -m shared.products.dermadetect.analysis > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
 

@@ -1,279 +1,322 @@
 """Accounts: register, log in, stay logged in; scopes, invites and members; the public keys.
 
-The only function that may load private keys. Bodies are read here, everything else is decided by the
-services in `shared/accounts/`.
+The only function that may load private keys. What a request may do is decided by the services in
+`shared/accounts/`.
 """
 
 from __future__ import annotations
 
-import re
 import time
-import unicodedata
-from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 from flask import Request, Response
+from msgspec import Struct
 
 from shared import wiring
 from shared.access.membership import Caller
 from shared.accounts import tokens
 from shared.accounts.caller import Me, Origin, check
-from shared.accounts.invite import MOST_DAYS, MOST_USES
 from shared.accounts.keys import PUBLISHED_SECONDS
 from shared.accounts.throttle import client_address
 from shared.accounts.token_issuer import Tokens
-from shared.api.web import Call, Route, answer, serve
-from shared.errors import InvalidRequest
-from shared.records.record import valid_id
+from shared.api import accounts as bodies
+from shared.api.routes import Route, decode
+from shared.api.web import Call, answer, serve
+from shared.errors import Contended, InvalidRequest, StoreUnavailable
 
 SETTINGS = wiring.begin()
 if SETTINGS.key_store != "files":
     wiring.accounts_secret()  # a missing one stops the start, by name
 
-#: Longest name of a person or scope, longest body field, characters.
-_LONGEST_NAME, _LONGEST_TEXT = 100, 2_000
+#: How access tokens are sent.
+_SCHEME = "Bearer"
 
 #: Members of one answer.
 _MEMBERS = 200
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_Asked = TypeVar("_Asked", bound=Struct)
 
 
-def register(call: Call) -> Response:
-    """A new account, with its first session."""
-    body = _body(call)
+def register(call: Call, body: bodies.RegisterRequest) -> Response:
+    """Make an account.
+
+    Makes an account and logs in. Where registration is by invitation, `invite_code` is needed; it makes the
+    new user a member at once.
+    """
     made = wiring.accounts().registration.register(
-        _text(body, "email"),
-        _text(body, "password"),
-        _origin(call, body),
+        body.email,
+        body.password,
+        _origin(call, body.device_id),
         wiring.clock_ms(),
-        code=_optional(body, "invite_code"),
-        name=_name(body, "name"),
+        code=body.invite_code,
+        name=body.name,
     )
     return _tokens(call, made)
 
 
-def login(call: Call) -> Response:
-    """A new session."""
-    body = _body(call)
-    email, password = _text(body, "email"), _text(body, "password")
-    origin, otp = _origin(call, body), _optional(body, "otp")
-    return _tokens(
-        call, wiring.accounts().login.log_in(email, password, origin, wiring.clock_ms(), otp)
-    )
+def login(call: Call, body: bodies.LoginRequest) -> Response:
+    """Log in.
+
+    Begins a session. The answer is the same for a wrong password and an unknown address. Whoever has a
+    second factor is asked for `otp`.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
+    made = wiring.accounts().login.log_in(body.email, body.password, origin, now_ms, body.otp)
+    return _tokens(call, made)
 
 
-def refresh(call: Call) -> Response:
-    """Both tokens anew."""
-    return _tokens(
-        call,
-        wiring.accounts().sessions.refresh(_text(_body(call), "refresh_token"), wiring.clock_ms()),
-    )
+def refresh(call: Call, body: bodies.RefreshRequest) -> Response:
+    """Stay logged in.
+
+    Gives both tokens anew. Keep the new refresh token; the old one is replaced. If the answer is lost, send
+    the same request again: it gives the same refresh token, until that is used. A token that was replaced
+    before ends the session.
+    """
+    return _tokens(call, wiring.accounts().sessions.refresh(body.refresh_token, wiring.clock_ms()))
 
 
-def logout(call: Call) -> Response:
-    """The end of a session."""
-    wiring.accounts().sessions.logout(_text(_body(call), "refresh_token"), wiring.clock_ms())
+def logout(call: Call, body: bodies.LogoutRequest) -> Response:
+    """Log out.
+
+    Ends the session of a refresh token. Succeeds always; access tokens live on for up to a quarter of an
+    hour.
+    """
+    wiring.accounts().sessions.logout(body.refresh_token, wiring.clock_ms())
     return answer({}, call=call)
 
 
-def password(call: Call) -> Response:
-    """Another password."""
-    caller = _caller(call)
-    body = _body(call)
-    old, new = _text(body, "old_password"), _text(body, "new_password")
+def password(call: Call, body: bodies.PasswordRequest) -> Response:
+    """Change the password.
+
+    All other sessions of the user end. A password that is common, or made of the user's name or address, is
+    refused.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
     wiring.accounts().login.change_password(
-        caller, old, new, _origin(call, body), wiring.clock_ms()
+        call.caller, body.old_password, body.new_password, origin, now_ms
     )
     return answer({}, call=call)
 
 
-def totp(call: Call) -> Response:
-    """A secret for an authenticator app."""
-    caller = _caller(call, only=tokens.SET_UP)
-    body = _body(call)
-    word, otp, origin = _text(body, "password"), _optional(body, "otp"), _origin(call, body)
+def totp(call: Call, body: bodies.TotpRequest) -> Response:
+    """Begin a second factor.
+
+    Gives a secret for an authenticator app, to be shown as a QR code of `uri`. Confirm it with a first code
+    within a quarter of an hour. Who has a factor sends `otp`, too; it holds until then.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
     secret, uri = wiring.accounts().second_factor.begin(
-        caller, word, otp, origin, wiring.clock_ms()
+        call.caller, body.password, body.otp, origin, now_ms
     )
-    return answer({"secret": secret, "uri": uri}, call=call)
+    return answer(bodies.TotpSecret(secret, uri), call=call)
 
 
-def confirm_totp(call: Call) -> Response:
-    """The second factor is in use from now on."""
-    caller = _caller(call, only=tokens.SET_UP)
-    body = _body(call)
-    otp, origin = _text(body, "otp"), _origin(call, body)
-    codes = wiring.accounts().second_factor.confirm(caller, otp, origin, wiring.clock_ms())
-    return answer({"recovery_codes": codes}, call=call)
+def confirm_totp(call: Call, body: bodies.ConfirmTotpRequest) -> Response:
+    """Confirm a second factor.
+
+    From now on a log-in asks for a code. All other sessions of the user end.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
+    codes = wiring.accounts().second_factor.confirm(call.caller, body.otp, origin, now_ms)
+    return answer(bodies.RecoveryCodes(codes), call=call)
 
 
-def remove_totp(call: Call) -> Response:
-    """The password alone again."""
-    caller = _caller(call)
-    body = _body(call)
-    word, otp, origin = _text(body, "password"), _optional(body, "otp"), _origin(call, body)
-    wiring.accounts().second_factor.remove(caller, word, otp, origin, wiring.clock_ms())
+def remove_totp(call: Call, body: bodies.TotpRequest) -> Response:
+    """Remove the second factor.
+
+    A log-in takes the password alone again. Harmless if there is no factor.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
+    wiring.accounts().second_factor.remove(call.caller, body.password, body.otp, origin, now_ms)
     return answer({}, call=call)
 
 
 def sessions(call: Call) -> Response:
-    """Where the caller is logged in."""
-    caller = _caller(call)
+    """Where am I logged in.
+
+    The caller's sessions, the one that was used last first. At most 20: a further log-in ends the one that
+    was not used for longest.
+    """
     said = [
-        {
-            "id": each.sid,
-            "device_id": each.device,
-            "began_at": each.began_ms / 1000,
-            "used_at": each.used_ms / 1000,
-            "expires_at": each.expires_ms / 1000,
-            "current": each.sid == caller.session,
-        }
-        for each in wiring.accounts().sessions.live(caller, wiring.clock_ms())
+        bodies.SessionAnswer(
+            id=each.sid,
+            device_id=each.device,
+            began_at=each.began_ms / 1000,
+            used_at=each.used_ms / 1000,
+            expires_at=each.expires_ms / 1000,
+            current=each.sid == call.caller.session,
+        )
+        for each in wiring.accounts().sessions.live(call.caller, wiring.clock_ms())
     ]
-    return answer({"sessions": said}, call=call)
+    return answer(bodies.SessionsAnswer(said), call=call)
 
 
-def end_session(call: Call) -> Response:
-    """The end of one of the caller's sessions."""
-    caller, word, origin = _shown(call)
-    sid = _id(call.arguments, "id")
-    wiring.accounts().sessions.end(caller, sid, word, origin, wiring.clock_ms())
+def end_session(call: Call, body: bodies.ProofRequest) -> Response:
+    """End one session.
+
+    Ends one session of the caller, as that of a phone that is lost. Harmless if it has ended.
+    """
+    session, origin = _asked(call, bodies.OneSession).id, _origin(call, body.device_id)
+    wiring.accounts().sessions.end(call.caller, session, body.password, origin, wiring.clock_ms())
     return answer({}, call=call)
 
 
-def end_sessions(call: Call) -> Response:
-    """The end of all of the caller's sessions."""
-    caller, word, origin = _shown(call)
-    wiring.accounts().sessions.end_all(caller, word, origin, wiring.clock_ms())
+def end_sessions(call: Call, body: bodies.ProofRequest) -> Response:
+    """Log out everywhere.
+
+    Ends all sessions of the caller, this one, too. Access tokens live on for up to a quarter of an hour.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
+    wiring.accounts().sessions.end_all(call.caller, body.password, origin, now_ms)
     return answer({}, call=call)
 
 
-def delete(call: Call) -> Response:
-    """The end of the caller's account."""
-    caller, word, origin = _shown(call)
-    wiring.accounts().deletion.delete_own(caller, word, origin, wiring.clock_ms())
+def delete(call: Call, body: bodies.ProofRequest) -> Response:
+    """Delete my account.
+
+    Removes the caller's e-mail, name, password and sessions, and ends all memberships. Records that the
+    user wrote stay with their teams. Sync first: what was not sent is not taken any more. There is no way
+    back. No sync will tell the app to drop the records any more: drop them.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
+    wiring.accounts().deletion.delete_own(call.caller, body.password, origin, now_ms)
     return answer({}, call=call)
 
 
 def me(call: Call) -> Response:
-    """Who the caller is."""
-    return _me(call, check(wiring.store(), _caller(call, only=tokens.SET_UP)))
+    """Who am I.
+
+    The caller's account and scopes, as they are now.
+    """
+    return _me(call, check(wiring.store(), call.caller))
 
 
-def join(call: Call) -> Response:
-    """Into a scope, by a code."""
-    caller = _caller(call)
-    body = _body(call)
-    code, origin = _text(body, "invite_code"), _origin(call, body)
-    return _me(call, wiring.accounts().invites.join(caller, code, origin, wiring.clock_ms()))
+def join(call: Call, body: bodies.JoinRequest) -> Response:
+    """Enter a scope by a code.
+
+    Makes the caller a member. Who is one already stays what they are, and uses nothing up.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
+    return _me(call, wiring.accounts().invites.join(call.caller, body.invite_code, origin, now_ms))
 
 
-def leave(call: Call) -> Response:
-    """Out of a scope."""
-    caller = _caller(call)
-    scope = _id(_body(call), "scope_id")
-    return _me(call, wiring.accounts().members.leave(caller, scope, wiring.clock_ms()))
+def leave(call: Call, body: bodies.LeaveRequest) -> Response:
+    """Leave a scope.
+
+    Ends the caller's own membership: the user's phones drop the scope's records.
+    """
+    return _me(call, wiring.accounts().members.leave(call.caller, body.scope_id, wiring.clock_ms()))
 
 
-def invites(call: Call) -> Response:
-    """A code that lets somebody in."""
-    caller = _caller(call)
-    body = _body(call)
-    scope, role = _id(body, "scope_id"), _text(body, "role")
+def invites(call: Call, body: bodies.InvitesRequest) -> Response:
+    """Make an invite code.
+
+    For supervisors and admins of the scope. Nobody gives away more than they hold.
+    """
     roles = wiring.catalog().roles
-    if role not in roles:
+    if body.role not in roles:
         raise InvalidRequest(f"role must be one of {', '.join(roles)}.", field="role")
-    days = _number(body, "expires_in_days", 7, 1, MOST_DAYS)
-    uses = _number(body, "max_uses", 1, 1, MOST_USES)
+    days = 7 if body.expires_in_days is None else body.expires_in_days
+    uses = 1 if body.max_uses is None else body.max_uses
     code, invite = wiring.accounts().invites.give(
-        caller, scope, role, days, uses, wiring.clock_ms()
+        call.caller, body.scope_id, body.role, days, uses, wiring.clock_ms()
     )
-    said = {
-        "invite_code": code,
-        "scope_id": invite.scope_id,
-        "role": invite.role,
-        "expires_at": invite.expires_ms / 1000,
-        "max_uses": invite.most_uses,
-    }
+    said = bodies.InviteAnswer(
+        invite_code=code,
+        scope_id=invite.scope_id,
+        role=invite.role,
+        expires_at=invite.expires_ms / 1000,
+        max_uses=invite.most_uses,
+    )
     return answer(said, call=call)
 
 
 def list_invites(call: Call) -> Response:
-    """Codes of a scope that still admit somebody."""
-    caller = _caller(call)
-    scope = _id(call.request.args, "scope_id")
+    """Which codes are open.
+
+    Codes of the scope that still admit somebody, the newest first; the codes themselves are not known. For
+    supervisors and admins of the scope.
+    """
+    scope = _asked(call, bodies.InScope).scope_id
     said = [
-        {
-            "id": invite_id,
-            "role": invite.role,
-            "made_by": invite.made_by,
-            "made_at": invite.made_ms / 1000,
-            "expires_at": invite.expires_ms / 1000,
-            "max_uses": invite.most_uses,
-            "uses": invite.uses,
-        }
-        for invite_id, invite in wiring.accounts().invites.listed(caller, scope, wiring.clock_ms())
+        bodies.OpenInvite(
+            id=invite_id,
+            role=invite.role,
+            made_by=invite.made_by,
+            made_at=invite.made_ms / 1000,
+            expires_at=invite.expires_ms / 1000,
+            max_uses=invite.most_uses,
+            uses=invite.uses,
+        )
+        for invite_id, invite in wiring.accounts().invites.listed(
+            call.caller, scope, wiring.clock_ms()
+        )
     ]
-    return answer({"scope_id": scope, "invites": said}, call=call)
+    return answer(bodies.InvitesAnswer(scope, said), call=call)
 
 
-def void_invite(call: Call) -> Response:
-    """A code that admits nobody any more."""
-    caller = _caller(call)
-    invite_id, scope = _id(call.arguments, "id"), _id(_body(call), "scope_id")
-    wiring.accounts().invites.void(caller, scope, invite_id, wiring.clock_ms())
+def void_invite(call: Call, body: bodies.InScopeRequest) -> Response:
+    """Make a code void.
+
+    The code admits nobody any more, whoever made it. For supervisors and admins of the scope.
+    """
+    invite_id = _asked(call, bodies.OneInvite).id
+    wiring.accounts().invites.void(call.caller, body.scope_id, invite_id, wiring.clock_ms())
     return answer({}, call=call)
 
 
-def put_out(call: Call) -> Response:
-    """The end of somebody's membership."""
-    caller = _caller(call)
-    user_id, scope = _id(call.arguments, "id"), _id(_body(call), "scope_id")
-    wiring.accounts().members.put_out(caller, scope, user_id, wiring.clock_ms())
+def put_out(call: Call, body: bodies.InScopeRequest) -> Response:
+    """Put somebody out of a scope.
+
+    Ends a membership: the user's next request is refused, the user's phones drop the scope's records. For
+    supervisors and admins of the scope, and roles that they may give away; one leaves oneself by `leave`.
+    """
+    user_id = _asked(call, bodies.OneMember).id
+    wiring.accounts().members.put_out(call.caller, body.scope_id, user_id, wiring.clock_ms())
     return answer({}, call=call)
 
 
 def members(call: Call) -> Response:
-    """Who is in a scope."""
-    caller = _caller(call)
-    asked: dict[str, Any] = call.request.args.to_dict()
-    scope = _id(asked, "scope_id")
-    after = _id(asked, "after") if asked.get("after") else None
-    found = wiring.accounts().members.listed(caller, scope, after, _MEMBERS + 1)
-    shown = found[:_MEMBERS]
-    said = {
-        "scope_id": scope,
-        "members": [
-            {
-                "user_id": each.user_id,
-                "role": each.role,
-                "since": each.since_ms / 1000,
-                "name": each.name,
-                "email": each.email,
-            }
-            for each in shown
-        ],
-        "next_after": shown[-1].user_id if len(found) > _MEMBERS else None,
-    }
+    """Who is in a scope.
+
+    For supervisors and admins of the scope. 200 at a time, by user id.
+    """
+    asked = _asked(call, bodies.MembersAsked)
+    after = asked.after if isinstance(asked.after, str) else None
+    found = wiring.accounts().members.listed(call.caller, asked.scope_id, after, _MEMBERS + 1)
+    shown = [
+        bodies.MemberAnswer(
+            user_id=each.user_id,
+            role=each.role,
+            since=each.since_ms / 1000,
+            name=each.name,
+            email=each.email,
+        )
+        for each in found[:_MEMBERS]
+    ]
+    behind = shown[-1].user_id if len(found) > _MEMBERS else None
+    return answer(bodies.MembersAnswer(asked.scope_id, shown, behind), call=call)
+
+
+def scopes(call: Call, body: bodies.ScopesRequest) -> Response:
+    """Make a scope.
+
+    Its maker becomes its first admin. With `scope_id` the request may be repeated.
+    """
+    made, mine = wiring.accounts().scopes.make(
+        call.caller, body.scope_id, body.name, wiring.clock_ms()
+    )
+    said = bodies.ScopeAnswer(made, body.name, mine.memberships.roles.get(made))
     return answer(said, call=call)
 
 
-def scopes(call: Call) -> Response:
-    """A new scope."""
-    caller = _caller(call)
-    body = _body(call)
-    named = None if body.get("scope_id") is None else _id(body, "scope_id")
-    name = _name(body, "name")
-    if name is None:
-        raise InvalidRequest("name is needed.", field="name")
-    made, mine = wiring.accounts().scopes.make(caller, named, name, wiring.clock_ms())
-    role = mine.memberships.roles.get(made)
-    return answer({"scope_id": made, "name": name, "role": role}, call=call)
-
-
 def jwks(_: Call) -> Response:
-    """The public keys, as RFC 7517 writes them."""
+    """The public keys of access tokens.
+
+    A JSON Web Key Set (RFC 7517). May be kept for five minutes; look again when a token names a key that is
+    not in it.
+    """
     response = Response(wiring.signing_keys().jwks(), content_type="application/json")
     response.headers["Cache-Control"] = f"public, max-age={PUBLISHED_SECONDS}"
     return response
@@ -282,70 +325,22 @@ def jwks(_: Call) -> Response:
 # --- what was asked
 
 
-def _caller(call: Call, only: str = "") -> Caller:
+def _caller(call: Call) -> Caller:
     keys, policy = wiring.accounts_verification_keys(), wiring.token_policy()
+    only = "" if call.route is None else call.route.only
     caller = tokens.verify(call.bearer(), keys, policy, time.time(), only=only)
     call.notes["user"] = caller.user_id
     call.admit(caller.user_id)
     return caller
 
 
-def _shown(call: Call) -> tuple[Caller, str, Origin]:
-    """The caller, with the password that they show again, and from where."""
-    caller, body = _caller(call), _body(call)
-    return caller, _text(body, "password"), _origin(call, body)
+def _asked(call: Call, kind: type[_Asked]) -> _Asked:
+    """The arguments of path and query; an empty one is none."""
+    said = {name: value for name, value in call.request.args.items() if value}
+    return decode({**said, **call.arguments}, kind)
 
 
-def _body(call: Call) -> dict[str, Any]:
-    value, _ = call.json()
-    if not isinstance(value, dict):
-        raise InvalidRequest("The body must be an object.")
-    return value
-
-
-def _text(body: dict[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise InvalidRequest(f"{name} must be a text.", field=name)
-    if len(value) > _LONGEST_TEXT:
-        raise InvalidRequest(f"{name} may have {_LONGEST_TEXT} characters.", field=name)
-    return value
-
-
-def _optional(body: dict[str, Any], name: str) -> str | None:
-    return None if body.get(name) is None else _text(body, name)
-
-
-def _name(body: dict[str, Any], name: str) -> str | None:
-    value = _optional(body, name)
-    if value is None:
-        return None
-    text = unicodedata.normalize("NFC", value).strip()
-    if not 1 <= len(text) <= _LONGEST_NAME or _CONTROL.search(text):
-        raise InvalidRequest(
-            f"{name} must be one line of 1 to {_LONGEST_NAME} characters.", field=name
-        )
-    return text
-
-
-def _id(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not valid_id(value):
-        raise InvalidRequest(f"{name} must be 1 to 128 of A-Z a-z 0-9 _ -.", field=name)
-    return value
-
-
-def _number(body: dict[str, Any], name: str, default: int, low: int, high: int) -> int:
-    value = body.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidRequest(f"{name} must be a whole number from {low} to {high}.", field=name)
-    return value
-
-
-def _origin(call: Call, body: dict[str, Any]) -> Origin:
-    device = None if body.get("device_id") is None else _id(body, "device_id")
+def _origin(call: Call, device: str | None) -> Origin:
     forwarded = ",".join(call.request.headers.getlist("X-Forwarded-For"))
     remote = call.request.remote_addr
     return Origin(client_address(remote, forwarded, SETTINGS.trusted_proxies), device)
@@ -356,63 +351,202 @@ def _origin(call: Call, body: dict[str, Any]) -> Origin:
 
 def _tokens(call: Call, made: Tokens) -> Response:
     call.notes["user"] = made.user_id
-    said = {
-        "user_id": made.user_id,
-        "token_type": "Bearer",
-        "access_token": made.access,
-        "expires_in": made.access_seconds,
-        "refresh_token": made.refresh,
-        "refresh_expires_at": made.refresh_ends_s,
-        "totp_setup_required": made.set_up_needed,
-    }
+    said = bodies.TokensAnswer(
+        user_id=made.user_id,
+        token_type=_SCHEME,
+        access_token=made.access,
+        expires_in=made.access_seconds,
+        refresh_token=made.refresh,
+        refresh_expires_at=made.refresh_ends_s,
+        totp_setup_required=made.set_up_needed,
+    )
     return answer(said, call=call)
 
 
 def _me(call: Call, me: Me) -> Response:
     held = me.memberships
-    said = {
-        "user_id": held.user_id,
-        "email": me.account.email,
-        "name": me.account.name,
-        "totp": me.account.factor is not None,
-        "scopes": [
-            {
-                "scope_id": scope,
-                "role": held.roles[scope],
-                "since": held.since_ms[scope] / 1000,
-            }
+    said = bodies.MeAnswer(
+        user_id=held.user_id,
+        email=me.account.email,
+        name=me.account.name,
+        totp=me.account.factor is not None,
+        scopes=[
+            bodies.MembershipAnswer(scope, held.roles[scope], held.since_ms[scope] / 1000)
             for scope in held.scopes
         ],
-    }
+    )
     return answer(said, call=call)
 
 
+# --- the routes
+
+_STORE = (Contended, StoreUnavailable)
+
+#: What ends a session, wherever one is looked at.
+_SESSION = ("session_ended", "refresh_reused")
+
+#: What a password that is shown may be answered, a new one, and a code.
+_SHOWN = ("credentials_wrong", "password_length")
+_NEW = ("password_length", "password_guessable")
+_FACTOR = ("totp_required", "totp_wrong")
+_INVITE = ("invite_needed", "invite_invalid")
+_DONE = {"type": "object", "description": "Done."}
+_HOME = "/api/v1/auth"
+
+_get = partial(Route, "GET")
+_post = partial(Route, "POST", gives=_DONE)
+
 ROUTES = (
-    Route("POST", "/api/v1/auth/register", register),
-    Route("POST", "/api/v1/auth/login", login),
-    Route("POST", "/api/v1/auth/refresh", refresh),
-    Route("POST", "/api/v1/auth/logout", logout),
-    Route("POST", "/api/v1/auth/password", password),
-    Route("POST", "/api/v1/auth/totp", totp),
-    Route("POST", "/api/v1/auth/totp/confirm", confirm_totp),
-    Route("POST", "/api/v1/auth/totp/remove", remove_totp),
-    Route("GET", "/api/v1/auth/sessions", sessions),
-    Route("POST", "/api/v1/auth/sessions/end", end_sessions),
-    Route("POST", "/api/v1/auth/sessions/{id}/end", end_session),
-    Route("POST", "/api/v1/auth/delete", delete),
-    Route("GET", "/api/v1/auth/me", me),
-    Route("POST", "/api/v1/auth/join", join),
-    Route("POST", "/api/v1/auth/leave", leave),
-    Route("POST", "/api/v1/auth/invites", invites),
-    Route("GET", "/api/v1/auth/invites", list_invites),
-    Route("POST", "/api/v1/auth/invites/{id}/void", void_invite),
-    Route("GET", "/api/v1/auth/members", members),
-    Route("POST", "/api/v1/auth/members/{id}/remove", put_out),
-    Route("POST", "/api/v1/auth/scopes", scopes),
-    Route("GET", "/.well-known/jwks.json", jwks),
+    _post(
+        f"{_HOME}/register",
+        register,
+        takes=bodies.RegisterRequest,
+        gives=bodies.TokensAnswer,
+        faults=("email_taken", "invalid_email", *_NEW, *_INVITE, *_STORE),
+        secured=False,
+    ),
+    _post(
+        f"{_HOME}/login",
+        login,
+        takes=bodies.LoginRequest,
+        gives=bodies.TokensAnswer,
+        faults=(
+            *("account_disabled", "invalid_email", "keys_unavailable"),
+            *_SHOWN,
+            *_FACTOR,
+            *_STORE,
+        ),
+        secured=False,
+    ),
+    _post(
+        f"{_HOME}/refresh",
+        refresh,
+        takes=bodies.RefreshRequest,
+        gives=bodies.TokensAnswer,
+        faults=("account_disabled", "keys_unavailable", "refresh_invalid", *_SESSION, *_STORE),
+        secured=False,
+    ),
+    _post(f"{_HOME}/logout", logout, takes=bodies.LogoutRequest, faults=_STORE, secured=False),
+    _post(
+        f"{_HOME}/password",
+        password,
+        takes=bodies.PasswordRequest,
+        faults=("credentials_wrong", *_NEW, *_SESSION, *_STORE),
+    ),
+    _post(
+        f"{_HOME}/totp",
+        totp,
+        takes=bodies.TotpRequest,
+        gives=bodies.TotpSecret,
+        faults=(*_SHOWN, *_FACTOR, *_SESSION, *_STORE),
+        only=tokens.SET_UP,
+    ),
+    _post(
+        f"{_HOME}/totp/confirm",
+        confirm_totp,
+        takes=bodies.ConfirmTotpRequest,
+        gives=bodies.RecoveryCodes,
+        faults=("totp_wrong", *_SESSION, *_STORE),
+        only=tokens.SET_UP,
+    ),
+    _post(
+        f"{_HOME}/totp/remove",
+        remove_totp,
+        takes=bodies.TotpRequest,
+        faults=(*_SHOWN, *_FACTOR, *_SESSION, *_STORE),
+    ),
+    _get(
+        f"{_HOME}/sessions",
+        sessions,
+        gives=bodies.SessionsAnswer,
+        faults=(*_SESSION, StoreUnavailable),
+    ),
+    _post(
+        f"{_HOME}/sessions/end",
+        end_sessions,
+        takes=bodies.ProofRequest,
+        faults=(*_SHOWN, *_SESSION, *_STORE),
+    ),
+    _post(
+        f"{_HOME}/sessions/{{id}}/end",
+        end_session,
+        asks=bodies.OneSession,
+        takes=bodies.ProofRequest,
+        faults=(*_SHOWN, *_SESSION, *_STORE),
+    ),
+    _post(
+        f"{_HOME}/delete",
+        delete,
+        takes=bodies.ProofRequest,
+        faults=(*_SHOWN, *_SESSION, *_STORE),
+    ),
+    _get(
+        f"{_HOME}/me",
+        me,
+        gives=bodies.MeAnswer,
+        faults=(*_SESSION, StoreUnavailable),
+        only=tokens.SET_UP,
+    ),
+    _post(
+        f"{_HOME}/join",
+        join,
+        takes=bodies.JoinRequest,
+        gives=bodies.MeAnswer,
+        faults=("invite_invalid", *_SESSION, *_STORE),
+    ),
+    _post(
+        f"{_HOME}/leave",
+        leave,
+        takes=bodies.LeaveRequest,
+        gives=bodies.MeAnswer,
+        faults=(*_SESSION, *_STORE),
+    ),
+    _post(
+        f"{_HOME}/invites",
+        invites,
+        takes=bodies.InvitesRequest,
+        gives=bodies.InviteAnswer,
+        faults=("forbidden", *_SESSION, *_STORE),
+    ),
+    _get(
+        f"{_HOME}/invites",
+        list_invites,
+        asks=bodies.InScope,
+        gives=bodies.InvitesAnswer,
+        faults=("invalid_request", "forbidden", *_SESSION, StoreUnavailable),
+    ),
+    _post(
+        f"{_HOME}/invites/{{id}}/void",
+        void_invite,
+        asks=bodies.OneInvite,
+        takes=bodies.InScopeRequest,
+        faults=("forbidden", *_SESSION, *_STORE),
+    ),
+    _get(
+        f"{_HOME}/members",
+        members,
+        asks=bodies.MembersAsked,
+        gives=bodies.MembersAnswer,
+        faults=("invalid_request", "forbidden", *_SESSION, StoreUnavailable),
+    ),
+    _post(
+        f"{_HOME}/members/{{id}}/remove",
+        put_out,
+        asks=bodies.OneMember,
+        takes=bodies.InScopeRequest,
+        faults=("forbidden", *_SESSION, *_STORE),
+    ),
+    _post(
+        f"{_HOME}/scopes",
+        scopes,
+        takes=bodies.ScopesRequest,
+        gives=bodies.ScopeAnswer,
+        faults=("forbidden", "scope_taken", *_SESSION, *_STORE),
+    ),
+    _get("/.well-known/jwks.json", jwks, gives=bodies.Jwks, secured=False, answer_headers=()),
 )
 
 
 def accounts(request: Request) -> Response:
     """Entry point of the function."""
-    return serve(request, ROUTES, SETTINGS)
+    return serve(request, ROUTES, SETTINGS, _caller)

@@ -7,14 +7,14 @@ import sys
 from functions import accounts, files, review, status, sync
 from shared import wiring
 from shared.api.openapi.document import Described, text
-from shared.products.dermadetect.examples import EXAMPLES
 
 
 def described() -> Described:
     """What this deployment serves."""
+    product, catalog = wiring.product(), wiring.catalog()
     return Described(
-        title="DermaDetect",
-        catalog=wiring.catalog(),
+        title=product.title,
+        catalog=catalog,
         routes={
             "sync": sync.ROUTES,
             "files": files.ROUTES,
@@ -22,7 +22,8 @@ def described() -> Described:
             "accounts": accounts.ROUTES,
             "status": status.ROUTES,
         },
-        examples=EXAMPLES["dermadetect"],
+        schemas=product.schemas(catalog),
+        examples=product.examples(),
     )
 
 

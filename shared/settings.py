@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ _USER_INFO = r"\w+://[^/?#]*@.*"
 
 #: An origin as browsers send it (RFC 6454 6.2): no path, no wildcard; http for this machine only.
 _ORIGIN = r"https://[a-z0-9.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?"
+
+#: A name of so many letters that is so similar (0 to 1), and longer or shorter by no more than this, is a
+#: slip of the pen.
+_SLIP_LETTERS, _SLIP_SIMILAR, _SLIP_LONGER = 6, 0.88, 2
 
 #: Name, amount and seconds; the names are in `shared/accounts/rates.py`.
 _RATES = r"[a-z-]+=\d{1,9}/[1-9]\d{0,8}(\s*,\s*[a-z-]+=\d{1,9}/[1-9]\d{0,8})*"
@@ -542,6 +547,22 @@ def load(environ: Mapping[str, str]) -> Settings:
 def current() -> Settings:
     """The settings of this process, read once."""
     return load(os.environ)
+
+
+def misspelt(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables that are no setting but nearly spelt like one: each with the setting it is near to.
+
+    Of this process, unless a mapping is given. Other programs have variables of their own, so that this
+    is for a warning, never for a refusal.
+    """
+    known = [spec.name.upper() for spec in fields(Settings)]
+    found = {}
+    for name in os.environ if environ is None else environ:
+        long = [each for each in known if abs(len(each) - len(name)) <= _SLIP_LONGER]
+        near = get_close_matches(name.upper(), long, 1, _SLIP_SIMILAR)
+        if name not in known and len(name) >= _SLIP_LETTERS and near:
+            found[name] = near[0]
+    return found
 
 
 def example() -> str:

@@ -54,7 +54,7 @@ from shared.records import killpoints
 from shared.records.bell import Bell
 from shared.records.collection import Catalog
 from shared.records.store import RecordStore
-from shared.settings import Settings, current
+from shared.settings import Settings, current, misspelt
 from shared.sync import receipts
 from shared.sync.pull import Puller
 from shared.sync.push import Pusher
@@ -86,6 +86,8 @@ def begin() -> Settings:
         export=None if chosen.trace_exporter == "none" else _trace_exporter,
         share=chosen.trace_share,
     )
+    for variable, meant in misspelt().items():
+        log.warning("misspelt setting", extra={"setting": variable, "meant": meant})
     rates.demand_known(chosen.rate_limits)
     if chosen.token_jwks:
         verification_keys()

@@ -75,7 +75,7 @@ resource "google_project_iam_custom_role" "signs_links" {
 }
 
 # Operators look, and do what the runbooks say is theirs (infra/runbooks/README.md). They read no secret
-# and no photo, but can delete photos; records only with infra.admin or in the console, and the audit log
+# and no photo, but can delete photos; records only with infra.cli or in the console, and the audit log
 # keeps that.
 resource "google_project_iam_member" "operators" {
   for_each = {
@@ -84,7 +84,7 @@ resource "google_project_iam_member" "operators" {
       "roles/cloudbuild.builds.approver",
       "roles/cloudscheduler.admin", # pause, resume and run the sweeper
       "roles/cloudtrace.user",
-      "roles/datastore.user", # infra.admin: jobs, memberships, epoch
+      "roles/datastore.user", # infra.cli: jobs, memberships, epoch
       "roles/logging.viewer",
       "roles/monitoring.viewer",
       "roles/pubsub.subscriber", # take reminders, move past dead letters; messages hold ids only
@@ -102,7 +102,7 @@ resource "google_project_iam_member" "operators" {
   depends_on = [terraform_data.apis]
 }
 
-# infra.admin erase: a patient's photos go at once.
+# infra.cli erase: a patient's photos go at once.
 resource "google_storage_bucket_iam_member" "operators" {
   for_each = var.operators
 

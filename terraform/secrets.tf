@@ -2,7 +2,7 @@
 # those that become variables is random, so that functions can start; later ones, and those that come
 # from outside, are added with gcloud and chosen by `secret_versions` (infra/runbooks/key-rotation.md).
 # What functions read themselves (`reads_secrets`) has no value until an owner makes it: the ring of
-# signing keys is made by `python -m infra.admin keys rotate`.
+# signing keys is made by `python -m infra.cli keys rotate`.
 
 locals {
   # become variables of functions

@@ -11,16 +11,20 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from infra.cli.command import OperatorCommand
+from infra.cli.root import main
 from infra.local.stack import Stack
 from infra.local.table import load
 from shared import errors
@@ -144,12 +148,14 @@ def test_the_readme_lists_every_make_command() -> None:
 
 
 def modules() -> list[tuple[str, ...]]:
-    """Every `python -m …` of the documents: module, its command if it has one, its options."""
+    """Every `python -m …` of the documents but the operators' command: module, its command, its options."""
     found = set()
     for document in DOCUMENTS:
         for line in code(document):
             for words in re.findall(r"python -m ([\w.]+(?: [\w./-]+)*)", line):
                 module, *rest = words.split()
+                if module == "infra.cli":
+                    continue
                 options = [word for word in rest if word.startswith("--")]
                 while rest and rest[0].startswith("--"):
                     del rest[:2]  # an option with its value, before the command
@@ -167,6 +173,45 @@ def test_every_module_can_be_called_like_this(words: tuple[str, ...]) -> None:
     assert said != above, "an unknown command gets the help of its module"
     for option in options:
         assert option in above + said
+
+
+def calls_of_the_cli() -> list[tuple[tuple[str, ...], bool]]:
+    """Words behind every `python -m infra.cli` of any page, and whether that is to be pasted."""
+    found = set()
+    pages = [path for part in (".", "docs", "docs/decisions", "infra/runbooks", "benchmarks")
+             for path in (ROOT / part).glob("*.md")]  # fmt: skip
+    for page in pages:
+        quoted = spans(page)
+        for line in code(page):
+            for call in re.findall(r"python -m infra\.cli\b(?![./])([^\n]*)", line):
+                lexer = shlex.shlex(call, posix=True, punctuation_chars="|&;<>()")
+                lexer.whitespace_split, lexer.commenters = True, ""
+                words = takewhile(lambda word: not set(word) <= set("|&;<>()…"), lexer)
+                found.add((tuple(words), line not in quoted))
+    return sorted(found)
+
+
+@pytest.fixture
+def parse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Lets Click parse the words of a call without running it: the exit code."""
+    monkeypatch.setattr(OperatorCommand, "invoke", lambda *_: None)
+    return lambda *words: main(words)
+
+
+@pytest.mark.parametrize(("words", "pasted"), calls_of_the_cli(), ids=str)
+def test_every_call_of_the_cli_is_one(
+    words: tuple[str, ...], pasted: bool, parse: Callable[..., int]
+) -> None:
+    # a page may name a command without its arguments
+    assert parse(*words) == 0 or (not pasted and parse(*words, "--help") == 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["grant amina", "jobs list --stat parked", "jobs list --state lost", "jobs mend", "admin"],
+)
+def test_a_call_that_the_cli_does_not_take_is_seen(words: str, parse: Callable[..., int]) -> None:
+    assert parse(*words.split()) == 2
 
 
 def help_of(*words: str) -> str:

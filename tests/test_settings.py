@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -62,6 +63,33 @@ def test_an_empty_value_counts_as_absent() -> None:
 
 def test_other_variables_are_none_of_ours() -> None:
     assert load({"PATH": "/bin", "page_rows": "7", "DERMADETECT_PAGE_ROWS": "7"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("DATA_FOLDR", "DATA_FOLDER"),
+        ("RECORD_STROE", "RECORD_STORE"),
+        ("RECORDS_STORE", "RECORD_STORE"),
+        ("TOKEN_JWK_URL", "TOKEN_JWKS_URL"),
+        ("MODELL", "MODEL"),
+        ("page_rows", "PAGE_ROWS"),
+    ],
+)
+def test_a_misspelt_variable_is_named_with_the_setting_that_it_is_near_to(
+    variable: str, meant: str
+) -> None:
+    assert settings.misspelt({variable: "x", "PATH": "/bin", meant: "y"}) == {variable: meant}
+
+
+def test_variables_of_others_and_our_own_are_no_misspellings() -> None:
+    others = """PATH HOME LANG SHELL USER PORT HOST K_REVISION K_CONFIGURATION FUNCTION_TARGET MODE
+        FUNCTION_SIGNATURE_TYPE GOOGLE_CLOUD_QUOTA_PROJECT GOOGLE_APPLICATION_CREDENTIALS
+        FIRESTORE_EMULATOR_HOST PUBSUB_EMULATOR_HOST STORAGE_EMULATOR_HOST CLOUD_RUN_JOB
+        REQUESTS_CA_BUNDLE TOKEN DATABASE_URL LOG_FILE SERVICE VERSION MODEL_PATH SMOKE_EMAIL
+        KUBERNETES_SERVICE_HOST GCLOUD_PROJECT PYTHONPATH VIRTUAL_ENV INFRA_TOOLS"""
+    ours = [spec.name.upper() for spec in fields(Settings)]
+    assert settings.misspelt(dict.fromkeys([*others.split(), *ours], "x")) == {}
 
 
 @pytest.mark.parametrize(
@@ -196,6 +224,14 @@ def test_a_function_with_an_absurd_setting_does_not_start() -> None:
     started = start("status", PAGE_ROWS="-1")
     assert started.returncode != 0
     assert "PAGE_ROWS must be from 1" in started.stderr
+
+
+def test_a_function_starts_with_a_misspelt_variable_and_names_it() -> None:
+    started = start("status", PAGE_ROWZ="private")
+    assert started.returncode == 0, started.stderr
+    [line] = [json.loads(each) for each in started.stdout.splitlines() if "misspelt" in each]
+    assert (line["setting"], line["meant"]) == ("PAGE_ROWZ", "PAGE_ROWS")
+    assert "private" not in started.stdout + started.stderr
 
 
 def test_accounts_does_not_start_without_a_secret_that_its_instances_share() -> None:

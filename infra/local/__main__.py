@@ -2,7 +2,7 @@
 
     python -m infra.local                         embedded: SQLite, folder, scripted model
     python -m infra.local --profile emulator      emulators of Google's stores, Vertex wire format
-    python -m infra.local token --chw ID          a token for the running stack (see `token.py`)
+    python -m infra.local token --chw ID          a token for the running stack (`infra/cli/local.py`)
 
 Prints `ready: http://127.0.0.1:PORT` once everything serves, then the logs of all processes to
 standard error, at a terminal in a form for people. Ctrl-C or SIGTERM ends everything. Exit code 2: it
@@ -11,11 +11,11 @@ cannot start like this, and one sentence says why; 1: a process failed.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -23,8 +23,22 @@ from typing import NoReturn
 from infra.local.emulators import EmulatorMissing
 from infra.local.processes import PortTaken, StartFailed
 from infra.local.readable import readable
-from infra.local.stack import PROFILES, Stack
+from infra.local.stack import Stack
 from shared.errors import ConfigurationFault
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """How the back end is to run. `data`: None takes DATA_FOLDER; `port` 0 any free one."""
+
+    profile: str
+    port: int
+    host: str
+    data: Path | None
+    sweep_seconds: float
+    workers: int | None
+    seed: bool
+    quiet: bool
 
 
 class _Ended(BaseException):
@@ -66,34 +80,18 @@ def _follow(folder: Path, read: dict[Path, int], ended: threading.Event) -> None
 
 def _seed(data: Path) -> None:
     """Example data, and a token of its first health worker to paste."""
-    from infra import admin
+    from infra.cli.local import seed
+    from infra.local.environment import use_stack
     from infra.local.token import token_for
 
-    admin.use_stack(data)
-    users = admin.seed("demo")
+    use_stack(data)
+    users = seed("demo")
     print(f"example data of {', '.join(users)}; a token of {users[0]}:\n")
     print(token_for(users[0]), flush=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run until told to end, or print a token; the exit code."""
-    words = sys.argv[1:] if arguments is None else arguments
-    if words[:1] == ["token"]:
-        from infra.local.token import main as token
-
-        return token(words[1:])
-    parser = argparse.ArgumentParser(
-        prog="python -m infra.local", description="The whole back end on this machine."
-    )
-    parser.add_argument("--profile", choices=PROFILES, default="local")
-    parser.add_argument("--port", type=int, default=8080, help="0: any free port")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 serves other machines too")
-    parser.add_argument("--data", type=Path, help="folder for data, keys and logs (DATA_FOLDER)")
-    parser.add_argument("--sweep-seconds", type=float, default=60.0, help="between two sweeps")
-    parser.add_argument("--workers", type=int, help="processes of the local profile's server")
-    parser.add_argument("--seed", action="store_true", help="put example data in, print a token")
-    parser.add_argument("--quiet", action="store_true", help="leave the logs in their files")
-    chosen = parser.parse_args(words)
+def serve(chosen: StackOptions) -> int:
+    """Run until told to end; the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _on_signal)
     ended = threading.Event()
@@ -135,6 +133,16 @@ def main(arguments: list[str] | None = None) -> int:
         if follower is not None:
             follower.join()
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until told to end, or print a token; the exit code."""
+    from infra.cli import local, root
+
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["token"]:
+        return root.main(words[1:], local.token, "python -m infra.local token")
+    return root.main(words, local.run, "python -m infra.local")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra import admin
+from infra.cli.members import grant
 from infra.local import photos
+from infra.local.environment import use_stack
 from infra.local.phone import Json, Phone, over_http
 from infra.local.stack import Stack
 from infra.local.token import token_for
@@ -70,9 +71,9 @@ def _running(folder: Path) -> Iterator[str]:
 
 
 def _day(url: str, folder: Path) -> None:
-    admin.use_stack(folder)
+    use_stack(folder)
     for user in ("amina", "joseph"):
-        admin.grant(user, TEAM, "chw")
+        grant(user, TEAM, "chw")
     amina = Phone(over_http(url, token_for("amina")), "amina", "aminas-phone")
     joseph = Phone(over_http(url, token_for("joseph")), "joseph", "josephs-phone")
 
@@ -165,7 +166,7 @@ def _photos(phone: Phone, url: str) -> None:
 
 def _diagnosis(url: str) -> None:
     """What a doctor's screen does: list, claim, sign; she looks at the photo too."""
-    admin.grant("doctor", TEAM, "doctor")
+    grant("doctor", TEAM, "doctor")
     base, token = f"{url}/api/v1/review/cases", token_for("doctor", role="doctor")
 
     def ask(path: str, body: Json | None = None, seen: int = 0) -> Json:

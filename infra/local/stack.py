@@ -36,9 +36,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from infra.admin import STACK_ENVIRONMENT
 from infra.local import emulators, private
 from infra.local.claim import claim
+from infra.local.environment import STACK_ENVIRONMENT
 from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port, rotate
 from infra.local.table import REPOSITORY, TABLE, Function, load, subscribers
 from shared.accounts.throttle import is_loopback

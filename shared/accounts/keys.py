@@ -383,7 +383,7 @@ class RingKeys:
             return
         if not ring.keys:
             raise ConfigurationFault(
-                "there is no signing key: run `python -m infra.admin keys rotate`"
+                "there is no signing key: run `python -m infra.cli keys rotate`"
             )
         published = json.dumps({"keys": [dict(each.public) for each in ring.keys]})
         self._public = parse_jwks(published, ALGORITHMS)

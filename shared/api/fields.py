@@ -13,14 +13,18 @@ from shared.records import record
 LEAST_MS, MOST_MS = 100_000_000_000, 100_000_000_000_000
 
 
+#: Where keywords wait that go before those of the type: msgspec's own would win.
+SAID = "said"
+
+
 def says(text: str, **schema: Any) -> Meta:
     """What a field means, and keywords of its JSON Schema that nothing is checked by; None drops one."""
-    return Meta(description=text, extra_json_schema=schema or None)
+    return Meta(description=text, extra_json_schema={SAID: schema})
 
 
 def schema(**keywords: Any) -> Meta:
     """Keywords of JSON Schema that nothing is checked by; None drops one that follows from the type."""
-    return Meta(extra_json_schema=keywords)
+    return Meta(extra_json_schema={SAID: keywords})
 
 
 def must(text: str, **rules: Any) -> Meta:

@@ -55,7 +55,7 @@ from shared.errors import (
 from shared.records.record import MAX_DEPTH, MOST_SECONDS, too_deep
 from shared.settings import Settings
 
-__all__ = ["Call", "Route", "Who", "answer", "html_page", "serve", "streamed"]
+__all__ = ["Call", "Response", "Route", "Who", "answer", "html_page", "serve", "streamed", "tagged"]
 
 log = logging.getLogger(__name__)
 
@@ -309,6 +309,22 @@ def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Respon
             response.set_data(gzip.compress(data, _GZIP_LEVEL, mtime=0))
             response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def tagged(value: Any, call: Call, *, of: Any, version: int | None) -> Response:
+    """A JSON answer with an `ETag` of a part of it; 304 if the caller has it already.
+
+    With a version the tag begins with it, for `If-Match`.
+    """
+    tag = hashlib.sha256(orjson.dumps(of)).hexdigest()[:32]
+    if version is not None:
+        tag = f"{version}.{tag}"
+    call.headers["ETag"] = f'W/"{tag}"'
+    if call.request.if_none_match.contains_weak(tag):
+        response = Response(status=304)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+    return answer(value, call=call)
 
 
 def _plain(value: Any) -> Any:

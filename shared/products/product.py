@@ -6,7 +6,7 @@ tasks and rounds are made of `Parts`: what this deployment has, each part made a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
     from shared.ai.model import ChatRequest
+    from shared.api.routes import Route
     from shared.files.file import Attachment, PhotoLimits
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
@@ -50,6 +51,7 @@ class Product:
     """
 
     name: str  #: what `PRODUCT` says
+    title: str  #: what people call it
     catalog: Callable[[Settings], Catalog]
     rights: Rights
     user_claim: str  #: the claim of access tokens that holds the user's id
@@ -61,3 +63,9 @@ class Product:
     rounds: Callable[[Parts], Mapping[str, Round]]
     alert: AlertWords  #: what phones show to those whom `Action.ALERT` is allowed
     draft: Callable[[ChatRequest], Mapping[str, Any]]  #: what the scripted model answers
+    #: Routes of its own, which the function `review` serves.
+    routes: Callable[[Parts], Sequence[Route]] = lambda _: ()
+    #: Schemas that its tables and routes name, for the API's description.
+    schemas: Callable[[Catalog], Mapping[str, dict[str, Any]]] = lambda _: {}
+    #: Examples for the API's description by operation: `request` and `answer`.
+    examples: Callable[[], Mapping[str, dict[str, Any]]] = dict

@@ -90,6 +90,7 @@ class Field:
     high: float | None = None
     max_length: int = DEFAULT_LENGTH
     merge: Merge = Merge.LAST
+    shape: Mapping[str, Any] | None = None  #: JSON Schema of a map, where it is published
 
     def choice(self, value: Any) -> str | None:
         """The declared choice that a value means; None if it means none."""

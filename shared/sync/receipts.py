@@ -40,7 +40,7 @@ def keep(receipt: Key, verdicts: str, expires_at: int) -> Write:
 
 
 def in_a_shard(document: Document) -> dict[str, str] | None:
-    """What a receipt of an earlier release lacks; None: nothing. For `infra.migrate`."""
+    """What a receipt of an earlier release lacks; None: nothing. For `infra.cli migrate`."""
     return None if "shard" in document.fields else {"shard": document.key.id[0]}
 
 

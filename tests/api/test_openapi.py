@@ -172,7 +172,7 @@ def test_the_committed_document_is_current() -> None:
 def test_the_committed_schema_of_phones_is_current() -> None:
     committed = (ROOT / "infra" / "schema.js").read_text(encoding="utf-8")
     assert committed == schema_js.module(CATALOG), (
-        "run: python -m shared.api.schema_js > infra/schema.js"
+        "run: python -m infra.schema_js > infra/schema.js"
     )
 
 
@@ -254,7 +254,9 @@ SAMPLES = Collection(
     ),
 )
 SAMPLER = Catalog("sampler", "group", (SAMPLES,), CATALOG.cascade, CATALOG.roles, CATALOG.may)
-SAMPLER_DOCUMENT = document.document(Described("Sampler", SAMPLER, routes={}, examples={}))
+SAMPLER_DOCUMENT = document.document(
+    Described("Sampler", SAMPLER, routes={}, schemas={}, examples={})
+)
 
 #: Values near every edge, and anything else that is JSON. Integers are those that phones can hold.
 VALUES = st.sampled_from(
@@ -386,7 +388,7 @@ def masked(value: Any) -> Any:
 
 
 def test_the_documented_examples_are_what_really_happens(ask: Ask) -> None:
-    examples = EXAMPLES["dermadetect"]["sync"]
+    examples = EXAMPLES["sync"]
     cursor = None
     for name, request in examples["request"].items():
         example = examples["answer"][name]["value"]

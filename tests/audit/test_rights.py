@@ -11,7 +11,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from infra import admin, backup
+from infra.cli.root import main
 from shared import wiring
 from shared.access import audit
 from shared.access.audit import DEPLOYMENT
@@ -32,7 +32,7 @@ class Desk:
 
     def __init__(self, api: Api, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.api, self._patch, self.folder = api, monkeypatch, folder
-        self.run("user", "create", "boss@example.org", "--id", BOSS, "--name", "Dr Boss", "--scope", TEAM,
+        self.run("users", "create", "boss@example.org", "--id", BOSS, "--name", "Dr Boss", "--scope", TEAM,
                  "--role", "admin")  # fmt: skip
         self.boss = self.log_in("boss@example.org")
         self.code = self.send("invites", self.boss, scope_id=TEAM, role="chw", max_uses=9)
@@ -40,8 +40,7 @@ class Desk:
 
     def run(self, *words: str) -> int:
         self._patch.setattr("sys.stdin", io.StringIO(PASSWORD + "\n"))
-        main = backup.main if words[0] == "backup" else admin.main
-        code = main(words[1:] if words[0] == "backup" else words)
+        code = main(words)
         assert code == 0, words
         return code
 
@@ -112,16 +111,16 @@ OLIVE, DOC, SELF = "Olive Operator", "Dr Boss", AMINA
 ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object], str, str]] = {
     "grant": (None, lambda d: d.run("grant", "spy", TEAM, "--role", "doctor"), OLIVE, TEAM),
     "revoke": (lambda d: d.run("grant", "spy", TEAM), lambda d: d.run("revoke", "spy", TEAM), OLIVE, TEAM),
-    "create-user": (None, lambda d: d.run("user", "create", "u@example.org"), OLIVE, DEPLOYMENT),
-    "reset-password": (None, lambda d: d.run("user", "reset", NURSE), OLIVE, DEPLOYMENT),
-    "disable-user": (None, lambda d: d.run("user", "disable", NURSE), OLIVE, DEPLOYMENT),
+    "create-user": (None, lambda d: d.run("users", "create", "u@example.org"), OLIVE, DEPLOYMENT),
+    "reset-password": (None, lambda d: d.run("users", "reset", NURSE), OLIVE, DEPLOYMENT),
+    "disable-user": (None, lambda d: d.run("users", "disable", NURSE), OLIVE, DEPLOYMENT),
     "enable-user": (
-        lambda d: d.run("user", "disable", NURSE),
-        lambda d: d.run("user", "enable", NURSE),
+        lambda d: d.run("users", "disable", NURSE),
+        lambda d: d.run("users", "enable", NURSE),
         OLIVE,
         DEPLOYMENT,
     ),
-    "delete-user": (None, lambda d: d.run("user", "delete", NURSE), OLIVE, DEPLOYMENT),
+    "delete-user": (None, lambda d: d.run("users", "delete", NURSE), OLIVE, DEPLOYMENT),
     "delete-account": (
         None,
         lambda d: d.send("delete", d.nurse, password=PASSWORD),
@@ -189,7 +188,7 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
     ),
     "take-factor": (
         Desk.set_up_factor,
-        lambda d: d.run("user", "take-factor", NURSE),
+        lambda d: d.run("users", "take-factor", NURSE),
         OLIVE,
         DEPLOYMENT,
     ),
@@ -214,8 +213,8 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
 
 #: The same action by another way.
 OTHERWISE: tuple[tuple[str, Callable[[Desk], object], str, str], ...] = (
-    ("invite", lambda d: d.run("invite", TEAM, "--role", "admin"), OLIVE, TEAM),
-    ("grant", lambda d: d.run("user", "create", "v@example.org", "--scope", TEAM), OLIVE, TEAM),
+    ("invite", lambda d: d.run("invites", "create", TEAM, "--role", "admin"), OLIVE, TEAM),
+    ("grant", lambda d: d.run("users", "create", "v@example.org", "--scope", TEAM), OLIVE, TEAM),
     ("export", lambda d: d.run("export", BOSS, "--to", str(d.folder / "y.json")), OLIVE, DEPLOYMENT),
     (
         "join",

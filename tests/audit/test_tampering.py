@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra import admin
+from infra.cli.root import main
 from shared import wiring
 from shared.access import audit
 from shared.access.audit import Anchor
@@ -182,28 +182,29 @@ def test_the_command_compares_with_the_file_that_the_sweeper_keeps(
 
     elsewhere = tmp_path / "elsewhere" / "heads"
     elsewhere.parent.mkdir()
+    (tmp_path / "data").mkdir()
     monkeypatch.setenv("DATA_FOLDER", str(tmp_path / "data"))
     monkeypatch.setenv("AUDIT_HEADS", str(elsewhere))
     forget()
     try:
         # given a sweep that kept the heads, and those that somebody printed
-        assert admin.main(["grant", "amina", TEAM]) == 0
-        assert admin.main(["grant", "binta", TEAM]) == 0
+        assert main(["grant", "amina", TEAM]) == 0
+        assert main(["grant", "binta", TEAM]) == 0
         wiring.sweeper().sweep()
         assert elsewhere.stat().st_mode & 0o077 == 0
         capsys.readouterr()
-        assert admin.main(["audit", "heads"]) == 0
+        assert main(["audit", "heads"]) == 0
         assert capsys.readouterr().out in elsewhere.read_text()
-        assert admin.main(["audit", "verify"]) == 0
+        assert main(["audit", "verify"]) == 0
         # when everything is deleted
         for name in (audit.COLLECTION, audit.HEADS):
             for each in list(wiring.store().query(Query(name))):
                 wiring.store().commit([delete(each.key)])
         # then the file tells, and without it nothing would
-        assert admin.main(["audit", "verify"]) == 1
-        assert admin.main(["audit", "verify", "--heads", str(elsewhere)]) == 1
+        assert main(["audit", "verify"]) == 1
+        assert main(["audit", "verify", "--heads", str(elsewhere)]) == 1
         elsewhere.write_text("")
-        assert admin.main(["audit", "verify"]) == 0
+        assert main(["audit", "verify"]) == 0
     finally:
         wiring.store().close()
         forget()

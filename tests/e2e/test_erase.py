@@ -86,7 +86,7 @@ class Story:
     def admin(self, *words: str) -> str:
         data = str(self.deployment.stack.data)
         done = subprocess.run(
-            [sys.executable, "-m", "infra.admin", "--data", data, *words],
+            [sys.executable, "-m", "infra.cli", "--data", data, *words],
             cwd=REPOSITORY,
             env={**os.environ, **self.deployment.stack.environ},
             capture_output=True,

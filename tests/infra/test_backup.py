@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from infra import admin, backup
+from infra.cli import backup
+from infra.cli.root import main
 from infra.local.phone import Phone, wall_ms
 from shared import wiring
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.records.store import STAMP, Key, Query, delete, put
+from shared.settings import Settings
 from tests.ai.studio import Studio
 from tests.ai.workplace import Workplace
 from tests.ai.workplace import place as place
@@ -45,10 +47,15 @@ def lose(place: Workplace) -> None:
     assert everything(place) == {}
 
 
-def test_phones_bring_back_what_the_copy_lacks(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def at_work(place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands work on the store of the place."""
     monkeypatch.setattr(wiring, "store", lambda: place.store)
+    monkeypatch.setattr(wiring, "settings", lambda: Settings(data_folder=str(tmp_path)))
+
+
+@pytest.mark.usefixtures("at_work")
+def test_phones_bring_back_what_the_copy_lacks(place: Workplace) -> None:
     # given two phones, a read case, and a copy of the store
     one, two = place.phone("chw1", "one"), place.phone("chw1", "two")
     job = place.red_case("c1")
@@ -73,7 +80,7 @@ def test_phones_bring_back_what_the_copy_lacks(
     lose(place)
     assert backup.bring_back(place.store, io.StringIO(copy.getvalue())) == count
     assert everything(place) == kept
-    assert admin.main(["epoch"]) == 0
+    assert main(["epoch"]) == 0
 
     # then each phone is asked to upload once, and brings back what it holds
     for phone in (one, two):
@@ -105,22 +112,19 @@ def test_an_import_may_be_repeated_and_large_documents_fit(place: Workplace) -> 
     assert everything(place) == kept
 
 
+@pytest.mark.usefixtures("at_work")
 def test_the_command_keeps_the_file_private_and_spares_a_store_with_records(
-    place: Workplace,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    place: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(wiring, "store", lambda: place.store)
     file = tmp_path / "copy.jsonl"
-    assert backup.main(["export", str(file)]) == 0
+    assert main(["backup", "export", str(file)]) == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert backup.main(["export", str(file)]) == 2
-    assert backup.main(["import", str(file)]) == 2
+    assert main(["backup", "export", str(file)]) == 1
+    assert main(["backup", "import", str(file)]) == 1
     assert "not_empty" in capsys.readouterr().err
-    assert backup.main(["import", str(file), "--over"]) == 0
+    assert main(["backup", "import", str(file), "--over"]) == 0
     lose(place)
-    assert backup.main(["import", str(file)]) == 0
+    assert main(["backup", "import", str(file)]) == 0
 
 
 def test_every_collection_that_the_code_writes_is_in_the_copy() -> None:

@@ -100,10 +100,10 @@ elif name == "python":
     on_cloud = stores == ("firestore", "secret_manager")
     need(state.get("applied"), "NOT_FOUND: the database does not exist")
     need(os.environ.get("GOOGLE_CLOUD_QUOTA_PROJECT"), "requires a quota project")
-    if words[:4] == ["-m", "infra.admin", "keys", "rotate"]:
+    if words[:4] == ["-m", "infra.cli", "keys", "rotate"]:
         need(on_cloud, "works on this machine, not on the cloud")
         state["key"] = True
-    elif words[:4] == ["-m", "infra.admin", "user", "create"]:
+    elif words[:4] == ["-m", "infra.cli", "users", "create"]:
         need(on_cloud and os.environ.get("ACCOUNTS_SECRET"), "ACCOUNTS_SECRET is missing")
         state["user"] = words[4]
     elif words[:2] == ["-m", "infra.ci.smoke"]:

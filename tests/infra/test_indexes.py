@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from infra import admin, admin_privacy, backup
+from infra.cli import backup
+from infra.cli.migrator import Migrator, restamp
+from infra.cli.root import main
 from infra.local.phone import wall_ms
-from infra.migrate import Migrator, restamp
 from shared import wiring
 from shared.access import audit, membership
 from shared.access.audit import Sealer
@@ -26,10 +27,14 @@ from shared.files.file import CHECK
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
+from shared.privacy.erasure import erase
+from shared.privacy.export import export
 from shared.products.dermadetect.review import Review, parse_signature, readings
+from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList, WorklistQuery
 from shared.records.store import Key, Query
+from shared.settings import Settings
 from shared.support import inbox, ledger
 from shared.sync import journal, receipts
 from shared.sync.digest import digest
@@ -95,8 +100,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
         lists.cases(doctor, sought, place.time)
     lists.case(doctor, "c1", place.time)
     assert readings(store, "c1", "team1")
-    said = {"diagnosis_text": "Scabies", "verdict": "agree", "idempotency_key": "k1"}
-    signature = parse_signature(said, None, CATALOG)
+    signature = parse_signature(ReviewDiagnosisRequest("Scabies", verdict="agree"), "k1")
     seen = store.read([Key("cases", "c1")]).documents[Key("cases", "c1")].version
     Review(store, CATALOG, claim_ms=60_000).diagnose(doctor, "c1", signature, seen, place.time)
     lists.cases(doctor, WorklistQuery(unread=True), place.time + 1000)
@@ -135,15 +139,23 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     sweeper.sweep()
     # what operators cause
     for named in ("p2", "chw1"):
-        admin_privacy.export(store, CATALOG, named, place.time)
-    admin_privacy.erase(store, CATALOG, "p2", place.time, place.follow)
+        export(store, CATALOG, named, place.time)
+    erase(store, CATALOG, "p2", place.time, place.follow)
     assert not audit.is_known(store, "team9")
     for scope in audit.stray(store):
         audit.verify(store, scope, list(audit.heads(store)))
-    admin.main(["jobs"])
-    admin.main(["jobs", "--state", "parked"])
-    admin.main(["redrive"])
-    admin.main(["user", "list"])
+    monkeypatch.setattr(wiring, "settings", lambda: Settings(data_folder=str(tmp_path)))
+    for words in (
+        "jobs list",
+        "jobs list --state parked",
+        "jobs redrive",
+        "users list",
+        "scopes",
+        "invites list team1",
+        "audit tail team1",
+        f"records export team1 --to {tmp_path}/rows",
+    ):
+        assert main(words.split()) == 0
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()
     backup.export(store, io.StringIO())
     backup.holds_records(store)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra import migrate
-from infra.migrate import Migration, Migrator
+from infra.cli import migrator
+from infra.cli.migrator import Migration, Migrator
+from infra.cli.root import main
 from shared.errors import Contended, Fault, StoreUnavailable
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Document, Key, Write, delete, patch, put
+from shared.settings import Settings
 from tests.ai.workplace import Clinic
 from tests.ai.workplace import clinic as clinic
 from tests.stores import Interrupted
@@ -226,7 +229,7 @@ def test_a_restamp_sends_every_record_again_and_changes_none(clinic: Clinic) -> 
     phone.save("patients", "p1", demographics={"age": 3})
     phone.sync()
     phone.sync()
-    migration = migrate.known(CATALOG)["restamp-patients"]
+    migration = migrator.known(CATALOG)["restamp-patients"]
     before = clinic.store.read([Key("patients", "p1")]).documents[Key("patients", "p1")]
     assert Migrator(clinic.store, CATALOG, migration).run().passes == 1
     assert [row["id"] for row in phone.sync()["server_updates"]["patients"]] == ["p1"]
@@ -245,18 +248,22 @@ def test_a_migration_cannot_move_or_delete_records(clinic: Clinic) -> None:
 
 
 def test_the_command_lists_runs_and_refuses(
-    monkeypatch: pytest.MonkeyPatch, clinic: Clinic, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    clinic: Clinic,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from shared import wiring
 
     monkeypatch.setattr(wiring, "store", lambda: clinic.store)
+    monkeypatch.setattr(wiring, "settings", lambda: Settings(data_folder=str(tmp_path)))
     phone = clinic.phone()
     phone.save("patients", "p1", demographics={})
     phone.sync()
-    assert migrate.main(["run", "restamp-patients", "--dry-run"]) == 0
-    assert migrate.main(["run", "restamp-patients", "--pause", "0"]) == 0
-    assert migrate.main(["list"]) == 0
-    assert migrate.main(["run", "nothing"]) == 2
+    assert main(["migrate", "run", "restamp-patients", "--dry-run"]) == 0
+    assert main(["migrate", "run", "restamp-patients", "--pause", "0"]) == 0
+    assert main(["migrate", "list"]) == 0
+    assert main(["migrate", "run", "nothing"]) == 1
     said = capsys.readouterr()
     assert "1 documents would change: p1" in said.out
     assert "done in 1 passes" in said.out

@@ -140,7 +140,7 @@ def test_settings_variables_and_codes_that_are_named_exist(path: Path) -> None:
 
 
 def test_a_restore_empties_every_collection_that_there_is() -> None:
-    from infra.backup import collections
+    from infra.cli.backup import collections
 
     page = (ROOT / "infra" / "runbooks" / "restore.md").read_text("utf-8")
     [listed] = re.findall(r"--collection-ids=([a-z_,]+)", page)
@@ -161,6 +161,7 @@ def test_a_restore_empties_every_collection_that_there_is() -> None:
 def test_blocks_without_the_mark_run(name: str, script: str, tmp_path: Path) -> None:
     settings = {spec.upper() for spec in Settings.__dataclass_fields__}
     script = script.replace(".venv/bin/python", shlex.quote(sys.executable))
+    (tmp_path / "data").mkdir()
     script = script.replace("-m infra.ci.package", f"-m infra.ci.package --to {tmp_path}")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],

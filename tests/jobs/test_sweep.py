@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from infra.migrate import Migrator, known
+from infra.cli.migrator import Migrator, known
 from shared.errors import QueueUnavailable
 from shared.jobs.cascade import KIND
 from shared.jobs.queue import Doorbell

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.admin import STACK_ENVIRONMENT
 from infra.local import private
+from infra.local.environment import STACK_ENVIRONMENT
 from infra.local.stack import PROFILES, Stack
 from infra.local.table import REPOSITORY
 from shared.adapters.pubsub import PubSubDoorbell

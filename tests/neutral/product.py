@@ -23,6 +23,7 @@ def _tasks(parts: Parts) -> Mapping[str, Task]:
 
 NOTEBOOKS = Product(
     name="notebooks",
+    title="Notebooks",
     catalog=lambda _settings: CATALOG,
     rights=RIGHTS,
     user_claim="sub",

@@ -2361,13 +2361,13 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/products/dermadetect/review.py",
+        "shared/products/dermadetect/screen.py",
         _REVIEW,
         ("",),
         (
             "a misspelt field vanishes",
-            "if set(body) - _KNOWN:",
-            "if False:",
+            "class ReviewDiagnosisRequest(Struct, forbid_unknown_fields=True):",
+            "class ReviewDiagnosisRequest(Struct):",
             "a_body_that_is_not_as_documented_is_refused_by_name",
         ),
     ),
@@ -2531,7 +2531,7 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "functions/sync.py functions/review.py",
+        "functions/sync.py shared/products/dermadetect/routes.py",
         _HTTP,
         ("",),
         (

@@ -131,7 +131,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "infra/admin_privacy.py",
+        "shared/privacy/erasure.py shared/privacy/search.py",
         "security/test_privacy",
         _ANY,
         (
@@ -223,7 +223,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "infra/admin_privacy.py",
+        "shared/privacy/erasure.py",
         "security/test_privacy",
         _SQLITE,
         (
@@ -263,7 +263,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "infra/admin_privacy.py shared/adapters/sqlite.py",
+        "shared/privacy/erasure.py shared/adapters/sqlite.py",
         "security/test_privacy",
         _SQLITE,
         (
@@ -334,6 +334,40 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
             "(newest if longest.busy else longest).drop()",
             "newest.drop()",
             "the_longest_stalled_makes_way_for_the_next",
+        ),
+    ),
+    (
+        "infra/cli/phones.py infra/cli/audit.py",
+        "cli/test_commands",
+        _SQLITE,
+        (
+            "the inbox prints a name that was sent as an id",
+            'have["record_id"] if valid_id(have["record_id"]) else None',
+            'have["record_id"]',
+            "every_command_does_what_it_says_and_prints_nothing_of_patients",
+        ),
+        (
+            "the tail leaves out what is not sealed yet",
+            "found = [*store.query(numbered), *store.query(unsealed)]",
+            "found = [*store.query(numbered)]",
+            "every_command_does_what_it_says_and_prints_nothing_of_patients",
+        ),
+    ),
+    (
+        "infra/cli/command.py",
+        "cli/test_outside",
+        _ANY,
+        (
+            "a setting may name a data folder that does not exist",
+            'if chosen.record_store != "sqlite" or folder.is_dir():',
+            "if True:",
+            "a_data_folder_that_does_not_exist_is_refused_and_not_made",
+        ),
+        (
+            "a refusal looks like wrong use",
+            "    exit_code = 1\n",
+            "    exit_code = 2\n",
+            "a_refusal_has_a_code_and_a_sentence_and_wrong_use_another_exit_code",
         ),
     ),
 )

@@ -142,11 +142,11 @@ def test_before_the_signature_no_dialect_shows_a_health_worker_the_whole_analysi
 def test_a_diagnosis_is_read_when_a_phone_of_the_health_worker_was_given_it(
     start_api: StartApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = [wiring.clock_ms()]
+    monkeypatch.setattr(wiring, "clock_ms", lambda: now[0])
     api = start_api(page_rows=2)
     api.join("chw1")
     api.join("doc1", role="doctor")
-    now = [wiring.clock_ms()]
-    monkeypatch.setattr(wiring, "clock_ms", lambda: now[0])
     doctor = Screen(api, "doc1")
 
     def unread() -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from shared.access import membership
 from shared.access.membership import Caller
+from shared.api.routes import decode
 from shared.errors import (
     AlreadyDiagnosed,
     CaseChanged,
@@ -27,6 +28,7 @@ from shared.errors import (
 from shared.jobs import transfer
 from shared.jobs.restore import undelete
 from shared.products.dermadetect.review import Review, diagnosis_key, parse_signature
+from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Key, RecordStore, Write, patch
 from tests.review.conftest import CLAIM_MS, HOUR, Practice, doctor, signature
@@ -711,14 +713,14 @@ def test_a_body_that_is_not_as_documented_is_refused_by_name(
     field: str | None, body: Any, header: str | None
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        parse_signature(body, header, CATALOG)
+        parse_signature(decode(body, ReviewDiagnosisRequest), header)
     assert caught.value.field == field
 
 
 def test_a_body_may_name_its_key_itself() -> None:
     whole = {**GOOD, "idempotency_key": "k", "prescription": " Cream ", "verdict": "edit"}
     for header in (None, "k"):
-        found = parse_signature(whole, header, CATALOG)
+        found = parse_signature(decode(whole, ReviewDiagnosisRequest), header)
         assert found == ("k", "Tinea", "Cream", "edit", None, None)
 
 

@@ -23,8 +23,6 @@ from shared.api.openapi.parts import (
     says,
 )
 from shared.api.openapi.records import (
-    MAPS,
-    analysis_schemas,
     change,
     conflict,
     ignored,
@@ -138,8 +136,6 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
     for item in pushable:
         found[name_of(item, "Values")] = values(item)
         found[name_of(item, "Conflict")] = conflict(item)
-    if any(spec.name in MAPS for item in catalog.collections for spec in item.fields):
-        found |= analysis_schemas()
     return found
 
 

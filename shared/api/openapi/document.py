@@ -23,8 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared import errors
-from shared.api.codes import ACCOUNTS_ONLY, ERROR_CODES, SELDOM
-from shared.api.openapi import accounts, batch, review, support, typed, watermelon
+from shared.api.codes import ERROR_CODES, SELDOM
+from shared.api.openapi import batch, support, typed, watermelon
 from shared.api.openapi.page import page
 from shared.api.openapi.parts import (
     EVERYWHERE,
@@ -40,6 +40,7 @@ from shared.api.openapi.parts import (
 )
 from shared.api.routes import Route
 from shared.errors import Fault
+from shared.records import record
 from shared.records.collection import Catalog
 from shared.settings import Settings
 
@@ -51,13 +52,11 @@ API_VERSION = "1.0"
 #: Errors that say more than the others do, and the schema of their answers.
 _SHAPES: dict[type[Fault], str] = {
     errors.StalePush: "StalePush",
-    errors.CaseChanged: "ReviewConflict",
-    errors.Claimed: "ReviewConflict",
 }
 
 
 #: Modules of operations that read their bodies themselves; see `shared.api.openapi.parts`.
-_PARTS = (batch, watermelon, support, review, accounts)
+_PARTS = (batch, watermelon, support)
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class Described:
     title: str  #: the product's
     catalog: Catalog
     routes: Mapping[str, Sequence[Route]]  #: by function, which is the tag
+    schemas: Mapping[str, Schema]  #: named by tables or routes, and made of neither
     examples: Mapping[str, Mapping[str, Schema]]  #: by operation: `request` and `answer`
 
     @property
@@ -99,10 +99,10 @@ def document(described: Described) -> Schema:
         "tags": [
             {"name": "sync", "description": "What phones call."},
             {"name": "files", "description": "Photos, sent over a bad network and looked at."},
-            {"name": "support", "description": "What supervisors and doctors call."},
+            {"name": "support", "description": "What supervisors call, and who decides."},
             {
                 "name": "review",
-                "description": "What doctors' screens call. Times are milliseconds.",
+                "description": "What is looked at and decided on a screen. Times are milliseconds.",
             },
             {"name": "accounts", "description": "Who somebody is, and who is in a scope."},
             {"name": "status", "description": "What operators and tools call. Needs no token."},
@@ -122,10 +122,15 @@ def document(described: Described) -> Schema:
                 **{name: spec for part in _PARTS for name, spec in part.PARAMETERS.items()},
                 **_COMMON,
             },
-            "headers": _headers() | review.HEADERS,
+            "headers": _headers(),
             "schemas": {
                 "Error": _error(),
+                "Role": {
+                    "enum": list(catalog.roles),
+                    "description": "What somebody may do in a scope.",
+                },
                 **{name: spec for part in _PARTS for name, spec in part.schemas(catalog).items()},
+                **described.schemas,
                 **typed.schemas(route for _, route in described.typed),
             },
         },
@@ -242,8 +247,6 @@ def _codes(operation: Operation) -> set[str]:
     if errors.Unauthenticated in faults:  # whoever judges tokens may lack the keys for it
         faults = (*faults, errors.KeysUnavailable)
     never = {*operation.never, *SELDOM}
-    if operation in accounts.OPERATIONS:
-        never -= {*ACCOUNTS_ONLY} - {*operation.never}
     return {code for fault in faults for code in ERROR_CODES[fault]} - never
 
 
@@ -280,6 +283,13 @@ _COMMON: dict[str, Schema] = {
         {"type": "string", "enum": ["gzip", "x-gzip", "identity"]},
         "How the body is compressed.",
     ),
+    "IfMatch": header("If-Match", dict(TEXT), "`ETag` of what was looked at."),
+    "IfNoneMatch": header("If-None-Match", dict(TEXT), "`ETag` of the answer that is shown."),
+    "IdempotencyKey": header(
+        "Idempotency-Key",
+        {"type": "string", "pattern": f"^{record.ID.pattern}$"},
+        "Made by the screen when the button is pressed; the same in every repetition.",
+    ),
     "ContentRange": header(
         "Content-Range",
         {"type": "string", "pattern": r"^bytes (\d+-\d+|\*)/\d+$"},
@@ -304,6 +314,9 @@ def _headers() -> Schema:
         "WWW-Authenticate": sent({**TEXT, "const": "Bearer"}, "A bearer token is needed."),
         "Range": sent(
             {**TEXT, "pattern": r"^bytes=0-\d+$"}, "What has come; absent: nothing.", always=False
+        ),
+        "ETag": sent(
+            TEXT, "Names what the answer shows; there unless `changed` is false.", always=False
         ),
         "Cache-Control": sent({**TEXT, "const": "no-store"}, "Patients' data is never cached."),
         "Content-Encoding": sent(

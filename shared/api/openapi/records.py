@@ -18,8 +18,6 @@ from shared.api.openapi.parts import (
     ref,
     says,
 )
-from shared.products.dermadetect import analysis, rules
-from shared.products.dermadetect.who_sees_analysis import VISIBLE_TO_CHW
 from shared.records import record
 from shared.records.collection import (
     MAX_JSON_BYTES,
@@ -60,7 +58,7 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
             return {"type": "array", "items": dict(TEXT)}
         items = {"type": "string", "maxLength": MAX_STRING_OF_LIST}
         return {"type": "array", "items": items, "maxItems": MAX_STRINGS}
-    return dict(MAPS.get(spec.name, {"type": "object"}))
+    return dict(spec.shape or {"type": "object"})
 
 
 def _any_case(words: Sequence[str]) -> str:
@@ -72,13 +70,6 @@ def _any_case(words: Sequence[str]) -> str:
 
     patterns = [r"\s+".join("".join(map(letter, part)) for part in word.split()) for word in words]
     return rf"^\s*(?:{'|'.join(patterns)})\s*$"
-
-
-#: Objects of the server whose shape is published.
-MAPS: dict[str, Schema] = {
-    "ai_analysis": {"anyOf": [ref("AiAnalysis"), ref("AiAnalysisBeforeReview")]},
-    "rules": rules.SCHEMA,
-}
 
 
 def sent_column(spec: Field) -> Schema:
@@ -269,21 +260,4 @@ def rejection(never: frozenset[str]) -> Schema:
             message={"type": "string", "description": "For developers; may change."},
         ),
         "description": "A record that was not stored. A copy is kept on the server for support.",
-    }
-
-
-def analysis_schemas() -> dict[str, Schema]:
-    """The analysis, whole and as health workers see it."""
-    whole = {name: value for name, value in analysis.SCHEMA.items() if name[0] != "$"}
-    seen = {name: whole["properties"][name] for name in VISIBLE_TO_CHW}
-    return {
-        "AiAnalysis": whole,
-        "AiAnalysisBeforeReview": {
-            "type": "object",
-            "title": "ai_analysis before a doctor signed",
-            "description": "What a health worker's phone gets until a doctor has signed.",
-            "properties": seen,
-            "required": list(seen),
-            "additionalProperties": False,
-        },
     }

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.api.codes import ERROR_CODES, SELDOM
-from shared.api.fields import REF
+from shared.api.fields import REF, SAID
 from shared.api.openapi.parts import BODY, EVERYWHERE, Schema, headers, refusals
 from shared.api.routes import Route
 from shared.errors import InvalidJson, InvalidRequest, KeysUnavailable, Unauthenticated
@@ -54,7 +54,9 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
         said["requestBody"] = _content("application/octet-stream", _BYTES) | {"required": False}
     elif _is_struct(route.takes) and msgspec.structs.fields(route.takes):
         body = _content("application/json", _schema(route.takes), examples.get("request"))
-        said["requestBody"] = body | {"required": route.body_needed}
+        fields = msgspec.structs.fields(route.takes)
+        needed = route.body_needed or any(each.required for each in fields)
+        said["requestBody"] = body | {"required": needed}
     given = _content(route.media, _schema(route.gives), examples.get("answer"))
     said["responses"] = {
         "200": {
@@ -84,10 +86,9 @@ def codes(route: Route) -> set[str]:
     if _is_struct(route.takes):
         found |= {InvalidJson.code, InvalidRequest.code, *(fault.code for fault in BODY)}
     if route.secured:
-        found |= {*ERROR_CODES[Unauthenticated], *ERROR_CODES[KeysUnavailable]} - {
-            *SELDOM,
-            route.only,
-        }
+        found |= {*ERROR_CODES[Unauthenticated], *ERROR_CODES[KeysUnavailable]} - SELDOM
+    if route.only:
+        found.remove("totp_setup_required")
     for fault in route.faults:
         found |= {fault} if isinstance(fault, str) else ERROR_CODES[fault].keys() - SELDOM
     return found
@@ -115,7 +116,9 @@ def _schema(kind: Any) -> Schema:
 
 def _schemas(kinds: Iterable[Any]) -> dict[str, Schema]:
     _, known = msgspec.json.schema_components(kinds, ref_template=REF)
-    return {_name(name): _tidy(schema, known) for name, schema in known.items()}
+    return {
+        _name(name): _tidy(schema, known) for name, schema in known.items() if schema["properties"]
+    }
 
 
 def _name(kind: str) -> str:
@@ -129,7 +132,7 @@ def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
         return [_tidy(each, known) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    said = {key: value for key, value in schema.items() if value is not None and key != "title"}
+    said = _whole(schema)
     if said.pop("null", False):
         said = _with_null(said, known)
     for key in said.keys() - {"default", "enum", "const", "properties"}:
@@ -142,15 +145,22 @@ def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
         said["pattern"] = said["pattern"].replace(r"\Z", "$")
     if "description" in said:
         said["description"] = _unwrapped(said["description"])
-    return said
+    nothing: tuple[Any, ...] = (None, [])
+    return {key: value for key, value in said.items() if value not in nothing and key != "title"}
+
+
+def _whole(schema: Schema) -> Schema:
+    """A schema with its own words for what msgspec says otherwise."""
+    natural = {key: value for key, value in schema.items() if key != SAID}
+    return {**natural, **schema.get(SAID, {})}
 
 
 def _with_null(said: Schema, known: Mapping[str, Schema]) -> Schema:
     """One schema for a type and null, which msgspec says as a choice of both."""
-    [kind] = [each for each in said.pop("anyOf") if each != {"type": "null"}]
+    [kind] = [_whole(each) for each in said.pop("anyOf") if each != {"type": "null"}]
     if "$ref" in kind:
         kind = known[kind["$ref"].rpartition("/")[2]]
-    said = {**kind, **said, "type": [kind["type"], "null"]}
+    said = {**kind, **said, "type": [kind.get("type", "string"), "null"]}
     if "enum" in said:
         said["enum"] = [*said["enum"], None]
     return said

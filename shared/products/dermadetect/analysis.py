@@ -1043,6 +1043,25 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+def schemas() -> dict[str, dict[str, Any]]:
+    """The analysis, whole and as health workers see it, for the API's description."""
+    from shared.products.dermadetect.who_sees_analysis import VISIBLE_TO_CHW
+
+    whole = {name: value for name, value in SCHEMA.items() if name[0] != "$"}
+    seen = {name: whole["properties"][name] for name in VISIBLE_TO_CHW}
+    return {
+        "AiAnalysis": whole,
+        "AiAnalysisBeforeReview": {
+            "type": "object",
+            "title": "ai_analysis before a doctor signed",
+            "description": "What a health worker's phone gets until a doctor has signed.",
+            "properties": seen,
+            "required": list(seen),
+            "additionalProperties": False,
+        },
+    }
+
+
 def published() -> str:
     """The text of `docs/ai-analysis.schema.json`."""
     return json.dumps(SCHEMA, indent=2, ensure_ascii=False) + "\n"

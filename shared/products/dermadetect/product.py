@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.notify.notice import AlertWords
@@ -14,6 +14,7 @@ from shared.products.product import Parts, Product, Round
 
 if TYPE_CHECKING:
     from shared.ai.model import ChatRequest
+    from shared.api.routes import Route
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
@@ -101,8 +102,27 @@ def _draft(question: ChatRequest) -> Mapping[str, Any]:
     return draft(question)
 
 
+def _routes(parts: Parts) -> Sequence[Route]:
+    from shared.products.dermadetect.routes import routes
+
+    return routes(parts)
+
+
+def _schemas(catalog: Catalog) -> Mapping[str, dict[str, Any]]:
+    from shared.products.dermadetect import analysis, screen
+
+    return {**analysis.schemas(), **screen.schemas(catalog)}
+
+
+def _examples() -> Mapping[str, dict[str, Any]]:
+    from shared.products.dermadetect.examples import EXAMPLES
+
+    return EXAMPLES
+
+
 DERMADETECT = Product(
     name="dermadetect",
+    title="DermaDetect",
     catalog=_catalog,
     rights=RIGHTS,
     user_claim="chw_id",
@@ -113,5 +133,8 @@ DERMADETECT = Product(
     rung=(ANALYSE,),
     rounds=_rounds,
     alert=AlertWords("A case waits for you", "Open the app to see it."),
+    routes=_routes,
+    schemas=_schemas,
+    examples=_examples,
     draft=_draft,
 )

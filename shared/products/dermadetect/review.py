@@ -41,10 +41,11 @@ from shared.errors import (
 )
 from shared.products.dermadetect.analysis import READINGS
 from shared.products.dermadetect.rights import ReviewAction, may
+from shared.products.dermadetect.screen import KEY_WORDS, ReviewDiagnosisRequest
 from shared.products.dermadetect.signal import CHANGED, SIGNED, judged
 from shared.products.dermadetect.tables import DIAGNOSED, PHOTOS
 from shared.records import record
-from shared.records.collection import Catalog, RecordFault, stored
+from shared.records.collection import Catalog
 from shared.records.store import (
     ABSENT,
     STAMP,
@@ -65,9 +66,6 @@ DIAGNOSES = "diagnoses"
 #: Readings of a case that are shown.
 MOST_READINGS = 100
 
-#: What a doctor may say about the analysis.
-VERDICTS = ("agree", "edit", "reject")
-
 #: What stands in a diagnosis beside its columns: what was asked for, and the verdict on the analysis.
 REQUEST, VERDICT, VERDICT_TEXT = "_request", "_verdict", "_verdict_text"
 
@@ -82,17 +80,6 @@ _LONGEST_WAIT_SECONDS = 0.6
 
 #: An unreachable store is asked this often; somebody is waiting at a screen.
 _UNREACHABLE_ATTEMPTS = 2
-
-_KNOWN = frozenset(
-    (
-        "diagnosis_text",
-        "prescription",
-        "verdict",
-        "verdict_text",
-        "amends",
-        "idempotency_key",
-    )
-)
 
 _Answer = TypeVar("_Answer")
 
@@ -112,54 +99,27 @@ class Signature(NamedTuple):
         return hashlib.sha256(record.canonical([case_id, *self[1:]]).encode()).hexdigest()
 
 
-def parse_signature(body: object, header: str | None, catalog: Catalog) -> Signature:
-    """Check a request's body; the key is in the header or in the body. Raises `InvalidRequest`."""
-    if not isinstance(body, dict):
-        raise InvalidRequest("The body must be an object.")
-    if set(body) - _KNOWN:
-        # A misspelt prescription must not vanish without a word.
-        raise InvalidRequest(f"There is an unknown field. Known are {', '.join(sorted(_KNOWN))}.")
-    named = body.get("idempotency_key")
+def parse_signature(body: ReviewDiagnosisRequest, header: str | None) -> Signature:
+    """What is to be signed; the key is in the header or in the body. Raises `InvalidRequest`."""
+    named = body.idempotency_key
     if header is not None and named is not None and header != named:
         raise InvalidRequest(
             "Idempotency-Key and idempotency_key differ. Send one.", field="idempotency_key"
         )
     key = named if header is None else header
-    if not isinstance(key, str) or record.ID.fullmatch(key) is None:
+    if key is None or record.ID.fullmatch(key) is None:
         raise InvalidRequest(
-            "Send a key of your own making in Idempotency-Key, 1 to 128 of A-Z a-z 0-9 _ -, and the "
-            "same one when you send this again.",
+            f"Send a key of your own making in Idempotency-Key, {KEY_WORDS}, and the same one when you "
+            "send this again.",
             field="idempotency_key",
         )
-    text = _text(body, "diagnosis_text", catalog)
-    if text is None:
+    text, remark = body.diagnosis_text.strip(), (body.verdict_text or "").strip() or None
+    if not text:
         raise InvalidRequest("Say what you found.", field="diagnosis_text")
-    verdict = body.get("verdict")
-    if verdict is not None and verdict not in VERDICTS:
-        raise InvalidRequest(
-            f"verdict must be one of {', '.join(VERDICTS)}, or null without an analysis.",
-            field="verdict",
-        )
-    remark = _text(body, "verdict_text", catalog, like="diagnosis_text")
-    if remark is not None and verdict is None:
+    if remark is not None and body.verdict is None:
         raise InvalidRequest("verdict_text needs a verdict.", field="verdict_text")
-    amends = body.get("amends")
-    if amends is not None and not record.valid_id(amends):
-        raise InvalidRequest("amends must be the id of a diagnosis.", field="amends")
-    return Signature(key, text, _text(body, "prescription", catalog), verdict, remark, amends)
-
-
-def _text(body: Mapping[str, Any], name: str, catalog: Catalog, like: str = "") -> str | None:
-    """A text as its column (or that of `like`) takes it; blank counts as none."""
-    value = body.get(name)
-    if value is None:
-        return None
-    spec = catalog.by_name[DIAGNOSES].by_name[like or name]
-    try:
-        text: str = stored(spec, value)
-    except RecordFault as fault:
-        raise InvalidRequest(fault.message.replace(spec.name, name), field=name) from fault
-    return text.strip() or None
+    prescription = (body.prescription or "").strip() or None
+    return Signature(key, text, prescription, body.verdict, remark, body.amends)
 
 
 def diagnosis_key(user_id: str, idempotency_key: str) -> Key:

@@ -18,7 +18,7 @@ from shared.files.file import plain_key
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
 from shared.jobs.tree_walk import due
-from shared.products.dermadetect import rules
+from shared.products.dermadetect import rules, who_sees_analysis
 from shared.products.dermadetect.intake import analysis_input
 from shared.products.dermadetect.rejudge import KIND as REJUDGE
 from shared.products.dermadetect.rights import RIGHTS
@@ -37,7 +37,6 @@ from shared.products.dermadetect.signal import (
     rank_of,
 )
 from shared.products.dermadetect.waiting_for_photos import PHOTOS_WAIT_MS, begins
-from shared.products.dermadetect.who_sees_analysis import as_seen_by
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.collection import Catalog, Collection, Effects, Field, Merge, Owner, Turn, Type
@@ -221,7 +220,7 @@ def queue_row(
 
 def _redact_case(row: dict[str, Any], role: str) -> dict[str, Any]:
     analysis, signed = row.get("ai_analysis"), row.get("status") == DIAGNOSED
-    seen = as_seen_by(role, analysis, signed=signed)
+    seen = who_sees_analysis.as_seen_by(role, analysis, signed=signed)
     return row if seen is analysis else {**row, "ai_analysis": seen}
 
 
@@ -310,6 +309,7 @@ CATALOG = Catalog(
                     Type.MAP,
                     "MedGemma's reading; before a doctor signed, phones see a part of it.",
                     Owner.SERVER,
+                    shape=who_sees_analysis.SHAPE,
                 ),
                 Field(
                     "status",
@@ -336,6 +336,7 @@ CATALOG = Catalog(
                     Type.MAP,
                     "What the red-flag rules found in the answers (triage, flags, version); null: nothing.",
                     Owner.SERVER,
+                    shape=rules.SCHEMA,
                 ),
                 Field(
                     "image_keys",

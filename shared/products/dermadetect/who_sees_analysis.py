@@ -24,6 +24,14 @@ VISIBLE_TO_CHW = (
     "requires_human_review",
 )
 
+#: The column as phones get it: whole, or what is seen before a doctor signed (analysis.py has both).
+SHAPE: dict[str, Any] = {
+    "anyOf": [
+        {"$ref": "#/components/schemas/AiAnalysis"},
+        {"$ref": "#/components/schemas/AiAnalysisBeforeReview"},
+    ]
+}
+
 
 def visible_to_chw(analysis: Mapping[str, Any]) -> dict[str, Any]:
     """What a health worker's phone gets before a doctor signed: `VISIBLE_TO_CHW`, as far as stored."""

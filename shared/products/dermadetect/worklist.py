@@ -29,14 +29,13 @@ from shared.products.dermadetect import review
 from shared.products.dermadetect.photos import photos_of
 from shared.products.dermadetect.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
 from shared.products.dermadetect.rights import ReviewAction, may
+from shared.products.dermadetect.screen import MOST, PAGE, RISKS, STATUSES
 from shared.products.dermadetect.signal import CHANGED, LOOK, RANK, RANKS
 from shared.products.dermadetect.tables import (
-    DIAGNOSED,
     JOB,
     PENDING,
     PHOTOS,
     QUEUE,
-    TRIAGED,
     known_photos,
 )
 from shared.records import record
@@ -44,13 +43,6 @@ from shared.records.collection import Catalog, Type
 from shared.records.store import STAMP, Document, Key, Query, RecordStore, patch
 from shared.support import inbox, ledger
 from shared.sync.pull import EPOCH, SCOPES_A_QUERY
-
-STATUSES = (TRIAGED, PENDING, DIAGNOSED)
-RISKS = tuple(RANKS)
-
-#: Entries of a page unless the request says otherwise, and at most.
-PAGE = 50
-MOST = 200
 
 #: Times before this (1973) are seconds taken for milliseconds.
 _LEAST_MS = 100_000_000_000

@@ -1,8 +1,4 @@
-"""`python -m infra.migrate`: changes stored documents to a new form while everything runs.
-
-    list                                   what there is to run, and how far each has come
-    run NAME [--dry-run] [--batch 100]     run a migration, or go on with one that was interrupted
-    run restamp-cases                      send every record of a table to its phones again
+"""Changes stored documents to a new form while everything runs: what `migrate` runs.
 
 A migration is a function from a document to a patch, registered in `MIGRATIONS` for one collection. It
 must give the same patch for the same document, and none for one that is in the new form.
@@ -25,16 +21,13 @@ or a restore (infra/runbooks/restore.md): try it in dev.
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from shared.errors import CommitTooBig, Contended, Fault, NotFound
+from shared.errors import CommitTooBig, Contended, Fault
 from shared.records import record
 from shared.records.collection import Catalog, Collection
 from shared.records.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
@@ -252,54 +245,3 @@ def _hash(collection: Collection, document: Document, change: Mapping[str, Any])
     return {
         record.HASH: record.content_hash(document.key.id, str(have.get(record.SCOPE)), values)[0]
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code: 0 done, 2 it cannot be done, or not now."""
-    parser = argparse.ArgumentParser(prog="python -m infra.migrate", description="Migrations.")
-    parser.add_argument("--data", type=Path, help="data folder of the local stack")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="what there is to run")
-    running = commands.add_parser("run", help="run a migration, or go on with it")
-    running.add_argument("name")
-    running.add_argument("--dry-run", action="store_true", help="say what would change")
-    running.add_argument("--batch", type=int, default=BATCH, help="documents of one commit")
-    running.add_argument("--pause", type=float, default=0.05, help="seconds between batches")
-    chosen = parser.parse_args(arguments)
-    if chosen.data is not None:
-        from infra.admin import use_stack
-
-        use_stack(chosen.data)
-    from shared import wiring
-
-    runs = known(wiring.catalog())
-    try:
-        if chosen.command == "list":
-            for each in runs.values():
-                at = Migrator(wiring.store(), wiring.catalog(), each).progress()
-                state = "done" if at.done else f"at {at.behind or 'the beginning'}"
-                print(f"{each.name:<28} {state:<24} {at.changed:>7} changed  {each.doc}")
-            return 0
-        if chosen.name not in runs:
-            raise NotFound("There is no such migration: see `list`.")
-        migrator = Migrator(
-            wiring.store(),
-            wiring.catalog(),
-            runs[chosen.name],
-            batch=max(1, min(chosen.batch, MOST_BATCH)),
-            pause_seconds=chosen.pause,
-        )
-        if chosen.dry_run:
-            ids = migrator.would_change()
-            print(f"{len(ids)} documents would change: {', '.join(ids[:10])}")
-            return 0
-        at = migrator.run(lambda at: print(f"{at.seen} seen, {at.changed} changed", flush=True))
-        print(f"done in {at.passes} passes")
-    except Fault as fault:
-        print(f"{fault.code}: {fault.message}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The back end on this machine: run it, get a token for it, put example data in.
+
+`python -m infra.local` and `python -m infra.local token` are the first two.
+"""
+
+from __future__ import annotations
+
+import click
+
+from infra.cli.command import OperatorCommand, folder_of
+from infra.cli.members import demand_role, grant, role_option
+from infra.local.seed import members, records
+from infra.local.token import token_for
+from shared import wiring
+from shared.access.membership import Caller
+from shared.errors import Fault
+from shared.sync.exchange import Push
+
+
+def seed(scope: str) -> list[str]:
+    """Members and records to try things with; returns the users."""
+    for user, role in members(scope):
+        grant(user, scope, role)
+    author = Caller(members(scope)[0][0], "chw", "seed")
+    push = Push(records(wiring.catalog(), scope), (), 0, f"seed of {scope}")
+    outcome = wiring.pusher().push(author, push, wiring.clock_ms())
+    if outcome.rejected:
+        first = outcome.rejected[0]
+        raise Fault(
+            f"{len(outcome.rejected)} example records were refused: {first.message}",
+            code=first.code,
+        )
+    return [user for user, _ in members(scope)]
+
+
+@click.command(
+    "run",
+    cls=OperatorCommand,
+    stored=False,
+    example="python -m infra.cli run --port 8080 --data .data --seed",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(("local", "emulator")),
+    default="local",
+    show_default=True,
+    help="Embedded stores, or emulators of Google's.",
+)
+@click.option("--port", type=int, default=8080, show_default=True, help="0: any free port.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="0.0.0.0 serves other machines too."
+)
+@click.option(
+    "--sweep-seconds", type=float, default=60.0, show_default=True, help="Between two sweeps."
+)
+@click.option("--workers", type=int, help="Processes of the local profile's server.")
+@click.option("--seed", is_flag=True, help="Put example data in, print a token.")
+@click.option("--quiet", is_flag=True, help="Leave the logs in their files.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    profile: str,
+    port: int,
+    host: str,
+    sweep_seconds: float,
+    workers: int | None,
+    seed: bool,
+    quiet: bool,
+) -> None:
+    """Run the whole back end on this machine.
+
+    The data folder is made if it is not there: `--data`, else DATA_FOLDER.
+
+    Prints `ready: http://127.0.0.1:PORT` once everything serves, then the logs of all processes on
+    standard error. Ctrl-C or SIGTERM ends everything. Exit code 2: it cannot start like this, and one
+    sentence says why; 1: a process failed.
+    """
+    from infra.local.__main__ import StackOptions, serve  # loads the server
+
+    ctx.exit(
+        serve(
+            StackOptions(profile, port, host, folder_of(ctx), sweep_seconds, workers, seed, quiet)
+        )
+    )
+
+
+@click.command(
+    "token",
+    cls=OperatorCommand,
+    example="python -m infra.cli token --chw amina --scope kito-team --data .data",
+)
+@click.option("--chw", required=True, metavar="USER", help="User id.")
+@role_option
+@click.option("--scope", help="Also make the user a member of this team.")
+@click.option("--device", help="The phone's id.")
+def token(chw: str, role: str, scope: str | None, device: str | None) -> None:
+    """Print an access token for the running stack, and nothing else.
+
+    It is signed with the stack's own key, which no other deployment trusts.
+    """
+    demand_role(role)
+    if scope is not None:
+        grant(chw, scope, role)
+    click.echo(token_for(chw, role=role, device=device))
+
+
+@click.command("seed", cls=OperatorCommand, example="python -m infra.cli --data .data seed")
+@click.option("--scope", default="demo", show_default=True, help="The team that gets it.")
+def seed_command(scope: str) -> None:
+    """Put example data in: two health workers, a doctor, a few patients."""
+    click.echo(f"seeded {scope}: {', '.join(seed(scope))}")

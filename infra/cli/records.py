@@ -1,0 +1,116 @@
+"""Records of phones: move one to another scope, bring a deleted one back, export rows for analysts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from infra.cli.command import Group
+from shared import wiring
+from shared.errors import InvalidRequest
+from shared.export import rows
+from shared.export.formats import FORMATS
+from shared.jobs import restore, transfer
+from shared.records.store import Key
+
+#: How long a command waits for what hangs on a record, seconds; the sweeper does what is left.
+_WAIT_SECONDS = 120.0
+
+
+def move(table: str, record_id: str, scope: str) -> None:
+    """Move a record, with all that hangs on it, to another scope."""
+    key, now = Key(table, record_id), wiring.clock_ms()
+    transfer.move(wiring.store(), wiring.catalog(), key, scope, now, wiring.operator())
+    wiring.runner().answer(transfer.KIND, None, _WAIT_SECONDS)
+
+
+def undelete(table: str, record_id: str) -> None:
+    """Bring a deleted record back, with what was deleted along with it."""
+    key, now = Key(table, record_id), wiring.clock_ms()
+    restore.undelete(wiring.store(), wiring.catalog(), None, key, now, wiring.operator())
+    wiring.runner().answer(restore.KIND, None, _WAIT_SECONDS)
+
+
+def export(wanted: rows.Wanted, kind: str, folder: Path) -> dict[str, int]:
+    """Write rows into a folder, a new file a table that only its maker may read; rows by table."""
+    catalog = wiring.catalog()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        writers = {}
+        for table in wanted.tables:
+            file = os.open(folder / f"{table}.{kind}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            out = stack.enter_context(os.fdopen(file, "wb"))
+            columns = rows.columns_of(catalog.by_name[table])
+            writers[table] = stack.enter_context(FORMATS[kind](out, columns))
+        by = wiring.operator()
+        return rows.export(wiring.store(), catalog, wanted, writers, by, wiring.clock_ms)
+
+
+@click.group("records", cls=Group)
+def group() -> None:
+    """Records of phones: move, undelete, export for analysts."""
+
+
+@group.command("move", example="python -m infra.cli records move patients patient-1 kito-team")
+@click.argument("table")
+@click.argument("record_id", metavar="ID")
+@click.argument("scope")
+def move_command(table: str, record_id: str, scope: str) -> None:
+    """Move a record to SCOPE, with all that hangs on it."""
+    move(table, record_id, scope)
+    click.echo(f"{table}/{record_id} is in {scope}")
+
+
+@group.command("undelete", example="python -m infra.cli records undelete patients patient-1")
+@click.argument("table")
+@click.argument("record_id", metavar="ID")
+def undelete_command(table: str, record_id: str) -> None:
+    """Bring a deleted record back, with what was deleted with it."""
+    undelete(table, record_id)
+    click.echo(f"{table}/{record_id} is back")
+
+
+@group.command(
+    "export",
+    example="python -m infra.cli records export kito-team --to rows --since 2026-01-01",
+)
+@click.argument("scopes", metavar="SCOPE...", nargs=-1, required=True)
+@click.option(
+    "--to", metavar="FOLDER", required=True, type=click.Path(path_type=Path), help="Where files go."
+)
+@click.option(
+    "--format", "kind", type=click.Choice(list(FORMATS)), default="csv", show_default=True
+)
+@click.option("--table", "tables", multiple=True, help="Only this table; may be repeated.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Made on this day or later, UTC.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Made before this day, UTC.")
+@click.option("--deleted", is_flag=True, help="Deleted records, too.")
+def export_command(
+    scopes: Sequence[str],
+    to: Path,
+    kind: str,
+    tables: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    deleted: bool,
+) -> None:
+    """Write the records of teams as rows, a file a table.
+
+    The files hold patients' data, unencrypted, and are readable for their maker only. The audit trail
+    notes each record.
+    """
+    known = list(wiring.catalog().by_name)
+    if unknown := sorted(set(tables) - set(known)):
+        raise InvalidRequest(f"There is no table {unknown[0]}.", field="table")
+    wanted = rows.Wanted(scopes, tables or known, _ms(since), _ms(until), deleted)
+    counts = export(wanted, kind, to)
+    click.echo(", ".join(f"{number} {table}" for table, number in counts.items()))
+
+
+def _ms(day: datetime | None) -> int | None:
+    return None if day is None else int(day.replace(tzinfo=UTC).timestamp() * 1000)

@@ -40,7 +40,7 @@ from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
 from shared.jobs.queue import Doorbell
-from shared.jobs.queue_down import ring_what_it_takes
+from shared.jobs.queue_down import ring as ring_for
 from shared.jobs.restore import KIND as RESTORE
 from shared.jobs.restore import Restore
 from shared.jobs.runner import Runner, Task
@@ -59,6 +59,7 @@ from shared.sync import receipts
 from shared.sync.pull import Puller
 from shared.sync.push import Pusher
 from shared.sync.retention import Purger
+from shared.sync.session import SyncSession
 
 if TYPE_CHECKING:
     from shared.accounts.services import AccountServices
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from shared.ai.embedding import Embedder
     from shared.files.cleaning import Cleaner
     from shared.files.uploads import Uploads
+    from shared.jobs.subscriber import Subscriber
 
 log = logging.getLogger(__name__)
 
@@ -178,8 +180,8 @@ def caller(call: _Asking) -> Caller:
 
 
 def ring(bells: Sequence[Bell]) -> None:
-    """Ring for jobs that were just stored. Within two seconds in all; the sweeper rings the rest."""
-    ring_what_it_takes(doorbell, bells)
+    """Ring for jobs that were just stored. Never raises; the sweeper rings for what is not heard."""
+    ring_for(doorbell, bells)
 
 
 @cache
@@ -517,6 +519,12 @@ def puller() -> Puller:
 
 
 @cache
+def session() -> SyncSession:
+    """A phone's sync: the write path, the bells, the read path."""
+    return SyncSession(pusher(), puller(), ring)
+
+
+@cache
 def tickets() -> Tickets:
     """Answers phones that have files."""
     chosen = settings()
@@ -569,6 +577,15 @@ def runner() -> Runner:
     return Runner(
         store(), tasks, policy=policy, lease_ms=chosen.lease_seconds * 1000, clock=clock_ms
     )
+
+
+@cache
+def subscriber() -> Subscriber:
+    """Answers doorbells, whatever their topic."""
+    from shared.jobs.subscriber import Subscriber
+
+    budget = settings().job_budget_seconds
+    return Subscriber(store, runner, clock_ms, budget_seconds=budget, span=telemetry.span)
 
 
 @cache

@@ -18,8 +18,9 @@ locals {
 
   access = {
     # Patients' phones.
-    sync   = { records = "write", rings = true }
-    status = { records = "read" }
+    sync    = { records = "write", rings = true }
+    support = { records = "write", rings = true }
+    status  = { records = "read" }
     # Accounts, photos and the doctors' desk.
     accounts = { records = "write" }
     files    = { records = "write", rings = true, photos = ["add", "clear", "read"], signs = true }

@@ -52,7 +52,7 @@ RULES = (
         "what happens when Pub/Sub is down",
         "shared/jobs/queue_down.py",
         ("Pub/Sub", "nothing is lost", "sweeper", "within a minute"),
-        "ring_what_it_takes",
+        "ring",
     ),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -11,7 +11,8 @@ import click
 from infra.cli.command import OperatorCommand, as_json, iso, show
 from shared import wiring
 from shared.access import audit, membership
-from shared.errors import Contended, InvalidRequest
+from shared.errors import InvalidRequest
+from shared.records.insist import insist
 from shared.records.record import valid_id
 from shared.records.store import Query
 
@@ -36,14 +37,14 @@ def grant(user: str, scope: str, role: str) -> None:
     demand_role(role)
     now = wiring.clock_ms()
     entry = audit.right(wiring.operator(), "grant", now, scope, of=user, role=role)
-    _again(lambda: membership.grant(wiring.store(), user, scope, role, now, [entry]))
+    insist(lambda: membership.grant(wiring.store(), user, scope, role, now, [entry]), _ATTEMPTS)
 
 
 def revoke(user: str, scope: str) -> None:
     """End a membership."""
     now = wiring.clock_ms()
     entry = audit.right(wiring.operator(), "revoke", now, scope, of=user)
-    _again(lambda: membership.revoke(wiring.store(), user, scope, now, [entry]))
+    insist(lambda: membership.revoke(wiring.store(), user, scope, now, [entry]), _ATTEMPTS)
 
 
 def members_of(scope: str) -> Iterator[dict[str, Any]]:
@@ -110,14 +111,3 @@ def members_command(scope: str, as_json: bool) -> None:
 def scopes_command(as_json: bool) -> None:
     """List scopes, and how many members they have."""
     show(scopes(), "{scope:<28} {members:>5} members  {roles}  {name}", "no scopes", as_json)
-
-
-def _again(act: Callable[[], None]) -> None:
-    for attempt in range(_ATTEMPTS):
-        try:
-            act()
-        except Contended:
-            if attempt == _ATTEMPTS - 1:
-                raise
-        else:
-            return

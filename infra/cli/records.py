@@ -17,6 +17,7 @@ from shared.export import rows
 from shared.export.formats import FORMATS
 from shared.jobs import restore, transfer
 from shared.records.store import Key
+from shared.support import undelete as bringing_back
 
 #: How long a command waits for what hangs on a record, seconds; the sweeper does what is left.
 _WAIT_SECONDS = 120.0
@@ -32,7 +33,7 @@ def move(table: str, record_id: str, scope: str) -> None:
 def undelete(table: str, record_id: str) -> None:
     """Bring a deleted record back, with what was deleted along with it."""
     key, now = Key(table, record_id), wiring.clock_ms()
-    restore.undelete(wiring.store(), wiring.catalog(), None, key, now, wiring.operator())
+    bringing_back.undelete(wiring.store(), wiring.catalog(), None, key, now, wiring.operator())
     wiring.runner().answer(restore.KIND, None, _WAIT_SECONDS)
 
 

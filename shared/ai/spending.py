@@ -11,13 +11,13 @@ Prices are settings, so every amount is an estimate; the bill is Google's.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.errors import Contended, ModelPaused
+from shared.records.insist import insist
 from shared.records.store import ABSENT, Key, RecordStore, put
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ CAP_REACHED = "daily_cap_reached"
 MICRO = 1_000_000
 #: How often a counter that others write too is tried; the wait between grows to this, seconds.
 _TRIES = 12
-_LONGEST_WAIT = 0.2
+_LONGEST_WAIT_SECONDS = 0.2
 #: Days that a counter is kept.
 _KEPT_DAYS = 90
 _DAY_MS = 86_400_000
@@ -97,7 +97,7 @@ class SpendingCap:
             log.warning("budget not given back", extra={"day": key.id})
 
     def _add(self, key: Key, micros: int, allowed: Callable[[int], bool]) -> bool:
-        for attempt in range(_TRIES):
+        def add() -> bool:
             document = self._store.read([key]).documents.get(key)
             have = {} if document is None else document.fields
             spent = int(have.get("micros", 0))
@@ -107,11 +107,13 @@ class SpendingCap:
                 "micros": max(0, spent + micros),
                 "expires_at": self._clock() + _KEPT_DAYS * _DAY_MS,
             }
-            try:
-                self._store.commit([put(key, fields, document.version if document else ABSENT)])
-            except Contended:
-                longest = min(_LONGEST_WAIT, 0.01 * 2**attempt)
-                time.sleep(random.uniform(0, longest))  # noqa: S311  jitter, not a secret
-                continue
+            self._store.commit([put(key, fields, document.version if document else ABSENT)])
             return True
-        raise Contended("The day's budget is being changed by too many at once.")
+
+        return insist(
+            add,
+            _TRIES,
+            busy="The day's budget is being changed by too many at once.",
+            wait=time.sleep,
+            longest_seconds=_LONGEST_WAIT_SECONDS,
+        )

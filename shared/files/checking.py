@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
-from shared.errors import Fault, FileMissing, FileRefused, QueueUnavailable
+from shared.errors import Fault, FileMissing, FileRefused
 from shared.files.file import (
     AWAITING,
     BLOBS,
@@ -33,7 +33,9 @@ from shared.files.store import FileStore
 from shared.files.uploads import gathered
 from shared.jobs.job import Job
 from shared.jobs.queue import Doorbell
+from shared.jobs.queue_down import ring
 from shared.jobs.runner import Finish, Task
+from shared.records.bell import Bell
 from shared.records.killpoints import reach
 from shared.records.store import Document, Key, Query, RecordStore, Write, patch
 
@@ -48,8 +50,6 @@ _LOOK_AFTER_MS = 3_600_000
 class Check(Task):
     """The task of kind `images`."""
 
-    longest_seconds = 60.0
-
     def __init__(
         self,
         store: RecordStore,
@@ -60,7 +60,7 @@ class Check(Task):
     ) -> None:
         self._store, self._files, self._doorbell = store, files, doorbell
         self._attachments, self._limits = attachments, limits
-        self._bells: dict[str, Sequence[Any]] = {}  #: job → what its finish makes due
+        self._bells: dict[str, Sequence[Bell]] = {}  #: job → what its finish makes due
 
     def work(self, job: Job) -> Finish:
         """Check and derive. Raises `FilesUnavailable`; what is wrong with the file is a result."""
@@ -81,12 +81,7 @@ class Check(Task):
 
     def finished(self, job: Job) -> None:
         """Ring for what waited for this file; the sweeper rings for what is not heard."""
-        for bell in self._bells.pop(job.id, ()):
-            try:
-                self._doorbell().ring(bell)
-            except QueueUnavailable as error:
-                log.warning("bells left to the sweeper", extra={"code": error.code})
-                return
+        ring(self._doorbell, self._bells.pop(job.id, ()))
 
     # --- looking at the bytes
 
@@ -158,7 +153,7 @@ class Check(Task):
                 ready = each.key.id if found["state"] == READY else ""
                 subject = Key(have["table"], have["record_id"])
                 settled.setdefault(subject, {})[have["key"]] = ready
-            bells: list[Any] = []
+            bells: list[Bell] = []
             subjects = self._store.read(sorted(settled)).documents if settled else {}
             for key, files in settled.items():
                 subject_now = subjects.get(key)

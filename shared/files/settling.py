@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shared.files.file import Attachment, Settled
 from shared.records import record
+from shared.records.bell import Bell
 from shared.records.store import Document, RecordStore, Write
 
 
@@ -14,7 +15,7 @@ class News(NamedTuple):
     """Writes of the record and what hangs on it, and what to ring after their commit."""
 
     writes: tuple[Write, ...] = ()
-    bells: tuple[Any, ...] = ()
+    bells: tuple[Bell, ...] = ()
 
 
 def settle(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
-from shared.errors import Contended, InvalidRequest
+from shared.errors import InvalidRequest
 from shared.files.file import (
     AWAITING,
     BLOBS,
@@ -34,7 +34,9 @@ from shared.files.file import (
 )
 from shared.files.settling import settle
 from shared.records import record
+from shared.records.bell import Bell
 from shared.records.collection import Catalog
+from shared.records.insist import insist
 from shared.records.store import (
     ABSENT,
     Document,
@@ -77,7 +79,7 @@ class IssuedTickets(NamedTuple):
     """The answers, one for each file, and what to ring for: a file that was here may be the last."""
 
     answers: list[dict[str, Any]]
-    bells: Sequence[Any]
+    bells: Sequence[Bell]
 
 
 class Announced(NamedTuple):
@@ -159,17 +161,16 @@ class Tickets:
 
         Raises `Contended` and `StoreUnavailable`.
         """
-        for _ in range(_ATTEMPTS):
+
+        def attempt() -> IssuedTickets:
             turn = _Turn(self, caller, asks, now_ms)
             answers = [
                 turn.answer(ask) if isinstance(ask, Ask) else turn.refusal(ask) for ask in asks
             ]
-            try:
-                bells = turn.commit()
-            except Contended:
-                continue
-            return IssuedTickets(answers, bells)
-        raise Contended("These records are being changed by others right now. Try again.")
+            return IssuedTickets(answers, turn.commit())
+
+        busy = "These records are being changed by others right now. Try again."
+        return insist(attempt, _ATTEMPTS, busy=busy)
 
     def _parsed(self, value: Any) -> Ask | Refused:
         place: Place | None = None
@@ -326,12 +327,12 @@ class _Turn:
         self._settled.setdefault(subject, {})[place.key] = ""
         return self._now(key)
 
-    def commit(self) -> Sequence[Any]:
+    def commit(self) -> Sequence[Bell]:
         """Store what was decided; what to ring. Raises `Contended`."""
         writes: list[Write] = [
             put(key, fields, self._version(key)) for key, fields in self._made.items()
         ]
-        bells: list[Any] = []
+        bells: list[Bell] = []
         for key, files in self._settled.items():
             attachment = self._tickets._attachments[key.collection]
             news = settle(self._store, attachment, self._have[key], files, self._now_ms)

@@ -53,6 +53,7 @@ from shared.files.store import FileStore
 from shared.jobs import job as jobs
 from shared.records import record
 from shared.records.collection import Catalog
+from shared.records.insist import insist
 from shared.records.killpoints import reach
 from shared.records.store import Document, Key, RecordStore, patch
 
@@ -218,7 +219,8 @@ class Uploads:
 
         Raises `NotFound`, `Forbidden`, `UploadIncomplete` (with the offset) and `UploadExpired`.
         """
-        for _ in range(_ATTEMPTS):
+
+        def attempt() -> Progress:
             progress = self._look(caller, file_id, Action.WRITE)
             if not progress.open:
                 return self._checked(progress)
@@ -237,12 +239,12 @@ class Uploads:
                 "state": RECEIVED,
                 "look_at": now_ms + self._keep_ms,
             }
-            try:
-                self._store.commit([patch(blob.key, fields, blob.version), self._job(blob, now_ms)])
-                reach("upload.added")
-            except Contended:
-                continue
-        raise Contended("This file is being changed by others right now. Try again.")
+            self._store.commit([patch(blob.key, fields, blob.version), self._job(blob, now_ms)])
+            reach("upload.added")
+            return self._checked(self._look(caller, file_id, Action.WRITE))
+
+        busy = "This file is being changed by others right now. Try again."
+        return insist(attempt, _ATTEMPTS, busy=busy)
 
     def session(self, caller: Caller, file_id: str, origin: str) -> str | None:
         """A link to which the phone sends the file itself, if the file store takes it so."""

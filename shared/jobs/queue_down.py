@@ -19,8 +19,11 @@ from shared.records.bell import Bell
 log = logging.getLogger(__name__)
 
 
-def ring_what_it_takes(doorbell: Callable[[], Doorbell], bells: Sequence[Bell]) -> None:
-    """Ring for jobs that were just stored; leave to the sweeper what the queue does not take in time."""
+def ring(doorbell: Callable[[], Doorbell], bells: Sequence[Bell]) -> None:
+    """Ring for jobs that a commit has just left due, within `RING_TIMEOUT_SECONDS` in all. Never raises.
+
+    `doorbell` is asked for only if there is something to ring for.
+    """
     end = time.monotonic() + RING_TIMEOUT_SECONDS
     for done, bell in enumerate(bells):
         if time.monotonic() >= end:

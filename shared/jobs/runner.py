@@ -16,10 +16,9 @@ import logging
 import random
 import secrets
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from shared.errors import Contended, Fault, StoreUnavailable
 from shared.jobs import job as jobs
@@ -42,14 +41,14 @@ _DUE_BATCH = 10
 _LATE_BATCH = 200
 
 
-class Task(Protocol):
-    """What one kind of job does. Functions that build writes get the time in server ms.
+class Task(ABC):
+    """What one kind of job does. Only `work` must be said; the rest is what most kinds leave alone.
 
-    `longest_seconds` is the longest that `work` may take. A task that inherits from this says only what
-    its jobs do: nothing else changes while they wait.
+    Functions that build writes get the time in server ms.
     """
 
-    longest_seconds: float
+    #: The longest that `work` may take.
+    longest_seconds = 60.0
 
     def started(self, job: Job, now_ms: int) -> Sequence[Write]:
         """Writes that belong in the commit that claims the job."""
@@ -67,16 +66,15 @@ class Task(Protocol):
         return ()
 
     def gave_up(self, job: Job, fault: Fault) -> Finish:
-        """What remains to be said when the job failed or was parked; it stands in the alerts anyway."""
+        """What remains to be said when the job failed or was parked; alerts show the job itself."""
         return lambda _now: ()
 
     def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
         """Writes that tell who waits that the job takes long; `code` says why."""
         return ()
 
-    def finished(self, job: Job) -> None:
+    def finished(self, job: Job) -> None:  # noqa: B027  nothing is to be done, unless a kind says so
         """Called after the commit that ended the job; best effort, like ringing. Never raises."""
-        return
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 from shared.access import audit
 from shared.access.membership import Caller
-from shared.errors import Contended, InvalidRequest, NotFound
+from shared.errors import InvalidRequest, NotFound
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish
 from shared.jobs.tree_walk import TreeWalk, due
 from shared.records import record
 from shared.records.collection import Catalog
+from shared.records.insist import insist
 from shared.records.store import Document, Key, Query, RecordStore, Write, patch, put
 
 KIND = "transfer"
@@ -47,8 +48,8 @@ def move(
         )
     if not record.valid_id(to_scope):
         raise InvalidRequest("A scope is 1 to 128 of A-Z a-z 0-9 _ -.", field="scope_id")
-    failure = Contended("This record is being changed by others right now. Try again.")
-    for _ in range(_ATTEMPTS):
+
+    def attempt() -> None:
         stored = store.read([key]).documents.get(key)
         if stored is None or stored.fields.get(record.DELETED) is not None:
             raise NotFound("There is no such record.")
@@ -65,13 +66,9 @@ def move(
             due(KIND, key, to_scope, now_ms),
             *trail,
         ]
-        try:
-            store.commit(writes)
-        except Contended as error:
-            failure = error
-        else:
-            return
-    raise failure
+        store.commit(writes)
+
+    insist(attempt, _ATTEMPTS)
 
 
 def rescoped(store: RecordStore, catalog: Catalog, stored: Document, to_scope: str) -> list[Write]:

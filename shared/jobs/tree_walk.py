@@ -36,7 +36,6 @@ def due(kind: str, key: Key, scope_id: str, now_ms: int) -> Write:
 class TreeWalk(Task):
     """A task that takes the children of a record along. `clock` gives server ms."""
 
-    longest_seconds = 60.0
     kind: ClassVar[str]
     #: What a pass reads of each child; None: everything.
     mask: ClassVar[tuple[str, ...] | None] = None

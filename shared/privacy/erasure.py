@@ -16,6 +16,7 @@ from shared.errors import Contended
 from shared.privacy import search
 from shared.records import record
 from shared.records.collection import Catalog
+from shared.records.insist import insist
 from shared.records.store import Document, Key, Query, RecordStore, Write, delete, patch
 from shared.sync.retention import Purger
 
@@ -88,7 +89,8 @@ def _let_go(store: RecordStore, files: Iterable[Document], now_ms: int) -> set[s
 
 def _bury(store: RecordStore, catalog: Catalog, key: Key, now_ms: int) -> None:
     """The patient becomes a tombstone, and in the same commit a job that takes the children along."""
-    for _ in range(_ATTEMPTS):
+
+    def attempt() -> None:
         stored = store.read([key]).documents.get(key)
         if stored is None or stored.fields.get(record.DELETED):
             return
@@ -98,17 +100,14 @@ def _bury(store: RecordStore, catalog: Catalog, key: Key, now_ms: int) -> None:
             record.KEPT: now_ms,
             record.HASH: record.content_hash(key.id, scope_id, None)[0],
         }
-        try:
-            store.commit(
-                [
-                    record.server_patch(stored, fields),
-                    catalog.cascade(key.collection, key.id, scope_id, now_ms),
-                ]
-            )
-        except Contended:
-            continue
-        return
-    raise Contended("This record is being changed by others right now. Try again.")
+        store.commit(
+            [
+                record.server_patch(stored, fields),
+                catalog.cascade(key.collection, key.id, scope_id, now_ms),
+            ]
+        )
+
+    insist(attempt, _ATTEMPTS)
 
 
 def _erased_before(store: RecordStore, key: Key) -> Iterator[Key]:

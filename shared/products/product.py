@@ -42,9 +42,9 @@ class Parts:
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """One product.
+    """One product. It leaves out what it has not.
 
     `tasks` are its own kinds of jobs, beside those of the engine; `rung` are those kinds that have a
     topic and a subscriber, the sweeper runs the others. `rounds` are what the sweeper does for it.
@@ -56,16 +56,16 @@ class Product:
     rights: Rights
     user_claim: str  #: the claim of access tokens that holds the user's id
     accounts: AccountPolicy
-    attachments: Callable[[], Mapping[str, Attachment]]  #: by table
-    photo_limits: PhotoLimits  #: when a photo is worth taking again
-    tasks: Callable[[Parts], Mapping[str, Task]]
-    rung: tuple[str, ...]
-    rounds: Callable[[Parts], Mapping[str, Round]]
     alert: AlertWords  #: what phones show to those whom `Action.ALERT` is allowed
-    draft: Callable[[ChatRequest], Mapping[str, Any]]  #: what the scripted model answers
+    photo_limits: PhotoLimits  #: when a photo is worth taking again
+    attachments: Callable[[], Mapping[str, Attachment]] = dict  #: by table
+    tasks: Callable[[Parts], Mapping[str, Task]] = lambda _parts: {}
+    rung: tuple[str, ...] = ()
+    rounds: Callable[[Parts], Mapping[str, Round]] = lambda _parts: {}
+    draft: Callable[[ChatRequest], Mapping[str, Any]] = lambda _asked: {}  #: by the scripted model
     #: Routes of its own, which the function `review` serves.
-    routes: Callable[[Parts], Sequence[Route]] = lambda _: ()
+    routes: Callable[[Parts], Sequence[Route]] = lambda _parts: ()
     #: Schemas that its tables and routes name, for the API's description.
-    schemas: Callable[[Catalog], Mapping[str, dict[str, Any]]] = lambda _: {}
+    schemas: Callable[[Catalog], Mapping[str, dict[str, Any]]] = lambda _catalog: {}
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict

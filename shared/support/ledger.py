@@ -13,13 +13,15 @@ next sync, and where it can be woken, with the next start of its app.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from shared.access import audit, membership
 from shared.access.membership import Caller
-from shared.errors import Fault
+from shared.errors import Fault, InvalidRequest, StoreUnavailable
+from shared.records import record
+from shared.records.insist import insist
 from shared.records.store import (
     ABSENT,
     Document,
@@ -31,8 +33,8 @@ from shared.records.store import (
     patch,
     put,
 )
-from shared.sync import paging
 from shared.sync.exchange import Ignored, Outcome, Refusal
+from shared.sync.session import Synced
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +54,6 @@ MOST_OF_A_USER = 50
 #: How long a phone is kept that is not heard of, ms.
 KEPT_MS = 180 * 86_400_000
 
-#: Phones of one page unless the request says otherwise, and at most.
-PAGE = 500
-
 #: An entry of a phone that is only idle is renewed this often; a failure that repeats, this often.
 _IDLE_MS = 86_400_000
 _FAILING_MS = 600_000
@@ -63,6 +62,9 @@ _FAILING_MS = 600_000
 _MOST_NAMED = 20
 
 _MOST_CHARACTERS = 128
+
+#: How often a token is kept that meets the phone's first sync.
+_ATTEMPTS = 3
 
 
 @dataclass(slots=True)
@@ -118,6 +120,63 @@ def key(caller: Caller) -> Key:
     return Key(COLLECTION, f"{caller.user_id}~{caller.device}")
 
 
+def phone_of(caller: Caller, named: str | None) -> Caller:
+    """The caller as the phone that a request names; phones that are not named cannot be told apart.
+
+    Raises `InvalidRequest` for a name that is none.
+    """
+    if named is None:
+        return caller
+    if not record.valid_id(named):
+        raise InvalidRequest("device_id must be 1 to 128 of A-Z a-z 0-9 _ -.", field="device_id")
+    return replace(caller, device=named)
+
+
+def settle(store: RecordStore, attempt: Attempt, synced: Synced) -> None:
+    """Write down an attempt whose pull has read its phone's entry (`Start.also`), once it is answered."""
+    pull = synced.pull
+    attempt.before, attempt.scopes = pull.also.get(key(attempt.caller)), pull.scopes
+    note(store, attempt, synced.handed_out.entries())
+
+
+def remember(store: RecordStore, attempt: Attempt) -> None:
+    """Write down an attempt that has read nothing of the ledger yet. Never raises a `Fault`."""
+    own, member = key(attempt.caller), membership.key(attempt.caller.user_id)
+    try:
+        documents = store.read([own, member]).documents
+    except StoreUnavailable as error:
+        log.warning("device ledger not written", extra={"code": error.code})
+        return
+    attempt.before = documents.get(own)
+    attempt.scopes = membership.known(attempt.caller.user_id, documents.get(member)).scopes
+    note(store, attempt)
+
+
+def watched(
+    store: RecordStore, attempt: Attempt, synced: Synced, pieces: Iterator[bytes]
+) -> Iterator[bytes]:
+    """The pieces of a streamed answer; when it ends, or breaks off, the attempt is written down.
+
+    Only what is handed on to the end counts as delivered.
+    """
+    seen = synced.handed_out
+    attempt.pulled = seen.counts
+    attempt.outcome = "interrupted"
+    try:
+        for piece in pieces:
+            attempt.bytes_out += len(piece)
+            yield piece
+            if seen.waiting >= audit.MOST_IDS:
+                audit.note(store, seen.entries())
+        attempt.outcome = OK
+        attempt.cursor_ms = synced.pull.cursor_ms if any(attempt.pulled.values()) else None
+    except Fault as fault:
+        attempt.outcome = fault.code
+        raise
+    finally:
+        settle(store, attempt, synced)
+
+
 def note(store: RecordStore, attempt: Attempt, also: Sequence[Write] = ()) -> None:
     """Write the entry, if it says anything new, and in the same commit `also` (the audit's entries).
 
@@ -166,15 +225,19 @@ def register(
 ) -> None:
     """Keep where the caller's phone can be woken (None: nowhere any more).
 
-    Raises `Contended` if the entry appears at this very moment: call again.
+    Raises `Contended` if the entry appears and goes again and again.
     """
     own = key(caller)
-    if store.read([own], ("user_id",)).documents:
-        store.commit([patch(own, {PUSH_TOKEN: token, "expires_at": ends(now_ms)}, None)])
-    elif token is not None:
-        met = Attempt(caller, "batch", now_ms, scopes)
-        entry = {**_entry(met, {}), "ok_at": None, PUSH_TOKEN: token}
-        store.commit([put(own, entry, ABSENT), *_room_for(store, caller)])
+
+    def attempt() -> None:
+        if store.read([own], ("user_id",)).documents:
+            store.commit([patch(own, {PUSH_TOKEN: token, "expires_at": ends(now_ms)}, None)])
+        elif token is not None:
+            met = Attempt(caller, "batch", now_ms, scopes)
+            entry = {**_entry(met, {}), "ok_at": None, PUSH_TOKEN: token}
+            store.commit([put(own, entry, ABSENT), *_room_for(store, caller)])
+
+    insist(attempt, _ATTEMPTS)
 
 
 def _entry(attempt: Attempt, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,42 +300,6 @@ def devices(
 ) -> Iterator[Document]:
     """The entries of a scope's phones; `fields` masks them."""
     return store.query(Query(COLLECTION, where=(("scopes", "contains", scope_id),), fields=fields))
-
-
-class ListedDevice(NamedTuple):
-    """A phone in the list: where it stands, its entry, and what is wrong with it."""
-
-    place: paging.Place
-    entry: Document
-    problem: str | None
-
-
-def listed(
-    store: RecordStore,
-    scopes: Sequence[str],
-    problem_of: Callable[[Mapping[str, Any]], str | None],
-    fields: tuple[str, ...],
-) -> list[ListedDevice]:
-    """The phones of these scopes: members' before those of people who have left, of these the ones
-    with a problem first, then the ones that were silent the longest.
-    """
-    found = {each.key: each for scope in scopes for each in devices(store, scope, fields)}
-    users = sorted({str(each.fields["user_id"]) for each in found.values()})
-    held = store.read([membership.key(user) for user in users], ("scopes",)).documents
-    members = {
-        user
-        for user in users
-        if not membership.parse(user, held.get(membership.key(user)))
-        .roles.keys()
-        .isdisjoint(scopes)
-    }
-    phones = []
-    for entry in found.values():
-        problem = problem_of(entry.fields)
-        gone = str(entry.fields["user_id"]) not in members
-        place = (gone, problem is None, int(entry.fields["attempt_at"]), entry.key.id)
-        phones.append(ListedDevice(place, entry, problem))
-    return sorted(phones, key=lambda each: each.place)
 
 
 def handed_out_ms(store: RecordStore, user_id: str) -> int:

@@ -1,40 +1,51 @@
-"""The conflict rule: last write wins, column by column, corrected by what each writer had seen.
+"""Which record wins: last write wins, column by column, corrected by what each writer had seen. Whoever saw
+a value may overwrite it; of two edits that did not know of each other the later one counts; an edit of
+one column never undoes an edit of another; and no value is lost in silence.
 
-The cases, in the order in which they are asked (S stored, I incoming, both of client-owned columns):
+Several edits of one record in one push become one edit first (`fold`), applied in the order of their times
+as if each had come in a push of its own. A deletion ends the record: an edit behind it is refused.
 
-    1. S is missing                      all of I is stored
-    2. S is a tombstone, I an edit       refused; I's values are kept in the conflict log
-    3. I is a deletion                   judged as one column whose last change is that of the record
+Then S, what is stored, meets I, what comes in; both are the columns that phones own. Of the record:
 
-and for each column that I carries:
+    1. S is missing               all of I is stored
+    2. S is deleted               an edit is refused and its values are kept in the conflict log; another
+                                  deletion changes nothing
+    3. the phone must pull first  a WatermelonDB phone merges what it pulls, so it may not push over what
+                                  it has not pulled: its whole push is refused (`must_pull`), unless I
+                                  brings nothing that S does not hold
+    4. I is a deletion            judged as one column, whose last change is the last of the record
+                                  (`deletion_wins`)
+    5. I is an edit               judged column by column (`merge`)
 
-    4. S holds I's value                 nothing to do; an edit that came later (an undo) moves the
-                                         column's time on, or an older edit would win afterwards
-    5. I did not change it               S stays: the phone named what it changed, or sent what S was
-                                         when the phone last looked (and did not make S itself: then
-                                         its user went back to it, see `_went_back`), or this very
-                                         change was stored before, and its answer was lost
-    6. I's writer had seen S's value     I wins, whatever the clocks say
-    7. both changed it, unseen           as the column declares: `most` takes the higher, `union` both
-                                         lists, `last` the later by corrected time (S at equality).
-                                         Of one device its own clock decides, I at equality
+Of each column that I carries:
 
-What loses in 7, and what is overwritten there, is named in the answer and kept in the conflict log.
+    a. S holds the same value     nothing to do. If I came later, the time of the column moves on: somebody
+                                  chose this value again, and an older edit must not win afterwards
+    b. I did not change it        S stays. The phone named other columns; or it repeats what S was when it
+                                  last looked (but if it made S itself, its user went back to that value:
+                                  `_went_back`); or this very change was stored before, its answer was
+                                  lost, and somebody has changed the column since
+    c. I's writer had seen S      I wins, whatever the clocks say
+    d. neither knew the other     as the column declares: `most` keeps the higher value, `union` joins both
+                                  lists, `last` takes the later by corrected time, S if they are equal.
+                                  Between edits of one device its own clock decides, I if they are equal
 
-A phone has seen what was committed before its cursor, and the version whose `updated_at` it sends
-back; of a record that it calls new, only the latter. Nothing else: a device that was restored from a
-backup, or cloned, has not seen what its other life wrote, so its own later versions are named like
-anybody's.
+Named in the answer, and kept in the conflict log (`shared/sync/journal.py`): what loses or is overwritten
+in d, what in b may have been an edit after all, and what in c a WatermelonDB phone lowers or drops without
+its user having looked (`Writer.is_blind`).
 
-To know of each column who changed it last, a record carries `_columns`: stamps of those columns that
-its last write left alone, and hashes of what columns held before. A record that was never edited
-carries none.
+What a phone has seen: what was committed before its cursor, and the version whose `updated_at` it sends
+back. Of a record that it calls new it has seen only the latter. A device that was restored from a backup,
+or cloned, has not seen what its other life wrote; that is named like anybody else's.
+
+Who changed a column last: a record carries `_columns`, with a stamp of each column that its last write left
+alone, and hashes of what columns held before. A record that was never edited carries none.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -42,12 +53,57 @@ import orjson
 
 from shared.records import record
 from shared.records.collection import MAX_STRINGS, Collection, Field, Merge
-from shared.records.store import STAMP, Document
-from shared.sync.exchange import Entry
+from shared.records.store import STAMP, Document, Key
+from shared.sync.exchange import Entry, Refusal
 
 #: Earlier values of a column that are known by their hash, the newest. A phone that looked before
 #: them is judged by its clock.
 _MOST_KNOWN = 3
+
+
+def fold(entries: Iterable[Entry]) -> tuple[list[Entry], list[Refusal]]:
+    """One entry a record; and refusals of edits of what the same push deletes before them.
+
+    Several edits of a record add up in the order of their times, at equality in that of the push, as they
+    would in requests of their own. What stands later in the push and has an earlier time, since the
+    phone's clock was set back in between, is overtaken (`Entry.overtaken`).
+    """
+    copies_of: dict[Key, list[Entry]] = {}
+    for entry in entries:
+        copies_of.setdefault(entry.key, []).append(entry)
+    folded: list[Entry] = []
+    refusals: list[Refusal] = []
+    for copies in copies_of.values():
+        first, *later = in_order = sorted(copies, key=_moment)
+        for entry in later:
+            if not first.deleting and entry.deleting:
+                entry.earlier = (*first.earlier, first.coerced.values if first.coerced else {})
+                first = entry
+            elif not first.deleting:
+                first = first.then(entry)
+            elif not entry.deleting:
+                refusals.append(_after_its_deletion(entry))
+        if in_order != copies and first.coerced is not None:
+            first.overtaken = _overtaken(copies, first.coerced.values)
+        folded.append(first)
+    return folded, refusals
+
+
+def _moment(entry: Entry) -> float:
+    return float("inf") if entry.raw_ms is None else entry.raw_ms
+
+
+def _overtaken(copies: Iterable[Entry], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the edits would have made of a record in the order of the push, where that differs."""
+    last: dict[str, Any] = {}
+    for entry in copies:
+        last.update(entry.changes_of(last))
+    return {name: value for name, value in last.items() if value != values[name]}
+
+
+def _after_its_deletion(entry: Entry) -> Refusal:
+    message = "This record was deleted. Your values are kept."
+    return Refusal(entry.collection.name, entry.id, None, "deleted", message, entry.raw)
 
 
 class Stamp(NamedTuple):
@@ -115,6 +171,15 @@ class Writer:
     def is_own(self, stamp: Stamp) -> bool:
         """Whether a change was made on this very device, by the same person."""
         return self.device != record.UNNAMED and stamp[4:] == (self.device, self.author)
+
+
+def must_pull(document: Document, writer: Writer) -> bool:
+    """Whether a phone that pulls before it pushes has not pulled the record's last edit yet.
+
+    It pulls its own pushes too. If it has not pulled its last one, this push is one that the network held
+    back, and it would undo what came after it.
+    """
+    return writer.pulled_first and record.client_version(document) > writer.cursor_ms * 1000
 
 
 class History:

@@ -1,6 +1,9 @@
-"""The decisions of the write path: what becomes of each record of a push, on one snapshot.
+"""Deciding: what becomes of each record of a push, judged on one snapshot of the store.
 
-Nothing is written here but the log entries of a push that is refused whole. `Pusher` commits the steps.
+`shared/sync/conflict.py` says which value wins. Here stand the questions around it: may the caller write
+there, is there a parent, which scope does a new record belong to, what must the phone be told. What is
+refused or loses goes to the journal (`shared/sync/journal.py`). Nothing is committed here: `Pusher` commits
+the steps.
 """
 
 from __future__ import annotations
@@ -31,25 +34,21 @@ from shared.records.store import (
     Query,
     RecordStore,
     Snapshot,
-    Write,
     patch,
     put,
 )
-from shared.sync import journal
 from shared.sync.conflict import (
     Merged,
     Stamp,
     Writer,
     deletion_wins,
-    is_higher,
     merge,
+    must_pull,
     unseen_columns,
 )
-from shared.sync.dialects.reading import Unreadable
 from shared.sync.digest import RunningDigest
 from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
-from shared.sync.journal import OTHERS, WRITE_OVERHEAD, size_of
-from shared.sync.quota import Quota
+from shared.sync.journal import WRITE_OVERHEAD, Journal, Step, size_of
 
 #: Descendants of deleted records that a push deletes itself; a job goes on with the others.
 _MOST_CHILDREN = 2 * MAX_COMMIT_WRITES
@@ -71,15 +70,6 @@ class _Parent:
         self.document = document  #: None: written by this push, nothing to verify within its commit
         self.scope_id: str = fields[record.SCOPE]
         self.deleted = deleted
-
-
-class Step:
-    """The writes that belong together for one record, and what guards them."""
-
-    __slots__ = ("guard", "size", "writes")
-
-    def __init__(self, writes: list[Write], size: int, guard: Key | None = None) -> None:
-        self.writes, self.size, self.guard = writes, size, guard
 
 
 class Decision:
@@ -107,7 +97,7 @@ class Decision:
         self.asked = set(keys)
         self.documents = dict(reading.documents)
         self.read_at = reading.read_at
-        self.tried, self.echo = tried, echo
+        self.echo = echo
         key = membership.key(caller.user_id)
         self.members: Memberships = membership.parse(caller.user_id, self.documents.get(key))
         self.outcome = Outcome("")
@@ -116,7 +106,9 @@ class Decision:
         self.touched: dict[str, dict[str, list[str]]] = {}  #: scope → table → ids
         self.stale: list[Key] = []
         self.parents: dict[Key, _Parent] = {}
-        self.quota = Quota(store, caller, bool(self.members.roles), now_ms)
+        self.journal = Journal(
+            store, catalog, caller, self.members, self.outcome, self.steps, tried, now_ms
+        )
         self.bereft: list[Key] = []  #: deleted by this push, with tables that refer to theirs
         offset = push.clock_offset_ms or 0
         self.writer = Writer(
@@ -167,7 +159,7 @@ class Decision:
     def decide(self, entries: Sequence[Entry]) -> None:
         """Fill `outcome` and `steps`. Parents come before children."""
         for refusal in self.request.refusals:
-            self._refuse(refusal)
+            self.journal.refuse(refusal)
         for entry in entries:
             try:
                 if entry.deleting:
@@ -178,22 +170,17 @@ class Decision:
                 address = self._moved_to(entry) if fault.code in _MAY_BE_LATE else None
                 plain = _refusal(entry, fault)
                 refusal = plain if address is None else _refusal(entry, _moved())
-                self._refuse(refusal, address, self._place(entry), unless_kept=plain)
+                self.journal.refuse(refusal, address, self._place(entry), unless_kept=plain)
                 if entry.overtaken:  # that copy holds what came later by the phone's clock
                     raw = {"id": entry.id, **entry.overtaken, "last_modified_at": entry.raw_ms}
-                    self._keep(replace(refusal, raw=raw), address, self._place(entry))
+                    self.journal.keep(replace(refusal, raw=raw), address, self._place(entry))
                 have = self.documents.get(entry.key)
                 if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
                     self._hold(entry, have)
                     self.outcome.show[entry.key] = None
-            self._superseded(entry)
+            self.journal.keep_superseded(entry, self._place(entry))
         if self.stale:
-            # The pull that follows drops edits of deleted and moved records without a word: keep them.
-            kept = [*self.quota.settle(self.outcome.rejected, stale=True)]
-            lost = (step.writes[0] for step in self.steps)
-            kept += [write for write in lost if write.key.collection == journal.CONFLICTS]
-            for writes in journal.commits(kept):
-                self.store.commit(writes)
+            self.journal.store_of_stale_push()
             raise StalePush(
                 "Records changed on the server after your last pull. Pull, merge and push again.",
                 [(key.collection, key.id) for key in self.stale],
@@ -257,7 +244,7 @@ class Decision:
             self._lose_to_deletion(entry, have)
             return
         merged = merge(entry.collection, have, entry, self.writer)
-        if merged.differs and self.request.pulled_first and self._unseen(have):
+        if merged.differs and must_pull(have, self.writer):
             self.stale.append(entry.key)
             return
         if merged.changed:
@@ -268,7 +255,7 @@ class Decision:
         else:
             self._leave(entry, have, scope_id, lost=bool(merged.lost))
         if merged.lost:
-            self._named(entry, have, "server", merged.reason, merged.lost)
+            self.journal.name(entry, have, "server", merged.reason, merged.lost)
 
     def _create(self, entry: Entry) -> None:
         spec, coerced = entry.collection, entry.coerced
@@ -285,14 +272,14 @@ class Decision:
         """The record stays as it is, and the phone learns what that is."""
         self._accept(entry, scope_id, have.fields.get(record.HASH))
         self._alive(entry, have.fields, have)
-        self._again(entry, scope_id)
+        self.journal.name_again(entry, scope_id)
         self._hold(entry, have)
         # A phone that calls the record new does not hold the server's columns yet.
         stale = self._stale_copy(entry, have.fields, new=entry.raw.get("sync_status") == "new")
         stale = stale or entry.raw_ms not in (None, have.fields.get(record.MODIFIED))
         if stale or lost:
             self.outcome.show[entry.key] = None
-        self._name_overtaken(entry, have.fields)
+        self.journal.name_overtaken(entry, have.fields)
         if stale and self.request.pulled_first and have.version <= self.request.cursor_ms * 1000:
             # Its answer has no rows: the next pull must bring what this phone does not hold.
             self.steps.append(Step([record.server_patch(have, {})], WRITE_OVERHEAD))
@@ -313,7 +300,7 @@ class Decision:
             )
         if have is not None and merged.overwritten:
             yours = {name: values[name] for name in merged.overwritten}
-            self._named(entry, have, "client", "unseen_overwrite", yours, merged.overwritten)
+            self.journal.name(entry, have, "client", "unseen_overwrite", yours)
         before = None if have is None else have.fields
         effects: Effects = spec.effects(
             Turn(
@@ -360,9 +347,8 @@ class Decision:
             # What could not be read is stored as such; what was sent is kept for a person to read.
             message = f"{name} could not be read"
             copy = Refusal(spec.name, entry.id, name, "invalid_choice", message, entry.raw)
-            whose = {record.SCOPE: scope_id, "open": None, "late": None, "urgent": False}
-            self.quota.ask(copy, whose)
-        self._name_overtaken(entry, after)
+            self.journal.keep_unread(copy, scope_id)
+        self.journal.name_overtaken(entry, after)
 
     def _bookkeeping(self, entry: Entry, have: Document | None, merged: Merged) -> dict[str, Any]:
         """Who wrote it, and when."""
@@ -401,7 +387,7 @@ class Decision:
             # who care for a record that moved on are told that it was to be deleted.
             address = self._moved_to(entry)
             if address is not None:
-                self._keep(_refusal(entry, _moved()), address)
+                self.journal.keep(_refusal(entry, _moved()), address)
             self._accept(entry)
             return
         scope_id = have.fields[record.SCOPE]
@@ -409,22 +395,22 @@ class Decision:
             raise _not_allowed()
         if have.fields.get(record.DELETED) is not None:
             self._accept(entry, scope_id)
-            self._again(entry, scope_id)
+            self.journal.name_again(entry, scope_id)
             self.parents[entry.key] = _Parent(have.fields, have, deleted=True)
             return
-        if self.request.pulled_first and self._unseen(have):
+        if must_pull(have, self.writer):
             self.stale.append(entry.key)
             return
         deletion = {record.DELETED: True}
         reason = deletion_wins(have, entry, self.writer)
         if reason is not None:
-            self._named(entry, have, "server", reason, deletion, _content(entry, have))
+            self.journal.name(entry, have, "server", reason, deletion)
             self._accept(entry, scope_id, have.fields.get(record.HASH))
             self._alive(entry, have.fields, have)
             self.outcome.show[entry.key] = None
             return
         if unseen_columns(have, entry, self.writer):
-            self._named(entry, have, "client", "unseen_overwrite", deletion, _content(entry, have))
+            self.journal.name(entry, have, "client", "unseen_overwrite", deletion)
         own = self._stamp(entry)
         fields = {
             record.AUTHOR: self.caller.user_id,
@@ -527,72 +513,16 @@ class Decision:
         coerced = entry.coerced
         if coerced is None:
             raise TypeError("a deletion is no edit")
-        self._named(entry, have, "server", "deleted", coerced.values, _content(entry, have))
+        self.journal.name(entry, have, "server", "deleted", coerced.values)
         self.outcome.show[entry.key] = None
-        if self.request.pulled_first and self._unseen(have):
+        if must_pull(have, self.writer):
             self.stale.append(entry.key)
             return
-        self._name_overtaken(entry, have.fields)
+        self.journal.name_overtaken(entry, have.fields)
         self._alive(entry, have.fields, have, deleted=True)
         message = "This record was deleted. Your values are kept in the conflict log."
         refusal = Refusal(entry.collection.name, entry.id, None, "deleted", message)
-        self._refuse(refusal, kept=False)
-
-    def _named(
-        self,
-        entry: Entry,
-        have: Document,
-        winner: str,
-        reason: str,
-        yours: Mapping[str, Any],
-        theirs: Mapping[str, Any] | None = None,
-    ) -> None:
-        """A conflict, for the answer and the log. `theirs` None: the stored values of those columns."""
-        stored = _content(entry, have)
-        sent = {} if entry.coerced is None else {**stored, **entry.coerced.values}
-        conflict = Conflict(
-            entry.collection.name,
-            entry.id,
-            winner,
-            reason,
-            {**sent, **yours},
-            {**stored, **(theirs or {})},
-            tuple(yours),
-        )
-        if winner == "client":
-            self.tried[entry.key] = conflict
-        self._conflict(conflict, have.fields[record.SCOPE], entry)
-
-    def _name_overtaken(self, entry: Entry, after: Mapping[str, Any]) -> None:
-        """Values of the phone's own that an edit before them replaced, since its clock was set back."""
-        yours = {name: it for name, it in entry.overtaken.items() if it != after.get(name)}
-        if yours:
-            theirs = {name: after.get(name) for name in entry.collection.client_fields}
-            table, columns = entry.collection.name, tuple(yours)
-            sent = {**theirs, **yours}
-            conflict = Conflict(table, entry.id, "server", "older", sent, theirs, columns)
-            self._conflict(conflict, after[record.SCOPE], entry)
-            self.outcome.show[entry.key] = None
-
-    def _superseded(self, entry: Entry) -> None:
-        """A signal that the same push takes back or deletes was there: people see it, as after two."""
-        values = entry.coerced.values if entry.coerced is not None else {}
-        spec, urgent = entry.collection, self.catalog.urgent
-        for earlier in entry.earlier:
-            less = any(
-                is_higher(spec.by_name[name], values.get(name), it) for name, it in earlier.items()
-            )
-            if urgent(spec.name, earlier) and (less or not urgent(spec.name, values)):
-                code = "deleted" if entry.deleting else "merged"
-                message = "Its phone took these values back before they were stored"
-                raw = {"id": entry.id, **earlier, "last_modified_at": entry.raw_ms}
-                refusal = Refusal(entry.collection.name, entry.id, None, code, message, raw)
-                self._keep(refusal, None, self._place(entry))
-
-    def _again(self, entry: Entry, scope_id: str) -> None:
-        """A record that is there already may be so by an attempt whose answer was lost: say as much."""
-        if entry.key in self.tried:
-            self._conflict(self.tried[entry.key], scope_id, entry)
+        self.journal.refuse(refusal, kept=False)
 
     def _alive(
         self, entry: Entry, fields: Mapping[str, Any], have: Document, deleted: bool = False
@@ -682,14 +612,6 @@ class Decision:
 
     # --- small questions
 
-    def _unseen(self, have: Document) -> bool:
-        """Whether a phone that pulls first does not know the record's last edit.
-
-        It has pulled its own last push too; if not, this push is one that the network held back, and
-        would undo what came after it.
-        """
-        return record.client_version(have) > self.request.cursor_ms * 1000
-
     def _stale_copy(self, entry: Entry, after: Mapping[str, Any], *, new: bool) -> bool:
         """Whether the stored row differs from what was sent, in anything but the server's times."""
         coerced, spec = entry.coerced, entry.collection
@@ -734,60 +656,6 @@ class Decision:
         if content_hash is not None:
             self.tallies.setdefault(table, RunningDigest()).add(content_hash)
 
-    # Whatever is not stored, or overwritten unseen, passes one of these two: what carries a signal in it
-    # becomes an entry that people see, whoever sent it.
-
-    def _refuse(
-        self,
-        refusal: Refusal,
-        address: str | None = None,
-        place: str | None = None,
-        *,
-        kept: bool = True,
-        unless_kept: Refusal | None = None,
-    ) -> None:
-        """`kept`: a copy has to be kept here; else it is in the conflict log. `unless_kept`: what the
-        phone is told when there is no room for the copy.
-        """
-        self.outcome.rejected.append(refusal)
-        if kept:
-            self._keep(refusal, address, place, unless_kept)
-
-    def _keep(
-        self,
-        refusal: Refusal,
-        address: str | None,
-        place: str | None = None,
-        unless_kept: Refusal | None = None,
-    ) -> None:
-        """A copy of what is not stored.
-
-        `address`: the scope that cares for the record by now; `place`: the caller's own scope that it
-        is about, as far as that can be told. What must be seen and can be told of no one scope goes to
-        all of the caller's, or to the admins if there is none. Of a caller who is in no scope nothing
-        else is kept, and of that as much as `quota` has room for.
-        """
-        raw = refusal.raw.value if isinstance(refusal.raw, Unreadable) else refusal.raw
-        urgent = isinstance(raw, Mapping) and self.catalog.urgent(refusal.table, raw)
-        self.outcome.urgent += urgent
-        other = not self.members.roles
-        if other and not (urgent or address):
-            return
-        known = address or place or self._only_scope()
-        scopes: Sequence[str | None] = (known,)
-        if urgent and known is None:
-            scopes = self.members.scopes or (record.UNFILED,)
-        for scope_id in scopes:
-            whose = {
-                record.SCOPE: scope_id,
-                "late": True if address else None,
-                "open": (OTHERS if other else True) if address or urgent else None,
-                "unfiled": True if urgent and known is None else None,
-                "urgent": urgent,
-            }
-            told = None if unless_kept is None else (len(self.outcome.rejected) - 1, unless_kept)
-            self.quota.ask(refusal, whose, told)
-
     def _place(self, entry: Entry) -> str | None:
         """The scope that a refused record is about: its own, its parent's, or the one it names."""
         values = entry.coerced.values if entry.coerced is not None else None
@@ -796,36 +664,6 @@ class Decision:
             if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
                 return str(have.fields[record.SCOPE])
         return entry.scope_id if entry.scope_id in self.members.roles else None
-
-    def _only_scope(self) -> str | None:
-        return self.members.scopes[0] if len(self.members.scopes) == 1 else None
-
-    def _conflict(self, conflict: Conflict, scope_id: str, entry: Entry) -> None:
-        # The entry belongs to the scope in which the record is at the commit, not before a move.
-        guard = Key(conflict.table, conflict.id)
-        for write in journal.conflict(conflict, scope_id, self.caller, self.now_ms):
-            self._log(write, guard)
-        self.outcome.conflicts.append(conflict)
-        lost = conflict.lost
-        if self.catalog.urgent(conflict.table, lost):
-            message = "These values were not taken, or were overwritten unseen"
-            # With its time: the same colour lost once more is a signal once more.
-            raw = {**lost, "last_modified_at": entry.raw_ms}
-            refusal = Refusal(conflict.table, conflict.id, None, conflict.reason, message, raw)
-            self._keep(refusal, None, scope_id)
-
-    def _log(self, write: Write, guard: Key | None = None) -> None:
-        self.steps.append(Step([write], size_of(write), guard))
-
-    def settle(self) -> None:
-        """Put what is kept of refused records before the other steps, as far as there is room."""
-        writes = self.quota.settle(self.outcome.rejected)
-        self.steps[:0] = [Step([write], size_of(write)) for write in writes]
-
-
-def _content(entry: Entry, have: Document) -> dict[str, Any]:
-    """The client-owned values of a stored record."""
-    return {name: have.fields.get(name) for name in entry.collection.client_fields}
 
 
 def _refusal(entry: Entry, fault: RecordFault) -> Refusal:

@@ -1,9 +1,9 @@
 """The write path: a phone's changes become one atomic commit, without locks.
 
-    fold   one entry per record
-    read   touched records, their parents, the memberships, the receipt: one snapshot
-    decide per record: new, newer, same, older, refused (`conflict.judge`)
-    commit every accepted write with a precondition; what was only looked at gets a verify write
+    fold    several edits of one record become one (`conflict.fold`)
+    read    touched records, their parents, the memberships, the receipt: one snapshot
+    decide  per record whether it is stored, merged, left or refused (`decision`, by the rule in `conflict`)
+    commit  every accepted write with a precondition; what was only looked at gets a verify write
 
 A precondition that fails means that somebody was faster, or that our own first attempt got through
 and its answer was lost. Either way: read again and decide anew. Everything beside the records
@@ -17,17 +17,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import orjson
 
 from shared.access import audit, membership
 from shared.access.membership import Caller
 from shared.access.rights import Action
-from shared.errors import CommitTooBig, Contended, StoreUnavailable
+from shared.errors import CommitTooBig, Contended
 from shared.records import record
 from shared.records.collection import MAX_RECORD_BYTES, Catalog
+from shared.records.insist import insist
 from shared.records.killpoints import reach
 from shared.records.store import (
     ABSENT,
@@ -42,9 +42,10 @@ from shared.records.store import (
     verify,
 )
 from shared.sync import receipts
-from shared.sync.decision import Decision, Step
+from shared.sync.conflict import fold
+from shared.sync.decision import Decision
 from shared.sync.exchange import Conflict, Entry, Held, Outcome, Push, Refusal
-from shared.sync.journal import size_of
+from shared.sync.journal import Step, size_of
 
 #: A push beyond either of these may take several commits, bytes and records.
 ONE_COMMIT_BYTES = 1_000_000
@@ -52,9 +53,6 @@ ONE_COMMIT_ENTRIES = 150
 
 #: An unreachable store is asked this often; a phone is better told soon.
 _UNREACHABLE_ATTEMPTS = 2
-
-_FIRST_WAIT_SECONDS = 0.01
-_LONGEST_WAIT_SECONDS = 0.6
 
 
 class _Limits:
@@ -70,6 +68,22 @@ class _Limits:
             raise CommitTooBig("One record with its effects is larger than a commit may be.")
         self.writes //= 2
         self.size //= 2
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A push on its way: what its attempts share."""
+
+    caller: Caller
+    push: Push
+    now_ms: int
+    entries: Sequence[Entry]
+    receipt: Key
+    keys: list[Key]
+    part: Key | None = None  #: where a push that may take several commits keeps its verdicts so far
+    tried: dict[Key, Conflict] = field(default_factory=dict)
+    limits: _Limits = field(default_factory=_Limits)
+    attempts: int = 0
 
 
 class Pusher:
@@ -108,72 +122,66 @@ class Pusher:
         `retry_after_s`) when others were faster in every attempt, and `StoreUnavailable`. After any
         of them the same push may be sent again without harm.
         """
-        entries, again = self._fold(push.entries)
-        if again:
-            push = replace(push, refusals=[*push.refusals, *again])
+        entries, gone = fold(push.entries)
+        entries.sort(key=lambda entry: self._order[entry.collection.name])  # parents first
+        if gone:
+            push = replace(push, refusals=[*push.refusals, *gone])
         receipt = receipts.key(caller, push)
         if not entries and not push.refusals:
             return Outcome(receipt.id)
-        keys = self._keys(caller, receipt, entries)
-        part = None
-        if len(entries) > ONE_COMMIT_ENTRIES or push.size > ONE_COMMIT_BYTES:
-            part = receipts.part_of(receipt)
-            keys.append(part)
-        limits = _Limits()
-        tried: dict[Key, Conflict] = {}
-        failure: Contended | StoreUnavailable = Contended("")
-        unreachable = 0
-        for attempt in range(self.attempts):
-            if attempt:
-                longest = min(_FIRST_WAIT_SECONDS * 2**attempt, _LONGEST_WAIT_SECONDS)
-                self._wait(random.uniform(0, longest))  # noqa: S311  jitter, not a secret
-            try:
-                if part is not None:
-                    # A big one that was answered already must not read all of its records again.
-                    earlier = self.store.read([receipt]).documents.get(receipt)
-                    if earlier is not None:
-                        return self._replay(caller, entries, earlier, None)
-                reading = self.store.read(keys, self._mask)
-                earlier = reading.documents.get(receipt)
-                if earlier is not None:
-                    return self._replay(caller, entries, earlier, reading)
-                if part in reading.documents:
-                    tried.update(_tried(reading.documents[part]))
-                decision = Decision(
-                    self.store,
-                    self.catalog,
-                    caller,
-                    push,
-                    now_ms,
-                    reading,
-                    keys=keys,
-                    tried=tried,
-                    echo=push.echo or receipt.id,
-                    clock_tolerance_ms=self.clock_tolerance_ms,
-                )
-                decision.load(entries)
-                decision.decide(entries)
-                decision.leave_to_listing()
-                self._apply(decision, receipt, part, limits)
-            except CommitTooBig:
-                limits.halve()
-                continue
-            except Contended as error:
-                failure = error
-                continue
-            except StoreUnavailable as error:
-                failure, unreachable = error, unreachable + 1
-                if unreachable == _UNREACHABLE_ATTEMPTS:
-                    raise
-                continue
-            decision.outcome.attempts = attempt + 1
-            return decision.outcome
-        if isinstance(failure, StoreUnavailable):
-            raise failure
-        raise Contended(
-            "These records are being changed by others right now. Send the same request again.",
-            retry_after_s=round(random.uniform(1, 5), 1),  # noqa: S311
+        pending = _Pending(
+            caller, push, now_ms, entries, receipt, self._keys(caller, receipt, entries)
         )
+        if len(entries) > ONE_COMMIT_ENTRIES or push.size > ONE_COMMIT_BYTES:
+            pending.part = receipts.part_of(receipt)
+            pending.keys.append(pending.part)
+        return insist(
+            lambda: self._attempt(pending),
+            self.attempts,
+            busy="These records are being changed by others right now. Send the same request again.",
+            retry_after_s=round(random.uniform(1, 5), 1),  # noqa: S311  spreads phones
+            unreachable=_UNREACHABLE_ATTEMPTS,
+            wait=self._wait,
+        )
+
+    def _attempt(self, pending: _Pending) -> Outcome:
+        """Read, decide and commit once. Raises `Contended` when it is worth another attempt."""
+        pending.attempts += 1
+        caller, push, receipt, part = pending.caller, pending.push, pending.receipt, pending.part
+        entries = pending.entries
+        if part is not None:
+            # A big one that was answered already must not read all of its records again.
+            earlier = self.store.read([receipt]).documents.get(receipt)
+            if earlier is not None:
+                return self._replay(caller, entries, earlier, None)
+        reading = self.store.read(pending.keys, self._mask)
+        earlier = reading.documents.get(receipt)
+        if earlier is not None:
+            return self._replay(caller, entries, earlier, reading)
+        if part in reading.documents:
+            pending.tried.update(_tried(reading.documents[part]))
+        decision = Decision(
+            self.store,
+            self.catalog,
+            caller,
+            push,
+            pending.now_ms,
+            reading,
+            keys=pending.keys,
+            tried=pending.tried,
+            echo=push.echo or receipt.id,
+            clock_tolerance_ms=self.clock_tolerance_ms,
+        )
+        try:
+            decision.load(entries)
+            decision.decide(entries)
+            decision.leave_to_listing()
+            self._apply(decision, receipt, part, pending.limits)
+        except CommitTooBig as error:
+            pending.limits.halve()
+            raise Contended("Too much for one commit: make smaller ones.") from error
+        decision.outcome.attempts = pending.attempts
+        return decision.outcome
 
     def _replay(
         self,
@@ -207,33 +215,6 @@ class Pusher:
                 outcome.held[entry.key] = Held(entry)
         return outcome
 
-    def _fold(self, entries: Iterable[Entry]) -> tuple[list[Entry], list[Refusal]]:
-        """One entry a record, parents' tables first; and edits of what the same push deletes before.
-
-        Several edits of a record add up in the order of their times, at equality in that of the push,
-        as they would in requests of their own. A deletion ends the record. What stands later in the
-        push and came earlier by the phone's clock, which was set in between, is overtaken.
-        """
-        folded: dict[Key, list[Entry]] = {}
-        for entry in entries:
-            folded.setdefault(entry.key, []).append(entry)
-        single: list[Entry] = []
-        refusals: list[Refusal] = []
-        for copies in folded.values():
-            first, *later = in_order = sorted(copies, key=_moment)
-            for entry in later:
-                if not first.deleting and entry.deleting:
-                    entry.earlier = (*first.earlier, first.coerced.values if first.coerced else {})
-                    first = entry
-                elif not first.deleting:
-                    first = first.then(entry)
-                elif not entry.deleting:
-                    refusals.append(_after_its_deletion(entry))
-            if in_order != copies and first.coerced is not None:
-                first.overtaken = _overtaken(copies, first.coerced.values)
-            single.append(first)
-        return sorted(single, key=lambda entry: self._order[entry.collection.name]), refusals
-
     def _keys(self, caller: Caller, receipt: Key, entries: Sequence[Entry]) -> list[Key]:
         keys = {membership.key(caller.user_id): None, receipt: None}
         for entry in entries:
@@ -255,7 +236,7 @@ class Pusher:
         outcome = decision.outcome
         outcome.receipt_id = receipt.id
         outcome.digest = {table: tally.value() for table, tally in decision.tallies.items()}
-        decision.settle()
+        decision.journal.settle()
         if not decision.steps:
             return  # every record was there already: a replay writes nothing
         steps = [*decision.steps, *_audited(decision, receipt), self._receipt(receipt, decision)]
@@ -355,23 +336,6 @@ def _audited(decision: Decision, receipt: Key) -> list[Step]:
             decision.caller, "push", scope_id, ids, decision.now_ms, identity=identity
         )
     ]
-
-
-def _moment(entry: Entry) -> float:
-    return float("inf") if entry.raw_ms is None else entry.raw_ms
-
-
-def _overtaken(copies: Iterable[Entry], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the edits would have made of a record in the order of the push, where that differs."""
-    last: dict[str, Any] = {}
-    for entry in copies:
-        last.update(entry.changes_of(last))
-    return {name: value for name, value in last.items() if value != values[name]}
-
-
-def _after_its_deletion(entry: Entry) -> Refusal:
-    message = "This record was deleted. Your values are kept."
-    return Refusal(entry.collection.name, entry.id, None, "deleted", message, entry.raw)
 
 
 def _readable(catalog: Catalog, caller: Caller, reading: Snapshot) -> set[Key]:

@@ -15,14 +15,13 @@ day's tallies; a read for each `_A_READ` entries, until the room is used up.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shared.access.membership import Caller
 from shared.records import record
 from shared.records.store import ABSENT, Document, Key, RecordStore, Write, put
-from shared.sync import journal
 from shared.sync.exchange import Refusal
 
 #: Entries kept of a member a day, with a signal and without: more than the worst day of a phone brings.
@@ -42,6 +41,10 @@ _A_READ = 500
 _CLASSES = ("urgent", "rest", "others")
 
 _DAY_MS = 86_400_000
+
+
+#: `journal.refused`: the copy of a refused record, whose it is, who sent it, when (server ms).
+MakesCopy = Callable[[Refusal, Mapping[str, Any], Caller, int], Write]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,12 @@ class _Asked:
 
 
 class Quota:
-    """What one push would keep. `member`: the caller is in a scope."""
+    """What one push would keep. `member`: the caller is in a scope. `copy` makes an entry of a refusal."""
 
-    def __init__(self, store: RecordStore, caller: Caller, member: bool, now_ms: int) -> None:
+    def __init__(
+        self, store: RecordStore, caller: Caller, member: bool, now_ms: int, copy: MakesCopy
+    ) -> None:
+        self._copy = copy
         self._store, self._caller, self._member, self._now_ms = store, caller, member, now_ms
         self._asked: list[_Asked] = []
         self._tallies: dict[Key, Document | None] = {}
@@ -96,7 +102,7 @@ class Quota:
                 if self._full(each):
                     _decline(each, rejected)
                 else:
-                    copy = journal.refused(each.refusal, each.whose, self._caller, self._now_ms)
+                    copy = self._copy(each.refusal, each.whose, self._caller, self._now_ms)
                     hopeful.append((each, copy))
             known = self._look(hopeful)
             for each, copy in hopeful:

@@ -10,12 +10,12 @@ import pytest
 
 from shared.ai.embedding import Embedding
 from shared.ai.model import ChatRequest, Completion, Image
-from shared.jobs.restore import undelete
 from shared.jobs.transfer import move
 from shared.products.dermadetect.tables import catalog
 from shared.products.dermadetect.triage import ZeroShot
 from shared.products.dermadetect.waiting_for_photos import PHOTOS_WAIT_MS
 from shared.records.store import Key
+from shared.support.undelete import undelete
 from shared.sync.retention import Purger
 from tests.ai.studio import Studio
 from tests.ai.studio import studio as studio

@@ -72,7 +72,6 @@ def say(server: Server) -> None:
     """Make every function write what it writes, and everything that metrics count."""
     from functions_framework import create_app
 
-    from functions import analyse as analyst
     from infra.local.phone import wall_ms
     from shared import wiring
     from shared.access import membership
@@ -80,6 +79,8 @@ def say(server: Server) -> None:
     from shared.adapters.file_keys import FileKeys
     from shared.ai.model import Image
     from shared.errors import StoreUnavailable
+    from shared.jobs import queue_down
+    from shared.notify.notice import Deliveries, LogNotifier
     from shared.records.bell import Bell
     from tests.files.conftest import photo
 
@@ -116,14 +117,15 @@ def say(server: Server) -> None:
     body["changes"] = {"patients": [patient], "cases": [*cases, red("c9", patient_id="nobody")]}
     assert sync.post("/api/sync", json=body, headers=authorised).status_code == 200
     assert sync.post("/api/sync", json=body).status_code == 401
-    said = sync.post(
-        "/api/v1/devices/token", json={"device_id": "phone", "token": "t" * 20}, headers=authorised
-    )
-    assert said.status_code == 200, said.text
-    with _instead(wiring, "RING_TIMEOUT_SECONDS", -1.0):
+    with _instead(queue_down, "RING_TIMEOUT_SECONDS", -1.0):
         wiring.ring([Bell("analyse", "j", "c0")])
-    with _instead(wiring, "pusher", lambda: 1 / 0):
+    with _instead(wiring, "session", lambda: 1 / 0):
         assert sync.post("/api/sync", json=body, headers=authorised).status_code == 500
+
+    # --- support
+    own = {"device_id": "phone", "token": "t" * 20}
+    said = client("support", "http").post("/api/v1/devices/token", json=own, headers=authorised)
+    assert said.status_code == 200, said.text
 
     # --- analyse: a reading, a breakdown, no JSON, a wrong address, a dear answer, and one too many
     analyse = client("analyse", "cloudevent")
@@ -143,8 +145,8 @@ def say(server: Server) -> None:
 
     look = second_look(wiring.parts()).look(False, [Image("data:image/jpeg;base64,/9g=", "0" * 64)])
     assert look.status == "failed", look
-    with _instead(wiring, "deliveries", lambda: _Away()):
-        analyst.notify()
+    away: Any = _Away()
+    Deliveries(away, LogNotifier(), wall_ms).deliver_soon()
 
     # --- photos: one that is what it says, one that is not, and a file store that does not answer
     files = client("files", "http")
@@ -212,9 +214,9 @@ class _NoIndex:
 
 
 class _Away:
-    """Deliveries whose store does not answer."""
+    """A store that does not answer."""
 
-    def deliver(self) -> int:
+    def query(self, _query: object) -> None:
         from shared.errors import StoreUnavailable
 
         raise StoreUnavailable("The store does not answer.")

@@ -164,7 +164,7 @@ HOSTILE: dict[str, bytes] = {
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
-@pytest.mark.parametrize("name", ["accounts", "files", "review", "sync"])
+@pytest.mark.parametrize("name", ["accounts", "files", "review", "support", "sync"])
 def test_no_body_at_any_route_takes_more_memory_than_the_function_has(
     name: str, tmp_path: Path
 ) -> None:

@@ -72,10 +72,10 @@ def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
     rings, asks, notifies = set(), set(), set()
     for name in FUNCTIONS:
         code = (ROOT / "functions" / f"{name}.py").read_text("utf-8")
-        checks = "wiring.runner" in code and "CHECK" in code
-        if "wiring.ring" in code or "wiring.sweeper" in code or checks:
+        checks = re.search(r"wiring\.(runner|subscriber)\b", code) and "CHECK" in code
+        if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks:
             rings.add(name)
-        if "wiring.runner" in code and "ANALYSE" in code:
+        if re.search(r"wiring\.(runner|subscriber)\b", code) and "ANALYSE" in code:
             asks.add(name)
         if "wiring.deliveries" in code or "wiring.sweeper" in code:
             notifies.add(name)

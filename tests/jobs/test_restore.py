@@ -6,9 +6,9 @@ import pytest
 
 from shared.access.membership import Caller
 from shared.errors import Forbidden, NotFound, ParentDeleted, Purged
-from shared.jobs.restore import undelete
 from shared.records import record
 from shared.records.store import Key
+from shared.support.undelete import undelete
 from shared.sync.retention import Purger
 from tests.jobs.conftest import Workplace
 from tests.neutral.tables import CATALOG

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,22 @@ def test_every_function_has_a_module_with_a_callable_of_its_name(name: str) -> N
 def test_every_module_of_functions_is_in_the_table() -> None:
     modules = {path.stem for path in (REPOSITORY / "functions").glob("[!_]*.py")}
     assert modules == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize(
+    "name", [each.name for each in FUNCTIONS.values() if each.trigger == "http"]
+)
+def test_the_table_sends_a_function_all_that_its_routes_answer_and_no_more(name: str) -> None:
+    served = [route.path for route in importlib.import_module(f"functions.{name}").ROUTES]
+    table = Routes(FUNCTIONS.values())
+    for path in served:
+        assert table.find(re.sub(r"{\w+}", "x", path)) is FUNCTIONS[name], path
+    for sent in FUNCTIONS[name].paths:
+        home = sent.removesuffix("*")
+        answered = [
+            path for path in served if path == sent or (home != sent and path.startswith(home))
+        ]
+        assert answered, sent
 
 
 def test_secrets_and_environment_are_settings() -> None:

@@ -16,7 +16,7 @@ from tests.neutral.tables import CATALOG
 TESTS = Path(__file__).parents[1]
 
 #: Folders whose suites are about the engine alone.
-ENGINE = ("contracts", "files", "jobs", "neutral", "notify", "sync")
+ENGINE = ("contracts", "files", "jobs", "neutral", "notify", "reliability", "sync")
 
 #: What stands in them and is about DermaDetect: what its own rules add, and stories through the deployed
 #: functions, which serve one product.
@@ -24,6 +24,8 @@ EXCEPTIONS = (
     "files/test_cases.py",
     "files/test_http.py",
     "jobs/test_never_silent.py",
+    "reliability/test_kills.py",
+    "reliability/test_queue.py",
     "sync/fleet",
     "sync/phone",
     "sync/test_fleet.py",

@@ -35,12 +35,12 @@ from infra.local.phone import Json, Phone, wall_ms
 from shared.adapters.firestore import FirestoreStore
 from shared.adapters.sqlite import SqliteStore
 from shared.errors import Contended, PageExpired
-from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import Type
 from shared.records.store import Key, Query, RecordStore, Write, put
 from shared.sync.pull import EPOCH
-from tests.ai.workplace import Clinic
+from tests.neutral.tables import CATALOG
 from tests.stores import BOTH, Interrupted
+from tests.sync.clinic import Clinic
 from tests.sync.test_pull import move
 
 #: Rows of a page for the reader that asks for small ones.
@@ -55,7 +55,7 @@ _ENDLESS = 20_000
 _GONE = "(deleted)"
 
 #: Where a record's content is.
-_CONTENT = {"patients": "demographics", "cases": "triage_data"}
+_CONTENT = {"notebooks": "cover", "notes": "body"}
 
 
 class Broken(AssertionError):
@@ -385,7 +385,7 @@ def nothing_missed(
 
     records = max(3, min(versions, 2400) // (4 * writers))
     for number in range(writers):
-        clinic.join(f"chw{number}", names[number % teams])
+        clinic.join(f"member{number}", names[number % teams])
     with ThreadPoolExecutor(writers + 3) as pool:
         polls = [pool.submit(poll, reader) for reader in readers]
         work = [
@@ -441,7 +441,7 @@ def _write(
     recorded = Recorded(store, history)
     clinic = Clinic(recorded, attempts=8)
     clinic.now_ms = now_ms
-    phone = recorded.phone = clinic.phone(f"chw{number}")
+    phone = recorded.phone = clinic.phone(f"member{number}")
     made = 0
     while not history.full:
         # The first device sends much at once: its commits take longest to become visible.
@@ -451,18 +451,18 @@ def _write(
             held = sorted(phone.rows)
             dice = random.random()
             if len(held) < 2 or (dice < 0.4 and made < 2 * records):
-                patients = [name for table, name in held if table == "patients"]
-                if patients and random.random() < 0.5:
-                    parent = random.choice(patients)
-                    more = {"patient_id": parent, "triage_data": content}
-                    phone.save("cases", f"c{number}-{made}", **more)
+                notebooks = [name for table, name in held if table == "notebooks"]
+                if notebooks and random.random() < 0.5:
+                    parent = random.choice(notebooks)
+                    more = {"notebook_id": parent, "body": content}
+                    phone.save("notes", f"c{number}-{made}", **more)
                 else:
-                    phone.save("patients", f"p{number}-{made}", demographics=content)
+                    phone.save("notebooks", f"p{number}-{made}", cover=content)
                 continue
             table, name = random.choice(held)
             if table not in _CONTENT:
                 continue
-            if dice > 0.97 and table == "cases" and deletes:
+            if dice > 0.97 and table == "notes" and deletes:
                 phone.delete(table, name)
             else:
                 phone.save(table, name, **{_CONTENT[table]: content})
@@ -482,15 +482,15 @@ def moved_about(store: RecordStore, seed: object, moves: int) -> Report:
     began = time.monotonic()
     clinic = Clinic(store)
     teams = {"one": ["team1"], "two": ["team2"], "both": ["team1", "team2"]}
-    users = {**teams, **dict.fromkeys(("chw0", "chw1", "chw2"), teams["both"])}
+    users = {**teams, **dict.fromkeys(("member0", "member1", "member2"), teams["both"])}
     for user, scopes in users.items():
         for scope in scopes:
             clinic.join(user, scope)
     names = [f"p{number}" for number in range(12)]
-    first = clinic.phone("chw0")
+    first = clinic.phone("member0")
     for number, name in enumerate(names):
         scope = f"team{number % 2 + 1}"
-        first.save("patients", name, demographics={"tag": "first"}, scope_id=scope)
+        first.save("notebooks", name, cover={"tag": "first"}, scope_id=scope)
     first.sync()
     readers = [Reader(clinic.answer, user, f"in-{user}") for user in teams]
     moving = threading.Event()
@@ -508,7 +508,7 @@ def moved_about(store: RecordStore, seed: object, moves: int) -> Report:
             for name in random.sample(names, 2):
                 made += 1
                 content = {"tag": f"{phone.user}/{made}"}
-                phone.save("patients", name, demographics=content)
+                phone.save("notebooks", name, cover=content)
             insist(phone, report)
 
     def carry() -> None:
@@ -516,13 +516,13 @@ def moved_about(store: RecordStore, seed: object, moves: int) -> Report:
         done = 0
         while done < moves:
             name = random.choice(names)
-            stored = clinic.fields("patients", name)
+            stored = clinic.fields("notebooks", name)
             here = stored["scope_id"]
             with contextlib.suppress(Contended):
-                move(clinic, "patients", name, here, "team2" if here == "team1" else "team1")
+                move(clinic, "notebooks", name, here, "team2" if here == "team1" else "team1")
                 done += 1
 
-    phones = [clinic.phone(user) for user in ("chw0", "chw1", "chw2")]
+    phones = [clinic.phone(user) for user in ("member0", "member1", "member2")]
     with ThreadPoolExecutor(7) as pool:
         others = [pool.submit(poll, reader) for reader in readers]
         others += [pool.submit(edit, phone) for phone in phones]
@@ -570,7 +570,7 @@ def writers_at_once(
     history = History()
     clinic = Clinic(store)
     # Two devices of each user: the same author is not the same writer.
-    users = [f"chw{number // 2}" for number in range(devices)]
+    users = [f"member{number // 2}" for number in range(devices)]
     for user in users:
         clinic.join(user)
     random = Random(f"{seed}/times")
@@ -598,9 +598,9 @@ def writers_at_once(
             for name in (*names, f"own{number}"):
                 at_ms = next(moments)
                 content = {"tag": f"{number}/{step}/{name}"}
-                phone.save("patients", name, at=at_ms / 1000, demographics=content)
+                phone.save("notebooks", name, at=at_ms / 1000, cover=content)
                 answered = Sent(at_ms, content["tag"], phone)
-                sent[number].append((Key("patients", name), answered))
+                sent[number].append((Key("notebooks", name), answered))
             insist(phone, busy)
         report.busy += busy.busy
         return phone
@@ -631,8 +631,8 @@ def _values_lost(
         key = Key(entry.fields["table"], entry.fields["record_id"])
         for side, found in kept.items():
             values = json.loads(entry.fields[side])
-            if values.get("demographics") is not None:
-                found.add((key, tag_of(json.loads(values["demographics"]))))
+            if values.get("cover") is not None:
+                found.add((key, tag_of(json.loads(values["cover"]))))
     versions = history.of()
     by_record: dict[Key, list[Sent]] = {}
     for key, value in sent:
@@ -641,9 +641,7 @@ def _values_lost(
         if not committed and (key, value.tag) not in kept["yours"]:
             yield f"{key} {value.tag} was answered, and is neither stored nor in the conflict log"
         told = [item for item in value.phone.inbox if item["id"] == key.id and "yours" in item]
-        if not committed and all(
-            tag_of(item["yours"]["demographics"]) != value.tag for item in told
-        ):
+        if not committed and all(tag_of(item["yours"]["cover"]) != value.tag for item in told):
             yield f"{key} {value.tag} lost, and its phone was not told"
     for key, values in by_record.items():
         latest = max(values, key=lambda value: value.at_ms)

@@ -188,7 +188,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         ),
     ),
     (
-        "shared/jobs/show.py",
+        "shared/support/job_state.py",
         "api/test_jobs",
         "",
         (

@@ -80,7 +80,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "shared/support/ledger.py shared/jobs/sweep.py",
+        "shared/support/ledger.py shared/support/devices.py shared/jobs/sweep.py",
         "sync/test_ledger",
         _ANY,
         (
@@ -154,7 +154,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "functions/sync.py shared/products/dermadetect/rights.py",
+        "functions/support.py shared/products/dermadetect/rights.py",
         "security/test_matrix",
         _ANY,
         (

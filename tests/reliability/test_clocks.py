@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from infra.local.phone import Json, Phone
 from tests import stores
-from tests.ai.workplace import Clinic
 from tests.reliability.campaigns import differences, server_rows
+from tests.sync.clinic import Clinic
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
@@ -38,11 +38,11 @@ class Ward(Clinic):
         return self.phone(name, clock=lambda: self.now + offset_ms())
 
     def value(self, name: str = "p1") -> Json:
-        value: Json = json.loads(self.fields("patients", name)["demographics"])
+        value: Json = json.loads(self.fields("notebooks", name)["cover"])
         return value
 
     def modified(self, name: str = "p1") -> int:
-        return int(self.fields("patients", name)["last_modified_at"])
+        return int(self.fields("notebooks", name)["last_modified_at"])
 
 
 def opened(kind: str, request: pytest.FixtureRequest, folder: Path) -> Ward:
@@ -62,7 +62,7 @@ def ward(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ward]:
 
 def edit(phone: Phone, word: str, ago_ms: int = 0) -> None:
     """An edit made some time ago by the phone's own clock."""
-    phone.save("patients", "p1", at=phone.now() - ago_ms / 1000, demographics={"by": word})
+    phone.save("notebooks", "p1", at=phone.now() - ago_ms / 1000, cover={"by": word})
 
 
 # Sent at once by a clock that is off by so much; the edit is a minute old. Which time is stored, as
@@ -89,7 +89,7 @@ def test_the_time_of_an_edit_by_a_clock_that_is_off(
     edit(phone, "one", ago_ms=MINUTE)
     assert phone.sync()["clock_offset_ms"] == offset_ms
     assert ward.modified() == ward.now - stored_ago_ms
-    row = phone.row("patients", "p1")
+    row = phone.row("notebooks", "p1")
     assert row is not None
     assert round(row["last_modified_at"] * 1000) == ward.modified()
 
@@ -98,7 +98,7 @@ def test_the_time_of_an_edit_by_a_clock_that_is_off(
 def test_a_slow_upload_shifts_no_edit_forward(ward: Ward, late_ms: int) -> None:
     # given a request that said its time when it began to travel
     slow = ward.device("one", lambda: -late_ms)
-    slow.save("patients", "p1", at=slow.now(), demographics={"by": "slow"})
+    slow.save("notebooks", "p1", at=slow.now(), cover={"by": "slow"})
     made_at = ward.now - late_ms
     # and an edit made meanwhile, which arrived first
     fast = ward.device("two")
@@ -110,11 +110,11 @@ def test_a_slow_upload_shifts_no_edit_forward(ward: Ward, late_ms: int) -> None:
     assert [item["reason"] for item in answer["conflicts"]] == ["older"]
     assert ward.value() == {"by": "fast"}
     (kept,) = ward.all("conflicts")
-    assert json.loads(json.loads(kept.fields["yours"])["demographics"]) == {"by": "slow"}
+    assert json.loads(json.loads(kept.fields["yours"])["cover"]) == {"by": "slow"}
     assert made_at < ward.modified()
-    row = slow.row("patients", "p1")
+    row = slow.row("notebooks", "p1")
     assert row is not None
-    assert row["demographics"] == {"by": "fast"}
+    assert row["cover"] == {"by": "fast"}
 
 
 @pytest.mark.parametrize("offset_ms", [0, 3 * HOUR])
@@ -148,11 +148,11 @@ def test_the_later_edit_of_a_device_wins_though_its_clock_is_corrected_between(
     offset = [2 * HOUR]
     phone = ward.device("one", lambda: offset[0])
     raw_s = phone.now() - 60
-    phone.save("patients", "p1", at=raw_s, demographics={"by": "first"})
+    phone.save("notebooks", "p1", at=raw_s, cover={"by": "first"})
     phone.sync()
     # The clock is put right after the second edit: its raw time is not shifted any more, and would
     # be from the future; the device's own order still holds.
-    phone.save("patients", "p1", at=raw_s + 1, demographics={"by": "second"})
+    phone.save("notebooks", "p1", at=raw_s + 1, cover={"by": "second"})
     offset[0] = 0
     phone.sync()
     assert ward.value() == {"by": "second"}
@@ -178,7 +178,7 @@ def test_an_edit_of_what_the_device_has_seen_counts_though_its_clock_fell_back(
 @pytest.mark.parametrize("says_its_time", [True, False])
 def test_nothing_from_the_future_sticks(ward: Ward, says_its_time: bool) -> None:
     liar = ward.device("one", lambda: 900 * DAY) if says_its_time else ward.phone("one")
-    liar.save("patients", "p1", at=(ward.now + 1000 * DAY) / 1000, demographics={"by": "liar"})
+    liar.save("notebooks", "p1", at=(ward.now + 1000 * DAY) / 1000, cover={"by": "liar"})
     liar.sync()
     assert ward.modified() == ward.now
     ward.at(SECOND)
@@ -241,16 +241,16 @@ def any_clock(ward: Ward, taken: list[tuple[str, int]]) -> None:
         value = len(writers) + 1
         writers[value] = device
         at = device.now() - ago_ms / 1000
-        device.save("patients", "p1", at=at, demographics={"n": value})
+        device.save("notebooks", "p1", at=at, cover={"n": value})
 
     def sync(device: Phone) -> None:
         nonlocal modified
-        sent = device.dirty.get(("patients", "p1"))
-        before = None if ward.get("patients", "p1") is None else ward.value()["n"]
+        sent = device.dirty.get(("notebooks", "p1"))
+        before = None if ward.get("notebooks", "p1") is None else ward.value()["n"]
         device.sync()
         if sent is not None:
-            expected[sent["demographics"]["n"]] = round(sent["last_modified_at"] * 1000)
-        if ward.get("patients", "p1") is None:
+            expected[sent["cover"]["n"]] = round(sent["last_modified_at"] * 1000)
+        if ward.get("notebooks", "p1") is None:
             return
         after = ward.value()["n"]
         held = device is writers.get(before) or seen.get(device.user) == before
@@ -284,7 +284,7 @@ def any_clock(ward: Ward, taken: list[tuple[str, int]]) -> None:
     if all(writers[value] is phone for value in expected):
         assert current == max(expected)
     kept = {
-        json.loads(json.loads(entry.fields[side])["demographics"])["n"]
+        json.loads(json.loads(entry.fields[side])["cover"])["n"]
         for entry in ward.all("conflicts")
         for side in ("yours", "theirs")
     }

@@ -17,12 +17,12 @@ from infra.local.phone import Phone, wall_ms
 from infra.local.vertex import status
 from shared.jobs import job as jobs
 from shared.jobs import transfer
-from shared.jobs.restore import undelete
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.killpoints import POINTS, aim
 from shared.records.store import Key, Query, patch
+from shared.support.undelete import undelete
 from tests.patience import until
 from tests.reliability.conftest import Ward, insist
 

@@ -25,19 +25,19 @@ from google.cloud.firestore_v1.types import firestore as rpc
 
 from infra.local.phone import Json, Phone, wall_ms
 from shared.adapters.firestore import FirestoreStore
+from shared.adapters.scripted import busy
 from shared.adapters.sqlite import SqliteStore
 from shared.ai.model import ChatRequest
 from shared.errors import Contended, StoreFault, StoreUnavailable
 from shared.jobs import job as jobs
-from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key, Query, RecordStore, Write, put
 from shared.sync.pull import Puller
 from tests import stores
-from tests.ai.workplace import Workplace
-from tests.jobs.conftest import LEASE_MS
+from tests.jobs.conftest import LEASE_MS, Workplace
+from tests.neutral.scripted import ScriptedModel, normal
+from tests.neutral.tables import CATALOG
 from tests.reliability.grpc_proxy import Fault, GrpcProxy
-from tests.scripted import ScriptedModel, busy, normal
 from tests.stores import Interrupted
 
 #: What a commit touches: (collection, id, the `state` it writes or None).
@@ -247,19 +247,19 @@ def content(place: Workplace) -> dict[Key, Any]:
 
 
 def single(place: Workplace) -> tuple[Phone, int]:
-    """A patient and a red case."""
+    """A notebook and a red note."""
     phone = place.phone()
-    phone.save("patients", "p1", at=1000, demographics={"age": 30})
-    phone.save("cases", "c1", at=1000, patient_id="p1", risk_level="red", triage_data={"s": 1})
+    phone.save("notebooks", "p1", at=1000, cover={"age": 30})
+    phone.save("notes", "c1", at=1000, notebook_id="p1", mark="red", body={"s": 1})
     return phone, 1
 
 
 def seen_by_another(place: Workplace, *names: str) -> Phone:
-    """Patients that chw1's phone holds, edited since by chw2 without chw1's phone knowing."""
-    place.join("chw2")
-    phone, other = place.phone(), place.phone("chw2")
+    """Patients that member1's phone holds, edited since by member2 without member1's phone knowing."""
+    place.join("member2")
+    phone, other = place.phone(), place.phone("member2")
     for name in names:
-        phone.save("patients", name, at=1000, demographics={"age": 1})
+        phone.save("notebooks", name, at=1000, cover={"age": 1})
     phone.sync()
     settle(place)
     other.sync()
@@ -267,7 +267,7 @@ def seen_by_another(place: Workplace, *names: str) -> Phone:
     phone.sync()
     settle(place)
     for name in names:
-        other.save("patients", name, at=2000, demographics={"age": 2})
+        other.save("notebooks", name, at=2000, cover={"age": 2})
     other.sync()
     settle(place)
     return phone
@@ -276,19 +276,19 @@ def seen_by_another(place: Workplace, *names: str) -> Phone:
 def unseen_overwrite(place: Workplace) -> tuple[Phone, int]:
     """One later edit than another's that was not seen, and one earlier."""
     phone = seen_by_another(place, "p1", "p2")
-    phone.save("patients", "p1", at=3000, demographics={"age": 3})
-    phone.save("patients", "p2", at=1500, demographics={"age": 4})
+    phone.save("notebooks", "p1", at=3000, cover={"age": 3})
+    phone.save("notebooks", "p2", at=1500, cover={"age": 4})
     return phone, 0
 
 
 def deletion(place: Workplace) -> tuple[Phone, int]:
-    """A patient with three cases is deleted, although another edited it."""
+    """A notebook with three notes is deleted, although another edited it."""
     phone = seen_by_another(place, "p1")
     for number in range(3):
-        phone.save("cases", f"c{number}", at=1000, patient_id="p1", risk_level="green")
+        phone.save("notes", f"c{number}", at=1000, notebook_id="p1", mark="green")
     phone.sync()
     settle(place)
-    phone.delete("patients", "p1", at=3000)
+    phone.delete("notebooks", "p1", at=3000)
     return phone, 0
 
 
@@ -301,14 +301,14 @@ def test_a_push_whose_answer_is_lost_is_judged_as_if_it_were_not(
     line_of: Callable[..., Line], reference: Workplace, kind: str, loss: str, story: Any
 ) -> None:
     # given what happens where nothing is lost
-    reference.join("chw1")
+    reference.join("member1")
     phone, _ = story(reference)
     wanted = verdicts(phone.sync())
     # when the answer of the push's commit is lost
     line = line_of(kind)
     place = Workplace(line.truth)
     place.time = reference.time
-    place.join("chw1")
+    place.join("member1")
     phone, red = story(place)
     phone.send = place.on(line.store).answer
     line.lose(any_commit, loss)
@@ -321,9 +321,9 @@ def test_a_push_whose_answer_is_lost_is_judged_as_if_it_were_not(
     assert len(place.jobs()) == red
     assert [job.id for job in place.jobs("cascade")] == [j.id for j in reference.jobs("cascade")]
     # and sent again it is the same again
-    before = {document.key: document.version for document in place.all("patients")}
+    before = {document.key: document.version for document in place.all("notebooks")}
     assert place.on(line.store).answer({**phone.request()}, phone)["rejected"] == []
-    assert {document.key: document.version for document in place.all("patients")} == before
+    assert {document.key: document.version for document in place.all("notebooks")} == before
 
 
 @pytest.mark.parametrize("kind", stores.BOTH)
@@ -332,11 +332,11 @@ def test_a_push_that_got_no_answer_at_all_is_answered_rightly_when_sent_again(
     line_of: Callable[..., Line], reference: Workplace, kind: str, story: Any
 ) -> None:
     # given a push that got through although the server itself could not tell
-    reference.join("chw1")
+    reference.join("member1")
     wanted = verdicts(story(reference)[0].sync())
     line = line_of(kind)
     place = Workplace(line.truth)
-    place.join("chw1")
+    place.join("member1")
     phone, _ = story(place)
     body = phone.request()
     line.lose(any_commit, "refused")
@@ -371,17 +371,17 @@ def test_a_big_push_that_loses_an_answer_is_completed_and_reported_whole(
     ends: str,
 ) -> None:
     def story(place: Workplace) -> Phone:
-        place.join("chw1")
+        place.join("member1")
         phone = seen_by_another(place, "p1")
         if ends == "edit":
-            phone.save("patients", "p1", at=3000, demographics={"age": 3})
+            phone.save("notebooks", "p1", at=3000, cover={"age": 3})
         else:
-            phone.delete("patients", "p1", at=3000)
-        phone.save("patients", "p2", at=1000, demographics={"age": 9})
-        phone.save("cases", "red", at=1000, patient_id="p2", risk_level="red", triage_data={})
+            phone.delete("notebooks", "p1", at=3000)
+        phone.save("notebooks", "p2", at=1000, cover={"age": 9})
+        phone.save("notes", "red", at=1000, notebook_id="p2", mark="red", body={})
         for number in range(MANY):
             name = f"c{number:03}"
-            phone.save("cases", name, at=1000, patient_id="p2", risk_level="green", triage_data={})
+            phone.save("notes", name, at=1000, notebook_id="p2", mark="green", body={})
         return phone
 
     wanted = verdicts(story(reference).sync())
@@ -390,7 +390,7 @@ def test_a_big_push_that_loses_an_answer_is_completed_and_reported_whole(
     phone = story(place)
     phone.send = place.on(line.store).answer
     if lost in ("first", "both"):
-        line.lose(lambda touched: ("patients", "p1", None) in touched, loss)
+        line.lose(lambda touched: ("notebooks", "p1", None) in touched, loss)
     if lost in ("last", "both"):
         line.lose(lambda touched: any(table == "receipts" for table, _, _ in touched), loss)
     first = insist(phone, phone.request())
@@ -412,13 +412,13 @@ def test_a_cascade_that_loses_its_answers_leaves_no_child_alive(
 ) -> None:
     line = line_of(kind)
     place = Workplace(line.truth)
-    place.join("chw1")
+    place.join("member1")
     phone, _ = deletion(place)
     phone.sync()
     place.revive("c0", "c1", "c2")
     (job,) = place.jobs("cascade")
     worker = place.worker(store=line.store)
-    line.lose(lambda touched: any(table == "cases" for table, _, _ in touched), "unavailable")
+    line.lose(lambda touched: any(table == "notes" for table, _, _ in touched), "unavailable")
     assert worker.run(job.id) == "queued"
     # it is tried again soon, and that attempt loses the answers of its claim and its end
     place.time += 60_000
@@ -427,7 +427,7 @@ def test_a_cascade_that_loses_its_answers_leaves_no_child_alive(
     assert worker.run(job.id) == "done"
     worker.answer("cascade", None, 120)
     assert line.lost == 3
-    assert all(case.fields[record.DELETED] for case in place.all("cases"))
+    assert all(note.fields[record.DELETED] for note in place.all("notes"))
     assert {each.state for each in place.jobs("cascade")} == {"done"}
 
 
@@ -455,8 +455,8 @@ def test_a_claim_whose_answer_is_lost_is_still_ones_own(
 ) -> None:
     line, asked = line_of(kind), Asked()
     place = Workplace(line.truth)
-    place.join("chw1")
-    job_id = place.red_case()
+    place.join("member1")
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel([asked] * 4), line.store)
     line.lose(taking_a_job_to("running"), loss)
     assert worker.run(job_id) == "done"
@@ -469,15 +469,15 @@ def test_a_result_whose_answer_is_lost_is_not_computed_again(
 ) -> None:
     line, asked = line_of(kind), Asked()
     place = Workplace(line.truth)
-    place.join("chw1")
-    job_id = place.red_case()
+    place.join("member1")
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel([asked] * 4), line.store)
     line.lose(taking_a_job_to("done"), loss)
     assert worker.run(job_id) == "done"
     once(place, line, job_id, asked)
-    stored = place.get("cases", "c1")
+    stored = place.get("notes", "c1")
     assert worker.run(job_id) == "done"  # the bell comes again
-    assert place.get("cases", "c1") == stored
+    assert place.get("notes", "c1") == stored
 
 
 def once(place: Workplace, line: Line, job_id: str, asked: Asked) -> None:
@@ -487,7 +487,7 @@ def once(place: Workplace, line: Line, job_id: str, asked: Asked) -> None:
     assert fields["attempts"] == 1
     assert [entry["state"] for entry in fields["history"]] == ["queued", "running", "done"]
     assert place.row() == ("done", 1)
-    assert place.fields("cases", "c1")["ai_analysis"]["status"] == "ok"
+    assert place.fields("notes", "c1")["summary"]["status"] == "ok"
 
 
 @pytest.mark.parametrize(("kind", "loss"), LOSSES)
@@ -496,8 +496,8 @@ def test_a_postponement_whose_answer_is_lost_costs_no_attempt(
 ) -> None:
     line, asked = line_of(kind), Asked(busy_first=1)
     place = Workplace(line.truth)
-    place.join("chw1")
-    job_id = place.red_case()
+    place.join("member1")
+    job_id = place.red_note()
     worker = place.worker(ScriptedModel([asked] * 4), line.store)
     line.lose(taking_a_job_to("queued"), loss)
     if loss == "aborted":
@@ -573,18 +573,18 @@ def test_a_stream_that_is_cut_is_complete_or_a_fault_never_short(
 def test_a_pull_through_cut_streams_gets_every_row(line_of: Callable[..., Line]) -> None:
     line = line_of("firestore", timeout_seconds=30)
     place = Workplace(line.truth)
-    place.join("chw1")
+    place.join("member1")
     place.join("doc1", role="doctor")
     author = place.phone()
-    author.save("patients", "p1", at=1000, demographics={"age": 30})
+    author.save("notebooks", "p1", at=1000, cover={"age": 30})
     for number in range(70):
         name = f"c{number:02}"
-        author.save("cases", name, at=1000, patient_id="p1", risk_level="green", triage_data={})
+        author.save("notes", name, at=1000, notebook_id="p1", mark="green", body={})
     author.sync()
     assert line.proxy is not None
 
     def of_cases(request: bytes) -> bool:
-        return b"cases" in request
+        return b"notes" in request
 
     for limit in (None, 25):
         line.proxy.met.clear()
@@ -598,7 +598,7 @@ def test_a_pull_through_cut_streams_gets_every_row(line_of: Callable[..., Line])
         reader.send = served.answer
         reader.sync()
         assert len(line.proxy.met) == 7
-        assert {name for table, name in reader.rows if table == "cases"} == {
+        assert {name for table, name in reader.rows if table == "notes"} == {
             f"c{number:02}" for number in range(70)
         }
 
@@ -629,30 +629,34 @@ def test_a_store_that_stays_away_is_a_fault_that_says_try_again(
 
 def workload(place: Workplace, dice: random.Random) -> None:
     """A few days of three phones of one team, the same for the same dice; then the workers' night."""
-    place.join("chw1")
-    place.join("chw2")
-    phones = [place.phone("chw1"), place.phone("chw2"), place.phone("chw1", "chw1-tablet")]
-    patients = [f"p{number}" for number in range(4)]
-    cases = [f"c{number}" for number in range(6)]
+    place.join("member1")
+    place.join("member2")
+    phones = [
+        place.phone("member1"),
+        place.phone("member2"),
+        place.phone("member1", "member1-tablet"),
+    ]
+    notebooks = [f"p{number}" for number in range(4)]
+    notes = [f"c{number}" for number in range(6)]
     for turn in range(1, SYNCS + 1):
         phone = dice.choice(phones)
         for _ in range(dice.randrange(4)):
             at = 1000 + turn * 10 - dice.choice((0, 0, 0, 15))
-            kind, name = dice.randrange(10), dice.choice(cases)
-            patient = dice.choice(patients)
+            kind, name = dice.randrange(10), dice.choice(notes)
+            notebook = dice.choice(notebooks)
             if kind == 0:
-                table, name = dice.choice((("patients", patient), ("cases", name)))
+                table, name = dice.choice((("notebooks", notebook), ("notes", name)))
                 phone.delete(table, name, at=at)
             elif kind < 4:
-                phone.save("patients", patient, at=at, demographics={"age": dice.randrange(90)})
+                phone.save("notebooks", notebook, at=at, cover={"age": dice.randrange(90)})
             else:
                 phone.save(
-                    "cases",
+                    "notes",
                     name,
                     at=at,
-                    patient_id=f"p{int(name[1:]) % 4}",
-                    risk_level=dice.choice(("red", "green")),
-                    triage_data={"n": dice.randrange(3)},
+                    notebook_id=f"p{int(name[1:]) % 4}",
+                    mark=dice.choice(("red", "green")),
+                    body={"n": dice.randrange(3)},
                 )
         settle(place)
         answer = insist(phone, phone.request())
@@ -668,7 +672,7 @@ def night(place: Workplace, seen: RecordStore) -> None:
     worker = place.worker(store=seen, attempts=60)
     for _ in range(60):
         left = [
-            job for kind in ("cascade", "analyse") for job in place.jobs(kind)
+            job for kind in ("cascade", "summarise") for job in place.jobs(kind)
             if job.state not in jobs.FINAL
         ]  # fmt: skip
         if not left:

@@ -23,10 +23,10 @@ from shared.errors import StoreUnavailable
 from shared.records.record import MAX_INTEGER
 from shared.records.store import RecordStore
 from tests import stores
-from tests.ai.workplace import Clinic
 from tests.conftest import SEED
 from tests.reliability import campaigns
 from tests.reliability.campaigns import JumpingClock, Reader, Report, differences, server_rows
+from tests.sync.clinic import Clinic
 
 HOUR = 3_600_000
 
@@ -99,13 +99,13 @@ def test_empty_answers_lose_nothing_that_comes_after_them(store: RecordStore) ->
     # given answers of a store with nothing in it, and of a team with nothing in it
     reader.pull(store, report)
     clinic.join("reader")
-    clinic.join("chw1")
-    writer = clinic.phone("chw1")
+    clinic.join("member1")
+    writer = clinic.phone("member1")
     for number in range(4):
         for _ in range(3):
             reader.pull(store, report)
         # when something comes after them
-        writer.save("patients", f"p{number}", demographics={"tag": str(number)})
+        writer.save("notebooks", f"p{number}", cover={"tag": str(number)})
         writer.sync()
         # then it arrives
         reader.pull(store, report)
@@ -128,16 +128,16 @@ def test_a_team_joined_or_left_after_the_clock_fell_back_is_not_missed(
         store = stores.fresh(kind, request, tmp_path)
     clinic = Clinic(store)
     clinic.now_ms = lambda: campaigns.wall_ms() - off[0]
-    clinic.join("chw1", "team1")
+    clinic.join("member1", "team1")
     for name in ("joiner", "leaver"):
         clinic.join(name, "team2")
     clinic.join("leaver", "team1")
-    writer, joiner, leaver = (clinic.phone(name) for name in ("chw1", "joiner", "leaver"))
-    writer.save("patients", "p1", demographics={"tag": "old"})
+    writer, joiner, leaver = (clinic.phone(name) for name in ("member1", "joiner", "leaver"))
+    writer.save("notebooks", "p1", cover={"tag": "old"})
     writer.sync()
     joiner.sync()
     leaver.sync()
-    assert leaver.row("patients", "p1") is not None
+    assert leaver.row("notebooks", "p1") is not None
     # when one joins a team afterwards and the other leaves it
     off[0] = back_ms
     clinic.join("joiner", "team1")
@@ -145,8 +145,8 @@ def test_a_team_joined_or_left_after_the_clock_fell_back_is_not_missed(
     joiner.sync()
     leaver.sync()
     # then they hold what they may, and nothing else
-    assert joiner.row("patients", "p1") is not None
-    assert leaver.row("patients", "p1") is None
+    assert joiner.row("notebooks", "p1") is not None
+    assert leaver.row("notebooks", "p1") is None
     store.close()
 
 
@@ -220,26 +220,26 @@ def test_what_is_stored_is_what_is_read_back(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, number: dict[str, int]
 ) -> None:
     @unhurried(number[kind])
-    @given(demographics=columns, triage=columns)
-    def holds(demographics: Any, triage: Any) -> None:
+    @given(cover=columns, triage=columns)
+    def holds(cover: Any, triage: Any) -> None:
         with clinic_of(kind, request, tmp_path, "one", "two") as clinic:
             one, two = clinic.phone("one"), clinic.phone("two")
-            one.save("patients", "p1", demographics=demographics)
-            one.save("cases", "c1", patient_id="p1", triage_data=triage)
+            one.save("notebooks", "p1", cover=cover)
+            one.save("notes", "c1", notebook_id="p1", body=triage)
             answer = one.sync()
-            assert answer["accepted"] == {"patients": ["p1"], "cases": ["c1"]}
+            assert answer["accepted"] == {"notebooks": ["p1"], "notes": ["c1"]}
             two.sync()
             for phone in (one, two):
-                assert phone.rows["patients", "p1"]["demographics"] == demographics
-                assert phone.rows["cases", "c1"]["triage_data"] == triage
+                assert phone.rows["notebooks", "p1"]["cover"] == cover
+                assert phone.rows["notes", "c1"]["body"] == triage
             # what was read can be sent again, and changes nothing
-            stored = clinic.get("cases", "c1")
-            for table, name in (("patients", "p1"), ("cases", "c1")):
+            stored = clinic.get("notes", "c1")
+            for table, name in (("notebooks", "p1"), ("notes", "c1")):
                 two.save(table, name)
             answer = two.sync()
-            assert answer["accepted"] == {"patients": ["p1"], "cases": ["c1"]}
+            assert answer["accepted"] == {"notebooks": ["p1"], "notes": ["c1"]}
             assert answer["conflicts"] == answer["rejected"] == []
-            assert clinic.get("cases", "c1") == stored
+            assert clinic.get("notes", "c1") == stored
 
     holds()
 
@@ -279,7 +279,7 @@ def act(phone: Phone, what: str, name: str | None, value: int | None, at: int | 
     An id that was deleted offline is not used again before the deletion was sent: such a row would
     lack the server's columns, and if it is otherwise as it was, no sync completes it.
     """
-    table = "patients" if str(name)[0] == "p" else "cases"
+    table = "notebooks" if str(name)[0] == "p" else "notes"
     if what == "save" and phone.dirty.get((table, str(name)), {}).get("sync_status") == "deleted":
         return
     if what == "sync":
@@ -288,14 +288,14 @@ def act(phone: Phone, what: str, name: str | None, value: int | None, at: int | 
         phone.send(phone.request(), phone)
     elif what == "delete":
         phone.delete(table, str(name), at=at)
-    elif table == "patients":
-        phone.save(table, str(name), at=at, demographics={"value": value})
+    elif table == "notebooks":
+        phone.save(table, str(name), at=at, cover={"value": value})
     else:
         content = {
-            "triage_data": {"value": value},
-            "risk_level": (None, "green", "high")[value or 0],
+            "body": {"value": value},
+            "mark": (None, "green", "high")[value or 0],
         }
-        phone.save(table, str(name), at=at, patient_id="p0", **content)
+        phone.save(table, str(name), at=at, notebook_id="p0", **content)
 
 
 @examples(sqlite=150, firestore=12)
@@ -313,7 +313,7 @@ def test_any_interleaving_of_two_devices_converges(
         with clinic_of(kind, request, tmp_path, *users, "reader") as clinic:
             phones = [clinic.phone(user, f"device{n}") for n, user in enumerate(users)]
             reader = clinic.phone("reader")
-            phones[0].save("patients", "p0", at=1, demographics={})
+            phones[0].save("notebooks", "p0", at=1, cover={})
             phones[0].sync()
             phones[1].sync()
             for which, step in taken:
@@ -335,7 +335,7 @@ def test_pushing_twice_is_pushing_once(
     """The same request again, at once or after the device's other work: it changes nothing."""
 
     def everything(clinic: Clinic) -> dict[Any, Any]:
-        names = ("patients", "cases", "medgemma_queue", "jobs", "conflicts", "quarantine")
+        names = ("notebooks", "notes", "summary_queue", "jobs", "conflicts", "quarantine")
         return {
             document.key: (document.version, document.fields)
             for name in names
@@ -347,7 +347,7 @@ def test_pushing_twice_is_pushing_once(
     def holds(taken: list[Any]) -> None:
         with clinic_of(kind, request, tmp_path, "one", "two") as clinic:
             phones = [clinic.phone(user) for user in ("one", "two")]
-            phones[0].save("patients", "p0", at=1, demographics={})
+            phones[0].save("notebooks", "p0", at=1, cover={})
             phones[0].sync()
             for which, (what, *rest) in taken:
                 phone = phones[which]
@@ -392,7 +392,7 @@ def test_a_push_cut_off_anywhere_and_sent_again_is_a_push(
 
             server = clinic.on(stores.Interrupted(clinic.store, after=lose))
             phones = [server.phone(user) for user in ("one", "two")]
-            phones[0].save("patients", "p0", at=1, demographics={})
+            phones[0].save("notebooks", "p0", at=1, cover={})
             phones[0].sync()
             for which, step in taken:
                 act(phones[which], *step)

@@ -26,11 +26,11 @@ from shared.errors import (
     StoreUnavailable,
 )
 from shared.jobs import transfer
-from shared.jobs.restore import undelete
 from shared.products.dermadetect.review import Review, diagnosis_key, parse_signature
 from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Key, RecordStore, Write, patch
+from shared.support.undelete import undelete
 from tests.review.conftest import CLAIM_MS, HOUR, Practice, doctor, signature
 from tests.stores import Interrupted
 from tests.sync.clinic import pass_millisecond

@@ -199,7 +199,7 @@ def _entry(name: str, *, urgent: bool, at: int) -> Any:
 
 def test_nothing_is_refused_or_lost_but_through_the_two_doors() -> None:
     """Only the door appends to what is refused or lost, and only the journal writes the logs."""
-    doors = {"rejected": "_refuse", "conflicts": "_conflict"}
+    doors = {"rejected": "refuse", "conflicts": "_conflict"}
     for path in sorted((ROOT / "shared").rglob("*.py")):
         tree = ast.parse(path.read_text())
         functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]

@@ -21,7 +21,6 @@ from shared.adapters.sqlite import SqliteStore
 from shared.errors import NotFound, Purged
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
-from shared.jobs.restore import undelete
 from shared.jobs.runner import Runner
 from shared.notify import notice
 from shared.privacy import erasure
@@ -32,6 +31,7 @@ from shared.records.collection import Collection
 from shared.records.store import Document, Key, Query, RecordStore, Write, put
 from shared.support import ledger
 from shared.support.ledger import Attempt
+from shared.support.undelete import undelete
 from shared.sync.exchange import Refusal
 from tests.ai.workplace import Clinic
 from tests.stores import Interrupted

@@ -8,7 +8,7 @@ import pytest
 
 from shared.access.membership import Caller
 from shared.errors import StoreUnavailable
-from shared.support import ledger
+from shared.support import devices, ledger
 from shared.support.ledger import Attempt
 from shared.sync.exchange import Refusal
 from tests.stores import Interrupted
@@ -128,7 +128,7 @@ def test_phones_of_members_come_first_then_those_with_a_problem(clinic: Clinic) 
     met(clinic, "member1", "fine", DAY + 1)
     met(clinic, "member1", "silent-longer", DAY)
     met(clinic, "member1", "broken", DAY + 5, outcome="app_too_old")
-    found = ledger.listed(
+    found = devices.listed(
         clinic.store,
         ["team1"],
         lambda entry: None if entry["outcome"] == "ok" else str(entry["outcome"]),

@@ -19,6 +19,7 @@ from shared.records import record
 from shared.records.store import ABSENT, put
 from shared.sync.dialects import watermelon
 from shared.sync.pull import EPOCH, Start
+from shared.sync.session import SyncRequest
 from tests.neutral.tables import CATALOG
 from tests.sync.clinic import Clinic, pass_millisecond
 
@@ -43,8 +44,9 @@ class Melon:
             whole=asked.tables,
             hold=True,
         )
-        pull = self.clinic.puller.start(self.caller, start, self.clinic.now_ms())
-        text = b"".join(watermelon.render_pull(CATALOG, asked, pull))
+        request, now_ms = SyncRequest(start=start), self.clinic.now_ms()
+        synced = self.clinic.session().sync(self.caller, request, now_ms)
+        text = b"".join(watermelon.render_pull(CATALOG, asked, synced.pull))
         answer: Json = json.loads(text)
         for sets in answer["changes"].values():
             assert set(sets) == {"created", "updated", "deleted"}
@@ -64,9 +66,10 @@ class Melon:
             client_time_ms=None,
             now_ms=self.clinic.now_ms(),
         )
-        outcome = self.clinic.pusher.push(self.caller, replace(push, **more), self.clinic.now_ms())
+        request, now_ms = SyncRequest(replace(push, **more)), self.clinic.now_ms()
+        synced = self.clinic.session().sync(self.caller, request, now_ms)
         pass_millisecond()
-        answer = watermelon.render_push(outcome)
+        answer = watermelon.render_push(synced.outcome)
         self.receipt = answer.pop("receipt")
         return answer
 

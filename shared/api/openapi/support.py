@@ -24,7 +24,7 @@ from shared.api.openapi.parts import (
 from shared.jobs.job import STATES
 from shared.records.collection import Catalog
 from shared.settings import Settings
-from shared.support import inbox, ledger
+from shared.support import devices, inbox, ledger
 
 _KNOWN = (errors.Unauthenticated, errors.StoreUnavailable)
 _ALLOWED = (*_KNOWN, errors.Forbidden)
@@ -175,8 +175,8 @@ PARAMETERS: dict[str, Schema] = {
     ),
     "DevicesLimit": query(
         "limit",
-        {"type": "integer", "minimum": 1, "default": ledger.PAGE},
-        f"Most phones of one answer; {ledger.PAGE} at most.",
+        {"type": "integer", "minimum": 1, "default": devices.PAGE},
+        f"Most phones of one answer; {devices.PAGE} at most.",
     ),
     "DevicesPage": query("page", dict(TEXT), "`next_page` of the answer before."),
     "JobId": segment(

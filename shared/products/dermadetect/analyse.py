@@ -24,7 +24,7 @@ import orjson
 from shared.ai.model import Image
 from shared.errors import Fault, FileMissing, FilesUnavailable, ModelFault, StoreFault
 from shared.jobs.job import Job
-from shared.jobs.runner import Finish
+from shared.jobs.runner import Finish, Task
 from shared.notify import notice
 from shared.products.dermadetect import analysis as contract
 from shared.products.dermadetect import rules
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 _EDGE, _SMALL_EDGE = 896, 448
 
 
-class Analyse:
+class Analyse(Task):
     """The task of kind `analyse`. `clock` gives server ms.
 
     `photos` gives the photos of file ids that are ready, with so many px at most: (`data:` URL, SHA-256).
@@ -167,9 +167,6 @@ class Analyse:
         reading["provenance"]["read_at"] = now_ms
         rank = raised(case.fields.get(RANK), rank_of_reading(reading))
         return (record.server_patch(case, {"ai_analysis": reading, RANK: rank}),)
-
-    def finished(self, job: Job) -> None:
-        """The sweeper tells who waits (`notify`)."""
 
     def _unavailable(
         self, job: Job, case: Document, code: str, now_ms: int, urgency: str | None = None

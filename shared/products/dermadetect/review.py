@@ -30,14 +30,12 @@ from shared.errors import (
     AlreadyDiagnosed,
     CaseChanged,
     Claimed,
-    Contended,
     Forbidden,
     InvalidRequest,
     KeyReused,
     NotFound,
     NotSeen,
     ParentDeleted,
-    StoreUnavailable,
 )
 from shared.products.dermadetect.analysis import READINGS
 from shared.products.dermadetect.rights import ReviewAction, may
@@ -46,6 +44,7 @@ from shared.products.dermadetect.signal import CHANGED, SIGNED, judged
 from shared.products.dermadetect.tables import DIAGNOSED, PHOTOS
 from shared.records import record
 from shared.records.collection import Catalog
+from shared.records.insist import insist
 from shared.records.store import (
     ABSENT,
     STAMP,
@@ -74,9 +73,6 @@ _DEVICE = "review"
 
 #: Steps kept in a case's history; the oldest go first.
 _MAX_HISTORY = 100
-
-_FIRST_WAIT_SECONDS = 0.01
-_LONGEST_WAIT_SECONDS = 0.6
 
 #: An unreachable store is asked this often; somebody is waiting at a screen.
 _UNREACHABLE_ATTEMPTS = 2
@@ -438,22 +434,13 @@ class Review:
 
     def _insist(self, step: Callable[[], _Answer]) -> _Answer:
         """Take a step until nobody is faster. An answer that was lost is settled by reading again."""
-        unreachable = 0
-        for attempt in range(self._attempts):
-            if attempt:
-                longest = min(_FIRST_WAIT_SECONDS * 2**attempt, _LONGEST_WAIT_SECONDS)
-                self._wait(random.uniform(0, longest))  # noqa: S311  jitter, not a secret
-            try:
-                return step()
-            except Contended:
-                continue
-            except StoreUnavailable:
-                unreachable += 1
-                if unreachable == _UNREACHABLE_ATTEMPTS:
-                    raise
-        raise Contended(
-            "This case is being changed by others right now. Send the same request again.",
-            retry_after_s=round(random.uniform(1, 5), 1),  # noqa: S311
+        return insist(
+            step,
+            self._attempts,
+            busy="This case is being changed by others right now. Send the same request again.",
+            retry_after_s=round(random.uniform(1, 5), 1),  # noqa: S311  spreads screens
+            unreachable=_UNREACHABLE_ATTEMPTS,
+            wait=self._wait,
         )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shared.access import audit
 from shared.api.bodies import PAGE, Limits
 from shared.api.routes import Route
-from shared.api.web import Call, answer, tagged
+from shared.api.web import Call, Response, answer, tagged
 from shared.errors import (
     AlreadyDiagnosed,
     CaseChanged,
@@ -26,11 +26,6 @@ from shared.products.dermadetect import product, screen, worklist
 from shared.products.dermadetect.review import parse_signature, readings
 from shared.products.product import Parts
 from shared.support.inbox import LONGEST_WORD
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from shared.api.web import Response
 
 _HOME = "/api/v1/review/cases"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.jobs.restore import undelete
 from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Document, Key, Query, delete, put
+from shared.support.undelete import undelete
 from shared.sync.pull import EPOCH
 from tests.e2e.conftest import Deployment
 from tests.patience import until

@@ -23,7 +23,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared import errors
-from shared.access.rights import ROLES
 from shared.api.codes import ERROR_CODES, SELDOM
 from shared.api.openapi import batch, support, typed, watermelon
 from shared.api.openapi.page import page
@@ -126,7 +125,10 @@ def document(described: Described) -> Schema:
             "headers": _headers(),
             "schemas": {
                 "Error": _error(),
-                "Role": {"enum": list(ROLES), "description": "What somebody may do in a scope."},
+                "Role": {
+                    "enum": list(catalog.roles),
+                    "description": "What somebody may do in a scope.",
+                },
                 **{name: spec for part in _PARTS for name, spec in part.schemas(catalog).items()},
                 **described.schemas,
                 **typed.schemas(route for _, route in described.typed),

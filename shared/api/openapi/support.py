@@ -54,8 +54,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "support",
         "Phones of the caller's teams: when they last synced, what is wrong",
         "For roles that supervise. Those with a problem come first, then those that were silent the "
-        f"longest; phones of people who have left come last. Of each user the {ledger.MOST_OF_A_USER} phones "
-        "are kept that were heard of last, each for half a year. Ids and codes only, nothing of "
+        f"longest; phones of people who have left come last. Of each user the {ledger.MOST_OF_A_USER} "
+        "phones are kept that were heard of last, each for half a year. Ids and codes only, nothing of "
         "records.",
         answers="The phones of every team that the caller supervises.",
         answer="Devices",

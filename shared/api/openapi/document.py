@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 from shared import errors
-from shared.access.rights import ROLES
 from shared.api.codes import ERROR_CODES, SELDOM
 from shared.api.openapi import batch, support, typed, watermelon
 from shared.api.openapi.page import page
@@ -124,7 +123,10 @@ def document(described: Described) -> Schema:
             "headers": _headers(),
             "schemas": {
                 "Error": _error(),
-                "Role": {"enum": list(ROLES), "description": "What somebody may do in a scope."},
+                "Role": {
+                    "enum": list(catalog.roles),
+                    "description": "What somebody may do in a scope.",
+                },
                 **{name: spec for part in _PARTS for name, spec in part.schemas(catalog).items()},
                 **described.schemas,
                 **typed.schemas(chain.from_iterable(described.routes.values())),

@@ -15,7 +15,6 @@ from msgspec import UNSET, Struct, UnsetType
 from shared import wiring
 from shared.access import audit
 from shared.api.bodies import PAGE
-from shared.api.codes import FILE_CODES
 from shared.api.fields import (
     NULL,
     Count,
@@ -44,6 +43,7 @@ from shared.errors import (
     UploadExpired,
     UploadIncomplete,
 )
+from shared.files.codes import FILE_CODES
 from shared.files.disposition import attachment
 from shared.files.file import CHECK, PHOTO_TYPES
 from shared.files.tickets import MOST_ASKED

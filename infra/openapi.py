@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from functions import accounts, files, review, status, sync
+from functions import accounts, files, review, status, support, sync
 from shared import wiring
 from shared.api.openapi.document import Described, text
 
@@ -17,6 +17,7 @@ def described() -> Described:
         catalog=catalog,
         routes={
             "sync": sync.ROUTES,
+            "support": support.ROUTES,
             "files": files.ROUTES,
             "review": review.ROUTES,
             "accounts": accounts.ROUTES,

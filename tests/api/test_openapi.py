@@ -23,10 +23,11 @@ from werkzeug.test import TestResponse
 from shared import errors, wiring
 from shared.access.membership import Caller
 from shared.api import fields, schema_js
-from shared.api.codes import BATCH_ONLY, ERROR_CODES, FILE_CODES, RECORD_CODES, WATERMELON_ONLY
+from shared.api.codes import BATCH_ONLY, ERROR_CODES, RECORD_CODES, WATERMELON_ONLY
 from shared.api.openapi import document, parts
 from shared.api.openapi.document import Described
 from shared.errors import Fault
+from shared.files.codes import FILE_CODES
 from shared.jobs import transfer
 from shared.products.dermadetect.examples import EXAMPLES
 from shared.products.dermadetect.tables import CATALOG

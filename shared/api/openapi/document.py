@@ -99,7 +99,7 @@ def document(described: Described) -> Schema:
         "tags": [
             {"name": "sync", "description": "What phones call."},
             {"name": "files", "description": "Photos, sent over a bad network and looked at."},
-            {"name": "support", "description": "What supervisors call, and who decides."},
+            {"name": "support", "description": "What is for those who look after others."},
             {
                 "name": "review",
                 "description": "What is looked at and decided on a screen. Times are milliseconds.",
@@ -172,7 +172,7 @@ server calls it `ready`.
 
 **Beside syncing**
 
-A phone asks for a digest to know whether it holds what the server holds. Supervisors see the phones \
+A phone asks for a digest to know whether it holds what the server holds. Some roles see the phones \
 of their {catalog.scope_word}s and bring deleted records back. What could not be stored and somebody \
 should look at waits in an inbox. Times of these operations are milliseconds.
 
@@ -253,7 +253,7 @@ def _codes(operation: Operation) -> set[str]:
 def _error() -> Schema:
     parts = {
         "code": says(TEXT, "Stable. Judge a code that you do not know by the status."),
-        "message": says(TEXT, "What to do next, for developers. May change; no patient data."),
+        "message": says(TEXT, "What to do next, for developers. May change; nothing of records."),
         "field": says(TEXT, "Which part of the request, if it is one's fault."),
         "retry_after_s": {"type": "number", "description": "When to try again, seconds."},
         "request_id": says(TEXT, "The same as `X-Request-Id`."),
@@ -318,7 +318,7 @@ def _headers() -> Schema:
         "ETag": sent(
             TEXT, "Names what the answer shows; there unless `changed` is false.", always=False
         ),
-        "Cache-Control": sent({**TEXT, "const": "no-store"}, "Patients' data is never cached."),
+        "Cache-Control": sent({**TEXT, "const": "no-store"}, "Answers are never cached."),
         "Content-Encoding": sent(
             {**TEXT, "const": "gzip"},
             "There if the request accepts gzip and the answer is long enough.",

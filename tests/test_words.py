@@ -68,11 +68,7 @@ NEEDED = {
 }
 
 #: Files that still describe a product's operations: what they describe moves into the product.
-STILL = {
-    "shared/api/codes.py",
-    *(f"shared/api/openapi/{name}.py" for name in ("document", "support")),
-    "shared/api/web.py",
-}
+STILL = {"shared/api/codes.py"}
 
 
 def words(text: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Every operation on accounts decides again where somebody was faster.
+"""Optimistic concurrency: decide, commit, and decide again where somebody was faster.
 
 A commit carries the version of all that its decision rests on, tallies of wrong tries included; if
 something changed, the operation reads and decides again. So tries made side by side are judged one
@@ -20,7 +20,11 @@ _LONGEST_WAIT_SECONDS = 0.32
 T = TypeVar("T")
 
 
-def retried(attempt: Callable[[], T], wait: Callable[[float], None] = time.sleep) -> T:
+def retried(attempt: Callable[[], T], pause: Callable[[float], None] = time.sleep) -> T:
     """What `attempt` gives, which reads, decides and makes one commit. Raises `Contended` in the end."""
     busy = "This account is being changed by others right now. Try again."
+<<<<<<< HEAD
     return insist(attempt, _ATTEMPTS, busy=busy, wait=wait, longest_seconds=_LONGEST_WAIT_SECONDS)
+=======
+    return insist(attempt, _ATTEMPTS, busy=busy, wait=pause, longest_seconds=_LONGEST_WAIT_SECONDS)
+>>>>>>> refs/heads/accounts

@@ -23,8 +23,4 @@ T = TypeVar("T")
 def retried(attempt: Callable[[], T], pause: Callable[[float], None] = time.sleep) -> T:
     """What `attempt` gives, which reads, decides and makes one commit. Raises `Contended` in the end."""
     busy = "This account is being changed by others right now. Try again."
-<<<<<<< HEAD
-    return insist(attempt, _ATTEMPTS, busy=busy, wait=wait, longest_seconds=_LONGEST_WAIT_SECONDS)
-=======
     return insist(attempt, _ATTEMPTS, busy=busy, wait=pause, longest_seconds=_LONGEST_WAIT_SECONDS)
->>>>>>> refs/heads/accounts

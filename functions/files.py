@@ -110,8 +110,7 @@ class Ticket(Struct):
     offset: Annotated[Count, says("The first byte that is missing.")]
     expires_at: Annotated[Seconds, says("When an upload that rests is removed, Unix seconds.")]
     direct_url: Annotated[
-        TextOrNull,
-        says("Only if it was asked for; a secret. Null: send it through this server."),
+        TextOrNull, says("Only if it was asked for; a secret. Null: send it through this server.")
     ] = None
 
 

@@ -17,8 +17,8 @@ def described() -> Described:
         catalog=catalog,
         routes={
             "sync": sync.ROUTES,
-            "support": support.ROUTES,
             "files": files.ROUTES,
+            "support": support.ROUTES,
             "review": review.ROUTES,
             "accounts": accounts.ROUTES,
             "status": status.ROUTES,

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import StalePush
 from shared.records import record
 from shared.records.collection import (
@@ -562,7 +562,7 @@ class Decision:
         return next(iter(left)) if len(left) == 1 and not self.members.roles else None
 
     def _may(self, scope_id: str, action: Action) -> bool:
-        return may(self.members.roles.get(scope_id), action)
+        return self.catalog.may(self.members.roles.get(scope_id), action)
 
     def _scope_of_new(self, entry: Entry, parent: _Parent | None) -> str:
         if parent is not None:

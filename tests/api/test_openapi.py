@@ -254,7 +254,7 @@ SAMPLES = Collection(
         Field("server_map", Type.MAP, "What.", Owner.SERVER),
     ),
 )
-SAMPLER = Catalog("sampler", "group", (SAMPLES,), cascade=CATALOG.cascade)
+SAMPLER = Catalog("sampler", "group", (SAMPLES,), CATALOG.cascade, CATALOG.roles, CATALOG.may)
 SAMPLER_DOCUMENT = document.document(
     Described("Sampler", SAMPLER, routes={}, schemas={}, examples={})
 )

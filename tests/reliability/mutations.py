@@ -663,7 +663,7 @@ PUSH = _faults(
     _SQLITE,
     (
         "whoever asks may do everything",
-        "return may(self.members.roles.get(scope_id), action)",
+        "return self.catalog.may(self.members.roles.get(scope_id), action)",
         "return True",
         "an_id_of_another_team_is_refused_like_one_that_cannot_be_used",
     ),
@@ -1369,14 +1369,14 @@ PULL = _faults(
     ),
     (
         "a record that moved between one's own teams is dropped",
-        'if back or may(members.roles.get(str(fields.get("to_scope"))), Action.READ):',
+        'if back or self.catalog.may(members.roles.get(str(fields.get("to_scope"))), Action.READ):',
         "if back:",
         "a_record_that_moved_between_two_of_my_teams_stays",
     ),
     (
         "a record that came back is dropped",
-        'if back or may(members.roles.get(str(fields.get("to_scope"))), Action.READ):',
-        'if not back and may(members.roles.get(str(fields.get("to_scope"))), Action.READ):',
+        'if back or self.catalog.may(members.roles.get(str(fields.get("to_scope"))), Action.READ):',
+        'if not back and self.catalog.may(members.roles.get(str(fields.get("to_scope"))), Action.READ):',
         "a_record_that_moved_away_is_dropped_and_arrives_where_it_went",
     ),
     (
@@ -1405,7 +1405,7 @@ PULL = _faults(
     ),
     (
         "a team lost between two pages is listed on",
-        "held = (s for s in segment.scopes if may(members.roles.get(s), Action.READ))",
+        "held = (s for s in segment.scopes if self.catalog.may(members.roles.get(s), Action.READ))",
         "held = iter(segment.scopes)",
         "a_team_lost_between_two_pages_is_not_listed_further",
     ),
@@ -1477,7 +1477,9 @@ PULL = _faults(
     ),
     (
         "rows asked for are shown to anybody",
-        "            if not may(role, Action.READ):\n                continue\n            if document",
+        "            if not self.catalog.may(role, Action.READ):\n"
+        "                continue\n"
+        "            if document",
         "            if document",
         "what_an_answer_showed_is_not_shown_again_to_one_who_left",
     ),
@@ -1547,7 +1549,7 @@ REDACTION = _faults(
     ),
     (
         "a doctor sees a part of the analysis",
-        "if analysis is None or signed or may(role, Action.SEE_UNSIGNED_ANALYSIS):",
+        "if analysis is None or signed or may(role, ReviewAction.SEE_UNSIGNED_ANALYSIS):",
         "if analysis is None or signed:",
         "before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis",
     ),
@@ -1774,13 +1776,13 @@ JOBS = (
         ),
         (
             "anybody may bring records back",
-            "if not may(role, Action.UNDELETE):",
+            "if not catalog.may(role, Action.UNDELETE):",
             "if False:",
             "only_supervisors_may_and_strangers_are_told_nothing",
         ),
         (
             "strangers may bring records back",
-            "if not may(role, Action.READ):",
+            "if not catalog.may(role, Action.READ):",
             "if False:",
             "only_supervisors_may_and_strangers_are_told_nothing",
         ),
@@ -2324,7 +2326,7 @@ REVIEW = (
         ),
         (
             "a case is given to anybody",
-            "if found is None or not may(role, Action.DIAGNOSE):",
+            "if found is None or not may(role, ReviewAction.DIAGNOSE):",
             "if found is None:",
             "a_case_is_given_to_doctors_of_its_team_only",
         ),
@@ -2371,19 +2373,19 @@ REVIEW = (
         ),
     ),
     *_faults(
-        "shared/access/rights.py",
+        "shared/products/dermadetect/rights.py",
         _REVIEW,
         _SQLITE,
         (
             "supervisors diagnose",
-            'Action.DIAGNOSE: frozenset({"doctor"}),',
-            'Action.DIAGNOSE: frozenset({"doctor", "supervisor"}),',
+            'ReviewAction.DIAGNOSE: frozenset({"doctor"}),',
+            'ReviewAction.DIAGNOSE: frozenset({"doctor", "supervisor"}),',
             "the_role_in_the_case_s_team_decides",
         ),
         (
             "health workers release",
-            'Action.REVIEW: frozenset({"doctor", "supervisor", "admin"}),',
-            'Action.REVIEW: frozenset({"doctor", "supervisor", "admin", "chw"}),',
+            'ReviewAction.REVIEW: frozenset({"doctor", "supervisor", "admin"}),',
+            'ReviewAction.REVIEW: frozenset({"doctor", "supervisor", "admin", "chw"}),',
             "the_role_in_the_case_s_team_decides",
         ),
     ),
@@ -2460,7 +2462,7 @@ REVIEW = (
         ),
         (
             "any role reads the list",
-            "if may(members.roles[name], Action.REVIEW)]",
+            "if may(members.roles[name], ReviewAction.REVIEW)]",
             "if may(members.roles[name], Action.READ)]",
             "nobody_sees_cases_of_a_team_where_the_role_does_not_allow_it",
         ),

@@ -162,13 +162,13 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "who left is told",
-                "if role is not None and may(role, Action.READ):",
+                "if role is not None and self._catalog.may(role, Action.READ):",
                 "if True:",
                 "who_left_the_team_is_not_told_whatever_the_ledger_says",
             ),
             (
                 "phones of others take the place of a doctor's",
-                "reached.append((not doctor, of_user[user], device, role))",
+                "reached.append((not alert, of_user[user], device, role))",
                 "reached.append((False, of_user[user], device, role))",
                 "phones_of_others_never_take_the_place_of_a_doctor_s",
             ),
@@ -194,13 +194,13 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
         (
             (
                 "anybody sees a job",
-                "if role is None or not may(role, Action.READ):",
+                "if role is None or not catalog.may(role, Action.READ):",
                 "if role is None:\n        role = 'chw'\n    if False:",
                 "everybody_else_gets_the_same_answer_as_for_no_job",
             ),
             (
                 "everybody sees the steps",
-                "whole = may(role, Action.SEE_UNSIGNED_ANALYSIS)",
+                "whole = catalog.may(role, Action.JOB_HISTORY)",
                 "whole = True",
                 "only_who_may_see_an_unsigned_analysis_sees_the_steps",
             ),

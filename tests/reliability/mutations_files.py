@@ -48,7 +48,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "strangers see photos",
-                "        if not may(role, Action.READ):\n            raise _no_file()\n",
+                "        if not self._catalog.may(role, Action.READ):\n            raise _no_file()\n",
                 "",
                 "another_team_learns_nothing_of_a_photo",
             ),
@@ -79,7 +79,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = 
             ),
             (
                 "doctors send photos",
-                "        if not may(role, Action.WRITE):\n"
+                "        if not self._catalog.may(role, Action.WRITE):\n"
                 '            raise Refused(None, "not_allowed", "Your role may not add files here.")\n',
                 "",
                 "a_doctor_looks_and_does_not_send",

@@ -22,7 +22,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
         (
             "a push asks nobody's rights",
-            "return may(self.members.roles.get(scope_id), action)",
+            "return self.catalog.may(self.members.roles.get(scope_id), action)",
             "return True",
             _WALL,
         ),
@@ -154,7 +154,7 @@ SECURITY: tuple[tuple[Any, ...], ...] = (
         ),
     ),
     (
-        "functions/support.py shared/access/rights.py",
+        "functions/support.py shared/products/dermadetect/rights.py",
         "security/test_matrix",
         _ANY,
         (

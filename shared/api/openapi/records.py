@@ -139,8 +139,7 @@ def change(collection: Collection, word: str) -> Schema:
         ),
         "updated_at": says({}, "As the phone got it last: it names the version that was edited."),
         "scope_id": says(
-            or_null(ID),
-            f"The {word} of a new record, if neither its parent nor the request says.",
+            or_null(ID), f"The {word} of a new record, if neither its parent nor the request says."
         ),
         **{
             item.name: sent_column(item) for item in collection.fields if item.owner is Owner.CLIENT

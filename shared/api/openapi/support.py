@@ -54,8 +54,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "support",
         "Phones of the caller's teams: when they last synced, what is wrong",
         "For roles that supervise. Those with a problem come first, then those that were silent the "
-        f"longest; phones of people who have left come last. Of each user the {ledger.MOST_OF_A_USER} phones "
-        "are kept that were heard of last, each for half a year. Ids and codes only, nothing of "
+        f"longest; phones of people who have left come last. Of each user the {ledger.MOST_OF_A_USER} "
+        "phones are kept that were heard of last, each for half a year. Ids and codes only, nothing of "
         "records.",
         answers="The phones of every team that the caller supervises.",
         answer="Devices",
@@ -77,13 +77,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers="It is kept with the phone's entry.",
         answer="TokenRegistered",
         body="TokenRequest",
-        faults=(
-            errors.InvalidJson,
-            errors.InvalidRequest,
-            *_KNOWN,
-            *BODY,
-            errors.Contended,
-        ),
+        faults=(errors.InvalidJson, errors.InvalidRequest, *_KNOWN, *BODY, errors.Contended),
         parameters=("DeviceId", "RequestId", "ContentEncoding"),
         answer_headers=_OF_AN_ANSWER,
         never=("time_in_milliseconds", "time_in_seconds"),
@@ -215,7 +209,7 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
                 token=says(
                     or_null({"type": "string", "minLength": 1, "maxLength": ledger.LONGEST_TOKEN}),
                     "The phone's push token; null: do not wake it.",
-                ),
+                )
             ),
             "description": "Where the phone can be woken.",
         },
@@ -255,8 +249,7 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
         },
         "UndeleteRequest": {
             **fixed(
-                table=says(TEXT, "Its table."),
-                id=says(ID, "Its id. An unknown one gets 404."),
+                table=says(TEXT, "Its table."), id=says(ID, "Its id. An unknown one gets 404.")
             ),
             "description": "The record to bring back.",
         },
@@ -342,9 +335,7 @@ def _device(catalog: Catalog) -> Schema:
 def _job() -> Schema:
     state: Schema = {"type": "string", "enum": list(STATES)}
     step = fixed(
-        state=state,
-        at=_MOMENT,
-        fault=says(or_null(TEXT), "Code of what went wrong before it."),
+        state=state, at=_MOMENT, fault=says(or_null(TEXT), "Code of what went wrong before it.")
     )
     return {
         **fixed(

@@ -74,7 +74,7 @@ def absent(reason: str) -> NoReturn:
 
 
 def _emulator(kind: emulators.EmulatorKind, variable: str, scheme: str = "") -> Iterator[str]:
-    # A session within a session (tests/reliability/test_mutations.py) shares the outer one's.
+    # A session within a session (tests/reliability/test_faults.py) shares the outer one's.
     address = os.environ.get(f"RUNNING_{variable}", "")
     emulator, missing = None, ""
     if not address:
@@ -149,7 +149,7 @@ _MAIN_JOB = "e2e/test_main_job.py"
 _FIRST = (
     "infra/test_second_plan.py",
     "infra/test_plans.py",
-    "reliability/test_mutations.py",
+    "reliability/test_faults.py",
     "reliability/test_kills.py",
     "reliability/test_queue.py",
     "sync/phone/test_real_client.py",

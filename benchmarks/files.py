@@ -15,6 +15,7 @@ from PIL import Image
 
 from benchmarks.measure import Report, main
 from shared.files import picture
+from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from tests.files.generated import encoded, photo
 
 #: A phone's main camera.
@@ -33,7 +34,7 @@ def run(quick: bool) -> Report:
         look, derive, floor = [], [], []
         for _ in range(times):
             look.append(_ms(lambda: picture.look(io.BytesIO(data), type_)))  # noqa: B023
-            derive.append(_ms(lambda: picture.derive(io.BytesIO(data))))  # noqa: B023
+            derive.append(_ms(lambda: picture.derive(io.BytesIO(data), PHOTO_LIMITS)))  # noqa: B023
             if type_ != "image/heic":
                 floor.append(_ms(lambda: _plainly(data)))  # noqa: B023
         both = [one + other for one, other in zip(look, derive, strict=True)]

@@ -103,7 +103,7 @@ class Ours:
         self.stack, self.store = stack, store
         self._url = url.rstrip("/")
         self._keys = FileKeys(stack.data / "keys")
-        self._policy = TokenPolicy("dermadetect", "dermadetect-api", 30)
+        self._policy = TokenPolicy("dermadetect", "dermadetect-api", user_claim="chw_id")
 
     def grant(self, user: str, team: str) -> dict[str, str]:
         """Make a health worker of a team; headers for her requests."""

@@ -274,7 +274,7 @@ def measure(server: str) -> dict[str, Any]:
         data.chmod(0o700)
         store = SqliteStore(data / "records.db")
         keys = FileKeys(data / "keys")
-        policy = TokenPolicy("dermadetect", "dermadetect-api", 30)
+        policy = TokenPolicy("dermadetect", "dermadetect-api", user_claim="chw_id")
 
         def token(user: str, team: str) -> str:
             membership.grant(store, user, team, "chw", time.time_ns() // 1_000_000)

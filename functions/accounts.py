@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from shared import wiring
 from shared.access.membership import Caller
-from shared.access.rights import ROLES
 from shared.accounts import tokens
 from shared.accounts.caller import Me, Origin, check
 from shared.accounts.keys import PUBLISHED_SECONDS
@@ -215,8 +214,9 @@ def invites(call: Call, body: bodies.InvitesRequest) -> Response:
 
     For supervisors and admins of the scope. Nobody gives away more than they hold.
     """
-    if body.role not in ROLES:
-        raise InvalidRequest(f"role must be one of {', '.join(ROLES)}.", field="role")
+    roles = wiring.catalog().roles
+    if body.role not in roles:
+        raise InvalidRequest(f"role must be one of {', '.join(roles)}.", field="role")
     days = 7 if body.expires_in_days is None else body.expires_in_days
     uses = 1 if body.max_uses is None else body.max_uses
     code, invite = wiring.accounts().invites.give(
@@ -475,10 +475,7 @@ ROUTES = (
         faults=(*_SHOWN, *_SESSION, *_STORE),
     ),
     _post(
-        f"{_HOME}/delete",
-        delete,
-        takes=bodies.ProofRequest,
-        faults=(*_SHOWN, *_SESSION, *_STORE),
+        f"{_HOME}/delete", delete, takes=bodies.ProofRequest, faults=(*_SHOWN, *_SESSION, *_STORE)
     ),
     _get(
         f"{_HOME}/me",

@@ -15,7 +15,6 @@ from msgspec import UNSET, Struct, UnsetType
 from shared import wiring
 from shared.access import audit
 from shared.api.bodies import PAGE
-from shared.api.codes import FILE_CODES
 from shared.api.fields import (
     NULL,
     Count,
@@ -44,6 +43,7 @@ from shared.errors import (
     UploadExpired,
     UploadIncomplete,
 )
+from shared.files.codes import FILE_CODES
 from shared.files.disposition import attachment
 from shared.files.file import CHECK, PHOTO_TYPES
 from shared.files.tickets import MOST_ASKED
@@ -110,8 +110,7 @@ class Ticket(Struct):
     offset: Annotated[Count, says("The first byte that is missing.")]
     expires_at: Annotated[Seconds, says("When an upload that rests is removed, Unix seconds.")]
     direct_url: Annotated[
-        TextOrNull,
-        says("Only if it was asked for; a secret. Null: send it through this server."),
+        TextOrNull, says("Only if it was asked for; a secret. Null: send it through this server.")
     ] = None
 
 

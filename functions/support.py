@@ -10,7 +10,7 @@ from flask import Request, Response
 from shared import wiring
 from shared.access import audit, membership
 from shared.access.membership import Caller
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.api.bodies import PAGE
 from shared.api.web import Call, Route, answer, serve
 from shared.errors import Forbidden, InvalidRequest, NotFound
@@ -74,9 +74,9 @@ def register_token(call: Call) -> Response:
 def show_job(call: Call) -> Response:
     """A job's state, to those who may read what it is about; by its id or that of its record."""
     caller = wiring.caller(call)
-    job, role = readable_job(wiring.store(), caller, call.arguments["id"])
+    job, role = readable_job(wiring.store(), wiring.catalog(), caller, call.arguments["id"])
     call.notes |= {"user": caller.user_id, "job": job.id}
-    return answer(shown_job(job, role), call=call)
+    return answer(shown_job(job, wiring.catalog(), role), call=call)
 
 
 def list_inbox(call: Call) -> Response:
@@ -125,7 +125,7 @@ def _inbox_of(call: Call) -> tuple[Caller, list[str]]:
     caller, scopes = _supervisor(call, Action.INBOX)
     own = membership.key(caller.user_id)
     held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
-    if any(may(role, Action.UNFILED) for role in held.roles.values()):
+    if any(wiring.catalog().may(role, Action.UNFILED) for role in held.roles.values()):
         scopes.append(record.UNFILED)
     return caller, scopes
 
@@ -148,7 +148,7 @@ def _supervisor(call: Call, action: Action) -> tuple[Caller, list[str]]:
     caller = wiring.caller(call)
     own = membership.key(caller.user_id)
     held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
-    scopes = [scope for scope in held.scopes if may(held.roles[scope], action)]
+    scopes = [scope for scope in held.scopes if wiring.catalog().may(held.roles[scope], action)]
     if not scopes:
         raise Forbidden("Your role does not allow this in any of your scopes.")
     return caller, scopes

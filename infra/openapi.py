@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from functions import accounts, files, review, status, sync
+from functions import accounts, files, review, status, support, sync
 from shared import wiring
 from shared.api.openapi.document import Described, text
 
@@ -18,6 +18,7 @@ def described() -> Described:
         routes={
             "sync": sync.ROUTES,
             "files": files.ROUTES,
+            "support": support.ROUTES,
             "review": review.ROUTES,
             "accounts": accounts.ROUTES,
             "status": status.ROUTES,

@@ -389,7 +389,14 @@ def operator() -> Caller:
 def token_policy() -> TokenPolicy:
     """What every access token must say."""
     chosen = settings()
-    return TokenPolicy(chosen.token_issuer, chosen.token_audience, chosen.token_leeway_seconds)
+    return TokenPolicy(
+        chosen.token_issuer,
+        chosen.token_audience,
+        chosen.token_leeway_seconds,
+        account_policy().newcomer,
+        product().rights.roles,
+        product().user_claim,
+    )
 
 
 @cache
@@ -470,16 +477,19 @@ def embedder() -> Embedder | None:
 
 @cache
 def deliveries() -> Deliveries:
-    """Pokes phones and notifies doctors."""
+    """Pokes phones, and alerts those who are to look at a result."""
     chosen = settings()
     notifier: Notifier = LogNotifier()
     if chosen.notifier == "fcm":
         from shared.adapters.fcm import FcmNotifier
 
         notifier = FcmNotifier(
-            chosen.google_cloud_project, url=chosen.fcm_url, credentials=chosen.fcm_credentials
+            chosen.google_cloud_project,
+            product().alert,
+            url=chosen.fcm_url,
+            credentials=chosen.fcm_credentials,
         )
-    return Deliveries(store(), notifier, clock_ms)
+    return Deliveries(store(), catalog(), notifier, clock_ms)
 
 
 @cache
@@ -521,6 +531,7 @@ def tickets() -> Tickets:
     return Tickets(
         store(),
         attachments(),
+        catalog(),
         most_bytes=chosen.file_bytes,
         keep_ms=chosen.upload_days * 86_400_000,
     )
@@ -535,6 +546,7 @@ def uploads() -> Uploads:
     return Uploads(
         store(),
         files(),
+        catalog(),
         keep_ms=chosen.upload_days * 86_400_000,
         link_seconds=chosen.link_seconds,
     )
@@ -555,7 +567,7 @@ def runner() -> Runner:
 
     chosen = settings()
     tasks: dict[str, Task] = {
-        CHECK: Check(store(), files, attachments(), doorbell),
+        CHECK: Check(store(), files, attachments(), product().photo_limits, doorbell),
         CASCADE: Cascade(store(), catalog(), clock_ms),
         RESTORE: Restore(store(), catalog(), clock_ms),
         TRANSFER: Transfer(store(), catalog(), clock_ms),

@@ -28,7 +28,8 @@ from infra.cli.root import main
 from infra.local.stack import Stack
 from infra.local.table import load
 from shared import errors
-from shared.api.codes import ERROR_CODES, FILE_CODES, RECORD_CODES
+from shared.api.codes import ERROR_CODES, RECORD_CODES
+from shared.files.codes import FILE_CODES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.settings import Settings

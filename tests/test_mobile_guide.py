@@ -714,6 +714,8 @@ EVERYTHING = Catalog(
     name="everything",
     scope_word="team",
     cascade=CATALOG.cascade,
+    roles=CATALOG.roles,
+    may=CATALOG.may,
     collections=(
         Collection("parents", "…", (Field("note", Type.STRING, "…"),)),
         Collection(

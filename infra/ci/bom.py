@@ -104,6 +104,7 @@ BUNDLED: Mapping[str, Mapping[str, str]] = {
 
 #: Packages whose metadata name no licence by its identifier: what their licence files hold.
 _READ: Mapping[str, str] = {
+    "pyrage": "MIT",
     "blinker": "MIT",
     "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",

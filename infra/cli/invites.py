@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from infra.cli.command import Group, as_json, iso, show
-from infra.cli.members import role_option
+from infra.cli.members import demand_role, role_option
 from shared import wiring
 from shared.accounts import invite as codes
 from shared.errors import InvalidRequest
@@ -49,6 +49,7 @@ def create(scope: str, role: str, days: float, uses: int) -> None:
         raise InvalidRequest("A scope is 1 to 128 of A-Z a-z 0-9 _ -.")
     if not (0 < days <= codes.MOST_DAYS and 1 <= uses <= codes.MOST_USES):
         raise InvalidRequest(f"At most {codes.MOST_DAYS} days and {codes.MOST_USES} uses.")
+    demand_role(role)
     code, invite = wiring.accounts().invites.make(
         wiring.operator(), scope, role, days, uses, wiring.clock_ms()
     )

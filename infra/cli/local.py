@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from infra.cli.command import OperatorCommand, folder_of
-from infra.cli.members import grant, role_option
+from infra.cli.members import demand_role, grant, role_option
 from infra.local.seed import members, records
 from infra.local.token import token_for
 from shared import wiring
@@ -98,6 +98,7 @@ def token(chw: str, role: str, scope: str | None, device: str | None) -> None:
 
     It is signed with the stack's own key, which no other deployment trusts.
     """
+    demand_role(role)
     if scope is not None:
         grant(chw, scope, role)
     click.echo(token_for(chw, role=role, device=device))

@@ -11,7 +11,6 @@ import click
 from infra.cli.command import OperatorCommand, as_json, iso, show
 from shared import wiring
 from shared.access import audit, membership
-from shared.access.rights import ROLES
 from shared.errors import InvalidRequest
 from shared.records.insist import insist
 from shared.records.record import valid_id
@@ -20,15 +19,22 @@ from shared.records.store import Query
 #: How often a command is tried when others write at the same moment.
 _ATTEMPTS = 5
 
-role_option = click.option(
-    "--role", type=click.Choice(ROLES), default="chw", show_default=True, help="Role in the scope."
-)
+
+role_option = click.option("--role", default="chw", show_default=True, help="Role in the scope.")
+
+
+def demand_role(role: str) -> None:
+    """Raises `InvalidRequest` for what is none of the product's roles."""
+    roles = wiring.catalog().roles
+    if role not in roles:
+        raise InvalidRequest(f"--role must be one of {', '.join(roles)}.")
 
 
 def grant(user: str, scope: str, role: str) -> None:
     """Make a user a member of a scope in a role. Raises `InvalidRequest` for what is no id."""
     if not (valid_id(user) and valid_id(scope)):
         raise InvalidRequest("Ids of users and scopes are 1 to 128 of A-Z a-z 0-9 _ -.")
+    demand_role(role)
     now = wiring.clock_ms()
     entry = audit.right(wiring.operator(), "grant", now, scope, of=user, role=role)
     insist(lambda: membership.grant(wiring.store(), user, scope, role, now, [entry]), _ATTEMPTS)

@@ -1,6 +1,6 @@
 """The audit trail: who read or wrote which records, when and with which phone, and what came of it.
 
-One entry a request and scope, without clinical content; a request that touches very many records
+One entry a request and scope, without content of records; a request that touches very many records
 has several. Whatever changes who may do what (`RIGHTS`) leaves one too, in the commit that changes it
 and with the name of the human who did it: in the scope that it is about, else in `DEPLOYMENT`.
 
@@ -56,8 +56,8 @@ RIGHTS: Mapping[str, str] = {
     "delete-user": "an operator deleted an account; sessions and memberships ended",
     "delete-account": "somebody deleted their own account; the entry has no name",
     "invite": "somebody made an invite code",
-    "void-invite": "a supervisor or admin made a code admit nobody any more",
-    "put-out": "a supervisor or admin ended somebody's membership",
+    "void-invite": "somebody made a code admit nobody any more",
+    "put-out": "a member ended somebody else's membership",
     "register": "somebody made an account for themselves",
     "join": "somebody became a member by a code",
     "leave": "somebody ended their own membership",
@@ -72,8 +72,8 @@ RIGHTS: Mapping[str, str] = {
     "take-factor": "an operator took a second factor off; sessions ended",
     "rotate-keys": "an operator made the next signing key",
     "drop-key": "an operator forgot a signing key",
-    "export": "an operator gave out what is stored about a patient or a user",
-    "erase": "an operator erased a patient",
+    "export": "an operator gave out what is stored about a record or a user",
+    "erase": "an operator erased a record and what belongs to it",
     "back-up": "an operator copied the store to a file",
     "bring-back": "an operator put a copy back",
     "epoch": "an operator began a new epoch",
@@ -165,7 +165,7 @@ def _parts(touched: Touched) -> Iterator[dict[str, list[str]]]:
 def note(store: RecordStore, writes: Sequence[Write]) -> None:
     """Store the entries of a request that reads. Never raises a `Fault`.
 
-    What cannot be stored goes to the log, whole: it holds ids, no clinical content.
+    What cannot be stored goes to the log, whole: it holds ids, no content of records.
     """
     if not writes:
         return

@@ -1,4 +1,4 @@
-"""Who may do what: the one table that every function asks.
+"""Who may do what: a product declares its roles and what each of them may do, the engine asks.
 
 A role holds within a scope (`Memberships.roles`); somebody who is not in a scope may do nothing in
 it, and is not told that it exists.
@@ -6,43 +6,38 @@ it, and is not told that it exists.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 
 
-class Action(Enum):
-    """What a request wants to do with the records of a scope."""
+class Right(Enum):
+    """Something that a role may be allowed to do. Products have enums of their own beside `Action`."""
 
     # By identity, which is what equality of members is: Enum's own is Python code, asked for each record.
     __hash__ = object.__hash__
 
+
+class Action(Right):
+    """What the engine asks about the records of a scope."""
+
     READ = "read"
-    WRITE = "write"  #: create, change or delete client-owned fields
+    WRITE = "write"  #: create, change or delete client-owned fields, add files
     UNDELETE = "undelete"  #: bring a deleted record back
     SUPERVISE = "supervise"  #: see the phones of a scope
     INBOX = "inbox"  #: see what phones could not deliver
     UNFILED = "unfiled"  #: see urgent records of people who are in no scope
-    REVIEW = "review"  #: see the work list and everything about a case
-    DIAGNOSE = "diagnose"  #: claim a case and sign its diagnosis
-    ASSIGN = "assign"  #: give a case to a doctor, or take it away
-    SEE_UNSIGNED_ANALYSIS = "see_unsigned_analysis"  #: the AI's whole answer before a doctor signed
+    JOB_HISTORY = "job_history"  #: see each step of a job, and why it failed
+    ALERT = "alert"  #: be told with words on the screen that a result waits; others' phones sync silently
 
 
-_ALLOWED: dict[Action, frozenset[str]] = {
-    Action.READ: frozenset({"chw", "doctor", "supervisor", "admin", "member"}),
-    Action.WRITE: frozenset({"chw", "supervisor", "admin", "member"}),
-    Action.UNDELETE: frozenset({"supervisor", "admin"}),
-    Action.SUPERVISE: frozenset({"supervisor", "admin"}),
-    Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
-    Action.UNFILED: frozenset({"admin"}),
-    Action.REVIEW: frozenset({"doctor", "supervisor", "admin"}),
-    Action.DIAGNOSE: frozenset({"doctor"}),
-    Action.ASSIGN: frozenset({"supervisor", "admin"}),
-    Action.SEE_UNSIGNED_ANALYSIS: frozenset({"doctor", "supervisor", "admin"}),
-}
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """A product's roles, and who of them is allowed what. What is not declared is allowed to nobody."""
 
-ROLES = ("chw", "doctor", "supervisor", "admin", "member")
+    roles: tuple[str, ...]
+    allowed: Mapping[Enum, frozenset[str]]
 
-
-def may(role: str | None, action: Action) -> bool:
-    """Whether a role in a scope (None: not a member) allows an action on its records."""
-    return role is not None and role in _ALLOWED[action]
+    def may(self, role: str | None, right: Enum) -> bool:
+        """Whether a role in a scope (None: not a member) allows something there."""
+        return role in self.allowed.get(right, frozenset())

@@ -7,27 +7,20 @@ after the other, and a code for one person admits one.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from shared.errors import Contended
+from shared.records.insist import insist
 
 #: How often an operation is decided again when others write the same documents.
 _ATTEMPTS = 12
+_LONGEST_WAIT_SECONDS = 0.32
 
 T = TypeVar("T")
 
 
 def retried(attempt: Callable[[], T], pause: Callable[[float], None] = time.sleep) -> T:
     """What `attempt` gives, which reads, decides and makes one commit. Raises `Contended` in the end."""
-    for number in range(_ATTEMPTS):
-        try:
-            return attempt()
-        except Contended:
-            if number == _ATTEMPTS - 1:
-                raise
-            # jitter, not security
-            pause(random.uniform(0, 0.01 * 2 ** min(number, 5)))  # noqa: S311
-    raise AssertionError("unreachable")
+    busy = "This account is being changed by others right now. Try again."
+    return insist(attempt, _ATTEMPTS, busy=busy, wait=pause, longest_seconds=_LONGEST_WAIT_SECONDS)

@@ -48,7 +48,8 @@ _LEAST_RSA_BITS = 2048
 class TokenPolicy:
     """What every token must say, and the clock difference that is forgiven, seconds.
 
-    `role` is the role of callers whose tokens name none of ours. `types` are the `typ` of headers that are
+    `role` is that of callers whose tokens name none, `roles` are those that a token may name, and
+    `user_claim` is the claim that holds the user's id. `types` are the `typ` of headers that are
     taken, in lower case, without `application/` (RFC 7515 4.1.9); "" is none. Ours say `at+jwt` (RFC
     9068); those that the release before signed say `JWT`, and live for a quarter of an hour.
     """
@@ -56,7 +57,9 @@ class TokenPolicy:
     issuer: str
     audience: str
     leeway_seconds: int = 30
-    role: str = "chw"
+    role: str = ""
+    roles: tuple[str, ...] = ()
+    user_claim: str = "sub"
     types: tuple[str, ...] = ("at+jwt", "jwt")
 
 

@@ -40,7 +40,7 @@ class Members:
         if held is None:
             raise NotFound("There is no such scope, or you are not in it.")
         if not self.policy.may_manage(held):
-            raise Forbidden("Your role may not do this. Ask a supervisor.")
+            raise Forbidden("Your role may not do this. Ask an admin.")
         if role is not None and not self.policy.may_invite(held, role):
             raise Forbidden("Your role may not give this role away.", field="role")
         return me

@@ -123,7 +123,7 @@ RATES = (
     ),
 )
 
-#: Requests of one account that a process works on at the same time: half of its threads on a clinic's own
+#: Requests of one account that a process works on at the same time: half of its threads on one's own
 #: server, so that nobody has all of them. A phone has one or two.
 AT_ONCE = 8
 

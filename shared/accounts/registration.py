@@ -60,7 +60,7 @@ class Registration:
         password = self.credentials.checked(password, "password", email, name)
         if code is None and self.policy.registration != "open":
             raise Forbidden(
-                "Registration is by invitation: ask your supervisor for a code.",
+                "Registration is by invitation: ask whoever leads your team for a code.",
                 code="invite_needed",
                 field="invite_code",
             )

@@ -2,8 +2,8 @@
 
 The algorithm is the key's, never the token's; keys come from our own set by `kid`, never from the
 token (`jwk`, `jku`, `x5u` are not looked at); the type is that of an access token (RFC 9068). Claims:
-iss, aud, exp, nbf, iat, sub, chw_id, role, device?, sid? (the log-in), scopes?, only? (what alone it is
-good for). A token's scopes are hints; memberships in the store decide.
+iss, aud, exp, nbf, iat, sub, the product's `user_claim`, role, device?, sid? (the log-in), scopes?,
+only? (what alone it is good for). A token's scopes are hints; memberships in the store decide.
 
 Tokens of an outside issuer are judged by that issuer's policy, which comes with the key: a key of
 theirs is never good for a token of ours, nor the other way round.
@@ -18,7 +18,6 @@ from typing import Any
 import jwt
 
 from shared.access.membership import Caller
-from shared.access.rights import ROLES
 from shared.accounts.keys import SigningKey, TokenPolicy, VerificationKeys
 from shared.accounts.oidc import outside_user_id
 from shared.errors import Unauthenticated
@@ -43,7 +42,7 @@ _AGAIN = "Log in or refresh the token, then send the request again."
 __all__ = ["ACCESS_SECONDS", "MAX_TOKEN", "TokenPolicy", "issue", "verify"]
 
 #: What our own tokens must say, and those of an outside issuer (OpenID Connect Core 2).
-_OWN = ("exp", "iat", "nbf", "iss", "aud", "sub", "chw_id")
+_OWN = ("exp", "iat", "nbf", "iss", "aud", "sub")
 _OUTSIDE = ("exp", "iat", "iss", "aud", "sub")
 
 
@@ -75,13 +74,13 @@ def verify(
         claims = _claims(token, key.key, key.algorithm, key.outside, _OUTSIDE)
         _check_times(claims, key.outside, now_s)
         return _outside_caller(claims, key.outside)
-    claims = _claims(token, key.key, key.algorithm, policy, _OWN)
+    claims = _claims(token, key.key, key.algorithm, policy, (*_OWN, policy.user_claim))
     _check_times(claims, policy, now_s)
     if "only" in claims and claims["only"] != (only or None):
         raise Unauthenticated(
             "Your role needs a second factor: set it up first.", code="totp_setup_required"
         )
-    return _caller(claims)
+    return _caller(claims, policy)
 
 
 def _is_type(said: object, taken: Sequence[str]) -> bool:
@@ -125,11 +124,11 @@ def _check_times(claims: Mapping[str, Any], policy: TokenPolicy, now_s: float) -
         raise _invalid()
 
 
-def _caller(claims: Mapping[str, Any]) -> Caller:
-    user_id, role = claims["chw_id"], claims.get("role", "chw")
+def _caller(claims: Mapping[str, Any], policy: TokenPolicy) -> Caller:
+    user_id, role = claims[policy.user_claim], claims.get("role", policy.role)
     session = claims.get("sid") or ""
     device = claims.get("device") or session or UNNAMED
-    if not valid_id(user_id) or not isinstance(role, str) or role not in ROLES:
+    if not valid_id(user_id) or not isinstance(role, str) or role not in policy.roles:
         raise _invalid()
     if not valid_id(device) or (session and not valid_id(session)):
         raise _invalid()
@@ -166,7 +165,7 @@ def issue(
         "iss": policy.issuer,
         "aud": policy.audience,
         "sub": user_id,
-        "chw_id": user_id,
+        policy.user_claim: user_id,
         "role": role,
         "iat": int(now_s),
         "nbf": int(now_s),

@@ -121,7 +121,7 @@ def by_status(
 ) -> ModelFault:
     """The fault that an HTTP status means. `server` is named in the message.
 
-    `said` is the server's own text: looked at, never shown, since it may repeat the patient's data.
+    `said` is the server's own text: looked at, never shown, since it may repeat personal data.
     """
     if status is not None:
         # some say 400 where they mean 503

@@ -1,6 +1,6 @@
-"""The notifier on Firebase Cloud Messaging, HTTP v1: one POST a phone, nothing about patients in it.
+"""The notifier on Firebase Cloud Messaging, HTTP v1: one POST a phone, nothing of any record in it.
 
-A phone gets a silent data message `{"kind": "sync"}`; a doctor's also a notification of fixed words.
+A phone gets a silent data message `{"kind": "sync"}`; an alert is a notification of fixed words, too.
 `collapse_key` and `apns-collapse-id` let a phone that was off get one message, not twenty.
 Wire: `POST /v1/projects/{project}/messages:send` with `{"message": {…}}`
 (firebase.google.com/docs/reference/fcm/rest/v1/projects.messages).
@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 from shared.errors import NotifyFault
-from shared.notify.notice import Message
+from shared.notify.notice import AlertWords, Message
 
 #: Longest wait for one answer, seconds: nobody waits for a notice.
 TIMEOUT_SECONDS = 5.0
@@ -22,14 +22,16 @@ _LIFE_SECONDS = 3600
 _URL = "https://fcm.googleapis.com"
 _SCOPES = ("https://www.googleapis.com/auth/firebase.messaging",)
 
-#: What a doctor reads on a locked screen: no word of the case.
-_TITLE, _BODY = "A case waits for you", "Open the app to see it."
-
 
 class FcmNotifier:
-    """FCM of a project. `credentials` is `default` or `anonymous` (a test server at `url`)."""
+    """FCM of a project. `words` are an alert's; `credentials` is `default` or `anonymous` (a test server
+    at `url`).
+    """
 
-    def __init__(self, project: str, *, url: str = "", credentials: str = "default") -> None:
+    def __init__(
+        self, project: str, words: AlertWords, *, url: str = "", credentials: str = "default"
+    ) -> None:
+        self._words = words
         self._address = f"{url or _URL}/v1/projects/{project}/messages:send"
         self._credentials = credentials
         self._lock = threading.Lock()
@@ -43,7 +45,7 @@ class FcmNotifier:
         try:
             response = self._opened().post(
                 self._address,
-                json={"message": wire_message(message)},
+                json={"message": wire_message(message, self._words)},
                 timeout=TIMEOUT_SECONDS,
                 allow_redirects=False,
             )
@@ -71,25 +73,25 @@ class FcmNotifier:
             return self._session
 
 
-def wire_message(message: Message) -> dict[str, Any]:
+def wire_message(message: Message, words: AlertWords) -> dict[str, Any]:
     """The `message` of a request."""
     silent: dict[str, Any] = {
         "token": message.token,
         "data": {"kind": "sync"},
         "android": {
-            "priority": "HIGH" if message.doctor else "NORMAL",
+            "priority": "HIGH" if message.alert else "NORMAL",
             "collapse_key": "sync",
             "ttl": f"{_LIFE_SECONDS}s",
         },
         "apns": {
             "headers": {
                 "apns-collapse-id": "sync",
-                "apns-priority": "10" if message.doctor else "5",
-                "apns-push-type": "alert" if message.doctor else "background",
+                "apns-priority": "10" if message.alert else "5",
+                "apns-push-type": "alert" if message.alert else "background",
             },
             "payload": {"aps": {"content-available": 1}},
         },
     }
-    if message.doctor:
-        silent["notification"] = {"title": _TITLE, "body": _BODY}
+    if message.alert:
+        silent["notification"] = words._asdict()
     return silent

@@ -2,7 +2,7 @@
 
 One `POST {url}/chat/completions` a question. Nothing is sent twice, no redirect is followed (a
 photo must not travel on), and an answer is bounded in size and in time. Errors carry a status and
-a kind, never the server's text, which may repeat the patient's data.
+a kind, never the server's text, which may repeat personal data.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 A sync waits for its rings, so a ring costs at most `RING_TIMEOUT_SECONDS` and is not tried again by
 the client library, which would go on for minutes. After a ring that got no answer the next ones
-fail at once for `REST_SECONDS`: a sync with five red cases must not wait five times. A refusal
+fail at once for `REST_SECONDS`: a sync with five urgent records must not wait five times. A refusal
 (no such topic, no permission) is an answer and lets others ring. The sweeper rings later.
 
-`google.cloud.pubsub` is imported at the first ring: 0.4 s and 45 MB that only syncs with a red case
+`google.cloud.pubsub` is imported at the first ring: 0.4 s and 45 MB that only syncs with an urgent record
 pay. `create_subscriptions` is for the emulator; in Google Cloud Terraform does the same.
 """
 

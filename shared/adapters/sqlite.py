@@ -1,4 +1,4 @@
-"""The record store in one SQLite file: the `local` profile, and single-clinic servers.
+"""The record store in one SQLite file: the `local` profile, and servers of one site.
 
 Promises of the port (`shared/records/store.py`), kept like this:
 

@@ -74,16 +74,18 @@ def _condition(field: str, operator: str, value: Any) -> tuple[str, list[Any]]:
 
 def _behind(order: Sequence[tuple[str, str]], last: Sequence[Any]) -> tuple[str, list[Any]]:
     """Behind `last`: later in the first field, or equal there and later in the next, and so on."""
-    cases: list[str] = []
+    alternatives: list[str] = []
     values: list[Any] = []
     for n, (column, direction) in enumerate(order):
         equal = [f"{before} = ?" for before, _ in order[:n]]
-        cases.append(" AND ".join([*equal, f"{column} {'<' if direction == 'desc' else '>'} ?"]))
+        alternatives.append(
+            " AND ".join([*equal, f"{column} {'<' if direction == 'desc' else '>'} ?"])
+        )
         values += [*last[:n], last[n]]
-    # Implied by the cases, but the index can only start at a bound that stands by itself.
+    # Implied by the alternatives, but the index can only start at a bound that stands by itself.
     column, direction = order[0]
     start = f"{column} {'<=' if direction == 'desc' else '>='} ?"
-    return f"{start} AND ({' OR '.join(f'({case})' for case in cases)})", [last[0], *values]
+    return f"{start} AND ({' OR '.join(f'({case})' for case in alternatives)})", [last[0], *values]
 
 
 def declared_indexes(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The model port on Vertex AI: MedGemma behind an endpoint, called by google-cloud-aiplatform.
+"""The model port on Vertex AI: a model behind an endpoint, called by google-cloud-aiplatform.
 
 The wire is `:predict` with `@requestFormat: chatCompletions`; the answer's `predictions` is an
 OpenAI chat completion, or a list that holds one. Importing the client library costs 2 s and 190 MB,
@@ -8,7 +8,7 @@ What the library (2.7.0) does that this module works around, each seen against `
 - it chooses the dedicated route by what GetEndpoint says and ignores `use_dedicated_endpoint`;
 - on that route every HTTP error is a bare `ValueError` with the status and the *response's text* in
   its message (and on the shared route a `ParseError` with the whole answer). The text may repeat
-  the patient's data, so such an error is never chained or shown;
+  personal data, so such an error is never chained or shown;
 - GetEndpoint is retried for two minutes whatever timeout is asked for, so it is called here, once
   and bounded, and its answer is handed to the library;
 - a timeout bounds single socket operations, and an answer has no largest size: the session given to
@@ -71,7 +71,7 @@ _importing = threading.Lock()
 
 
 class VertexModel:
-    """MedGemma on a Vertex AI endpoint. One cached client; safe to use from several threads.
+    """A model on a Vertex AI endpoint. One cached client; safe to use from several threads.
 
     `endpoint` is its number or full name; `dedicated` says whether it has its own DNS name;
     `api_endpoint` another address of the API (`https://localhost:8963`); `credentials` is `default`
@@ -176,7 +176,7 @@ class VertexModel:
             from google.auth.credentials import AnonymousCredentials
             from google.cloud import aiplatform
 
-            # At DEBUG these write request bodies, that is patient data and photos.
+            # At DEBUG these write request bodies, that is personal data and photos.
             for name in ("google.auth.transport.requests", "google.cloud.aiplatform_v1"):
                 logging.getLogger(name).setLevel(logging.INFO)
             if self._credentials == "anonymous":

@@ -26,7 +26,7 @@ _MOST_REPAIRED = 32_768
 #: Levels of wrapping (`{"analysis": {…}}`, a list, JSON in a text) that are opened.
 _WRAPPINGS = 3
 
-# Marks of thinking: MedGemma's own, those of DeepSeek and Qwen, Mistral, Seed, Kimi.
+# Marks of thinking: Gemma's own, those of DeepSeek and Qwen, Mistral, Seed, Kimi.
 _MARKS = (
     ("<unused94>", "<unused95>"),
     *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "reasoning")),

@@ -4,7 +4,7 @@
        ↑                              ↑                          │ answered: closed
        └──────────────────────────────┴──────────────────────────┘ failed: open again
 
-So that a burst of red cases does not wait for a dead endpoint one timeout after another, and an
+So that a burst of urgent jobs does not wait for a dead endpoint one timeout after another, and an
 endpoint that comes back is not buried at once. One per process; jobs that meet an open breaker wait
 without losing an attempt. A refusal (`ModelRefused`) is an answer: the model is there. A deployment at
 fault (401, 404) answers nobody, so it counts as a failure.

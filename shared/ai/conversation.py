@@ -1,7 +1,7 @@
 """Questions to a model about one piece of work: ask, check, have it repaired once, account for it.
 
 What is asked and what an answer must be is the product's: it gives a text, pictures, and a parser that
-raises `ContractBroken`. Here is what every product needs: patient text is data inside a fence that it
+raises `ContractBroken`. Here is what every product needs: what people wrote is data inside a fence that it
 cannot close, pictures leave without metadata, every question counts against one time budget and the
 day's cap, and leaves a log line.
 """

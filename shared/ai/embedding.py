@@ -1,4 +1,4 @@
-"""The embedding port: a text's or a photo's place in one space. Adapter: Vertex AI (MedSigLIP)."""
+"""The embedding port: a text's or a photo's place in one space. Adapter: Vertex AI (a SigLIP)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Two things are looked for: words that the record itself holds (names, places, ids), and forms that
 identify whoever they belong to (numbers of telephones and files, addresses, positions, dates, handles).
-Both are looked for in a folded text: accents, joined-up spellings and the case do not hide a name.
+Both are looked for in a folded text: accents, joined-up spellings and capitals do not hide a name.
 
 Limits: a name that is misspelled or that the record does not hold stays, unless a title or "named"
 stands before it; a place is found by what the record says, by a street's form or as a position.

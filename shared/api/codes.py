@@ -10,7 +10,6 @@ from __future__ import annotations
 from shared import errors
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.errors import Fault
-from shared.files.file import REFUSALS
 from shared.records import record
 from shared.records.collection import MAX_RECORD_BYTES
 
@@ -56,23 +55,21 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "parent_deleted": "The record that it belongs to is deleted. Bring that one back first."
     },
     errors.Claimed: {
-        "claimed": "Another doctor has the case in hand: `by` whom, `until` when. Choose another "
-        "case, or ask a supervisor to give it to you."
+        "claimed": "Somebody else has it in hand: `by` whom, `until` when. Choose another one, or ask "
+        "who may give it to you."
     },
-    errors.NotSeen: {
-        "if_match_required": "Send the `ETag` of the case that the doctor looked at in `If-Match`."
-    },
+    errors.NotSeen: {"if_match_required": "Send the `ETag` of what was looked at in `If-Match`."},
     errors.CaseChanged: {
-        "case_changed": "The case changed after the doctor looked at it; `changed` names what. Show it "
-        "again, and sign what is there now."
+        "case_changed": "It changed after it was looked at; `changed` names what. Show it again, and sign "
+        "what is there now."
     },
     errors.AlreadyDiagnosed: {
-        "already_diagnosed": "The case has a diagnosis already: `by` whom, `at` when. Nothing was "
-        "stored. Show it; to correct it, send `amends` with `diagnosis_id`."
+        "already_diagnosed": "Somebody signed already: `by` whom, `at` when. Nothing was stored. Show it; "
+        "to correct it, send `amends` with the id that the answer names."
     },
     errors.KeyReused: {
         "idempotency_key_reused": "The same key came before with other content, which is what is "
-        "stored. Look at the case, then send what is new with a new key."
+        "stored. Look at what is there, then send what is new with a new key."
     },
     errors.Purged: {
         "purged": "The record was deleted so long ago that its data is gone. Nothing brings it back."
@@ -231,17 +228,3 @@ RECORD_CODES: dict[str, str] = {
 #: Record codes that only one of the dialects has.
 BATCH_ONLY = frozenset({"time_in_milliseconds"})
 WATERMELON_ONLY = frozenset({"time_in_seconds", "invalid_json_column"})
-
-#: Every code of a file in the answer to tickets, or of one that was refused: what happened, what to do.
-FILE_CODES: dict[str, str] = {
-    **REFUSALS,
-    "too_many_at_once": "Only so many photos are answered at once. Ask for this one with the next sync.",
-    "unknown_table": "Records of this table have no files.",
-    "invalid_id": "`record_id` is no record's id.",
-    "unknown_record": "The record is not known here. Send it first, or in the same request.",
-    "deleted": "The record was deleted.",
-    "not_allowed": "The user's role may not add files here.",
-    "key_in_use": "The key belongs to another photo of this record. Give the new one a key of its own.",
-    "sha256_in_use": "A file of this hash is here with another size or type. Compute the hash again.",
-    "too_many_files": "The record has as many files as it may have.",
-}

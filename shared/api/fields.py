@@ -54,11 +54,7 @@ NULL = {"null": True}
 
 #: `\Z` of Python is what `$` of JSON Schema means: no line break may follow.
 Id = Annotated[
-    str,
-    must(
-        "1 to 128 of A-Z a-z 0-9 _ -",
-        pattern=rf"^(?!__.*__\Z){record.ID.pattern}\Z",
-    ),
+    str, must("1 to 128 of A-Z a-z 0-9 _ -", pattern=rf"^(?!__.*__\Z){record.ID.pattern}\Z")
 ]
 Count = Annotated[int, Meta(ge=0)]
 TextOrNull = Annotated[str | None, schema(**NULL)]

@@ -109,7 +109,7 @@ def decode(value: object, kind: type[Body], what: str = "The body") -> Body:
     """
     if not isinstance(value, Mapping):
         raise InvalidRequest(f"{what} must be an object.")
-    fields = structs.fields(kind)
+    fields = _fields(kind)
     if kind.__struct_config__.forbid_unknown_fields and value.keys() - {f.name for f in fields}:
         known = ", ".join(each.name for each in fields) or "none"
         raise InvalidRequest(f"There is an unknown field. Known are: {known}.")
@@ -124,6 +124,10 @@ def decode(value: object, kind: type[Body], what: str = "The body") -> Body:
                 f"{each.name} must be {_wanted(inspect.type_info(each.type))}.", field=each.name
             ) from None
     return kind(**found)
+
+
+#: Reads annotations, which takes longer than a body.
+_fields = cache(structs.fields)
 
 
 def _wanted(kind: inspect.Type) -> str:

@@ -68,10 +68,10 @@ _GZIP_LEVEL = 5
 #: A streamed answer is written in pieces of about this many bytes.
 _STREAM_PIECE = 2**15
 
-#: A header that a clinic's own server sets where it has given up waiting for the rest of the body.
+#: A header that the local server sets where it has given up waiting for the rest of the body.
 LATE = "X-Body-Late"
 
-#: Longest path with its query, bytes: ours have 300. A clinic's own server refuses earlier.
+#: Longest path with its query, bytes: ours have 300. The server of the local profile refuses earlier.
 _URI_BYTES = 2**14
 
 #: Unwanted bodies are read up to this many bytes, in pieces of this many.

@@ -23,6 +23,7 @@ from shared.files.file import (
     RECEIVED,
     REFUSED,
     Attachment,
+    PhotoLimits,
     check_job,
     derived_name,
     original_name,
@@ -54,10 +55,11 @@ class Check(Task):
         store: RecordStore,
         files: Callable[[], FileStore],
         attachments: Mapping[str, Attachment],
+        limits: PhotoLimits,
         doorbell: Callable[[], Doorbell],
     ) -> None:
         self._store, self._files, self._doorbell = store, files, doorbell
-        self._attachments = attachments
+        self._attachments, self._limits = attachments, limits
         self._bells: dict[str, Sequence[Bell]] = {}  #: job → what its finish makes due
 
     def work(self, job: Job) -> Finish:
@@ -103,7 +105,7 @@ class Check(Task):
             found: dict[str, Any] = {"width": looked.width, "height": looked.height}
             if looked.type in PHOTO_TYPES:
                 whole.seek(0)
-                made, quality = picture.derive(whole)
+                made, quality = picture.derive(whole, self._limits)
                 for each in made:
                     files.put(derived_name(blob, each.edge), [each.data], "image/jpeg")
                     derived[str(each.edge)] = {

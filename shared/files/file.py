@@ -60,7 +60,7 @@ PASSING = frozenset({"wrong_hash", "wrong_size", "upload_lost", "not_processed"}
 #: The blob of a file that was refused before a byte was sent.
 NO_BLOB = "none"
 
-#: Why a photo was refused, and what to do: for the doctor and for the health worker.
+#: Why a photo was refused, and what to do: for who sent it and for who waits for it.
 REFUSALS: dict[str, str] = {
     "wrong_type": "The bytes are of another type than was said, or no photo; or a field is wrong.",
     "type_not_allowed": "Files of this type are not taken. Convert it on the phone.",
@@ -98,6 +98,18 @@ class Attachment:
     types: tuple[str, ...]  #: media types that may be sent
     settled: Callable[[Settled], Effects]
     most: int = 100  #: files of one record
+
+
+class PhotoLimits(NamedTuple):
+    """From where on a measure of `quality.py` is a defect. `version` changes with every number."""
+
+    version: str
+    least_sharpness: float  #: below: blurred
+    least_brightness: int  #: below: too dark; of 255
+    most_burnt: float  #: above: too bright
+    most_glare: float  #: above: glare
+    least_short_edge: int  #: below: low resolution; px
+    least_presence: float  #: below: framing, nothing stands out in the middle
 
 
 class Piece(NamedTuple):

@@ -31,12 +31,13 @@ from PIL import Image, ImageCms, ImageFile
 from shared.errors import FileRefused
 from shared.files import container
 from shared.files.container import HEIC, JPEG, PDF, PNG, WEBP
+from shared.files.file import PhotoLimits
 from shared.files.quality import Quality, judge
 
 #: Media types that are taken as photos.
 PHOTOS = (JPEG, PNG, WEBP, HEIC)
 DOCUMENTS = (PDF,)
-#: The longest edges of copies, px: what MedGemma and MedSigLIP look at.
+#: The longest edges of copies, px: what the eyes of Gemma (896) and SigLIP (448) look at.
 EDGES = (896, 448)
 #: Pixels of any photo: the main cameras of today's phones give 12, 24 or 48 million.
 MOST_PIXELS = 50_000_000
@@ -95,7 +96,9 @@ def look(file: BinaryIO, declared: str) -> Looked:
     return Looked(found, *photo.upright)
 
 
-def derive(file: BinaryIO, edges: Sequence[int] = EDGES) -> tuple[list[Derived], Quality]:
+def derive(
+    file: BinaryIO, limits: PhotoLimits, edges: Sequence[int] = EDGES
+) -> tuple[list[Derived], Quality]:
     """Copies of a photo in the order of `edges`, never enlarged, and what is to be said of its quality.
 
     Of a JPEG that breaks off what is there is shown, the rest is grey, and `incomplete` is said of its
@@ -113,7 +116,7 @@ def derive(file: BinaryIO, edges: Sequence[int] = EDGES) -> tuple[list[Derived],
         raise
     except Exception:
         raise _refused("broken_file") from None
-    quality = judge(image, *photo.upright, incomplete=incomplete)
+    quality = judge(image, *photo.upright, limits, incomplete=incomplete)
     return [_copy(image, edge) for edge in edges], quality
 
 

@@ -1,9 +1,10 @@
 """Advice on a photo: is it good enough to be read, or worth taking again, and why.
 
-Advice only. It never refuses a file, never holds back a case, and says nothing of the skin. The same
-pixels always give the same verdict; `VERSION` changes with every change of a number below.
+Advice only. It never refuses a file, never holds back a record, and says nothing of what is shown. The
+same pixels always give the same verdict. What is measured is the same for every product; from where on it
+is a defect is the product's to say (`PhotoLimits`).
 
-Measured at fixed scales on what a model and a doctor look at, so that a phone's resolution does not matter:
+Measured at fixed scales, so that a phone's resolution does not matter:
 
 `sharpness`   Variance of the Laplacian (Pech-Pacheco et al., "Diatom autofocusing in brightfield
               microscopy", ICPR 2000; compared with others in Pertuz et al., Pattern Recognition 46, 2013),
@@ -11,25 +12,15 @@ Measured at fixed scales on what a model and a doctor look at, so that a phone's
               share of the detail that is fine. Noise is fine, too, so its part is estimated (Immerkær,
               "Fast noise variance estimation", CVIU 64, 1996) and taken off.
 `brightness`  Brightness (luma, 0 to 255) that the brightest tenth of the picture exceeds.
-`burnt`       Share of the middle whose green is clipped: green shows blood and pigment best.
+`burnt`       Share of the middle whose green is clipped.
 `glare`       Share of the largest white, colourless area that does not reach the picture's edge: a lamp's
-              reflection. What reaches the edge is more likely a sheet or a bandage.
+              reflection. What reaches the edge is more likely a white thing.
 `short_edge`  The original's shorter edge, px.
 `presence`    How far anything in the middle stands out from what surrounds it, in the colour where it
               stands out most.
 
-**Skin tones.** No threshold asks what colour skin is. Contrasts are relative to the local brightness
-(Weber), as reflectance is: the same structure measures the same on light and on dark skin. `too_dark` is
-set low on purpose: the deepest tone of the Monk scale, well lit, has a luma of 37, and only what is
-hardly recorded at all is called dark. The price is that light skin must be very underexposed to be named.
-
-Names of the defects follow what dermatologists give as reasons: Jalaboi et al., "Explainable image
-quality assessments in teledermatological photography" (Telemed J E Health 29, 2023: framing, lighting,
-blur, resolution, distance).
-
-Limits: the thresholds were set on generated photos (tests/files/generated.py), not on patients' photos;
-the first hundred photos of the field should be read against them. A rash all over the picture may lack
-`presence`; a blur of the lesion alone, with the middle sharp around it, is not found.
+Contrasts are relative to the local brightness (Weber), as reflectance is: the same structure measures the
+same on light and on dark ground.
 """
 
 from __future__ import annotations
@@ -39,25 +30,10 @@ from typing import Any, NamedTuple, cast
 
 from PIL import Image, ImageChops, ImageMath
 
-VERSION = "1"
+from shared.files.file import PhotoLimits
 
 #: What may be wrong, most serious first.
 REASONS = ("incomplete", "blurred", "too_dark", "too_bright", "glare", "low_resolution", "framing")
-
-#: Below: blurred. Sharp photos have 0.2 (skin without texture) to 1; a blur whose standard deviation is
-#: 1/220 of the length leaves 0.1.
-LEAST_SHARPNESS = 0.17
-#: Below: too dark. Of 255; see "Skin tones".
-LEAST_BRIGHTNESS = 24
-#: Above: too bright.
-MOST_BURNT = 0.25
-#: Above: glare. A reflection as wide as a tenth of the photo has 0.01.
-MOST_GLARE = 0.005
-#: Below: low resolution. MedSigLIP looks at 448 px; a doctor wants to look closer.
-LEAST_SHORT_EDGE = 600
-#: Below: framing; nothing stands out in the middle. Plain textured skin has up to 0.055, a faint redness
-#: 0.063, a mole 0.15 and more.
-LEAST_PRESENCE = 0.06
 
 #: Longest edges, px, of the pictures that are measured: detail, white areas, and what stands out.
 _DETAIL, _AREAS, _COARSE = 448, 112, 56
@@ -83,7 +59,9 @@ class Quality(NamedTuple):
     version: str
 
 
-def judge(image: Image.Image, width: int, height: int, *, incomplete: bool = False) -> Quality:
+def judge(
+    image: Image.Image, width: int, height: int, limits: PhotoLimits, *, incomplete: bool = False
+) -> Quality:
     """The verdict on a photo: its pixels as RGB, upright, at any scale from 448 px up (smaller only if
     the original is), and the size of the original. `incomplete`: part of it is missing."""
     small = _scaled(image, _DETAIL)
@@ -94,15 +72,15 @@ def judge(image: Image.Image, width: int, height: int, *, incomplete: bool = Fal
     presence = _presence(small)
     found = {
         "incomplete": incomplete,
-        "blurred": sharpness < LEAST_SHARPNESS,
-        "too_dark": brightness < LEAST_BRIGHTNESS,
-        "too_bright": burnt > MOST_BURNT,
-        "glare": glare > MOST_GLARE,
-        "low_resolution": min(width, height) < LEAST_SHORT_EDGE,
+        "blurred": sharpness < limits.least_sharpness,
+        "too_dark": brightness < limits.least_brightness,
+        "too_bright": burnt > limits.most_burnt,
+        "glare": glare > limits.most_glare,
+        "low_resolution": min(width, height) < limits.least_short_edge,
     }
     # Where blur or light hide what is there, they are the advice; the framing is seen in the next photo.
     hidden = found["blurred"] or found["too_dark"] or found["too_bright"]
-    found["framing"] = presence < LEAST_PRESENCE and not hidden
+    found["framing"] = presence < limits.least_presence and not hidden
     reasons = tuple(reason for reason in REASONS if found[reason])
     measures = {
         "sharpness": round(sharpness, 3),
@@ -112,7 +90,7 @@ def judge(image: Image.Image, width: int, height: int, *, incomplete: bool = Fal
         "short_edge": float(min(width, height)),
         "presence": round(presence, 3),
     }
-    return Quality("retake" if reasons else "good", reasons, measures, VERSION)
+    return Quality("retake" if reasons else "good", reasons, measures, limits.version)
 
 
 # --- pictures of numbers: mode F, in 32-bit floats

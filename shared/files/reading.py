@@ -1,4 +1,4 @@
-"""Photos for whoever reads cases inside: the derivative without metadata, never the original."""
+"""Photos for whoever reads them inside: the derivative without metadata, never the original."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import InvalidRequest
 from shared.files.file import (
     AWAITING,
@@ -35,6 +35,7 @@ from shared.files.file import (
 from shared.files.settling import settle
 from shared.records import record
 from shared.records.bell import Bell
+from shared.records.collection import Catalog
 from shared.records.insist import insist
 from shared.records.store import (
     ABSENT,
@@ -117,11 +118,12 @@ class Tickets:
         self,
         store: RecordStore,
         attachments: Mapping[str, Attachment],
+        catalog: Catalog,
         *,
         most_bytes: int,
         keep_ms: int,
     ) -> None:
-        self._store, self._attachments = store, attachments
+        self._store, self._attachments, self._catalog = store, attachments, catalog
         self._most_bytes, self._keep_ms = most_bytes, keep_ms
 
     def parse(self, files: Any) -> list[Ask | Refused]:
@@ -250,6 +252,7 @@ class _Turn:
         self, tickets: Tickets, caller: Caller, asked: Sequence[Ask | Refused], now_ms: int
     ) -> None:
         self._store, self._tickets = tickets._store, tickets
+        self._catalog = tickets._catalog
         self._caller, self._now_ms = caller, now_ms
         own = membership.key(caller.user_id)
         wanted = {own}
@@ -287,7 +290,7 @@ class _Turn:
     def refusal(self, refused: Refused) -> dict[str, Any]:
         """The answer to a file that is refused before a byte is sent. Its record hears of it.
 
-        So a doctor sees which photo is missing and why, and a red case does not wait for it.
+        So people see which photo is missing and why, and an urgent job does not wait for it.
         """
         answer = _refusal(refused.named, refused)
         file = None if refused.place is None else self._kept(refused, refused.place)
@@ -400,9 +403,9 @@ class _Turn:
         """The scope of a record to which the caller may add files. Raises `Refused`."""
         have = self._have.get(subject)
         role = None if have is None else self._members.roles.get(have.fields[record.SCOPE])
-        if have is None or not may(role, Action.READ):
+        if have is None or not self._catalog.may(role, Action.READ):
             raise Refused("record_id", "unknown_record", "Send the record first, then its files.")
-        if not may(role, Action.WRITE):
+        if not self._catalog.may(role, Action.WRITE):
             raise Refused(None, "not_allowed", "Your role may not add files here.")
         if have.fields.get(record.DELETED) is not None:
             raise Refused("record_id", "deleted", "The record was deleted.")

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from shared.access import membership
 from shared.access.membership import Caller
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import (
     Contended,
     FileMissing,
@@ -52,6 +52,7 @@ from shared.files.file import (
 from shared.files.store import FileStore
 from shared.jobs import job as jobs
 from shared.records import record
+from shared.records.collection import Catalog
 from shared.records.insist import insist
 from shared.records.killpoints import reach
 from shared.records.store import Document, Key, RecordStore, patch
@@ -131,9 +132,15 @@ class Uploads:
     """Takes files and gives links to them. `keep_ms`: how long an upload may rest."""
 
     def __init__(
-        self, store: RecordStore, files: FileStore, *, keep_ms: int, link_seconds: int
+        self,
+        store: RecordStore,
+        files: FileStore,
+        catalog: Catalog,
+        *,
+        keep_ms: int,
+        link_seconds: int,
     ) -> None:
-        self._store, self._files = store, files
+        self._store, self._files, self._catalog = store, files, catalog
         self._keep_ms, self._link_seconds = keep_ms, link_seconds
 
     # --- taking
@@ -305,7 +312,7 @@ class Uploads:
         if file is None:
             raise _no_file()
         role = membership.parse(caller.user_id, read.get(own)).roles.get(file.fields[record.SCOPE])
-        if not may(role, Action.READ):
+        if not self._catalog.may(role, Action.READ):
             raise _no_file()
         subject = Key(file.fields["table"], file.fields["record_id"])
         blob_key = Key(BLOBS, file.fields["blob"])
@@ -319,7 +326,7 @@ class Uploads:
             )  # no byte of it ever came
         if blob is None:
             raise _expired()
-        if not may(role, action):
+        if not self._catalog.may(role, action):
             raise Forbidden("Your role may not add files here.")
         return Progress(file, blob)
 

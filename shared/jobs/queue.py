@@ -19,7 +19,7 @@ from shared.records.bell import Bell
 #: Longest a ring may take, seconds. A sync waits for it, so it is short; the sweeper catches up.
 RING_TIMEOUT_SECONDS = 2.0
 
-#: How long rings fail at once after one that got no answer, seconds: a sync with five red cases must
+#: How long rings fail at once after one that got no answer, seconds: a sync with five urgent records must
 #: not wait five times; shorter than a person waits before trying again.
 REST_SECONDS = 5.0
 

@@ -75,7 +75,7 @@ class Sweeper:
         """One round, within `budget_seconds`. Raises `StoreUnavailable`."""
         end = time.monotonic() + budget_seconds
         swept = Swept()
-        for kind in self._rung_kinds:  # first: a red case waits behind nothing
+        for kind in self._rung_kinds:  # first: urgent jobs wait behind nothing
             self._ring(kind, swept)
         for kind in self._own_kinds:
             report = self._runner.answer(kind, None, max(end - time.monotonic(), 0) + 60)

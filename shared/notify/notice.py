@@ -1,13 +1,14 @@
-"""Notices: a phone is poked to sync, a doctor is told that a case waits. At most once each.
+"""Notices: a phone is poked to sync, or its user is told that something waits. At most once each.
 
-The commit that ends an analysis stores a notice (`notices/{job}`), so there is one exactly if there
-is a result. `Deliveries` takes a due notice by compare-and-set before it sends anything: a process that
+The commit that ends a job may store a notice (`notices/{job}`), so there is one exactly if there is a
+result. `Deliveries` takes a due notice by compare-and-set before it sends anything: a process that
 dies in between sends nothing, two at once send once. What is lost costs nothing but time, since the
-next sync brings the same news. A notice holds ids and no word about patients, and neither does what
-is sent.
+next sync brings the same news. A notice holds ids and nothing of the record, and neither does what is
+sent.
 
 A phone says where it can be reached with `POST /api/v1/devices/token`; the push token stands in its
-entry of the device ledger. Of one result `_MOST_PHONES` are told, those of doctors before all others.
+entry of the device ledger. Of one result `_MOST_PHONES` are told, those of people who are alerted
+(`Action.ALERT`) before all others.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shared.access import membership
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import Contended, Fault, NotifyFault
+from shared.records.collection import Catalog
 from shared.records.killpoints import reach
 from shared.records.store import Document, Key, Query, RecordStore, Write, patch, put
 from shared.support import ledger
@@ -45,11 +47,18 @@ _MOST_PHONES = 200
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent to one phone. `doctor`: with words on the screen; else silent, "sync now"."""
+    """What is sent to one phone. `alert`: with words on the screen; else silent, "sync now"."""
 
     token: str
-    case_id: str
-    doctor: bool
+    record_id: str
+    alert: bool
+
+
+class AlertWords(NamedTuple):
+    """What an alert says on a locked screen: that something waits, and nothing of what it is."""
+
+    title: str
+    body: str
 
 
 class Notifier(Protocol):
@@ -63,12 +72,12 @@ class Notifier(Protocol):
         ...
 
 
-def due(job_id: str, case_id: str, scope_id: str, now_ms: int) -> Write:
+def due(job_id: str, record_id: str, scope_id: str, now_ms: int) -> Write:
     """The write that makes a notice due; it belongs in the commit of the result."""
     return put(
         Key(COLLECTION, job_id),
         {
-            "case_id": case_id,
+            "record_id": record_id,
             "scope_id": scope_id,
             "due_at": now_ms,
             "expires_at": now_ms + _KEPT_MS,
@@ -80,8 +89,15 @@ def due(job_id: str, case_id: str, scope_id: str, now_ms: int) -> Write:
 class Deliveries:
     """Delivers due notices. Safe to share between threads and to run in many processes."""
 
-    def __init__(self, store: RecordStore, notifier: Notifier, clock: Callable[[], int]) -> None:
-        self._store, self._notifier, self._clock = store, notifier, clock
+    def __init__(
+        self,
+        store: RecordStore,
+        catalog: Catalog,
+        notifier: Notifier,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store, self._catalog = store, catalog
+        self._notifier, self._clock = notifier, clock
 
     def deliver(self, now_ms: int | None = None) -> int:
         """Send what is due; returns how many notices were taken. Never raises a `NotifyFault`."""
@@ -120,7 +136,9 @@ class Deliveries:
         told = 0
         for device, role in self._phones(notice["scope_id"]):
             message = Message(
-                device.fields[TOKEN], notice["case_id"], may(role, Action.SEE_UNSIGNED_ANALYSIS)
+                device.fields[TOKEN],
+                str(notice.get("record_id", "")),
+                self._catalog.may(role, Action.ALERT),
             )
             try:
                 alive = self._notifier.send(message)
@@ -135,7 +153,7 @@ class Deliveries:
     def _phones(self, scope_id: str) -> Iterator[tuple[Document, str]]:
         """Phones of the scope's members that can be reached, with the member's role now.
 
-        Those of doctors come first, so that those of nobody else take their place; and of each user
+        Those that are alerted come first, so that no other takes their place; and of each user
         the phone that was heard of last before any other.
         """
         found = [
@@ -151,9 +169,9 @@ class Deliveries:
         for device in found:
             user = str(device.fields["user_id"])
             role = membership.role_of(user, read.get(membership.key(user)), scope_id)
-            if role is not None and may(role, Action.READ):
-                doctor = may(role, Action.SEE_UNSIGNED_ANALYSIS)
-                reached.append((not doctor, of_user[user], device, role))
+            if role is not None and self._catalog.may(role, Action.READ):
+                alert = self._catalog.may(role, Action.ALERT)
+                reached.append((not alert, of_user[user], device, role))
                 of_user[user] += 1
         reached.sort(key=lambda each: each[:2])
         seen: set[str] = set()
@@ -174,5 +192,5 @@ class LogNotifier:
 
     def send(self, message: Message) -> bool:
         """See `Notifier.send`."""
-        log.info("notice not sent", extra={"doctor": message.doctor})
+        log.info("notice not sent", extra={"alert": message.alert})
         return True

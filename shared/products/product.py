@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shared.access.rights import Rights
     from shared.accounts.policy import AccountPolicy
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
-    from shared.files.file import Attachment
+    from shared.files.file import Attachment, PhotoLimits
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
+    from shared.notify.notice import AlertWords
     from shared.records.collection import Catalog
     from shared.records.store import RecordStore
     from shared.settings import Settings
@@ -51,7 +53,11 @@ class Product:
     name: str  #: what `PRODUCT` says
     title: str  #: what people call it
     catalog: Callable[[Settings], Catalog]
+    rights: Rights
+    user_claim: str  #: the claim of access tokens that holds the user's id
     accounts: AccountPolicy
+    alert: AlertWords  #: what phones show to those whom `Action.ALERT` is allowed
+    photo_limits: PhotoLimits  #: when a photo is worth taking again
     attachments: Callable[[], Mapping[str, Attachment]] = dict  #: by table
     tasks: Callable[[Parts], Mapping[str, Task]] = lambda _parts: {}
     rung: tuple[str, ...] = ()

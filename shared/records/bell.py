@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Bell(NamedTuple):
-    """What a doorbell carries: ids only, never patient data."""
+    """What a doorbell carries: ids only, never content."""
 
     kind: str  #: job kind; names the topic ("analyse")
     job_id: str
-    subject_id: str  #: the record the job is about (a case id)
+    subject_id: str  #: the record the job is about
     trace: str = ""  #: the span that rang, as W3C traceparent; empty: not traced
 
     def content(self) -> dict[str, str]:

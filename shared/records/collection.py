@@ -54,7 +54,7 @@ class Owner(Enum):
 
     CLIENT = "client"
     SERVER = "server"
-    DOCTOR = "doctor"
+    SIGNER = "signer"  #: whoever signs it, once, through an operation of the product
 
 
 class Merge(Enum):
@@ -424,6 +424,12 @@ class Catalog:
     collections: tuple[Collection, ...]
     #: Document that makes the children of a deleted record follow: (table, id, scope, now_ms) → write.
     cascade: Callable[[str, str, str, int], Write]
+    roles: tuple[str, ...]  #: what people are in a scope
+    #: Whether a role in a scope (None: not a member) allows something there: (role, right) → bool.
+    may: Callable[[str | None, Enum], bool]
+    job_rows: str | None = (
+        None  #: the table whose rows tell phones where jobs stand, if there is one
+    )
     #: Whether values carry what a person must see whatever becomes of them: (table, values) → bool.
     urgent: Callable[[str, Mapping[str, Any]], bool] = lambda _table, _raw: False
 

@@ -12,7 +12,7 @@ import os
 import signal
 from pathlib import Path
 
-#: Every point, in the order of a red case's way. `tests/reliability` kills at each of them.
+#: Every point, in the order of an urgent record's way. `tests/reliability` kills at each of them.
 POINTS = (
     "push.read",  # read and decided, nothing committed
     "push.committed_part",  # one of several commits of a big push
@@ -34,7 +34,7 @@ POINTS = (
     "check.sealed",  # all objects of a photo stored, no document speaks of them
 )
 
-#: Points of a file's way into a folder, outside of any case's way: `tests/files/test_folder.py`.
+#: Points of a file's way into a folder, outside of any record's way: `tests/files/test_folder.py`.
 FILE_POINTS = (
     "file.drafting",  # half of it written, under no name
     "file.drafted",  # all of it written and on the disk, under no name

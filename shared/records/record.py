@@ -82,8 +82,8 @@ _RESERVED_ID = re.compile(r"__.*__")
 #: Ids of records that left a scope, so that its members' phones drop them.
 REVOCATIONS = "revocations"
 
-#: What belongs to a record without being one: logs with its values, what doctors did, its files, what
-#: was read of it. They go where their record goes.
+#: What belongs to a record without being one: logs with its values, what people did with it, its files,
+#: what was read of it. They go where their record goes.
 LOGS = ("conflicts", "quarantine", "reviews", "files", "readings")
 
 #: Integers beyond this are not the same number on a phone (JavaScript, RFC 8785 §3.2.2.3).

@@ -69,7 +69,7 @@ def listed(
 
 
 def shown_device(phone: ListedDevice, scopes: Sequence[str]) -> dict[str, Any]:
-    """A phone as a supervisor of these scopes sees it.
+    """A phone as somebody of these scopes sees it.
 
     Scopes that the caller has nothing to do with are none of the caller's business, nor is a record
     that may be theirs.

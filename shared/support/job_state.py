@@ -1,8 +1,8 @@
 """What people are shown of a job: where it stands, and to whom.
 
 Who may read the scope of the record that a job is about may see the job; everybody else is told that
-there is none. Health workers see the state and when it is tried next; those who may see an unsigned
-analysis also see each step and why it failed. Ids and codes only: nothing about patients.
+there is none. Everybody there sees the state and when it is tried next, some roles
+(`Action.JOB_HISTORY`) also each step and why it failed. Ids and codes only.
 """
 
 from __future__ import annotations
@@ -12,28 +12,35 @@ from typing import Any
 
 from shared.access import membership
 from shared.access.membership import Caller
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import NotFound
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.records import record
+from shared.records.collection import Catalog
 from shared.records.store import Key, RecordStore
 
 #: What a job's id, or a record's, can look like.
 _NAME = re.compile(r"(?!\.{1,2}\Z|__)[A-Za-z0-9_~.-]{1,300}")
 
-#: The table whose rows tell phones of jobs, and their field that names the job.
-_ROWS, _JOB = "medgemma_queue", "_job"
+#: In rows of the catalogue's `job_rows`, the field that names the job.
+_JOB = "_job"
 
 
-def readable_job(store: RecordStore, caller: Caller, name: str) -> tuple[Job, str]:
-    """The job of that id, or of the `medgemma_queue` row of that id; and the caller's role there.
+def readable_job(
+    store: RecordStore, catalog: Catalog, caller: Caller, name: str
+) -> tuple[Job, str]:
+    """The job of that id, or of the row of `job_rows` of that id; and the caller's role there.
 
     Raises `NotFound`, for every reason alike.
     """
     if not _NAME.fullmatch(name):
         raise _no_job()
-    own, row, direct = membership.key(caller.user_id), Key(_ROWS, name), jobs.key(name)
+    own, row, direct = (
+        membership.key(caller.user_id),
+        Key(catalog.job_rows or jobs.COLLECTION, name),
+        jobs.key(name),
+    )
     read = store.read([own, row, direct]).documents
     found = read.get(direct)
     if found is None and row in read:
@@ -47,14 +54,14 @@ def readable_job(store: RecordStore, caller: Caller, name: str) -> tuple[Job, st
     have = store.read([subject], (record.SCOPE,)).documents.get(subject)
     scope = have.fields[record.SCOPE] if have is not None else job.scope_id
     role = membership.parse(caller.user_id, read.get(own)).roles.get(scope)
-    if role is None or not may(role, Action.READ):
+    if role is None or not catalog.may(role, Action.READ):
         raise _no_job()
     return job, role
 
 
-def shown_job(job: Job, role: str) -> dict[str, Any]:
+def shown_job(job: Job, catalog: Catalog, role: str) -> dict[str, Any]:
     """A job as a role sees it; times in server ms."""
-    whole = may(role, Action.SEE_UNSIGNED_ANALYSIS)
+    whole = catalog.may(role, Action.JOB_HISTORY)
     steps = [
         {"state": step["state"], "at": step["at"], "fault": step.get("fault")}
         for step in job.history

@@ -1,7 +1,7 @@
 """The device ledger: one entry a phone, so that support sees phones that do not sync.
 
 An entry says when the phone last tried and last succeeded, what came of it, and what it could not
-deliver. Ids and codes only, nothing of patients. Written after the answer is made, when something
+deliver. Ids and codes only, no content. Written after the answer is made, when something
 happened, when the outcome changed, and once a day; an idle pull writes nothing. A ledger that cannot
 be written never fails a sync.
 
@@ -48,7 +48,7 @@ PUSH_TOKEN = "push_token"  # noqa: S105  a field's name
 #: Longest push token, characters; those of FCM have some 160.
 LONGEST_TOKEN = 4096
 
-#: Phones of one user; a clinic may share an account.
+#: Phones of one user; a team may share an account.
 MOST_OF_A_USER = 50
 
 #: How long a phone is kept that is not heard of, ms.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from shared.access import audit, membership
 from shared.access.membership import Caller
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import Forbidden, NotFound, ParentDeleted, Purged
 from shared.jobs import restore
 from shared.jobs.tree_walk import due
@@ -55,10 +55,10 @@ def _undelete(
         own = membership.key(caller.user_id)
         members = membership.parse(caller.user_id, documents.get(own))
         role = members.roles.get(scope_id)
-        if not may(role, Action.READ):
+        if not catalog.may(role, Action.READ):
             raise _unknown()
-        if not may(role, Action.UNDELETE):
-            raise Forbidden("Only supervisors may bring a deleted record back.")
+        if not catalog.may(role, Action.UNDELETE):
+            raise Forbidden("Your role may not bring a deleted record back.")
         guards.append(verify(own, members.version))
     if stored.fields.get(record.DELETED) is None:
         return []

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import StalePush
 from shared.records import record
 from shared.records.collection import (
@@ -75,7 +75,7 @@ class _Parent:
 class Decision:
     """What one snapshot makes of a push: `outcome` for the phone, `steps` for the commit.
 
-    `tried` are verdicts of an earlier attempt that may have got through; those of this one are added.
+    `tried` are conflicts of earlier attempts that may have been committed; those of this one are added.
     """
 
     def __init__(
@@ -125,7 +125,11 @@ class Decision:
     # --- reading what the first look does not tell
 
     def load(self, entries: Sequence[Entry]) -> None:
-        """Read whole where phones sent the server's own maps, and why records may be out of reach."""
+        """Read what the first look, which takes scalars of the records only, has left out.
+
+        Records whole, where a phone sends back maps that the server owns: is its copy stale? And of
+        records that the caller may not see, whether they once were in a scope of the caller's.
+        """
         wanted = [entry.key for entry in entries if self._sends_maps(entry)]
         for entry in entries:
             wanted += self._revocations(entry)
@@ -133,7 +137,7 @@ class Decision:
             self.documents.update(self.store.read(wanted).documents)
 
     def _revocations(self, entry: Entry) -> list[Key]:
-        """Where it stands that a record which the caller may not see once was the caller's."""
+        """The documents that say whether a record out of the caller's reach has left a scope of theirs."""
         return [
             record.revocation(key, scope_id)
             for key in (entry.key, self._parent_key(entry, entry.coerced and entry.coerced.values))
@@ -188,11 +192,12 @@ class Decision:
         self._take_children()
 
     def leave_to_listing(self) -> None:
-        """Leave in `outcome.show` only what the listing of the pull that follows does not bring anyway.
+        """Take out of `outcome.show` what the pull that follows lists anyway.
 
-        It brings every row whose version is after the cursor, as those are that this push is about to
-        write, but for rows of this very exchange's echo. Not so a first sync, which lists no deletions:
-        there each row is read by its key, so that one that is deleted meanwhile is dropped.
+        It lists each row whose version is after the cursor, also those that this push is about to write,
+        except rows that are exactly what the phone sent in this exchange (their echo). On a first sync
+        nothing is taken out: it lists no deletions, so a row that is deleted meanwhile must be read by
+        its key, or the phone would keep it.
         """
         after = self.request.cursor_ms * 1000
         if after == 0:
@@ -214,9 +219,10 @@ class Decision:
     def _hold(
         self, entry: Entry, have: Document | None, written: Mapping[str, Any] | None = None
     ) -> None:
-        """Note what the phone holds of a record that it sent, once this push has `written` these fields.
+        """Note which columns of a record that it sent the phone holds as they are stored.
 
-        What it had seen it holds, unless it calls the record new.
+        These are the columns that it sent, and those that it had seen before, unless this push changes
+        them (`written`: the fields that it writes) or the phone calls the record new.
         """
         kept: frozenset[str] = frozenset()
         seen = have is not None and have.version <= self.request.cursor_ms * 1000
@@ -269,7 +275,7 @@ class Decision:
         self._write(entry, None, Merged(values), scope_id, parent)
 
     def _leave(self, entry: Entry, have: Document, scope_id: str, *, lost: bool) -> None:
-        """The record stays as it is, and the phone learns what that is."""
+        """Leave the record as it is, and show it to the phone if the phone holds something else."""
         self._accept(entry, scope_id, have.fields.get(record.HASH))
         self._alive(entry, have.fields, have)
         self.journal.name_again(entry, scope_id)
@@ -509,7 +515,7 @@ class Decision:
                             yield Key(table, str(child.fields[name])), child
 
     def _lose_to_deletion(self, entry: Entry, have: Document) -> None:
-        """An edit of a deleted record: refused, and kept."""
+        """Refuse an edit of a deleted record; its values go to the conflict log."""
         coerced = entry.coerced
         if coerced is None:
             raise TypeError("a deletion is no edit")
@@ -533,9 +539,9 @@ class Decision:
     # --- the rules about scope and parents
 
     def _moved_to(self, entry: Entry) -> str | None:
-        """The scope that cares for a record by now, if the caller once did; None: it never was theirs.
+        """The scope to which a record has moved from one of the caller's; None: it was in none of them.
 
-        Its people get what the caller's phone still had to say (an inbox in the quarantine).
+        What the caller's phone still sends about it goes to the inbox of that scope.
         """
         left = self.members.left_ms
         values = entry.coerced.values if entry.coerced is not None else None
@@ -556,7 +562,7 @@ class Decision:
         return next(iter(left)) if len(left) == 1 and not self.members.roles else None
 
     def _may(self, scope_id: str, action: Action) -> bool:
-        return may(self.members.roles.get(scope_id), action)
+        return self.catalog.may(self.members.roles.get(scope_id), action)
 
     def _scope_of_new(self, entry: Entry, parent: _Parent | None) -> str:
         if parent is not None:
@@ -603,7 +609,9 @@ class Decision:
         return parent
 
     def _late_parent(self, key: Key) -> Document | None:
-        """A parent that only the stored version names (an edit that leaves the reference out)."""
+        """A parent that was not read with the rest: the edit leaves its reference out, so that only the
+        stored record names it.
+        """
         self.asked.add(key)
         found = self.store.read([key]).documents.get(key)
         if found is not None:
@@ -630,7 +638,7 @@ class Decision:
         return new and not self._complete_copy(entry, after)
 
     def _complete_copy(self, entry: Entry, after: Mapping[str, Any]) -> bool:
-        """Whether every field that is stored was in what the phone sent."""
+        """Whether the phone sent every field that is stored, so that it holds the whole row."""
         coerced = entry.coerced
         if coerced is None:
             return True
@@ -648,7 +656,11 @@ class Decision:
     def _accept(
         self, entry: Entry, scope_id: str | None = None, content_hash: str | None = None
     ) -> None:
-        """`scope_id`: where it is, if it is anywhere; `content_hash`: of what is there and lives."""
+        """Tell the phone that the record is settled.
+
+        `scope_id` is the scope it is stored in, for the audit trail; None: it is stored nowhere.
+        `content_hash` is that of the stored record, for the digest; None: it is deleted.
+        """
         table = entry.collection.name
         if scope_id is not None:
             self.touched.setdefault(scope_id, {}).setdefault(table, []).append(entry.id)

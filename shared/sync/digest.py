@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from shared.access import membership
 from shared.access.membership import Caller
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.records import record
 from shared.records.collection import Catalog
 from shared.records.store import RecordStore
@@ -61,7 +61,7 @@ def digest(store: RecordStore, catalog: Catalog, caller: Caller, cursor_ms: int 
     own = membership.key(caller.user_id)
     reading = store.read([own])
     members = membership.parse(caller.user_id, reading.documents.get(own))
-    held = [scope for scope in members.scopes if may(members.roles[scope], Action.READ)]
+    held = [scope for scope in members.scopes if catalog.may(members.roles[scope], Action.READ)]
     groups = [held[at : at + SCOPES_A_QUERY] for at in range(0, len(held), SCOPES_A_QUERY)]
     names = [item.name for item in catalog.collections]
     at_ms = max(reading.read_at // 1000, 1)

@@ -224,7 +224,7 @@ class Outcome:
     bells: list[Bell] = field(default_factory=list)
     #: What the server now holds of the accepted records that live, by table.
     digest: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    urgent: int = 0  #: refused records that a doctor must see all the same
+    urgent: int = 0  #: refused records that a person must see all the same
     written: int = 0  #: records stored
     attempts: int = 1
     replayed: bool = False  #: answered from the receipt of an earlier attempt

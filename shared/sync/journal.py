@@ -1,6 +1,6 @@
 """What a push leaves beside the records: values that lost, and records that were refused.
 
-    conflicts    both sides of each conflict, for doctors and supervisors
+    conflicts    both sides of each conflict, for people to look at
     quarantine   each refused record as it came; `open` entries wait in the inbox for a person. It ends
                  after `KEPT_MS`, but for what waits and came from a member: that, once it was looked at
 

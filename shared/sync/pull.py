@@ -33,7 +33,7 @@ import orjson
 
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import InvalidCursor, PageExpired
 from shared.records import record
 from shared.records.collection import Catalog, Collection
@@ -237,7 +237,9 @@ class Puller:
     def _plan(
         self, members: Memberships, cursor_ms: int, lost_history: bool, whole: Sequence[str]
     ) -> list[Segment]:
-        held = [scope for scope in members.scopes if may(members.roles[scope], Action.READ)]
+        held = [
+            scope for scope in members.scopes if self.catalog.may(members.roles[scope], Action.READ)
+        ]
         if cursor_ms == 0 or lost_history:
             return [
                 segment
@@ -354,11 +356,10 @@ class Puller:
         pull.items = items()
         return pull
 
-    @staticmethod
-    def _still_held(segment: Segment, members: Memberships) -> Segment:
+    def _still_held(self, segment: Segment, members: Memberships) -> Segment:
         if segment.mode in ("lost", "moved"):
             return segment
-        held = (s for s in segment.scopes if may(members.roles.get(s), Action.READ))
+        held = (s for s in segment.scopes if self.catalog.may(members.roles.get(s), Action.READ))
         return segment._replace(scopes=tuple(held))
 
     def _listings(
@@ -417,7 +418,7 @@ class Puller:
         fields = document.fields
         key = Key(str(fields["table"]), str(fields["record_id"]))
         back = fields.get("to_scope") == fields[record.SCOPE]
-        if back or may(members.roles.get(str(fields.get("to_scope"))), Action.READ):
+        if back or self.catalog.may(members.roles.get(str(fields.get("to_scope"))), Action.READ):
             return None
         skip.add(key)
         return Gone(*key)
@@ -437,7 +438,7 @@ class Puller:
             if document is None:
                 continue
             role = members.roles.get(document.fields.get(record.SCOPE, ""))
-            if not may(role, Action.READ):
+            if not self.catalog.may(role, Action.READ):
                 continue
             if document.fields.get(record.DELETED) is not None:
                 shown.append(Gone(*key))  # no page of a first sync would bring it

@@ -23,7 +23,7 @@ import orjson
 
 from shared.access import audit, membership
 from shared.access.membership import Caller
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import CommitTooBig, Contended
 from shared.records import record
 from shared.records.collection import MAX_RECORD_BYTES, Catalog
@@ -202,7 +202,7 @@ class Pusher:
             if reading is None:
                 told = [Key(item.table, item.id) for item in found]
                 reading = self.store.read([membership.key(caller.user_id), *told], self._mask)
-            readable = _readable(caller, reading)
+            readable = _readable(self.catalog, caller, reading)
             outcome.conflicts = [item for item in found if Key(item.table, item.id) in readable]
         outcome.rejected = [Refusal(**item) for item in kept["rejected"]]
         outcome.show = {Key(*item): None for item in kept["show"]}
@@ -338,14 +338,14 @@ def _audited(decision: Decision, receipt: Key) -> list[Step]:
     ]
 
 
-def _readable(caller: Caller, reading: Snapshot) -> set[Key]:
+def _readable(catalog: Catalog, caller: Caller, reading: Snapshot) -> set[Key]:
     """The records of a reading that the caller may read at that moment."""
     own = membership.key(caller.user_id)
     roles = membership.parse(caller.user_id, reading.documents.get(own)).roles
     return {
         key
         for key, document in reading.documents.items()
-        if may(roles.get(str(document.fields.get(record.SCOPE))), Action.READ)
+        if catalog.may(roles.get(str(document.fields.get(record.SCOPE))), Action.READ)
     }
 
 

@@ -23,6 +23,7 @@ from shared.accounts.session import Life
 from shared.accounts.token_issuer import Tokens
 from shared.adapters.file_keys import FileKeys
 from shared.errors import Fault
+from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ACCOUNTS
 from shared.records.store import RecordStore
 from tests.stores import BOTH, fresh
@@ -67,7 +68,7 @@ class Office:
         self.passwords = CountingPasswords()
         self.keys = RingKeys(FileKeys(folder / "keys", lambda: NOON / 1000), lambda: NOON / 1000,
                              make=True)  # fmt: skip
-        self.policy = TokenPolicy("here", "api")
+        self.policy = TokenPolicy("here", "api", 30, "chw", RIGHTS.roles, "chw_id")
         self.accounts = self.on(store)
 
     def on(self, store: RecordStore, **more: Any) -> AccountServices:

@@ -33,9 +33,10 @@ from shared.accounts.oidc import OUTSIDE_ALGORITHMS
 from shared.accounts.tokens import ACCESS_SECONDS
 from shared.adapters.file_keys import FileKeys
 from shared.errors import ConfigurationFault, Fault, KeysUnavailable, Unauthenticated
+from shared.products.dermadetect.rights import RIGHTS
 
 NOW = 1_772_366_400
-POLICY = TokenPolicy("here", "api")
+POLICY = TokenPolicy("here", "api", 30, "chw", RIGHTS.roles, "chw_id")
 
 
 class Clock:
@@ -392,7 +393,7 @@ def ec_jwk(curve: ec.EllipticCurve, **more: str) -> dict[str, str]:
 
 
 def test_which_keys_are_taken_from_whom() -> None:
-    outside = TokenPolicy("there", "app")
+    outside = TokenPolicy("there", "app", role="chw")
     secret = {"kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "kid": "s"}
     rows = [
         # key, taken from us, taken from an outside issuer

@@ -19,6 +19,7 @@ from shared.files.store import FileStore
 from shared.jobs.runner import Runner, Task
 from shared.products.dermadetect.analyse import Analyse
 from shared.products.dermadetect.gateway import Gateway
+from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from shared.products.dermadetect.photos import ATTACHMENTS
 from shared.products.dermadetect.tables import ANALYSE, CATALOG, QUEUE
 from shared.products.dermadetect.triage import ZeroShot
@@ -44,7 +45,9 @@ class Studio(files_suite.Studio):
         gateway = Gateway(terms)
         photos = Photos(store, lambda: self.files, most_bytes=1_000_000)
         return {
-            CHECK: Check(store, lambda: self.files, self.attachments, lambda: self.bells),
+            CHECK: Check(
+                store, lambda: self.files, self.attachments, PHOTO_LIMITS, lambda: self.bells
+            ),
             ANALYSE: Analyse(
                 store,
                 lambda: gateway,

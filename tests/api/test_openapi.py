@@ -23,10 +23,11 @@ from werkzeug.test import TestResponse
 from shared import errors, wiring
 from shared.access.membership import Caller
 from shared.api import fields, schema_js
-from shared.api.codes import BATCH_ONLY, ERROR_CODES, FILE_CODES, RECORD_CODES, WATERMELON_ONLY
+from shared.api.codes import BATCH_ONLY, ERROR_CODES, RECORD_CODES, WATERMELON_ONLY
 from shared.api.openapi import document, parts
 from shared.api.openapi.document import Described
 from shared.errors import Fault
+from shared.files.codes import FILE_CODES
 from shared.jobs import transfer
 from shared.products.dermadetect.examples import EXAMPLES
 from shared.products.dermadetect.tables import CATALOG
@@ -253,7 +254,7 @@ SAMPLES = Collection(
         Field("server_map", Type.MAP, "What.", Owner.SERVER),
     ),
 )
-SAMPLER = Catalog("sampler", "group", (SAMPLES,), cascade=CATALOG.cascade)
+SAMPLER = Catalog("sampler", "group", (SAMPLES,), CATALOG.cascade, CATALOG.roles, CATALOG.may)
 SAMPLER_DOCUMENT = document.document(
     Described("Sampler", SAMPLER, routes={}, schemas={}, examples={})
 )

@@ -27,7 +27,9 @@ class Deployment:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.settings = load(stack.environ)
-        self.policy = tokens.TokenPolicy(self.settings.token_issuer, self.settings.token_audience)
+        self.policy = tokens.TokenPolicy(
+            self.settings.token_issuer, self.settings.token_audience, user_claim="chw_id"
+        )
         self.keys = FileKeys(stack.data / "keys")
         self.store: RecordStore
         if self.settings.record_store == "firestore":

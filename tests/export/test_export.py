@@ -29,6 +29,8 @@ NOTEBOOKS = Catalog(
     name="notebooks",
     scope_word="club",
     cascade=cascade,
+    roles=("member",),
+    may=lambda role, _right: role == "member",
     collections=(
         Collection("notebooks", "A notebook.", (Field("title", Type.STRING, "Its title."),)),
         Collection(

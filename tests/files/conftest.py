@@ -28,7 +28,7 @@ from shared.records.store import Document, Query, RecordStore
 from tests import stores
 from tests.api.conftest import api, start_api  # noqa: F401  fixtures
 from tests.jobs.conftest import Workplace
-from tests.neutral.tables import ATTACHMENTS
+from tests.neutral.tables import ATTACHMENTS, PHOTO_LIMITS
 
 Json = dict[str, Any]
 
@@ -76,8 +76,10 @@ class Studio(Workplace):
         super().__init__(store)
         self.files = files
         self.bells = Bells()
-        self.tickets = Tickets(store, self.attachments, most_bytes=10 * 2**20, keep_ms=KEEP_MS)
-        self.uploads = Uploads(store, files, keep_ms=KEEP_MS, link_seconds=900)
+        self.tickets = Tickets(
+            store, self.attachments, self.catalog, most_bytes=10 * 2**20, keep_ms=KEEP_MS
+        )
+        self.uploads = Uploads(store, files, self.catalog, keep_ms=KEEP_MS, link_seconds=900)
         self.cleaner = Cleaner(store, lambda: files)
         self.caller = Caller(f"{self.member}1", self.member, f"{self.member}1-phone")
 
@@ -88,7 +90,7 @@ class Studio(Workplace):
         return other
 
     def tasks(self, store: RecordStore, terms: Terms) -> Mapping[str, Task]:
-        check = Check(store, lambda: self.files, self.attachments, lambda: self.bells)
+        check = Check(store, lambda: self.files, self.attachments, PHOTO_LIMITS, lambda: self.bells)
         return {CHECK: check, **super().tasks(store, terms)}
 
     def runner(self) -> Runner:

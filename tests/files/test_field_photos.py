@@ -18,6 +18,7 @@ from shared.files import container
 from shared.files.picture import derive, look
 from tests.files.generated import TONES, chunk, encoded, exif, grainy, photo, segment, skin, spot
 from tests.files.test_picture import copies, near, refused
+from tests.neutral.tables import PHOTO_LIMITS
 
 SIZE = (320, 200)
 XMP = b"http://ns.adobe.com/xap/1.0/\x00"
@@ -55,7 +56,7 @@ def orientation(value: int, form: int, order: str, *before: bytes) -> bytes:
 
 
 def quality(data: bytes) -> tuple[str, ...]:
-    return derive(io.BytesIO(data))[1].reasons
+    return derive(io.BytesIO(data), PHOTO_LIMITS)[1].reasons
 
 
 def shows(data: bytes, type_: str, tolerance: float = 3) -> bool:
@@ -317,7 +318,7 @@ def test_a_jpeg_of_which_nothing_can_be_shown_is_broken() -> None:
     scan = data.index(b"\xff\xda")
     for cut in (data[:scan], data[: scan + 6], data[: scan + 14], data[: scan + 14] + bytes(5000)):
         with pytest.raises(FileRefused) as found:
-            derive(io.BytesIO(cut))
+            derive(io.BytesIO(cut), PHOTO_LIMITS)
         assert found.value.code == "broken_file"
 
 

@@ -34,6 +34,7 @@ from shared.files.picture import (
     look,
 )
 from tests.files.generated import TONES, chunk, encoded, exif, photo, segment, skin, spot
+from tests.neutral.tables import PHOTO_LIMITS
 
 ROOT = Path(__file__).parents[2]
 PDF = b"%PDF-1.7\n1 0 obj << /Type /Catalog >> endobj\ntrailer << >>\nstartxref\n9\n%%EOF\n"
@@ -61,7 +62,7 @@ def answer(data: bytes, declared: str) -> str | Looked:
 
 
 def copies(data: bytes, *edges: int) -> list[Image.Image]:
-    made, _ = derive(io.BytesIO(data), edges or EDGES)
+    made, _ = derive(io.BytesIO(data), PHOTO_LIMITS, edges or EDGES)
     return [Image.open(io.BytesIO(each.data)) for each in made]
 
 
@@ -127,12 +128,12 @@ def test_everything_else_is_refused_whatever_its_name(data: bytes) -> None:
     for declared in (*PHOTOS, *DOCUMENTS, "image/svg+xml"):
         assert refused(data, declared) == "wrong_type"
     with pytest.raises(FileRefused, match="another type"):
-        derive(io.BytesIO(data))
+        derive(io.BytesIO(data), PHOTO_LIMITS)
 
 
 def test_no_copies_are_made_of_a_document() -> None:
     with pytest.raises(FileRefused) as found:
-        derive(io.BytesIO(PDF))
+        derive(io.BytesIO(PDF), PHOTO_LIMITS)
     assert found.value.code == "wrong_type"
 
 
@@ -182,7 +183,7 @@ def test_too_many_pixels_are_refused_by_the_header(
     bomb = _header_says(type_, edge, edge)
     assert refused(bomb, type_) == "too_many_pixels"
     with pytest.raises(FileRefused) as found:
-        derive(io.BytesIO(bomb))
+        derive(io.BytesIO(bomb), PHOTO_LIMITS)
     assert found.value.code == "too_many_pixels"
 
 
@@ -256,7 +257,7 @@ def test_nothing_of_exif_is_logged(type_: str, caplog: pytest.LogCaptureFixture)
         Image.open(io.BytesIO(sample("image/png")))  # Pillow does log
         assert "PIL" in caplog.text
         look(io.BytesIO(data), type_)
-        derive(io.BytesIO(data))
+        derive(io.BytesIO(data), PHOTO_LIMITS)
     assert "Asha" not in caplog.text
 
 
@@ -296,7 +297,7 @@ def test_every_orientation_is_made_upright(type_: str, orientation: int, order: 
     assert look(io.BytesIO(data), type_) == (type_, 320, 200)
     [copy] = copies(data, 896)
     assert near(copy, upright)
-    assert b"Asha" not in derive(io.BytesIO(data))[0][0].data
+    assert b"Asha" not in derive(io.BytesIO(data), PHOTO_LIMITS)[0][0].data
 
 
 def test_heic_is_turned_once() -> None:
@@ -312,7 +313,7 @@ def test_heic_is_turned_once() -> None:
 @pytest.mark.parametrize("type_", PHOTOS)
 def test_copies_fit_their_edges_and_are_never_enlarged(type_: str) -> None:
     data = sample(type_, (1400, 1000))
-    made, quality = derive(io.BytesIO(data))
+    made, quality = derive(io.BytesIO(data), PHOTO_LIMITS)
     assert [(each.edge, each.width, each.height) for each in made] == [
         (896, 896, 640),
         (448, 448, 320),
@@ -368,7 +369,7 @@ def test_nothing_of_a_polyglot_is_in_its_copies(name: str) -> None:
     type_, data = _polyglots()[name]
     assert PAYLOAD in data
     assert look(io.BytesIO(data), type_) == (type_, 320, 240)
-    made, _ = derive(io.BytesIO(data))
+    made, _ = derive(io.BytesIO(data), PHOTO_LIMITS)
     for each in made:
         assert b"4711" not in each.data
         assert _segments(each.data) <= {0xE0, 0xDB, 0xC0, 0xC4, 0xDA, 0xD9}  # JFIF and the picture
@@ -451,7 +452,7 @@ def _profile_of_swapped_colours() -> bytes:
 def test_colours_follow_the_photo_s_own_profile(type_: str) -> None:
     red = Image.new("RGB", (64, 64), (200, 40, 40))
     data = encoded(red, type_, icc_profile=_profile_of_swapped_colours())
-    made, _ = derive(io.BytesIO(data))
+    made, _ = derive(io.BytesIO(data), PHOTO_LIMITS)
     shown = Image.open(io.BytesIO(made[0].data))
     assert near(shown, Image.new("RGB", (64, 64), (40, 40, 200)), 8)
     assert "icc_profile" not in shown.info
@@ -528,7 +529,7 @@ def _taken_or_refused(data: bytes, type_: str) -> None:
     found = answer(data, type_)
     assert found in ("wrong_type", "broken_file", "too_many_pixels") or found[0] == type_
     with contextlib.suppress(FileRefused):
-        made, _ = derive(io.BytesIO(data))
+        made, _ = derive(io.BytesIO(data), PHOTO_LIMITS)
         assert [each.edge for each in made] == list(EDGES)
 
 
@@ -537,10 +538,11 @@ def _taken_or_refused(data: bytes, type_: str) -> None:
 _MEASURED = """
 import resource, sys
 from shared.files import picture
+from tests.neutral.tables import PHOTO_LIMITS
 with open(sys.argv[1], "rb") as file:
     found = picture.look(file, sys.argv[2])
     assert found.width * found.height > 0.97 * picture.MOST_PIXELS_OF[sys.argv[2]]
-    made, _ = picture.derive(file)
+    made, _ = picture.derive(file, PHOTO_LIMITS)
 assert max(made[0][2:]) == 896
 # of this process alone: ru_maxrss would begin with what its parent had when it was started
 [peak] = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]

@@ -7,9 +7,10 @@ from functools import cache
 import pytest
 from PIL import Image
 
-from shared.files.quality import LEAST_SHARPNESS, REASONS, VERSION, Quality, judge
+from shared.files.quality import REASONS, Quality, judge
 from tests.files import generated
 from tests.files.generated import TONES, blurred, exposed, glaring, grainy, photo, skin, spot
+from tests.neutral.tables import PHOTO_LIMITS
 
 #: Blurs, as standard deviations in px of a picture 448 px wide.
 BLURS = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 9, 14)
@@ -24,7 +25,7 @@ def judged(picture: Image.Image) -> Quality:
         scaled = picture.resize(
             (1000, 1000 * picture.height // picture.width), Image.Resampling.BOX
         )
-    return judge(scaled, *picture.size)
+    return judge(scaled, *picture.size, PHOTO_LIMITS)
 
 
 @cache
@@ -37,7 +38,7 @@ def test_a_sharp_and_well_lit_photo_is_good_on_every_skin(tone: tuple[int, int, 
     for seed in (1, 2):
         found = judged(photo(tone, seed=seed))
         assert (found.verdict, found.reasons) == ("good", ())
-        assert found.version == VERSION
+        assert found.version == PHOTO_LIMITS.version
 
 
 @SOME_TONES
@@ -75,7 +76,7 @@ def test_more_blur_is_never_less_blurred(tone: tuple[int, int, int]) -> None:
     assert not named[0]
     assert named[-1]
     measured = [each.measures["sharpness"] for each in found]
-    while_sharp = [value for value in measured if value >= LEAST_SHARPNESS]
+    while_sharp = [value for value in measured if value >= PHOTO_LIMITS.least_sharpness]
     assert while_sharp == sorted(while_sharp, reverse=True)
 
 
@@ -147,7 +148,7 @@ def test_framing_is_not_named_where_blur_or_light_hide_it() -> None:
 
 def test_the_most_serious_reason_comes_first() -> None:
     worst = glaring(blurred(good(TONES[6]), 4)).resize((400, 300))
-    small = judge(glaring(blurred(good(TONES[6]), 4)).resize((1000, 750)), 400, 300)
+    small = judge(glaring(blurred(good(TONES[6]), 4)).resize((1000, 750)), 400, 300, PHOTO_LIMITS)
     assert small.reasons == ("blurred", "glare", "low_resolution")
     for found in (small, judged(worst)):
         assert list(found.reasons) == sorted(found.reasons, key=REASONS.index)
@@ -157,7 +158,7 @@ def test_the_most_serious_reason_comes_first() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (3, 2), (17, 900), (449, 20)])
 @pytest.mark.parametrize("colour", ["black", "white", (120, 80, 60)])
 def test_any_size_is_judged(size: tuple[int, int], colour: str | tuple[int, int, int]) -> None:
-    found = judge(Image.new("RGB", size, colour), *size)
+    found = judge(Image.new("RGB", size, colour), *size, PHOTO_LIMITS)
     assert found.verdict == "retake"
     assert set(found.reasons) <= set(REASONS)
 

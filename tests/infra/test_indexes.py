@@ -72,7 +72,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.sync()
     place.worker().tell_late(place.time + YEAR)
     place.worker().answer(ANALYSE, None, 60)
-    Deliveries(store, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
+    Deliveries(store, CATALOG, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
     phone.sync()
     # photos: tickets, pieces, a check, a link, the analysis of a case that waited for them
     folder = FolderFiles(tmp_path / "files", b"f" * 32, place.now_ms)

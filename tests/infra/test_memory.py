@@ -136,7 +136,7 @@ def peak_mib(pid: int) -> int:
 def token_of_amina(folder: Path) -> str:
     return tokens.issue(
         FileKeys(folder / "keys").current(),
-        TokenPolicy("dermadetect", "dermadetect-api", 30),
+        TokenPolicy("dermadetect", "dermadetect-api", user_claim="chw_id"),
         user_id="amina",
         role="chw",
         now_s=wall_ms() / 1000,

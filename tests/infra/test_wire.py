@@ -58,7 +58,7 @@ class Site:
 
     def token(self) -> str:
         chosen = load(deployed.environment(deployed.FUNCTIONS["sync"], 8080))
-        policy = tokens.TokenPolicy(chosen.token_issuer, chosen.token_audience)
+        policy = tokens.TokenPolicy(chosen.token_issuer, chosen.token_audience, user_claim="chw_id")
         return tokens.issue(self.key, policy, user_id="chw1", role="chw", now_s=wall_ms() / 1000)
 
     def phone(self, url: str, device: str = "phone", **more: Any) -> Phone:

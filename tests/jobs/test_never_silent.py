@@ -444,23 +444,23 @@ def test_bells_three_times_out_of_order_with_kills_make_one_analysis_and_one_not
         for _, job_id in bells:
             try:
                 place.worker(store=store, attempts=50).run(job_id)
-                Deliveries(store, phones, place.now_ms).deliver()
+                Deliveries(store, place.catalog, phones, place.now_ms).deliver()
             except (Killed, StoreUnavailable):
                 pass
         place.time += LEASE_MS + 1
     pass_millisecond()
-    Deliveries(place.store, phones, place.now_ms).deliver()
+    Deliveries(place.store, place.catalog, phones, place.now_ms).deliver()
     # then each case has one finished job, and nobody was told twice
     for name, job_id in dict(bells).items():
         assert place.fields("jobs", job_id)["state"] == "done"
         history = [step["state"] for step in place.fields("jobs", job_id)["history"]]
         assert history.count("done") == 1
         assert reading(place, name)["status"] == "ok"
-    told = [(message.token, message.case_id) for message in phones.sent]
+    told = [(message.token, message.record_id) for message in phones.sent]
     assert len(told) == len(set(told))
     assert len(place.all("notices")) == 3
     assert all(notice.fields.get("due_at") is None for notice in place.all("notices"))
-    assert {(m.token, m.doctor) for m in phones.sent} <= {
+    assert {(m.token, m.alert) for m in phones.sent} <= {
         ("token-chw1", False),
         ("token-doc1", True),
     }

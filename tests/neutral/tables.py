@@ -10,8 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from shared.access.rights import Action, may
-from shared.files.file import PHOTO_TYPES, Attachment, Settled, plain_key
+from shared.access.rights import Action, Right, Rights
+from shared.files.file import PHOTO_TYPES, Attachment, PhotoLimits, Settled, plain_key
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
 from shared.records import record
@@ -21,6 +21,31 @@ from shared.records.store import Key, Write, put
 
 KEPT, WAITING, SIGNED = "KEPT", "WAITING", "SIGNED"
 GREEN, YELLOW, RED, UNKNOWN = "green", "yellow", "red", "unknown"
+
+
+class NoteAction(Right):
+    """What is asked about notes, beside what the engine asks."""
+
+    SEE_UNSIGNED = "see_unsigned"  #: the whole summary before somebody signed the note
+
+
+RIGHTS = Rights(
+    ("member", "doctor", "supervisor", "admin"),
+    {
+        Action.READ: frozenset({"member", "doctor", "supervisor", "admin"}),
+        Action.WRITE: frozenset({"member", "supervisor", "admin"}),
+        Action.UNDELETE: frozenset({"supervisor", "admin"}),
+        Action.SUPERVISE: frozenset({"supervisor", "admin"}),
+        Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
+        Action.UNFILED: frozenset({"admin"}),
+        Action.JOB_HISTORY: frozenset({"doctor", "supervisor", "admin"}),
+        Action.ALERT: frozenset({"doctor", "supervisor", "admin"}),
+        NoteAction.SEE_UNSIGNED: frozenset({"doctor", "supervisor", "admin"}),
+    },
+)
+
+#: When a picture is worth taking again.
+PHOTO_LIMITS = PhotoLimits("1", 0.17, 24, 0.25, 0.005, 600, 0.06)
 
 #: The job that asks the model for a summary.
 SUMMARISE = "summarise"
@@ -147,7 +172,7 @@ def _settled(turn: Settled) -> Effects:
 
 def _redact(row: dict[str, Any], role: str) -> dict[str, Any]:
     summary = row.get("summary")
-    if not summary or row.get("status") == SIGNED or may(role, Action.SEE_UNSIGNED_ANALYSIS):
+    if not summary or row.get("status") == SIGNED or RIGHTS.may(role, NoteAction.SEE_UNSIGNED):
         return row
     return {**row, "summary": {name: summary[name] for name in _SHOWN if name in summary}}
 
@@ -162,6 +187,8 @@ CATALOG = Catalog(
     name="notebooks",
     scope_word="team",
     cascade=cascade,
+    roles=RIGHTS.roles,
+    may=RIGHTS.may,
     urgent=_urgent,
     collections=(
         Collection(

@@ -12,10 +12,11 @@ import pytest
 
 from shared.adapters.fcm import FcmNotifier
 from shared.errors import NotifyFault
-from shared.notify.notice import LogNotifier, Message, Notifier
+from shared.notify.notice import AlertWords, LogNotifier, Message, Notifier
 
-POKE = Message("phone-token", "case-77", doctor=False)
-CALL = Message("doctor-token", "case-77", doctor=True)
+WORDS = AlertWords("Something waits", "Open the app.")
+POKE = Message("phone-token", "case-77", alert=False)
+CALL = Message("doctor-token", "case-77", alert=True)
 
 
 class Fcm:
@@ -53,7 +54,7 @@ def fcm() -> Iterator[Fcm]:
 
 @pytest.fixture
 def notifier(fcm: Fcm) -> FcmNotifier:
-    return FcmNotifier("clinic", url=fcm.url, credentials="anonymous")
+    return FcmNotifier("clinic", WORDS, url=fcm.url, credentials="anonymous")
 
 
 def test_a_phone_gets_a_silent_message(fcm: Fcm, notifier: FcmNotifier) -> None:
@@ -71,7 +72,7 @@ def test_a_phone_gets_a_silent_message(fcm: Fcm, notifier: FcmNotifier) -> None:
 def test_a_doctor_sees_words_and_none_about_the_case(fcm: Fcm, notifier: FcmNotifier) -> None:
     notifier.send(CALL)
     [(_, body)] = fcm.asked
-    assert body["message"]["notification"]["title"]
+    assert body["message"]["notification"] == {"title": WORDS.title, "body": WORDS.body}
     assert "case-77" not in json.dumps(body)
 
 
@@ -99,7 +100,7 @@ def test_any_other_answer_is_a_fault_that_quotes_nothing(
 
 def test_nobody_listening_is_a_fault() -> None:
     with pytest.raises(NotifyFault):
-        FcmNotifier("clinic", url="http://127.0.0.1:9", credentials="anonymous").send(POKE)
+        FcmNotifier("clinic", WORDS, url="http://127.0.0.1:9", credentials="anonymous").send(POKE)
 
 
 def test_the_log_takes_everything_and_names_no_token(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,7 @@ from shared.jobs import job as jobs
 from shared.notify.notice import Deliveries, Message
 from shared.support import ledger
 from tests.jobs.conftest import Phones, Workplace, place  # noqa: F401  a fixture
+from tests.neutral.tables import CATALOG
 from tests.stores import Interrupted
 
 HOUR_MS = 3_600_000
@@ -40,11 +41,11 @@ def clinic(place: Workplace) -> Workplace:  # noqa: F811
 
 def test_a_result_pokes_phones_and_notifies_doctors_of_its_team_once(clinic: Workplace) -> None:
     phones = Phones()
-    deliveries = Deliveries(clinic.store, phones, clinic.now_ms)
+    deliveries = Deliveries(clinic.store, CATALOG, phones, clinic.now_ms)
     assert [deliveries.deliver(), deliveries.deliver()] == [1, 0]
     assert sorted(phones.sent, key=lambda m: m.token) == [
-        Message("token-doc1", "c1", doctor=True),
-        Message("token-member1", "c1", doctor=False),
+        Message("token-doc1", "c1", alert=True),
+        Message("token-member1", "c1", alert=False),
     ]
 
 
@@ -52,7 +53,10 @@ def test_couriers_at_once_tell_once(clinic: Workplace) -> None:
     phones = Phones()
     with ThreadPoolExecutor(6) as pool:
         taken = list(
-            pool.map(lambda _: Deliveries(clinic.store, phones, clinic.now_ms).deliver(), range(6))
+            pool.map(
+                lambda _: Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver(),
+                range(6),
+            )
         )
     assert sum(taken) == 1
     assert len(phones.sent) == 2
@@ -68,15 +72,15 @@ def test_killed_between_taking_and_telling_nobody_is_told_twice(clinic: Workplac
         raise Killed
 
     with pytest.raises(Killed):
-        Deliveries(Interrupted(clinic.store, after=die), phones, clinic.now_ms).deliver()
-    assert Deliveries(clinic.store, phones, clinic.now_ms).deliver() == 0
+        Deliveries(Interrupted(clinic.store, after=die), CATALOG, phones, clinic.now_ms).deliver()
+    assert Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver() == 0
     assert phones.sent == []
 
 
 def test_who_left_the_team_is_not_told_whatever_the_ledger_says(clinic: Workplace) -> None:
     clinic.leave("doc1")
     phones = Phones()
-    Deliveries(clinic.store, phones, clinic.now_ms).deliver()
+    Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver()
     assert [message.token for message in phones.sent] == ["token-member1"]
 
 
@@ -85,7 +89,7 @@ def test_who_is_disabled_is_not_told(clinic: Workplace) -> None:
     held = membership.known("doc1", clinic.store.read([key]).documents[key])
     clinic.store.commit([membership.disabling(held, clinic.now_ms())])
     phones = Phones()
-    Deliveries(clinic.store, phones, clinic.now_ms).deliver()
+    Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver()
     assert [message.token for message in phones.sent] == ["token-member1"]
 
 
@@ -93,12 +97,12 @@ def test_a_phone_that_fails_is_not_tried_again_and_others_are_told(clinic: Workp
     class Failing(Phones):
         def send(self, message: Message) -> bool:
             super().send(message)
-            if not message.doctor:
+            if not message.alert:
                 raise NotifyFault("down")
             return True
 
     phones = Failing()
-    deliveries = Deliveries(clinic.store, phones, clinic.now_ms)
+    deliveries = Deliveries(clinic.store, CATALOG, phones, clinic.now_ms)
     assert [deliveries.deliver(), deliveries.deliver()] == [1, 0]
     assert len(phones.sent) == 2
 
@@ -108,7 +112,7 @@ def test_a_dead_token_is_forgotten_and_the_rest_of_the_entry_stays(clinic: Workp
         def send(self, message: Message) -> bool:
             return False
 
-    Deliveries(clinic.store, Dead(), clinic.now_ms).deliver()
+    Deliveries(clinic.store, CATALOG, Dead(), clinic.now_ms).deliver()
     entry = clinic.fields("devices", "member1~member1-phone")
     assert ledger.PUSH_TOKEN not in entry
     assert entry["user_id"] == "member1"
@@ -117,7 +121,7 @@ def test_a_dead_token_is_forgotten_and_the_rest_of_the_entry_stays(clinic: Workp
 def test_old_news_are_not_sent(clinic: Workplace) -> None:
     phones = Phones()
     later = clinic.time + HOUR_MS + 1
-    assert Deliveries(clinic.store, phones, clinic.now_ms).deliver(later) == 1
+    assert Deliveries(clinic.store, CATALOG, phones, clinic.now_ms).deliver(later) == 1
     assert phones.sent == []
 
 
@@ -165,14 +169,14 @@ def test_phones_of_others_never_take_the_place_of_a_doctor_s(place: Workplace) -
     place.worker().run(place.red_note())
     # when
     phones = Phones()
-    Deliveries(place.store, phones, place.now_ms).deliver()
+    Deliveries(place.store, CATALOG, phones, place.now_ms).deliver()
     # then every doctor's phone is told, each doctor's newest first; then somebody's first before a second
     told = [message.token for message in phones.sent]
     assert told[:2] == ["doc1~d39", "doc2~only"]
     assert {token for token in told if token.startswith("doc")} == {
         "doc2~only", *(f"doc1~d{at}" for at in range(40)),
     }  # fmt: skip
-    assert [message.doctor for message in phones.sent] == [True] * 41 + [False] * 159
+    assert [message.alert for message in phones.sent] == [True] * 41 + [False] * 159
     first = [token.partition("~")[0] for token in told[41:151]]
     assert len(set(first)) == 110
     assert not [token for token in told if token.startswith("ex")]

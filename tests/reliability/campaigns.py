@@ -181,7 +181,8 @@ class Reader(Phone):
     """A phone that only pulls, and remembers what came when."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
+        own = tuple(each.name for each in CATALOG.collections if each.pushable)
+        super().__init__(*arguments, own_tables=own, **more)
         self.log: list[Sync] = []
         self.pages = self.most_pages = self.resyncs = 0
         self._news: dict[Key, str] = {}

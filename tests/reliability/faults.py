@@ -259,7 +259,7 @@ ENGINE = (
     Fault("a push asks for no rights", _DECISION + "_may", yes,
           "sync/test_push:an_id_of_another_team_is_refused_like_one_that_cannot_be_used "
           "security/test_wall:no_family_sees_a_byte_of_the_other"),
-    Fault("every role may do everything", "shared.access.rights:may", yes,
+    Fault("every role may do everything", "shared.access.rights:Rights.may", yes,
           "security/test_matrix:the_access_table_agrees_with_the_list_by_hand"),
     Fault("a receipt is good for everybody", _SYNC + "receipts:key",
           giving(lambda key: key._replace(id="one")),
@@ -273,7 +273,7 @@ ENGINE = (
           "sync/test_pull:a_phone_that_loses_its_team_drops_its_records"),
     Fault("who left a team is told of it", "shared.access.membership:role_of", gives("doctor"),
           "notify/test_notice:who_left_the_team_is_not_told_whatever_the_ledger_says"),
-    Fault("photos are shown to strangers", "shared.access.rights:may", yes,
+    Fault("photos are shown to strangers", "shared.access.rights:Rights.may", yes,
           "files/test_uploads:another_team_learns_nothing_of_a_photo"),
     Fault("doctors of other teams sign", _DERMA + "review:allowed_role", gives("doctor"),
           "review/test_review:the_role_in_the_case_s_team_decides"),

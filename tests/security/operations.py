@@ -30,10 +30,11 @@ from werkzeug.test import TestResponse
 from shared import wiring
 from shared.access.audit import OPERATOR
 from shared.access.membership import Caller
-from shared.access.rights import Action
+from shared.access.rights import Action, Right
 from shared.accounts import invite
 from shared.files.uploads import ByteRange
 from shared.jobs import job as jobs
+from shared.products.dermadetect.rights import ReviewAction
 from shared.records import record
 from shared.records.store import Key, Query, put
 from tests.api.conftest import Api
@@ -275,7 +276,7 @@ class Line:
 
     operation: str
     act: str
-    needs: Action | str
+    needs: Right | str
     ask: Callable[[World, str], Asked]
     granted: Callable[[TestResponse], bool] | None = None
 
@@ -300,10 +301,10 @@ OPERATIONS: tuple[Line, ...] = (
     Line("POST /api/sync", "pull", Action.READ, _body("/api/sync", last_sync_timestamp=0), _shows(MARK)),
     Line("POST /api/sync", "edit", Action.WRITE, _edit, _accepts),
     Line("POST /api/sync", "add", Action.WRITE, _add, _accepts),
-    Line("POST /api/sync", "see the unsigned analysis", Action.SEE_UNSIGNED_ANALYSIS,
+    Line("POST /api/sync", "see the unsigned analysis", ReviewAction.SEE_UNSIGNED_ANALYSIS,
          _body("/api/sync", last_sync_timestamp=0), _shows(HIDDEN)),
     Line("GET /api/v1/sync", "pull", Action.READ, _path("/api/v1/sync?last_pulled_at=null"), _shows(MARK)),
-    Line("GET /api/v1/sync", "see the unsigned analysis", Action.SEE_UNSIGNED_ANALYSIS,
+    Line("GET /api/v1/sync", "see the unsigned analysis", ReviewAction.SEE_UNSIGNED_ANALYSIS,
          _path("/api/v1/sync?last_pulled_at=null"), _shows(HIDDEN)),
     Line("POST /api/v1/sync", "add", Action.WRITE, _watermelon_edit, _accepts),
     Line("GET /api/v1/sync/digest", "ask", Action.READ, _path("/api/v1/sync/digest"), _counts),
@@ -326,19 +327,19 @@ OPERATIONS: tuple[Line, ...] = (
          lambda world, _: (f"/api/v1/inbox/{world.entry()}/close", {})),
     Line("POST /api/v1/undelete", "undelete", Action.UNDELETE,
          lambda world, _: ("/api/v1/undelete", {"table": "patients", "id": world.deleted()})),
-    Line("GET /api/v1/review/cases", "list", Action.REVIEW, _path(_REVIEW), _shows(MARK)),
-    Line("GET /api/v1/review/cases/{id}", "read", Action.REVIEW, _path(f"{_REVIEW}/{MARK}-case")),
-    Line("POST /api/v1/review/cases/{id}/claim", "claim", Action.DIAGNOSE,
+    Line("GET /api/v1/review/cases", "list", ReviewAction.REVIEW, _path(_REVIEW), _shows(MARK)),
+    Line("GET /api/v1/review/cases/{id}", "read", ReviewAction.REVIEW, _path(f"{_REVIEW}/{MARK}-case")),
+    Line("POST /api/v1/review/cases/{id}/claim", "claim", ReviewAction.DIAGNOSE,
          lambda world, _: (f"{_REVIEW}/{world.case()}/claim", {})),
-    Line("POST /api/v1/review/cases/{id}/claim", "assign", Action.ASSIGN,
+    Line("POST /api/v1/review/cases/{id}/claim", "assign", ReviewAction.ASSIGN,
          lambda world, _: (f"{_REVIEW}/{world.case()}/claim", {"doctor_id": "home-colleague"})),
-    Line("POST /api/v1/review/cases/{id}/release", "release", Action.REVIEW,
+    Line("POST /api/v1/review/cases/{id}/release", "release", ReviewAction.REVIEW,
          lambda world, _: (f"{_REVIEW}/{world.case()}/release", {})),
-    Line("POST /api/v1/review/cases/{id}/diagnosis", "sign", Action.DIAGNOSE,
+    Line("POST /api/v1/review/cases/{id}/diagnosis", "sign", ReviewAction.DIAGNOSE,
          lambda world, _: (f"{_REVIEW}/{world.case()}/diagnosis",
                            {"diagnosis_text": "x", "idempotency_key": world.fresh()},
                            {"If-Match": f'"{world.version}"'})),
-    Line("POST /api/v1/review/cases/{id}/close", "close", Action.REVIEW,
+    Line("POST /api/v1/review/cases/{id}/close", "close", ReviewAction.REVIEW,
          lambda world, _: (f"{_REVIEW}/{world.case()}/close", {"word": "x"},
                            {"If-Match": f'"{world.version}"'})),
     Line("POST /api/v1/auth/register", "register", ANYONE,

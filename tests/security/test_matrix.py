@@ -10,7 +10,8 @@ from werkzeug.test import TestResponse
 
 from shared import wiring
 from shared.access import membership
-from shared.access.rights import ROLES, Action, may
+from shared.access.rights import Right
+from shared.products.dermadetect.rights import ROLES, may
 from tests.api.conftest import Api
 from tests.api.test_openapi import DOCUMENT
 from tests.security.operations import (
@@ -63,7 +64,7 @@ def may_by_the_table(line: Line, person: str) -> bool:
     if person in UNKNOWN:
         return False
     role = role_at_home(person)
-    if isinstance(line.needs, Action):
+    if isinstance(line.needs, Right):
         return may(role, line.needs)
     policy = wiring.account_policy()
     if line.needs == FOUNDS:

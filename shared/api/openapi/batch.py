@@ -22,15 +22,7 @@ from shared.api.openapi.parts import (
     ref,
     says,
 )
-from shared.api.openapi.records import (
-    change,
-    conflict,
-    ignored,
-    name_of,
-    rejection,
-    row,
-    values,
-)
+from shared.api.openapi.records import change, conflict, ignored, name_of, rejection, row, values
 from shared.files.tickets import MOST_ASKED
 from shared.records.collection import Catalog, Collection
 from shared.records.record import MOST_SECONDS
@@ -76,7 +68,7 @@ PARAMETERS: dict[str, Schema] = {
         "What the phone's clock says while it sends this very attempt, Unix seconds. If it is "
         f"ahead by more than {Settings().clock_tolerance_seconds} seconds, the request's times "
         "are shifted back by as much; without it they count as they are.",
-    ),
+    )
 }
 
 

@@ -19,11 +19,11 @@ How to read the schemas:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from shared import errors
-from shared.access.rights import ROLES
 from shared.api.codes import ERROR_CODES, SELDOM
 from shared.api.openapi import batch, support, typed, watermelon
 from shared.api.openapi.page import page
@@ -51,13 +51,14 @@ __all__ = ["Described", "document", "page", "text"]
 API_VERSION = "1.0"
 
 #: Errors that say more than the others do, and the schema of their answers.
-_SHAPES: dict[type[Fault], str] = {
-    errors.StalePush: "StalePush",
-}
+_SHAPES: dict[type[Fault], str] = {errors.StalePush: "StalePush"}
 
 
 #: Modules of operations that read their bodies themselves; see `shared.api.openapi.parts`.
 _PARTS = (batch, watermelon, support)
+
+#: What is said of routes that do not say it themselves, by method and path.
+_BY_HAND = {(item.method, item.path): item for part in _PARTS for item in part.OPERATIONS}
 
 
 @dataclass(frozen=True)
@@ -70,23 +71,19 @@ class Described:
     schemas: Mapping[str, Schema]  #: named by tables or routes, and made of neither
     examples: Mapping[str, Mapping[str, Schema]]  #: by operation: `request` and `answer`
 
-    @property
-    def typed(self) -> Iterator[tuple[str, Route]]:
-        """Tag and route of every operation that is made of its types."""
-        for tag, routes in self.routes.items():
-            yield from ((tag, route) for route in routes if route.gives is not None)
-
 
 def document(described: Described) -> Schema:
     """The OpenAPI 3.1 document of a deployment."""
     catalog, examples = described.catalog, described.examples
     paths: dict[str, Schema] = {}
-    for item in (item for part in _PARTS for item in part.OPERATIONS):
-        said = _operation(item, examples.get(item.id, {}))
-        paths.setdefault(item.path, {})[item.method.lower()] = said
-    for tag, route in described.typed:
-        said = typed.operation(route, tag, examples.get(route.id, {}))
-        paths.setdefault(route.path, {})[route.method.lower()] = said
+    for tag, routes in described.routes.items():
+        for route in routes:
+            if route.gives is None:
+                item = _BY_HAND[route.method, route.path]
+                said = _operation(item, examples.get(item.id, {}))
+            else:
+                said = typed.operation(route, tag, examples.get(route.id, {}))
+            paths.setdefault(route.path, {})[route.method.lower()] = said
     return {
         "openapi": "3.1.0",
         "info": {
@@ -100,7 +97,7 @@ def document(described: Described) -> Schema:
         "tags": [
             {"name": "sync", "description": "What phones call."},
             {"name": "files", "description": "Photos, sent over a bad network and looked at."},
-            {"name": "support", "description": "What supervisors call, and who decides."},
+            {"name": "support", "description": "What is for those who look after others."},
             {
                 "name": "review",
                 "description": "What is looked at and decided on a screen. Times are milliseconds.",
@@ -126,10 +123,13 @@ def document(described: Described) -> Schema:
             "headers": _headers(),
             "schemas": {
                 "Error": _error(),
-                "Role": {"enum": list(ROLES), "description": "What somebody may do in a scope."},
+                "Role": {
+                    "enum": list(catalog.roles),
+                    "description": "What somebody may do in a scope.",
+                },
                 **{name: spec for part in _PARTS for name, spec in part.schemas(catalog).items()},
                 **described.schemas,
-                **typed.schemas(route for _, route in described.typed),
+                **typed.schemas(chain.from_iterable(described.routes.values())),
             },
         },
     }
@@ -170,7 +170,7 @@ server calls it `ready`.
 
 **Beside syncing**
 
-A phone asks for a digest to know whether it holds what the server holds. Supervisors see the phones \
+A phone asks for a digest to know whether it holds what the server holds. Some roles see the phones \
 of their {catalog.scope_word}s and bring deleted records back. What could not be stored and somebody \
 should look at waits in an inbox. Times of these operations are milliseconds.
 
@@ -251,16 +251,12 @@ def _codes(operation: Operation) -> set[str]:
 def _error() -> Schema:
     parts = {
         "code": says(TEXT, "Stable. Judge a code that you do not know by the status."),
-        "message": says(TEXT, "What to do next, for developers. May change; no patient data."),
+        "message": says(TEXT, "What to do next, for developers. May change; nothing of records."),
         "field": says(TEXT, "Which part of the request, if it is one's fault."),
         "retry_after_s": {"type": "number", "description": "When to try again, seconds."},
         "request_id": says(TEXT, "The same as `X-Request-Id`."),
     }
-    error = {
-        "type": "object",
-        "properties": parts,
-        "required": ["code", "message", "request_id"],
-    }
+    error = {"type": "object", "properties": parts, "required": ["code", "message", "request_id"]}
     return {**fixed(error=error), "description": "The shape of every error."}
 
 
@@ -316,7 +312,7 @@ def _headers() -> Schema:
         "ETag": sent(
             TEXT, "Names what the answer shows; there unless `changed` is false.", always=False
         ),
-        "Cache-Control": sent({**TEXT, "const": "no-store"}, "Patients' data is never cached."),
+        "Cache-Control": sent({**TEXT, "const": "no-store"}, "Answers are never cached."),
         "Content-Encoding": sent(
             {**TEXT, "const": "gzip"},
             "There if the request accepts gzip and the answer is long enough.",

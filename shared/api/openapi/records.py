@@ -37,7 +37,7 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
         if spec.choices and not sent:
             return {"type": "string", "enum": list(spec.choices)}
         if spec.choices:
-            word = {"type": "string", "pattern": _any_case([*spec.choices, *spec.aliases])}
+            word = {"type": "string", "pattern": _however_written([*spec.choices, *spec.aliases])}
             alone = {"items": word, "minItems": 1, "maxItems": 1}
             return {**word, **alone, "type": ["string", "array"]}
         if spec.references:
@@ -61,7 +61,7 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
     return dict(spec.shape or {"type": "object"})
 
 
-def _any_case(words: Sequence[str]) -> str:
+def _however_written(words: Sequence[str]) -> str:
     """A pattern of words in any case, with blanks around and between."""
 
     def letter(sign: str) -> str:
@@ -139,8 +139,7 @@ def change(collection: Collection, word: str) -> Schema:
         ),
         "updated_at": says({}, "As the phone got it last: it names the version that was edited."),
         "scope_id": says(
-            or_null(ID),
-            f"The {word} of a new record, if neither its parent nor the request says.",
+            or_null(ID), f"The {word} of a new record, if neither its parent nor the request says."
         ),
         **{
             item.name: sent_column(item) for item in collection.fields if item.owner is Owner.CLIENT

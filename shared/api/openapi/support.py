@@ -53,10 +53,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "listDevices",
         "support",
         "Phones of the caller's teams: when they last synced, what is wrong",
-        "For supervisors. Those with a problem come first, then those that were silent the longest; "
-        f"phones of people who have left come last. Of each user the {ledger.MOST_OF_A_USER} phones "
-        "are kept that were heard of last, each for half a year. Ids and codes only, nothing of "
-        "patients.",
+        "For roles that supervise. Those with a problem come first, then those that were silent the "
+        f"longest; phones of people who have left come last. Of each user the {ledger.MOST_OF_A_USER} "
+        "phones are kept that were heard of last, each for half a year. Ids and codes only, nothing of "
+        "records.",
         answers="The phones of every team that the caller supervises.",
         answer="Devices",
         faults=(errors.InvalidRequest, errors.InvalidCursor, *_ALLOWED),
@@ -71,19 +71,13 @@ OPERATIONS: tuple[Operation, ...] = (
         "sync",
         "Say where the phone can be woken",
         "The push token of Firebase Cloud Messaging, at each start of the app and whenever it changes; "
-        "null when the user logs out. When an analysis is there, the phone is poked once to sync, and "
-        "a doctor's shows a notification without a word about the case. Syncing by itself brings the "
-        "same news, so nothing depends on it.",
+        "null when the user logs out. When a result is there, the phone is poked once to sync, and "
+        "shows a notification to roles that are alerted, without a word about the record. Syncing by "
+        "itself brings the same news, so nothing depends on it.",
         answers="It is kept with the phone's entry.",
         answer="TokenRegistered",
         body="TokenRequest",
-        faults=(
-            errors.InvalidJson,
-            errors.InvalidRequest,
-            *_KNOWN,
-            *BODY,
-            errors.Contended,
-        ),
+        faults=(errors.InvalidJson, errors.InvalidRequest, *_KNOWN, *BODY, errors.Contended),
         parameters=("DeviceId", "RequestId", "ContentEncoding"),
         answer_headers=_OF_AN_ANSWER,
         never=("time_in_milliseconds", "time_in_seconds"),
@@ -95,7 +89,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "sync",
         "Where a job stands",
         "For those who may read the record that it is about; everybody else gets 404. Syncing brings "
-        "the same by `medgemma_queue` and `ai_analysis`: this is for a screen that waits.",
+        "the same: this is for a screen that waits.",
         answers="The job.",
         answer="Job",
         faults=(*_KNOWN, errors.NotFound),
@@ -108,7 +102,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "listInbox",
         "support",
         "What could not be stored and somebody should look at",
-        "For doctors and supervisors: late edits of records that moved here or of people who left, "
+        "For roles that see the inbox: late edits of records that moved here or of people who left, "
         "and refused, late or lost records with a red signal. The urgent come first, then the oldest. "
         "Admins also see urgent ones of people who are in no team (`scope_id` is `~unfiled`).",
         answers="What waits in the caller's teams.",
@@ -140,8 +134,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "undelete",
         "support",
         "Bring a deleted record back",
-        "For supervisors. What was deleted along with the record follows soon. Phones get all of it "
-        "with their next sync. A record that is not deleted is left as it is, so doing it again "
+        "For roles that undelete. What was deleted along with the record follows soon. Phones get all of "
+        "it with their next sync. A record that is not deleted is left as it is, so doing it again "
         "changes nothing.",
         answers="The record is there.",
         answer="Undeleted",
@@ -182,7 +176,7 @@ PARAMETERS: dict[str, Schema] = {
     "JobId": segment(
         "id",
         {"type": "string", "minLength": 1, "maxLength": 300},
-        "Of the job, or of its row in `medgemma_queue`.",
+        "Of the job, or of its row in a table of jobs.",
     ),
     "InboxLimit": query(
         "limit",
@@ -215,7 +209,7 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
                 token=says(
                     or_null({"type": "string", "minLength": 1, "maxLength": ledger.LONGEST_TOKEN}),
                     "The phone's push token; null: do not wake it.",
-                ),
+                )
             ),
             "description": "Where the phone can be woken.",
         },
@@ -255,8 +249,7 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
         },
         "UndeleteRequest": {
             **fixed(
-                table=says(TEXT, "Its table."),
-                id=says(ID, "Its id. An unknown one gets 404."),
+                table=says(TEXT, "Its table."), id=says(ID, "Its id. An unknown one gets 404.")
             ),
             "description": "The record to bring back.",
         },
@@ -342,19 +335,17 @@ def _device(catalog: Catalog) -> Schema:
 def _job() -> Schema:
     state: Schema = {"type": "string", "enum": list(STATES)}
     step = fixed(
-        state=state,
-        at=_MOMENT,
-        fault=says(or_null(TEXT), "Code of what went wrong before it."),
+        state=state, at=_MOMENT, fault=says(or_null(TEXT), "Code of what went wrong before it.")
     )
     return {
         **fixed(
             id=says(TEXT, "The job's id."),
-            kind=says(TEXT, "What it does: `analyse`, or a chore of the server."),
+            kind=says(TEXT, "What it does: a task of the product, or a chore of the server."),
             table=says(TEXT, "The table of the record that it is about."),
             record_id=says(TEXT, "The record's id."),
             state=says(
                 state,
-                "`parked` and `failed`: no analysis; a doctor reads the case without one. `stale`: the "
+                "`parked` and `failed`: no result; people go on without one. `stale`: the "
                 "record changed, another job reads it.",
             ),
             final=says(_FLAG, "Whether nothing more will happen by itself."),
@@ -366,7 +357,7 @@ def _job() -> Schema:
             history={
                 "type": ["array", "null"],
                 "items": step,
-                "description": "Each step; null for health workers.",
+                "description": "Each step; null for roles that do not see them.",
             },
         ),
         "description": "A job, as the caller may see it.",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from shared.notify.notice import AlertWords
 from shared.products.dermadetect import rejudge
+from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
+from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
 from shared.products.product import Parts, Product, Round
 
@@ -121,11 +124,15 @@ DERMADETECT = Product(
     name="dermadetect",
     title="DermaDetect",
     catalog=_catalog,
+    rights=RIGHTS,
+    user_claim="chw_id",
     accounts=ACCOUNTS,
     attachments=_attachments,
+    photo_limits=PHOTO_LIMITS,
     tasks=_tasks,
     rung=(ANALYSE,),
     rounds=_rounds,
+    alert=AlertWords("A case waits for you", "Open the app to see it."),
     routes=_routes,
     schemas=_schemas,
     examples=_examples,

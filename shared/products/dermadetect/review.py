@@ -25,7 +25,7 @@ import orjson
 
 from shared.access import audit, membership
 from shared.access.membership import Caller, Memberships
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import (
     AlreadyDiagnosed,
     CaseChanged,
@@ -38,6 +38,7 @@ from shared.errors import (
     ParentDeleted,
 )
 from shared.products.dermadetect.analysis import READINGS
+from shared.products.dermadetect.rights import ReviewAction, may
 from shared.products.dermadetect.screen import KEY_WORDS, ReviewDiagnosisRequest
 from shared.products.dermadetect.signal import CHANGED, SIGNED, judged
 from shared.products.dermadetect.tables import DIAGNOSED, PHOTOS
@@ -157,7 +158,7 @@ def readings(store: RecordStore, case_id: str, scope_id: str) -> list[dict[str, 
     ]
 
 
-def allowed_role(members: Memberships, scope_id: object, action: Action) -> str:
+def allowed_role(members: Memberships, scope_id: object, action: ReviewAction) -> str:
     """The caller's role in a scope, if it allows the action.
 
     Raises `NotFound` for a scope that the caller is not in, `Forbidden` for a role that may not.
@@ -271,14 +272,14 @@ class Review:
 
         def step() -> dict[str, Any]:
             theirs = membership.key(doctor)
-            action = Action.ASSIGN if assigning else Action.DIAGNOSE
+            action = ReviewAction.ASSIGN if assigning else ReviewAction.DIAGNOSE
             scene = self._scene(caller, case_id, action, theirs)
             scene.check_alive()
             guards = [scene.membership, scene.same_case]
             if assigning:
                 found = scene.documents.get(theirs)
                 role = membership.role_of(doctor, found, scene.scope_id)
-                if found is None or not may(role, Action.DIAGNOSE):
+                if found is None or not may(role, ReviewAction.DIAGNOSE):
                     raise InvalidRequest(
                         "There is no such doctor in the scope of this case.", field="doctor_id"
                     )
@@ -306,11 +307,11 @@ class Review:
         """
 
         def step() -> dict[str, Any]:
-            scene = self._scene(caller, case_id, Action.REVIEW)
+            scene = self._scene(caller, case_id, ReviewAction.REVIEW)
             free = {"claimed_by": None, "claimed_until": None}
             if claim_of(scene.have, now_ms) is None:
                 return {"case_id": case_id, **free}
-            if not may(scene.role, Action.ASSIGN):
+            if not may(scene.role, ReviewAction.ASSIGN):
                 scene.check_unclaimed(caller, now_ms)
             released = scene.reviewed(free, step="released", by=caller.user_id, at=now_ms)
             trail = scene.trail(caller, "release", now_ms)
@@ -336,7 +337,7 @@ class Review:
         wanted = [key] if signature.amends is None else [key, Key(DIAGNOSES, signature.amends)]
 
         def step() -> dict[str, Any]:
-            scene = self._scene(caller, case_id, Action.DIAGNOSE, *wanted)
+            scene = self._scene(caller, case_id, ReviewAction.DIAGNOSE, *wanted)
             earlier = scene.documents.get(key)
             if earlier is not None:
                 if earlier.fields.get(REQUEST) != fingerprint:
@@ -378,7 +379,7 @@ class Review:
         """
 
         def step() -> dict[str, Any]:
-            scene = self._scene(caller, case_id, Action.REVIEW)
+            scene = self._scene(caller, case_id, ReviewAction.REVIEW)
             have = scene.case.fields
             if not have.get(record.WAITS):
                 return {"case_id": case_id, "waits": False}
@@ -419,7 +420,7 @@ class Review:
 
     # --- both
 
-    def _scene(self, caller: Caller, case_id: str, action: Action, *more: Key) -> _Scene:
+    def _scene(self, caller: Caller, case_id: str, action: ReviewAction, *more: Key) -> _Scene:
         """Read a case with what decides about it. Raises `NotFound` and `Forbidden`."""
         if not record.valid_id(case_id):
             raise unknown()

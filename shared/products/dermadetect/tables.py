@@ -21,6 +21,7 @@ from shared.jobs.tree_walk import due
 from shared.products.dermadetect import rules, who_sees_analysis
 from shared.products.dermadetect.intake import analysis_input
 from shared.products.dermadetect.rejudge import KIND as REJUDGE
+from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.signal import (
     CHANGED,
     LOOK,
@@ -270,6 +271,9 @@ CATALOG = Catalog(
     name="dermadetect",
     scope_word="team",
     cascade=cascade,
+    roles=RIGHTS.roles,
+    may=RIGHTS.may,
+    job_rows=QUEUE,
     urgent=_urgent,
     collections=(
         Collection(
@@ -360,12 +364,12 @@ CATALOG = Catalog(
                     "case_id",
                     Type.STRING,
                     "The case it is about.",
-                    Owner.DOCTOR,
+                    Owner.SIGNER,
                     references="cases",
                 ),
                 Field("doctor_id", Type.STRING, "Who signed it.", Owner.SERVER),
-                Field("diagnosis_text", Type.STRING, "The finding.", Owner.DOCTOR),
-                Field("prescription", Type.STRING, "What to take or do.", Owner.DOCTOR),
+                Field("diagnosis_text", Type.STRING, "The finding.", Owner.SIGNER),
+                Field("prescription", Type.STRING, "What to take or do.", Owner.SIGNER),
                 Field("amends", Type.STRING, "The diagnosis that it corrects.", Owner.SERVER),
                 Field(
                     "amended_by",

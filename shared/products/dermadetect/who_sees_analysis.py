@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.access.rights import Action, may
+from shared.products.dermadetect.rights import ReviewAction, may
 
 #: What a health worker's phone gets of an analysis until a doctor has signed.
 VISIBLE_TO_CHW = (
@@ -40,6 +40,6 @@ def visible_to_chw(analysis: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_seen_by(role: str, analysis: Mapping[str, Any] | None, *, signed: bool) -> Any:
     """An analysis as a role in the case's team sees it."""
-    if analysis is None or signed or may(role, Action.SEE_UNSIGNED_ANALYSIS):
+    if analysis is None or signed or may(role, ReviewAction.SEE_UNSIGNED_ANALYSIS):
         return analysis
     return visible_to_chw(analysis)

@@ -22,12 +22,13 @@ import orjson
 
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
-from shared.access.rights import Action, may
+from shared.access.rights import Action
 from shared.errors import Contended, Forbidden, InvalidCursor, InvalidRequest
 from shared.jobs import job as jobs
 from shared.products.dermadetect import review
 from shared.products.dermadetect.photos import photos_of
 from shared.products.dermadetect.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
+from shared.products.dermadetect.rights import ReviewAction, may
 from shared.products.dermadetect.screen import MOST, PAGE, RISKS, STATUSES
 from shared.products.dermadetect.signal import CHANGED, LOOK, RANK, RANKS
 from shared.products.dermadetect.tables import (
@@ -347,7 +348,7 @@ class WorkList:
             raise review.unknown()
         scope_id = case.fields[record.SCOPE]
         members = membership.parse(caller.user_id, documents.get(own))
-        role = review.allowed_role(members, scope_id, Action.REVIEW)
+        role = review.allowed_role(members, scope_id, ReviewAction.REVIEW)
         patient_key = Key("patients", case.fields["patient_id"])
         job_key = jobs.key(case.fields.get(JOB) or "none")
         beside = self._store.read([patient_key, job_key]).documents
@@ -425,9 +426,9 @@ def _groups(scopes: Sequence[str]) -> list[Sequence[str]]:
 def _scopes(members: Memberships, scope_id: str | None) -> list[str]:
     """The scopes whose cases the caller reviews; of one that is named, that one."""
     if scope_id is not None:
-        review.allowed_role(members, scope_id, Action.REVIEW)
+        review.allowed_role(members, scope_id, ReviewAction.REVIEW)
         return [scope_id]
-    scopes = [name for name in members.scopes if may(members.roles[name], Action.REVIEW)]
+    scopes = [name for name in members.scopes if may(members.roles[name], ReviewAction.REVIEW)]
     if not scopes:
         raise Forbidden("Your role does not allow this in any of your scopes.")
     return scopes

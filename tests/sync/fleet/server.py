@@ -41,7 +41,9 @@ class Server:
     def __init__(self, stack: Stack, kill_folder: Path) -> None:
         self.stack, self.kill_folder = stack, kill_folder
         settings = load(stack.environ)
-        self._policy = tokens.TokenPolicy(settings.token_issuer, settings.token_audience)
+        self._policy = tokens.TokenPolicy(
+            settings.token_issuer, settings.token_audience, user_claim="chw_id"
+        )
         self._keys = FileKeys(stack.data / "keys")
         self.store: RecordStore
         if settings.record_store == "firestore":

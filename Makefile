@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
 export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 
-.PHONY: demo run test proof check soak bench bench-quick clean generated deploy-check lock smoke
+.PHONY: demo run test proof check soak mutants bench bench-quick clean generated deploy-check lock smoke
 
 # The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
 demo: $(VENV)/.runtime
@@ -35,6 +35,13 @@ proof: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(RUN) -m pytest -m soak
 	$(RUN) -m benchmarks.load --minutes 30
+
+# Changes line after line of the modules that pyproject.toml names, and counts the changes that no test notices:
+# not more than tests/reliability/README.md says. Takes hours. Its tool has a folder of its own: no test needs it.
+mutants: $(VENV)/.dev
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --upgrade --target .build/mutmut mutmut==3.8.1
+	PYTHONPATH=.build/mutmut $(RUN) -m mutmut run
+	PYTHONPATH=.build/mutmut $(RUN) -m mutmut results --all true | $(RUN) -m tests.reliability.mutants
 
 # Ours beside the floor and beside peers: up to 20 minutes. Leave the machine alone meanwhile.
 bench: $(VENV)/.dev
@@ -85,4 +92,4 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	touch $@
 
 clean:
-	rm -rf $(VENV) .data .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .data mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis

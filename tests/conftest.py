@@ -74,7 +74,7 @@ def absent(reason: str) -> NoReturn:
 
 
 def _emulator(kind: emulators.EmulatorKind, variable: str, scheme: str = "") -> Iterator[str]:
-    # A session within a session (tests/reliability/test_mutations.py) shares the outer one's.
+    # A session within a session (tests/reliability/test_faults.py) shares the outer one's.
     address = os.environ.get(f"RUNNING_{variable}", "")
     emulator, missing = None, ""
     if not address:
@@ -149,7 +149,7 @@ _MAIN_JOB = "e2e/test_main_job.py"
 _FIRST = (
     "infra/test_second_plan.py",
     "infra/test_plans.py",
-    "reliability/test_mutations.py",
+    "reliability/test_faults.py",
     "reliability/test_kills.py",
     "reliability/test_queue.py",
     "sync/phone/test_real_client.py",
@@ -159,20 +159,42 @@ _FIRST = (
 )
 
 
-#: Campaigns that `make test` plays on SQLite alone: what they are about is the engine's.
-_ON_FIRESTORE_IN_PROOF = (
-    "files/test_uploads.py::test_killed_between",
-    "files/test_uploads.py::test_pieces_cut",
-    "reliability/test_queue.py::test_every_bell",
-    "sync/test_large_pulls.py",
+#: What `make test` plays on Firestore too: the contract, and what stores could do differently under way.
+#: All other suites are about the engine: there Firestore's turn is in `make proof`.
+_ON_FIRESTORE_TOO = (
+    "tests/contracts/",
+    "tests/infra/",
+    "tests/benchmarks/",
+    "tests/reliability/test_races.py",
+    "tests/sync/test_pull.py",
+    "tests/sync/test_push.py",
+)
+
+#: What is long by its size, or waits for deadlines of whole processes.
+_LONG = (
+    "ai/test_analysis.py::test_a_hostile_answer_is_read_in_bounded_time",
+    "benchmarks/test_triage_run.py::test_every_adapter_gives_the_report_that_its_model_deserves[vertex]",
+    "contracts/test_queue.py::test_a_bell_whose_subscriber_outlasts_the_deadline_comes_again[pubsub]",
+    "infra/test_plans.py::test_no_plan_holds_what_google_refuses",
+    "infra/test_wire.py::test_a_cold_accounts_costs_a_phone_seconds_not_a_minute",
+    "infra/test_wire.py::test_an_instance_goes_on_after_a_long_stop",
+    "local/test_stack.py::test_a_signal_ends_everything[1-",
+    "local/test_stack.py::test_a_signal_ends_everything[2-",
+    "local/test_stack.py::test_a_signal_ends_everything[9-",
+    "reliability/test_queue.py::test_a_bell_that_dies_makes_its_job_due_and_it_is_done_after_healing",
+    "reliability/test_queue.py::test_with_a_locked_doorbell_file_a_sync_succeeds_and_the_sweeper_catches_up",
+    "sync/phone/test_bad_line.py::test_ten_thousand_records_arrive_over_a_line_that_breaks_all_the_time",
+    "sync/phone/test_real_client.py::test_a_first_pull_of_ten_thousand_records",
 )
 
 
 def _is_proof(item: pytest.Item) -> bool:
-    """A campaign on Firestore, or a story through a whole back end on the emulators: a dozen processes."""
+    """Long, or the engine's on Firestore, or a story through a whole back end on the emulators."""
     given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if any(name in item.nodeid for name in _LONG):
+        return True
     if "firestore" in given:
-        return any(name in item.nodeid for name in _ON_FIRESTORE_IN_PROOF)
+        return not item.nodeid.startswith(_ON_FIRESTORE_TOO)
     return "emulator" in given and _MAIN_JOB not in item.nodeid
 
 

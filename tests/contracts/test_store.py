@@ -1090,7 +1090,7 @@ def assert_unavailable(store: RecordStore) -> None:
             attempt()
 
 
-# -- what no other test would miss (tests/reliability/mutations.py) -------------------------------
+# -- what no other test would notice ---------------------------------------------------------------
 
 
 def test_deleting_keeps_to_the_collection(store: RecordStore) -> None:

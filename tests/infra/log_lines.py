@@ -146,7 +146,7 @@ def say(server: Server) -> None:
     look = second_look(wiring.parts()).look(False, [Image("data:image/jpeg;base64,/9g=", "0" * 64)])
     assert look.status == "failed", look
     away: Any = _Away()
-    Deliveries(away, LogNotifier(), wall_ms).deliver_soon()
+    Deliveries(away, wiring.catalog(), LogNotifier(), wall_ms).deliver_soon()
 
     # --- photos: one that is what it says, one that is not, and a file store that does not answer
     files = client("files", "http")

@@ -520,7 +520,7 @@ def test_a_parked_job_that_is_redriven_starts_anew(place: Workplace) -> None:
     assert worker.redrive() == []
 
 
-# --- what no other test would miss (tests/reliability/mutations.py)
+# --- what no other test would notice
 
 
 def test_a_result_and_the_end_of_its_job_are_one_commit(place: Workplace) -> None:

@@ -26,12 +26,12 @@ from shared.errors import (
     StoreUnavailable,
 )
 from shared.jobs import transfer
-from shared.products.dermadetect.review import Review, diagnosis_key, parse_signature
+from shared.products.dermadetect.review import diagnosis_key, parse_signature
 from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Key, RecordStore, Write, patch
 from shared.support.undelete import undelete
-from tests.review.conftest import CLAIM_MS, HOUR, Practice, doctor, signature
+from tests.review.conftest import CLAIM_MS, HOUR, Practice, Screen, doctor, signature
 from tests.stores import Interrupted
 from tests.sync.clinic import pass_millisecond
 
@@ -141,7 +141,7 @@ def test_a_supervisor_claims_nothing_for_himself(practice: Practice, case: str) 
 # --- who may
 
 
-def attempts(review: Review, who: Caller, case: str, now: int) -> dict[str, Callable[[], Any]]:
+def attempts(review: Screen, who: Caller, case: str, now: int) -> dict[str, Callable[[], Any]]:
     return {
         "claim": lambda: review.claim(who, case, None, now),
         "assign": lambda: review.claim(who, case, "doc2", now),

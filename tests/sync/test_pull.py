@@ -615,7 +615,7 @@ def test_a_patch_by_hand_reaches_the_phones(clinic: Clinic) -> None:
     assert row["maker_id"] == "other"
 
 
-# --- what no other test would miss (tests/reliability/mutations.py)
+# --- what no other test would notice
 
 
 def test_a_deletion_is_told_to_the_others_and_not_to_its_phone(clinic: Clinic) -> None:

@@ -715,7 +715,7 @@ def test_an_idle_sync_writes_nothing(clinic: Clinic) -> None:
     assert commits == []
 
 
-# --- what no other test would miss (tests/reliability/mutations.py)
+# --- what no other test would notice
 
 
 def test_a_parent_of_another_team_is_answered_like_an_unknown_one(clinic: Clinic) -> None:

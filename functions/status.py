@@ -58,8 +58,9 @@ def health(_: Call) -> Response:
 def ready(_: Call) -> Response:
     """Can it serve.
 
-    Asks the record store too.
+    Asks the record store too, and whether its disk has room.
     """
+    wiring.demand_room()
     wiring.store().read([EPOCH], ["started_at"])
     return answer(Readiness("ready"))
 

@@ -63,6 +63,12 @@ class Settings:
         ".data", "Where the embedded profile keeps its database and keys: a folder of its own."
     )
 
+    least_free_megabytes: int = _setting(
+        200,
+        "A data folder whose disk has less left is not ready: /ready answers 503.",
+        low=0,
+        high=10**9,
+    )
     record_store: str = _setting(
         "sqlite", "Where records are kept.", choices=("sqlite", "firestore")
     )

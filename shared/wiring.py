@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pwd
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ from shared.accounts.keys import (
 from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
 from shared.ai.model import ChatRequest, Completion, Model
-from shared.errors import ConfigurationFault, FileMissing
+from shared.errors import ConfigurationFault, FileMissing, StoreUnavailable
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
 from shared.files.tickets import Tickets
@@ -199,6 +200,15 @@ def store() -> RecordStore:
     from shared.adapters.sqlite import SqliteStore
 
     return SqliteStore(chosen.data_path / "records.db")
+
+
+def demand_room() -> None:
+    """Raises `StoreUnavailable` if the disk of the data folder is nearly full: commits would soon fail."""
+    chosen = settings()
+    if chosen.record_store == "sqlite":
+        left = shutil.disk_usage(chosen.data_path).free // 2**20
+        if left < chosen.least_free_megabytes:
+            raise StoreUnavailable(f"The disk of the data folder has {left} MB left.")
 
 
 @cache

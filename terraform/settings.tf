@@ -70,6 +70,7 @@ locals {
   local_only = {
     AUDIT_HEADS             = "Functions keep nothing on a disk: the heads are in the logs."
     DATA_FOLDER             = "Functions keep nothing on a disk."
+    LEAST_FREE_MEGABYTES    = "Functions keep nothing on a disk."
     FCM_CREDENTIALS         = "For a test server: functions call as themselves."
     FCM_URL                 = "For a test server."
     FILES_ENDPOINT          = "For an emulator of Cloud Storage."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -38,7 +39,10 @@ def undelete(table: str, record_id: str) -> None:
 
 
 def export(wanted: rows.Wanted, kind: str, folder: Path) -> dict[str, int]:
-    """Write rows into a folder, a new file a table that only its maker may read; rows by table."""
+    """Write rows into a folder, a new file a table that only its maker may read; rows by table.
+
+    Beside them `dictionary.csv` says what each column is.
+    """
     catalog = wiring.catalog()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -48,6 +52,11 @@ def export(wanted: rows.Wanted, kind: str, folder: Path) -> dict[str, int]:
             out = stack.enter_context(os.fdopen(file, "wb"))
             columns = rows.columns_of(catalog.by_name[table])
             writers[table] = stack.enter_context(FORMATS[kind](out, columns))
+        file = os.open(folder / "dictionary.csv", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        said = list(rows.dictionary(catalog))
+        about = csv.DictWriter(stack.enter_context(os.fdopen(file, "w", newline="")), said[0])
+        about.writeheader()
+        about.writerows(said)
         by = wiring.operator()
         return rows.export(wiring.store(), catalog, wanted, writers, by, wiring.clock_ms)
 

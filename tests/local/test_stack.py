@@ -444,8 +444,12 @@ def test_a_data_folder_is_served_by_one_server(tmp_path: Path) -> None:
         )
         assert (lone.returncode, "is served already" in lone.stderr) == (2, True), lone.stderr
         assert "Traceback" not in lone.stderr
-    with command("--port", "0", "--data", str(tmp_path), "--quiet") as (third, _):
-        url_of(third)
+    full = {"LEAST_FREE_MEGABYTES": str(10**9)}
+    with command("--port", "0", "--data", str(tmp_path), "--quiet", environ=full) as (third, _):
+        url = url_of(third)
+        assert call(url, "GET", "/health")[0] == 200
+        status, said = call(url, "GET", "/ready")
+        assert (status, "store_unavailable" in said) == (503, True), "its disk is nearly full"
 
 
 @contextmanager

@@ -72,10 +72,11 @@ generated: $(VENV)/.dev
 	$(RUN) -m shared.settings > .env.example
 	$(RUN) -m infra.openapi > infra/openapi.json
 	$(RUN) -m infra.schema_js > infra/schema.js
+	$(RUN) -m infra.indexes > infra/firestore.indexes.json
 	$(RUN) -m shared.products.dermadetect.analysis > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
 
-# Pins what requirements*.in ask for, and all that it brings, with hashes. Needs an index of packages.
+# Pins what requirements*.in and requirements/*.in ask for, and all that it brings, with hashes. Needs an index of packages.
 lock: $(VENV)/.runtime
 	$(PYTHON) -m venv .build/lock
 	.build/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9

@@ -249,6 +249,7 @@ resource "google_cloudbuild_trigger" "release" {
 
   substitutions = {
     _ENVIRONMENT = var.environment
+    _PRODUCT     = lookup(var.settings, "PRODUCT", "dermadetect")
     _REGION      = var.region
   }
 

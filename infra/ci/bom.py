@@ -1,6 +1,6 @@
 """What is deployed beside our own code: a bill of materials, CycloneDX 1.6. `infra.ci.package` writes it.
 
-Made of the lock, so it names each package of requirements.txt at its version, with the hashes of the
+Made of a product's lock, so it names each package of it at its version, with the hashes of the
 files that pip accepts, its licence, and what it asks for. Shared libraries that a package carries in its
 wheel stand below it. What is linked into a module (the crates of orjson, OpenSSL in cryptography) cannot
 be seen from outside and is missing. The same lock gives the same bytes: no time, and a serial number made
@@ -207,23 +207,26 @@ def _package(name: str, version: str, hashes: Iterable[str], also: Iterable[str]
     )
 
 
-def bill(exceptions: Mapping[str, tuple[frozenset[str], str]] = EXCEPTIONS) -> str:
-    """The bill of materials of requirements.txt, as JSON. Raises `LicenceError`, `ValueError`."""
-    text = (lock.REPOSITORY / "requirements.txt").read_text("utf-8")
+def bill(
+    exceptions: Mapping[str, tuple[frozenset[str], str]] = EXCEPTIONS,
+    product: str = lock.DEFAULT,
+) -> str:
+    """The bill of materials of a product's deployment, as JSON. Raises `LicenceError`, `ValueError`."""
+    text = (lock.REPOSITORY / lock.deployed(product)).read_text("utf-8")
     entries = re.split(r"^(?=[a-z0-9.-]+==)", text, flags=re.M)[1:]
     packages = {}
     for entry in entries:
         name, version = re.split("==|[ ;]", entry, maxsplit=2)[:2]
         hashes = re.findall("sha256:([0-9a-f]{64})", entry)
         packages[name] = _package(name, version, hashes, exceptions.get(name, ((), ""))[0])
-    product = Component(
-        name="dermadetect-cloud", type=ComponentType.APPLICATION, bom_ref="dermadetect-cloud"
-    )
+    name = f"{product}-cloud"
+    deployment = Component(name=name, type=ComponentType.APPLICATION, bom_ref=name)
     serial = uuid.uuid5(uuid.NAMESPACE_OID, text)
     bom = Bom(components=packages.values(), serial_number=serial)
-    bom.metadata.component = product
-    direct = (re.split(r"[\[=]", each)[0].lower() for each in lock.wanted("requirements.in"))
-    bom.register_dependency(product, [packages[name] for name in direct])
+    bom.metadata.component = deployment
+    asked = (each for source in lock.sources_of(product) for each in lock.wanted(source))
+    direct = (re.split(r"[\[=]", each)[0].lower() for each in asked)
+    bom.register_dependency(deployment, [packages[name] for name in direct])
     for name, package in packages.items():
         needs = set(_asked_for(distribution(name))) & packages.keys() - {name}
         bom.register_dependency(package, [packages[each] for each in sorted(needs)])

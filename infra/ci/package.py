@@ -1,6 +1,8 @@
 """`python -m infra.ci.package`: the functions' source as one archive, for Terraform to deploy.
 
-The archive holds what runs, and nothing else: a broken test must not break a build in the cloud. It
+The archive holds what runs, and nothing else: a broken test must not break a build in the cloud. It is
+of one product (`PRODUCT`): its `requirements.txt` is that product's lock, and the others' packages are
+left out, so a deployment that is set to another product does not start. It
 is reproducible (sorted names, one fixed time, one mode), so the same commit has the same hash: then
 a plan after an apply is empty, and dev and prod run the same bytes.
 
@@ -20,12 +22,17 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.ci import bom
+from infra.ci import bom, lock
+from shared.products.known import names
+from shared.settings import current
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-#: What runs in the cloud: files, and folders with everything below them.
-INCLUDED = ("main.py", "requirements.txt", "functions", "shared", "infra/openapi.json")
+#: What runs in the cloud beside the packages' lock: files, and folders with everything below them.
+INCLUDED = ("main.py", "functions", "shared", "infra/openapi.json")
+
+#: What Google's builder installs from, and where products are.
+_LOCK, _PRODUCTS = Path("requirements.txt"), Path("shared/products")
 
 #: Never, wherever it is.
 EXCLUDED_FOLDERS = {"__pycache__"}
@@ -37,34 +44,41 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o100644 << 16
 
 
-def files() -> list[Path]:
-    """Paths of the archive, relative to the repository, sorted. Raises `FileNotFoundError`."""
-    found = []
+def files(product: str = lock.DEFAULT) -> dict[Path, Path]:
+    """Path in a product's archive → file, sorted. Raises `FileNotFoundError`."""
+    others = {_PRODUCTS / name for name in names() if name != product}
+    found = {_LOCK: REPOSITORY / lock.deployed(product)}
     for name in INCLUDED:
         path = REPOSITORY / name
         if not path.exists():
             raise FileNotFoundError(name)
-        below = path.rglob("*") if path.is_dir() else (path,)
-        found += [each.relative_to(REPOSITORY) for each in below if each.is_file()]
-    return sorted(path for path in found if not EXCLUDED_FOLDERS & set(path.parts))
+        for each in path.rglob("*") if path.is_dir() else (path,):
+            inside = each.relative_to(REPOSITORY)
+            hidden = EXCLUDED_FOLDERS & set(inside.parts) or others & set(inside.parents)
+            if each.is_file() and not hidden:
+                found[inside] = each
+    return dict(sorted(found.items()))
 
 
-def pack(target: Path) -> str:
-    """Write the archive; returns its SHA-256 in hex."""
+def pack(target: Path, product: str = lock.DEFAULT) -> str:
+    """Write a product's archive; returns its SHA-256 in hex."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for path in files():
+        for path, source in files(product).items():
             entry = zipfile.ZipInfo(path.as_posix(), _TIME)
             entry.external_attr = _MODE
             entry.create_system = 3  # Unix, also when packed elsewhere
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, (REPOSITORY / path).read_bytes())
+            archive.writestr(entry, source.read_bytes())
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
-def statement(digest: str, materials: str, commit: str, build: str) -> dict[str, object]:
+def statement(
+    digest: str, materials: str, commit: str, build: str, product: str = lock.DEFAULT
+) -> dict[str, object]:
     """Where an archive comes from, as an in-toto statement; `materials` is its bill of materials."""
-    requirements = hashlib.sha256((REPOSITORY / "requirements.txt").read_bytes()).hexdigest()
+    locked = lock.deployed(product)
+    requirements = hashlib.sha256((REPOSITORY / locked).read_bytes()).hexdigest()
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": f"functions/{digest}.zip", "digest": {"sha256": digest}}],
@@ -72,10 +86,10 @@ def statement(digest: str, materials: str, commit: str, build: str) -> dict[str,
         "predicate": {
             "buildDefinition": {
                 "buildType": "python -m infra.ci.package",
-                "externalParameters": {"commit": commit},
+                "externalParameters": {"commit": commit, "product": product},
                 "resolvedDependencies": [
                     {"uri": "git", "digest": {"gitCommit": commit}},
-                    {"uri": "requirements.txt", "digest": {"sha256": requirements}},
+                    {"uri": locked, "digest": {"sha256": requirements}},
                 ],
             },
             "runDetails": {
@@ -98,15 +112,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.ci.package", description=__doc__)
     parser.add_argument("--commit", default="", help="the commit that is packed")
     parser.add_argument("--build", default="", help="the build that packs it")
+    parser.add_argument("--product", default=current().product, choices=names())
     parser.add_argument("--to", type=Path, default=REPOSITORY / ".build", help="folder")
     chosen = parser.parse_args(arguments)
     target = chosen.to / "source.zip"
-    digest = pack(target)
-    materials = bom.bill()
+    digest = pack(target, chosen.product)
+    materials = bom.bill(product=chosen.product)
     (chosen.to / "bom.json").write_text(materials, encoding="utf-8")
-    said = statement(digest, materials, chosen.commit, chosen.build)
+    said = statement(digest, materials, chosen.commit, chosen.build, chosen.product)
     (chosen.to / "provenance.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-    print(f"{target}: {len(files())} files, sha256 {digest}")
+    print(f"{target}: {len(files(chosen.product))} files, sha256 {digest}")
     return 0
 
 

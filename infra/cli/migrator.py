@@ -30,11 +30,23 @@ from typing import Any
 from shared.errors import CommitTooBig, Contended, Fault
 from shared.records import record
 from shared.records.collection import Catalog, Collection
-from shared.records.store import ABSENT, Document, Key, Query, RecordStore, Write, patch, put
+from shared.records.store import (
+    ABSENT,
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    StoredCollection,
+    Write,
+    patch,
+    put,
+)
 from shared.sync import receipts
 
 #: Where the cursors are, a document a migration.
 COLLECTION = "migrations"
+
+STORED = (StoredCollection(COLLECTION),)
 
 #: Documents of one batch. Each commit also waits for phones that write the same documents.
 BATCH = 100

@@ -22,12 +22,28 @@ from typing import Any, NamedTuple
 from shared.access.membership import Caller
 from shared.errors import Contended, Fault
 from shared.records.record import SCOPE, canonical
-from shared.records.store import ABSENT, STAMP, Document, Key, Query, RecordStore, Write, patch, put
+from shared.records.store import (
+    ABSENT,
+    STAMP,
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    StoredCollection,
+    Write,
+    patch,
+    put,
+)
 
 log = logging.getLogger(__name__)
 
 COLLECTION = "audit"
 HEADS = "audit_heads"
+
+STORED = (
+    StoredCollection(COLLECTION, ((SCOPE, "number"), (SCOPE, "sealed"), ("sealed",))),
+    StoredCollection(HEADS),
+)
 
 #: Ids of records in one entry.
 MOST_IDS = 1000

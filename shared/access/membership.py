@@ -25,6 +25,7 @@ from shared.records.store import (
     Query,
     RecordStore,
     Snapshot,
+    StoredCollection,
     Write,
     delete,
     put,
@@ -33,6 +34,8 @@ from shared.records.store import (
 
 #: What a reading of memberships must not leave out: who reads less lets the disabled act.
 FIELDS = ("scopes", "left", "disabled_at")
+
+STORED = (StoredCollection("memberships"), StoredCollection("scope_members", (("scope_id",),)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,14 @@ from shared.records.store import (
     Key,
     RecordStore,
     Snapshot,
+    StoredCollection,
     Write,
     patch,
     put,
     verify,
 )
+
+STORED = (StoredCollection("accounts"), StoredCollection("logins"), StoredCollection("scopes"))
 
 #: Whose account is looked up for an e-mail that nobody has. No user can be called so.
 NOBODY = "~nobody"

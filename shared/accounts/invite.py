@@ -19,7 +19,17 @@ from typing import Any
 
 from shared.access import membership
 from shared.accounts.throttle import Window
-from shared.records.store import Document, Key, Query, RecordStore, Snapshot, Write
+from shared.records.store import (
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    Snapshot,
+    StoredCollection,
+    Write,
+)
+
+STORED = (StoredCollection("invites", (("scope_id",), ("expires_at",))),)
 
 #: Without 0 O 1 I L: they look alike.
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"

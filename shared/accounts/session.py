@@ -32,7 +32,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.access.membership import Caller
-from shared.records.store import Document, Key, Query, RecordStore, Snapshot, Write, put
+from shared.records.store import (
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    Snapshot,
+    StoredCollection,
+    Write,
+    put,
+)
+
+STORED = (StoredCollection("sessions", (("live_of",), ("expires_at",))),)
 
 #: Characters of a refresh token: 48 bytes in base64url.
 TOKEN = re.compile(r"[A-Za-z0-9_-]{64}")

@@ -24,6 +24,7 @@ from shared.records.store import (
     Key,
     RecordStore,
     Snapshot,
+    StoredCollection,
     Write,
     delete,
     put,
@@ -31,6 +32,8 @@ from shared.records.store import (
 )
 
 COLLECTION = "throttles"
+
+STORED = (StoredCollection(COLLECTION, (("expires_at",),)),)
 
 #: How long a document outlives its last try, ms; then the sweeper may remove it.
 _KEPT_MS = 180 * 86_400_000

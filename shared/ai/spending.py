@@ -18,11 +18,13 @@ from datetime import UTC, datetime, timedelta
 
 from shared.errors import Contended, ModelPaused
 from shared.records.insist import insist
-from shared.records.store import ABSENT, Key, RecordStore, put
+from shared.records.store import ABSENT, Key, RecordStore, StoredCollection, put
 
 log = logging.getLogger(__name__)
 
 COLLECTION = "spending"
+
+STORED = (StoredCollection(COLLECTION, (("expires_at",),)),)
 
 #: Code of `ModelPaused` at the cap.
 CAP_REACHED = "daily_cap_reached"

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from shared.records import record
 from shared.records.collection import Effects
-from shared.records.store import Document, Key, RecordStore
+from shared.records.store import Document, Key, RecordStore, StoredCollection
 
 #: Media types of photos, and of documents.
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic")
@@ -41,6 +41,11 @@ _OTHER_NAMES = {
 
 FILES = "files"
 BLOBS = "blobs"
+
+STORED = (
+    StoredCollection(FILES, (("record_id",), ("blob",))),
+    StoredCollection(BLOBS, (("look_at",),)),
+)
 
 #: The job that checks a blob's bytes and derives what is shown of them.
 CHECK = "images"

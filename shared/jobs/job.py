@@ -19,9 +19,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.records.store import Document, Key, Write, patch, put
+from shared.records.store import Document, Key, StoredCollection, Write, patch, put
 
 COLLECTION = "jobs"
+
+STORED = (StoredCollection(COLLECTION, (("kind", "due_at"), ("late_at",), ("state",))),)
 
 AWAITING_FILES = "awaiting_files"
 QUEUED = "queued"

@@ -24,12 +24,23 @@ from shared.access.rights import Action
 from shared.errors import Contended, Fault, NotifyFault
 from shared.records.collection import Catalog
 from shared.records.killpoints import reach
-from shared.records.store import Document, Key, Query, RecordStore, Write, patch, put
+from shared.records.store import (
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    StoredCollection,
+    Write,
+    patch,
+    put,
+)
 from shared.support import ledger
 
 log = logging.getLogger(__name__)
 
 COLLECTION = "notices"
+
+STORED = (StoredCollection(COLLECTION, (("due_at",), ("expires_at",))),)
 
 #: Where a phone's entry in the device ledger holds its push token.
 TOKEN = ledger.PUSH_TOKEN

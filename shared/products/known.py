@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from shared.errors import ConfigurationFault
 from shared.products.product import Product
+from shared.settings import Settings
+
+
+def names() -> tuple[str, ...]:
+    """Every name that `PRODUCT` may have."""
+    [choices] = (spec.metadata["choices"] for spec in fields(Settings) if spec.name == "product")
+    return tuple(choices)
 
 
 def named(name: str) -> Product:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.jobs.runner import Task
     from shared.notify.notice import AlertWords
     from shared.records.collection import Catalog
-    from shared.records.store import RecordStore
+    from shared.records.store import RecordStore, StoredCollection
     from shared.settings import Settings
 
 #: Something that the sweeper does each minute: given the time (server ms), it says how much it did.
@@ -69,3 +69,5 @@ class Product:
     schemas: Callable[[Catalog], Mapping[str, dict[str, Any]]] = lambda _catalog: {}
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
+    #: What it stores beside its tables, and the indexes of its own queries.
+    stored: Callable[[], Sequence[StoredCollection]] = tuple

@@ -72,7 +72,6 @@ class Field:
     `aliases` maps accepted spellings to the stored one, in lower case; case and blanks never count.
     `unreadable` is the choice of a value that cannot be read or is missing: such a record is stored,
     and what was sent is kept beside it. `references` names the parent collection.
-    `transitions` lists the steps (from, to) that exist for a status, for documentation and tests.
     """
 
     name: str
@@ -85,7 +84,6 @@ class Field:
     aliases: Mapping[str, str] = field(default_factory=dict)
     unreadable: str | None = None
     references: str | None = None
-    transitions: tuple[tuple[str, str], ...] = ()
     low: float | None = None
     high: float | None = None
     max_length: int = DEFAULT_LENGTH

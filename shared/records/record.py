@@ -32,7 +32,7 @@ from typing import Any
 import orjson
 import rfc8785
 
-from shared.records.store import Document, Key, Write, patch
+from shared.records.store import STAMP, Document, Key, StoredCollection, Write, patch
 
 SCOPE = "scope_id"
 AUTHOR = "author_id"
@@ -81,6 +81,8 @@ _RESERVED_ID = re.compile(r"__.*__")
 
 #: Ids of records that left a scope, so that its members' phones drop them.
 REVOCATIONS = "revocations"
+
+STORED = (StoredCollection(REVOCATIONS, ((SCOPE, STAMP), ("record_id",))),)
 
 #: What belongs to a record without being one: logs with its values, what people did with it, its files,
 #: what was read of it. They go where their record goes.

@@ -131,6 +131,20 @@ class Query:
     read_at: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCollection:
+    """A collection and the indexes that queries of it need, declared by the module that owns it.
+
+    An index is a tuple of fields in the words of `Query`: "at", "urgent desc", "scopes contains". One field
+    alone is an index of that field. Nothing else is indexed: an index is written with each document. Of
+    the records of phones, `infra.indexes` knows what the engine asks. A collection may be declared
+    by several modules, each with the indexes of its own queries.
+    """
+
+    name: str
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+
 class Position(NamedTuple):
     """Where a `changes` listing stopped: pass it on to go on behind that document."""
 

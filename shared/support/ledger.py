@@ -28,6 +28,7 @@ from shared.records.store import (
     Key,
     Query,
     RecordStore,
+    StoredCollection,
     Write,
     delete,
     patch,
@@ -39,6 +40,8 @@ from shared.sync.session import Synced
 log = logging.getLogger(__name__)
 
 COLLECTION = "devices"
+
+STORED = (StoredCollection(COLLECTION, (("user_id",), ("scopes contains",), ("expires_at",))),)
 
 OK = "ok"
 

@@ -21,7 +21,16 @@ import orjson
 from shared.access.membership import Caller, Memberships
 from shared.records import record
 from shared.records.collection import MAX_RECORD_BYTES, Catalog, RecordFault
-from shared.records.store import MAX_COMMIT_BYTES, Document, Key, RecordStore, Write, put
+from shared.records.store import (
+    MAX_COMMIT_BYTES,
+    STAMP,
+    Document,
+    Key,
+    RecordStore,
+    StoredCollection,
+    Write,
+    put,
+)
 from shared.sync.conflict import is_higher
 from shared.sync.dialects.reading import Unreadable
 from shared.sync.exchange import Conflict, Entry, Outcome, Refusal
@@ -29,6 +38,19 @@ from shared.sync.quota import Quota
 
 CONFLICTS = "conflicts"
 QUARANTINE = "quarantine"
+
+STORED = (
+    StoredCollection(CONFLICTS, (("record_id",),)),
+    StoredCollection(
+        QUARANTINE,
+        (
+            (record.SCOPE, "open", "urgent desc", "at"),
+            (record.SCOPE, STAMP),
+            ("record_id",),
+            ("expires_at",),
+        ),
+    ),
+)
 
 #: `open` of an entry of somebody who is in no scope (any more); a member's is true.
 OTHERS = "others"

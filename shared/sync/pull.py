@@ -38,10 +38,12 @@ from shared.errors import InvalidCursor, PageExpired
 from shared.records import record
 from shared.records.collection import Catalog, Collection
 from shared.records.killpoints import reach
-from shared.records.store import Change, Document, Key, Position, RecordStore
+from shared.records.store import Change, Document, Key, Position, RecordStore, StoredCollection
 
 #: The settings document that says when this store's history began.
 EPOCH = Key("settings", "epoch")
+
+STORED = (StoredCollection("settings"),)
 
 #: Scopes in one query: Firestore allows 30 values of `in`.
 SCOPES_A_QUERY = 30

@@ -10,10 +10,21 @@ from __future__ import annotations
 import hashlib
 
 from shared.access.membership import Caller
-from shared.records.store import Document, Key, Query, RecordStore, Write, put, remove_found
+from shared.records.store import (
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    StoredCollection,
+    Write,
+    put,
+    remove_found,
+)
 from shared.sync.exchange import Push
 
 COLLECTION = "receipts"
+
+STORED = (StoredCollection(COLLECTION, (("shard", "expires_at"),)),)
 
 #: The first digit of an id, which is a SHA-256 in hexadecimal: sixteen shards, equally likely.
 _SHARDS = tuple("0123456789abcdef")

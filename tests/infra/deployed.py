@@ -1,4 +1,4 @@
-"""What a function finds on Google Cloud: its environment, a Python with requirements.txt, the archive."""
+"""What a function finds on Google Cloud: its environment, a Python with its lock, the archive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from infra.ci import package
+from infra.ci import lock, package
 from infra.local.table import Function, load
 from tests.infra.hcl import local
 
@@ -78,10 +78,14 @@ def settings(model: str = "scripted") -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def environment(function: Function, port: int, *, model: str = "scripted") -> dict[str, str]:
+def environment(
+    function: Function, port: int, *, model: str = "scripted", product: str = lock.DEFAULT
+) -> dict[str, str]:
     """Everything that a function's process has in its environment, and nothing else of ours."""
+    told = {} if product == lock.DEFAULT else {"PRODUCT": product}
     return {
         **settings(model),
+        **told,
         **function.environment,
         **{variable: f"{variable} of this deployment, 1234567890" for variable in function.secrets},
         "THREADS": str(function.concurrency),
@@ -100,9 +104,11 @@ class NotInstalled(Exception):
     """Requirements cannot be installed here; the message says why."""
 
 
-def clean_python() -> Path:
-    """A Python that has requirements.txt installed, and nothing else. Raises `NotInstalled`."""
-    return python_with(package.REPOSITORY / "requirements.txt", "clean")
+def clean_python(product: str = lock.DEFAULT) -> Path:
+    """A Python that has a product's lock installed, and nothing else. Raises `NotInstalled`."""
+    wanted = lock.deployed(product)
+    shared = wanted == lock.deployed(lock.DEFAULT)
+    return python_with(package.REPOSITORY / wanted, "clean" if shared else f"{product}-clean")
 
 
 def python_with(wanted: Path, name: str) -> Path:
@@ -131,9 +137,9 @@ def python_with(wanted: Path, name: str) -> Path:
     return folder / "bin" / "python"
 
 
-def unpack(folder: Path) -> Path:
-    """The archive, made in `folder` and unpacked as the platform does it; where it is."""
-    package.pack(folder / "source.zip")
+def unpack(folder: Path, product: str = lock.DEFAULT) -> Path:
+    """A product's archive, made in `folder` and unpacked as the platform does it; where it is."""
+    package.pack(folder / "source.zip", product)
     with zipfile.ZipFile(folder / "source.zip") as archive:
         archive.extractall(folder / "workspace")
     return folder / "workspace"

@@ -78,6 +78,19 @@ def test_the_archive_holds_what_runs_and_nothing_else(tmp_path: Path) -> None:
     assert not [name for name in names if name.endswith(".pyc")]
 
 
+def test_the_archive_of_a_product_has_its_packages_and_no_other_product(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(lock.FILES, "requirements/another.in", "requirements-dev.txt")
+    package.pack(tmp_path / "source.zip", "another")
+    with zipfile.ZipFile(tmp_path / "source.zip") as archive:
+        assert archive.read("requirements.txt") == (ROOT / "requirements-dev.txt").read_bytes()
+        names = archive.namelist()
+    products = {name.split("/")[2] for name in names if name.startswith("shared/products/")}
+    assert products == {"__init__.py", "known.py", "product.py"}
+    assert package.files().keys() > package.files("another").keys()
+
+
 @pytest.mark.parametrize("name", load())
 def test_every_function_starts_from_the_archive_alone(name: str, tmp_path: Path) -> None:
     package.pack(tmp_path / "source.zip")
@@ -106,7 +119,7 @@ def test_the_statement_names_archive_commit_and_build(tmp_path: Path) -> None:
     digest = hashlib.sha256((tmp_path / "source.zip").read_bytes()).hexdigest()
     assert said["subject"][0]["digest"] == {"sha256": digest}
     definition = said["predicate"]["buildDefinition"]
-    assert definition["externalParameters"] == {"commit": "abc"}
+    assert definition["externalParameters"] == {"commit": "abc", "product": lock.DEFAULT}
     run = said["predicate"]["runDetails"]
     assert run["metadata"] == {"invocationId": "b1"}
     materials = hashlib.sha256((tmp_path / "bom.json").read_bytes()).hexdigest()

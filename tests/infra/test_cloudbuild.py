@@ -13,6 +13,8 @@ import pytest
 import yaml
 from google.cloud.devtools import cloudbuild_v1
 
+from infra.ci import lock
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "cloudbuild.yaml"
 BUILDER = ROOT / "infra" / "ci" / "builder.yaml"
@@ -102,6 +104,12 @@ def test_terraform_gives_the_trigger_the_names_that_the_build_knows() -> None:
     given = set(re.findall(r"^    (_[A-Z]+) +=", trigger, re.M))
     assert given
     assert given <= set(load(BUILD)["substitutions"])
+
+
+def test_the_build_packs_the_product_that_functions_are_told() -> None:
+    assert load(BUILD)["substitutions"]["_PRODUCT"] == lock.DEFAULT
+    trigger = (ROOT / "terraform" / "ci.tf").read_text("utf-8")
+    assert f'lookup(var.settings, "PRODUCT", "{lock.DEFAULT}")' in trigger
 
 
 def test_the_image_has_what_the_tests_need_and_comes_from_google() -> None:

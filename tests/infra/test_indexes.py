@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import indexes
 from infra.cli import backup
 from infra.cli.migrator import Migrator, restamp
 from infra.cli.root import main
@@ -33,7 +34,7 @@ from shared.products.dermadetect.review import Review, parse_signature, readings
 from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList, WorklistQuery
-from shared.records.store import Key, Query
+from shared.records.store import Key, Query, StoredCollection
 from shared.settings import Settings
 from shared.support import inbox, ledger
 from shared.sync import journal, receipts
@@ -180,6 +181,46 @@ def test_every_index_has_its_query(asked: dict[Shape, set[str]]) -> None:
     composite, single, _ = shapes.declared()
     used = {index for shape in asked for index in shapes.indexes_for(shape)}
     assert sorted((composite | single) - used) == []
+
+
+def test_the_list_is_made_of_the_declarations() -> None:
+    listed = (shapes.ROOT / "infra" / "firestore.indexes.json").read_text("utf-8")
+    assert listed == indexes.text(), "make generated"
+
+
+def test_what_several_modules_declare_of_a_collection_is_one_list() -> None:
+    several = [
+        StoredCollection("b", (("at",), ("kind", "at desc"))),
+        StoredCollection("a"),
+        StoredCollection("b", (("at",), ("tags contains",))),
+    ]
+    asked = {"queryScope": "COLLECTION"}
+    assert indexes.document(several) == {
+        "indexes": [
+            {
+                "collectionGroup": "b",
+                **asked,
+                "fields": [
+                    {"fieldPath": "kind", "order": "ASCENDING"},
+                    {"fieldPath": "at", "order": "DESCENDING"},
+                ],
+            }
+        ],
+        "fieldOverrides": [
+            {"collectionGroup": "a", "fieldPath": "*", "indexes": []},
+            {"collectionGroup": "b", "fieldPath": "*", "indexes": []},
+            {
+                "collectionGroup": "b",
+                "fieldPath": "at",
+                "indexes": [{"order": "ASCENDING", **asked}],
+            },
+            {
+                "collectionGroup": "b",
+                "fieldPath": "tags",
+                "indexes": [{"arrayConfig": "CONTAINS", **asked}],
+            },
+        ],
+    }
 
 
 #: Fields whose values rise with the clock, and fields with so few values that they spread nothing.

@@ -222,7 +222,6 @@ CATALOG = Catalog(
                     Owner.SERVER,
                     default=KEPT,
                     choices=(KEPT, WAITING, SIGNED),
-                    transitions=((KEPT, WAITING), (WAITING, SIGNED)),
                 ),
                 Field(
                     "mark",

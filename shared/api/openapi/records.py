@@ -96,11 +96,7 @@ def sent_column(spec: Field) -> Schema:
 
 def received_column(spec: Field) -> Schema:
     """A column as phones receive it."""
-    notes = [spec.doc]
-    if spec.transitions:
-        steps = ", ".join(f"`{one}` → `{other}`" for one, other in spec.transitions)
-        notes.append(f"Steps: {steps}.")
-    schema = says(or_null(value_of(spec, sent=False)), " ".join(notes))
+    schema = says(or_null(value_of(spec, sent=False)), spec.doc)
     return schema if spec.owner is Owner.CLIENT else {**schema, "readOnly": True}
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.products.dermadetect.triage import ZeroShot
     from shared.products.dermadetect.worklist import WorkList
     from shared.records.collection import Catalog
+    from shared.records.store import StoredCollection
     from shared.settings import Settings
 
 #: Largest photo for a model, bytes: with base64 and the question it fits into Vertex AI's 1.5 MB.
@@ -66,6 +67,12 @@ def second_look(parts: Parts) -> ZeroShot:
 
 def _catalog(settings: Settings) -> Catalog:
     return catalog(settings.photos_wait_minutes * 60_000)
+
+
+def _stored() -> tuple[StoredCollection, ...]:
+    from shared.products.dermadetect import review, worklist
+
+    return (*review.STORED, *worklist.STORED)
 
 
 def _attachments() -> Mapping[str, Attachment]:
@@ -137,4 +144,5 @@ DERMADETECT = Product(
     schemas=_schemas,
     examples=_examples,
     draft=_draft,
+    stored=_stored,
 )

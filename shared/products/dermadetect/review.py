@@ -52,6 +52,7 @@ from shared.records.store import (
     Key,
     Query,
     RecordStore,
+    StoredCollection,
     Write,
     put,
     verify,
@@ -61,6 +62,11 @@ from shared.sync.conflict import History
 COLLECTION = "reviews"
 CASES = "cases"
 DIAGNOSES = "diagnoses"
+
+STORED = (
+    StoredCollection(READINGS, (("record_id",),)),
+    StoredCollection(COLLECTION, (("record_id",),)),
+)
 
 #: Readings of a case that are shown.
 MOST_READINGS = 100

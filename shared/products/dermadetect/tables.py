@@ -314,11 +314,12 @@ CATALOG = Catalog(
                 Field(
                     "status",
                     Type.STRING,
-                    "Only moves forward; the server and doctors move it.",
+                    "Only moves forward; the server and doctors move it. Steps: "
+                    "`TRIAGED` → `PENDING_DIAGNOSIS`, `TRIAGED` → `DIAGNOSED`, "
+                    "`PENDING_DIAGNOSIS` → `DIAGNOSED`.",
                     Owner.SERVER,
                     default=TRIAGED,
                     choices=(TRIAGED, PENDING, DIAGNOSED),
-                    transitions=((TRIAGED, PENDING), (TRIAGED, DIAGNOSED), (PENDING, DIAGNOSED)),
                 ),
                 Field(
                     "risk_level",

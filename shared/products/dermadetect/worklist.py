@@ -40,9 +40,27 @@ from shared.products.dermadetect.tables import (
 )
 from shared.records import record
 from shared.records.collection import Catalog, Type
-from shared.records.store import STAMP, Document, Key, Query, RecordStore, patch
+from shared.records.store import STAMP, Document, Key, Query, RecordStore, StoredCollection, patch
 from shared.support import inbox, ledger
 from shared.sync.pull import EPOCH, SCOPES_A_QUERY
+
+STORED = (
+    StoredCollection(
+        CASES,
+        (
+            (record.SCOPE, "status", RANK, record.CREATED),
+            (record.SCOPE, record.WAITS, RANK, record.CREATED),
+        ),
+    ),
+    StoredCollection(
+        COLLECTION,
+        (
+            (record.SCOPE, STAMP),
+            (record.SCOPE, "unread", "signed_at"),
+            ("unread", "signed_at"),
+        ),
+    ),
+)
 
 #: Times before this (1973) are seconds taken for milliseconds.
 _LEAST_MS = 100_000_000_000

@@ -34,6 +34,7 @@ from shared.adapters.sqlite import SqliteStore
 from shared.records.store import Key
 from tests.e2e.conftest import Deployment
 from tests.e2e.test_main_job import until_analysed
+from tests.patience import PATIENCE_SECONDS
 from tests.sync.clinic import wall_ms
 
 #: Places whose word is somewhere before: the others leave no trace even then.
@@ -68,7 +69,9 @@ class Story:
         parts = urlsplit(self.deployment.stack.url)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         token = self.deployment.token(self.users[role], role)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        connection = http.client.HTTPConnection(
+            parts.hostname or "", parts.port, timeout=PATIENCE_SECONDS
+        )
         try:
             data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
             connection.request(method, path, data, {"Authorization": f"Bearer {token}", **named})

@@ -25,7 +25,7 @@ from infra.local import private
 from infra.local.processes import Child, free_port
 from infra.local.stack import Stack
 from infra.local.table import REPOSITORY
-from tests.patience import until
+from tests.patience import PATIENCE_SECONDS, until
 
 HOST = REPOSITORY / "infra" / "host"
 COMPOSE: dict[str, Any] = yaml.safe_load((HOST / "compose.yaml").read_text("utf-8"))
@@ -179,7 +179,7 @@ def test_caddy_hands_on_what_phones_may_reach_and_nothing_else(tmp_path: Path) -
         def asked(path: str, **headers: str) -> int:
             request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
                     return int(answer.status)
             except urllib.error.HTTPError as refused:
                 return refused.code

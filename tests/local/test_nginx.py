@@ -24,6 +24,7 @@ import pytest
 from infra.local.processes import free_port
 from infra.local.stack import Stack
 from tests.e2e.conftest import Deployment
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.soak
 
@@ -77,7 +78,7 @@ def proxy(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def link(port: int, address: str) -> socket.socket:
-    found = socket.create_connection(("127.0.0.1", port), timeout=10)
+    found = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
     found.sendall(f"PROXY TCP4 {address} 192.0.2.1 40000 443\r\n".encode())
     return found
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shared.ai.answer import without_thinking
+from shared.ai.answer import MAX_ANSWER_CHARS, without_thinking
 from shared.ai.model import SCRIPTED
 from shared.ai.schema import problems
 from shared.errors import ContractBroken, ModelRefused
@@ -466,7 +466,7 @@ BROKEN = {
         differential=[{"label": "\u202e\x00", "likelihood": "low"}]
     ),
     "percent for likelihood": text(differential=[{"label": "x", "likelihood": "85%"}]),
-    "more than is read": " " * analysis.MAX_ANSWER_CHARS + text(),
+    "more than is read": " " * MAX_ANSWER_CHARS + text(),
 }
 
 

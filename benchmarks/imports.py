@@ -72,8 +72,8 @@ def package_of(module: str) -> str:
 def loaded(name: str, then: str = "", product: str = lock.DEFAULT) -> dict[str, Package]:
     """Packages that a started function has loaded, ours under `shared` and `functions`.
 
-    `then` is code that runs after the start of a deployment of that product. Raises `RuntimeError` with the end
-    of a failed start.
+    `then` is code that runs after the start of a deployment of that product. Raises `RuntimeError` with
+    the end of a failed start.
     """
     done = subprocess.run(
         [sys.executable, "-c", _START.format(then=then)],

@@ -14,6 +14,7 @@ import pytest
 
 from infra.local.phone import Json, wall_ms
 from shared.errors import StalePush
+from shared.records.collection import MAX_STRINGS
 from shared.sync.conflict import Stamp, Writer
 from tests.sync.clinic import Clinic, pass_millisecond
 from tests.sync.test_watermelon import Melon, created, updated
@@ -229,7 +230,76 @@ def test_both_changed_the_same_column_unseen(two: tuple[App, App], clinic: Clini
     )
 
 
+# --- each column has its own time
+
+
+def test_of_two_edits_in_one_push_each_keeps_its_own_time(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    one.send(edit(500, body={"by": "one"}), edit(300, mark="yellow"))
+    other.send(edit(400, body={"by": "other"}))
+    assert stored(clinic)["body"] == {"by": "other"}  # it is later than 500, though not than 300
+
+
+def test_an_older_edit_that_comes_later_does_not_get_the_time_of_the_record(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    clinic.join("member3")
+    third = App(clinic, "member3", "third")
+    third.pull()
+    one.send(edit(300, body={"by": "one"}))
+    other.send(edit(500, page=1))
+    third.send(edit(400, page=2))
+    assert stored(clinic)["page"] == 2  # it is later than 500, though not than 300
+
+
+def test_what_is_sent_along_with_an_edit_that_had_arrived_is_stored(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    since = one.cursor
+    one.send(edit(50, body={"q": 2}), cursor=since)  # its answer is lost
+    other.pull()
+    other.send(edit(45, body={"q": 3}))
+    one.send(edit(50, body={"q": 2}), edit(40, page=2), cursor=since)
+    assert (stored(clinic)["body"], stored(clinic)["page"]) == ({"q": 3}, 2)
+
+
 # --- declared merges
+
+
+def test_a_red_that_the_phone_did_not_name_counts_unless_it_is_an_old_copy(
+    two: tuple[App, App], clinic: Clinic
+) -> None:
+    one, other = two
+    # given an app that names its columns wrongly
+    one.send(edit(600, **{**HELD, "mark": "red", "body": {"q": 2}}, changed=["body"]))
+    assert stored(clinic)["mark"] == "red"
+    # when somebody who has seen the red lowers it, and the app sends its copy again
+    other.pull()
+    other.send(edit(500, mark="yellow"))
+    one.send(edit(400, **{**HELD, "mark": "red", "body": {"q": 3}}, changed=["body"]), cursor=0)
+    # then it stays as low as it was made
+    assert (stored(clinic)["mark"], stored(clinic)["body"]) == ("yellow", {"q": 3})
+
+
+@pytest.mark.parametrize(("each", "kept"), [(MAX_STRINGS // 2, "both"), (MAX_STRINGS, "later")])
+def test_more_photos_than_a_record_holds_go_by_the_clock_and_are_named(
+    two: tuple[App, App], clinic: Clinic, each: int, kept: str
+) -> None:
+    one, other = two
+    sets = {by: [f"{by}{number}" for number in range(each)] for by in ("one", "other")}
+    one.send(edit(600, picture_keys=sets["one"]))
+    answer = other.send(edit(300, picture_keys=sets["other"]))
+    have = stored(clinic)["picture_keys"]
+    if kept == "both":
+        assert (have, answer["conflicts"]) == ([*sets["one"], *sets["other"]], [])
+    else:
+        assert have == sets["other"]
+        (named_one,) = answer["conflicts"]
+        assert named_one["theirs"]["picture_keys"] == sets["one"]
 
 
 @pytest.mark.parametrize(("first", "second"), [("red", "yellow"), ("yellow", "red")])

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from shared import wiring
 from shared.access import membership
-from shared.access.rights import Right
+from shared.access.rights import Action, Right, Rights
 from shared.products.dermadetect.rights import ROLES, may
 from tests.api.conftest import Api
 from tests.api.test_openapi import DOCUMENT
@@ -168,3 +168,10 @@ def test_everybody_gets_what_the_table_says_and_no_more(api: Api, line: Line) ->
             marks = content if person == "left" else (MARK, HIDDEN)
             assert not [mark for mark in marks if mark in kept], (person, told[person])
     assert refused == REFUSED[line.name], told
+
+
+def test_what_a_product_does_not_declare_is_allowed_to_nobody() -> None:
+    rights = Rights(("chw",), {Action.READ: frozenset({"chw"})})
+    assert rights.may("chw", Action.READ) is True
+    assert rights.may("chw", Action.WRITE) is False
+    assert rights.may(None, Action.READ) is False

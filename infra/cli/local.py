@@ -21,7 +21,7 @@ def seed(scope: str) -> list[str]:
     """Members and records to try things with; returns the users."""
     for user, role in members(scope):
         grant(user, scope, role)
-    author = Caller(members(scope)[0][0], "chw", "seed")
+    author = Caller(*members(scope)[0], "seed")
     push = Push(records(wiring.catalog(), scope), (), 0, f"seed of {scope}")
     outcome = wiring.pusher().push(author, push, wiring.clock_ms())
     if outcome.rejected:

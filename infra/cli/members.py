@@ -20,7 +20,12 @@ from shared.records.store import Query
 _ATTEMPTS = 5
 
 
-role_option = click.option("--role", default="chw", show_default=True, help="Role in the scope.")
+role_option = click.option(
+    "--role",
+    default=lambda: wiring.product().accounts.newcomer,
+    show_default="that of newcomers",
+    help="Role in the scope.",
+)
 
 
 def demand_role(role: str) -> None:

@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import shared.products.dermadetect.faults  # noqa: F401  its codes are listed, too
 from infra.cli.command import OperatorCommand
 from infra.cli.root import main
 from infra.local.stack import Stack

@@ -22,10 +22,13 @@ _ATTEMPTS = 5
 
 role_option = click.option(
     "--role",
-    default=lambda: wiring.product().accounts.newcomer,
-    show_default="that of newcomers",
-    help="Role in the scope.",
+    help="Role in the scope; else that of newcomers.",
 )
+
+
+def role_or_newcomers(role: str | None) -> str:
+    """The role that was asked for, else the product's role of newcomers; the store is chosen before."""
+    return role or wiring.product().accounts.newcomer
 
 
 def demand_role(role: str) -> None:
@@ -85,8 +88,9 @@ def scopes() -> list[dict[str, Any]]:
 @click.argument("user")
 @click.argument("scope")
 @role_option
-def grant_command(user: str, scope: str, role: str) -> None:
+def grant_command(user: str, scope: str, role: str | None) -> None:
     """Make USER a member of SCOPE, or give another role in it."""
+    role = role_or_newcomers(role)
     grant(user, scope, role)
     click.echo(f"{user} is {role} in {scope}")
 

@@ -12,11 +12,14 @@ unexport PYTHONDONTWRITEBYTECODE
 # Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
 export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 
-.PHONY: demo run test proof check soak mutants bench bench-quick clean generated deploy-check lock smoke
+.PHONY: install demo run test proof check soak mutants bench bench-quick clean generated deploy-check lock smoke
 
 # The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
 demo: $(VENV)/.runtime
 	$(RUN) -m infra.local.demo
+
+# What the back end needs to run, in .venv: for a clinic's own server (docs/self-hosting.md).
+install: $(VENV)/.runtime
 
 # Leaves the stack up, with example data and a token to paste.
 run: $(VENV)/.runtime

@@ -54,6 +54,7 @@ DOCUMENTS = [
     REVIEW,
     AI,
     PHOTOS,
+    ROOT / "docs" / "self-hosting.md",
     ARCHITECTURE,
     SECURITY,
     PRIVACY,

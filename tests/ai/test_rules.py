@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.products.dermadetect import answers, forms, rules
-from shared.products.dermadetect.analysis import RED_FLAGS
+from shared.products.dermadetect.analysis.vocabulary import RED_FLAGS
 from shared.products.dermadetect.intake import entries
 from shared.products.dermadetect.rules import NOTHING, RULES, judge
 from tests.ai import plain_rules, strategies

@@ -37,7 +37,7 @@ from shared.errors import (
     NotSeen,
     ParentDeleted,
 )
-from shared.products.dermadetect.analysis import READINGS
+from shared.products.dermadetect.analysis.vocabulary import READINGS
 from shared.products.dermadetect.rights import ReviewAction, may
 from shared.products.dermadetect.screen import KEY_WORDS, ReviewDiagnosisRequest
 from shared.products.dermadetect.signal import CHANGED, SIGNED, judged

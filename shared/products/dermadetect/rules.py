@@ -3,7 +3,7 @@
 A closed list, read from the answers of the triage, the patient's age, the site and the duration.
 Rules run in the commit that stores a case, before any model, and again with each analysis. They
 only ever raise: `triage_final` is the worst of device, rules and model. Every rule reports one word
-of `analysis.RED_FLAGS`.
+of `RED_FLAGS`.
 
 Conservative on purpose: a red flag that is answered with yes makes the case red. Answers are read in
 every form that `answers.py` knows; **one that could change the verdict and is not understood is named
@@ -22,7 +22,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from shared.products.dermadetect import answers, forms
-from shared.products.dermadetect.analysis import RED_FLAGS
+from shared.products.dermadetect.analysis.vocabulary import RED_FLAGS
 from shared.products.dermadetect.answers import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES, Measurement
 from shared.products.dermadetect.emergency import urgency_of as urgency_of
 from shared.products.dermadetect.intake import age_reading, parsed

@@ -5,6 +5,7 @@ import sys
 
 from infra.cli import invites, jobs, records, root, users
 from infra.cli.members import grant as grant
+from infra.cli.members import revoke as revoke
 from infra.local.environment import use_stack as use_stack
 
 _OLD = {"user": users.group, "invite": invites.create, "jobs": jobs.list_jobs, "redrive": jobs.redrive,

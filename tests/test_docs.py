@@ -123,7 +123,8 @@ def paths_of(document: Path) -> set[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_path_exists(document: Path) -> None:
     for path in paths_of(document):
-        assert list(ROOT.glob(path.rstrip("/"))), path
+        there = any(ROOT.glob(path.rstrip("/"))) if "*" in path else (ROOT / path).exists()
+        assert there, path
 
 
 def test_the_readme_shows_every_folder_of_code() -> None:

@@ -40,6 +40,7 @@ IMPORTS: dict[str, set[str]] = {
         "access",
         "accounts",
         "ai",
+        "export",
         "api",
         "errors",
         "files",

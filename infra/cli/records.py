@@ -1,4 +1,4 @@
-"""Records of phones: move one to another scope, bring a deleted one back, export rows for analysts."""
+"""Records of phones: move, bring back a deleted one, export rows for analysts or FHIR for other systems."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 import click
+import orjson
 
 from infra.cli.command import Group
 from shared import wiring
 from shared.errors import InvalidRequest
-from shared.export import rows
+from shared.export import fhir, rows
 from shared.export.formats import FORMATS
 from shared.jobs import restore, transfer
+from shared.privacy import search
 from shared.records.store import Key
 from shared.support import undelete as bringing_back
 
@@ -48,8 +52,7 @@ def export(wanted: rows.Wanted, kind: str, folder: Path) -> dict[str, int]:
     with ExitStack() as stack:
         writers = {}
         for table in wanted.tables:
-            file = os.open(folder / f"{table}.{kind}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            out = stack.enter_context(os.fdopen(file, "wb"))
+            out = stack.enter_context(_private(folder / f"{table}.{kind}"))
             columns = rows.columns_of(catalog.by_name[table])
             writers[table] = stack.enter_context(FORMATS[kind](out, columns))
         file = os.open(folder / "dictionary.csv", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -63,7 +66,7 @@ def export(wanted: rows.Wanted, kind: str, folder: Path) -> dict[str, int]:
 
 @click.group("records", cls=Group)
 def group() -> None:
-    """Records of phones: move, undelete, export for analysts."""
+    """Records of phones: move, undelete, export for analysts and other systems."""
 
 
 @group.command("move", example="python -m infra.cli records move patients patient-1 kito-team")
@@ -120,6 +123,49 @@ def export_command(
     wanted = rows.Wanted(scopes, tables or known, _ms(since), _ms(until), deleted)
     counts = export(wanted, kind, to)
     click.echo(", ".join(f"{number} {table}" for table, number in counts.items()))
+
+
+@group.command("fhir", example="python -m infra.cli records fhir kito-team --to fhir")
+@click.argument("scopes", metavar="SCOPE...", nargs=-1)
+@click.option("--of", "record_id", metavar="ID", help="Only this person, with all about them.")
+@click.option(
+    "--to", metavar="PATH", required=True, type=click.Path(path_type=Path), help="Where it goes."
+)
+def fhir_command(scopes: Sequence[str], record_id: str | None, to: Path) -> None:
+    """Write the records of teams as FHIR R4: NDJSON, a file a resource type, in the folder of --to.
+
+    With --of, one person's as a Bundle in the file of --to. The files hold patients' data, unencrypted, and
+    are readable for their maker only. The audit trail notes each record.
+    """
+    made = wiring.product().fhir
+    if made is None:
+        raise InvalidRequest("This product has no mapping to FHIR.", code="unsupported")
+    if (record_id is None) is (not scopes):
+        raise click.UsageError("Name teams, or a person by --of.")
+    store, catalog, by = wiring.store(), wiring.catalog(), wiring.operator()
+    if record_id is not None:
+        found = search.family(store, catalog, record_id)
+        if not found:
+            raise InvalidRequest(f"There is no {record_id}.", code="not_found")
+        search.note(store, by, "export", search.by_scope(found, ()), wiring.clock_ms())
+        with _private(to) as out:
+            out.write(orjson.dumps(fhir.bundle(made(), found.values())))
+        click.echo(f"{len(found)} records")
+        return
+    to.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+
+        @cache
+        def file_of(kind: str) -> IO[bytes]:
+            return stack.enter_context(_private(to / f"{kind}.ndjson"))
+
+        counts = fhir.export(store, catalog, scopes, made(), file_of, by, wiring.clock_ms)
+    click.echo(", ".join(f"{number} {kind}" for kind, number in counts.items()) or "nothing")
+
+
+def _private(path: Path) -> IO[bytes]:
+    """A new file that only its maker may read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _ms(day: datetime | None) -> int | None:

@@ -195,6 +195,7 @@ def _piped(work: Callable[[IO[bytes]], None], mode: Literal["rb", "wb"]) -> Iter
         with os.fdopen(ours, mode) as plain:
             yield plain
     except BrokenPipeError:
+        thread.join()
         if not faults:
             raise
     finally:

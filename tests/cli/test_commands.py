@@ -64,6 +64,8 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
     ("export p1 --to FOLDER/p1.json", r"p1\.json: records", False),
     ("records export team1 demo --to FOLDER/rows --table patients", "^5 patients$", False),
     ("records export demo --to FOLDER/a --format ndjson --until 2026-03-02", "^2 patients, 2 cases", False),
+    ("records fhir demo --to FOLDER/fhir", r"2 Patient, \d+ Practitioner", False),
+    ("records fhir --of demo-patient-2 --to FOLDER/one.json", r"^\d records$", False),
     ("backup export FOLDER/copy", r"^\d+ documents written$", False),
     ("backup import FOLDER/copy --over", r"^\d+ documents put back$", False),
     ("epoch", "^a new epoch has begun$", False),

@@ -10,7 +10,8 @@ from fhir.resources.R4B import get_fhir_model_class
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.products.dermadetect.fhir import AI_ASSERTED, Mapper, Resource, bundle, plain
+from shared.export.fhir import Resource, bundle, resources
+from shared.products.dermadetect.fhir import AI_ASSERTED, Mapper
 from shared.records.store import Document, Key
 
 MADE = 1_790_000_000_000
@@ -55,25 +56,25 @@ CORRECTED = stored("diagnoses", "d1", case_id="c_1", doctor_id="grace", amended_
 
 
 def mapped(*documents: Document) -> list[Resource]:
-    mapper = Mapper()
-    return [plain(each) for document in documents for each in mapper.resources(document)]
+    return list(resources(Mapper(), documents))
 
 
-def check(resources: list[Resource]) -> None:
+def check(found: list[Resource]) -> None:
     """Valid, with ids of their own, and every reference leads to one of them."""
-    for each in resources:
+    for each in found:
         get_fhir_model_class(each["resourceType"]).model_validate_json(json.dumps(each))
-    named = [f"{each['resourceType']}/{each['id']}" for each in resources]
+    named = [f"{each['resourceType']}/{each['id']}" for each in found]
     assert len(set(named)) == len(named)
-    text = json.dumps(resources)
+    text = json.dumps(found)
     led = {part.split('"')[0] for part in text.split('"reference": "')[1:]}
     assert led <= set(named), led - set(named)
 
 
 def test_a_case_from_registration_to_diagnosis_is_valid_and_whole() -> None:
-    resources = mapped(PATIENT, CASE, CORRECTED, DIAGNOSIS)
-    check(resources)
-    kinds = [each["resourceType"] for each in resources]
+    story = (PATIENT, CASE, CORRECTED, DIAGNOSIS)
+    found = mapped(*story)
+    check(found)
+    kinds = [each["resourceType"] for each in found]
     assert {kind: kinds.count(kind) for kind in sorted(set(kinds))} == {
         "CarePlan": 1,
         "Condition": 1,
@@ -87,16 +88,14 @@ def test_a_case_from_registration_to_diagnosis_is_valid_and_whole() -> None:
         "Provenance": 1,
         "QuestionnaireResponse": 1,
     }
-    get_fhir_model_class("Bundle").model_validate_json(json.dumps(bundle(iter(resources))))
+    get_fhir_model_class("Bundle").model_validate_json(json.dumps(bundle(Mapper(), story)))
 
 
 def test_what_software_said_is_labelled_and_preliminary() -> None:
-    resources = mapped(PATIENT, CASE, DIAGNOSIS)
-    labelled = [
-        each for each in resources if AI_ASSERTED in each.get("meta", {}).get("security", ())
-    ]
+    found = mapped(PATIENT, CASE, DIAGNOSIS)
+    labelled = [each for each in found if AI_ASSERTED in each.get("meta", {}).get("security", ())]
     assert {each["resourceType"] for each in labelled} == {"DiagnosticReport", "Provenance"}
-    reports = [each for each in resources if each["resourceType"] == "DiagnosticReport"]
+    reports = [each for each in found if each["resourceType"] == "DiagnosticReport"]
     software, doctor = sorted(reports, key=lambda each: each["status"] != "preliminary")
     assert software in labelled
     assert software["status"] == "preliminary"
@@ -104,7 +103,7 @@ def test_what_software_said_is_labelled_and_preliminary() -> None:
     assert "performer" not in software
     assert doctor["status"] == "amended"
     assert doctor["conclusion"] == "Erysipelas"
-    assert "Cellulitis" not in json.dumps([each for each in resources if each not in labelled])
+    assert "Cellulitis" not in json.dumps([each for each in found if each not in labelled])
 
 
 def test_a_deleted_record_is_nothing() -> None:

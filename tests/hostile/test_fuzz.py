@@ -270,8 +270,8 @@ def test_every_body_has_a_documented_answer_and_the_books_balance(
     run(number, BODIES[kind], check)
     if kind in ("any records", "mutants"):
         # else the fuzz says nothing
-        assert verdicts["accepted"] > 20, verdicts
-        assert verdicts["rejected"] > 20, verdicts
+        assert verdicts["accepted"] > 10, verdicts
+        assert verdicts["rejected"] > 10, verdicts
 
 
 @SEEDS

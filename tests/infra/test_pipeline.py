@@ -170,7 +170,10 @@ def test_every_step_runs_in_a_clone_with_what_it_declares(builder: Builder) -> N
     assert "-m infra.ci.guard" in asked
     assert "-m infra.ci.rules" in asked
     said = json.loads((builder.clone / ".build" / "provenance.json").read_text("utf-8"))
-    assert said["predicate"]["buildDefinition"]["externalParameters"] == {"commit": "abc"}
+    assert said["predicate"]["buildDefinition"]["externalParameters"] == {
+        "commit": "abc",
+        "product": "dermadetect",
+    }
 
 
 def test_a_committed_lock_of_the_provider_is_taken_as_it_is(builder: Builder) -> None:

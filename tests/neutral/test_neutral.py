@@ -24,6 +24,7 @@ EXCEPTIONS = (
     "files/test_cases.py",
     "files/test_http.py",
     "jobs/test_never_silent.py",
+    "reliability/faults.py",
     "reliability/test_kills.py",
     "reliability/test_queue.py",
     "sync/fleet",

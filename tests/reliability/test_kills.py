@@ -114,7 +114,7 @@ def test_killed_at_any_point_everything_happens_exactly_once(ward: Ward, point: 
     assert fields(ward, "cases", red)["ai_analysis"]["status"] == "ok"
     own = Query(jobs.COLLECTION, where=(("subject_id", "==", red),))
     assert len(list(ward.store.query(own))) == 1
-    notices = Query("notices", where=(("case_id", "==", red),))
+    notices = Query("notices", where=(("record_id", "==", red),))
     until(
         lambda: all("taken_at" in each.fields for each in ward.store.query(notices)), "the notice"
     )

@@ -22,10 +22,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.export.fhir import Resource
 from shared.records import record
 from shared.records.store import Document
-
-Resource = dict[str, Any]
 
 #: Identifiers of ours, one system a table.
 SYSTEM = "urn:dermadetect"
@@ -286,20 +285,6 @@ class Mapper:
         return True
 
 
-def bundle(resources: Iterator[Resource]) -> Resource:
-    """The resources of one patient as a Bundle."""
-    entries = [
-        {"fullUrl": f"urn:uuid:{_uuid(each['resourceType'], each['id'])}", "resource": plain(each)}
-        for each in resources
-    ]
-    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
-
-
-def plain(resource: Resource) -> Resource:
-    """Without what is not known: FHIR has no null."""
-    return {name: value for name, value in resource.items() if value is not None}
-
-
 def _made(document: Document, kind: str, **fields: Any) -> Resource:
     meta = {"lastUpdated": _time(document.version // 1000), **(fields.pop("meta", None) or {})}
     name = fields.pop("id", None) or _id(document.key.id)
@@ -312,13 +297,6 @@ def _id(name: str, part: str = "") -> str:
     if len(whole) <= 64 and "_" not in whole:
         return whole
     return hashlib.sha256(whole.encode()).hexdigest()
-
-
-def _uuid(kind: str, name: str) -> str:
-    digest = hashlib.sha256(f"{kind}/{name}".encode()).hexdigest()
-    return "-".join(
-        (digest[:8], digest[8:12], f"5{digest[13:16]}", f"8{digest[17:20]}", digest[20:32])
-    )
 
 
 def _reference(kind: str, name: Any) -> Resource | None:

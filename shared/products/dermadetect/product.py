@@ -15,6 +15,7 @@ from shared.products.product import Parts, Product, Round
 if TYPE_CHECKING:
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
+    from shared.export.fhir import Mapper
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
@@ -128,6 +129,12 @@ def _examples() -> Mapping[str, dict[str, Any]]:
     return EXAMPLES
 
 
+def _fhir() -> Mapper:
+    from shared.products.dermadetect.fhir import Mapper as ours
+
+    return ours()
+
+
 DERMADETECT = Product(
     name="dermadetect",
     title="DermaDetect",
@@ -143,6 +150,7 @@ DERMADETECT = Product(
     alert=AlertWords("A case waits for you", "Open the app to see it."),
     routes=_routes,
     schemas=_schemas,
+    fhir=_fhir,
     examples=_examples,
     draft=_draft,
     stored=_stored,

@@ -1,0 +1,83 @@
+"""Records as FHIR resources, by a product's mapping.
+
+All of a team as NDJSON, a file a resource type, as in HL7's FHIR Bulk Data Access; or one family of records
+as a Bundle.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import IO, Any, Protocol
+
+import orjson
+
+from shared.access import audit
+from shared.access.membership import Caller
+from shared.records.collection import Catalog
+from shared.records.store import Document, RecordStore
+
+Resource = dict[str, Any]
+
+#: Records that are read, noted in the trail and written together.
+_BATCH = 500
+
+
+class Mapper(Protocol):
+    """A product's mapping. Records come with parents before children; it may remember what it told."""
+
+    def resources(self, document: Document) -> Iterator[Resource]:
+        """What a record is in FHIR; None in a field stands for what is not known."""
+        ...
+
+
+def export(
+    store: RecordStore,
+    catalog: Catalog,
+    scopes: Sequence[str],
+    mapper: Mapper,
+    file_of: Callable[[str], IO[bytes]],
+    by: Caller,
+    clock_ms: Callable[[], int],
+) -> dict[str, int]:
+    """Write the records of teams to the files of their resource types; returns resources by type.
+
+    Each record is noted in the audit trail before it is written. Raises `StoreUnavailable`; what was
+    written until then is a part.
+    """
+    counts: dict[str, int] = {}
+    for scope in scopes:
+        read_at = store.read(()).read_at
+        for table in catalog.collections:
+            listing = store.changes(table.name, [scope], 0, read_at, even_if_newer=True)
+            met: set[str] = set()
+            while batch := [change.document for change in islice(listing, _BATCH)]:
+                new = [each for each in batch if each.key.id not in met]
+                met.update(each.key.id for each in new)
+                ids = {table.name: [each.key.id for each in new]}
+                store.commit(audit.entries(by, "export", scope, ids, clock_ms()))
+                for resource in resources(mapper, new):
+                    kind = resource["resourceType"]
+                    file_of(kind).write(orjson.dumps(resource) + b"\n")
+                    counts[kind] = counts.get(kind, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def resources(mapper: Mapper, documents: Iterable[Document]) -> Iterator[Resource]:
+    """The resources of records, without what is not known: FHIR has no null."""
+    for document in documents:
+        for each in mapper.resources(document):
+            yield {name: value for name, value in each.items() if value is not None}
+
+
+def bundle(mapper: Mapper, documents: Iterable[Document]) -> Resource:
+    """Records that hang together, parents first, as one Bundle."""
+    entries = [
+        {
+            "fullUrl": uuid.uuid5(uuid.NAMESPACE_URL, f"{each['resourceType']}/{each['id']}").urn,
+            "resource": each,
+        }
+        for each in resources(mapper, documents)
+    ]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}

@@ -34,7 +34,7 @@ NOTEBOOKS = Product(
             "admin": frozenset({"member", "supervisor", "admin"}),
             "supervisor": frozenset({"member", "supervisor"}),
         },
-        words=("notebook", "notes"),
+        words=("kitabu", "notebook", "notes"),
         idle_days={"supervisor": 30, "admin": 30},
     ),
     attachments=_attachments,

@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from infra.ci import lock
 from tests.infra import deployed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,15 +69,16 @@ def package_of(module: str) -> str:
     return ".".join(parts[:depth])
 
 
-def loaded(name: str, then: str = "") -> dict[str, Package]:
+def loaded(name: str, then: str = "", product: str = lock.DEFAULT) -> dict[str, Package]:
     """Packages that a started function has loaded, ours under `shared` and `functions`.
 
-    `then` is code that runs after the start. Raises `RuntimeError` with the end of a failed start.
+    `then` is code that runs after the start of a deployment of that product. Raises `RuntimeError` with
+    the end of a failed start.
     """
     done = subprocess.run(
         [sys.executable, "-c", _START.format(then=then)],
         cwd=ROOT,
-        env=environment(name),
+        env={**environment(name), "PRODUCT": product},
         capture_output=True,
         text=True,
         check=False,

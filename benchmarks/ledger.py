@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks import imports
 from infra.local.emulators import firestore_emulator
+from shared.products.known import names
 from tests.infra.deployed import FUNCTIONS
 
 LEDGER = Path(__file__).with_name("ledger.json")
@@ -36,9 +37,15 @@ MADE = "sync, after its first request"
 Counts = dict[str, Any]
 
 
+def row(product: str, name: str) -> str:
+    """What a function of a product's deployment is called here."""
+    return f"{product}: {name}"
+
+
 def starts() -> Counts:
-    """Per function: packages loaded at start with their modules; and the releases of all packages."""
-    wanted = {name: (name, "") for name in FUNCTIONS} | {MADE: ("sync", imports.MADE)}
+    """Per product and function: packages loaded at start with their modules; and all packages' releases."""
+    wanted = {row(product, name): (name, "", product) for product in names() for name in FUNCTIONS}
+    wanted |= {row(product, MADE): ("sync", imports.MADE, product) for product in names()}
     with ThreadPoolExecutor(2) as pool:
         running = {name: pool.submit(imports.loaded, *each) for name, each in wanted.items()}
     releases: dict[str, str] = {}

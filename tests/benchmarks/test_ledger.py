@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import ledger
+from shared.products.known import names
 from tests.infra.deployed import FUNCTIONS
 
 KNOWN = ledger.known()
@@ -31,7 +32,8 @@ def test_no_sync_asks_more_of_firestore(firestore_emulator: str) -> None:
 
 
 def test_every_function_and_kind_of_sync_is_in_the_ledger() -> None:
-    assert KNOWN["starts"].keys() == {*FUNCTIONS, ledger.MADE}
+    rows = (*FUNCTIONS, ledger.MADE)
+    assert KNOWN["starts"].keys() == {ledger.row(each, name) for each in names() for name in rows}
     assert KNOWN["port"].keys() == KNOWN["client"].keys()
     for dialect in ("batch", "watermelon"):
         assert sum(name.startswith(f"{dialect}: ") for name in KNOWN["port"]) >= 8

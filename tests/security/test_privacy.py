@@ -272,12 +272,21 @@ def test_notices_and_what_phones_could_not_deliver_are_erased(clinic: Clinic) ->
     attempt.pushed, attempt.rejected = {"rejected": 3}, refused
     attempt.unknown = {"patients": [SECRET]}  # a column
     ledger.note(clinic.store, attempt)
+    old = notice.due("j0", "p1-c", "team1", 5)  # as the release before wrote it
+    fields = {**old.fields, "case_id": "p1-c"}
+    del fields["record_id"]
     clinic.store.commit(
-        [notice.due("j1", "p1-c", "team1", 5), notice.due("j2", "p2-c", "team1", 5)]
+        [
+            notice.due("j1", "p1-c", "team1", 5),
+            notice.due("j2", "p2-c", "team1", 5),
+            old._replace(fields=fields),
+        ]
     )
-    assert [e["case_id"] for e in export(clinic, "p1")["notices"]] == ["p1-c"]
+    noticed = export(clinic, "p1")["notices"]
+    assert {e.get("record_id") or e["case_id"] for e in noticed} == {"p1-c"}
+    assert len(noticed) == 2
     assert erase(clinic)["phones"] == 1
-    assert [e.fields["case_id"] for e in clinic.all("notices")] == ["p2-c"]
+    assert [e.fields["record_id"] for e in clinic.all("notices")] == ["p2-c"]
     told = [each["id"] for e in clinic.all("devices") for each in e.fields.get("rejected", [])]
     assert set(told) == {"p2-bad"}
     assert SECRET not in everything(clinic)

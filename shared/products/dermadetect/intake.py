@@ -34,7 +34,8 @@ from shared.products.dermadetect.analysis.vocabulary import (
     RED_FLAGS,
     triage_colour,
 )
-from shared.products.dermadetect.answers import OPEN, Measurement, age, born
+from shared.products.dermadetect.answers.ages import age, born
+from shared.products.dermadetect.answers.wording import OPEN, Measurement
 from shared.products.dermadetect.questions import gather
 
 

@@ -1,7 +1,7 @@
 """The mobile guide is true: its code is the code that runs, and every error ends as it says.
 
 The blocks of `docs/mobile-guide.md`, put together, are the files of `docs/mobile`. Here these files
-run against a server that answers as told; `tests/sync/phone` runs them against the real one.
+run against a server that answers as told; `tests/dermadetect/phone` runs them against the real one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shared.records.collection import Catalog, Collection, Field, Owner, Type
 from shared.sync.dialects import watermelon
 from shared.sync.digest import RunningDigest
 from tests.conftest import absent
-from tests.sync.phone import BatchPhone, NodeMissing, NodePhone, SyncFailed, install
+from tests.dermadetect.phone import BatchPhone, NodeMissing, NodePhone, SyncFailed, install
 from tests.tables import table
 from tests.test_docs import GUIDE, ROOT
 

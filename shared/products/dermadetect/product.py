@@ -117,9 +117,10 @@ def _routes(parts: Parts) -> Sequence[Route]:
 
 
 def _schemas(catalog: Catalog) -> Mapping[str, dict[str, Any]]:
-    from shared.products.dermadetect import analysis, screen
+    from shared.products.dermadetect import screen
+    from shared.products.dermadetect.analysis.schema import schemas
 
-    return {**analysis.schemas(), **screen.schemas(catalog)}
+    return {**schemas(), **screen.schemas(catalog)}
 
 
 def _examples() -> Mapping[str, dict[str, Any]]:

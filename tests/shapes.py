@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from shared.adapters.firestore import FirestoreStore
@@ -185,14 +186,14 @@ def _hear(kind: type[Any], name: str, shape: Callable[[Any], Shape], recorder: R
 
 def _asking() -> str | None:
     """The place in our own code that asks a store just now: "shared/jobs/runner.py:120", or None."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
         if name.startswith(("shared.", "functions.", "infra.")) and ".adapters." not in name:
             return f"{name.replace('.', '/')}.py:{frame.f_lineno}"
         if name.startswith("tests.") and name not in ("tests.shapes", "tests.stores"):
             return None
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 

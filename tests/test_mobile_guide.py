@@ -657,10 +657,10 @@ def test_a_receipt_that_does_not_fit_leads_to_a_check(server: Scripted, melon: N
             tables = {item.name: empty for item in CATALOG.collections}
             return 200, {"timestamp": 1772323260000, "current": True, "tables": tables}
         if "replacement" in asked.path:
-            sets = {"created": [], "updated": [], "deleted": []}
+            sets: Json = {"created": [], "updated": [], "deleted": []}
             changes = {item.name: sets for item in CATALOG.collections}
-            value = {"changes": changes, "timestamp": 1772323260001}
-            return 200, {**value, "experimentalStrategy": "replacement"}
+            whole: Json = {"changes": changes, "timestamp": 1772323260001}
+            return 200, {**whole, "experimentalStrategy": "replacement"}
         status, value, *_ = melon_answer(asked)
         if asked.method == "POST":
             value = {"receipt": {"id": "r", "digest": {"patients": {"count": 1, "hash": "0" * 64}}}}
@@ -686,6 +686,7 @@ def test_a_batch_receipt_that_does_not_fit_leads_to_a_check(
             tables = {item.name: empty for item in CATALOG.collections}
             return 200, {"timestamp": 1772323260000, "current": True, "tables": tables}
         status, value, *_ = batch_answer(asked)
+        assert isinstance(value, dict)
         if asked.value().get("changes"):
             value = {
                 **value,

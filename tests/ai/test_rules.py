@@ -18,7 +18,7 @@ from shared.products.dermadetect.analysis.vocabulary import RED_FLAGS
 from shared.products.dermadetect.answers import measures, yes_no
 from shared.products.dermadetect.answers.wording import NO, OPEN
 from shared.products.dermadetect.intake import entries
-from shared.products.dermadetect.rules import NOTHING, RULES, judge
+from shared.products.dermadetect.rules import NOTHING, RULES, Verdict, judge
 from tests.ai import plain_rules, strategies
 
 TODAY = date(2026, 11, 21)
@@ -466,7 +466,7 @@ def test_what_is_not_understood_under_a_red_flag_asks_for_a_person(
     form: Any, patient: Any, look: tuple[str, ...]
 ) -> None:
     verdict = judge(form, patient, TODAY)
-    assert verdict == (None, (), look)
+    assert verdict == Verdict(None, (), look)
     stored = verdict.stored()
     assert stored == {"version": rules.VERSION, "triage": None, "flags": [], "look": list(look)}
     jsonschema.validate(stored, rules.SCHEMA)
@@ -493,7 +493,7 @@ def test_what_could_change_nothing_asks_nobody(form: Any, patient: Any) -> None:
 
 def test_a_red_case_names_what_was_not_understood_beside_its_flags() -> None:
     verdict = judge({"fever": True, "bleeding": "zzz"}, ADULT, TODAY)
-    assert verdict == ("red", ("fever",), ("bleeding",))
+    assert verdict == Verdict("red", ("fever",), ("bleeding",))
     jsonschema.validate(verdict.stored(), rules.SCHEMA)
     assert judge({"fever": True, "temperature": "zzz"}, ADULT, TODAY).look == ()
 

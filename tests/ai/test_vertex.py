@@ -18,7 +18,8 @@ import pytest
 
 from infra.local import vertex as wire
 from infra.local.vertex import PlannedFault, VertexServer
-from shared.adapters.vertex import MAX_ANSWER_BYTES, VertexModel, fault_of
+from shared.adapters.chat import MAX_ANSWER_BYTES
+from shared.adapters.vertex import VertexModel, fault_of
 from shared.ai.model import MODEL_DECLINED, ChatRequest, Completion, Image
 from shared.errors import (
     ConfigurationFault,

@@ -356,7 +356,7 @@ def test_every_code_of_a_refused_file_is_declared() -> None:
         if name in ("FileRefused", "_refused"):
             raised |= constants(word.value for word in node.keywords if word.arg == "code")
             if name == "_refused" and node.args:
-                raised |= constants([node.args[0]])
+                raised |= constants(iter(node.args[:1]))
     raised |= {"upload_lost", "not_processed"}
     assert raised - {"file_exists"} == set(FILE_CODES)
 

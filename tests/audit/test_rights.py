@@ -58,7 +58,7 @@ class Desk:
 
     def sessions(self) -> list[str]:
         said = self.api.ask("GET", "/api/v1/auth/sessions", token=self.nurse["access_token"])
-        return [each["id"] for each in said.json["sessions"]]
+        return [each["id"] for each in said.get_json()["sessions"]]
 
     def begin_factor(self) -> None:
         self.secret = self.send("totp", self.nurse, password=PASSWORD)["secret"]
@@ -74,7 +74,7 @@ class Desk:
     def open_invites(self) -> list[str]:
         asked = f"/api/v1/auth/invites?scope_id={TEAM}"
         said = self.api.ask("GET", asked, token=self.boss["access_token"])
-        return [each["id"] for each in said.json["invites"]]
+        return [each["id"] for each in said.get_json()["invites"]]
 
     def log_in(self, email: str) -> Any:
         return self.send("login", email=email, password=PASSWORD)

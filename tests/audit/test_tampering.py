@@ -105,7 +105,7 @@ def half(trail: Trail) -> None:
 INSIDE, OUTSIDE, NOTHING = "inside", "heads that were kept outside", "nothing"
 
 #: (row of the table in docs/security.md, what is done, what finds it)
-TAMPERINGS: tuple[tuple[str, Callable[[Trail], None], str], ...] = (
+TAMPERINGS: tuple[tuple[str, Callable[[Trail], object], str], ...] = (
     ("an entry altered", lambda t: t.change(3, user_id="other"), INSIDE),
     ("an entry altered", lambda t: t.change(3, ids={}), INSIDE),
     ("an entry altered", lambda t: t.change(3, hash="0" * 64), INSIDE),

@@ -14,6 +14,7 @@ import pytest
 
 from infra.local.table import REPOSITORY
 from shared.settings import Settings
+from tests.patience import PATIENCE_SECONDS
 
 
 def environ(**more: str) -> dict[str, str]:
@@ -172,7 +173,7 @@ def test_run_and_token_are_those_of_the_local_stack(tmp_path: Path) -> None:
             assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", said.stdout)
         assert "amina" in cli("--data", str(data), "members", "t").stdout
         server.send_signal(signal.SIGTERM)
-        assert server.wait(60) == 0
+        assert server.wait(PATIENCE_SECONDS) == 0
     finally:
         server.kill()
         server.communicate()

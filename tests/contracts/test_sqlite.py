@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -351,8 +351,8 @@ def test_what_was_acknowledged_to_eight_writers_outlives_sigkill(path: Path) -> 
     told: dict[str, int] = {}
     with child.stdout as lines:
         for count, line in enumerate(lines):
-            name, n = line.split()
-            told[name.decode()] = int(n)
+            name, said = line.split()
+            told[name.decode()] = int(said)
             if count == 400:
                 child.kill()
     child.wait()
@@ -362,8 +362,8 @@ def test_what_was_acknowledged_to_eight_writers_outlives_sigkill(path: Path) -> 
         .read([Key("notes", f"{name}{end}") for name in told for end in ("", "-too")])
         .documents
     )
-    for name, n in told.items():
-        stored, too = (documents[Key("notes", f"{name}{end}")] for end in ("", "-too"))
+    for noted, n in told.items():
+        stored, too = (documents[Key("notes", f"{noted}{end}")] for end in ("", "-too"))
         assert stored.fields["n"] in (n, n + 1)  # one more may be stored and untold
         assert (too.fields["n"], too.version) == (stored.fields["n"], stored.version)
 
@@ -456,7 +456,7 @@ def test_a_database_in_memory_is_refused() -> None:
 
 
 @pytest.fixture
-def own_indexes(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+def own_indexes(tmp_path: Path) -> Callable[..., Path]:
     def write(*fields: str) -> Path:
         """A Firebase file with one index over `fields`: "due" ascending, "-due" descending."""
         index = {

@@ -781,7 +781,7 @@ def test_no_log_repeats_a_name_a_note_or_a_token(attacker: Attacker) -> None:
     ]
     red = case(f"red-{stem}", risk_level="red", triage_data={"note": MARK})
     shown = case(f"shown-{stem}", triage_data={"note": MARK}, image_keys=[MARK])
-    files = [
+    files: list[Any] = [
         {"table": "cases", "record_id": shown["id"], "key": MARK, "name": MARK, "type": MARK},
         {"table": MARK},
         MARK,

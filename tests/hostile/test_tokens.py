@@ -228,21 +228,21 @@ NO_TIME: list[Any] = ["1999999999", "", True, False, None, [], {}, [1999999999],
 
 def crooked_claims(forger: Forger) -> Rows:
     for name in REQUIRED:
-        yield f"no {name}", forger.signed(**{name: MISSING})
-        yield f"{name} null", forger.signed(**{name: None})
+        yield f"no {name}", forger.signed(None, None, **{name: MISSING})
+        yield f"{name} null", forger.signed(None, None, **{name: None})
     for name in ("exp", "nbf", "iat"):
         for value in NO_TIME:
-            yield f"{name} {value!r}", forger.signed(**{name: value})
+            yield f"{name} {value!r}", forger.signed(None, None, **{name: value})
         for text in ("NaN", "Infinity", "-Infinity", "1e999", "9" * 400, "9" * 4400):
             # NaN is neither past nor future: every comparison with it is false
-            payload = json.dumps(forger.claims(**{name: "HERE"})).replace('"HERE"', text)
-            yield f"{name} {text[:9]}", forger.signed(payload=payload.encode())
+            said = json.dumps(forger.claims(**{name: "HERE"})).replace('"HERE"', text)
+            yield f"{name} {text[:9]}", forger.signed(payload=said.encode())
     now = int(time.time())
     for exp in ((now + 900) * 1000, 2**63, 10**300, -1e300):
         yield f"exp {exp}"[:20], forger.signed(exp=exp)
     for name in ("nbf", "iat"):
         for value in (now + 120, now + 10**6, 1e300, 2**63, (now + 120) * 1000, now + 90.5):
-            yield f"{name} {value}", forger.signed(**{name: value})
+            yield f"{name} {value}", forger.signed(None, None, **{name: value})
     for issuer in ("", "evil", forger.policy.issuer + "/", forger.policy.issuer.upper() + "x",
                    [forger.policy.issuer], 1, {}):  # fmt: skip
         yield f"iss {issuer!r}", forger.signed(iss=issuer)
@@ -287,7 +287,7 @@ def test_small_differences_of_clocks_are_forgiven(attacker: Attacker, forger: Fo
         {"nbf": now + leeway - 2},
         {"iat": now + leeway - 2},
     ):
-        assert attacker.sync({}, token=forger.signed(**claims)).status == 200, claims
+        assert attacker.sync({}, token=forger.signed(None, None, **claims)).status == 200, claims
 
 
 GOOD: list[Json] = [
@@ -306,7 +306,7 @@ def test_unneeded_claims_neither_help_nor_harm(attacker: Attacker, forger: Forge
             else value
             for name, value in claims.items()
         }
-        assert attacker.sync({}, token=forger.signed(**sent)).status == 200, claims
+        assert attacker.sync({}, token=forger.signed(None, None, **sent)).status == 200, claims
 
 
 def test_scopes_and_roles_of_a_token_open_no_other_team(attacker: Attacker, forger: Forger) -> None:

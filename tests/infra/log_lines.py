@@ -111,7 +111,7 @@ def say(server: Server) -> None:
     # --- sync
     sync = client("sync", "http")
     cases = [red(f"c{number}") for number in range(6)]
-    patient = {"id": "p1", "demographics": {"age": 30}, "sync_status": "new"}
+    patient: dict[str, Any] = {"id": "p1", "demographics": {"age": 30}, "sync_status": "new"}
     patient["last_modified_at"] = wall_ms() // 1000
     body = {"last_sync_timestamp": 0, "device_id": "phone", "changes": {}}
     body["changes"] = {"patients": [patient], "cases": [*cases, red("c9", patient_id="nobody")]}

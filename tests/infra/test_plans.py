@@ -345,9 +345,10 @@ def test_an_alert_on_a_percentile_fires_above_its_threshold_and_not_below(
     terraform: Terraform,
 ) -> None:
     planned = list(rules.resources(terraform.plans()["dev"]))
+    none_of_its_own: dict[str, list[float]] = {}
     bounds = {
         f"{rules.OURS}{after['name']}": next(
-            iter(rules.values(after, "bucket_options.explicit_buckets")), {}
+            iter(rules.values(after, "bucket_options.explicit_buckets")), none_of_its_own
         ).get("bounds", [2.0**n for n in range(33)])
         for _, kind, after in planned
         if kind == "google_logging_metric"

@@ -176,7 +176,7 @@ def test_cloud_trace_takes_our_spans() -> None:
     import grpc
     from google.cloud.trace_v2 import BatchWriteSpansRequest, TraceServiceClient
     from google.cloud.trace_v2.services.trace_service.transports import TraceServiceGrpcTransport
-    from google.protobuf.empty_pb2 import Empty
+    from google.protobuf.empty_pb2 import Empty  # type: ignore[attr-defined]
 
     from shared.adapters.traces import exporter
 

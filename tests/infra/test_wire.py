@@ -74,7 +74,7 @@ def site(tmp_path: Path, firestore_emulator: str, pubsub_emulator: str) -> Itera
 
 def red_day(phone: Phone, name: str = "c1") -> None:
     phone.save("patients", f"p-{name}", demographics={"age": 30, "sex": "f"})
-    fields = {"triage_data": {"site": "arm"}, "risk_level": "red"}
+    fields: Json = {"triage_data": {"site": "arm"}, "risk_level": "red"}
     phone.save("cases", name, patient_id=f"p-{name}", **fields)
 
 
@@ -375,7 +375,7 @@ def test_a_first_sync_comes_through_a_line_that_is_cut_again_and_again(site: Sit
     first = site.place.phone()
     first.save("patients", "p1", demographics={"age": 30, "sex": "f"})
     for number in range(CASES):
-        fields = {"triage_data": {"site": "arm", "notes": "x" * 300}, "risk_level": "green"}
+        fields: Json = {"triage_data": {"site": "arm", "notes": "x" * 300}, "risk_level": "green"}
         first.save("cases", f"c{number}", patient_id="p1", **fields)
     first.sync()
     with running("sync", site.folder, **site.environ) as sync, Line(sync.url) as line:

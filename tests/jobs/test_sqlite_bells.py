@@ -22,6 +22,7 @@ from shared.adapters.sqlite_queue import (
     SqliteDoorbell,
     envelope,
 )
+from shared.errors import QueueUnavailable
 from shared.records.bell import Bell
 from tests.patience import PATIENCE_SECONDS, until
 
@@ -153,6 +154,22 @@ def test_a_bell_nobody_takes_for_a_week_is_dropped(bells: Bells, ring: SqliteDoo
     assert take_one(bells, week).attempt == 1
     assert bells.take(week + 601 * SECOND, 10) == []
     assert bells.waiting() == 0
+
+
+def test_a_doorbell_that_rests_rings_again_though_its_clock_was_set_back(
+    file: Path, clock: Clock
+) -> None:
+    bell = Bell("analyse", "j", "c")
+    file.mkdir()  # so it cannot be opened
+    ring = SqliteDoorbell(file, clock=clock)
+    with pytest.raises(QueueUnavailable):
+        ring.ring(bell)
+    file.rmdir()
+    with pytest.raises(QueueUnavailable, match="a moment ago"):
+        ring.ring(bell)
+    clock.now -= 86_400
+    ring.ring(bell)
+    ring.close()
 
 
 def test_two_dispatchers_on_one_file_never_take_the_same_bell(

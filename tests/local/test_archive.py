@@ -133,11 +133,8 @@ def test_a_wrong_identity_and_a_folder_without_records_are_named(
     assert refused.value.field == "data"
 
 
-class _Full(io.RawIOBase):
+class _Full(io.BytesIO):
     """A disk that is full after some bytes."""
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, block: object) -> int:
         raise OSError(28, "No space left on device")

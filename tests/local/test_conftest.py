@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from infra.ci import check
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -60,7 +63,8 @@ def test_an_absent_emulator_skips_at_a_desk_and_fails_in_ci(
 def test_a_run_that_failed_ends_with_how_to_repeat_what_failed(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_unconfigure\n")
     (tmp_path / "test_probe.py").write_text(FAILING)
-    told = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", tmp_path, tmp_path]
+    told = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path)]
+    told.append(str(tmp_path))
     environ = {**os.environ, "TEST_SEED": "7"}
     said = subprocess.run(
         told, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False
@@ -71,3 +75,50 @@ def test_a_run_that_failed_ends_with_how_to_repeat_what_failed(tmp_path: Path) -
         f"{start}'test_probe.py::test_fails[a b]'",
         f"{start}test_probe.py::test_stops",
     ], said.stdout
+
+
+def test_of_a_worker_that_crashed_the_test_is_named_that_it_was_at(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_unconfigure\n")
+    (tmp_path / "test_probe.py").write_text("import os\n\ndef test_dies():\n    os.abort()\n")
+    told = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path)]
+    told += ["--numprocesses", "1", "--max-worker-restart", "0", str(tmp_path)]
+    environ = {**os.environ, "TEST_SEED": "7"}
+    said = subprocess.run(
+        told, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 1
+    last = said.stdout.splitlines()[-1]
+    assert last == "again: TEST_SEED=7 .venv/bin/python -m pytest -m '' test_probe.py::test_dies"
+
+
+def test_a_check_that_failed_ends_with_how_to_repeat_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "crooked name.py").write_text("import os\n")
+    style = ("ruff", "check", "--isolated", str(tmp_path / "crooked name.py"))
+    assert check.main([("style", style), ("version", ("ruff", "--version"))]) == 1
+    assert capfd.readouterr().out.splitlines()[-2:] == [
+        "failed: style",
+        f"again: .venv/bin/python -m ruff check --isolated '{style[-1]}'",
+    ]
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_stage_that_failed_ends_with_how_to_repeat_it(clean: bool, tmp_path: Path) -> None:
+    # given a project whose tests fail, and then whose style does too
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(REPOSITORY / ".ci" / "run", tmp_path / ".ci")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    rest = "true" if clean else "false"
+    (tmp_path / "Makefile").write_text(f"test:\n\tfalse\ncheck:\n\t{rest}\nproof:\n")
+    # when continuous integration runs
+    said = subprocess.run(
+        [tmp_path / ".ci" / "run"],
+        env={**os.environ, "TEST_SEED": "7"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # then it ends there, and says which stage it was
+    assert said.returncode == 1
+    assert said.stdout.splitlines()[-1] == "again: CI=true TEST_SEED=7 make test"

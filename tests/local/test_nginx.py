@@ -24,7 +24,7 @@ import pytest
 from infra.local.processes import free_port
 from infra.local.stack import Stack
 from tests.e2e.conftest import Deployment
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.soak
 
@@ -68,13 +68,16 @@ def proxy(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> I
         f"events {{ worker_connections 2000; }} http {{ access_log off; {paths}\n{site}\n}}"
     )
     process = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf"])
-    for _ in range(100):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            break
-        time.sleep(0.05)
+    until(lambda: listens(port), "nginx")
     yield port
     process.terminate()
     process.wait()
+
+
+def listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def link(port: int, address: str) -> socket.socket:

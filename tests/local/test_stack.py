@@ -28,6 +28,7 @@ from shared.adapters.pubsub import PubSubDoorbell
 from shared.adapters.sqlite import SqliteStore
 from shared.adapters.sqlite_queue import FILE_NAME, SqliteDoorbell
 from shared.errors import ConfigurationFault
+from shared.jobs.queue import Doorbell
 from shared.records.bell import Bell
 from shared.records.store import Key, put
 from tests.patience import PATIENCE_SECONDS, until
@@ -227,6 +228,7 @@ def test_private_functions_are_called_with_the_secret(stack: Stack) -> None:
 
 
 def test_a_bell_reaches_its_subscriber_through_the_queue(stack: Stack) -> None:
+    doorbell: Doorbell
     if stack.profile == "emulator":
         doorbell = PubSubDoorbell(stack.environ["GOOGLE_CLOUD_PROJECT"])
         log = stack.logs / "analyse.log"
@@ -251,11 +253,12 @@ def test_figures_for_prometheus_are_of_all_processes_and_for_who_shows_the_secre
         assert call(stack.url, "GET", "/metrics")[0] == 404
         return
     bearer = {"Authorization": f"Bearer {private.secret(stack.data)}"}
-    for headers in ({}, {"Authorization": "Bearer guessed"}, {"Authorization": "Basic x"}):
-        assert call(stack.url, "GET", "/metrics", **headers)[0] == 404
+    for shown in ("", "Bearer guessed", "Basic x"):
+        headers = {"Authorization": shown} if shown else {}
+        assert call(stack.url, "GET", "/metrics", None, **headers)[0] == 404
 
     def figures() -> dict[str, float]:
-        status, text = call(stack.url, "GET", "/metrics", **bearer)
+        status, text = call(stack.url, "GET", "/metrics", None, **bearer)
         assert status == 200
         lines = (line.rpartition(" ") for line in text.splitlines() if line[:1] not in ("#", ""))
         return {name: float(value) for name, _, value in lines}
@@ -269,7 +272,7 @@ def test_figures_for_prometheus_are_of_all_processes_and_for_who_shows_the_secre
     assert after["disk_free_bytes"] > 0
     assert after["records_bytes"] > 0
     until(lambda: "sweep_oldest_seconds" in figures(), "a sweep")
-    call(stack.url, "GET", "/metrics?x", **bearer)
+    call(stack.url, "GET", "/metrics?x", None, **bearer)
     assert not any("/" in name for name in figures()), "paths are no labels: they hold ids"
 
 
@@ -411,6 +414,7 @@ def test_another_user_of_the_machine_reads_nothing() -> None:
         # when the server starts there, and writes, though its user lets others read by default
         with command("--port", "0", "--data", str(data), "--seed", "--quiet", umask=0) as (run, _):
             url_of(run)
+            assert run.stdout is not None
             run.stdout.readline()
             # then nobody else sees a thing, and the folder's mode is not all that stops them
             assert readable() == set()
@@ -432,7 +436,7 @@ def test_a_data_folder_is_served_by_one_server(tmp_path: Path) -> None:
     with command("--port", "0", "--data", str(tmp_path), "--quiet") as (first, _):
         url_of(first)
         with command("--port", "0", "--data", str(tmp_path)) as (second, _):
-            assert second.wait(60) == 2
+            assert second.wait(PATIENCE_SECONDS) == 2
             assert second.stderr is not None
             assert f"is served already, by process {first.pid}" in second.stderr.read()
         lone = subprocess.run(

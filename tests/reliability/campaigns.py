@@ -239,7 +239,7 @@ def server_rows(store: RecordStore, scopes: Sequence[str], *, times: bool = True
             row = {spec.name: have.get(spec.name) for spec in item.fields}
             for spec in item.fields:
                 if spec.type is Type.JSON and row[spec.name] is not None:
-                    row[spec.name] = json.loads(row[spec.name])
+                    row[spec.name] = json.loads(str(row[spec.name]))
             row["scope_id"] = have["scope_id"]
             if times:
                 row["last_modified_at"] = have["last_modified_at"]
@@ -395,8 +395,8 @@ def nothing_missed(
         ]
         turn = pool.submit(halfway)
         try:
-            for each in (*work, turn):
-                report.busy += each.result() or 0
+            report.busy += sum(each.result() for each in work)
+            turn.result()
         finally:
             history.halfway.set()
             writing.clear()
@@ -455,7 +455,7 @@ def _write(
                 notebooks = [name for table, name in held if table == "notebooks"]
                 if notebooks and random.random() < 0.5:
                     parent = random.choice(notebooks)
-                    more = {"notebook_id": parent, "body": content}
+                    more: Json = {"notebook_id": parent, "body": content}
                     phone.save("notes", f"c{number}-{made}", **more)
                 else:
                     phone.save("notebooks", f"p{number}-{made}", cover=content)
@@ -466,7 +466,8 @@ def _write(
             if dice > 0.97 and table == "notes" and deletes:
                 phone.delete(table, name)
             else:
-                phone.save(table, name, **{_CONTENT[table]: content})
+                edit: Json = {_CONTENT[table]: content}
+                phone.save(table, name, **edit)
         insist(phone, report)
     return report.busy
 

@@ -12,7 +12,7 @@ import importlib
 import inspect
 import itertools
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ import jwt
 
 from shared.access import membership
 from shared.accounts.throttle import Tally
-from shared.errors import Contended, FileRefused
+from shared.errors import Contended, FileRefused, QueueUnavailable
 from shared.products.dermadetect.rules import Verdict
 from shared.records.store import Kind, Query, Write
 
@@ -184,6 +184,51 @@ def _unsigned(_real: Function) -> Function:
     return claims
 
 
+def _not_urgent(real: Function) -> Function:
+    """What is refused is kept like anything else, for whenever somebody looks."""
+
+    def ask(quota: Any, refusal: Any, whose: Mapping[str, Any], told: Any = None) -> None:
+        real(quota, refusal, {**whose, "urgent": False}, told)
+
+    return ask
+
+
+def _twice(real: Function) -> Function:
+    """A queue that takes each bell twice."""
+
+    def ring(doorbell: Any, bell: Any) -> None:
+        real(doorbell, bell)
+        real(doorbell, bell)
+
+    return ring
+
+
+def _rests_on(real: Function) -> Function:
+    """A doorbell that rests until its clock says what it would have said, had nobody set it back."""
+
+    def ring(doorbell: Any, bell: Any) -> None:
+        if doorbell._clock() * 1000 < doorbell._resting_until:
+            raise QueueUnavailable("the doorbell file was locked a moment ago")
+        real(doorbell, bell)
+
+    return ring
+
+
+def _set_by(by_ms: int) -> Wrong:
+    """Workers whose clock is set by so much whenever one of them begins."""
+
+    def wrong(real: Function) -> Function:
+        ahead = itertools.count(0, by_ms)
+
+        def begin(runner: Any, *given: Any, clock: Callable[[], int], **named: Any) -> None:
+            off = next(ahead)
+            real(runner, *given, clock=lambda: clock() + off, **named)
+
+        return begin
+
+    return wrong
+
+
 def _with(**fields: Any) -> Wrong:
     """A frozen dataclass with other values."""
     return giving(lambda value: dataclasses.replace(value, **fields))
@@ -300,6 +345,8 @@ ENGINE = (
           "ai/test_analysis:triage_is_the_worst_of_device_rules_and_model"),
     Fault("a red edit that loses is only logged", _DERMA + "tables:_urgent", no,
           "review/test_signal:a_red_edit_that_loses_is_met_by_a_doctor"),
+    Fault("a refused red case is not marked urgent", _SYNC + "quota:Quota.ask", _not_urgent,
+          "sync/test_push:a_refused_red_case_is_marked_urgent"),
     Fault("a red case has no job", _DERMA + "tables:_case_effects",
           lambda real: lambda *given, **named: dataclasses.replace(real(*given, **named), jobs=()),
           "ai/test_analyse:a_red_case_gets_its_analysis_and_the_phone_sees_it"),
@@ -329,6 +376,17 @@ ENGINE = (
           "jobs/test_runner:a_worker_that_lost_its_lease_changes_nothing"),
     Fault("a bell is lost", "shared.adapters.sqlite_queue:SqliteDoorbell.ring", nothing,
           "jobs/test_sqlite_bells:the_longest_due_come_first_and_no_more_than_fit"),
+    Fault("a bell is rung twice", "shared.adapters.sqlite_queue:SqliteDoorbell.ring", _twice,
+          "jobs/test_sqlite_bells:a_bell_in_delivery_is_not_taken_again_before_the_deadline"),
+    Fault("a doorbell set back rests on", "shared.adapters.sqlite_queue:SqliteDoorbell.ring", _rests_on,
+          "jobs/test_sqlite_bells:a_doorbell_that_rests_rings_again_though_its_clock_was_set_back"),
+    Fault("a clock that was set back takes versions back", "shared.adapters.sqlite:_Commit.apply",
+          lambda real: lambda commit, db, _newest, clock: real(commit, db, 0, clock),
+          "contracts/test_sqlite:versions_rise_after_reopening_with_a_clock_that_was_set_back"),
+    Fault("a clock set forward ends a lease", _JOBS + "runner:Runner.__init__", _set_by(3_600_000),
+          "jobs/test_runner:killed_while_the_model_thinks_the_job_waits_for_its_lease"),
+    Fault("a clock set back leaves what is due", _JOBS + "runner:Runner.__init__", _set_by(-3_600_000),
+          "jobs/test_runner:killed_while_the_model_thinks_the_job_waits_for_its_lease"),
     Fault("an answered bell comes again", "shared.adapters.sqlite_queue:Bells.acknowledge", nothing,
           "jobs/test_sqlite_bells:an_answer_that_comes_after_the_deadline_changes_nothing "
           "jobs/test_sqlite_bells:the_last_attempt_is_followed_by_dead_letters_until_one_is_taken"),
@@ -408,6 +466,8 @@ ENGINE = (
           _accepting, "files/test_uploads:a_file_of_another_hash_is_refused_and_may_be_sent_again"),
     Fault("a push leaves no trail", "shared.access.audit:entries", gives([]),
           "audit/test_audit:a_push_leaves_an_entry_in_its_own_commit"),
+    Fault("a read of records leaves no trail", "shared.access.audit:note", nothing,
+          "api/test_trail:whoever_reads_records_is_named_in_the_trail"),
     Fault("a tampered trail is called whole", "shared.access.audit:verify",
           giving(lambda found: found._replace(faults=())),
           "audit/test_tampering:a_tampering_is_found_by_what_the_page_says"),

@@ -253,7 +253,9 @@ def any_clock(ward: Ward, taken: list[tuple[str, int]]) -> None:
         if ward.get("notebooks", "p1") is None:
             return
         after = ward.value()["n"]
-        held = device is writers.get(before) or seen.get(device.user) == before
+        held = (before is not None and device is writers.get(before)) or seen.get(
+            device.user
+        ) == before
         if before is not None and before != after and held:
             fair.add(before)
         seen[device.user] = after

@@ -66,11 +66,11 @@ class Practice(Workplace):
     def claim(self, name: str, case: str = "c1", to: str | None = None) -> dict[str, Any]:
         return self.review().claim(doctor(name), case, to, self.time)
 
-    def list(self, name: str = "doc1", **asked: Any) -> Json:
+    def listed(self, name: str = "doc1", **asked: Any) -> Json:
         return self.worklist().cases(doctor(name), WorklistQuery(**asked), self.time)
 
     def ids(self, name: str = "doc1", **asked: Any) -> list[str]:
-        return [entry["id"] for entry in self.list(name, **asked)["cases"]]
+        return [entry["id"] for entry in self.listed(name, **asked)["cases"]]
 
     def worklist(self) -> WorkList:
         return WorkList(self.store, CATALOG, unread_ms=UNREAD_MS)

@@ -44,7 +44,7 @@ def test_a_case_that_moved_to_the_other_of_two_patients_is_not_deleted_with_the_
         phone.send({"changes": {"cases": [moved]}, "last_sync_timestamp": now}, phone)
     # then it lives with the other one; or it stands there as deleted while it waited
     assert seen(village)[0] == "list"
-    (entry,) = village.list()["cases"]
+    (entry,) = village.listed()["cases"]
     if pushes == "the patient first":
         assert entry["reason"] == "deleted_while_waiting"
     else:
@@ -65,7 +65,7 @@ def test_one_red_flag_hides_no_other(village: Practice) -> None:
     """medic/cht-core#8144: with a primary risk factor there the secondary ones were left out."""
     push(village, case(1000, triage_data={"breathing_difficulty": True, "bleeding": True}))
     assert {"breathing_difficulty", "bleeding"} <= set(village.detail()["case"]["rules"]["flags"])
-    assert village.list()["cases"][0]["rank"] == RANKS["emergency"]
+    assert village.listed()["cases"][0]["rank"] == RANKS["emergency"]
 
 
 def test_a_phone_that_never_marks_its_rows_as_sent_undoes_nothing(village: Practice) -> None:

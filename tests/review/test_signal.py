@@ -82,7 +82,7 @@ def test_a_colour_is_read_in_any_form_or_asks_for_a_person(
     assert village.fields("cases", "c1")["risk_level"] == stored
     assert bool(seen(village)) is (stored in ("red", "unknown"))
     if stored == "unknown":
-        assert village.list()["cases"][0]["rank"] == RANKS["look"]
+        assert village.listed()["cases"][0]["rank"] == RANKS["look"]
         assert len(village.jobs()) == 1  # and is read a second time
     if sent and stored == "unknown":
         # what was sent is kept for the doctor to read
@@ -117,7 +117,7 @@ def test_a_red_edit_that_loses_is_met_by_a_doctor(village: Practice) -> None:
     assert [item["reason"] for item in answer["conflicts"]] == ["unseen_overwrite", "older"]
     assert village.fields("cases", "c1")["risk_level"] == "red"  # another column is no conflict
     assert seen(village) == ["list", "inbox"]  # and the answers that lost are shown, too
-    (entry,) = village.list()["cannot_be_filed"]
+    (entry,) = village.listed()["cannot_be_filed"]
     assert (entry["code"], entry["urgent"], entry["record_id"]) == ("older", True, "c1")
 
 
@@ -149,7 +149,7 @@ def test_a_red_case_that_is_refused_stands_at_the_head_of_the_list(
     answer = push(village, row)
     assert [item["code"] for item in answer["rejected"]] == [code]
     assert seen(village) == ["inbox"]
-    assert [entry["record_id"] for entry in village.list()["cannot_be_filed"]] == ["c1"]
+    assert [entry["record_id"] for entry in village.listed()["cannot_be_filed"]] == ["c1"]
 
 
 def test_a_red_edit_of_a_deleted_case_is_met_by_a_doctor(village: Practice) -> None:
@@ -239,7 +239,7 @@ def test_a_waiting_case_that_is_deleted_stays_until_it_is_closed_with_a_word(
     phone.sync()
     phone.delete(what, "c1" if what == "cases" else "p1")
     phone.sync()
-    (entry,) = village.list()["cases"]
+    (entry,) = village.listed()["cases"]
     assert (entry["id"], entry["reason"], entry["deleted_by"]) == (
         "c1", "deleted_while_waiting", "chw1",
     )  # fmt: skip
@@ -278,13 +278,13 @@ AFTER: dict[str, tuple[Json, list[str]]] = {
 def test_what_becomes_worse_after_the_signature_is_read_and_listed_again(
     village: Practice, news: str
 ) -> None:
-    first = {"risk_level": "yellow", "triage_data": {"itching": True}, "image_keys": ["a"]}
+    first: Json = {"risk_level": "yellow", "triage_data": {"itching": True}, "image_keys": ["a"]}
     push(village, case(1000, **first))
     village.sign()
     jobs = len(village.jobs())
     columns, changed = AFTER[news]
     push(village, case(2000, **columns), last_sync_timestamp=village.time / 1000 + 10**6)
-    (entry,) = village.list()["cases"]
+    (entry,) = village.listed()["cases"]
     assert (entry["reason"], entry["changed"], entry["status"]) == (
         "changed_since_signed", changed, "DIAGNOSED",
     )  # fmt: skip
@@ -313,7 +313,7 @@ def test_a_signed_case_that_was_lowered_and_is_raised_again_is_listed_again(
     village.sign()
     push(village, case(2000, risk_level="green"), last_sync_timestamp=cursor)
     push(village, case(3000, risk_level=word), last_sync_timestamp=cursor)
-    (entry,) = village.list()["cases"]
+    (entry,) = village.listed()["cases"]
     assert (entry["reason"], entry["changed"]) == ("changed_since_signed", ["risk_level"])
 
 
@@ -324,7 +324,7 @@ def test_a_signed_case_whose_colour_nobody_can_read_any_more_is_listed_again(
     village.sign()
     cursor = village.time / 1000 + 10**6
     push(village, case(2000, risk_level="purple"), last_sync_timestamp=cursor)
-    (entry,) = village.list()["cases"]
+    (entry,) = village.listed()["cases"]
     assert (entry["reason"], entry["changed"]) == ("changed_since_signed", ["risk_level"])
 
 

@@ -16,6 +16,7 @@ from shared.jobs import transfer
 from shared.products.dermadetect import worklist
 from shared.products.dermadetect.analyse import Analyse
 from shared.products.dermadetect.analysis.document import unavailable
+from shared.products.dermadetect.screen import MOST
 from shared.products.dermadetect.tables import CATALOG
 from shared.products.dermadetect.waiting_for_photos import PHOTOS_WAIT_MS
 from shared.records.store import Key, Query, RecordStore, patch, put
@@ -36,7 +37,7 @@ def every_page(practice: Practice, **asked: Any) -> list[str]:
     found: list[str] = []
     behind = None
     for _ in range(20):
-        page = practice.list(behind=behind, **asked)
+        page = practice.listed(behind=behind, **asked)
         found += [entry["id"] for entry in page["cases"]]
         if page["next_page"] is None:
             return found
@@ -90,7 +91,7 @@ def test_the_list_of_more_than_thirty_teams_is_one_list(practice: Practice) -> N
         practice.time += 1000
     whole = ["c3", "c0", "c1", "c2"]
     assert practice.ids("doc3", status="TRIAGED") == whole
-    first = practice.list("doc3", status="TRIAGED", limit=2)
+    first = practice.listed("doc3", status="TRIAGED", limit=2)
     rest = practice.ids("doc3", status="TRIAGED", behind=place_of(first["next_page"]))
     assert [entry["id"] for entry in first["cases"]] + rest == whole
 
@@ -172,23 +173,23 @@ def test_nobody_sees_cases_of_a_team_where_the_role_does_not_allow_it(practice: 
     practice.join("doc3", "team1", "chw")
     assert practice.ids("doc3") == []
     with pytest.raises(Forbidden):
-        practice.list("doc3", scope_id="team1")
+        practice.listed("doc3", scope_id="team1")
     with pytest.raises(NotFound):
-        practice.list("doc3", scope_id="team2")
+        practice.listed("doc3", scope_id="team2")
     for user in ("chw1", "nobody"):
         with pytest.raises(Forbidden):
-            practice.list(user)
+            practice.listed(user)
 
 
 def test_an_entry_says_what_a_doctor_chooses_by(practice: Practice) -> None:
     job = practice.red_case("c1", image_keys=["a", "b"])
-    before = practice.list()["cases"][0]
+    before = practice.listed()["cases"][0]
     assert before["ai"] is None
     assert before["job"] == {"state": "awaiting_files", "attempts": 0}
     practice.time += PHOTOS_WAIT_MS  # the photos do not come
     practice.worker().run(job)
     practice.claim("doc2")
-    (entry,) = practice.list()["cases"]
+    (entry,) = practice.listed()["cases"]
     stored = practice.fields("cases", "c1")
     assert entry == {
         "id": "c1",
@@ -215,7 +216,7 @@ def test_an_entry_says_what_a_doctor_chooses_by(practice: Practice) -> None:
         "diagnosis_id": None,
     }
     practice.time += CLAIM_MS
-    assert practice.list()["cases"][0]["claimed_by"] is None
+    assert practice.listed()["cases"][0]["claimed_by"] is None
 
 
 # --- what changed
@@ -238,7 +239,7 @@ class Counted:
 
 def test_an_idle_poll_reads_no_list(practice: Practice) -> None:
     practice.cases("red")
-    since = practice.list()["timestamp"]
+    since = practice.listed()["timestamp"]
     counted = Counted(practice.store)
     seen = worklist.WorkList(counted, CATALOG, unread_ms=UNREAD_MS)  # type: ignore[arg-type]
     answer = seen.cases(doctor(), worklist.WorklistQuery(since_ms=since), practice.time)
@@ -266,10 +267,10 @@ def changes(practice: Practice, what: str, job: str) -> None:
 def test_a_poll_hears_of_everything_that_the_list_shows(practice: Practice, what: str) -> None:
     job = practice.red_case()
     pass_millisecond()
-    since = practice.list()["timestamp"]
-    assert practice.list(since_ms=since)["changed"] is False
+    since = practice.listed()["timestamp"]
+    assert practice.listed(since_ms=since)["changed"] is False
     changes(practice, what, job)
-    answer = practice.list(since_ms=since)
+    answer = practice.listed(since_ms=since)
     assert answer["changed"] is True
     assert [entry["id"] for entry in answer["cases"]] == ([] if what == "diagnosis" else ["c1"])
 
@@ -277,20 +278,20 @@ def test_a_poll_hears_of_everything_that_the_list_shows(practice: Practice, what
 def test_changes_of_other_teams_are_none(practice: Practice) -> None:
     practice.cases("red")
     practice.join("chw2", "team2")
-    since = practice.list()["timestamp"]
+    since = practice.listed()["timestamp"]
     phone = practice.phone("chw2")
     phone.save("patients", "q1", at=1000, demographics={})
     phone.save("cases", "d1", at=1000, patient_id="q1", risk_level="red")
     phone.sync()
-    assert practice.list(since_ms=since)["changed"] is False
+    assert practice.listed(since_ms=since)["changed"] is False
 
 
 def test_a_time_of_a_history_that_is_gone_gets_the_whole_list(practice: Practice) -> None:
     practice.cases("red")
-    since = practice.list()["timestamp"]
-    assert practice.list(since_ms=since + 10**9)["changed"] is True
+    since = practice.listed()["timestamp"]
+    assert practice.listed(since_ms=since + 10**9)["changed"] is True
     practice.store.commit([put(EPOCH, {"started_at": since + 1}, None)])
-    assert practice.list(since_ms=since)["changed"] is True
+    assert practice.listed(since_ms=since)["changed"] is True
 
 
 # --- diagnoses that nobody has read
@@ -378,7 +379,7 @@ def test_the_lists_are_read_along_their_indexes(practice: Practice) -> None:
     with practice.store._connection() as db:
         db.set_trace_callback(statements.append)
     for asked in ({}, {"risk": "red"}, {"unread": True}):
-        practice.list(**asked)
+        practice.listed(**asked)
     with practice.store._connection() as db:
         db.set_trace_callback(None)
         for index in ("q__cases__scope_id_asc__waits_asc", "q__reviews__scope_id_asc__unread_asc"):
@@ -595,5 +596,5 @@ def test_a_since_that_is_no_time_in_ms_is_refused_by_name(value: str, code: str)
 
 
 def test_a_list_is_never_longer_than_its_bound() -> None:
-    assert worklist.parse({"limit": "100000"}).limit == worklist.MOST
+    assert worklist.parse({"limit": "100000"}).limit == MOST
     assert worklist.parse({}) == worklist.WorklistQuery()

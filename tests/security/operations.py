@@ -98,7 +98,7 @@ class World:
         )
 
     def _put(self, table: str, record_id: str, **fields: Any) -> None:
-        client = {
+        client: dict[str, Any] = {
             n: fields[n] for n in ("demographics", "patient_id", "triage_data") if n in fields
         }
         content_hash, _ = record.content_hash(record_id, HOME, client)

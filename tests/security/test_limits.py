@@ -196,10 +196,10 @@ def test_a_refusal_says_when_and_what(tight: Api) -> None:
         assert sync().status_code == 200
     refused = sync()
     assert refused.status_code == 429
-    assert refused.json["error"]["code"] == "too_many_tries"
+    assert refused.get_json()["error"]["code"] == "too_many_tries"
     wait = int(refused.headers["Retry-After"])
     assert 0 < wait <= 120
-    assert refused.json["error"]["retry_after_s"] == wait
+    assert refused.get_json()["error"]["retry_after_s"] == wait
     assert refused.headers["RateLimit-Policy"] == '"requests";q=5;w=600'
     assert re.fullmatch(r'"requests";r=0;t=\d+', refused.headers["RateLimit"])
 
@@ -213,7 +213,7 @@ def test_what_a_phone_sent_is_stored_also_when_it_asks_for_everything_too_often(
     assert [sync(f"p{number}").status_code for number in range(3)] == [200, 200, 429]
     # and a colleague's first sync brings it
     found = tight.ask("POST", "/api/sync", {"last_sync_timestamp": 0}, token=tight.token("chw2"))
-    rows = found.json["server_updates"]["patients"]
+    rows = found.get_json()["server_updates"]["patients"]
     assert sorted(row["id"] for row in rows) == ["p0", "p1", "p2"]
 
 
@@ -228,7 +228,7 @@ def test_an_answer_that_has_ended_makes_room_for_the_next(api: Api) -> None:
 def test_a_path_that_is_too_long_is_refused(api: Api) -> None:
     assert api.ask("GET", "/" + "a" * 9_000).status_code == 404
     found = api.ask("GET", "/" + "a" * 20_000)
-    assert (found.status_code, found.json["error"]["code"]) == (414, "uri_too_long")
+    assert (found.status_code, found.get_json()["error"]["code"]) == (414, "uri_too_long")
 
 
 # --- the setting and the page

@@ -123,14 +123,15 @@ def play(api: Api) -> Story:
     ask("GET", "/api/v1/sync?last_pulled_at=null", token=token)
     api.run_jobs()
     wiring.sweeper().sweep()
-    for body in (
+    bodies: tuple[Any, ...] = (
         f'{{"changes": {{"patients": "{PATIENT}"}}}}'.encode(),
         f'{{"changes": "{PATIENT}", '.encode(),
         {"device_id": PATIENT},
         {"scope_id": PATIENT, "changes": {"patients": [patient]}},
         {"page": PATIENT},
         {"last_sync_timestamp": PATIENT},
-    ):
+    )
+    for body in bodies:
         assert "error" in ask("POST", "/api/sync", body, token)
     ask("POST", "/api/v1/undelete", {"table": PATIENT, "id": NOTE}, boss)
     for path in ("inbox", "devices", "sync/digest"):

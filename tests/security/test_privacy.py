@@ -71,7 +71,7 @@ def story(clinic: Clinic) -> tuple[Phone, Phone]:
             phone.save("cases", f"{patient}-c", triage_data={"note": f"{name} {phone.device}"})
         phone.sync()
     for patient, name in (("p1", SECRET), ("p2", OTHER)):
-        bad = {"image_keys": ["k"] * 101, "triage_data": {"note": name}}
+        bad: dict[str, Any] = {"image_keys": ["k"] * 101, "triage_data": {"note": name}}
         one.save("cases", f"{patient}-bad", patient_id=patient, **bad)
         own = {record.SCOPE: "team1", "case_id": f"{patient}-c", "diagnosis_text": name}
         read = {"table": "cases", "record_id": f"{patient}-c", record.SCOPE: "team1", "at": 1}
@@ -191,8 +191,9 @@ def test_what_a_phone_sends_afterwards_is_gone_when_it_is_erased_again(clinic: C
     _, two = story(clinic)
     erase(clinic)
     for table, name in (("patients", "p1"), ("cases", "p1-c")):
-        fields = {"demographics": {"name": SECRET}} if table == "patients" else {}
-        fields |= {} if fields else {"triage_data": {"note": SECRET}, "patient_id": "p1"}
+        fields: dict[str, Any] = {"demographics": {"name": SECRET}}
+        if table == "cases":
+            fields = {"triage_data": {"note": SECRET}, "patient_id": "p1"}
         two.save(table, name, **fields)
     two.save("cases", "late", patient_id="p1", triage_data={"note": SECRET})
     two.sync()

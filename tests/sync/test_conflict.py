@@ -66,7 +66,7 @@ def two(clinic: Clinic) -> tuple[App, App]:
     clinic.join("member2")
     one, other = App(clinic), App(clinic, "member2", "two")
     one.send(edit(1000, "p1", sync_status="new", cover={"age": 30}), table="notebooks")
-    note = {"notebook_id": "p1", "body": {"q": 1}, "mark": "green", "picture_keys": ["k"]}
+    note: Json = {"notebook_id": "p1", "body": {"q": 1}, "mark": "green", "picture_keys": ["k"]}
     one.send(edit(900, sync_status="new", **note))
     one.pull()
     other.pull()
@@ -121,7 +121,7 @@ def test_a_creation_and_a_partial_edit_of_it_are_stored(
 def test_what_a_later_whole_row_does_not_name_keeps_the_earlier_edit(
     two: tuple[App, App], clinic: Clinic
 ) -> None:
-    whole = {"notebook_id": "p1", "mark": "green", "picture_keys": ["k"]}
+    whole: Json = {"notebook_id": "p1", "mark": "green", "picture_keys": ["k"]}
     two[0].send(
         edit(50, mark="red"),
         edit(40, **whole, body={"q": 2}, changed=["body"]),
@@ -169,7 +169,7 @@ SENT = {
     "whole rows": lambda row, _changed, held: {**held, **row},
 }  # fmt: skip
 
-HELD = {"notebook_id": "p1", "body": {"q": 1}, "mark": "green", "picture_keys": ["k"]}
+HELD: Json = {"notebook_id": "p1", "body": {"q": 1}, "mark": "green", "picture_keys": ["k"]}
 
 
 @pytest.mark.parametrize("how", SENT)
@@ -308,7 +308,7 @@ def test_what_a_watermelon_phone_sends_again_after_a_lost_answer_drops_no_photo_
     # given a photo that arrived, but whose answer did not, and another's photo since
     melon.push(updated(mine, table="notes"), pulled["timestamp"])
     one.pull()
-    after = {"picture_keys": ["k", "m", "n"], "body": {"q": 6}}
+    after: Json = {"picture_keys": ["k", "m", "n"], "body": {"q": 6}}
     one.send(edit(40, **after, changed=list(after)))
     # when its client lays the column, which it believes unsent, over the pulled row
     since = melon.pull(pulled["timestamp"])["timestamp"]
@@ -321,7 +321,7 @@ def test_what_a_watermelon_phone_sends_again_after_a_lost_answer_drops_no_photo_
 def test_an_own_undo_from_before_the_clock_was_set_is_named(clinic: Clinic, two: Any) -> None:
     one, _ = two
     before = one.pull()["new_sync_timestamp"]
-    row = {"notebook_id": "p1", "mark": "green", "picture_keys": ["k"]}
+    row: Json = {"notebook_id": "p1", "mark": "green", "picture_keys": ["k"]}
     one.phone.clock = lambda: wall_ms() - 600_000
     one.send(edit(700, body={"q": 2}, **row), cursor=before)
     # when its user went back, then the phone's clock was put right, and the answer had not come
@@ -338,7 +338,7 @@ def test_a_red_that_another_had_lowered_meanwhile_is_still_this_phone_s_choice(
     one.send(edit(300, mark="red", changed=["mark"]))
     one.send(edit(200, mark="yellow", changed=["mark"]))
     # when it chooses red itself, in a whole row, with a clock that is behind
-    row = {"notebook_id": "p1", "body": {"q": 1}, "picture_keys": ["k"], "mark": "red"}
+    row: Json = {"notebook_id": "p1", "body": {"q": 1}, "picture_keys": ["k"], "mark": "red"}
     other.send(edit(YEAR, **row))
     assert stored(clinic)["mark"] == "red"
 
@@ -414,7 +414,7 @@ def test_an_edit_of_what_one_has_seen_wins_whatever_the_clock_says(
     one.send(edit(100, body={"by": "one"}))
     before = stored(clinic)["last_modified_at"]
     other.pull()
-    row = {"sync_status": "deleted"} if deleting else {"body": {"by": "other"}}
+    row: Json = {"sync_status": "deleted"} if deleting else {"body": {"by": "other"}}
     answer = other.send(edit(ago, **row))
     assert answer["conflicts"] == []
     if deleting:
@@ -435,7 +435,7 @@ def test_an_edit_within_the_same_second_after_a_sync_is_later(
 ) -> None:
     second = int(NOW) - 30
     for number in (2, 3):
-        row = {"id": "c1", "sync_status": "dirty", "last_modified_at": second}
+        row: Json = {"id": "c1", "sync_status": "dirty", "last_modified_at": second}
         answer = two[0].send({**row, "body": {"q": number}})
         assert answer["conflicts"] == []
     assert stored(clinic)["body"] == {"q": 3}
@@ -556,7 +556,7 @@ def test_a_restored_phone_names_what_it_changed(two: tuple[App, App], clinic: Cl
     backup = one.cursor
     for number in range(5):  # more than is known by its hash
         one.send(edit(600 - number, body={"n": number}))
-    row = {**HELD, "mark": "yellow", "changed": ["mark"]}
+    row: Json = {**HELD, "mark": "yellow", "changed": ["mark"]}
     answer = one.send(edit(300, **row), cursor=backup)
     assert answer["conflicts"] == []
     assert (stored(clinic)["body"], stored(clinic)["mark"]) == ({"n": 4}, "yellow")
@@ -617,7 +617,7 @@ def test_watermelon_s_own_created_at_survives_and_its_clamped_time_comes_back(
     melon = Melon(clinic)
     ahead = wall_ms() + 3 * 3_600_000
     made = wall_ms() - 86_400_000
-    row = {"id": "p1", "cover": "{}", "last_modified_at": ahead, "created_at": made}
+    row: Json = {"id": "p1", "cover": "{}", "last_modified_at": ahead, "created_at": made}
     since = melon.pull()["timestamp"]
     melon.push(created(row), since)
     (back,) = melon.pull(since)["changes"]["notebooks"]["updated"]
@@ -688,7 +688,7 @@ def test_large_values_are_stored_lose_and_are_kept_without_a_500(
 ) -> None:
     one, other = two
     since = other.cursor
-    big = {"body": {"a": text}}
+    big: Json = {"body": {"a": text}}
     assert one.send(edit(100, **big))["rejected"] == []
     answer = other.send(edit(200, body={"b": text}), cursor=since)
     assert [item["reason"] for item in answer["conflicts"]] == ["older"]
@@ -766,7 +766,7 @@ def test_offering_the_very_copy_that_is_stored_writes_nothing(
     one.send(edit(100, body={"q": 2}, changed=["body"]))
     have = clinic.get("notes", "c1")
     assert have is not None
-    row = {"body": {"q": 2}, "notebook_id": "p1", "mark": "green", "picture_keys": ["k"]}
+    row: Json = {"body": {"q": 2}, "notebook_id": "p1", "mark": "green", "picture_keys": ["k"]}
     one.send({**edit(100, sync_status="new", **row)})
     again = clinic.get("notes", "c1")
     assert again is not None

@@ -43,7 +43,7 @@ def test_an_undo_after_a_sync_that_did_not_end_is_an_edit(
     clinic: Clinic, changed: list[str] | None
 ) -> None:
     # given a phone whose push got through, but not the rest of that sync: its cursor did not move
-    more = {} if changed is None else {"changed": changed}
+    more: Json = {} if changed is None else {"changed": changed}
     cursor = sends(clinic, 0, entry("before", NOW - 100, sync_status="new"))["new_sync_timestamp"]
     sends(clinic, cursor, entry("after", NOW - 90, **more))
     # when its user goes back to what it was
@@ -55,7 +55,7 @@ def test_an_undo_after_a_sync_that_did_not_end_is_an_edit(
 
 @CHANGED
 def test_a_request_that_arrives_late_is_no_undo(clinic: Clinic, changed: list[str] | None) -> None:
-    more = {} if changed is None else {"changed": changed}
+    more: Json = {} if changed is None else {"changed": changed}
     cursor = sends(clinic, 0, entry("before", NOW - 100, sync_status="new"))["new_sync_timestamp"]
     sends(clinic, cursor, entry("after", NOW - 80, **more))
     answer = sends(clinic, cursor, entry("before", NOW - 90, **more))
@@ -68,7 +68,7 @@ def test_a_request_that_arrives_late_is_no_undo(clinic: Clinic, changed: list[st
 def test_an_old_value_of_a_phone_that_did_not_see_the_new_one_is_no_undo(
     clinic: Clinic, changed: list[str] | None
 ) -> None:
-    more = {} if changed is None else {"changed": changed}
+    more: Json = {} if changed is None else {"changed": changed}
     cursor = sends(clinic, 0, entry("before", NOW - 100, sync_status="new"))["new_sync_timestamp"]
     sends(clinic, cursor, entry("after", NOW - 90, **more), device="d2")
     answer = sends(clinic, cursor, entry("before", NOW - 80, **more))
@@ -82,7 +82,7 @@ def test_a_clone_that_edits_another_column_undoes_nothing_of_its_twin(
     clinic: Clinic, changed: list[str] | None
 ) -> None:
     # given two phones with one device id, and an edit of one that the other has not seen
-    more = {} if changed is None else {"changed": changed}
+    more: Json = {} if changed is None else {"changed": changed}
     clinic.answer(notebook(), clinic.phone())
     cursor = sends_case(clinic, 0, "before", [], NOW - 100, sync_status="new")["new_sync_timestamp"]
     sends_case(clinic, cursor, "after", [], NOW - 90)
@@ -108,7 +108,7 @@ def test_an_edit_back_to_what_is_stored_counts_beside_one_of_another_column(
     both = ["body", "picture_keys"]
     sends_case(clinic, cursor, "one", ["photo"], NOW - 80, changed=both)
     # then an older edit of that column, which did not know of this, does not win
-    older = {"changed": ["body"], "device": "d2"}
+    older: Json = {"changed": ["body"], "device": "d2"}
     answer = sends_case(clinic, cursor, "two", [], NOW - 90, **older)
     assert json.loads(clinic.fields("notes", "c1")["body"]) == {"note": "one"}
     (named,) = answer["conflicts"]

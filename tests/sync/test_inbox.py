@@ -11,10 +11,11 @@ from infra.local.phone import wall_ms
 from shared.access.membership import Caller
 from shared.errors import InvalidCursor, NotFound
 from shared.jobs.job import RetryPolicy
-from shared.jobs.queue import Bell, Doorbell
+from shared.jobs.queue import Doorbell
 from shared.jobs.runner import Runner
 from shared.jobs.sweep import Sweeper
 from shared.records import record
+from shared.records.bell import Bell
 from shared.records.store import Write
 from shared.support import inbox
 from shared.sync import paging

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shared.ai.embedding import Embedder
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
-    from shared.export.fhir import Mapper
+    from shared.export.fhir import FhirMapping
     from shared.files.file import Attachment
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
@@ -72,7 +72,7 @@ class Product:
     #: Schemas that its tables and routes name, for the API's description.
     schemas: Callable[[Catalog], Mapping[str, dict[str, Any]]] = lambda _catalog: {}
     #: A mapping of its records to FHIR, new for each export; None: it has none.
-    fhir: Callable[[], Mapper] | None = None
+    fhir: Callable[[], FhirMapping] | None = None
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
     #: What it stores beside its tables, and the indexes of its own queries.

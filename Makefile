@@ -77,7 +77,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m infra.openapi > infra/openapi.json
 	$(RUN) -m infra.schema_js > infra/schema.js
 	$(RUN) -m infra.indexes > infra/firestore.indexes.json
-	$(RUN) -m shared.products.dermadetect.analysis > docs/ai-analysis.schema.json
+	$(RUN) -m shared.products.dermadetect.analysis.schema > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
 
 # Pins what requirements*.in and requirements/*.in ask for, and all that it brings, with hashes. Needs an index of packages.

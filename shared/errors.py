@@ -7,10 +7,6 @@
     │   ├── InvalidCursor          400 invalid_cursor
     │   ├── StalePush              409 stale_push
     │   ├── ParentDeleted          409 parent_deleted
-    │   ├── Claimed                409 claimed
-    │   ├── AlreadyDiagnosed       409 already_diagnosed
-    │   ├── NotSeen                428 if_match_required
-    │   ├── CaseChanged            412 case_changed
     │   ├── KeyReused              409 idempotency_key_reused
     │   ├── Purged                 410 purged
     │   ├── Taken                  409 email_taken, scope_taken
@@ -56,7 +52,7 @@ Messages say what to do next and never carry patient data, so they may be logged
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Fault(Exception):
@@ -66,7 +62,8 @@ class Fault(Exception):
     `field` names the offending part of the request; `retry_after_s` is in seconds. `attempted` is
     false for what costs a job no attempt, since nothing was tried. `outage` is true where somebody
     must put a setting right: no attempt either, and tried for hours. `lasting` is true where the last
-    attempt says that there will be no other result.
+    attempt says that there will be no other result. `sentences` are of a product's own faults: by code,
+    what happened and what to do; those of the engine stand in `shared.api.codes`.
     """
 
     code = "internal"
@@ -75,6 +72,7 @@ class Fault(Exception):
     attempted = True
     outage = False
     lasting = False
+    sentences: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self,
@@ -148,59 +146,6 @@ class ParentDeleted(RequestFault):
 
     code = "parent_deleted"
     status = 409
-
-
-class Claimed(RequestFault):
-    """Another doctor has the case in hand: `by` whom, and `until` when (server ms)."""
-
-    code = "claimed"
-    status = 409
-
-    def __init__(self, message: str, *, by: str, until: int) -> None:
-        super().__init__(message)
-        self.by, self.until = by, until
-
-    def body(self, request_id: str) -> dict[str, object]:
-        """The usual shape, and who and until when beside it."""
-        return {**super().body(request_id), "by": self.by, "until": self.until}
-
-
-class AlreadyDiagnosed(RequestFault):
-    """The case has a signed diagnosis that the request does not name: `by` whom, `at` when."""
-
-    code = "already_diagnosed"
-    status = 409
-
-    def __init__(self, message: str, *, by: str, at: int, diagnosis_id: str) -> None:
-        super().__init__(message)
-        self.by, self.at, self.diagnosis_id = by, at, diagnosis_id
-
-    def body(self, request_id: str) -> dict[str, object]:
-        """The usual shape, and who, when (server ms) and which diagnosis beside it."""
-        said = {"by": self.by, "at": self.at, "diagnosis_id": self.diagnosis_id}
-        return {**super().body(request_id), **said}
-
-
-class NotSeen(RequestFault):
-    """A signature that does not name the version it judges."""
-
-    code = "if_match_required"
-    status = 428
-
-
-class CaseChanged(RequestFault):
-    """The case is another one than the version that the request names: `changed` are its columns."""
-
-    code = "case_changed"
-    status = 412
-
-    def __init__(self, message: str, *, changed: Sequence[str]) -> None:
-        super().__init__(message)
-        self.changed = list(changed)
-
-    def body(self, request_id: str) -> dict[str, object]:
-        """The usual shape, and what changed beside it."""
-        return {**super().body(request_id), "changed": self.changed}
 
 
 class KeyReused(RequestFault):

@@ -165,8 +165,8 @@ class Settings:
     )
     totp_roles: str = _setting(
         "",
-        "Roles that must log in with a second factor, separated by commas: any of doctor, supervisor, "
-        "admin. Who has yet to set it up can do nothing else. Empty: nobody must.",
+        "Roles that must log in with a second factor, separated by commas (the product says which may be "
+        "named). Who has yet to set it up can do nothing else. Empty: nobody must.",
     )
     audit_heads: str = _setting(
         "",
@@ -444,9 +444,6 @@ class Settings:
                 raise _absurd(name.upper(), "must be an https address")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):
             raise _absurd("CORS_ORIGINS", "must be exact origins like https://review.example.org")
-        if not self.factor_roles <= {"doctor", "supervisor", "admin"}:
-            # a health worker's phone must sync whatever was set up
-            raise _absurd("TOTP_ROLES", "may name doctor, supervisor and admin")
         if self.rate_limits and not re.fullmatch(_RATES, self.rate_limits):
             raise _absurd("RATE_LIMITS", "must be like log-ins=300/60,first-syncs=0/600")
         if self.lease_seconds <= self.model_timeout_seconds:

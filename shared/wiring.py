@@ -92,6 +92,8 @@ def begin() -> Settings:
     for variable, meant in misspelt().items():
         log.warning("misspelt setting", extra={"setting": variable, "meant": meant})
     rates.demand_known(chosen.rate_limits)
+    if chosen.totp_roles:
+        product().accounts.demand_factor_roles(chosen.factor_roles)
     if chosen.token_jwks:
         verification_keys()
     if chosen.kill_folder:

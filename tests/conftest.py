@@ -150,12 +150,12 @@ _FIRST = (
     "infra/test_second_plan.py",
     "infra/test_plans.py",
     "reliability/test_faults.py",
-    "reliability/test_kills.py",
-    "reliability/test_queue.py",
-    "sync/phone/test_real_client.py",
+    "dermadetect/test_kills.py",
+    "dermadetect/test_queue.py",
+    "dermadetect/phone/test_real_client.py",
     "local/test_stack.py",
     "reliability/test_races.py",
-    "sync/phone/test_photos.py",
+    "dermadetect/phone/test_photos.py",
 )
 
 
@@ -182,10 +182,10 @@ _LONG = (
     "local/test_stack.py::test_a_signal_ends_everything[1-",
     "local/test_stack.py::test_a_signal_ends_everything[2-",
     "local/test_stack.py::test_a_signal_ends_everything[9-",
-    "reliability/test_queue.py::test_a_bell_that_dies_makes_its_job_due_and_it_is_done_after_healing",
-    "reliability/test_queue.py::test_with_a_locked_doorbell_file_a_sync_succeeds_and_the_sweeper_catches_up",
-    "sync/phone/test_bad_line.py::test_ten_thousand_records_arrive_over_a_line_that_breaks_all_the_time",
-    "sync/phone/test_real_client.py::test_a_first_pull_of_ten_thousand_records",
+    "dermadetect/test_queue.py::test_a_bell_that_dies_makes_its_job_due_and_it_is_done_after_healing",
+    "dermadetect/test_queue.py::test_with_a_locked_doorbell_file_a_sync_succeeds_and_the_sweeper_catches_up",
+    "dermadetect/phone/test_bad_line.py::test_ten_thousand_records_arrive_over_a_line_that_breaks_all_the_time",
+    "dermadetect/phone/test_real_client.py::test_a_first_pull_of_ten_thousand_records",
 )
 
 

@@ -23,12 +23,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+import shared.products.dermadetect.faults  # noqa: F401  its codes are listed, too
 from infra.cli.command import OperatorCommand
 from infra.cli.root import main
 from infra.local.stack import Stack
 from infra.local.table import load
 from shared import errors
-from shared.api.codes import ERROR_CODES, RECORD_CODES
+from shared.api.codes import RECORD_CODES, every_code
 from shared.files.codes import FILE_CODES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
@@ -371,14 +372,14 @@ def inner_codes() -> set[str]:
             if child.__module__ == errors.__name__:
                 yield from below(child)
 
-    answered = {name for codes in ERROR_CODES.values() for name in codes}
+    answered = {name for codes in every_code().values() for name in codes}
     return {kind.code for kind in below(errors.Fault)} - answered
 
 
 def test_the_guide_lists_exactly_the_codes_of_error_answers() -> None:
     statuses = {
-        name: {str(kind.status) for kind, codes in ERROR_CODES.items() if name in codes}
-        for codes in ERROR_CODES.values()
+        name: {str(kind.status) for kind, codes in every_code().items() if name in codes}
+        for codes in every_code().values()
         for name in codes
     }
     listed = table(API, "code")

@@ -342,3 +342,13 @@ def test_main_loads_only_the_function_that_is_asked_for(tmp_path: Path) -> None:
     modules = loaded("import main", tmp_path, FUNCTION_TARGET="status")
     functions = {name for name in modules if name.startswith("functions.")}
     assert functions == {"functions.status"}
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    places: dict[str, set[str]] = {}
+    for folder in ("shared", "functions", "infra"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, set()).add(str(path.relative_to(ROOT)))
+    assert {name: sorted(found) for name, found in places.items() if len(found) > 1} == {}

@@ -1,7 +1,7 @@
 """The mobile guide is true: its code is the code that runs, and every error ends as it says.
 
 The blocks of `docs/mobile-guide.md`, put together, are the files of `docs/mobile`. Here these files
-run against a server that answers as told; `tests/sync/phone` runs them against the real one.
+run against a server that answers as told; `tests/dermadetect/phone` runs them against the real one.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from shared.api import schema_js
-from shared.api.codes import ACCOUNTS_ONLY, ERROR_CODES, RECORD_CODES
+from shared.api.codes import ACCOUNTS_ONLY, RECORD_CODES, every_code
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.collection import Catalog, Collection, Field, Owner, Type
 from shared.sync.dialects import watermelon
 from shared.sync.digest import RunningDigest
 from tests.conftest import absent
-from tests.sync.phone import BatchPhone, NodeMissing, NodePhone, SyncFailed, install
+from tests.dermadetect.phone import BatchPhone, NodeMissing, NodePhone, SyncFailed, install
 from tests.tables import table
 from tests.test_docs import GUIDE, ROOT
 
@@ -72,7 +72,7 @@ def test_every_fence_has_a_known_language() -> None:
 
 
 def test_the_guide_shows_what_follows_from_every_error() -> None:
-    codes = {name for known in ERROR_CODES.values() for name in known} - OF_OTHERS
+    codes = {name for known in every_code().values() for name in known} - OF_OTHERS
     listed = [*table(GUIDE, "error code"), *table(GUIDE, "photo error code")]
     assert sorted(row[0].strip("`") for row in listed) == sorted(codes)
 

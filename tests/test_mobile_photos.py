@@ -1,6 +1,6 @@
 """The guide's client of photos (`docs/mobile/photos.js`) against a server that answers as told.
 
-`tests/sync/phone/test_photos.py` runs it against the real one.
+`tests/dermadetect/phone/test_photos.py` runs it against the real one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.sync.phone import BatchPhone
+from tests.dermadetect.phone import BatchPhone
 from tests.tables import table
 from tests.test_docs import API, GUIDE
 from tests.test_mobile_guide import Answer, Asked, Scripted, batch_answer, error

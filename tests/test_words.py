@@ -67,9 +67,6 @@ NEEDED = {
     "shared/adapters/vertex.py": {"medsiglip"},
 }
 
-#: Files that still describe a product's operations: what they describe moves into the product.
-STILL = {"shared/api/codes.py"}
-
 
 def words(text: str) -> set[str]:
     """Every word of a text, in lower case: whole, and taken apart at humps and underscores."""
@@ -93,7 +90,7 @@ def sources() -> list[str]:
 @pytest.mark.parametrize("name", sources())
 def test_the_engine_says_no_word_of_a_product(name: str) -> None:
     found = said((ROOT / name).read_text()) - NEEDED.get(name, set())
-    assert bool(found) is (name in STILL), sorted(found)
+    assert not found, sorted(found)
 
 
 def test_exceptions_are_needed() -> None:

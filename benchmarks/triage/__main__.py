@@ -29,7 +29,7 @@ from shared.ai.model import SCRIPTED, Model
 from shared.ai.spending import Prices
 from shared.errors import ConfigurationFault
 from shared.products.dermadetect import rules
-from shared.products.dermadetect.analysis import SCHEMA_VERSION
+from shared.products.dermadetect.analysis.vocabulary import SCHEMA_VERSION
 from shared.products.dermadetect.gateway import PROMPT, prompt
 from shared.products.dermadetect.product import second_look
 from shared.products.dermadetect.triage import LABELS_SHA256

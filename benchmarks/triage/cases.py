@@ -19,7 +19,7 @@ from typing import Any
 from shared.ai.model import Image
 from shared.ai.pictures import without_metadata
 from shared.errors import ModelRefused
-from shared.products.dermadetect.analysis import TRIAGES
+from shared.products.dermadetect.analysis.vocabulary import TRIAGES
 from shared.products.dermadetect.intake import age_years, parsed
 from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import RecordFault

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from benchmarks.triage.cases import SKIN_TYPES, Case
 from benchmarks.triage.reading import BROKEN, FIRST, Reading
 from shared.ai.spending import MICRO
-from shared.products.dermadetect.analysis import TRIAGES
+from shared.products.dermadetect.analysis.vocabulary import TRIAGES
 
 #: Quantile 0.975 of the normal distribution.
 _Z = statistics.NormalDist().inv_cdf(0.975)

@@ -18,8 +18,10 @@ from shared.ai.conversation import Terms
 from shared.ai.model import ChatRequest, Completion, Model
 from shared.ai.spending import Prices
 from shared.errors import ModelFault, ModelRefused
-from shared.products.dermadetect import analysis as contract
 from shared.products.dermadetect import rules
+from shared.products.dermadetect.analysis.document import unavailable
+from shared.products.dermadetect.analysis.draft_reading import parse
+from shared.products.dermadetect.analysis.vocabulary import CONTRACT_BROKEN, LIKELIHOODS
 from shared.products.dermadetect.gateway import Gateway
 from shared.products.dermadetect.intake import parsed
 from shared.products.dermadetect.triage import ZeroShot, phone_scored
@@ -141,7 +143,7 @@ class CasePath:
             )
         except ModelFault as fault:
             caught = fault
-            document = contract.unavailable(
+            document = unavailable(
                 fault.code,
                 fields.get("risk_level"),
                 rules_triage=said.triage,
@@ -176,13 +178,13 @@ class CasePath:
 def _kept(answers: Sequence[Completion], caught: ModelFault | None) -> str | None:
     """How the contract was kept. The gateway repairs a broken answer before it goes on."""
     if caught is not None:
-        return BROKEN if caught.code == contract.CONTRACT_BROKEN else None
+        return BROKEN if caught.code == CONTRACT_BROKEN else None
     return FIRST if all(_valid(answer) for answer in answers) else REPAIRED
 
 
 def _valid(answer: Completion) -> bool:
     try:
-        contract.parse(answer.text)
+        parse(answer.text)
     except ModelRefused:
         return False
     return True
@@ -198,9 +200,7 @@ def rank(differential: Sequence[Mapping[str, Any]], truth: Diagnosis | None) -> 
     """
     if truth is None:
         return None
-    likeliest = sorted(
-        differential, key=lambda entry: -contract.LIKELIHOODS.index(entry["likelihood"])
-    )
+    likeliest = sorted(differential, key=lambda entry: -LIKELIHOODS.index(entry["likelihood"]))
     places = (
         place for place, entry in enumerate(likeliest, 1) if names_condition(entry["label"], truth)
     )

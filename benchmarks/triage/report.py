@@ -20,7 +20,7 @@ from benchmarks.triage.measures import (
     measure,
 )
 from shared.ai.model import SCRIPTED
-from shared.products.dermadetect.analysis import TRIAGES
+from shared.products.dermadetect.analysis.vocabulary import TRIAGES
 
 #: Under the heading of a report.
 SYNTHETIC_CASES = (

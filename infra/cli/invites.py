@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from infra.cli.command import Group, as_json, iso, show
-from infra.cli.members import demand_role, role_option
+from infra.cli.members import demand_role, role_option, role_or_newcomers
 from shared import wiring
 from shared.accounts import invite as codes
 from shared.errors import InvalidRequest
@@ -43,12 +43,13 @@ def group() -> None:
 @role_option
 @click.option("--days", type=float, default=7, show_default=True, help="How long it admits.")
 @click.option("--uses", type=int, default=1, show_default=True, help="How many it admits.")
-def create(scope: str, role: str, days: float, uses: int) -> None:
+def create(scope: str, role: str | None, days: float, uses: int) -> None:
     """Make a code that admits people to SCOPE."""
     if not valid_id(scope):
         raise InvalidRequest("A scope is 1 to 128 of A-Z a-z 0-9 _ -.")
     if not (0 < days <= codes.MOST_DAYS and 1 <= uses <= codes.MOST_USES):
         raise InvalidRequest(f"At most {codes.MOST_DAYS} days and {codes.MOST_USES} uses.")
+    role = role_or_newcomers(role)
     demand_role(role)
     code, invite = wiring.accounts().invites.make(
         wiring.operator(), scope, role, days, uses, wiring.clock_ms()

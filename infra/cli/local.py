@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from infra.cli.command import OperatorCommand, folder_of
-from infra.cli.members import demand_role, grant, role_option
+from infra.cli.members import demand_role, grant, role_option, role_or_newcomers
 from infra.local.seed import members, records
 from infra.local.token import token_for
 from shared import wiring
@@ -21,7 +21,7 @@ def seed(scope: str) -> list[str]:
     """Members and records to try things with; returns the users."""
     for user, role in members(scope):
         grant(user, scope, role)
-    author = Caller(members(scope)[0][0], "chw", "seed")
+    author = Caller(*members(scope)[0], "seed")
     push = Push(records(wiring.catalog(), scope), (), 0, f"seed of {scope}")
     outcome = wiring.pusher().push(author, push, wiring.clock_ms())
     if outcome.rejected:
@@ -93,11 +93,12 @@ def run(
 @role_option
 @click.option("--scope", help="Also make the user a member of this team.")
 @click.option("--device", help="The phone's id.")
-def token(chw: str, role: str, scope: str | None, device: str | None) -> None:
+def token(chw: str, role: str | None, scope: str | None, device: str | None) -> None:
     """Print an access token for the running stack, and nothing else.
 
     It is signed with the stack's own key, which no other deployment trusts.
     """
+    role = role_or_newcomers(role)
     demand_role(role)
     if scope is not None:
         grant(chw, scope, role)

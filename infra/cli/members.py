@@ -20,7 +20,15 @@ from shared.records.store import Query
 _ATTEMPTS = 5
 
 
-role_option = click.option("--role", default="chw", show_default=True, help="Role in the scope.")
+role_option = click.option(
+    "--role",
+    help="Role in the scope; else that of newcomers.",
+)
+
+
+def role_or_newcomers(role: str | None) -> str:
+    """The role that was asked for, else the product's role of newcomers; the store is chosen before."""
+    return role or wiring.product().accounts.newcomer
 
 
 def demand_role(role: str) -> None:
@@ -80,8 +88,9 @@ def scopes() -> list[dict[str, Any]]:
 @click.argument("user")
 @click.argument("scope")
 @role_option
-def grant_command(user: str, scope: str, role: str) -> None:
+def grant_command(user: str, scope: str, role: str | None) -> None:
     """Make USER a member of SCOPE, or give another role in it."""
+    role = role_or_newcomers(role)
     grant(user, scope, role)
     click.echo(f"{user} is {role} in {scope}")
 

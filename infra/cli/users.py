@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from infra.cli.command import Group, as_json, given_line, show
-from infra.cli.members import grant, role_option
+from infra.cli.members import grant, role_option, role_or_newcomers
 from shared import wiring
 from shared.access import membership
 from shared.accounts import account
@@ -54,7 +54,9 @@ def group() -> None:
 @click.option("--name", help="What others in the scope see.")
 @click.option("--scope", help="Also make the user a member of it.")
 @role_option
-def create(email: str, user_id: str | None, name: str | None, scope: str | None, role: str) -> None:
+def create(
+    email: str, user_id: str | None, name: str | None, scope: str | None, role: str | None
+) -> None:
     """Make an account for EMAIL."""
     if user_id is not None and (not valid_id(user_id) or user_id.startswith(OUTSIDE)):
         raise InvalidRequest("An id is 1 to 128 of A-Z a-z 0-9 _ - and does not begin with o-.")
@@ -63,7 +65,7 @@ def create(email: str, user_id: str | None, name: str | None, scope: str | None,
         email, password, wiring.clock_ms(), user_id=user_id, name=name, by=wiring.operator()
     )
     if scope is not None:
-        grant(user, scope, role)
+        grant(user, scope, role_or_newcomers(role))
     click.echo(f"made {user}{said}")
 
 

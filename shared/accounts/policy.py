@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shared.errors import ConfigurationFault
+
 
 @dataclass(frozen=True, slots=True)
 class AccountPolicy:
@@ -15,7 +17,8 @@ class AccountPolicy:
     `founder` is the role of a scope's maker in it. `invitable` says for the roles that may see and
     invite members which roles they may give away: nobody gives away more than they hold. `words` are
     those that its people would make passwords of. `idle_days` are for roles whose sessions shall
-    live shorter without use than REFRESH_DAYS.
+    live shorter without use than REFRESH_DAYS. `factor_roles` may have to set up a second factor; the
+    phones of all others must sync whatever was set up.
     """
 
     registration: str
@@ -25,6 +28,13 @@ class AccountPolicy:
     invitable: dict[str, frozenset[str]]
     words: tuple[str, ...] = ()
     idle_days: Mapping[str, int] = field(default_factory=dict)
+    factor_roles: frozenset[str] = frozenset()
+
+    def demand_factor_roles(self, asked: frozenset[str]) -> None:
+        """Raises `ConfigurationFault` if TOTP_ROLES names a role that is never asked for a factor."""
+        if not asked <= self.factor_roles:
+            known = ", ".join(sorted(self.factor_roles)) or "nobody"
+            raise ConfigurationFault(f"TOTP_ROLES may name {known}", field="TOTP_ROLES")
 
     def may_manage(self, role: str | None) -> bool:
         """Whether a role in a scope may see its members and invite others."""

@@ -7,6 +7,8 @@ refuses one that is not listed here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from shared import errors
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.errors import Fault
@@ -53,19 +55,6 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
     },
     errors.ParentDeleted: {
         "parent_deleted": "The record that it belongs to is deleted. Bring that one back first."
-    },
-    errors.Claimed: {
-        "claimed": "Somebody else has it in hand: `by` whom, `until` when. Choose another one, or ask "
-        "who may give it to you."
-    },
-    errors.NotSeen: {"if_match_required": "Send the `ETag` of what was looked at in `If-Match`."},
-    errors.CaseChanged: {
-        "case_changed": "It changed after it was looked at; `changed` names what. Show it again, and sign "
-        "what is there now."
-    },
-    errors.AlreadyDiagnosed: {
-        "already_diagnosed": "Somebody signed already: `by` whom, `at` when. Nothing was stored. Show it; "
-        "to correct it, send `amends` with the id that the answer names."
     },
     errors.KeyReused: {
         "idempotency_key_reused": "The same key came before with other content, which is what is "
@@ -228,3 +217,20 @@ RECORD_CODES: dict[str, str] = {
 #: Record codes that only one of the dialects has.
 BATCH_ONLY = frozenset({"time_in_milliseconds"})
 WATERMELON_ONLY = frozenset({"time_in_seconds", "invalid_json_column"})
+
+
+def sentences_of(fault: type[Fault]) -> Mapping[str, str]:
+    """The codes of a fault, each with what happened and what to do. Raises `KeyError`: it has none."""
+    return fault.sentences or ERROR_CODES[fault]
+
+
+def every_code() -> dict[type[Fault], Mapping[str, str]]:
+    """`ERROR_CODES`, and those of the product whose faults are loaded."""
+    own = {each: each.sentences for each in _below(Fault) if each.sentences}
+    return {**ERROR_CODES, **own}
+
+
+def _below(fault: type[Fault]) -> Iterator[type[Fault]]:
+    for each in fault.__subclasses__():
+        yield each
+        yield from _below(each)

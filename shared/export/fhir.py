@@ -24,7 +24,7 @@ Resource = dict[str, Any]
 _BATCH = 500
 
 
-class Mapper(Protocol):
+class FhirMapping(Protocol):
     """A product's mapping. Records come with parents before children; it may remember what it told."""
 
     def resources(self, document: Document) -> Iterator[Resource]:
@@ -36,7 +36,7 @@ def export(
     store: RecordStore,
     catalog: Catalog,
     scopes: Sequence[str],
-    mapper: Mapper,
+    mapper: FhirMapping,
     file_of: Callable[[str], IO[bytes]],
     by: Caller,
     clock_ms: Callable[[], int],
@@ -64,14 +64,14 @@ def export(
     return dict(sorted(counts.items()))
 
 
-def resources(mapper: Mapper, documents: Iterable[Document]) -> Iterator[Resource]:
+def resources(mapper: FhirMapping, documents: Iterable[Document]) -> Iterator[Resource]:
     """The resources of records, without what is not known: FHIR has no null."""
     for document in documents:
         for each in mapper.resources(document):
             yield {name: value for name, value in each.items() if value is not None}
 
 
-def bundle(mapper: Mapper, documents: Iterable[Document]) -> Resource:
+def bundle(mapper: FhirMapping, documents: Iterable[Document]) -> Resource:
     """Records that hang together, parents first, as one Bundle."""
     entries = [
         {

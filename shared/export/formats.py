@@ -11,13 +11,13 @@ from typing import IO, Any
 
 import orjson
 
-from shared.export.rows import Column, Writer
+from shared.export.rows import Column, RowWriter
 from shared.records.collection import Type
 
 #: A spreadsheet takes a text that begins like this for a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-Open = Callable[[IO[bytes], Sequence[Column]], AbstractContextManager[Writer]]
+Open = Callable[[IO[bytes], Sequence[Column]], AbstractContextManager[RowWriter]]
 
 
 def iso(ms: int) -> str:
@@ -78,7 +78,7 @@ def _value(value: Any, kind: Type) -> Any:
 
 
 @contextmanager
-def as_csv(to: IO[bytes], columns: Sequence[Column]) -> Iterator[Writer]:
+def as_csv(to: IO[bytes], columns: Sequence[Column]) -> Iterator[RowWriter]:
     """CSV. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
     text = io.TextIOWrapper(to, "utf-8-sig", newline="")
     yield _Csv(text, columns)
@@ -87,13 +87,13 @@ def as_csv(to: IO[bytes], columns: Sequence[Column]) -> Iterator[Writer]:
 
 
 @contextmanager
-def as_ndjson(to: IO[bytes], columns: Sequence[Column]) -> Iterator[Writer]:
+def as_ndjson(to: IO[bytes], columns: Sequence[Column]) -> Iterator[RowWriter]:
     """Newline-delimited JSON."""
     yield _Ndjson(to, columns)
 
 
 @contextmanager
-def as_parquet(to: IO[bytes], columns: Sequence[Column]) -> Iterator[Writer]:
+def as_parquet(to: IO[bytes], columns: Sequence[Column]) -> Iterator[RowWriter]:
     """Parquet with zstd; needs pyarrow, which only this loads. Times are timestamps in ms, UTC."""
     import pyarrow
     from pyarrow import parquet

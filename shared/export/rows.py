@@ -72,7 +72,7 @@ class Wanted:
         )
 
 
-class Writer(Protocol):
+class RowWriter(Protocol):
     """Takes the rows of one table."""
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -84,7 +84,7 @@ def export(
     store: RecordStore,
     catalog: Catalog,
     wanted: Wanted,
-    writers: Mapping[str, Writer],
+    writers: Mapping[str, RowWriter],
     by: Caller,
     clock_ms: Callable[[], int],
 ) -> dict[str, int]:

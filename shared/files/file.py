@@ -117,6 +117,10 @@ class PhotoLimits(NamedTuple):
     least_presence: float  #: below: framing, nothing stands out in the middle
 
 
+#: No photo is refused for how it looks.
+ANY_PHOTO = PhotoLimits("any", 0, 0, 1, 1, 0, 0)
+
+
 class Piece(NamedTuple):
     """Bytes of an upload that have arrived: where they begin, how many, and in which object."""
 

@@ -72,6 +72,10 @@ class AlertWords(NamedTuple):
     body: str
 
 
+#: For a product that has no words of its own.
+SOMETHING_WAITS = AlertWords("Something waits for you", "Open the app to see it.")
+
+
 class Notifier(Protocol):
     """Sends to one phone. Adapters: FCM, the log."""
 

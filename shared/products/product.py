@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared.files.file import ANY_PHOTO, PhotoLimits
+from shared.notify.notice import SOMETHING_WAITS, AlertWords
+
 if TYPE_CHECKING:
     from shared.access.rights import Rights
     from shared.accounts.policy import AccountPolicy
@@ -17,11 +20,10 @@ if TYPE_CHECKING:
     from shared.ai.embedding import Embedder
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
-    from shared.export.fhir import Mapper
-    from shared.files.file import Attachment, PhotoLimits
+    from shared.export.fhir import FhirMapping
+    from shared.files.file import Attachment
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
-    from shared.notify.notice import AlertWords
     from shared.records.collection import Catalog
     from shared.records.store import RecordStore, StoredCollection
     from shared.settings import Settings
@@ -55,10 +57,11 @@ class Product:
     title: str  #: what people call it
     catalog: Callable[[Settings], Catalog]
     rights: Rights
-    user_claim: str  #: the claim of access tokens that holds the user's id
     accounts: AccountPolicy
-    alert: AlertWords  #: what phones show to those whom `Action.ALERT` is allowed
-    photo_limits: PhotoLimits  #: when a photo is worth taking again
+    user_claim: str = "sub"  #: the claim of access tokens that holds the user's id
+    #: What phones show to those whom `Action.ALERT` is allowed.
+    alert: AlertWords = SOMETHING_WAITS
+    photo_limits: PhotoLimits = ANY_PHOTO  #: when a photo is worth taking again
     attachments: Callable[[], Mapping[str, Attachment]] = dict  #: by table
     tasks: Callable[[Parts], Mapping[str, Task]] = lambda _parts: {}
     rung: tuple[str, ...] = ()
@@ -69,7 +72,7 @@ class Product:
     #: Schemas that its tables and routes name, for the API's description.
     schemas: Callable[[Catalog], Mapping[str, dict[str, Any]]] = lambda _catalog: {}
     #: A mapping of its records to FHIR, new for each export; None: it has none.
-    fhir: Callable[[], Mapper] | None = None
+    fhir: Callable[[], FhirMapping] | None = None
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
     #: What it stores beside its tables, and the indexes of its own queries.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,22 @@ from shared.accounts import tokens
 from shared.accounts.caller import Me, Origin, check
 from shared.accounts.keys import RingKeys, TokenPolicy
 from shared.accounts.passwords import Cost, Passwords
-from shared.accounts.policy import AccountPolicy
 from shared.accounts.services import AccountServices, account_services
 from shared.accounts.session import Life
 from shared.accounts.token_issuer import Tokens
 from shared.adapters.file_keys import FileKeys
 from shared.errors import Fault
-from shared.products.dermadetect.rights import RIGHTS
-from shared.products.dermadetect.tables import ACCOUNTS
 from shared.records.store import RecordStore
+from tests.neutral.product import NOTEBOOKS
 from tests.stores import BOTH, fresh
 
 #: As little as argon2 takes; what the parameters are is no matter of these tests.
 CHEAP = Cost(memory_kib=8, passes=1)
 
-OPEN = AccountPolicy("open", None, "admin", "member", ACCOUNTS.invitable, ACCOUNTS.words)
+ACCOUNTS = NOTEBOOKS.accounts
+
+#: Everybody may register and make a scope, and sessions of all roles live equally long.
+OPEN = replace(ACCOUNTS, registration="open", scope_makers=None, idle_days={})
 
 #: 1 March 2026, server ms.
 NOON = 1_772_366_400_000
@@ -68,7 +70,7 @@ class Office:
         self.passwords = CountingPasswords()
         self.keys = RingKeys(FileKeys(folder / "keys", lambda: NOON / 1000), lambda: NOON / 1000,
                              make=True)  # fmt: skip
-        self.policy = TokenPolicy("here", "api", 30, "chw", RIGHTS.roles, "chw_id")
+        self.policy = TokenPolicy("here", "api", 30, ACCOUNTS.newcomer, NOTEBOOKS.rights.roles)
         self.accounts = self.on(store)
 
     def on(self, store: RecordStore, **more: Any) -> AccountServices:
@@ -134,7 +136,7 @@ def together(*acts: Callable[[], Any]) -> list[Any]:
         return list(pool.map(run, acts))
 
 
-def invite(office: Office, role: str = "chw", uses: int = 1, days: float = 7) -> str:
+def invite(office: Office, role: str = "member", uses: int = 1, days: float = 7) -> str:
     return office.accounts.invites.make(OPERATOR, "team1", role, days, uses, NOON)[0]
 
 

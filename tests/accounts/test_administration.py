@@ -47,7 +47,7 @@ def test_a_user_called_operator_gives_no_codes_that_outlive_their_rights(quick: 
     )
     quick.join("operator", "team1", "admin")
     caller = quick.caller(quick.accounts.login.log_in("op@example.org", PASSWORD, HOME, NOON))
-    code, _ = quick.accounts.invites.make(caller, "team1", "chw", 5, 1, NOON)
+    code, _ = quick.accounts.invites.make(caller, "team1", "member", 5, 1, NOON)
     membership.revoke(quick.store, "operator", "team1", NOON)
     joining = quick.caller(quick.register("other@example.org"))
     assert (

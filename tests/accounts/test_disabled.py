@@ -29,7 +29,7 @@ def test_a_disabled_account_is_refused_everywhere(office: Office, who: str) -> N
     made = office.register()
     other = office.accounts.login.log_in(EMAIL, PASSWORD, AWAY, NOON)
     office.join(made.user_id, "team1", "supervisor")
-    code, _ = office.accounts.invites.give(office.caller(made), "team1", "chw", 7, 5, NOON)
+    code, _ = office.accounts.invites.give(office.caller(made), "team1", "member", 7, 5, NOON)
     # when an operator disables the account
     named = made.user_id if who == "the id" else who
     assert office.accounts.administration.disable(named, NOON + MINUTE) == made.user_id
@@ -66,7 +66,7 @@ def test_an_enabled_account_logs_in_with_its_memberships_and_no_session_from_bef
     office: Office,
 ) -> None:
     made = office.register()
-    office.join(made.user_id, "team1", "chw")
+    office.join(made.user_id, "team1", "member")
     before = office.check(office.caller(made)).memberships
     office.accounts.administration.disable(EMAIL, NOON)
     assert office.accounts.administration.enable(EMAIL, NOON + MINUTE) == made.user_id
@@ -90,7 +90,7 @@ def test_disabling_twice_changes_nothing_the_second_time(quick: Office) -> None:
 
 def test_a_grant_or_a_revocation_leaves_a_disabled_account_disabled(office: Office) -> None:
     made = office.register()
-    office.join(made.user_id, "team1", "chw")
+    office.join(made.user_id, "team1", "member")
     office.accounts.administration.disable(EMAIL, NOON)
     office.join(made.user_id, "team2", "doctor")
     membership.revoke(office.store, made.user_id, "team1", NOON)
@@ -104,7 +104,7 @@ def test_a_grant_or_a_revocation_leaves_a_disabled_account_disabled(office: Offi
 
 
 def test_somebody_of_an_outside_issuer_is_disabled_by_id(quick: Office) -> None:
-    quick.join("o-abc", "team1", "chw")
+    quick.join("o-abc", "team1", "member")
     assert quick.accounts.administration.disable("o-abc", NOON) == "o-abc"
     key = membership.key("o-abc")
     assert membership.role_of("o-abc", quick.store.read([key]).documents[key], "team1") is None
@@ -120,7 +120,7 @@ def test_a_push_is_refused_also_if_the_account_is_disabled_while_it_is_under_way
     office: Office, when: str
 ) -> None:
     made = office.register()
-    office.join(made.user_id, "team1", "chw")
+    office.join(made.user_id, "team1", "member")
     pass_millisecond()
 
     def disable(_writes: object) -> None:
@@ -144,9 +144,9 @@ def test_of_a_deleted_account_the_id_and_the_trail_stay(office: Office, by: str)
     made = office.register(name="Amina Kito")
     office.accounts.login.log_in(EMAIL, PASSWORD, AWAY, NOON)
     office.join(made.user_id, "team1", "supervisor")
-    office.join(made.user_id, "team2", "chw")
+    office.join(made.user_id, "team2", "member")
     caller = office.caller(made)
-    code, _ = office.accounts.invites.give(caller, "team1", "chw", 7, 5, NOON)
+    code, _ = office.accounts.invites.give(caller, "team1", "member", 7, 5, NOON)
     # when the account is deleted
     if by == "user":
         wrong = lambda: office.accounts.deletion.delete_own(caller, "wrong word", HOME, NOON)  # noqa: E731

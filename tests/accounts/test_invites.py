@@ -7,9 +7,9 @@ import pytest
 from shared.access import membership
 from shared.accounts import invite as invites
 from shared.accounts.caller import Origin
-from shared.products.dermadetect.tables import ACCOUNTS
 from shared.records.store import Query
 from tests.accounts.conftest import (
+    ACCOUNTS,
     DAY,
     HOME,
     MINUTE,
@@ -41,7 +41,7 @@ def test_where_registration_is_by_invitation_a_code_makes_the_member(office: Off
 def test_a_code_may_be_typed_as_people_type(quick: Office, dress) -> None:  # type: ignore[no-untyped-def]
     made = quick.register()
     me = quick.accounts.invites.join(quick.caller(made), dress(invite(quick)), HOME, NOON)
-    assert me.memberships.roles == {"team1": "chw"}
+    assert me.memberships.roles == {"team1": "member"}
 
 
 def test_codes_have_no_look_alikes_and_are_not_kept(quick: Office) -> None:
@@ -90,7 +90,7 @@ def test_a_code_ends(quick: Office) -> None:
 def test_a_member_stays_what_they_are(quick: Office) -> None:
     made = quick.register()
     quick.join(made.user_id, "team1", "admin")
-    me = quick.accounts.invites.join(quick.caller(made), invite(quick, "chw"), HOME, NOON)
+    me = quick.accounts.invites.join(quick.caller(made), invite(quick, "member"), HOME, NOON)
     assert me.memberships.roles == {"team1": "admin"}
 
 
@@ -128,12 +128,12 @@ def test_what_is_no_code_counts_as_a_wrong_one(quick: Office, code: str) -> None
 
 #: role of who invites, role given away, verdict. Every pair of roles that exist here.
 GIVING = [
-    *(("admin", role, "ok") for role in ("chw", "doctor", "supervisor", "admin")),
-    *(("supervisor", role, "ok") for role in ("chw", "doctor", "supervisor")),
+    *(("admin", role, "ok") for role in ("member", "supervisor", "admin")),
+    *(("supervisor", role, "ok") for role in ("member", "supervisor")),
     ("supervisor", "admin", "forbidden"),
-    ("admin", "member", "forbidden"),
-    *((role, "chw", "forbidden") for role in ("chw", "doctor", "member")),
-    (None, "chw", "not_found"),
+    *((role, "doctor", "forbidden") for role in ("admin", "supervisor")),
+    *((role, "member", "forbidden") for role in ("member", "doctor")),
+    (None, "member", "not_found"),
 ]
 
 

@@ -33,10 +33,10 @@ from shared.accounts.oidc import OUTSIDE_ALGORITHMS
 from shared.accounts.tokens import ACCESS_SECONDS
 from shared.adapters.file_keys import FileKeys
 from shared.errors import ConfigurationFault, Fault, KeysUnavailable, Unauthenticated
-from shared.products.dermadetect.rights import RIGHTS
+from tests.neutral.product import NOTEBOOKS
 
 NOW = 1_772_366_400
-POLICY = TokenPolicy("here", "api", 30, "chw", RIGHTS.roles, "chw_id")
+POLICY = TokenPolicy("here", "api", 30, "member", NOTEBOOKS.rights.roles)
 
 
 class Clock:
@@ -132,7 +132,7 @@ def test_keys_of_either_algorithm_sign_and_verify(
 ) -> None:
     store = FileKeys(tmp_path, clock)
     store.save(Ring((make_key(NOW, algorithm),)), 0)
-    token = tokens.issue(store.current(), POLICY, user_id="u", role="chw", now_s=NOW)
+    token = tokens.issue(store.current(), POLICY, user_id="u", role="member", now_s=NOW)
     assert jwt.get_unverified_header(token)["alg"] == algorithm
     for keys in (store, RingKeys(store, clock), JwksText((tmp_path / "jwks.json").read_text())):
         assert tokens.verify(token, keys, POLICY, NOW).user_id == "u"
@@ -188,7 +188,7 @@ def test_a_rotation_under_load_fails_no_request(clock: Clock, tmp_path: Path) ->
                     store.save(ring.rotated(clock.now), version)
                 key = signer.current()
                 kids.add(key.kid)
-                token = tokens.issue(key, POLICY, user_id="u", role="chw", now_s=clock.now)
+                token = tokens.issue(key, POLICY, user_id="u", role="member", now_s=clock.now)
                 alive.append((clock.now + ACCESS_SECONDS, token))
                 for keys in verifiers:  # a token that was made this very moment
                     tokens.verify(token, keys, POLICY, clock.now)
@@ -208,7 +208,7 @@ def test_an_ended_key_verifies_nothing_any_more(clock: Clock, tmp_path: Path) ->
     old = store.current()
     ring, version = store.load()
     store.save(ring.rotated(NOW), version)
-    token = tokens.issue(old, POLICY, user_id="u", role="chw", now_s=NOW, seconds=10**6)
+    token = tokens.issue(old, POLICY, user_id="u", role="member", now_s=NOW, seconds=10**6)
     clock.now = NOW + AHEAD_SECONDS + KEEP_SECONDS
     for keys in (store, RingKeys(store, clock)):
         assert keys.find(old.kid) is None
@@ -393,7 +393,7 @@ def ec_jwk(curve: ec.EllipticCurve, **more: str) -> dict[str, str]:
 
 
 def test_which_keys_are_taken_from_whom() -> None:
-    outside = TokenPolicy("there", "app", role="chw")
+    outside = TokenPolicy("there", "app", role="member")
     secret = {"kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "kid": "s"}
     rows = [
         # key, taken from us, taken from an outside issuer
@@ -452,7 +452,7 @@ def test_only_access_tokens_are_taken_by_their_type(
     ring = Ring().rotated(NOW, at_once=True)
     key = ring.signing(NOW)
     assert key is not None
-    good = tokens.issue(key, POLICY, user_id="amina", role="chw", now_s=NOW)
+    good = tokens.issue(key, POLICY, user_id="amina", role="member", now_s=NOW)
     assert jwt.get_unverified_header(good)["typ"] == "at+jwt"
     claims = jwt.decode(good, options={"verify_signature": False})
     made = jwt.encode(

@@ -15,9 +15,9 @@ from shared.accounts.account import normal_email
 from shared.accounts.guessable import _lists, guessable
 from shared.accounts.passwords import Cost, Passwords
 from shared.errors import StoreUnavailable
-from shared.products.dermadetect.tables import ACCOUNTS
 from shared.records.store import Query, Write, put
 from tests.accounts.conftest import (
+    ACCOUNTS,
     AWAY,
     CHEAP,
     HOME,
@@ -157,7 +157,7 @@ def test_passwords_have_10_to_128_characters(password: str, good: bool) -> None:
         ("amina.kimani", "refused"),
         ("Kimani-Amina-26", "refused"),
         ("kito-clinic1", "refused"),
-        ("DermaDetect2026", "refused"),
+        ("Kitabu2026", "refused"),
         ("wanjikũ-2026", "refused"),
         ("amina plants green beans", "ok"),
         ("to-be-sure, kito", "ok"),  # a name of two letters is no word
@@ -196,7 +196,7 @@ def test_a_guessable_password_is_refused_wherever_one_is_set(quick: Office, wher
         ),
         "reset": lambda it: quick.accounts.administration.reset(EMAIL, it, NOON),
     }
-    for password in ("password123", "kimani-2026", "dermadetect"):
+    for password in ("password123", "kimani-2026", "kitabu-2026"):
         assert code_of(lambda it=password: set_it[where](it)) == "password_guessable"  # type: ignore[misc]
     assert code_of(lambda: set_it[where]("green beans and rain")) == "ok"
 

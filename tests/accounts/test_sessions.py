@@ -13,9 +13,9 @@ from shared.access.membership import Caller
 from shared.accounts import session as sessions
 from shared.accounts.token_issuer import Tokens
 from shared.errors import Fault, StoreUnavailable, Unauthenticated
-from shared.products.dermadetect.tables import ACCOUNTS
 from shared.records.store import Query, Write, put
 from tests.accounts.conftest import (
+    ACCOUNTS,
     AWAY,
     DAY,
     HOME,
@@ -293,7 +293,13 @@ def test_a_session_ends_however_often_it_is_used(quick: Office) -> None:
 
 @pytest.mark.parametrize(
     ("roles", "days"),
-    [((), 90), (("chw",), 90), (("doctor",), 30), (("chw", "supervisor"), 30), (("admin",), 30)],
+    [
+        ((), 90),
+        (("member",), 90),
+        (("doctor",), 90),
+        (("member", "supervisor"), 30),
+        (("admin",), 30),
+    ],
 )
 def test_roles_that_read_much_must_log_in_again_sooner(
     quick: Office, roles: tuple[str, ...], days: int

@@ -232,7 +232,7 @@ def test_a_right_try_among_wrong_ones_is_judged_after_them(office: Office, what:
     """Else many side by side would all be heard: each right before the others are counted."""
     made = office.register()
     caller, thief = office.caller(made), Origin("203.0.113.5")
-    code = office.accounts.invites.make(OPERATOR, "team1", "chw", 1, 5, NOON)[0]
+    code = office.accounts.invites.make(OPERATOR, "team1", "member", 1, 5, NOON)[0]
 
     def on(services: AccountServices, word: str, code: str) -> str:
         acts = {

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from shared.products.dermadetect import analysis, forms, intake
+from shared.products.dermadetect import forms, intake
+from shared.products.dermadetect.analysis import vocabulary
 
 #: For a busy machine: an example may take its time, drawing one too.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,13 +17,13 @@ unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 #: Any JSON value; keys and words of the contract appear among the noise.
 _WORDS = st.sampled_from(
     [
-        *analysis.STATUSES,
-        *analysis.URGENCIES,
-        *analysis.RED_FLAGS,
-        *analysis.NEXT_STEPS,
-        *analysis.TRIAGES,
-        *analysis.LIKELIHOODS,
-        *analysis.YES_NO,
+        *vocabulary.STATUSES,
+        *vocabulary.URGENCIES,
+        *vocabulary.RED_FLAGS,
+        *vocabulary.NEXT_STEPS,
+        *vocabulary.TRIAGES,
+        *vocabulary.LIKELIHOODS,
+        *vocabulary.YES_NO,
         "none",
         "DIAGNOSED",
         "apply hydrocortisone 1% twice daily",
@@ -56,12 +57,12 @@ def _list_near(vocabulary: tuple[str, ...]) -> st.SearchStrategy[Any]:
 drafts = st.fixed_dictionaries(
     {},
     optional={
-        "status": _near(analysis.DRAFT_STATUSES),
-        "urgency": _near(analysis.URGENCIES),
-        "red_flags": _list_near(analysis.RED_FLAGS),
+        "status": _near(vocabulary.DRAFT_STATUSES),
+        "urgency": _near(vocabulary.URGENCIES),
+        "red_flags": _list_near(vocabulary.RED_FLAGS),
         "differential": st.lists(
             st.fixed_dictionaries(
-                {"label": texts | scalars, "likelihood": _near(analysis.LIKELIHOODS)},
+                {"label": texts | scalars, "likelihood": _near(vocabulary.LIKELIHOODS)},
                 optional={"supporting": json_values, "against": json_values},
             )
             | json_values,
@@ -69,25 +70,28 @@ drafts = st.fixed_dictionaries(
         )
         | json_values,
         "image_quality": st.fixed_dictionaries(
-            {"verdict": _near(analysis.IMAGE_VERDICTS), "issues": _list_near(analysis.IMAGE_ISSUES)}
+            {
+                "verdict": _near(vocabulary.IMAGE_VERDICTS),
+                "issues": _list_near(vocabulary.IMAGE_ISSUES),
+            }
         )
         | json_values,
         "morphology": st.fixed_dictionaries(
             {
-                "primary_lesion": _near(analysis.PRIMARY_LESIONS),
-                "colours": _list_near(analysis.COLOURS),
-                "abcde": st.dictionaries(st.sampled_from(analysis.ABCDE), scalars) | json_values,
+                "primary_lesion": _near(vocabulary.PRIMARY_LESIONS),
+                "colours": _list_near(vocabulary.COLOURS),
+                "abcde": st.dictionaries(st.sampled_from(vocabulary.ABCDE), scalars) | json_values,
             }
         )
         | json_values,
-        "missing_information": _list_near(analysis.MISSING_INFORMATION),
-        "suggested_next_steps": _list_near(analysis.NEXT_STEPS),
+        "missing_information": _list_near(vocabulary.MISSING_INFORMATION),
+        "suggested_next_steps": _list_near(vocabulary.NEXT_STEPS),
         "uncertainty": st.fixed_dictionaries(
-            {"level": _near(analysis.UNCERTAINTIES), "note": texts}
+            {"level": _near(vocabulary.UNCERTAINTIES), "note": texts}
         )
         | json_values,
         "confidence": scalars,
-        "triage_final": st.sampled_from(analysis.TRIAGES),
+        "triage_final": st.sampled_from(vocabulary.TRIAGES),
         "requires_human_review": st.booleans(),
     },
 )
@@ -95,14 +99,14 @@ drafts = st.fixed_dictionaries(
 #: Drafts that `parse` accepts more often than not.
 good_drafts = st.fixed_dictionaries(
     {
-        "status": st.sampled_from(analysis.DRAFT_STATUSES),
-        "urgency": st.sampled_from(analysis.URGENCIES),
-        "red_flags": st.lists(st.sampled_from(analysis.RED_FLAGS), max_size=3),
+        "status": st.sampled_from(vocabulary.DRAFT_STATUSES),
+        "urgency": st.sampled_from(vocabulary.URGENCIES),
+        "red_flags": st.lists(st.sampled_from(vocabulary.RED_FLAGS), max_size=3),
         "differential": st.lists(
             st.fixed_dictionaries(
                 {
                     "label": st.text("abcdefgh ", min_size=1, max_size=100).filter(str.strip),
-                    "likelihood": st.sampled_from(analysis.LIKELIHOODS),
+                    "likelihood": st.sampled_from(vocabulary.LIKELIHOODS),
                     "supporting": st.lists(texts, max_size=7),
                 }
             ),
@@ -111,8 +115,8 @@ good_drafts = st.fixed_dictionaries(
         ),
     },
     optional={
-        "suggested_next_steps": _list_near(analysis.NEXT_STEPS),
-        "missing_information": _list_near(analysis.MISSING_INFORMATION),
+        "suggested_next_steps": _list_near(vocabulary.NEXT_STEPS),
+        "missing_information": _list_near(vocabulary.MISSING_INFORMATION),
         "morphology": json_values,
         "image_quality": json_values,
         "uncertainty": json_values,
@@ -132,7 +136,7 @@ answers = st.one_of(
 
 #: Triage as a phone or a rule may give it.
 triages = st.sampled_from(
-    [*analysis.TRIAGES, "high", "medium", "low", "RED", " Yellow ", "", "purple"]
+    [*vocabulary.TRIAGES, "high", "medium", "low", "RED", " Yellow ", "", "purple"]
 ) | st.one_of(st.none(), st.integers(), st.booleans(), st.lists(st.text()))
 
 

@@ -19,24 +19,20 @@ from shared.ai.answer import MAX_ANSWER_CHARS, without_thinking
 from shared.ai.model import SCRIPTED
 from shared.ai.schema import problems
 from shared.errors import ContractBroken, ModelRefused
-from shared.products.dermadetect import analysis
-from shared.products.dermadetect.analysis import (
+from shared.products.dermadetect.analysis import vocabulary
+from shared.products.dermadetect.analysis.document import Provenance, finish, unavailable
+from shared.products.dermadetect.analysis.draft import Draft, ImageQuality, Opinion, merge
+from shared.products.dermadetect.analysis.draft_reading import parse
+from shared.products.dermadetect.analysis.schema import SCHEMA, published
+from shared.products.dermadetect.analysis.vocabulary import (
     CONTRACT_BROKEN,
     DISCLAIMER,
     DISCLAIMER_SCRIPTED,
-    SCHEMA,
     TRIAGES,
     URGENCIES,
-    Draft,
-    ImageQuality,
-    Opinion,
-    Provenance,
-    finish,
-    merge,
-    parse,
-    shown,
-    unavailable,
+    triage_colour,
 )
+from shared.products.dermadetect.analysis.which_reading_is_shown import shown
 from shared.products.dermadetect.emergency import urgency_of
 from shared.products.dermadetect.who_sees_analysis import VISIBLE_TO_CHW, visible_to_chw
 from tests.ai import strategies
@@ -55,7 +51,7 @@ GOOD: dict[str, Any] = {
         "colours": ["black", "brown"],
         "border": "irregular",
         "distribution": "single",
-        "abcde": dict.fromkeys(analysis.ABCDE, "yes"),
+        "abcde": dict.fromkeys(vocabulary.ABCDE, "yes"),
     },
     "differential": [
         {
@@ -116,10 +112,10 @@ def test_any_text_is_an_analysis_inside_the_contract_or_refused(
 def _never_lowered(document: dict[str, Any], device: object, rules: object) -> None:
     final = TRIAGES.index(document["triage_final"])
     for source in (device, rules):
-        colour = analysis.triage_colour(source)
+        colour = triage_colour(source)
         if colour is not None:
             assert final >= TRIAGES.index(colour)
-    if analysis.triage_colour(device) is None:
+    if triage_colour(device) is None:
         assert document["triage_final"] == "red"
     if document["urgency_ai"] is not None:
         assert URGENCIES.index(document["urgency"]) >= URGENCIES.index(document["urgency_ai"])
@@ -154,11 +150,11 @@ def test_what_a_chw_sees_is_words_of_closed_vocabularies(answer: str) -> None:
     except ModelRefused:
         return
     assert set(seen) == set(VISIBLE_TO_CHW)
-    assert seen["status"] in analysis.STATUSES
+    assert seen["status"] in vocabulary.STATUSES
     assert seen["urgency"] in URGENCIES
-    assert set(seen["red_flags"]) <= set(analysis.RED_FLAGS)
-    assert set(seen["suggested_next_steps"]) <= set(analysis.NEXT_STEPS)
-    assert set(seen["missing_information"]) <= set(analysis.MISSING_INFORMATION)
+    assert set(seen["red_flags"]) <= set(vocabulary.RED_FLAGS)
+    assert set(seen["suggested_next_steps"]) <= set(vocabulary.NEXT_STEPS)
+    assert set(seen["missing_information"]) <= set(vocabulary.MISSING_INFORMATION)
     assert seen["disclaimer"] == DISCLAIMER
     assert seen["requires_human_review"] is True
     assert "await_doctor" in seen["suggested_next_steps"]
@@ -504,7 +500,7 @@ def test_what_is_wrong_is_said_without_quoting_the_answer() -> None:
         ("fever, rapid growth; looks angry", ("fever", "rapid_growth", "other")),
         (["fever since Tuesday", "Bleeding (heavy)"], ("fever", "bleeding")),
         (["no fever"], ("other",)),
-        (list(analysis.RED_FLAGS) * 50, analysis.RED_FLAGS),
+        (list(vocabulary.RED_FLAGS) * 50, vocabulary.RED_FLAGS),
     ],
 )
 def test_an_unknown_red_flag_is_still_a_red_flag(given_flags: Any, kept: tuple[str, ...]) -> None:
@@ -630,8 +626,8 @@ def test_a_model_that_saw_nothing_does_not_say_harmless(status: str) -> None:
         ),
         (
             "routine",
-            list(analysis.NEXT_STEPS[3:]),
-            ["await_doctor", *analysis.NEXT_STEPS[4:8]],
+            list(vocabulary.NEXT_STEPS[3:]),
+            ["await_doctor", *vocabulary.NEXT_STEPS[4:8]],
         ),
     ],
 )
@@ -800,13 +796,13 @@ def test_rules_count_when_the_model_is_unavailable() -> None:
 
 def test_the_published_contract_is_current() -> None:
     committed = Path(__file__).parents[2] / "docs" / "ai-analysis.schema.json"
-    assert committed.read_text("utf-8") == analysis.published(), "run: make generated"
+    assert committed.read_text("utf-8") == published(), "run: make generated"
 
 
 def test_an_analysis_cannot_diagnose() -> None:
     names = {path[-1] for path in _paths(SCHEMA["properties"]) if path}
     assert not names & {"diagnosis", "diagnosed", "final_diagnosis", "prescription", "review"}
-    assert not {"DIAGNOSED", "diagnosed"} & set(analysis.STATUSES)
+    assert not {"DIAGNOSED", "diagnosed"} & set(vocabulary.STATUSES)
 
 
 def test_a_scripted_answer_says_at_the_place_chws_read_that_it_means_nothing() -> None:

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.ci import words as tables
-from shared.products.dermadetect import answers, forms
-from shared.products.dermadetect.answers import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES
+from shared.products.dermadetect import forms
+from shared.products.dermadetect.answers import ages, measures, sign_lists, times, yes_no
+from shared.products.dermadetect.answers.wording import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES
 from tests.ai import strategies
 
 TODAY = date(2026, 11, 21)
@@ -68,7 +69,7 @@ REPLIES: dict[int, list[Any]] = {
     ids=lambda v: str(v)[:30],
 )
 def test_yes_and_no_are_read_in_every_form(answer: Any, says: int) -> None:
-    assert NAMES[answers.reply(answer, "bleeding")] == NAMES[says]
+    assert NAMES[yes_no.reply(answer, "bleeding")] == NAMES[says]
 
 
 #: One language's no is another's article or "and": what says no by itself and not in a sentence.
@@ -98,7 +99,7 @@ ARTICLES = {
     ("answer", "says"), [(answer, says) for says, given_ in ARTICLES.items() for answer in given_]
 )
 def test_a_no_of_one_language_is_none_in_a_sentence_of_another(answer: str, says: int) -> None:
-    assert NAMES[answers.reply(answer, "bleeding")] == NAMES[says]
+    assert NAMES[yes_no.reply(answer, "bleeding")] == NAMES[says]
 
 
 def test_every_word_of_the_table_says_what_its_row_says() -> None:
@@ -107,48 +108,48 @@ def test_every_word_of_the_table_says_what_its_row_says() -> None:
     for row, languages in forms.REPLIES.items():
         for language, phrases in languages.items():
             for phrase in phrases.split(",") if row in means else ():
-                said = answers.reply(phrase.strip())
+                said = yes_no.reply(phrase.strip())
                 # A word of two languages says the worse of its meanings: never a no for a yes.
                 assert said == means[row] or said > max(means[row], NO), (language, phrase, said)
 
 
 def test_a_word_that_means_no_in_one_language_and_yes_in_another_counts_as_yes() -> None:
-    assert answers.reply("o") == YES  # French oui; a letter for a zero elsewhere
-    assert answers.reply("na") == NO  # Hindi, and "not applicable"
-    assert answers.reply("la") == NO  # Swahili and Arabic
+    assert yes_no.reply("o") == YES  # French oui; a letter for a zero elsewhere
+    assert yes_no.reply("na") == NO  # Hindi, and "not applicable"
+    assert yes_no.reply("la") == NO  # Swahili and Arabic
 
 
 @strategies.unhurried
 @given(strategies.json_values)
 def test_whatever_is_answered_is_read_as_one_of_six(answer: Any) -> None:
-    assert answers.reply(answer, "fever") in range(6)
-    for read in (answers.temperature, answers.pain, answers.millimetres):
+    assert yes_no.reply(answer, "fever") in range(6)
+    for read in (measures.temperature, measures.pain, measures.millimetres):
         reading = read(answer)
         assert reading.says in range(6)
         assert reading.amount is None or not math.isnan(reading.amount)
-    assert answers.days(answer, "", TODAY).says in range(6)
-    assert answers.age(answer, "", TODAY).says in range(6)
-    assert answers.born(answer, TODAY).says in range(6)
+    assert times.days(answer, "", TODAY).says in range(6)
+    assert ages.age(answer, "", TODAY).says in range(6)
+    assert ages.born(answer, TODAY).says in range(6)
 
 
 @strategies.unhurried
 @given(st.lists(strategies.scalars | st.sampled_from(strategies.REPLY_WORDS), max_size=5))
 def test_of_several_answers_the_worst_counts(several: list[Any]) -> None:
-    each = [answers.reply(answer) for answer in several]
-    assert answers.reply(several) == max(each, default=OPEN)
+    each = [yes_no.reply(answer) for answer in several]
+    assert yes_no.reply(several) == max(each, default=OPEN)
 
 
 @strategies.unhurried
 @given(st.sampled_from(strategies.REPLY_WORDS), st.sampled_from(["", " ", "!", ".", "  \n"]))
 def test_case_space_and_full_stops_do_not_matter(word: str, end: str) -> None:
     if any(sign.isalpha() for sign in word) and not set(word) & set("+-?"):
-        assert answers.reply(f" {word.upper()}{end}") == answers.reply(word)
+        assert yes_no.reply(f" {word.upper()}{end}") == yes_no.reply(word)
 
 
 def test_a_text_without_end_is_read_in_no_time() -> None:
     for text in ("no " * 200_000, "3 " * 200_000, "9/" * 200_000, "<" * 100_000, "१" * 100_000):
-        assert answers.reply(text) in (UNCLEAR, YES)
-        answers.temperature(text), answers.pain(text), answers.days(text, "", TODAY)
+        assert yes_no.reply(text) in (UNCLEAR, YES)
+        measures.temperature(text), measures.pain(text), times.days(text, "", TODAY)
 
 
 # --- numbers
@@ -168,17 +169,17 @@ TEMPERATURES: list[tuple[Any, float | None]] = [
 
 @pytest.mark.parametrize(("answer", "degrees"), TEMPERATURES, ids=lambda v: str(v)[:30])
 def test_a_temperature_is_read_in_every_form(answer: Any, degrees: float | None) -> None:
-    read = answers.temperature(answer).amount
+    read = measures.temperature(answer).amount
     assert read == (None if degrees is None else pytest.approx(degrees, abs=0.01))
 
 
 def test_a_temperature_that_is_none_is_open_or_not_understood() -> None:
     for answer in (0, "0", None, "", "not measured", "no thermometer", "non mesurée"):
-        assert answers.temperature(answer).says == OPEN, answer
+        assert measures.temperature(answer).says == OPEN, answer
     for answer in (12, 999, "abc", "warm", 312):
-        assert answers.temperature(answer).says >= UNCLEAR, answer
-    assert answers.temperature("normal").says == NO
-    assert answers.temperature("high").says == MUCH
+        assert measures.temperature(answer).says >= UNCLEAR, answer
+    assert measures.temperature("normal").says == NO
+    assert measures.temperature("high").says == MUCH
 
 
 @strategies.unhurried
@@ -197,7 +198,7 @@ def test_digits_and_the_sign_of_the_point_do_not_matter(degrees: Any, shape: str
         (0xFF10, "．"),
     ):
         written = "".join(point if c == "." else chr(zero + int(c)) for c in plain)
-        assert answers.temperature(shape.format(written)).amount == expected, written
+        assert measures.temperature(shape.format(written)).amount == expected, written
 
 
 PAINS: list[tuple[Any, float | None]] = [
@@ -209,7 +210,7 @@ PAINS: list[tuple[Any, float | None]] = [
 
 @pytest.mark.parametrize(("answer", "score"), PAINS, ids=lambda v: str(v)[:30])
 def test_pain_is_read_in_every_form(answer: Any, score: float | None) -> None:
-    assert answers.pain(answer).amount == score
+    assert measures.pain(answer).amount == score
 
 
 def test_pain_in_words() -> None:
@@ -224,10 +225,10 @@ def test_pain_in_words() -> None:
         "forte",
         "fuerte",
     ):
-        assert answers.pain(answer).says == MUCH, answer
+        assert measures.pain(answer).says == MUCH, answer
     for answer in ("mild", "very mild", "moderate", "yes", "burning", "leve", "kidogo", "2 days"):
-        assert answers.pain(answer).says == YES, answer
-    assert answers.pain("at night").says == UNCLEAR
+        assert measures.pain(answer).says == YES, answer
+    assert measures.pain("at night").says == UNCLEAR
 
 
 def test_a_length_needs_its_unit() -> None:
@@ -240,8 +241,8 @@ def test_a_length_needs_its_unit() -> None:
         ("7x5 mm", ""),
         ("5 x 7", "mm"),
     ):
-        assert answers.millimetres(answer, unit).amount == pytest.approx(7), answer
-    assert answers.millimetres(7) == (None, UNCLEAR)
+        assert measures.millimetres(answer, unit).amount == pytest.approx(7), answer
+    assert measures.millimetres(7) == (None, UNCLEAR)
 
 
 # --- times
@@ -263,9 +264,7 @@ DAYS: list[tuple[Any, str, float | None]] = [
 
 @pytest.mark.parametrize(("answer", "unit", "days"), DAYS, ids=lambda v: str(v)[:30])
 def test_a_time_is_read_in_every_form(answer: Any, unit: str, days: float | None) -> None:
-    assert answers.days(answer, unit, TODAY).amount == (
-        None if days is None else pytest.approx(days)
-    )
+    assert times.days(answer, unit, TODAY).amount == (None if days is None else pytest.approx(days))
 
 
 AGES: list[tuple[Any, str, float | None]] = [
@@ -279,7 +278,7 @@ AGES: list[tuple[Any, str, float | None]] = [
 
 @pytest.mark.parametrize(("answer", "unit", "years"), AGES, ids=lambda v: str(v)[:30])
 def test_an_age_is_read_in_every_form(answer: Any, unit: str, years: float | None) -> None:
-    read = answers.age(answer, unit, TODAY).amount
+    read = ages.age(answer, unit, TODAY).amount
     assert read == (None if years is None else pytest.approx(years, abs=0.01))
 
 
@@ -296,7 +295,7 @@ BIRTHDAYS: list[tuple[str, date | None]] = [
 def test_a_day_is_read_in_every_form_and_never_makes_a_child_older(
     text: str, day: date | None
 ) -> None:
-    assert answers.date_of(text, TODAY) == day
+    assert times.date_of(text, TODAY) == day
 
 
 # --- lists
@@ -318,14 +317,14 @@ LISTS: list[tuple[str, set[str]]] = [
 
 @pytest.mark.parametrize(("text", "signs"), LISTS)
 def test_a_list_names_its_signs_and_not_those_it_denies(text: str, signs: set[str]) -> None:
-    assert answers.listed(text).signs == signs
+    assert sign_lists.listed(text).signs == signs
 
 
 def test_every_sign_of_the_table_is_found_in_a_list_and_under_its_key() -> None:
     for name, languages in {**forms.SIGNS, **forms.OTHERS}.items():
         for language, phrases in languages.items():
             for phrase in phrases.split(","):
-                found = answers.listed(phrase.strip()).signs
+                found = sign_lists.listed(phrase.strip()).signs
                 assert found, (name, language, phrase)
 
 

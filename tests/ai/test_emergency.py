@@ -11,14 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.products.dermadetect import emergency, rules
-from shared.products.dermadetect.analysis import (
-    NEXT_STEPS,
-    RED_FLAGS,
-    URGENCIES,
-    finish,
-    parse,
-    unavailable,
-)
+from shared.products.dermadetect.analysis.document import finish, unavailable
+from shared.products.dermadetect.analysis.draft_reading import parse
+from shared.products.dermadetect.analysis.vocabulary import NEXT_STEPS, RED_FLAGS, URGENCIES
 from shared.products.dermadetect.emergency import NONE, ROWS, urgency_of
 from tests.ai import strategies
 from tests.ai.test_analysis import PROVENANCE, text

@@ -18,14 +18,17 @@ from infra.local import vertex as wire
 from shared.ai.conversation import Terms
 from shared.ai.model import ChatRequest, Image
 from shared.errors import ContractBroken, ModelBusy, ModelFault, ModelRefused, ModelUnreadable
-from shared.products.dermadetect import analysis
+from shared.products.dermadetect.analysis import vocabulary
+from shared.products.dermadetect.analysis.document import unavailable
+from shared.products.dermadetect.analysis.schema import SCHEMA
+from shared.products.dermadetect.analysis.vocabulary import triage_colour
 from shared.products.dermadetect.gateway import MAX_IMAGES, PHOTO_ATTEMPTS, Gateway, prompt
 from tests.ai import pictures, strategies
 from tests.ai.vertex import Vertex, running
 from tests.scripted import Behaviour, ScriptedModel, busy, draft, normal, refuse, say
 
 TODAY = date(2026, 11, 21)
-VALIDATOR = jsonschema.Draft202012Validator(analysis.SCHEMA)
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 CASE: dict[str, Any] = {
     "id": "case-A7",
     "risk_level": "red",
@@ -97,7 +100,7 @@ def test_an_analysis_is_a_whole_document_with_its_origin() -> None:
     assert document["triage_device"] == "red"
     assert document["triage_rules"] == "yellow"
     assert document["triage_final"] == "red"
-    assert document["disclaimer"] == analysis.DISCLAIMER_SCRIPTED
+    assert document["disclaimer"] == vocabulary.DISCLAIMER_SCRIPTED
     origin = document["provenance"]
     assert origin["model"] == "scripted"
     assert origin["prompt"] == "analyse-v1"
@@ -193,9 +196,9 @@ def test_two_broken_answers_are_given_up(bad: str) -> None:
     asked = Asked()
     with pytest.raises(ContractBroken) as caught:
         gateway(*[asked.then(say(bad))] * 5).analyse(CASE, PATIENT, photos(1), today=TODAY)
-    assert caught.value.code == analysis.CONTRACT_BROKEN
+    assert caught.value.code == vocabulary.CONTRACT_BROKEN
     assert len(asked.questions) == 2
-    document = analysis.unavailable(caught.value.code, CASE["risk_level"])
+    document = unavailable(caught.value.code, CASE["risk_level"])
     assert document["status"] == "parse_failed"
 
 
@@ -216,7 +219,7 @@ def test_a_refusal_is_passed_through() -> None:
     with pytest.raises(ModelRefused) as caught:
         gateway(refuse()).analyse(CASE, PATIENT, today=TODAY)
     assert caught.value.code == "model_refused"
-    assert analysis.unavailable(caught.value.code, "red")["status"] == "unavailable"
+    assert unavailable(caught.value.code, "red")["status"] == "unavailable"
 
 
 # --- a photo that cannot be read costs that photo ------------------------------------------------
@@ -321,7 +324,7 @@ def test_an_emergency_in_answers_that_stay_broken_is_told_with_the_fault() -> No
             CASE, PATIENT, photos(1), today=TODAY
         )
     assert caught.value.urgency == "emergency"
-    document = analysis.unavailable(caught.value.code, "green", urgency=caught.value.urgency)
+    document = unavailable(caught.value.code, "green", urgency=caught.value.urgency)
     VALIDATOR.validate(document)
     assert (document["status"], document["urgency"]) == ("parse_failed", "emergency")
     assert document["suggested_next_steps"][0] == "refer_now"
@@ -366,10 +369,10 @@ def test_a_repair_for_which_no_time_is_left_makes_the_job_try_again() -> None:
 def test_the_prompt_names_every_word_that_the_contract_allows() -> None:
     whole = prompt().system + prompt().text.template
     for words in (
-        analysis.DRAFT_STATUSES, analysis.URGENCIES, analysis.RED_FLAGS, analysis.NEXT_STEPS,
-        analysis.MISSING_INFORMATION, analysis.PRIMARY_LESIONS, analysis.COLOURS,
-        analysis.BORDERS, analysis.DISTRIBUTIONS, analysis.LIKELIHOODS, analysis.YES_NO,
-        analysis.IMAGE_ISSUES, analysis.IMAGE_VERDICTS, analysis.UNCERTAINTIES,
+        vocabulary.DRAFT_STATUSES, vocabulary.URGENCIES, vocabulary.RED_FLAGS, vocabulary.NEXT_STEPS,
+        vocabulary.MISSING_INFORMATION, vocabulary.PRIMARY_LESIONS, vocabulary.COLOURS,
+        vocabulary.BORDERS, vocabulary.DISTRIBUTIONS, vocabulary.LIKELIHOODS, vocabulary.YES_NO,
+        vocabulary.IMAGE_ISSUES, vocabulary.IMAGE_VERDICTS, vocabulary.UNCERTAINTIES,
     ):  # fmt: skip
         assert json.dumps(list(words)) in whole
     assert set(prompt().text.get_identifiers()) == {"image_line", "patient_data"}
@@ -419,10 +422,10 @@ def test_no_case_and_no_answer_yields_an_analysis_outside_the_contract(
             case, {"demographics": demographics}, photos(1), today=TODAY
         )
     except ModelFault as error:
-        document = analysis.unavailable(error.code, risk, urgency=error.urgency)
+        document = unavailable(error.code, risk, urgency=error.urgency)
     VALIDATOR.validate(document)
-    device = analysis.triage_colour(risk) or "red"
-    assert analysis.TRIAGES.index(document["triage_final"]) >= analysis.TRIAGES.index(device)
+    device = triage_colour(risk) or "red"
+    assert vocabulary.TRIAGES.index(document["triage_final"]) >= vocabulary.TRIAGES.index(device)
 
 
 def test_empty_records_are_analysed() -> None:

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.products.dermadetect import answers, forms, rules
-from shared.products.dermadetect.analysis import RED_FLAGS
+from shared.products.dermadetect import forms, rules
+from shared.products.dermadetect.analysis.vocabulary import RED_FLAGS
+from shared.products.dermadetect.answers import measures, yes_no
+from shared.products.dermadetect.answers.wording import NO, OPEN
 from shared.products.dermadetect.intake import entries
 from shared.products.dermadetect.rules import NOTHING, RULES, Verdict, judge
 from tests.ai import plain_rules, strategies
@@ -507,9 +509,9 @@ def test_an_answer_under_a_red_flag_is_yes_or_no_or_open_or_asks_for_a_person(
     sign: str, answer: Any
 ) -> None:
     verdict = judge({sign: answer}, ADULT, TODAY)
-    if answers.reply(answer, sign) not in (answers.NO, answers.OPEN):
+    if yes_no.reply(answer, sign) not in (NO, OPEN):
         heard = verdict.triage == "red" or verdict.look
-        assert heard or (sign == "fever" and answers.temperature(answer).amount is not None)
+        assert heard or (sign == "fever" and measures.temperature(answer).amount is not None)
 
 
 @strategies.unhurried

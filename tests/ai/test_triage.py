@@ -17,7 +17,8 @@ from shared.ai.embedding import Embedding
 from shared.ai.model import Image
 from shared.errors import ModelBusy, ModelFault, ModelMisconfigured, ModelRefused
 from shared.products.dermadetect import triage
-from shared.products.dermadetect.analysis import SecondLook, finish, parse
+from shared.products.dermadetect.analysis.document import SecondLook, finish
+from shared.products.dermadetect.analysis.draft_reading import parse
 from shared.products.dermadetect.triage import LABELS, LABELS_SHA256, ZeroShot, phone_scored, score
 from tests.ai.test_analysis import PROVENANCE, VALIDATOR, text
 from tests.ai.vertex import Vertex, parameters, running

@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 from PIL import Image
 
+from shared.files.file import ANY_PHOTO
 from shared.files.quality import REASONS, Quality, judge
 from tests.files import generated
 from tests.files.generated import TONES, blurred, exposed, glaring, grainy, photo, skin, spot
@@ -39,6 +40,13 @@ def test_a_sharp_and_well_lit_photo_is_good_on_every_skin(tone: tuple[int, int, 
         found = judged(photo(tone, seed=seed))
         assert (found.verdict, found.reasons) == ("good", ())
         assert found.version == PHOTO_LIMITS.version
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_without_limits_no_photo_is_to_be_taken_again(grey: int) -> None:
+    bad = Image.new("RGB", (64, 64), (grey, grey, grey))
+    assert judge(bad, *bad.size, PHOTO_LIMITS).verdict == "retake"
+    assert judge(bad, *bad.size, ANY_PHOTO).verdict == "good"
 
 
 @SOME_TONES

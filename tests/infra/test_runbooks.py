@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from shared.api.codes import ERROR_CODES, RECORD_CODES
+from shared.api.codes import RECORD_CODES, every_code
 from shared.settings import Settings
 from tests.conftest import absent
 
@@ -127,7 +127,7 @@ def test_settings_variables_and_codes_that_are_named_exist(path: Path) -> None:
     declared = set(re.findall(r'^variable "(\w+)"', terraform, re.M))
     known = {name.upper() for name in Settings.__dataclass_fields__}
     errors = (ROOT / "shared" / "errors.py").read_text("utf-8")
-    codes = set(RECORD_CODES) | {code for group in ERROR_CODES.values() for code in group}
+    codes = set(RECORD_CODES) | {code for group in every_code().values() for code in group}
     codes |= set(re.findall(r'code = "(\w+)"', errors))
     for span in re.findall(r"`([^`\n]+)`", path.read_text("utf-8")):
         if re.fullmatch(r"[A-Z]+_[A-Z_]+", span):

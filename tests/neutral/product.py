@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from shared.accounts.policy import AccountPolicy
 from shared.files.file import Attachment
 from shared.jobs.runner import Task
-from shared.notify.notice import AlertWords
 from shared.products.product import Parts, Product
 from tests.neutral.summarise import Summarise, draft
 from tests.neutral.tables import ATTACHMENTS, CATALOG, PHOTO_LIMITS, RIGHTS, SUMMARISE
@@ -26,7 +25,6 @@ NOTEBOOKS = Product(
     title="Notebooks",
     catalog=lambda _settings: CATALOG,
     rights=RIGHTS,
-    user_claim="sub",
     accounts=AccountPolicy(
         registration="invited",
         scope_makers=frozenset({"admin"}),
@@ -36,14 +34,12 @@ NOTEBOOKS = Product(
             "admin": frozenset({"member", "supervisor", "admin"}),
             "supervisor": frozenset({"member", "supervisor"}),
         },
-        words=("notebook", "notes"),
+        words=("kitabu", "notebook", "notes"),
         idle_days={"supervisor": 30, "admin": 30},
     ),
     attachments=_attachments,
     photo_limits=PHOTO_LIMITS,
     tasks=_tasks,
     rung=(SUMMARISE,),
-    rounds=lambda _parts: {},
-    alert=AlertWords("A note waits for you", "Open the app to see it."),
     draft=draft,
 )

@@ -16,24 +16,19 @@ from tests.neutral.tables import CATALOG
 TESTS = Path(__file__).parents[1]
 
 #: Folders whose suites are about the engine alone.
-ENGINE = ("contracts", "files", "jobs", "neutral", "notify", "reliability", "sync")
+ENGINE = ("accounts", "contracts", "files", "jobs", "neutral", "notify", "reliability", "sync")
 
-#: What stands in them and is about DermaDetect: what its own rules add, and stories through the deployed
-#: functions, which serve one product.
-EXCEPTIONS = (
-    "files/test_cases.py",
-    "files/test_http.py",
-    "jobs/test_never_silent.py",
-    "reliability/faults.py",
-    "reliability/test_kills.py",
-    "reliability/test_queue.py",
-    "sync/fleet",
-    "sync/phone",
-    "sync/test_fleet.py",
-)
+#: What stands in them and is about DermaDetect: faults of its own.
+EXCEPTIONS = ("reliability/faults.py",)
 
 #: Modules that mean DermaDetect, and one among them that does not: it starts a model server.
-OF_A_PRODUCT = ("shared.products.dermadetect", "tests.ai", "tests.review", "tests.scripted")
+OF_A_PRODUCT = (
+    "shared.products.dermadetect",
+    "tests.ai",
+    "tests.dermadetect",
+    "tests.review",
+    "tests.scripted",
+)
 OF_NONE = "tests.ai.vertex"
 
 

@@ -1,6 +1,6 @@
 """Hide the red: fleets, a doctor and an odd model, and no red signal is silent.
 
-`tests/sync/fleet/red.py` says what is played and what counts as seen. Here one seed on each store for
+`dermadetect/fleet/red.py` says what is played and what counts as seen. Here one seed on each store for
 every run, more for `make proof`, long campaigns for `make soak`, and what the auditor must not take for
 seen.
 """
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests import stores
-from tests.sync.fleet import red
-from tests.sync.fleet.campaign import PACE, Plan
-from tests.sync.fleet.ledger import Key, Shade
-from tests.sync.fleet.proxy import Proxy
-from tests.sync.fleet.red import LOOK, RED, Look, Signal
-from tests.sync.fleet.server import Server, serving
+from tests.dermadetect.fleet import red
+from tests.dermadetect.fleet.campaign import PACE, Plan
+from tests.dermadetect.fleet.ledger import Key, Shade
+from tests.dermadetect.fleet.proxy import Proxy
+from tests.dermadetect.fleet.red import LOOK, RED, Look, Signal
+from tests.dermadetect.fleet.server import Server, serving
 
 #: Steps of each phone with the one seed of every run.
 SHORT = {"sqlite": 30, "firestore": 15}

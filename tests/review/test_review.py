@@ -13,9 +13,6 @@ from shared.access import membership
 from shared.access.membership import Caller
 from shared.api.routes import decode
 from shared.errors import (
-    AlreadyDiagnosed,
-    CaseChanged,
-    Claimed,
     Contended,
     Fault,
     Forbidden,
@@ -26,6 +23,7 @@ from shared.errors import (
     StoreUnavailable,
 )
 from shared.jobs import transfer
+from shared.products.dermadetect.faults import AlreadyDiagnosed, CaseChanged, Claimed
 from shared.products.dermadetect.review import diagnosis_key, parse_signature
 from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import CATALOG

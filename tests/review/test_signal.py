@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from infra.local.phone import Json
-from shared.errors import CaseChanged, InvalidRequest, NotSeen
+from shared.errors import InvalidRequest
+from shared.products.dermadetect.faults import CaseChanged, NotSeen
 from shared.products.dermadetect.rejudge import KIND as REJUDGE
 from shared.products.dermadetect.rejudge import Rejudge
 from shared.products.dermadetect.signal import RANKS, RISK_WORDS, RISKS

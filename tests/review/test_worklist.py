@@ -15,7 +15,7 @@ from shared.errors import Forbidden, InvalidCursor, InvalidRequest, NotFound
 from shared.jobs import transfer
 from shared.products.dermadetect import worklist
 from shared.products.dermadetect.analyse import Analyse
-from shared.products.dermadetect.analysis import unavailable
+from shared.products.dermadetect.analysis.document import unavailable
 from shared.products.dermadetect.screen import MOST
 from shared.products.dermadetect.tables import CATALOG
 from shared.products.dermadetect.waiting_for_photos import PHOTOS_WAIT_MS

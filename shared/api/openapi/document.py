@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from shared import errors
-from shared.api.codes import ERROR_CODES, SELDOM
+from shared.api.codes import SELDOM, sentences_of
 from shared.api.openapi import batch, support, typed, watermelon
 from shared.api.openapi.page import page
 from shared.api.openapi.parts import (
@@ -245,7 +245,7 @@ def _codes(operation: Operation) -> set[str]:
     if errors.Unauthenticated in faults:  # whoever judges tokens may lack the keys for it
         faults = (*faults, errors.KeysUnavailable)
     never = {*operation.never, *SELDOM}
-    return {code for fault in faults for code in ERROR_CODES[fault]} - never
+    return {code for fault in faults for code in sentences_of(fault)} - never
 
 
 def _error() -> Schema:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import errors
-from shared.api.codes import ERROR_CODES
+from shared.api.codes import every_code
 from shared.api.fields import LEAST_MS, MOST_MS, bullets
 from shared.errors import Fault
 from shared.records import record
@@ -145,7 +145,7 @@ def refusals(codes: Set[str], shapes: Mapping[int, Schema]) -> dict[str, Schema]
     `shapes` are the schemas of those that say more than the others, by status.
     """
     said: dict[int, dict[str, str]] = {}
-    for fault, sentences in ERROR_CODES.items():
+    for fault, sentences in every_code().items():
         for code, sentence in sentences.items():
             if code in codes:
                 said.setdefault(fault.status, {}).setdefault(code, sentence)

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import msgspec
 from msgspec import Struct
 
-from shared.api.codes import ERROR_CODES, SELDOM
+from shared.api.codes import SELDOM, sentences_of
 from shared.api.fields import REF, SAID
 from shared.api.openapi.parts import BODY, EVERYWHERE, Schema, headers, refusals
 from shared.api.routes import Route
@@ -82,15 +82,15 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
 
 def codes(route: Route) -> set[str]:
     """Every code that a route answers."""
-    found = {code for fault in EVERYWHERE for code in ERROR_CODES[fault]}
+    found = {code for fault in EVERYWHERE for code in sentences_of(fault)}
     if _is_struct(route.takes):
         found |= {InvalidJson.code, InvalidRequest.code, *(fault.code for fault in BODY)}
     if route.secured:
-        found |= {*ERROR_CODES[Unauthenticated], *ERROR_CODES[KeysUnavailable]} - SELDOM
+        found |= {*sentences_of(Unauthenticated), *sentences_of(KeysUnavailable)} - SELDOM
     if route.only:
         found.remove("totp_setup_required")
     for fault in route.faults:
-        found |= {fault} if isinstance(fault, str) else ERROR_CODES[fault].keys() - SELDOM
+        found |= {fault} if isinstance(fault, str) else sentences_of(fault).keys() - SELDOM
     return found
 
 

@@ -8,7 +8,7 @@ Every reading is kept as a document of its own in `readings`: a case of a few ed
 attempts each, has more of them than a document should grow by. An entry holds `table`, `record_id` and
 `scope_id` like the logs (it moves and goes with its case), when it was made (`at`), by which job, and the
 document as JSON text, which names model and photos. What the case shows is joined of them
-(`shared.products.dermadetect.analysis.shown`): a later one takes nothing away.
+(`analysis/which_reading_is_shown.py`): a later one takes nothing away.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from shared.errors import Fault, FileMissing, FilesUnavailable, ModelFault, Stor
 from shared.jobs.job import Job
 from shared.jobs.runner import Finish, Task
 from shared.notify import notice
-from shared.products.dermadetect import analysis as contract
 from shared.products.dermadetect import rules
+from shared.products.dermadetect.analysis.document import Provenance, unavailable
+from shared.products.dermadetect.analysis.vocabulary import READINGS
+from shared.products.dermadetect.analysis.which_reading_is_shown import shown
 from shared.products.dermadetect.gateway import PHOTO_ATTEMPTS, Gateway
 from shared.products.dermadetect.intake import parsed
 from shared.products.dermadetect.signal import RANK, raised, rank_of_reading
@@ -172,12 +174,12 @@ class Analyse(Task):
         self, job: Job, case: Document, code: str, now_ms: int, urgency: str | None = None
     ) -> dict[str, Any]:
         said = self._rules(case, self._patient(case), self._today(now_ms))
-        return contract.unavailable(
+        return unavailable(
             code,
             case.fields.get("risk_level"),
             rules_triage=said.triage,
             rules_flags=said.flags,
-            provenance=contract.Provenance(attempts=max(job.attempts, 0)),
+            provenance=Provenance(attempts=max(job.attempts, 0)),
             urgency=urgency,
         )
 
@@ -202,9 +204,9 @@ class Analyse(Task):
     ) -> tuple[Write, ...]:
         """The writes that keep a reading and show it. Repeated by the same attempt they change nothing."""
         dated = {**reading, "provenance": {**reading["provenance"], "read_at": now_ms}}
-        shown = contract.shown(case.fields.get("ai_analysis"), dated)
+        seen = shown(case.fields.get("ai_analysis"), dated)
         # The list of the doctors follows the analysis up, never down.
-        rank = raised(case.fields.get(RANK), rank_of_reading(shown))
+        rank = raised(case.fields.get(RANK), rank_of_reading(seen))
         kept = {
             "table": case.key.collection,
             "record_id": case.key.id,
@@ -214,8 +216,8 @@ class Analyse(Task):
             "analysis": orjson.dumps(dated).decode(),
         }
         return (
-            record.server_patch(case, {"ai_analysis": shown, RANK: rank}),
-            put(Key(contract.READINGS, f"{job.id}~{job.token}"), kept, None),
+            record.server_patch(case, {"ai_analysis": seen, RANK: rank}),
+            put(Key(READINGS, f"{job.id}~{job.token}"), kept, None),
         )
 
     @classmethod

@@ -2,7 +2,7 @@
 
 Nothing here is code. Each table is a word of ours and, by language, what forms and people write for
 it. Words are separated by commas; case, accents, vowel marks of Arabic, `_`, `-` and full stops do
-not matter. A language is added by adding its line, a word by adding the word. `answers.py` reads the
+not matter. A language is added by adding its line, a word by adding the word. `answers` reads the
 tables, `rules.py` judges; `docs/ai.md` shows them, and a test keeps the two equal.
 
 Languages: en English, fr French, sw Swahili, hi Hindi (also in Latin letters), pt Portuguese, es

@@ -25,7 +25,11 @@ from shared.ai.conversation import Conversation, Terms, Usage, as_data
 from shared.ai.model import Image
 from shared.ai.spending import MICRO
 from shared.errors import ContractBroken, ModelFault, ModelRefused, ModelUnreadable
-from shared.products.dermadetect import analysis
+from shared.products.dermadetect.analysis import vocabulary
+from shared.products.dermadetect.analysis.document import Provenance, SecondLook, finish
+from shared.products.dermadetect.analysis.draft import Draft, merge, raised
+from shared.products.dermadetect.analysis.draft_reading import parse
+from shared.products.dermadetect.analysis.urgency_heard import worst_urgency
 from shared.products.dermadetect.intake import clinical_facts
 
 log = logging.getLogger(__name__)
@@ -58,20 +62,20 @@ def prompt(name: str = PROMPT) -> Prompt:
     """The named prompt. Its hash covers all that is sent but the patient's data and image line."""
     source = (Path(__file__).parent / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
     vocabularies = {
-        "statuses": analysis.DRAFT_STATUSES,
-        "image_verdicts": analysis.IMAGE_VERDICTS,
-        "image_issues": analysis.IMAGE_ISSUES,
-        "primary_lesions": analysis.PRIMARY_LESIONS,
-        "colours": analysis.COLOURS,
-        "borders": analysis.BORDERS,
-        "distributions": analysis.DISTRIBUTIONS,
-        "yes_no": analysis.YES_NO,
-        "likelihoods": analysis.LIKELIHOODS,
-        "urgencies": analysis.URGENCIES,
-        "red_flags": analysis.RED_FLAGS,
-        "missing_information": analysis.MISSING_INFORMATION,
-        "next_steps": analysis.NEXT_STEPS,
-        "uncertainties": analysis.UNCERTAINTIES,
+        "statuses": vocabulary.DRAFT_STATUSES,
+        "image_verdicts": vocabulary.IMAGE_VERDICTS,
+        "image_issues": vocabulary.IMAGE_ISSUES,
+        "primary_lesions": vocabulary.PRIMARY_LESIONS,
+        "colours": vocabulary.COLOURS,
+        "borders": vocabulary.BORDERS,
+        "distributions": vocabulary.DISTRIBUTIONS,
+        "yes_no": vocabulary.YES_NO,
+        "likelihoods": vocabulary.LIKELIHOODS,
+        "urgencies": vocabulary.URGENCIES,
+        "red_flags": vocabulary.RED_FLAGS,
+        "missing_information": vocabulary.MISSING_INFORMATION,
+        "next_steps": vocabulary.NEXT_STEPS,
+        "uncertainties": vocabulary.UNCERTAINTIES,
     }
     filled = Template(source).safe_substitute(
         {key: json.dumps(list(words)) for key, words in vocabularies.items()}
@@ -86,13 +90,13 @@ class _Analysis:
 
     facts: Mapping[str, Any]
     talk: Conversation
-    drafts: list[analysis.Draft] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
     shown: list[Image] = field(default_factory=list)  #: photos that were read
     faults: list[ModelFault] = field(default_factory=list)  #: why others were not
     heard: str | None = None  #: worst urgency that answers named which break the contract
 
     def hear(self, broken: ContractBroken) -> None:
-        self.heard = analysis.worst_urgency(self.heard, broken.urgency)
+        self.heard = worst_urgency(self.heard, broken.urgency)
 
 
 def _for_good(fault: ModelFault) -> bool:
@@ -140,7 +144,7 @@ class Gateway:
         *,
         today: date | None = None,
         rules_flags: Sequence[str] = (),
-        second_look: analysis.SecondLook = analysis.SecondLook(),  # noqa: B008  it is frozen
+        second_look: SecondLook = SecondLook(),  # noqa: B008  it is frozen
         images_missing: int = 0,
     ) -> dict[str, Any]:
         """The complete contract document for a case.
@@ -172,8 +176,8 @@ class Gateway:
         if not task.drafts:
             raise _told(task)
         unread = len(task.faults)
-        document = analysis.finish(
-            analysis.raised(analysis.merge(task.drafts), task.heard),
+        document = finish(
+            raised(merge(task.drafts), task.heard),
             triage_device=case.get("risk_level"),
             rules_triage=rules_triage,
             rules_flags=rules_flags,
@@ -205,7 +209,7 @@ class Gateway:
                 return
 
     @staticmethod
-    def _try(task: _Analysis, draft: Callable[[], analysis.Draft]) -> bool:
+    def _try(task: _Analysis, draft: Callable[[], Draft]) -> bool:
         try:
             task.drafts.append(draft())
         except ModelFault as fault:
@@ -213,20 +217,16 @@ class Gateway:
             return False
         return True
 
-    def _draft(
-        self, task: _Analysis, image_line: str, image: Image | None = None
-    ) -> analysis.Draft:
+    def _draft(self, task: _Analysis, image_line: str, image: Image | None = None) -> Draft:
         """One image's draft, after at most one repair. What the first answer named stays heard."""
         chosen = prompt()
         text = chosen.text.substitute(image_line=image_line, patient_data=as_data(task.facts))
         images = () if image is None else (image,)
-        return task.talk.ask(chosen.system, text, images, analysis.parse, task.hear)
+        return task.talk.ask(chosen.system, text, images, parse, task.hear)
 
-    def _provenance(
-        self, account: Usage, shown: Sequence[Image], attempt: int
-    ) -> analysis.Provenance:
+    def _provenance(self, account: Usage, shown: Sequence[Image], attempt: int) -> Provenance:
         model, version = account.models[-1]
-        return analysis.Provenance(
+        return Provenance(
             model=model,
             version=version,
             prompt=PROMPT,

@@ -23,7 +23,8 @@ from typing import Any
 import orjson
 
 from shared.ai.identifiers import Known, known, removed
-from shared.products.dermadetect.analysis import (
+from shared.products.dermadetect.analysis.clean_text import clean
+from shared.products.dermadetect.analysis.vocabulary import (
     ABCDE,
     BORDERS,
     COLOURS,
@@ -31,10 +32,10 @@ from shared.products.dermadetect.analysis import (
     MISSING_INFORMATION,
     PRIMARY_LESIONS,
     RED_FLAGS,
-    clean,
     triage_colour,
 )
-from shared.products.dermadetect.answers import OPEN, Measurement, age, born
+from shared.products.dermadetect.answers.ages import age, born
+from shared.products.dermadetect.answers.wording import OPEN, Measurement
 from shared.products.dermadetect.questions import gather
 
 

@@ -15,7 +15,7 @@ from shared.products.product import Parts, Product, Round
 if TYPE_CHECKING:
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
-    from shared.export.fhir import Mapper
+    from shared.export.fhir import FhirMapping
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
@@ -117,9 +117,10 @@ def _routes(parts: Parts) -> Sequence[Route]:
 
 
 def _schemas(catalog: Catalog) -> Mapping[str, dict[str, Any]]:
-    from shared.products.dermadetect import analysis, screen
+    from shared.products.dermadetect import screen
+    from shared.products.dermadetect.analysis.schema import schemas
 
-    return {**analysis.schemas(), **screen.schemas(catalog)}
+    return {**schemas(), **screen.schemas(catalog)}
 
 
 def _examples() -> Mapping[str, dict[str, Any]]:
@@ -128,10 +129,10 @@ def _examples() -> Mapping[str, dict[str, Any]]:
     return EXAMPLES
 
 
-def _fhir() -> Mapper:
-    from shared.products.dermadetect.fhir import Mapper as ours
+def _fhir() -> FhirMapping:
+    from shared.products.dermadetect.fhir import Mapper
 
-    return ours()
+    return Mapper()
 
 
 DERMADETECT = Product(

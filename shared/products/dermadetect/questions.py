@@ -12,8 +12,11 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from shared.products.dermadetect import answers, forms
-from shared.products.dermadetect.answers import index, listed, unit_word, words
+from shared.products.dermadetect import forms
+from shared.products.dermadetect.answers import measures, yes_no
+from shared.products.dermadetect.answers.measures import unit_word
+from shared.products.dermadetect.answers.sign_lists import listed
+from shared.products.dermadetect.answers.wording import index, words
 
 
 class Question(NamedTuple):
@@ -255,7 +258,7 @@ def is_group(given: object) -> bool:
         return bool(given) and all(isinstance(item, dict) and is_group(item) for item in given)
     return (
         isinstance(given, dict)
-        and answers.parts(given)[0] is None
+        and yes_no.parts(given)[0] is None
         and any((to := asked(key)) is not None and not to.loose for key in given)
     )
 
@@ -284,7 +287,7 @@ def _answered(node: Mapping[Any, Any]) -> Answer | None:
                 (name[each] for each in ("display", "text", "name", "code") if each in name), None
             )
         if (to := asked(name)) is not None:
-            return Answer(to, node[held], to.unit or answers.unit_of(node))
+            return Answer(to, node[held], to.unit or measures.unit_of(node))
     return None
 
 
@@ -305,4 +308,4 @@ def _unit_beside(node: Mapping[Any, Any], key: str, name: str) -> str:
     ):
         if beside in node:
             return unit_word(node[beside])
-    return answers.unit_of(node) if len(node) <= 3 else ""
+    return measures.unit_of(node) if len(node) <= 3 else ""

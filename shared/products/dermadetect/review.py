@@ -26,18 +26,9 @@ import orjson
 from shared.access import audit, membership
 from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
-from shared.errors import (
-    AlreadyDiagnosed,
-    CaseChanged,
-    Claimed,
-    Forbidden,
-    InvalidRequest,
-    KeyReused,
-    NotFound,
-    NotSeen,
-    ParentDeleted,
-)
-from shared.products.dermadetect.analysis import READINGS
+from shared.errors import Forbidden, InvalidRequest, KeyReused, NotFound, ParentDeleted
+from shared.products.dermadetect.analysis.vocabulary import READINGS
+from shared.products.dermadetect.faults import AlreadyDiagnosed, CaseChanged, Claimed, NotSeen
 from shared.products.dermadetect.rights import ReviewAction, may
 from shared.products.dermadetect.screen import KEY_WORDS, ReviewDiagnosisRequest
 from shared.products.dermadetect.signal import CHANGED, SIGNED, judged

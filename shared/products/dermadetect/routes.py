@@ -11,18 +11,15 @@ from shared.api.bodies import PAGE, Limits
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer, tagged
 from shared.errors import (
-    AlreadyDiagnosed,
-    CaseChanged,
-    Claimed,
     Contended,
     Forbidden,
     InvalidRequest,
     KeyReused,
-    NotSeen,
     ParentDeleted,
     StoreUnavailable,
 )
 from shared.products.dermadetect import product, screen, worklist
+from shared.products.dermadetect.faults import AlreadyDiagnosed, CaseChanged, Claimed, NotSeen
 from shared.products.dermadetect.review import parse_signature, readings
 from shared.products.product import Parts
 from shared.support.inbox import LONGEST_WORD

@@ -3,10 +3,10 @@
 A closed list, read from the answers of the triage, the patient's age, the site and the duration.
 Rules run in the commit that stores a case, before any model, and again with each analysis. They
 only ever raise: `triage_final` is the worst of device, rules and model. Every rule reports one word
-of `analysis.RED_FLAGS`.
+of `RED_FLAGS`.
 
 Conservative on purpose: a red flag that is answered with yes makes the case red. Answers are read in
-every form that `answers.py` knows; **one that could change the verdict and is not understood is named
+every form that `answers` knows; **one that could change the verdict and is not understood is named
 in `look`** and asks for a person: it never counts as "no". Words and languages are data (`forms.py`),
 and so is what makes a case an emergency (`emergency.py`).
 
@@ -21,9 +21,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, NamedTuple
 
-from shared.products.dermadetect import answers, forms
-from shared.products.dermadetect.analysis import RED_FLAGS
-from shared.products.dermadetect.answers import MUCH, NO, OPEN, UNCLEAR, UNSURE, YES, Measurement
+from shared.products.dermadetect import forms
+from shared.products.dermadetect.analysis.vocabulary import RED_FLAGS
+from shared.products.dermadetect.answers import ages, measures, sign_lists, times, wording, yes_no
+from shared.products.dermadetect.answers.wording import (
+    MUCH,
+    NO,
+    OPEN,
+    UNCLEAR,
+    UNSURE,
+    YES,
+    Measurement,
+)
 from shared.products.dermadetect.emergency import urgency_of as urgency_of
 from shared.products.dermadetect.intake import age_reading, parsed
 from shared.products.dermadetect.questions import MILD, TELLING, TOO_MUCH, Answer, gather
@@ -232,7 +241,7 @@ def judge(triage_data: object, demographics: object, today: date) -> Verdict:
 def _hurting_place(answer: Answer) -> bool:
     """Whether it is a site where even a little pain is red."""
     return answer.to.name == "site" and not _PLACES.keys().isdisjoint(
-        word for text in answers.texts(answer.given) for word in answers.words(text[:200])
+        word for text in sign_lists.texts(answer.given) for word in wording.words(text[:200])
     )
 
 
@@ -240,7 +249,7 @@ def _unread(text: object) -> Verdict:
     """Of what is no form: `null` is no answer; text names its signs, and a person looks at it."""
     if not isinstance(text, str) or not text.strip() or text.strip() == "null":
         return NOTHING
-    return _verdict(_Seen(answers.listed(text).signs), frozenset(), ("triage_data",))
+    return _verdict(_Seen(sign_lists.listed(text).signs), frozenset(), ("triage_data",))
 
 
 def _judged(found: Sequence[Answer], demographics: object, today: date) -> Verdict:
@@ -276,7 +285,7 @@ class _Reader:
 
     def _sign(self, answer: Answer) -> None:
         name = answer.to.name
-        said = answers.reply(answer.given, name)
+        said = yes_no.reply(answer.given, name)
         if answer.to.loose:
             # "bleeding_gums": we know the word and not the question, so a yes is for a person.
             if said >= YES and not _is_number(answer.given):
@@ -300,7 +309,7 @@ class _Reader:
 
     def _temperature(self, answer: Answer) -> bool:
         """Whether a temperature was read."""
-        read = answers.temperature(answer.given, answer.unit)
+        read = measures.temperature(answer.given, answer.unit)
         if read.amount is None:
             if answer.to.name == "temperature":
                 # "temperature: yes" says nothing; "high" does
@@ -309,13 +318,13 @@ class _Reader:
             return False
         self._degrees += [read.amount]
         if isinstance(answer.given, list | str):
-            self._degrees += answers.lowest(answer.given, answer.unit)
+            self._degrees += measures.lowest(answer.given, answer.unit)
         return True
 
     def _pain_of(self, answer: Answer) -> None:
         if answer.to.denied:
             return
-        read = answers.pain(answer.given)
+        read = measures.pain(answer.given)
         self._pain = max(self._pain, read.amount or 0.0)
         if read.says == MUCH:
             self._yes.add("severe_pain")
@@ -324,11 +333,11 @@ class _Reader:
     def _growth(self, answer: Answer) -> None:
         speeds = {
             _SPEEDS[word]
-            for text in answers.texts(answer.given)
-            for word in answers.words(text[:200])
+            for text in sign_lists.texts(answer.given)
+            for word in wording.words(text[:200])
             if word in _SPEEDS
         }
-        said = answers.reply(answer.given)
+        said = yes_no.reply(answer.given)
         if "fast" in speeds and said != NO:
             self._yes.add("rapid_growth")
         elif not speeds and said in (UNCLEAR, MUCH) and not _is_number(answer.given):
@@ -344,23 +353,23 @@ class _Reader:
         def keep(length: float) -> None:
             self._millimetres = max(self._millimetres, length)
 
-        self._measure(answers.millimetres(answer.given, answer.unit), "diameter", keep)
+        self._measure(measures.millimetres(answer.given, answer.unit), "diameter", keep)
 
     def _duration(self, answer: Answer) -> None:
-        read = answers.days(answer.given, answer.unit, self._today)
+        read = times.days(answer.given, answer.unit, self._today)
         self._measure(read, "duration", self._days.append)
 
     def _place(self, table: Mapping[str, str], answer: Answer) -> None:
-        for text in answers.texts(answer.given):
-            self._places.update(table[word] for word in answers.words(text[:200]) if word in table)
+        for text in sign_lists.texts(answer.given):
+            self._places.update(table[word] for word in wording.words(text[:200]) if word in table)
 
     def _list(self, answer: Answer) -> None:
         named: set[str] = set()
         unknown = False
-        for text in answers.texts(answer.given):
-            if answers.are_codes(text):  # "1 4": choices by number, which only their form knows
+        for text in sign_lists.texts(answer.given):
+            if sign_lists.are_codes(text):  # "1 4": choices by number, which only their form knows
                 self._look.add(answer.to.name)
-            read = answers.listed(text)
+            read = sign_lists.listed(text)
             named |= read.signs
             unknown = unknown or read.unknown or read.bare_yes
         self._yes |= named
@@ -401,11 +410,11 @@ class _Age:
             self._read = age_reading(demographics, today)
             for answer in beside:
                 if self._read.amount is None:
-                    reads = answers.born if answer.to.name == "birth_date" else None
+                    reads = ages.born if answer.to.name == "birth_date" else None
                     read = (
                         reads(answer.given, today)
                         if reads
-                        else answers.age(answer.given, answer.unit, today)
+                        else ages.age(answer.given, answer.unit, today)
                     )
                     self._read = max(
                         self._read, read, key=lambda each: (each.amount is not None, each.says)
@@ -420,9 +429,9 @@ class _Age:
         return read.amount is None and read.says == UNCLEAR
 
 
-_PLACES = answers.index({name: forms.PLACES[name] for name in ("eye", "mucosa")})
-_COLOURS = answers.index({"dark": forms.PLACES["dark"]})
-_SPEEDS = answers.index(forms.SPEEDS)
+_PLACES = wording.index({name: forms.PLACES[name] for name in ("eye", "mucosa")})
+_COLOURS = wording.index({"dark": forms.PLACES["dark"]})
+_SPEEDS = wording.index(forms.SPEEDS)
 _READ: Mapping[str, Callable[[_Reader, Answer], Any]] = {
     "temperature": _Reader._temperature,
     "pain": _Reader._pain_of,

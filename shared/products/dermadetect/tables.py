@@ -253,6 +253,7 @@ ACCOUNTS = AccountPolicy(
     words=("dermadetect", "derma", "detect"),
     # They read what a whole team wrote, and are at a network every week; health workers may not be.
     idle_days={"doctor": 30, "supervisor": 30, "admin": 30},
+    factor_roles=frozenset({"doctor", "supervisor", "admin"}),
 )
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from shared.ai.embedding import Embedder, Embedding
 from shared.ai.model import Image
 from shared.errors import Fault, ModelRefused
-from shared.products.dermadetect.analysis import SecondLook
+from shared.products.dermadetect.analysis.document import SecondLook
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ VISIBLE_TO_CHW = (
     "requires_human_review",
 )
 
-#: The column as phones get it: whole, or what is seen before a doctor signed (analysis.py has both).
+#: The column as phones get it: whole, or what is seen before signature (`analysis/schema.py` has both).
 SHAPE: dict[str, Any] = {
     "anyOf": [
         {"$ref": "#/components/schemas/AiAnalysis"},

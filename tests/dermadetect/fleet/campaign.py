@@ -31,11 +31,11 @@ from shared.jobs import transfer
 from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Key as StoreKey
 from shared.records.store import Query, RecordStore
-from tests.sync.fleet import checks, proxy
-from tests.sync.fleet.ledger import MARKED, Key, Ledger, marks_in
-from tests.sync.fleet.phones import SPOILT, BatchPhone, Line, Phone, WatermelonPhone
-from tests.sync.fleet.proxy import Fate, Proxy
-from tests.sync.fleet.server import POINTS, Server
+from tests.dermadetect.fleet import checks, proxy
+from tests.dermadetect.fleet.ledger import MARKED, Key, Ledger, marks_in
+from tests.dermadetect.fleet.phones import SPOILT, BatchPhone, Line, Phone, WatermelonPhone
+from tests.dermadetect.fleet.proxy import Fate, Proxy
+from tests.dermadetect.fleet.server import POINTS, Server
 
 #: How far apart the steps of a campaign pretend to be, ms.
 STEP_MS = 30_000

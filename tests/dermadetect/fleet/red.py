@@ -27,14 +27,14 @@ from shared.access import membership
 from shared.ai.model import ChatRequest
 from shared.records import record
 from shared.support import inbox
+from tests.dermadetect.fleet import campaign
+from tests.dermadetect.fleet.campaign import Campaign, Plan, Report, _insist, _now_ms
+from tests.dermadetect.fleet.ledger import Key, Shade, marks_in
+from tests.dermadetect.fleet.phones import Json, Phone
+from tests.dermadetect.fleet.proxy import Proxy
+from tests.dermadetect.fleet.server import Server
 from tests.patience import PATIENCE_SECONDS
 from tests.scripted import draft
-from tests.sync.fleet import campaign
-from tests.sync.fleet.campaign import Campaign, Plan, Report, _insist, _now_ms
-from tests.sync.fleet.ledger import Key, Shade, marks_in
-from tests.sync.fleet.phones import Json, Phone
-from tests.sync.fleet.proxy import Proxy
-from tests.sync.fleet.server import Server
 
 #: How urgent a signal is for doctors at least: as `rank` in the list.
 EMERGENCY, RED, LOOK = range(3)

@@ -1,4 +1,4 @@
-"""`python -m tests.sync.fleet`: campaigns with chosen seeds; exit code 1 on a violation."""
+"""`python -m tests.dermadetect.fleet`: campaigns with chosen seeds; exit code 1 on a violation."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from tests.sync.fleet import red
-from tests.sync.fleet.campaign import BRIEF, PACE, Plan, run
-from tests.sync.fleet.proxy import Proxy
-from tests.sync.fleet.server import serving
+from tests.dermadetect.fleet import red
+from tests.dermadetect.fleet.campaign import BRIEF, PACE, Plan, run
+from tests.dermadetect.fleet.proxy import Proxy
+from tests.dermadetect.fleet.server import serving
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the seeds one after the other on one server."""
-    parser = argparse.ArgumentParser(prog="python -m tests.sync.fleet")
+    parser = argparse.ArgumentParser(prog="python -m tests.dermadetect.fleet")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--phones", type=int, default=3)

@@ -53,10 +53,10 @@ from typing import Any, NamedTuple
 
 from shared.records.store import Key as StoreKey
 from shared.records.store import Query, RecordStore
+from tests.dermadetect.fleet.ledger import CLIENT_COLUMNS, Key, Ledger, Mark, Shade, marks_in, plain
+from tests.dermadetect.fleet.phones import TABLES, Phone
+from tests.dermadetect.fleet.server import Server
 from tests.patience import PATIENCE_SECONDS
-from tests.sync.fleet.ledger import CLIENT_COLUMNS, Key, Ledger, Mark, Shade, marks_in, plain
-from tests.sync.fleet.phones import TABLES, Phone
-from tests.sync.fleet.server import Server
 
 Json = dict[str, Any]
 Content = dict[Key, tuple[tuple[str, Any], ...]]

@@ -20,7 +20,8 @@ from shared.ai.model import ChatRequest
 from shared.ai.spending import Prices, SpendingCap
 from shared.errors import StoreUnavailable
 from shared.notify.notice import Deliveries
-from shared.products.dermadetect import analysis
+from shared.products.dermadetect.analysis.schema import SCHEMA
+from shared.products.dermadetect.analysis.vocabulary import NEXT_STEPS
 from shared.records.store import Write
 from shared.support import ledger
 from tests.ai import strategies
@@ -32,7 +33,7 @@ from tests.scripted import Behaviour, ScriptedModel, busy, normal, refuse, say
 from tests.stores import Interrupted
 from tests.sync.clinic import Json, pass_millisecond
 
-VALIDATOR = jsonschema.Draft202012Validator(analysis.SCHEMA)
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 PRICES = Prices(asked=1.0, answered=1.0)
 
 
@@ -404,7 +405,7 @@ def test_no_text_lowers_loses_or_escapes_the_contract(
         assert flag in document["red_flags"]
         assert document["requires_human_review"] is True
         assert case(place)["status"] == "PENDING_DIAGNOSIS"
-        assert set(document["suggested_next_steps"]) <= set(analysis.NEXT_STEPS)
+        assert set(document["suggested_next_steps"]) <= set(NEXT_STEPS)
         assert len(place.all("notices")) == 1
     finally:
         store.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.dermadetect.phone import SyncFailed
+from tests.dermadetect.phone.conftest import Make, MakeBatch, leave, move, new, settle, stored
 from tests.e2e.conftest import Deployment
-from tests.sync.phone import SyncFailed
-from tests.sync.phone.conftest import Make, MakeBatch, leave, move, new, settle, stored
 
 #: More steps than a sync has (writes and requests, before and after each).
 MANY_STEPS = 40
@@ -300,7 +300,7 @@ def test_a_phone_that_differs_finds_out_and_is_repaired(batch: MakeBatch) -> Non
 def test_after_a_restore_phones_offer_what_the_server_lost(
     batch: MakeBatch, deployment: Deployment
 ) -> None:
-    from tests.sync.phone.test_real_client import restore
+    from tests.dermadetect.phone.test_real_client import restore
 
     one, two = batch("amina"), batch("joseph")
     lost, old = new(), new()

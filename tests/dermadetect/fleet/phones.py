@@ -19,8 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tests.patience import PATIENCE_SECONDS
-from tests.sync.fleet.ledger import (
+from tests.dermadetect.fleet.ledger import (
     CLIENT_COLUMNS,
     MARKED,
     Deletion,
@@ -31,6 +30,7 @@ from tests.sync.fleet.ledger import (
     marks_in,
     plain,
 )
+from tests.patience import PATIENCE_SECONDS
 
 Json = dict[str, Any]
 Clock = Callable[[], int]

@@ -14,12 +14,12 @@ import pytest
 import requests
 
 from shared.files.file import file_key
+from tests.dermadetect.phone import BatchPhone, NodePhone
+from tests.dermadetect.phone.conftest import Make, MakeBatch, new, stored
+from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.e2e.conftest import Deployment
 from tests.files.conftest import photo as picture
 from tests.patience import PATIENCE_SECONDS, until
-from tests.sync.phone import BatchPhone, NodePhone
-from tests.sync.phone.conftest import Make, MakeBatch, new, stored
-from tests.sync.phone.cutting import CuttingProxy
 
 SIZE = 800_000
 CUT_AFTER = 100_000

@@ -12,12 +12,12 @@ from shared.products.dermadetect.tables import CATALOG
 from shared.records.store import Document, Key, Query, delete, put
 from shared.support.undelete import undelete
 from shared.sync.pull import EPOCH
+from tests.dermadetect.phone import SyncFailed
+from tests.dermadetect.phone.conftest import Make, fill, leave, move, new, settle, stored
+from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.e2e.conftest import Deployment
 from tests.patience import until
 from tests.sync.clinic import wall_ms
-from tests.sync.phone import SyncFailed
-from tests.sync.phone.conftest import Make, fill, leave, move, new, settle, stored
-from tests.sync.phone.cutting import CuttingProxy
 
 
 def test_what_one_phone_creates_another_one_gets(phone: Make) -> None:

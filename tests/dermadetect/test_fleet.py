@@ -1,6 +1,6 @@
 """No edit is ever lost: fleets of phones of both dialects behind a bad network, and a server that dies.
 
-`tests/sync/fleet` says what is played and what is checked. Here one seed on each store for every run, more
+`fleet` says what is played and what is checked. Here one seed on each store for every run, more
 for `make proof`, long campaigns for `make soak`, and planted faults that the checks must find.
 """
 
@@ -20,11 +20,11 @@ from shared.access import membership
 from shared.records.store import Key as StoreKey
 from shared.records.store import patch
 from tests import stores
-from tests.sync.fleet import checks, proxy
-from tests.sync.fleet.campaign import PACE, Campaign, Plan, Report, run
-from tests.sync.fleet.checks import Clash, Evidence
-from tests.sync.fleet.ledger import Key, Ledger, Shade
-from tests.sync.fleet.phones import (
+from tests.dermadetect.fleet import checks, proxy
+from tests.dermadetect.fleet.campaign import PACE, Campaign, Plan, Report, run
+from tests.dermadetect.fleet.checks import Clash, Evidence
+from tests.dermadetect.fleet.ledger import Key, Ledger, Shade
+from tests.dermadetect.fleet.phones import (
     SPOILT,
     BatchPhone,
     Line,
@@ -32,8 +32,8 @@ from tests.sync.fleet.phones import (
     Phone,
     WatermelonPhone,
 )
-from tests.sync.fleet.proxy import FAULTS, Fate, Proxy
-from tests.sync.fleet.server import Server, serving
+from tests.dermadetect.fleet.proxy import FAULTS, Fate, Proxy
+from tests.dermadetect.fleet.server import Server, serving
 
 #: Steps of each phone with the one seed of every run.
 SHORT = {"sqlite": 30, "firestore": 15}

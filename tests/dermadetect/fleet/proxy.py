@@ -1,6 +1,6 @@
 """A bad network between phones and a server: an HTTP proxy that fails by a seeded choice.
 
-    python -m tests.sync.fleet.proxy --listen 9000 --upstream 127.0.0.1:8080 --seed 7 --rate 0.3
+    python -m tests.dermadetect.fleet.proxy --listen 9000 --upstream 127.0.0.1:8080 --seed 7 --rate 0.3
 
     lose_request   closed before anything is forwarded
     lose_answer    forwarded, the answer is thrown away

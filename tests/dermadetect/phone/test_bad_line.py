@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.dermadetect.phone import BatchPhone, NodePhone, SyncFailed
+from tests.dermadetect.phone.conftest import Make, MakeBatch, fill, new, settle, stored
+from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.e2e.conftest import Deployment
-from tests.sync.phone import BatchPhone, NodePhone, SyncFailed
-from tests.sync.phone.conftest import Make, MakeBatch, fill, new, settle, stored
-from tests.sync.phone.cutting import CuttingProxy
 
 RECORDS = 10_000
 CUT_EVERY = 300_000

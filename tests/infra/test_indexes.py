@@ -155,6 +155,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
         "invites list team1",
         "audit tail team1",
         f"records export team1 --to {tmp_path}/rows",
+        f"records fhir team1 --to {tmp_path}/fhir",
     ):
         assert main(words.split()) == 0
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()

@@ -1,6 +1,6 @@
 """`python -m infra.indexes`: Firestore's indexes for Terraform, made from the declarations.
 
-Terraform makes these indexes, the SQLite store its own like them, and `infra.backup` copies the
+Terraform makes these indexes, the SQLite store its own like them, and `infra.cli backup` copies the
 collections that stand here. Firestore would index every field by itself; each collection is exempt from
 that, and only what a query needs is indexed: what modules declare beside their queries
 (`StoredCollection`), and what the engine asks of every product's tables.

@@ -79,7 +79,7 @@ case "$*" in
   "-m pip_audit "*) exec {sys.executable} "$@" --dry-run ;;
   "-m infra.ci.smoke "*) exec {sys.executable} -m infra.ci.smoke --help ;;
   "-m pytest"*)
-    exec {sys.executable} -m pytest -p no:cacheprovider tests/infra/test_tools.py \\
+    exec {sys.executable} -m pytest -p no:cacheprovider -m 'not soak' tests/infra/test_tools.py \\
       tests/infra/test_plans.py::test_every_resource_waits_until_the_apis_are_there ;;
 esac
 exec {sys.executable} "$@"

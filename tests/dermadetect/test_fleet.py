@@ -85,7 +85,8 @@ def play(server: Server, plans: list[Plan]) -> list[Report]:
 
 @pytest.mark.parametrize("kind", stores.BOTH)
 def test_a_short_campaign_loses_no_edit(serve: Serve, kind: str) -> None:
-    [report] = play(serve(kind), [Plan(1, 3, SHORT[kind])])
+    # the longer campaign may play on the same server: its seeds begin at 1
+    [report] = play(serve(kind), [Plan(0, 3, SHORT[kind])])
     assert report.counts["acknowledged"] > 0
 
 

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import IO, Any, Protocol
 
 import orjson
 
-from shared.access import audit
 from shared.access.membership import Caller
+from shared.export.rows import batches
 from shared.records.collection import Catalog
 from shared.records.store import Document, RecordStore
 
 Resource = dict[str, Any]
-
-#: Records that are read, noted in the trail and written together.
-_BATCH = 500
 
 
 class FhirMapping(Protocol):
@@ -50,14 +46,8 @@ def export(
     for scope in scopes:
         read_at = store.read(()).read_at
         for table in catalog.collections:
-            listing = store.changes(table.name, [scope], 0, read_at, even_if_newer=True)
-            met: set[str] = set()
-            while batch := [change.document for change in islice(listing, _BATCH)]:
-                new = [each for each in batch if each.key.id not in met]
-                met.update(each.key.id for each in new)
-                ids = {table.name: [each.key.id for each in new]}
-                store.commit(audit.entries(by, "export", scope, ids, clock_ms()))
-                for resource in resources(mapper, new):
+            for batch in batches(store, table.name, scope, read_at, by, clock_ms):
+                for resource in resources(mapper, batch):
                     kind = resource["resourceType"]
                     file_of(kind).write(orjson.dumps(resource) + b"\n")
                     counts[kind] = counts.get(kind, 0) + 1

@@ -8,7 +8,7 @@ who may export may see everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -98,10 +98,7 @@ def export(
         read_at = store.read(()).read_at
         for table in wanted.tables:
             columns = columns_of(catalog.by_name[table])
-            found = _documents(store, table, scope, read_at, wanted)
-            while batch := list(islice(found, _BATCH)):
-                ids = {table: [each.key.id for each in batch]}
-                store.commit(audit.entries(by, "export", scope, ids, clock_ms()))
+            for batch in batches(store, table, scope, read_at, by, clock_ms, wanted.holds):
                 writers[table].write([_row(each, columns) for each in batch])
                 counts[table] += len(batch)
     return counts
@@ -124,14 +121,31 @@ def dictionary(catalog: Catalog) -> Iterator[dict[str, str]]:
             }
 
 
-def _documents(
-    store: RecordStore, table: str, scope: str, read_at: int, wanted: Wanted
-) -> Iterator[Document]:
-    """Each record once: a listing may meet one twice that is written meanwhile."""
+def batches(
+    store: RecordStore,
+    table: str,
+    scope: str,
+    read_at: int,
+    by: Caller,
+    clock_ms: Callable[[], int],
+    holds: Callable[[Document], bool] = lambda _document: True,
+) -> Iterator[list[Document]]:
+    """A team's records of a table, each batch noted in the audit trail before it is given out.
+
+    Each record comes once: a listing may meet one twice that is written meanwhile.
+    """
+    listing = store.changes(table, [scope], 0, read_at, even_if_newer=True)
+    found = _once(change.document for change in listing if holds(change.document))
+    while batch := list(islice(found, _BATCH)):
+        ids = {table: [each.key.id for each in batch]}
+        store.commit(audit.entries(by, "export", scope, ids, clock_ms()))
+        yield batch
+
+
+def _once(documents: Iterable[Document]) -> Iterator[Document]:
     met: set[str] = set()
-    for change in store.changes(table, [scope], 0, read_at, even_if_newer=True):
-        document = change.document
-        if document.key.id not in met and wanted.holds(document):
+    for document in documents:
+        if document.key.id not in met:
             met.add(document.key.id)
             yield document
 

@@ -9,7 +9,7 @@ from flask import Request, Response
 
 from shared import wiring
 from shared.access import audit, membership
-from shared.access.membership import Caller
+from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
 from shared.api.bodies import PAGE
 from shared.api.web import Call, Route, answer, serve
@@ -29,7 +29,8 @@ _DAY_MS = 86_400_000
 
 def list_devices(call: Call) -> Response:
     """The phones of the scopes that the caller supervises, those with a problem first."""
-    caller, scopes = _supervisor(call, Action.SUPERVISE)
+    caller = wiring.caller(call)
+    scopes = _allowed(_memberships(caller), Action.SUPERVISE)
     arguments, now_ms = call.request.args, wiring.clock_ms()
     limit = paging.limit(arguments.get("limit"), devices.PAGE)
     token = arguments.get("page")
@@ -65,9 +66,8 @@ def register_token(call: Call) -> Response:
         isinstance(token, str) and token.isprintable() and 0 < len(token) <= ledger.LONGEST_TOKEN
     ):
         raise InvalidRequest("token must be the phone's push token, or null.", field="token")
-    own = membership.key(caller.user_id)
-    held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
-    ledger.register(wiring.store(), caller, held.scopes, token, wiring.clock_ms())
+    scopes = _memberships(caller).scopes
+    ledger.register(wiring.store(), caller, scopes, token, wiring.clock_ms())
     return answer({"device": caller.device, "registered": token is not None}, call=call)
 
 
@@ -122,9 +122,9 @@ def close_inbox(call: Call) -> Response:
 
 def _inbox_of(call: Call) -> tuple[Caller, list[str]]:
     """The caller and whose inboxes are theirs: admins see what belongs to nobody, too."""
-    caller, scopes = _supervisor(call, Action.INBOX)
-    own = membership.key(caller.user_id)
-    held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
+    caller = wiring.caller(call)
+    held = _memberships(caller)
+    scopes = _allowed(held, Action.INBOX)
     if any(wiring.catalog().may(role, Action.UNFILED) for role in held.roles.values()):
         scopes.append(record.UNFILED)
     return caller, scopes
@@ -143,15 +143,17 @@ def undelete_record(call: Call) -> Response:
     return answer({"table": key.collection, "id": key.id, "deleted": False}, call=call)
 
 
-def _supervisor(call: Call, action: Action) -> tuple[Caller, list[str]]:
-    """The caller, and the scopes in which the caller may do this. Raises `Forbidden` if in none."""
-    caller = wiring.caller(call)
+def _memberships(caller: Caller) -> Memberships:
     own = membership.key(caller.user_id)
-    held = membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
+    return membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
+
+
+def _allowed(held: Memberships, action: Action) -> list[str]:
+    """The scopes in which their holder may do this. Raises `Forbidden` if in none."""
     scopes = [scope for scope in held.scopes if wiring.catalog().may(held.roles[scope], action)]
     if not scopes:
         raise Forbidden("Your role does not allow this in any of your scopes.")
-    return caller, scopes
+    return scopes
 
 
 def _no_entry() -> NotFound:

@@ -146,7 +146,7 @@ def test_systemd_itself_accepts_the_units(tmp_path: Path) -> None:
     """With a program that is there. Elsewhere than on Linux with systemd the readings above have to do."""
     program = shutil.which("systemd-analyze")
     if program is None:
-        return
+        pytest.skip("systemd-analyze is not installed: the units were only read")
     for path in UNITS:
         text = path.read_text("utf-8").replace(
             "/opt/dermadetect-cloud/.venv/bin/python", "/bin/true"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from shared import errors
 from shared.api.codes import BATCH_ONLY
+from shared.api.fields import LEAST_MS, MOST_MS
 from shared.api.openapi.parts import (
     BODY,
     ID,
@@ -147,7 +148,12 @@ PARAMETERS: dict[str, Schema] = {
     ),
     "ClientTimeMs": header(
         "X-Client-Time",
-        {"anyOf": [MS, {"type": "number", "const": 0}]},
+        {
+            "type": "number",
+            "minimum": 0,
+            "exclusiveMaximum": MOST_MS,
+            "not": {"exclusiveMinimum": 0, "exclusiveMaximum": LEAST_MS},
+        },
         "What the phone's clock says while it sends this very attempt, Unix milliseconds here.",
     ),
 }
@@ -169,7 +175,7 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
         "WatermelonRejection": rejection(BATCH_ONLY),
         "StalePush": {
             **fixed(
-                error=ref("Error/properties/error"),
+                error=ref("ErrorDetail"),
                 conflicts=list_of(fixed(table=TEXT, id=ID), "Which records changed here."),
             ),
             "description": "The push came too late. Nothing was applied.",

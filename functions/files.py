@@ -121,7 +121,7 @@ class Advice(Struct):
     reasons: Annotated[list[str], says("The most serious first.")]
 
 
-class FileAnswer(Struct):
+class StoredFile(Struct):
     """A photo of a record."""
 
     id: _FileId
@@ -196,7 +196,7 @@ class FileRefusedAnswer(Struct):
 class TicketsAnswer(Struct):
     """What the phone is to do with each photo: an answer for each, in order."""
 
-    files: Annotated[list[Any], schema(items=either(FileAnswer, FileRefusedAnswer))]
+    files: Annotated[list[Any], schema(items=either(StoredFile, FileRefusedAnswer))]
 
 
 class UploadIncompleteAnswer(Struct):
@@ -368,7 +368,7 @@ ROUTES = (
         takes=TicketsRequest,
         gives=TicketsAnswer,
         faults=_STORES,
-        names=(FileAsked, FileAnswer, FileRefusedAnswer),
+        names=(FileAsked, StoredFile, FileRefusedAnswer),
         answer_headers=_SHOWN,
     ),
     Route(
@@ -377,7 +377,7 @@ ROUTES = (
         show,
         name="getFile",
         asks=OneFile,
-        gives=FileAnswer,
+        gives=StoredFile,
         faults=(UploadExpired, StoreUnavailable, FilesUnavailable),
         answer_headers=_SHOWN,
     ),
@@ -388,7 +388,7 @@ ROUTES = (
         name="putFile",
         asks=OneFile,
         takes=bytes,
-        gives=FileAnswer,
+        gives=StoredFile,
         faults=(
             *("invalid_range", "wrong_size"),
             Forbidden,
@@ -407,7 +407,7 @@ ROUTES = (
         complete,
         name="completeFile",
         asks=OneFile,
-        gives=FileAnswer,
+        gives=StoredFile,
         faults=(Forbidden, UploadExpired, UploadIncomplete, *_STORES),
         refusals={UploadIncomplete.status: UploadIncompleteAnswer},
         answer_headers=_SHOWN,

@@ -39,12 +39,16 @@ class Version(Struct):
     product: str
 
 
+_OBJECT = {"type": "object", "additionalProperties": True}
+
 #: OpenAPI's own schema says the rest.
 _DOCUMENT = {
     "type": "object",
     "properties": {
         "openapi": {"type": "string"},
-        **{name: {"type": "object"} for name in ("info", "paths", "components")},
+        "info": _OBJECT,
+        "paths": _OBJECT,
+        "components": _OBJECT,
     },
     "required": ["openapi", "info", "paths", "components"],
     "additionalProperties": True,

@@ -30,7 +30,8 @@ from shared.records.collection import Catalog, Collection, Field, Owner, Type
 from shared.sync.dialects import watermelon
 from shared.sync.digest import RunningDigest
 from tests.conftest import absent
-from tests.dermadetect.phone import BatchPhone, NodeMissing, NodePhone, SyncFailed, install
+from tests.dermadetect.phone import BatchPhone, NodePhone, SyncFailed, install
+from tests.node_packages import NodeMissing
 from tests.tables import table
 from tests.test_docs import GUIDE, ROOT
 

@@ -46,7 +46,7 @@ DOCUMENT: Json = json.loads(COMMITTED.read_text(encoding="utf-8"))
 INTERNAL = {"sweeper"}
 
 #: Schemas of what phones send, beside those of records.
-SENT = {"SyncRequest", "WatermelonPush", "WatermelonChanges", "UndeleteRequest"}
+SENT = {"SyncRequest", "SyncChanges", "WatermelonPush", "WatermelonChanges", "UndeleteRequest"}
 
 
 # --- holding an answer against the document

@@ -77,7 +77,8 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
     pushable = [item for item in catalog.collections if item.pushable]
     tables = {item.name: item for item in catalog.collections}
     found: dict[str, Schema] = {
-        "SyncRequest": _request(catalog, pushable),
+        "SyncRequest": _request(catalog),
+        "SyncChanges": _changes(pushable),
         "SyncAnswer": _answer(tables, pushable),
         "Conflict": {
             "description": "A value that lost, or was overwritten unseen. Show it to the user.",
@@ -131,10 +132,9 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
     return found
 
 
-def _request(catalog: Catalog, pushable: Sequence[Collection]) -> Schema:
-    limits = Settings()
-    changes = {
-        "type": ["object", "null"],
+def _changes(pushable: Sequence[Collection]) -> Schema:
+    return {
+        "type": "object",
         "description": "Records that changed on the phone, by table. Order does not matter. "
         "Entries with one id add up in the order of their times.",
         "properties": {
@@ -147,6 +147,10 @@ def _request(catalog: Catalog, pushable: Sequence[Collection]) -> Schema:
             "description": "Records of any other table come back in `rejected`.",
         },
     }
+
+
+def _request(catalog: Catalog) -> Schema:
+    limits = Settings()
     no_changes = {"properties": {"changes": {"additionalProperties": {"maxItems": 0}}}}
     return {
         "type": "object",
@@ -156,7 +160,7 @@ def _request(catalog: Catalog, pushable: Sequence[Collection]) -> Schema:
                 or_null(SECONDS),
                 "`new_sync_timestamp` of the last complete sync; 0, null or absent at first.",
             ),
-            "changes": changes,
+            "changes": says(or_null(ref("SyncChanges")), "What changed on the phone."),
             "files": {
                 "type": ["array", "null"],
                 "description": "Photos that the phone has, as in `POST /api/v1/files`. With the first "
@@ -230,7 +234,7 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
         receipt=says(or_null(ref("Receipt")), "Null if no record was sent."),
     )
     answer["properties"]["files"] = list_of(
-        {"anyOf": [ref("File"), ref("FileRefused")]},
+        {"anyOf": [ref("StoredFile"), ref("FileRefused")]},
         "Only there if the request had `files`: one answer for each, in order.",
     )
     answer["properties"]["ignored"] = list_of(

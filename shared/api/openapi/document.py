@@ -129,11 +129,16 @@ def document(described: Described) -> Schema:
                     "description": "What somebody may do in a scope.",
                 },
                 **{name: spec for part in _PARTS for name, spec in part.schemas(catalog).items()},
-                **described.schemas,
+                **{name: _untitled(spec) for name, spec in described.schemas.items()},
                 **typed.schemas(chain.from_iterable(described.routes.values())),
             },
         },
     }
+
+
+def _untitled(schema: Schema) -> Schema:
+    """Generators would call it by its title, not by its name here."""
+    return {key: value for key, value in schema.items() if key != "title"}
 
 
 def _introduction(catalog: Catalog) -> str:

@@ -53,13 +53,13 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
     if spec.type is Type.TIME:
         return dict(SECONDS)
     if spec.type is Type.JSON:
-        return {"type": ["object", "array"], "items": {}}
+        return {"type": ["object", "array"], "items": {}, "additionalProperties": True}
     if spec.type is Type.STRINGS:
         if not client:
             return {"type": "array", "items": dict(TEXT)}
         items = {"type": "string", "maxLength": MAX_STRING_OF_LIST}
         return {"type": "array", "items": items, "maxItems": MAX_STRINGS}
-    return dict(spec.shape or {"type": "object"})
+    return dict(spec.shape or {"type": "object", "additionalProperties": True})
 
 
 def _however_written(words: Sequence[str]) -> str:

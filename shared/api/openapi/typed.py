@@ -141,6 +141,9 @@ def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
         said["properties"] = {name: _tidy(each, known) for name, each in said["properties"].items()}
     if "$ref" in said:
         said["$ref"] = _name(said["$ref"])
+        said.pop("type", None)
+    elif said.get("type") == "object" and "properties" not in said:
+        said.setdefault("additionalProperties", True)
     if "pattern" in said:
         said["pattern"] = said["pattern"].replace(r"\Z", "$")
     if "description" in said:

@@ -7,17 +7,15 @@ speaks the batch dialect. Both take commands as lines of JSON.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import shutil
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Self
 
+from tests import node_packages
 from tests.patience import PATIENCE_SECONDS
 
 HERE = Path(__file__).parent
@@ -26,34 +24,9 @@ HERE = Path(__file__).parent
 Json = dict[str, Any]
 
 
-class NodeMissing(Exception):
-    """Node or npm is not installed."""
-
-
 def install() -> Path:
-    """The folder with the packages; made on first use. Raises `NodeMissing`."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        raise NodeMissing("Node and npm are needed for the WatermelonDB phones")
-    folder = Path(sys.prefix) / "watermelon-phone"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as alone:  # of two test processes one installs
-        fcntl.flock(alone, fcntl.LOCK_EX)
-        return _installed(folder)
-
-
-def _installed(folder: Path) -> Path:
-    lock = (HERE / "package-lock.json").read_text()
-    done = folder / "installed"
-    if not done.exists() or done.read_text() != lock:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder / name)
-        subprocess.run(
-            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
-            cwd=folder,
-            check=True,
-        )
-        done.write_text(lock)
-    return folder
+    """The folder with WatermelonDB's packages. Raises `NodeMissing`."""
+    return node_packages.install(HERE, "watermelon-phone")
 
 
 class SyncFailed(Exception):

@@ -17,11 +17,12 @@ from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import ABSENT, MAX_COMMIT_WRITES, Key, put
 from tests.conftest import absent
-from tests.dermadetect.phone import BatchPhone, NodeMissing, NodePhone, install
+from tests.dermadetect.phone import BatchPhone, NodePhone, install
 from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.e2e.conftest import Deployment
 from tests.e2e.conftest import deploy as deploy
 from tests.e2e.conftest import deployment as deployment
+from tests.node_packages import NodeMissing
 from tests.sync.clinic import pass_millisecond, wall_ms
 
 Make = Callable[..., NodePhone]

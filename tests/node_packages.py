@@ -1,0 +1,40 @@
+"""Packages of npm for tests: installed once into the virtual environment's folder, from a lock file."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+
+class NodeMissing(Exception):
+    """Node or npm is not installed."""
+
+
+def install(source: Path, name: str) -> Path:
+    """The folder with the packages of `source`'s lock file; made on first use. Raises `NodeMissing`."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        raise NodeMissing("Node and npm are not installed")
+    folder = Path(sys.prefix) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as alone:  # of two test processes one installs
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        _fill(folder, source)
+    return folder
+
+
+def _fill(folder: Path, source: Path) -> None:
+    lock = (source / "package-lock.json").read_text("utf-8")
+    done = folder / "installed"
+    if done.exists() and done.read_text("utf-8") == lock:
+        return
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(source / name, folder / name)
+    subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
+        cwd=folder,
+        check=True,
+    )
+    done.write_text(lock, "utf-8")

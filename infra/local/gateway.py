@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 from infra.local.server import not_found
 from infra.local.table import TABLE, Function, Routes, load
+from shared.api.problems import JSON, rendered
 from shared.errors import InvalidRequest
 
 _BLOCK = 64 * 1024
@@ -92,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         function = self.server.routes.find(unquote(urlsplit(self.path).path))
         if function is None:
             request_id = uuid.uuid4().hex
-            self._answer(404, not_found(request_id), request_id)
+            self._answer(404, *not_found(request_id, self.headers.get("Accept")), request_id)
             return
         upstream = http.client.HTTPConnection(
             "127.0.0.1",
@@ -216,15 +217,16 @@ class _Handler(BaseHTTPRequestHandler):
             "request_id": request_id,
         }
         self.close_connection = True
-        self._answer(502, json.dumps({"error": error}).encode(), request_id)
+        body, kind = rendered(502, {"error": error}, self.headers.get("Accept"))
+        self._answer(502, json.dumps(body).encode(), kind, request_id)
 
-    def _answer(self, status: int, body: bytes, request_id: str) -> None:
+    def _answer(self, status: int, body: bytes, kind: str, request_id: str) -> None:
         # an unread body would be taken for the next request
         self.close_connection |= (
             self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers
         )
         self.send_response_only(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Request-Id", request_id)
         if self.close_connection:
@@ -241,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not hasattr(self, "headers"):
             self.headers = http.client.HTTPMessage()
         self.request_version = "HTTP/1.1"
-        self._answer(int(code), json.dumps(fault.body(request_id)).encode(), request_id)
+        self._answer(int(code), json.dumps(fault.body(request_id)).encode(), JSON, request_id)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet: functions write their own request logs."""

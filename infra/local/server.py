@@ -29,6 +29,7 @@ from infra.local.claim import claim
 from infra.local.metrics import Metrics
 from infra.local.table import REPOSITORY, TABLE, Function, Routes, load
 from shared.accounts.throttle import is_loopback
+from shared.api.problems import rendered
 from shared.errors import ConfigurationFault, NotFound
 from shared.settings import current, private_folder
 
@@ -45,10 +46,11 @@ METRICS = "/metrics"
 _SECRET = f"HTTP_{private.HEADER.upper().replace('-', '_')}"
 
 
-def not_found(request_id: str) -> bytes:
-    """The body of a 404 for a path that nobody serves."""
+def not_found(request_id: str, accept: str | None) -> tuple[bytes, str]:
+    """The body of a 404 for a path that nobody serves, and its media type."""
     fault = NotFound("There is nothing at this path; /docs lists what there is.")
-    return json.dumps(fault.body(request_id)).encode()
+    body, kind = rendered(fault.status, fault.body(request_id), accept)
+    return json.dumps(body).encode(), kind
 
 
 class Router:
@@ -92,11 +94,11 @@ class Router:
             function = self._routes.find(path)
         if function is None:
             request_id = uuid.uuid4().hex
-            body = not_found(request_id)
+            body, kind = not_found(request_id, environ.get("HTTP_ACCEPT"))
             start_response(
                 "404 Not Found",
                 [
-                    ("Content-Type", "application/json"),
+                    ("Content-Type", kind),
                     ("Content-Length", str(len(body))),
                     ("X-Request-Id", request_id),
                 ],

@@ -1,7 +1,8 @@
 """HTTP for every function: bodies in, answers out, one shape of errors, one log line a request.
 
 A function is a list of routes; `serve` finds the handler, and turns whatever happens into an
-answer: a `Fault` into its status and code, anything else into a 500 that says nothing of the inside.
+answer: a `Fault` into its status and code, anything else into a 500 that says nothing of the inside. Who
+prefers problem details (RFC 9457) gets errors in that shape.
 Every answer tells browsers to keep nothing, run nothing and show it in no frame; other origins get in by
 `CORS_ORIGINS` alone.
 """
@@ -36,6 +37,7 @@ from shared.accounts.rates import Per, Rates, changes, fields
 from shared.accounts.throttle import client_address
 from shared.api import bodies
 from shared.api.bodies import FORM, Limits
+from shared.api.problems import rendered
 from shared.api.routes import Found, Route, decode, find
 from shared.errors import (
     AppTooOld,
@@ -544,7 +546,12 @@ def _refuse(call: Call, fault: Fault) -> Response:
     call.notes["code"] = fault.code
     if isinstance(fault, TooManyTries):
         call.headers |= fault.fields
-    response = answer(fault.body(call.request_id), fault.status)
+    body, kind = rendered(
+        fault.status, fault.body(call.request_id), call.request.headers.get("Accept")
+    )
+    response = answer(body, fault.status)
+    response.content_type = kind
+    response.vary.add("Accept")
     if fault.retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, round(fault.retry_after_s)))
     elif fault.status == 503:

@@ -283,6 +283,17 @@ def test_a_function_that_is_down_is_said(client: http.client.HTTPConnection) -> 
     assert json.loads(response.read())["error"]["code"] == "unavailable"
 
 
+@pytest.mark.parametrize(("path", "code"), [("/nope", "not_found"), ("/gone", "unavailable")])
+def test_its_own_refusals_are_problem_details_for_who_prefers_them(
+    client: http.client.HTTPConnection, path: str, code: str
+) -> None:
+    client.request("GET", path, headers={"Accept": "application/problem+json"})
+    response = client.getresponse()
+    said = json.loads(response.read())
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert (said["status"], said["code"]) == (response.status, code)
+
+
 def test_many_callers_are_served_side_by_side(port: int, upstream: Upstream) -> None:
     seen: list[object] = []
 

@@ -39,6 +39,7 @@ from shared.api.openapi.parts import (
     refusals,
     says,
 )
+from shared.api.problems import EXPLAINED, PROBLEM
 from shared.api.routes import Route
 from shared.errors import Fault
 from shared.records import record
@@ -124,6 +125,7 @@ def document(described: Described) -> Schema:
             "schemas": {
                 "Error": says(fixed(error=ref("ErrorDetail")), "The shape of every error."),
                 "ErrorDetail": _error_detail(),
+                "Problem": _problem(),
                 "Role": {
                     "enum": list(catalog.roles),
                     "description": "What somebody may do in a scope.",
@@ -191,7 +193,8 @@ helps; answers are compressed for clients that accept gzip.
 - Ids are made by the phone: 1 to 128 of `A-Z a-z 0-9 _ -`.
 - Ignore columns, tables and codes that you do not know: a newer server may send more.
 - Every error has one shape, `{{"error": {{"code", "message", …}}}}`. Decide by `code`, which is \
-stable; `message` is for developers.
+stable; `message` is for developers. Who sends `Accept: application/problem+json` gets problem details \
+(RFC 9457) instead.
 - What does not come in time is refused with 408 (`request_timeout`), too long a path with 414 \
 (`uri_too_long`), too long headers with 431 (`headers_too_large`).
 - Every answer carries `X-Request-Id`. Log it, and name it when you report a problem."""
@@ -267,6 +270,29 @@ def _error_detail() -> Schema:
         "properties": parts,
         "required": ["code", "message", "request_id"],
         "description": "What went wrong.",
+    }
+
+
+def _problem() -> Schema:
+    parts = {
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": f"`{EXPLAINED}` and the code: where it is explained. One for each code, stable.",
+        },
+        "title": says(TEXT, "The code in words."),
+        "status": says({"type": "integer"}, "The same as the answer's."),
+        "detail": says(TEXT, "What to do next, for developers. May change; nothing of records."),
+        **_error_detail()["properties"],
+    }
+    del parts["message"]
+    return {
+        "type": "object",
+        "properties": parts,
+        "required": ["type", "title", "status", "detail", "code", "request_id"],
+        "additionalProperties": True,
+        "description": f"Every error as RFC 9457 has it, for requests whose `Accept` prefers `{PROBLEM}`. "
+        "What other errors have beside `error` is here, too.",
     }
 
 

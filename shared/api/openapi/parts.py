@@ -14,6 +14,7 @@ from typing import Any
 from shared import errors
 from shared.api.codes import every_code
 from shared.api.fields import LEAST_MS, MOST_MS, bullets
+from shared.api.problems import JSON, PROBLEM
 from shared.errors import Fault
 from shared.records import record
 
@@ -166,7 +167,10 @@ def _refusal(status: int, codes: Mapping[str, str], shape: Schema) -> Schema:
     return {
         "description": f"{STATUS_WORDS[status]}\n\n{bullets(codes.items())}",
         "headers": headers("X-Request-Id", *_REFUSAL_HEADERS.get(status, ())),
-        "content": {"application/json": {"schema": {"allOf": [shape, narrowed]}}},
+        "content": {
+            JSON: {"schema": {"allOf": [shape, narrowed]}},
+            PROBLEM: {"schema": ref("Problem")},
+        },
     }
 
 

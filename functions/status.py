@@ -97,7 +97,7 @@ def openapi(_: Call) -> Response:
 def docs(call: Call) -> Response:
     """This description for people.
 
-    One page without scripts; readable on a phone.
+    One page in groups, with a search; readable on a phone, and without its script.
     """
     from shared.api.openapi.page import page
 

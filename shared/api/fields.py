@@ -9,10 +9,6 @@ from msgspec import Meta, Struct
 
 from shared.records import record
 
-#: The range of what counts as milliseconds, the upper end excluded; below, it is seconds.
-LEAST_MS, MOST_MS = 100_000_000_000, 100_000_000_000_000
-
-
 #: Where keywords wait that go before those of the type: msgspec's own would win.
 SAID = "said"
 

@@ -26,7 +26,8 @@ resource "google_storage_bucket" "numbers" {
   public_access_prevention    = "enforced"
 
   encryption {
-    default_kms_key_name = google_kms_crypto_key.this["numbers"].id
+    # No key of its own: keys refuse to be destroyed, and this may be switched off again.
+    default_kms_key_name = google_kms_crypto_key.this["photos"].id
   }
 
   lifecycle_rule {

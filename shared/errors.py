@@ -46,7 +46,7 @@
     ├── NotifyFault                a phone could not be notified
     └── ConfigurationFault         a setting is missing or absurd; named at start
 
-Messages say what to do next and never carry patient data, so they may be logged and shown.
+Messages say what to do next and never carry data of records, so they may be logged and shown.
 """
 
 from __future__ import annotations
@@ -365,7 +365,7 @@ class LinkExpired(FileFault):
 class ModelFault(Fault):
     """The language model did not give an analysis. The job tries again, whatever it was.
 
-    `reading` is what was read all the same (other photos of the case), as a complete document.
+    `reading` is what was read all the same (other photos of the record), as a complete document.
     `urgency` is the worst urgency that an answer named which could not be read as a whole.
     """
 

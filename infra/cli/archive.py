@@ -1,4 +1,4 @@
-"""Encrypted back-ups of a whole data folder, for a clinic's own server (docs/self-hosting.md).
+"""Encrypted back-ups of a whole data folder, for a server of one's own (docs/self-hosting.md).
 
 What encrypts is loaded by the command that needs it.
 """

@@ -99,8 +99,6 @@ MS: Schema = {
     "exclusiveMaximum": record.MOST_MS,
     "description": "Unix milliseconds.",
 }
-#: What phones send for "no time".
-NOTHING: Schema = {"type": "string", "enum": ["null", "undefined", "0", ""]}
 
 
 def fixed(**words: Schema) -> Schema:
@@ -170,13 +168,3 @@ def _refusal(status: int, codes: Mapping[str, str], shape: Schema) -> Schema:
 def header(name: str, schema: Schema, text: str) -> Schema:
     """A header of a request."""
     return {"name": name, "in": "header", "description": text, "schema": schema}
-
-
-def query(name: str, schema: Schema, text: str) -> Schema:
-    """A part of a query string."""
-    return {"name": name, "in": "query", "description": text, "schema": schema}
-
-
-def segment(name: str, schema: Schema, text: str) -> Schema:
-    """A segment of a path."""
-    return {"name": name, "in": "path", "required": True, "description": text, "schema": schema}

@@ -79,13 +79,13 @@ Limit = Annotated[int, must("a whole number from 1", ge=1, le=999_999_999), sche
 Count = Annotated[int, Meta(ge=0)]
 TextOrNull = Annotated[str | None, schema(**NULL)]
 CountOrNull = Annotated[Count | None, schema(**NULL)]
-Moment = Annotated[int, says("Unix milliseconds.", minimum=LEAST_MS, exclusiveMaximum=MOST_MS)]
+Moment = Annotated[
+    int, says("Unix milliseconds.", minimum=record.LEAST_MS, exclusiveMaximum=record.MOST_MS)
+]
 MomentOrNull = Annotated[Moment | None, schema(**NULL)]
 Seconds = Annotated[
     float, says("Unix seconds; fractions allowed.", minimum=0, maximum=record.MOST_SECONDS)
 ]
 
 #: The `error` of every refusal.
-Error = Annotated[
-    dict[str, Any], schema(type=None, **{"$ref": "#/components/schemas/Error/properties/error"})
-]
+Error = Annotated[dict[str, Any], schema(type=None, **{"$ref": REF.format(name="ErrorDetail")})]

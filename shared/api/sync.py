@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Struct, UnsetType
 
-from shared.api.fields import LEAST_MS, MOST_MS, Id, says, schema
+from shared.api.fields import Id, says, schema
+from shared.records.record import LEAST_MS, MOST_MS
 
 #: A time, or what phones send for "none"; the dialect reads it.
 _Cursor = Annotated[

@@ -56,6 +56,7 @@ DOCUMENTS = [
     AI,
     PHOTOS,
     ROOT / "docs" / "self-hosting.md",
+    ROOT / "docs" / "data-out.md",
     ARCHITECTURE,
     SECURITY,
     PRIVACY,

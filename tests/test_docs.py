@@ -57,6 +57,7 @@ DOCUMENTS = [
     AI,
     PHOTOS,
     ROOT / "docs" / "self-hosting.md",
+    ROOT / "docs" / "data-out.md",
     ARCHITECTURE,
     SECURITY,
     PRIVACY,

@@ -20,6 +20,9 @@ from typing import Any
 
 from shared.errors import ConfigurationFault
 
+#: `MAJOR.MINOR.PATCH` (semver.org). The first heading of CHANGELOG.md names the same.
+VERSION = "0.1.0"
+
 #: An address that keys may come from: https, or this machine (tests); or nothing.
 _HTTPS = r"(https://[^\s/?#@\\]+([/?#]\S*)?|http://(127\.0\.0\.1|localhost):\d+([/?#]\S*)?)?"
 
@@ -77,7 +80,7 @@ class Settings:
     )
     model: str = _setting(
         "scripted",
-        "Who analyses red cases. The scripted model has no clinical value and says so.",
+        "Who analyses what phones send. The scripted model looks at nothing and says so.",
         choices=("scripted", "vertex", "openai_compatible"),
     )
     key_store: str = _setting(
@@ -121,7 +124,9 @@ class Settings:
     )
     firestore_database: str = _setting("(default)", "Firestore database id.")
     topic_prefix: str = _setting("", "Put before the names of Pub/Sub topics.")
-    service_version: str = _setting("dev", "The release, as `/version` and the logs name it.")
+    source_commit: str = _setting(
+        "", "The commit that is deployed, as `/version` and the logs name it; empty: not said."
+    )
 
     token_issuer: str = _setting("dermadetect", "The `iss` that access tokens must carry.")
     token_audience: str = _setting("dermadetect-api", "The `aud` that access tokens must carry.")
@@ -215,7 +220,7 @@ class Settings:
     )
     photos_wait_minutes: int = _setting(
         30,
-        "How long the analysis of a red case waits for its photos before it is read without them, minutes.",
+        "How long an analysis waits for the photos of its record before it does without them, minutes.",
         low=0,
         high=1440,
     )
@@ -268,11 +273,11 @@ class Settings:
     )
 
     claim_minutes: int = _setting(
-        30, "How long a doctor's claim of a case holds, minutes.", low=1, high=1440
+        30, "How long a reviewer's claim of a record holds, minutes.", low=1, high=1440
     )
     unread_hours: int = _setting(
         24,
-        "After how long a diagnosis that no phone has fetched is listed, hours.",
+        "After how long a signed answer that no phone has fetched is listed, hours.",
         low=1,
         high=720,
     )
@@ -300,7 +305,7 @@ class Settings:
 
     vertex_location: str = _setting("europe-west4", "Region of the Vertex AI endpoint.")
     vertex_endpoint: str = _setting(
-        "", "MedGemma's endpoint: its number, or projects/…/locations/…/endpoints/…."
+        "", "The model's endpoint: its number, or projects/…/locations/…/endpoints/…."
     )
     vertex_dedicated: bool = _setting(True, "Whether the endpoint has its own DNS name.")
     vertex_api_endpoint: str = _setting(
@@ -343,7 +348,7 @@ class Settings:
 
     siglip_endpoint: str = _setting(
         "",
-        "MedSigLIP's endpoint in VERTEX_LOCATION, for a second look at photos that the phone did not "
+        "Endpoint in VERTEX_LOCATION that embeds photos, for a second look at those that the phone did not "
         "score; empty: none.",
     )
     triage_red_from: float = _setting(
@@ -355,7 +360,7 @@ class Settings:
 
     notifier: str = _setting(
         "log",
-        "Who pokes phones and notifies doctors when an analysis is there: nobody (a log line), or "
+        "Who pokes phones and notifies reviewers when an analysis is there: nobody (a log line), or "
         "Firebase Cloud Messaging.",
         choices=("log", "fcm"),
     )
@@ -389,22 +394,8 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        google = [
-            name
-            for name, chosen in (
-                ("RECORD_STORE=firestore", self.record_store == "firestore"),
-                ("JOB_QUEUE=pubsub", self.job_queue == "pubsub"),
-                ("MODEL=vertex", self.model == "vertex"),
-                ("FILE_STORE=gcs", self.file_store == "gcs"),
-                ("KEY_STORE=secret_manager", self.key_store == "secret_manager"),
-                ("TRACE_EXPORTER=cloud_trace", self.trace_exporter == "cloud_trace"),
-                ("NOTIFIER=fcm", self.notifier == "fcm"),
-                ("SIGLIP_ENDPOINT", bool(self.siglip_endpoint)),
-            )
-            if chosen
-        ]
-        if google and not self.google_cloud_project:
-            raise _absurd("GOOGLE_CLOUD_PROJECT", f"is needed with {google[0]}")
+        if self.google and not self.google_cloud_project:
+            raise _absurd("GOOGLE_CLOUD_PROJECT", f"is needed with {self.google[0]}")
         if self.model == "vertex" and not self.vertex_endpoint:
             raise _absurd("VERTEX_ENDPOINT", "is needed with MODEL=vertex")
         for name in ("model_url", "model_name"):
@@ -442,6 +433,8 @@ class Settings:
                 raise _absurd(name.upper(), f"must have no user and no password in it{key}")
             if not re.fullmatch(_HTTPS, getattr(self, name)):
                 raise _absurd(name.upper(), "must be an https address")
+        if not re.fullmatch(r"[\w.-]*", self.source_commit, re.ASCII):
+            raise _absurd("SOURCE_COMMIT", "must be letters, digits, dots and dashes")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):
             raise _absurd("CORS_ORIGINS", "must be exact origins like https://review.example.org")
         if self.rate_limits and not re.fullmatch(_RATES, self.rate_limits):
@@ -450,6 +443,31 @@ class Settings:
             raise _absurd("LEASE_SECONDS", "must be longer than MODEL_TIMEOUT_SECONDS")
         if self.max_inflated_bytes < self.max_body_bytes:
             raise _absurd("MAX_INFLATED_BYTES", "must not be smaller than MAX_BODY_BYTES")
+
+    @property
+    def google(self) -> tuple[str, ...]:
+        """The settings that choose a service of Google's."""
+        chosen = {
+            "RECORD_STORE=firestore": self.record_store == "firestore",
+            "JOB_QUEUE=pubsub": self.job_queue == "pubsub",
+            "MODEL=vertex": self.model == "vertex",
+            "FILE_STORE=gcs": self.file_store == "gcs",
+            "KEY_STORE=secret_manager": self.key_store == "secret_manager",
+            "TRACE_EXPORTER=cloud_trace": self.trace_exporter == "cloud_trace",
+            "NOTIFIER=fcm": self.notifier == "fcm",
+            "SIGLIP_ENDPOINT": bool(self.siglip_endpoint),
+        }
+        return tuple(name for name, is_so in chosen.items() if is_so)
+
+    @property
+    def version(self) -> str:
+        """Which release this code is."""
+        return VERSION
+
+    @property
+    def release(self) -> str:
+        """The version, and the commit if the deployment names it: `0.1.0+1a2b3c4` (semver.org)."""
+        return f"{VERSION}+{self.source_commit}" if self.source_commit else VERSION
 
     @property
     def factor_roles(self) -> frozenset[str]:

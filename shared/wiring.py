@@ -83,7 +83,7 @@ def begin() -> Settings:
     """Start a function: read the settings (a bad one stops here, by name) and start its logs."""
     chosen = current()
     telemetry.start(
-        chosen.service_version,
+        chosen.release,
         chosen.log_level,
         chosen.google_cloud_project,
         export=None if chosen.trace_exporter == "none" else _trace_exporter,
@@ -110,7 +110,7 @@ def _trace_exporter() -> telemetry.Export:
         chosen.trace_exporter,
         chosen.google_cloud_project,
         chosen.k_service or chosen.product,
-        chosen.service_version,
+        chosen.release,
     )
 
 

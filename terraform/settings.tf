@@ -43,7 +43,7 @@ locals {
     SIGNING_KEYS_SECRET  = one(local.read_directly)
     GOOGLE_CLOUD_PROJECT = var.project
     FIRESTORE_DATABASE   = var.firestore.database
-    SERVICE_VERSION      = var.release
+    SOURCE_COMMIT        = var.release
     TOKEN_JWKS_URL       = "https://${local.jwks_host}/.well-known/jwks.json"
 
     FILE_STORE   = "gcs"

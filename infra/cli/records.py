@@ -69,7 +69,7 @@ def group() -> None:
     """Records of phones: move, undelete, export for analysts and other systems."""
 
 
-@group.command("move", example="python -m infra.cli records move patients patient-1 kito-team")
+@group.command("move", example="python -m infra.cli records move {people} {person}-1 kito-team")
 @click.argument("table")
 @click.argument("record_id", metavar="ID")
 @click.argument("scope")
@@ -79,7 +79,7 @@ def move_command(table: str, record_id: str, scope: str) -> None:
     click.echo(f"{table}/{record_id} is in {scope}")
 
 
-@group.command("undelete", example="python -m infra.cli records undelete patients patient-1")
+@group.command("undelete", example="python -m infra.cli records undelete {people} {person}-1")
 @click.argument("table")
 @click.argument("record_id", metavar="ID")
 def undelete_command(table: str, record_id: str) -> None:
@@ -114,7 +114,7 @@ def export_command(
 ) -> None:
     """Write the records of teams as rows, a file a table.
 
-    The files hold patients' data, unencrypted, and are readable for their maker only. The audit trail
+    The files hold people's data, unencrypted, and are readable for their maker only. The audit trail
     notes each record.
     """
     known = list(wiring.catalog().by_name)
@@ -134,7 +134,7 @@ def export_command(
 def fhir_command(scopes: Sequence[str], record_id: str | None, to: Path) -> None:
     """Write the records of teams as FHIR R4: NDJSON, a file a resource type, in the folder of --to.
 
-    With --of, one person's as a Bundle in the file of --to. The files hold patients' data, unencrypted, and
+    With --of, one person's as a Bundle in the file of --to. The files hold people's data, unencrypted, and
     are readable for their maker only. The audit trail notes each record.
     """
     made = wiring.product().fhir

@@ -1,6 +1,6 @@
 """`python -m infra.cli`: what operators do by hand. A module a subject; this one puts them together.
 
-Every command may be repeated without harm. Nothing of patients is printed.
+Every command may be repeated without harm. Nothing of records is printed but ids.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from infra.cli import (
     records,
     users,
 )
-from infra.cli.command import data_option
+from infra.cli.command import CONSOLE_SCRIPT, data_option
+from shared.settings import VERSION
 
 #: Headings of the help text, and the commands below each.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
@@ -70,6 +71,12 @@ cli = Sectioned(
     "Exit codes: 0 done; 1 refused, with a code and a sentence; 2 wrong use.",
     commands=[each for commands in SECTIONS.values() for each in commands],
 )
+click.version_option(VERSION, message="%(prog)s %(version)s")(cli)
+
+
+def console() -> int:
+    """The command as `pip install` makes it."""
+    return main(name=CONSOLE_SCRIPT)
 
 
 def main(

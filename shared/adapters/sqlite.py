@@ -281,6 +281,9 @@ class SqliteStore(RecordStore):
     def forget_deleted(self) -> None:
         until = time.monotonic() + self._timeout
         with self._connection() as db:
+            # The copy that it makes meanwhile stays on the disk of the records, which may be encrypted.
+            folder = str(self._path.resolve().parent).replace("'", "''")
+            db.execute(f"PRAGMA temp_store_directory = '{folder}'")
             db.execute("VACUUM")  # 0.6 s for 100 MB; writers wait meanwhile, readers do not
             # Others who read or write just now hold pages of the log.
             while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:

@@ -90,6 +90,28 @@ def test_what_moved_between_pages_before_it_was_deleted_is_in_no_file(path: Path
     store.close()
 
 
+def test_the_copy_made_meanwhile_is_in_the_folder_of_the_records(tmp_path: Path) -> None:
+    path = tmp_path / "the clinic's" / "records.db"
+    path.parent.mkdir()
+    store = SqliteStore(path)
+    for at in range(200):
+        store.commit([put(Key("notes", f"{at}"), {"note": "x" * 20_000}, None)])
+    opened = set()
+
+    def look() -> int:
+        for number in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                opened.add(Path(os.readlink(f"/proc/self/fd/{number}")))
+        return 0
+
+    with store._connection() as db:  # the one that is idle now is taken next
+        db.set_progress_handler(look, 100)
+    store.forget_deleted()
+    drafts = {file.parent for file in opened if file.name.startswith("etilqs_")}
+    assert drafts == {path.parent.resolve()}
+    store.close()
+
+
 def test_what_an_older_release_deleted_is_in_no_file_either(path: Path) -> None:
     # given a file of a release that did not overwrite
     store = SqliteStore(path)

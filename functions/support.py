@@ -14,6 +14,7 @@ from shared.access.rights import Action
 from shared.api.bodies import PAGE
 from shared.api.web import Call, Route, answer, serve
 from shared.errors import Forbidden, InvalidRequest, NotFound
+from shared.hooks import routes as hooks
 from shared.records import record
 from shared.records.store import Key
 from shared.support import devices, inbox, ledger
@@ -167,6 +168,7 @@ ROUTES = (
     Route("GET", "/api/v1/inbox", list_inbox),
     Route("POST", "/api/v1/inbox/{id}/close", close_inbox, PAGE),
     Route("POST", "/api/v1/undelete", undelete_record),
+    *hooks.routes(wiring.hooks, wiring.clock_ms, wiring.ring),
 )
 
 

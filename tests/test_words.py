@@ -25,6 +25,7 @@ ENGINE = (
         "api",
         "export",
         "files",
+        "hooks",
         "jobs",
         "notify",
         "records",

@@ -77,20 +77,20 @@ class Target(NamedTuple):
 def target(url: str, allowed: Sequence[Network] = ()) -> Target:
     """An address that something may be posted to, as far as its text tells. Raises `InvalidRequest`."""
     if len(url) > LONGEST or not _TEXT.fullmatch(url):
-        raise _refused(f"must be a web address of up to {LONGEST} characters, without blanks")
+        raise _unusable(f"must be a web address of up to {LONGEST} characters, without blanks")
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").removesuffix("."), parts.port
     except ValueError:
-        raise _refused("is no web address") from None
+        raise _unusable("is no web address") from None
     if "@" in parts.netloc or "#" in url:
-        raise _refused("must have neither a user nor a fragment in it")
+        raise _unusable("must have neither a user nor a fragment in it")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_here(host, allowed)):
-        raise _refused("must begin with https://")
+        raise _unusable("must begin with https://")
     secure = parts.scheme == "https"
     port = (_HTTPS_PORT if secure else 80) if port is None else port
     if secure and port != _HTTPS_PORT and port < _LEAST_PORT:
-        raise _refused(f"must have the port {_HTTPS_PORT}, or one from {_LEAST_PORT} on")
+        raise _unusable(f"must have the port {_HTTPS_PORT}, or one from {_LEAST_PORT} on")
     _check_host(host, allowed)
     path = parts.path or "/"
     return Target(secure, host, port, f"{path}?{parts.query}" if parts.query else path)
@@ -134,11 +134,11 @@ def _check_host(host: str, allowed: Sequence[Network]) -> None:
         ip_address(host)
     except ValueError:
         if not _NAME.fullmatch(host) or _NUMBER.fullmatch(host):
-            raise _refused("must name a host") from None
+            raise _unusable("must name a host") from None
         return
     if not may_reach(host, allowed):
-        raise _refused("must be a public address")
+        raise _unusable("must be a public address")
 
 
-def _refused(problem: str) -> InvalidRequest:
+def _unusable(problem: str) -> InvalidRequest:
     return InvalidRequest(f"url {problem}.", code="hook_address", field="url")

@@ -53,7 +53,17 @@ IMPORTS: dict[str, set[str]] = {
         "support",
         "sync",
     },
-    "adapters": {"accounts", "ai", "errors", "files", "hooks", "jobs", "notify", "records"},
+    "adapters": {
+        "accounts",
+        "ai",
+        "errors",
+        "export",
+        "files",
+        "hooks",
+        "jobs",
+        "notify",
+        "records",
+    },
     "api": {
         "access",
         "accounts",

@@ -7,7 +7,18 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from shared.api.fields import NULL, Count, CountOrNull, Id, TextOrNull, must, says, schema
+from shared.api.fields import (
+    NULL,
+    Count,
+    CountOrNull,
+    Id,
+    Moment,
+    MomentOrNull,
+    TextOrNull,
+    must,
+    says,
+    schema,
+)
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
 from shared.errors import Contended, Forbidden, NotFound, StoreUnavailable
@@ -66,12 +77,12 @@ class Hook(Struct):
     enabled: bool
     disabled_for: _Reason
     failing_since: Annotated[
-        CountOrNull, says("Of the first failure after the last success; null: none.")
+        MomentOrNull, says("Of the first failure after the last success; null: none.")
     ]
     previous_secret_until: Annotated[
-        CountOrNull, says("Until then the secret before the last rotation signs along.")
+        MomentOrNull, says("Until then the secret before the last rotation signs along.")
     ]
-    created_at: Count
+    created_at: Moment
     created_by: str
 
 
@@ -107,12 +118,12 @@ class HookDelivery(Struct):
 
     event_id: str
     type: str
-    at: Annotated[Count, says("When it happened.")]
+    at: Annotated[Moment, says("When it happened.")]
     state: Annotated[str, schema(enum=["waiting", "delivered", "failed", "dropped"])]
     attempts: Count
     last_status: Annotated[CountOrNull, says("What the endpoint answered, if it was no success.")]
     last_fault: Annotated[TextOrNull, says("`http_503`, `timeout`, `address_refused` …")]
-    next_attempt_at: CountOrNull
+    next_attempt_at: MomentOrNull
 
 
 class HookDeliveries(Struct):
@@ -151,12 +162,12 @@ class HookRoutes:
         call.notes["hook"] = place.endpoint.id
         return answer(HookSecret(self._shown(place), secret), call=call)
 
-    def change_hook(self, call: Call, body: HookChangeRequest) -> Response:
+    def change_hook(self, call: Call, asked: OneHook, body: HookChangeRequest) -> Response:
         """Change an endpoint, disable it, or enable it again."""
         hooks, access = self._asked(call)
         place = hooks.change(
             access,
-            call.arguments["id"],
+            asked.id,
             self._clock_ms(),
             url=body.url,
             wanted=body.events,
@@ -164,41 +175,41 @@ class HookRoutes:
         )
         return answer(self._shown(place), call=call)
 
-    def remove_hook(self, call: Call) -> Response:
+    def remove_hook(self, call: Call, asked: OneHook) -> Response:
         """Remove an endpoint.
 
         What waits for it is dropped.
         """
         hooks, access = self._asked(call)
-        hooks.remove(access, call.arguments["id"], self._clock_ms())
-        return answer(HookRemoved(call.arguments["id"], True), call=call)
+        hooks.remove(access, asked.id, self._clock_ms())
+        return answer(HookRemoved(asked.id, True), call=call)
 
-    def try_hook(self, call: Call, _: HookPlainRequest) -> Response:
+    def try_hook(self, call: Call, asked: OneHook, _: HookPlainRequest) -> Response:
         """Send a test event.
 
         `hooks.test`, signed and delivered like any other; look at the deliveries for what came of it.
         """
         hooks, access = self._asked(call)
-        name, bell = hooks.test(access, call.arguments["id"], self._clock_ms())
+        name, bell = hooks.test(access, asked.id, self._clock_ms())
         self._ring([bell])
         return answer(HookTested(name), call=call)
 
-    def rotate_hook(self, call: Call, _: HookPlainRequest) -> Response:
+    def rotate_hook(self, call: Call, asked: OneHook, _: HookPlainRequest) -> Response:
         """Make a new secret.
 
         For a day every delivery is signed with both, so that a receiver may change over when it likes.
         """
         hooks, access = self._asked(call)
-        place, secret = hooks.rotate(access, call.arguments["id"], self._clock_ms())
+        place, secret = hooks.rotate(access, asked.id, self._clock_ms())
         return answer(HookSecret(self._shown(place), secret), call=call)
 
-    def list_deliveries(self, call: Call) -> Response:
+    def list_deliveries(self, call: Call, asked: OneHook) -> Response:
         """What became of the events of an endpoint.
 
         Kept for 30 days.
         """
         hooks, access = self._asked(call)
-        found = hooks.deliveries(access, call.arguments["id"])
+        found = hooks.deliveries(access, asked.id)
         shown = [
             HookDelivery(**{name: getattr(each, name) for name in HookDelivery.__struct_fields__})
             for each in found
@@ -206,7 +217,6 @@ class HookRoutes:
         return answer(HookDeliveries(shown), call=call)
 
     def _asked(self, call: Call) -> tuple[Hooks, Access]:
-        call.notes["user"] = call.caller.user_id
         hooks = self._hooks()
         return hooks, hooks.access(call.caller)
 

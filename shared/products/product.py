@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shared.export.views import Views
     from shared.files.file import Attachment
     from shared.files.store import FileStore
+    from shared.hooks.event import Event
     from shared.jobs.runner import Task
     from shared.records.collection import Catalog
     from shared.records.store import RecordStore, StoredCollection
@@ -68,6 +69,8 @@ class Product:
     rung: tuple[str, ...] = ()
     rounds: Callable[[Parts], Mapping[str, Round]] = lambda _parts: {}
     draft: Callable[[ChatRequest], Mapping[str, Any]] = lambda _asked: {}  #: by the scripted model
+    #: What other systems may hear of; its writes are in the commits that make them true.
+    events: tuple[Event, ...] = ()
     #: Routes of its own, which the function `review` serves.
     routes: Callable[[Parts], Sequence[Route]] = lambda _parts: ()
     #: Schemas that its tables and routes name, for the API's description.

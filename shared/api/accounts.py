@@ -6,12 +6,12 @@ import re
 import unicodedata
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from shared.accounts.account import LONGEST_EMAIL
 from shared.accounts.invite import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
-from shared.api.fields import REF, SAID, Id, must, says, schema
+from shared.api.fields import REF, SAID, Id, IdOrEmpty, must, says, schema
 from shared.errors import InvalidRequest
 
 #: Longest name of a person or scope, longest text, characters.
@@ -208,7 +208,7 @@ class MembersAsked(Struct):
     """Which members."""
 
     scope_id: Annotated[Id, says("The scope.")]
-    after: Annotated[Id | UnsetType, says("`next_after` of the answer before.")] = UNSET
+    after: Annotated[IdOrEmpty, says("`next_after` of the answer before.")] = ""
 
 
 # --- what is answered

@@ -12,6 +12,7 @@ from infra.local.phone import Json
 from shared.access.membership import Caller
 from shared.products.dermadetect import worklist
 from shared.products.dermadetect.review import Review, Signature
+from shared.products.dermadetect.screen import CasesAsked
 from shared.products.dermadetect.tables import CATALOG
 from shared.products.dermadetect.worklist import WorkList, WorklistQuery
 from shared.records import record
@@ -110,7 +111,7 @@ def signature(key: str = "k1", **more: Any) -> Signature:
 
 def place_of(token: str | None, *, unread: bool = False) -> worklist.Place:
     """Where a page token goes on."""
-    asked = worklist.parse({"page": token or "", "unread": "1" if unread else "0"})
+    asked = worklist.parse(CasesAsked(page=token or "", unread="1" if unread else "0"))
     assert asked.behind is not None
     return asked.behind
 

@@ -36,7 +36,7 @@ class DoctorsScreen:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def list_cases(self, call: Call) -> Response:
+    def list_cases(self, call: Call, asked: screen.CasesAsked) -> Response:
         """The cases that wait for a doctor.
 
         The most urgent first, the oldest of them first, in all scopes where the caller reviews. Urgent is
@@ -45,9 +45,8 @@ class DoctorsScreen:
         To poll, send `since` or `If-None-Match`. With `unread=1`: diagnoses that no phone of the case's
         health worker was given for a day, the oldest first.
         """
-        asked = worklist.parse(call.request.args)
         found = product.worklist(self._parts)
-        value = found.cases(call.caller, asked, self._parts.clock_ms())
+        value = found.cases(call.caller, worklist.parse(asked), self._parts.clock_ms())
         call.notes |= {"cases": len(value["cases"]), "changed": value["changed"]}
         # Only a list has a tag: "nothing changed" says nothing of what the screen shows.
         if not value["changed"]:
@@ -57,13 +56,13 @@ class DoctorsScreen:
             seen.setdefault(entry["scope_id"], {"cases": []})["cases"].append(entry["id"])
         return self._shown(call, "list_cases", seen, value)
 
-    def get_case(self, call: Call) -> Response:
+    def get_case(self, call: Call, asked: screen.OneCase) -> Response:
         """Everything about a case.
 
         Case and patient with all columns, the whole analysis, every version of the diagnosis, what doctors
         and jobs did, and values that lost a conflict or were refused.
         """
-        found, case_id = product.worklist(self._parts), call.arguments["id"]
+        found, case_id = product.worklist(self._parts), asked.id
         value = found.case(call.caller, case_id, self._parts.clock_ms())
         call.notes["case"] = case_id
         patient, case = value["patient"], value["case"]
@@ -76,25 +75,29 @@ class DoctorsScreen:
         }
         return self._shown(call, "read_case", {case["scope_id"]: touched}, value)
 
-    def claim(self, call: Call, body: screen.ReviewClaimRequest) -> Response:
+    def claim(self, call: Call, asked: screen.OneCase, body: screen.ReviewClaimRequest) -> Response:
         """Take a case in hand.
 
         Until `claimed_until` no other doctor can claim or diagnose it. Again: it holds longer. A supervisor
         gives it to a doctor with `doctor_id`, whoever has it.
         """
-        review, case_id = product.review(self._parts), call.arguments["id"]
+        review, case_id = product.review(self._parts), asked.id
         now_ms = self._parts.clock_ms()
         return answer(review.claim(call.caller, case_id, body.doctor_id, now_ms), call=call)
 
-    def release(self, call: Call, _: screen.ReviewReleaseRequest) -> Response:
+    def release(
+        self, call: Call, asked: screen.OneCase, _: screen.ReviewReleaseRequest
+    ) -> Response:
         """Give a case back.
 
         By the doctor who has it, or a supervisor. A case that nobody has stays as it is.
         """
-        review, case_id = product.review(self._parts), call.arguments["id"]
+        review, case_id = product.review(self._parts), asked.id
         return answer(review.release(call.caller, case_id, self._parts.clock_ms()), call=call)
 
-    def diagnose(self, call: Call, body: screen.ReviewDiagnosisRequest) -> Response:
+    def diagnose(
+        self, call: Call, asked: screen.OneCase, body: screen.ReviewDiagnosisRequest
+    ) -> Response:
         """Sign a diagnosis.
 
         Stores it, moves the case to `DIAGNOSED` and sends both to the phones, in one step. Needs an
@@ -105,13 +108,13 @@ class DoctorsScreen:
         To correct a diagnosis, name the one that counts in `amends`. Both are kept.
         """
         signature = parse_signature(body, call.request.headers.get("Idempotency-Key"))
-        review, case_id = product.review(self._parts), call.arguments["id"]
+        review, case_id = product.review(self._parts), asked.id
         now_ms = self._parts.clock_ms()
         value = review.diagnose(call.caller, case_id, signature, _version(call), now_ms)
         call.notes |= {"case": value["case_id"], "diagnosis": value["id"]}
         return answer(value, call=call)
 
-    def close(self, call: Call, body: screen.ReviewCloseRequest) -> Response:
+    def close(self, call: Call, asked: screen.OneCase, body: screen.ReviewCloseRequest) -> Response:
         """Take a case off the list with a word.
 
         A case that was deleted while it waited, or that changed since it was signed and needs no new
@@ -120,7 +123,7 @@ class DoctorsScreen:
         word = body.word.strip()
         if len(word) > LONGEST_WORD:
             raise InvalidRequest(f"word may have {LONGEST_WORD} characters.", field="word")
-        review, case_id = product.review(self._parts), call.arguments["id"]
+        review, case_id = product.review(self._parts), asked.id
         now_ms = self._parts.clock_ms()
         value = review.close(call.caller, case_id, word, _version(call), now_ms)
         call.notes["case"] = value["case_id"]

@@ -14,8 +14,10 @@ from shared.api.fields import (
     CountOrNull,
     Error,
     Id,
+    Limit,
     TextOrNull,
     must,
+    one_of,
     says,
     schema,
 )
@@ -79,28 +81,31 @@ class OneCase(Struct):
 
 
 class CasesAsked(Struct):
-    """Which cases; `worklist.parse` reads them."""
+    """Which cases."""
 
     scope: Annotated[Id | UnsetType, says("Only cases of this scope.")] = UNSET
-    status: Annotated[str, says("Only cases of this status.", enum=list(STATUSES))] = PENDING
+    status: Annotated[str, one_of(STATUSES), says("Only cases of this status.")] = PENDING
     risk: Annotated[
-        str | UnsetType,
-        says("Only cases that phone or analysis called this at worst.", enum=list(RISKS)),
+        Annotated[str, one_of(RISKS)] | UnsetType,
+        says("Only cases that phone or analysis called this at worst."),
     ] = UNSET
     unread: Annotated[
-        str | UnsetType,
+        str,
+        one_of(("0", "1")),
         says(
             "1: diagnoses that did not reach a phone. `status`, `risk` and `since` do not count then.",
-            enum=["0", "1"],
+            default=None,
         ),
-    ] = UNSET
-    limit: Annotated[int, says(f"Most cases of one answer; {MOST} at most.", minimum=1)] = PAGE
+    ] = "0"
+    limit: Annotated[Limit, says(f"Most cases of one answer; {MOST} at most.")] = PAGE
     page: Annotated[str | UnsetType, says("`next_page` of the answer before.")] = UNSET
     since: Annotated[
-        _Ms | UnsetType,
+        str | UnsetType,
         says(
             "`timestamp` of an earlier answer. If nothing changed after it, `changed` is false and "
-            "`cases` is empty. A claim that ends by itself is no change."
+            "`cases` is empty. A claim that ends by itself is no change.",
+            type="integer",
+            minimum=0,
         ),
     ] = UNSET
 

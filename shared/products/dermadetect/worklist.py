@@ -23,13 +23,13 @@ import orjson
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
-from shared.errors import Contended, Forbidden, InvalidCursor, InvalidRequest
+from shared.errors import Contended, Forbidden, InvalidCursor
 from shared.jobs import job as jobs
 from shared.products.dermadetect import review
 from shared.products.dermadetect.photos import photos_of
 from shared.products.dermadetect.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
 from shared.products.dermadetect.rights import ReviewAction, may
-from shared.products.dermadetect.screen import MOST, PAGE, RISKS, STATUSES
+from shared.products.dermadetect.screen import MOST, PAGE, CasesAsked
 from shared.products.dermadetect.signal import CHANGED, LOOK, RANK, RANKS
 from shared.products.dermadetect.tables import (
     JOB,
@@ -61,9 +61,6 @@ STORED = (
         ),
     ),
 )
-
-#: Times before this (1973) are seconds taken for milliseconds.
-_LEAST_MS = 100_000_000_000
 
 #: Log entries of one record that are shown.
 _MOST_LOGGED = 100
@@ -121,47 +118,24 @@ class WorklistQuery(NamedTuple):
     since_ms: int | None = None
 
 
-def parse(arguments: Mapping[str, str]) -> WorklistQuery:
-    """Check a query string. Raises `InvalidRequest` and `InvalidCursor`."""
-    scope_id = arguments.get("scope")
-    if scope_id is not None and not record.valid_id(scope_id):
-        raise InvalidRequest("scope must be an id.", field="scope")
-    unread = arguments.get("unread", "0")
-    if unread not in ("0", "1"):
-        raise InvalidRequest("unread must be 1 or 0.", field="unread")
-    page = arguments.get("page")
+def parse(asked: CasesAsked) -> WorklistQuery:
+    """What a query string asks for. Raises `InvalidCursor` for a page or a time that is none of ours."""
+    unread = asked.unread == "1"
     return WorklistQuery(
-        scope_id,
-        _one_of(arguments, "status", STATUSES) or PENDING,
-        _one_of(arguments, "risk", RISKS),
-        unread == "1",
-        _limit(arguments.get("limit")),
-        None if page is None else _open(page, unread == "1"),
-        _since(arguments.get("since")),
+        asked.scope or None,
+        asked.status,
+        asked.risk or None,
+        unread,
+        min(asked.limit, MOST),
+        _open(asked.page, unread) if isinstance(asked.page, str) else None,
+        _since(asked.since) if isinstance(asked.since, str) else None,
     )
 
 
-def _one_of(arguments: Mapping[str, str], name: str, choices: Sequence[str]) -> str | None:
-    value = arguments.get(name)
-    if value is not None and value not in choices:
-        raise InvalidRequest(f"{name} must be one of {', '.join(choices)}.", field=name)
-    return value
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return PAGE
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise InvalidRequest("limit must be a whole number from 1.", field="limit")
-    return min(int(text), MOST)
-
-
-def _since(text: str | None) -> int | None:
-    if text is None:
-        return None
+def _since(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise InvalidCursor("since must be the timestamp of an earlier answer.", field="since")
-    if 0 < int(text) < _LEAST_MS:
+    if 0 < int(text) < record.LEAST_MS:
         raise InvalidCursor(
             "since is in seconds; this endpoint counts milliseconds.",
             code="time_in_seconds",

@@ -27,6 +27,9 @@ VERSION = "0.1.0"
 #: An address that keys may come from: https, or this machine (tests); or nothing.
 _HTTPS = r"(https://[^\s/?#@\\]+([/?#]\S*)?|http://(127\.0\.0\.1|localhost):\d+([/?#]\S*)?)?"
 
+#: A collector's address, without user and query: spans hold names and numbers, so http will do.
+_COLLECTOR = r"https?://[^\s/?#@\\]+(/[^\s?#]*)?"
+
 #: A user, or a password, before the host of an address.
 _USER_INFO = r"\w+://[^/?#]*@.*"
 
@@ -391,8 +394,17 @@ class Settings:
 
     trace_exporter: str = _setting(
         "none",
-        "Where spans of requests and jobs go: nowhere, standard output, or Cloud Trace.",
+        "Where spans of requests and jobs go: nowhere, standard output, or Cloud Trace. "
+        "OTEL_EXPORTER_OTLP_ENDPOINT is beside it.",
         choices=("none", "console", "cloud_trace"),
+    )
+    otel_exporter_otlp_endpoint: str = _setting(
+        "",
+        "A collector that gets the spans, too, by OTLP over HTTP, like http://127.0.0.1:4318. Needs the "
+        "extra `otlp`. Empty: none.",
+    )
+    otel_exporter_otlp_headers: str = _setting(
+        "", "Headers for the collector, like api-key=…, separated by commas.", secret=True
     )
     trace_share: float = _setting(
         0.1,
@@ -451,6 +463,13 @@ class Settings:
                 raise _absurd(name.upper(), f"must have no user and no password in it{key}")
             if not re.fullmatch(_HTTPS, getattr(self, name)):
                 raise _absurd(name.upper(), "must be an https address")
+        collector = self.otel_exporter_otlp_endpoint
+        if collector and not re.fullmatch(_COLLECTOR, collector):
+            raise _absurd("OTEL_EXPORTER_OTLP_ENDPOINT", "must be like http://127.0.0.1:4318")
+        safe = collector and re.fullmatch(_HTTPS, collector)
+        if self.otel_exporter_otlp_headers and not safe:
+            # else everybody on the way would read them
+            raise _absurd("OTEL_EXPORTER_OTLP_HEADERS", "needs a collector at an https address")
         if not re.fullmatch(r"[\w.-]*", self.source_commit, re.ASCII):
             raise _absurd("SOURCE_COMMIT", "must be letters, digits, dots and dashes")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):

@@ -87,11 +87,12 @@ def settings() -> Settings:
 def begin() -> Settings:
     """Start a function: read the settings (a bad one stops here, by name) and start its logs."""
     chosen = current()
+    traced = chosen.trace_exporter != "none" or chosen.otel_exporter_otlp_endpoint
     telemetry.start(
         chosen.release,
         chosen.log_level,
         chosen.google_cloud_project,
-        export=None if chosen.trace_exporter == "none" else _trace_exporter,
+        export=_trace_exporter if traced else None,
         share=chosen.trace_share,
     )
     for variable, meant in misspelt().items():
@@ -116,6 +117,8 @@ def _trace_exporter() -> telemetry.Export:
         chosen.google_cloud_project,
         chosen.k_service or chosen.product,
         chosen.release,
+        collector=chosen.otel_exporter_otlp_endpoint,
+        headers=chosen.otel_exporter_otlp_headers,
     )
 
 

@@ -418,7 +418,7 @@ class FirestoreStore(RecordStore):
             answer = rpc.RunAggregationQueryResponse.pb(wrapped)
             if "found" in answer.result.aggregate_fields:
                 return int(answer.result.aggregate_fields["found"].integer_value)
-        raise api.Unknown("the stream ended without a count")
+        raise api.Unknown("the stream ended without a count")  # type: ignore[no-untyped-call]
 
     def _run_query(
         self,

@@ -366,6 +366,7 @@ OPERATIONS: tuple[Line, ...] = (
          _body(f"{_AUTH}/sessions/x/end", password="no such password"), _knows_him),
     Line("POST /api/v1/auth/delete", "try", TOKEN,
          _body(f"{_AUTH}/delete", password="no such password"), _knows_him),
+    Line("POST /api/v1/auth/profile", "say who I am", TOKEN, _body(f"{_AUTH}/profile", name="X")),
     Line("POST /api/v1/auth/join", "join a third", TOKEN,
          lambda world, _: (f"{_AUTH}/join", {"invite_code": world.code()})),
     Line("POST /api/v1/auth/leave", "leave", TOKEN, _body(f"{_AUTH}/leave", scope_id=HOME)),

@@ -52,6 +52,7 @@ REFUSED: dict[str, set[str]] = {
     "POST /api/v1/auth/sessions/end (try)": _NO_TOKEN,
     "POST /api/v1/auth/sessions/{id}/end (try)": _NO_TOKEN,
     "POST /api/v1/auth/delete (try)": _NO_TOKEN,
+    "POST /api/v1/auth/profile (say who I am)": _NO_TOKEN,
     "POST /api/v1/auth/join (join a third)": _NO_TOKEN,
     "POST /api/v1/auth/leave (leave)": _NO_TOKEN,
     "POST /api/v1/auth/invites (invite)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},

@@ -33,7 +33,8 @@ from shared.privacy.export import export
 from shared.products.dermadetect.review import Review, parse_signature, readings
 from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
-from shared.products.dermadetect.worklist import WorkList, WorklistQuery
+from shared.products.dermadetect.worklist import WorkList
+from shared.products.dermadetect.worklist_query import WorklistQuery
 from shared.records.store import Key, Query, StoredCollection
 from shared.settings import Settings
 from shared.support import inbox, ledger

@@ -10,10 +10,11 @@ import pytest
 
 from infra.local.phone import Json
 from shared.access.membership import Caller
-from shared.products.dermadetect import worklist
+from shared.products.dermadetect import worklist_query
 from shared.products.dermadetect.review import Review, Signature
 from shared.products.dermadetect.tables import CATALOG
-from shared.products.dermadetect.worklist import WorkList, WorklistQuery
+from shared.products.dermadetect.worklist import WorkList
+from shared.products.dermadetect.worklist_query import WorklistQuery
 from shared.records import record
 from shared.records.store import Key, RecordStore
 from shared.support import ledger
@@ -108,9 +109,9 @@ def signature(key: str = "k1", **more: Any) -> Signature:
     return Signature(key, **{**said, **more})
 
 
-def place_of(token: str | None, *, unread: bool = False) -> worklist.Place:
+def place_of(token: str | None, *, unread: bool = False) -> worklist_query.Place:
     """Where a page token goes on."""
-    asked = worklist.parse({"page": token or "", "unread": "1" if unread else "0"})
+    asked = worklist_query.parse({"page": token or "", "unread": "1" if unread else "0"})
     assert asked.behind is not None
     return asked.behind
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
+    from shared.products.dermadetect.numbers import Numbers
     from shared.products.dermadetect.review import Review
     from shared.products.dermadetect.triage import ZeroShot
     from shared.products.dermadetect.worklist import WorkList
@@ -48,6 +49,13 @@ def worklist(parts: Parts) -> WorkList:
     return WorkList(parts.store(), parts.catalog(), unread_ms=unread_ms)
 
 
+def numbers(parts: Parts) -> Numbers:
+    """What is counted of it by week."""
+    from shared.products.dermadetect.numbers import Numbers
+
+    return Numbers(parts.store())
+
+
 def gateway(parts: Parts) -> Gateway:
     """The way to the model."""
     from shared.products.dermadetect.gateway import Gateway
@@ -71,9 +79,9 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 def _stored() -> tuple[StoredCollection, ...]:
-    from shared.products.dermadetect import review, worklist
+    from shared.products.dermadetect import numbers, review, worklist
 
-    return (*review.STORED, *worklist.STORED)
+    return (*review.STORED, *worklist.STORED, *numbers.STORED)
 
 
 def _attachments() -> Mapping[str, Attachment]:

@@ -13,6 +13,7 @@ from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
 from shared.products.product import Parts, Product, Round
 
 if TYPE_CHECKING:
+    from shared.access.membership import Caller
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
     from shared.export.fhir import FhirMapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from shared.products.dermadetect.triage import ZeroShot
     from shared.products.dermadetect.worklist import WorkList
     from shared.records.collection import Catalog
-    from shared.records.store import StoredCollection
+    from shared.records.store import Document, StoredCollection
     from shared.settings import Settings
 
 #: Largest photo for a model, bytes: with base64 and the question it fits into Vertex AI's 1.5 MB.
@@ -112,6 +113,10 @@ def _rounds(parts: Parts) -> Mapping[str, Round]:
     return {"unread": worklist(parts).unread}
 
 
+def _delivered(parts: Parts, caller: Caller, documents: Sequence[Document], now_ms: int) -> None:
+    review(parts).delivered(caller, documents, now_ms)
+
+
 def _draft(question: ChatRequest) -> Mapping[str, Any]:
     from shared.products.dermadetect.scripted import draft
 
@@ -155,6 +160,7 @@ DERMADETECT = Product(
     tasks=_tasks,
     rung=(ANALYSE,),
     rounds=_rounds,
+    delivered=_delivered,
     alert=AlertWords("A case waits for you", "Open the app to see it."),
     routes=_routes,
     schemas=_schemas,

@@ -18,6 +18,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,7 +27,7 @@ import orjson
 from shared.access import audit, membership
 from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
-from shared.errors import Forbidden, InvalidRequest, KeyReused, NotFound, ParentDeleted
+from shared.errors import Contended, Forbidden, InvalidRequest, KeyReused, NotFound, ParentDeleted
 from shared.products.dermadetect.analysis.vocabulary import READINGS
 from shared.products.dermadetect.faults import AlreadyDiagnosed, CaseChanged, Claimed, NotSeen
 from shared.products.dermadetect.rights import ReviewAction, may
@@ -45,6 +46,7 @@ from shared.records.store import (
     RecordStore,
     StoredCollection,
     Write,
+    patch,
     put,
     verify,
 )
@@ -447,7 +449,27 @@ class Review:
             REQUEST: fingerprint,
             VERDICT: signature.verdict,
             VERDICT_TEXT: signature.verdict_text,
+            record.FOR: scene.case.fields.get("chw_id"),
         }
+
+    # --- delivery
+
+    def delivered(self, caller: Caller, diagnoses: Sequence[Document], now_ms: int) -> None:
+        """A phone of the caller was given these diagnoses: those that count are read from now on.
+
+        Raises `StoreUnavailable`; what is not noted here is found by `WorkList.unread`.
+        """
+        case_of = {each.key.id: str(each.fields["case_id"]) for each in diagnoses}
+        found = self._store.read([key_of(each) for each in case_of.values()]).documents
+        for document in found.values():
+            have = document.fields
+            counts = have.get("diagnosis_id") in case_of and have.get("chw_id") == caller.user_id
+            if counts and have.get("unread"):
+                with suppress(
+                    Contended
+                ):  # somebody amends it at this moment: the new one is unread
+                    read = {"unread": None, "read_at": now_ms}
+                    self._store.commit([patch(document.key, read, document.version)])
 
     # --- both
 

@@ -117,9 +117,11 @@ class WorkList:
             if not self._changed(members, scopes, after, reading.read_at):
                 return {**answer, "changed": False, "cases": [], "next_page": None}
         listed, more = _page(self._listed(caller, scopes, asked, now_ms), asked.limit)
-        kind = worklist_query.UNREAD if asked.unread else worklist_query.CASES
         entries = self._entries([document for _, document in listed], now_ms)
-        answer |= {"cases": entries, "next_page": sealed(kind, listed[-1][0]) if more else None}
+        answer |= {
+            "cases": entries,
+            "next_page": sealed(asked.kind, listed[-1][0]) if more else None,
+        }
         if asked.behind is None and not asked.unread:
             # What carries a signal and is no case: before everything else.
             found_urgent = inbox.entries(self._store, scopes, urgent=True)
@@ -167,7 +169,7 @@ class WorkList:
             (("claimed_by", "==", caller.user_id), ("claimed_until", ">", now_ms)),
             (("claimed_until", "asc"),),
             _A_READING,
-            (record.SCOPE,),
+            (record.SCOPE, "claimed_until"),
         )
         held = self._merged(query, scopes)
         while batch := list(islice(held, _A_READING)):

@@ -1,13 +1,15 @@
 """What a screen asks of the work list: filters, pages, and the days that it means.
 
-A page token names the place of the last entry that was shown, and the kind of list. It may be forged: it
-only says where a list of what the caller may see goes on. Since it is a place and no number of entries,
-what comes and goes before it moves nothing: an entry that stays where it is comes once.
+A page token names the place of the last entry that was shown, and the list: one of other filters refuses
+it, or it would leave out what stands before the place there. It may be forged: it only says where a list of
+what the caller may see goes on. Since it is a place and no number of entries, what comes and goes before it
+moves nothing: an entry that stays where it is comes once.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,9 +27,8 @@ _LEAST_MS = 100_000_000_000
 #: Where a page ended: the place of its last entry in the list.
 Place = tuple[int | str, ...]
 
-#: Kinds of lists: how many numbers stand before the id in a place.
+#: Kinds of lists. A place in the first has two numbers before the id, in the others one.
 CASES, UNREAD, OF_PATIENT = "cases", "unread", "patient"
-_NUMBERS = {CASES: 2, UNREAD: 1, OF_PATIENT: 1}
 
 
 class WorklistQuery(NamedTuple):
@@ -47,19 +48,28 @@ class WorklistQuery(NamedTuple):
     until_ms: int | None = None
     thumbnails: bool = False
 
+    @property
+    def kind(self) -> str:
+        """Which list it is: the same for every page of it, another one for other filters."""
+        if self.unread:
+            return UNREAD
+        plain = WorklistQuery()
+        own = self._replace(limit=PAGE, behind=None, since_ms=None, thumbnails=False)
+        if own == plain:
+            return CASES
+        return f"{CASES}.{hashlib.sha256(repr(own).encode()).hexdigest()[:16]}"
+
 
 def parse(arguments: Mapping[str, str]) -> WorklistQuery:
     """Check a query string. Raises `InvalidRequest` and `InvalidCursor`."""
-    unread = flag(arguments, "unread")
-    page = arguments.get("page")
     from_ms, until_ms = span(arguments)
-    return WorklistQuery(
+    asked = WorklistQuery(
         an_id(arguments, "scope"),
         _one_of(arguments, "status", STATUSES) or PENDING,
         _one_of(arguments, "risk", RISKS),
-        unread,
+        flag(arguments, "unread"),
         limit(arguments.get("limit")),
-        None if page is None else opened(page, UNREAD if unread else CASES),
+        None,
         _since(arguments.get("since")),
         flag(arguments, "mine"),
         an_id(arguments, "worker"),
@@ -68,6 +78,12 @@ def parse(arguments: Mapping[str, str]) -> WorklistQuery:
         until_ms,
         flag(arguments, "thumbnails"),
     )
+    if asked.unread:
+        for name in ("mine", "worker", "patient", "first_day", "last_day"):
+            if name in arguments:
+                raise InvalidRequest(f"{name} cannot be joined with unread.", field=name)
+    page = arguments.get("page")
+    return asked if page is None else asked._replace(behind=opened(page, asked.kind))
 
 
 def an_id(arguments: Mapping[str, str], name: str) -> str | None:
@@ -144,8 +160,10 @@ def opened(token: str, kind: str) -> Place:
     except (ValueError, TypeError):
         found, place = None, []
     *numbers, last = place or [None]
-    known = found == kind and len(numbers) == _NUMBERS[kind]
+    known = found == kind and len(numbers) == (1 if kind in (UNREAD, OF_PATIENT) else 2)
     whole = all(type(n) is int and 0 <= n <= record.MAX_INTEGER for n in numbers)
     if not (known and whole and record.valid_id(last)):
-        raise InvalidCursor("page is none of this list. Start it again.", field="page")
+        raise InvalidCursor(
+            "page is none of this list, or of other filters. Start it again.", field="page"
+        )
     return tuple(place)

@@ -32,6 +32,9 @@ REFUSED: dict[str, set[str]] = {
     "POST /api/v1/undelete (undelete)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
     "GET /api/v1/review/cases (list)": _OUTSIDE | {"home-chw", "home-member"},
     "GET /api/v1/review/cases/{id} (read)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/review/cases/{id}/patient-cases (list)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/review/totals (count)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/review/numbers (count)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/review/cases/{id}/claim (claim)": _OUTSIDE
     | {"home-chw", "home-member", "home-supervisor", "home-admin"},
     "POST /api/v1/review/cases/{id}/claim (assign)": _OUTSIDE

@@ -104,7 +104,7 @@ class ProfileRequest(Struct):
     """What the caller's teams see. A field that is absent stays as it is; null removes it."""
 
     name: Annotated[_Name | UnsetType | None, says("What others in the scope see.")] = UNSET
-    phone: Annotated[_Phone | UnsetType | None, says("Whom to call about a case.")] = UNSET
+    phone: Annotated[_Phone | UnsetType | None, says("Whom to call about what this user wrote.")] = UNSET
 
     def __post_init__(self) -> None:
         if isinstance(self.name, str):

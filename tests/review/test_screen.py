@@ -1,4 +1,4 @@
-"""What a screen shows beside a case, over HTTP: whom to call, who it is, pictures; and what is noted of it."""
+"""What a screen shows beside a case, over HTTP: whom to call, who it is, pictures; what is noted of it."""
 
 from __future__ import annotations
 

@@ -42,6 +42,10 @@ class Version(Struct):
 #: OpenAPI's own schema says the rest.
 _DOCUMENT = {
     "type": "object",
+    "properties": {
+        "openapi": {"type": "string"},
+        **{name: {"type": "object"} for name in ("info", "paths", "components")},
+    },
     "required": ["openapi", "info", "paths", "components"],
     "additionalProperties": True,
 }

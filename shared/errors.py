@@ -46,13 +46,17 @@
     ├── NotifyFault                a phone could not be notified
     └── ConfigurationFault         a setting is missing or absurd; named at start
 
-Messages say what to do next and never carry patient data, so they may be logged and shown.
+Messages say what to do next and never carry data of records, so they may be logged and shown.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+#: What the system says of a disk that takes no more.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Fault(Exception):
@@ -361,7 +365,7 @@ class LinkExpired(FileFault):
 class ModelFault(Fault):
     """The language model did not give an analysis. The job tries again, whatever it was.
 
-    `reading` is what was read all the same (other photos of the case), as a complete document.
+    `reading` is what was read all the same (other photos of the record), as a complete document.
     `urgency` is the worst urgency that an answer named which could not be read as a whole.
     """
 

@@ -77,7 +77,7 @@ class Settings:
     )
     model: str = _setting(
         "scripted",
-        "Who analyses red cases. The scripted model has no clinical value and says so.",
+        "Who analyses what phones send. The scripted model looks at nothing and says so.",
         choices=("scripted", "vertex", "openai_compatible"),
     )
     key_store: str = _setting(
@@ -215,7 +215,7 @@ class Settings:
     )
     photos_wait_minutes: int = _setting(
         30,
-        "How long the analysis of a red case waits for its photos before it is read without them, minutes.",
+        "How long an analysis waits for the photos of its record before it does without them, minutes.",
         low=0,
         high=1440,
     )
@@ -268,11 +268,11 @@ class Settings:
     )
 
     claim_minutes: int = _setting(
-        30, "How long a doctor's claim of a case holds, minutes.", low=1, high=1440
+        30, "How long a reviewer's claim of a record holds, minutes.", low=1, high=1440
     )
     unread_hours: int = _setting(
         24,
-        "After how long a diagnosis that no phone has fetched is listed, hours.",
+        "After how long a signed answer that no phone has fetched is listed, hours.",
         low=1,
         high=720,
     )
@@ -300,7 +300,7 @@ class Settings:
 
     vertex_location: str = _setting("europe-west4", "Region of the Vertex AI endpoint.")
     vertex_endpoint: str = _setting(
-        "", "MedGemma's endpoint: its number, or projects/…/locations/…/endpoints/…."
+        "", "The model's endpoint: its number, or projects/…/locations/…/endpoints/…."
     )
     vertex_dedicated: bool = _setting(True, "Whether the endpoint has its own DNS name.")
     vertex_api_endpoint: str = _setting(
@@ -343,7 +343,7 @@ class Settings:
 
     siglip_endpoint: str = _setting(
         "",
-        "MedSigLIP's endpoint in VERTEX_LOCATION, for a second look at photos that the phone did not "
+        "Endpoint in VERTEX_LOCATION that embeds photos, for a second look at those that the phone did not "
         "score; empty: none.",
     )
     triage_red_from: float = _setting(
@@ -355,7 +355,7 @@ class Settings:
 
     notifier: str = _setting(
         "log",
-        "Who pokes phones and notifies doctors when an analysis is there: nobody (a log line), or "
+        "Who pokes phones and notifies reviewers when an analysis is there: nobody (a log line), or "
         "Firebase Cloud Messaging.",
         choices=("log", "fcm"),
     )

@@ -1,6 +1,6 @@
 """Structured logs and traces: one JSON object a line, as Cloud Logging reads it; spans for Cloud Trace.
 
-Fields say who and how much (request, scope, device, counts, ms), never what: no clinical content,
+Fields say who and how much (request, scope, device, counts, ms), never what: no content of records,
 no tokens. An exception is logged as its type and the places it passed, without its message, since a
 message may quote what a phone sent. Spans carry names and numbers only.
 

@@ -11,6 +11,7 @@ locals {
     },
     var.firestore.customer_key ? { records = ["firestore"] } : {},
     length(local.exports) > 0 ? { exports = ["storage"] } : {},
+    length(local.numbers) > 0 ? { numbers = ["storage"] } : {},
   )
 
   key_grants = merge([

@@ -24,19 +24,20 @@ locals {
     "secretmanager.googleapis.com",
     "serviceusage.googleapis.com",
     "storage.googleapis.com",
-  ], local.has_notices ? ["fcm.googleapis.com"] : []))
+  ], local.has_notices ? ["fcm.googleapis.com"] : [], length(local.numbers) > 0 ? local.numbers_apis : []))
 
   # The accounts that Google's services act as. infra/bootstrap.sh makes them: the provider's own resource
   # for it is in beta, and a data source that waits for an API is read anew, and its grants are taken away
   # and given back, whenever an API is added.
   agents = {
     for service, host in {
-      artifactregistry = "gcp-sa-artifactregistry"
-      cloudscheduler   = "gcp-sa-cloudscheduler"
-      firestore        = "gcp-sa-firestore"
-      pubsub           = "gcp-sa-pubsub"
-      secretmanager    = "gcp-sa-secretmanager"
-      storage          = "gs-project-accounts"
+      artifactregistry     = "gcp-sa-artifactregistry"
+      bigquerydatatransfer = "gcp-sa-bigquerydatatransfer"
+      cloudscheduler       = "gcp-sa-cloudscheduler"
+      firestore            = "gcp-sa-firestore"
+      pubsub               = "gcp-sa-pubsub"
+      secretmanager        = "gcp-sa-secretmanager"
+      storage              = "gs-project-accounts"
     } : service => "serviceAccount:service-${data.google_project.this.number}@${host}.iam.gserviceaccount.com"
   }
 }

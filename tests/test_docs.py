@@ -29,7 +29,8 @@ from infra.cli.root import main
 from infra.local.stack import Stack
 from infra.local.table import load
 from shared import errors
-from shared.api.codes import RECORD_CODES, every_code
+from shared.api.codes import every_code
+from shared.api.record_codes import RECORD_CODES
 from shared.files.codes import FILE_CODES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
@@ -56,6 +57,7 @@ DOCUMENTS = [
     AI,
     PHOTOS,
     ROOT / "docs" / "self-hosting.md",
+    ROOT / "docs" / "data-out.md",
     ARCHITECTURE,
     SECURITY,
     PRIVACY,

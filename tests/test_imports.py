@@ -51,7 +51,7 @@ IMPORTS: dict[str, set[str]] = {
         "support",
         "sync",
     },
-    "adapters": {"accounts", "ai", "errors", "files", "jobs", "notify", "records"},
+    "adapters": {"accounts", "ai", "errors", "export", "files", "jobs", "notify", "records"},
     "api": {
         "access",
         "accounts",

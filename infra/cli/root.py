@@ -1,6 +1,6 @@
 """`python -m infra.cli`: what operators do by hand. A module a subject; this one puts them together.
 
-Every command may be repeated without harm. Nothing of patients is printed.
+Every command may be repeated without harm. Nothing of records is printed but ids.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from shared.accounts.account import LONGEST_EMAIL
 from shared.accounts.invite import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.accounts.people import normal_phone
-from shared.api.fields import REF, SAID, Id, must, says, schema
+from shared.api.fields import REF, SAID, Id, IdOrEmpty, must, says, schema
 from shared.errors import InvalidRequest
 
 #: Longest name of a person or scope, longest text, characters.
@@ -104,7 +104,9 @@ class ProfileRequest(Struct):
     """What the caller's teams see. A field that is absent stays as it is; null removes it."""
 
     name: Annotated[_Name | UnsetType | None, says("What others in the scope see.")] = UNSET
-    phone: Annotated[_Phone | UnsetType | None, says("Whom to call about what this user wrote.")] = UNSET
+    phone: Annotated[
+        _Phone | UnsetType | None, says("Whom to call about what this user wrote.")
+    ] = UNSET
 
     def __post_init__(self) -> None:
         if isinstance(self.name, str):
@@ -230,7 +232,7 @@ class MembersAsked(Struct):
     """Which members."""
 
     scope_id: Annotated[Id, says("The scope.")]
-    after: Annotated[Id | UnsetType, says("`next_after` of the answer before.")] = UNSET
+    after: Annotated[IdOrEmpty, says("`next_after` of the answer before.")] = ""
 
 
 # --- what is answered

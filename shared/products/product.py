@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
     from shared.export.fhir import FhirMapping
+    from shared.export.views import Views
     from shared.files.file import Attachment
     from shared.files.store import FileStore
     from shared.jobs.runner import Task
@@ -77,6 +78,8 @@ class Product:
     schemas: Callable[[Catalog], Mapping[str, dict[str, Any]]] = lambda _catalog: {}
     #: A mapping of its records to FHIR, new for each export; None: it has none.
     fhir: Callable[[], FhirMapping] | None = None
+    #: Its numbers for analysts; None: it has none.
+    views: Callable[[], Views] | None = None
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
     #: What it stores beside its tables, and the indexes of its own queries.

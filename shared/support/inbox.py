@@ -35,6 +35,9 @@ PAGE = 100
 #: Longest word with which an entry is closed, characters.
 LONGEST_WORD = 2000
 
+#: What is said of an entry that is not there, or not for who asks.
+NO_ENTRY = "There is no such entry, or none that you may see."
+
 #: Entries that are counted; more are told as "at least".
 _MOST_COUNTED = 1000
 
@@ -160,7 +163,7 @@ def read(store: RecordStore, entry_id: str) -> Document:
     key = Key(COLLECTION, entry_id)
     found = store.read([key]).documents.get(key)
     if found is None:
-        raise NotFound("There is no such entry, or none that you may see.")
+        raise NotFound(NO_ENTRY)
     return found
 
 

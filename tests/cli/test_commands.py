@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+import jwt
 import pytest
 
 from infra.cli.command import OperatorCommand
@@ -19,7 +20,10 @@ from infra.local.stack import PROFILES
 from shared import wiring
 from shared.access import audit
 from shared.adapters.file_keys import FileKeys
+from shared.products.dermadetect.product import DERMADETECT
+from shared.products.product import Product
 from tests.api.conftest import Api, StartApi, start_api
+from tests.neutral.product import NOTEBOOKS
 from tests.stores import BOTH
 
 __all__ = ["start_api"]
@@ -77,8 +81,11 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
     ("token --chw binta --scope team2", r"^[\w-]+\.[\w-]+\.[\w-]+$", False),
 )  # fmt: skip
 
-#: Of one machine alone: see test_outside.py.
-ELSEWHERE = {("run",), ("backup", "key"), ("backup", "create"), ("backup", "restore")}
+#: Of one machine alone: see test_outside.py and tests/export/test_views.py.
+ELSEWHERE = {
+    *(("run",), ("records", "views")),
+    *(("backup", word) for word in ("key", "create", "check", "restore")),
+}
 
 
 Leaf = tuple[tuple[str, ...], click.Command]
@@ -185,6 +192,50 @@ def test_every_command_stands_under_a_heading_and_shows_an_example_of_itself(
         assert (program, main(words)) == ("python -m", 0)
         named = [word for word in words if word not in ("--data", ".data")]
         assert tuple(named[: len(path)]) == path
+
+
+#: How a person, their table and newcomers are called: by products, and where none is known.
+WORDS: tuple[tuple[Product | None, str, str, str], ...] = (
+    (DERMADETECT, "patient", "patients", "chw"),
+    (NOTEBOOKS, "owner", "notebooks", "member"),
+    (None, "person", "people", "member"),
+)
+
+
+@pytest.mark.parametrize(("product", "person", "people", "role"), WORDS)
+def test_help_speaks_in_the_words_of_the_product(
+    start_api: StartApi,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    product: Product | None,
+    person: str,
+    people: str,
+    role: str,
+) -> None:
+    if product is None:
+        monkeypatch.setenv("PRODUCT", "misspelt")
+    else:
+        start_api(product)
+
+    def said(line: str, code: int = 0) -> str:
+        assert main(line.split()) == code
+        return " ".join("".join(capsys.readouterr()).split())
+
+    assert f"erase [OPTIONS] {person.upper()} Remove the data of {person.upper()}, and" in said(
+        "erase --help"
+    )
+    assert f"Remove the data of {person.upper()}, and" in said("--help")
+    assert said("erase", 2).endswith(f"Error: Missing argument '{person.upper()}'.")
+    assert f"stored about a {person} or a user" in said("export --help")
+    assert said("records move --help").endswith(f"records move {people} {person}-1 kito-team")
+    assert said("grant --help").endswith(f"grant amina kito-team --role {role}")
+
+
+def test_a_token_is_asked_for_by_either_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--user", "--chw"):
+        assert main(["token", option, "amina"]) == 0
+        token = capsys.readouterr().out.strip()
+        assert jwt.decode(token, options={"verify_signature": False})["chw_id"] == "amina"
 
 
 def test_lists_and_only_lists_are_printed_as_json() -> None:

@@ -10,6 +10,7 @@ import io
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,6 @@ from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
 from shared.privacy.erasure import erase
 from shared.privacy.export import export
-from shared.products.dermadetect import numbers
 from shared.products.dermadetect.numbers import Numbers
 from shared.products.dermadetect.review import Review, parse_signature, readings
 from shared.products.dermadetect.screen import ReviewDiagnosisRequest
@@ -49,6 +49,7 @@ from tests.ai.studio import Studio
 from tests.ai.workplace import Workplace
 from tests.conftest import SHAPES
 from tests.files.conftest import photo
+from tests.review.conftest import numbers_of
 from tests.shapes import Shape, needs_index
 
 #: A year, ms.
@@ -102,7 +103,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     newest_ms = store.read([Key("settings", "epoch")]).read_at // 1000
     for sought in (WorklistQuery(), WorklistQuery(risk="red"), WorklistQuery(since_ms=newest_ms)):
         lists.cases(doctor, sought, place.time)
-    span = {"from_ms": 0, "until_ms": place.time}
+    span: dict[str, Any] = {"from_ms": 0, "until_ms": place.time}
     for status in ("PENDING_DIAGNOSIS", "TRIAGED"):
         for worker in (None, "chw1"):
             lists.cases(doctor, WorklistQuery(status=status, worker=worker), place.time)
@@ -111,7 +112,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     lists.cases(doctor, WorklistQuery(patient="p1"), place.time)
     lists.totals(doctor, None, place.time)
     for own in (False, True):
-        days = numbers.parse({"own": "1" if own else "0"}, place.time)
+        days = numbers_of({"own": "1" if own else "0"}, place.time)
         Numbers(store).of(doctor, days)
     lists.case(doctor, "c1", place.time)
     assert readings(store, "c1", "team1")

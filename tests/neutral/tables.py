@@ -189,6 +189,9 @@ CATALOG = Catalog(
     cascade=cascade,
     roles=RIGHTS.roles,
     may=RIGHTS.may,
+    people="notebooks",
+    person_word="owner",
+    maker="maker_id",
     urgent=_urgent,
     collections=(
         Collection(

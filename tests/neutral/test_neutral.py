@@ -16,7 +16,10 @@ from tests.neutral.tables import CATALOG
 TESTS = Path(__file__).parents[1]
 
 #: Folders whose suites are about the engine alone.
-ENGINE = ("accounts", "contracts", "files", "jobs", "neutral", "notify", "reliability", "sync")
+ENGINE = (
+    *("accounts", "contracts", "files", "jobs", "neutral", "notify"),
+    *("privacy", "reliability", "sync"),
+)
 
 #: What stands in them and is about DermaDetect: faults of its own.
 EXCEPTIONS = ("reliability/faults.py",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,11 @@ import pytest
 
 from infra.local.phone import Json
 from shared.access.membership import Caller
-from shared.products.dermadetect import worklist_query
+from shared.api.routes import decode
+from shared.products.dermadetect import numbers, worklist_query
+from shared.products.dermadetect.numbers import NumbersQuery
 from shared.products.dermadetect.review import Review, Signature
+from shared.products.dermadetect.screen import CasesAsked, NumbersAsked
 from shared.products.dermadetect.tables import CATALOG
 from shared.products.dermadetect.worklist import WorkList
 from shared.products.dermadetect.worklist_query import WorklistQuery
@@ -109,6 +112,16 @@ def signature(key: str = "k1", **more: Any) -> Signature:
         "amends": None,
     }
     return Signature(key, **{**said, **more})
+
+
+def query_of(arguments: Mapping[str, str]) -> WorklistQuery:
+    """What a query string asks of the list."""
+    return worklist_query.parse(decode(arguments, CasesAsked, strict=False))
+
+
+def numbers_of(arguments: Mapping[str, str], now_ms: int) -> NumbersQuery:
+    """What a query string asks of the numbers."""
+    return numbers.parse(decode(arguments, NumbersAsked, strict=False), now_ms)
 
 
 def place_of(token: str | None, *, unread: bool = False) -> worklist_query.Place:

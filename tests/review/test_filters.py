@@ -14,14 +14,14 @@ from shared.products.dermadetect.signal import RANKS
 from shared.products.dermadetect.worklist_query import WorklistQuery
 from shared.records import record
 from shared.records.store import Key, patch, put
-from tests.review.conftest import CLAIM_MS, Practice, doctor, place_of
+from tests.review.conftest import CLAIM_MS, Practice, doctor, place_of, query_of
 from tests.stores import Asked
 
 DAY = 86_400_000
 NOON = 1_772_366_400_000  # 2026-03-01 12:00 UTC
 
 
-def stored(practice: Practice, name: str, scope: str = "team1", **more: Any) -> None:
+def stored(practice: Practice, name: str, scope: str = "team1", /, **more: Any) -> None:
     """A case as it stands in the store."""
     fields = {
         record.SCOPE: scope,
@@ -59,7 +59,7 @@ def full(practice: Practice) -> Practice:
             **{record.DELETED: NOON if dice.random() < 0.15 else None},
         )
     for number in range(10):
-        stored(practice, f"x{number}", scope="team9")
+        stored(practice, f"x{number}", "team9")
     return practice
 
 
@@ -74,7 +74,7 @@ def every_page(practice: Practice, limit: int = 3, user: str = "doc1", **asked: 
         behind = place_of(page["next_page"])
 
 
-FILTERS = [
+FILTERS: list[dict[str, Any]] = [
     dict(zip(("status", "risk", "worker", "patient", "days", "mine"), each, strict=True))
     for each in product(
         ("PENDING_DIAGNOSIS", "DIAGNOSED"),
@@ -113,7 +113,9 @@ def test_every_join_of_filters_lists_what_it_says_in_the_order_of_the_list(full:
             and (not asked["mine"] or entry["claimed_by"] == "doc1")
         ]
         wanted = {name: asked[name] for name in ("status", "risk", "worker", "patient", "mine")}
-        span = {} if asked["days"] is None else {"from_ms": days[0], "until_ms": days[1]}
+        span: dict[str, Any] = (
+            {} if asked["days"] is None else {"from_ms": days[0], "until_ms": days[1]}
+        )
         assert every_page(full, **wanted, **span) == expected, asked
         met += bool(expected)
     assert met > 15
@@ -161,11 +163,11 @@ def test_a_page_of_a_filter_reads_what_it_shows(full: Practice) -> None:
 def test_a_page_goes_on_in_the_list_that_it_is_of(full: Practice) -> None:
     page = full.listed(limit=2, worker="chw2")["next_page"]
     good = {"worker": "chw2", "page": page}
-    assert worklist_query.parse(good).behind == place_of(page)
-    assert worklist_query.parse({**good, "limit": "9", "thumbnails": "1"}).behind is not None
+    assert query_of(good).behind == place_of(page)
+    assert query_of({**good, "limit": "9", "thumbnails": "1"}).behind is not None
     for other in ({}, {"worker": "chw1"}, {"worker": "chw2", "risk": "red"}):
         with pytest.raises(InvalidCursor):
-            worklist_query.parse({**other, "page": page})
+            query_of({**other, "page": page})
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_a_page_goes_on_in_the_list_that_it_is_of(full: Practice) -> None:
 )
 def test_a_crooked_filter_is_named(arguments: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        worklist_query.parse(arguments)
+        query_of(arguments)
     assert refused.value.field == field
 
 
@@ -249,7 +251,7 @@ def test_a_case_shows_the_patient_s_other_cases_the_newest_first(practice: Pract
         stored(practice, f"c{number:02}", created_at=NOON + number // 2 * DAY)
     stored(practice, "gone", **{record.DELETED: NOON})
     stored(practice, "stranger", patient_id="p2")
-    stored(practice, "away", scope="team9")
+    stored(practice, "away", "team9")
     practice.sign(case="c03")
     detail = practice.detail(case="c05")
     order = [
@@ -307,5 +309,5 @@ def test_other_cases_are_shown_to_who_may_see_the_case(practice: Practice) -> No
 
 
 def test_the_default_query_is_the_plain_list() -> None:
-    assert worklist_query.parse({"zone": "Africa/Nairobi"}) == WorklistQuery()
+    assert query_of({"zone": "Africa/Nairobi"}) == WorklistQuery()
     assert WorklistQuery().kind == worklist_query.CASES

@@ -20,7 +20,7 @@ from shared.products.dermadetect.signal import RANKS
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.store import Key, Write, put
-from tests.review.conftest import Practice, doctor
+from tests.review.conftest import Practice, doctor, numbers_of
 from tests.review.test_filters import NOON, stored
 
 DAY = 86_400_000
@@ -219,11 +219,11 @@ def test_what_was_signed_before_this_was_kept_is_counted_after_its_migration(
 
 
 def test_numbers_without_words_are_those_of_twelve_weeks_until_today() -> None:
-    asked = numbers.parse({}, NOON)
+    asked = numbers_of({}, NOON)
     assert (asked.first_day, asked.last_day) == (date(2025, 12, 8), date(2026, 3, 1))
     # today is the caller's
     late = NOON + 11 * 3_600_000
-    assert numbers.parse({"zone": "Africa/Nairobi"}, late).last_day == date(2026, 3, 2)
+    assert numbers_of({"zone": "Africa/Nairobi"}, late).last_day == date(2026, 3, 2)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_numbers_without_words_are_those_of_twelve_weeks_until_today() -> None:
 )
 def test_crooked_days_are_named(arguments: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        numbers.parse(arguments, NOON)
+        numbers_of(arguments, NOON)
     assert refused.value.field == field
 
 

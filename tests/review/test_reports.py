@@ -8,13 +8,13 @@ import pytest
 
 from infra.local.phone import Json
 from shared.errors import InvalidCursor
-from shared.products.dermadetect import days, numbers, worklist_query
+from shared.products.dermadetect import days
 from shared.products.dermadetect.numbers import Numbers
 from shared.products.dermadetect.signal import RANKS
 from shared.products.dermadetect.worklist_query import WorklistQuery
 from shared.records import record
 from shared.records.store import Key, patch
-from tests.review.conftest import CLAIM_MS, Practice, doctor, place_of
+from tests.review.conftest import CLAIM_MS, Practice, doctor, numbers_of, place_of, query_of
 from tests.review.test_filters import NOON, stored, totals
 from tests.review.test_signal import case, push, seen
 
@@ -131,10 +131,10 @@ def test_a_page_of_other_filters_is_refused_and_not_taken_for_one_of_these(
         rank = RANKS["yellow"] if number < 4 else RANKS["red"]
         stored(practice, f"c{number}", _rank=rank)
     page = practice.listed(limit=2, risk="yellow")["next_page"]
-    assert worklist_query.parse({"risk": "yellow", "page": page}).behind is not None
+    assert query_of({"risk": "yellow", "page": page}).behind is not None
     for other in ({}, {"risk": "red"}, {"status": "DIAGNOSED"}, {"mine": "1"}, {"patient": "p1"}):
         with pytest.raises(InvalidCursor, match="other filters"):
-            worklist_query.parse({**other, "page": page})
+            query_of({**other, "page": page})
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/New_York"])
@@ -152,10 +152,10 @@ def test_the_last_day_is_in_to_its_last_moment_and_one_day_is_a_range(
     ):
         stored(practice, name, created_at=made)
     asked = {"first_day": "2026-03-01", "last_day": "2026-03-01", "zone": zone}
-    query = worklist_query.parse(asked)
+    query = query_of(asked)
     rows = practice.worklist().cases(doctor(), query, practice.time)["cases"]
     assert [row["id"] for row in rows] == ["first", "last"]
-    found = Numbers(practice.store).of(doctor(), numbers.parse(asked, NOON))
+    found = Numbers(practice.store).of(doctor(), numbers_of(asked, NOON))
     assert found["all"]["arrived"]["total"] == 2
 
 
@@ -172,7 +172,7 @@ def test_sunday_is_of_the_week_before_and_the_week_is_the_clinic_s_own(practice:
 
     def weeks(zone: str) -> dict[str, int]:
         asked = {"first_day": "2025-12-22", "last_day": "2026-01-04", "zone": zone}
-        found = Numbers(practice.store).of(doctor(), numbers.parse(asked, NOON))
+        found = Numbers(practice.store).of(doctor(), numbers_of(asked, NOON))
         return {week["week"]: week["arrived"]["total"] for week in found["weeks"]}
 
     assert weeks("Africa/Nairobi") == {"2025-W52": 1, "2026-W01": 2}

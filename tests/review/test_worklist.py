@@ -23,7 +23,7 @@ from shared.products.dermadetect.worklist import WorkList
 from shared.records.store import Key, Query, RecordStore, patch, put
 from shared.sync.pull import EPOCH
 from shared.sync.retention import Purger
-from tests.review.conftest import CLAIM_MS, HOUR, UNREAD_MS, Practice, doctor, place_of
+from tests.review.conftest import CLAIM_MS, HOUR, UNREAD_MS, Practice, doctor, place_of, query_of
 from tests.stores import Interrupted
 from tests.sync.clinic import pass_millisecond
 
@@ -567,15 +567,15 @@ FORGED = [
 @pytest.mark.parametrize("page", FORGED, ids=lambda text: text[:24])
 def test_a_page_that_is_none_of_ours_is_refused_by_name(page: str) -> None:
     with pytest.raises(InvalidCursor) as caught:
-        worklist_query.parse({"page": page})
+        query_of({"page": page})
     assert caught.value.field == "page"
 
 
 def test_a_page_of_one_list_is_none_of_the_other() -> None:
     good = sealed(["unread", 1, "c1"])
-    assert worklist_query.parse({"page": good, "unread": "1"}).behind == (1, "c1")
+    assert query_of({"page": good, "unread": "1"}).behind == (1, "c1")
     with pytest.raises(InvalidCursor):
-        worklist_query.parse({"page": sealed(["cases", 0, 1, "c1"]), "unread": "1"})
+        query_of({"page": sealed(["cases", 0, 1, "c1"]), "unread": "1"})
 
 
 @pytest.mark.parametrize(
@@ -586,7 +586,7 @@ def test_a_page_of_one_list_is_none_of_the_other() -> None:
 )  # fmt: skip
 def test_a_filter_that_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        worklist_query.parse({name: value})
+        query_of({name: value})
     assert caught.value.field == name
 
 
@@ -597,10 +597,10 @@ def test_a_filter_that_makes_no_sense_is_refused_by_name(name: str, value: str) 
 )  # fmt: skip
 def test_a_since_that_is_no_time_in_ms_is_refused_by_name(value: str, code: str) -> None:
     with pytest.raises(InvalidCursor) as caught:
-        worklist_query.parse({"since": value})
+        query_of({"since": value})
     assert (caught.value.field, caught.value.code) == ("since", code)
 
 
 def test_a_list_is_never_longer_than_its_bound() -> None:
-    assert worklist_query.parse({"limit": "100000"}).limit == MOST
-    assert worklist_query.parse({}) == worklist_query.WorklistQuery()
+    assert query_of({"limit": "100000"}).limit == MOST
+    assert query_of({}) == worklist_query.WorklistQuery()

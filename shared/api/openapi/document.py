@@ -25,7 +25,7 @@ from itertools import chain
 
 from shared import errors
 from shared.api.codes import SELDOM, sentences_of
-from shared.api.openapi import batch, support, typed, watermelon
+from shared.api.openapi import batch, typed, watermelon
 from shared.api.openapi.page import page
 from shared.api.openapi.parts import (
     EVERYWHERE,
@@ -55,7 +55,7 @@ _SHAPES: dict[type[Fault], str] = {errors.StalePush: "StalePush"}
 
 
 #: Modules of operations that read their bodies themselves; see `shared.api.openapi.parts`.
-_PARTS = (batch, watermelon, support)
+_PARTS = (batch, watermelon)
 
 #: What is said of routes that do not say it themselves, by method and path.
 _BY_HAND = {(item.method, item.path): item for part in _PARTS for item in part.OPERATIONS}
@@ -81,6 +81,7 @@ def document(described: Described) -> Schema:
             if route.gives is None:
                 item = _BY_HAND[route.method, route.path]
                 said = _operation(item, examples.get(item.id, {}))
+                said["parameters"] = [*typed.arguments(route), *said["parameters"]]
             else:
                 said = typed.operation(route, tag, examples.get(route.id, {}))
             paths.setdefault(route.path, {})[route.method.lower()] = said
@@ -122,7 +123,8 @@ def document(described: Described) -> Schema:
             },
             "headers": _headers(),
             "schemas": {
-                "Error": _error(),
+                "Error": says(fixed(error=ref("ErrorDetail")), "The shape of every error."),
+                "ErrorDetail": _error_detail(),
                 "Role": {
                     "enum": list(catalog.roles),
                     "description": "What somebody may do in a scope.",
@@ -248,7 +250,7 @@ def _codes(operation: Operation) -> set[str]:
     return {code for fault in faults for code in sentences_of(fault)} - never
 
 
-def _error() -> Schema:
+def _error_detail() -> Schema:
     parts = {
         "code": says(TEXT, "Stable. Judge a code that you do not know by the status."),
         "message": says(TEXT, "What to do next, for developers. May change; nothing of records."),
@@ -256,8 +258,12 @@ def _error() -> Schema:
         "retry_after_s": {"type": "number", "description": "When to try again, seconds."},
         "request_id": says(TEXT, "The same as `X-Request-Id`."),
     }
-    error = {"type": "object", "properties": parts, "required": ["code", "message", "request_id"]}
-    return {**fixed(error=error), "description": "The shape of every error."}
+    return {
+        "type": "object",
+        "properties": parts,
+        "required": ["code", "message", "request_id"],
+        "description": "What went wrong.",
+    }
 
 
 #: What operations of several modules take.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from shared.api.codes import RECORD_CODES
 from shared.api.fields import bullets
 from shared.api.openapi.parts import (
     ID,
@@ -14,10 +13,12 @@ from shared.api.openapi.parts import (
     TEXT,
     Schema,
     fixed,
+    needed,
     or_null,
     ref,
     says,
 )
+from shared.api.record_codes import RECORD_CODES
 from shared.records import record
 from shared.records.collection import (
     MAX_JSON_BYTES,
@@ -52,7 +53,7 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
     if spec.type is Type.TIME:
         return dict(SECONDS)
     if spec.type is Type.JSON:
-        return {"type": ["object", "array"]}
+        return {"type": ["object", "array"], "items": {}}
     if spec.type is Type.STRINGS:
         if not client:
             return {"type": "array", "items": dict(TEXT)}
@@ -153,7 +154,7 @@ def change(collection: Collection, word: str) -> Schema:
     }
     if collection.required:
         new = {"properties": {"sync_status": {"const": "new"}}, **state}
-        schema["allOf"].append({"if": new, "then": {"required": list(collection.required)}})
+        schema["allOf"].append({"if": new, "then": needed(collection.required)})
     return schema
 
 

@@ -36,7 +36,7 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
     summary, _, doc = inspect.cleandoc(route.handler.__doc__ or "").partition("\n\n")
     said: Schema = {
         "operationId": route.id,
-        "tags": [tag],
+        "tags": [route.tag or tag],
         "summary": summary.rstrip("."),
         "description": _unwrapped(doc or summary),
     }
@@ -44,7 +44,7 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
         said["security"] = []
     coded = ["ContentEncoding"] if _is_struct(route.takes) else []
     said["parameters"] = [
-        *_arguments(route),
+        *arguments(route),
         *(
             {"$ref": f"#/components/parameters/{name}"}
             for name in (*route.headers, "RequestId", *coded)
@@ -141,7 +141,7 @@ def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
         said["properties"] = {name: _tidy(each, known) for name, each in said["properties"].items()}
     if "$ref" in said:
         said["$ref"] = _name(said["$ref"])
-    if "pattern" in said:
+    if said.get("pattern"):
         said["pattern"] = said["pattern"].replace(r"\Z", "$")
     if "description" in said:
         said["description"] = _unwrapped(said["description"])
@@ -156,10 +156,13 @@ def _whole(schema: Schema) -> Schema:
 
 
 def _with_null(said: Schema, known: Mapping[str, Schema]) -> Schema:
-    """One schema for a type and null, which msgspec says as a choice of both."""
-    [kind] = [_whole(each) for each in said.pop("anyOf") if each != {"type": "null"}]
+    """One schema for a value and null, which msgspec says as a choice of both; what has a name keeps it."""
+    [kind] = [_whole(each) for each in said["anyOf"] if each != {"type": "null"}]
     if "$ref" in kind:
         kind = known[kind["$ref"].rpartition("/")[2]]
+        if "properties" in kind:
+            return said
+    del said["anyOf"]
     said = {**kind, **said, "type": [kind.get("type", "string"), "null"]}
     if "enum" in said:
         said["enum"] = [*said["enum"], None]
@@ -178,7 +181,8 @@ def _words(kind: Any) -> str:
     return _unwrapped(inspect.cleandoc(kind.__doc__ or "")) if _is_struct(kind) else ""
 
 
-def _arguments(route: Route) -> Iterator[Schema]:
+def arguments(route: Route) -> Iterator[Schema]:
+    """Its arguments of path and query as parameters."""
     if route.asks is None:
         return
     [spec] = _schemas([route.asks]).values()

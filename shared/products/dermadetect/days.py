@@ -31,9 +31,9 @@ class Week(NamedTuple):
     until_ms: int  #: exclusive
 
 
-def zone_of(name: str | None) -> tzinfo:
-    """The zone of a name of the IANA database; None is UTC. Raises `InvalidRequest`."""
-    if name is None or name == "UTC":
+def zone_of(name: str) -> tzinfo:
+    """The zone of a name of the IANA database. Raises `InvalidRequest`."""
+    if name == "UTC":
         return UTC
     if name not in _zones():
         raise InvalidRequest(

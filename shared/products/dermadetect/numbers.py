@@ -29,9 +29,8 @@ from shared.products.dermadetect.days import Week
 from shared.products.dermadetect.faults import TooMuchToCount
 from shared.products.dermadetect.review import CASES, COLLECTION, FIRST_SIGNED
 from shared.products.dermadetect.rights import ReviewAction
-from shared.products.dermadetect.screen import VERDICTS
+from shared.products.dermadetect.screen import VERDICTS, NumbersAsked
 from shared.products.dermadetect.signal import LOOK, RANK, RANKS
-from shared.products.dermadetect.worklist_query import an_id, flag
 from shared.records import record
 from shared.records.store import Document, Key, Query, RecordStore, StoredCollection
 from shared.sync.pull import SCOPES_A_QUERY
@@ -68,20 +67,18 @@ class NumbersQuery(NamedTuple):
     own: bool = False
 
 
-def parse(arguments: Mapping[str, str], now_ms: int) -> NumbersQuery:
-    """Check a query string. Raises `InvalidRequest`."""
-    name = arguments.get("zone", "UTC")
-    zone = days.zone_of(name)
-    last, first = arguments.get("last_day"), arguments.get("first_day")
-    last_day = days.day_at(now_ms, zone) if last is None else days.day_of(last, "last_day")
+def parse(asked: NumbersAsked, now_ms: int) -> NumbersQuery:
+    """What a query string asks for. Raises `InvalidRequest`."""
+    zone, first, last = days.zone_of(asked.zone), asked.first_day, asked.last_day
+    last_day = days.day_of(last, "last_day") if last else days.day_at(now_ms, zone)
     usual = days.monday_of(last_day) - timedelta(weeks=_USUAL_WEEKS - 1)
-    first_day = usual if first is None else days.day_of(first, "first_day")
+    first_day = days.day_of(first, "first_day") if first else usual
     if last_day < first_day:
         raise InvalidRequest("last_day must not be before first_day.", field="last_day")
     if (last_day - first_day).days >= MOST_WEEKS * 7:
         raise InvalidRequest(f"Ask for {MOST_WEEKS} weeks at most.", field="first_day")
-    scope_id, own = an_id(arguments, "scope"), flag(arguments, "own")
-    return NumbersQuery(first_day, last_day, zone, name, scope_id, own)
+    own = asked.own == "1"
+    return NumbersQuery(first_day, last_day, zone, asked.zone, asked.scope or None, own)
 
 
 @dataclass

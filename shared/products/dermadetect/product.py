@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
     from shared.export.fhir import FhirMapping
+    from shared.export.views import Views
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
@@ -148,6 +149,12 @@ def _fhir() -> FhirMapping:
     return Mapper()
 
 
+def _views() -> Views:
+    from shared.products.dermadetect.views import VIEWS
+
+    return VIEWS
+
+
 DERMADETECT = Product(
     name="dermadetect",
     title="DermaDetect",
@@ -165,6 +172,7 @@ DERMADETECT = Product(
     routes=_routes,
     schemas=_schemas,
     fhir=_fhir,
+    views=_views,
     examples=_examples,
     draft=_draft,
     stored=_stored,

@@ -48,7 +48,7 @@ class DoctorsScreen:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def list_cases(self, call: Call) -> Response:
+    def list_cases(self, call: Call, asked: screen.CasesAsked) -> Response:
         """The cases that wait for a doctor.
 
         The most urgent first, the oldest of them first, in all scopes where the caller reviews. Urgent is
@@ -60,9 +60,9 @@ class DoctorsScreen:
         Filters may be joined. Links of `thumbnails=1` are no part of the `ETag`: ask without
         `If-None-Match` when they have expired.
         """
-        asked = worklist_query.parse(call.request.args)
         found = product.worklist(self._parts)
-        value = found.cases(call.caller, asked, self._parts.clock_ms())
+        query = worklist_query.parse(asked)
+        value = found.cases(call.caller, query, self._parts.clock_ms())
         call.notes |= {"cases": len(value["cases"]), "changed": value["changed"]}
         # Only a list has a tag: "nothing changed" says nothing of what the screen shows.
         if not value["changed"]:
@@ -77,16 +77,16 @@ class DoctorsScreen:
                 there["patients"].append(entry["patient_id"])
             if entry["worker"] is not None:
                 there["accounts"].append(entry["chw_id"])
-        rows = [(entry, entry["scope_id"]) for entry in value["cases"]] if asked.thumbnails else []
+        rows = [(entry, entry["scope_id"]) for entry in value["cases"]] if query.thumbnails else []
         return self._shown(call, "list_cases", _each_once(seen), value, rows)
 
-    def get_case(self, call: Call) -> Response:
+    def get_case(self, call: Call, asked: screen.OneCase) -> Response:
         """Everything about a case.
 
         Case and patient with all columns, the whole analysis, every version of the diagnosis, what doctors
         and jobs did, values that lost a conflict or were refused, and the patient's other cases.
         """
-        found, case_id = product.worklist(self._parts), call.arguments["id"]
+        found, case_id = product.worklist(self._parts), asked.id
         value = found.case(call.caller, case_id, self._parts.clock_ms())
         call.notes["case"] = case_id
         patient, case = value["patient"], value["case"]
@@ -103,68 +103,68 @@ class DoctorsScreen:
         }
         return self._shown(call, "read_case", _each_once({case["scope_id"]: touched}), value)
 
-    def list_patient_cases(self, call: Call) -> Response:
+    def list_patient_cases(self, call: Call, asked: screen.OtherCasesAsked) -> Response:
         """The other cases of a case's patient.
 
         Those of the same team, the newest first, with the diagnosis that counts and their photos.
         """
-        arguments, case_id = call.request.args, call.arguments["id"]
-        page, most = arguments.get("page"), worklist_query.limit(arguments.get("limit"))
-        behind = None if page is None else worklist_query.opened(page, worklist_query.OF_PATIENT)
-        linked = worklist_query.flag(arguments, "thumbnails")
-        found = product.worklist(self._parts)
-        value = found.patient_cases(call.caller, case_id, most, behind)
-        call.notes |= {"case": case_id, "cases": len(value["cases"])}
+        behind = worklist_query.behind(asked.page, worklist_query.OF_PATIENT)
+        found, most = product.worklist(self._parts), min(asked.limit, screen.MOST)
+        value = found.patient_cases(call.caller, asked.id, most, behind)
+        call.notes |= {"case": asked.id, "cases": len(value["cases"])}
         scope_id, cases = value["scope_id"], value["cases"]
         touched = {
-            "cases": [case_id, *(item["id"] for item in cases)],
+            "cases": [asked.id, *(item["id"] for item in cases)],
             "diagnoses": _diagnoses_in(cases),
         }
-        rows = [(item, scope_id) for item in cases] if linked else []
+        rows = [(item, scope_id) for item in cases] if asked.thumbnails == "1" else []
         return self._shown(call, "list_patient_cases", {scope_id: touched}, value, rows)
 
-    def totals(self, call: Call) -> Response:
+    def totals(self, call: Call, asked: screen.TotalsAsked) -> Response:
         """How much waits.
 
         Of the work list in all scopes where the caller reviews, or in one. Counted, not read: eleven reads
         for thirty scopes, however much waits.
         """
-        scope_id = worklist_query.an_id(call.request.args, "scope")
         found = product.worklist(self._parts)
-        value = found.totals(call.caller, scope_id, self._parts.clock_ms())
+        value = found.totals(call.caller, asked.scope or None, self._parts.clock_ms())
         return tagged(value, call, of=_lasting(value), version=None)
 
-    def numbers(self, call: Call) -> Response:
+    def numbers(self, call: Call, asked: screen.NumbersAsked) -> Response:
         """Numbers by week.
 
         Cases that arrived by risk, how long they waited for their first diagnosis, and what doctors said of
         the analysis: of all scopes whose numbers the caller may see, or of one, or with `own=1` of what the
         caller signed. Weeks begin on Monday (ISO 8601) at midnight of `zone`.
         """
-        asked = numbers.parse(call.request.args, self._parts.clock_ms())
-        value = product.numbers(self._parts).of(call.caller, asked)
+        query = numbers.parse(asked, self._parts.clock_ms())
+        value = product.numbers(self._parts).of(call.caller, query)
         call.notes |= {"weeks": len(value["weeks"]), "cases": value["all"]["signed"]["total"]}
         return tagged(value, call, of=value, version=None)
 
-    def claim(self, call: Call, body: screen.ReviewClaimRequest) -> Response:
+    def claim(self, call: Call, asked: screen.OneCase, body: screen.ReviewClaimRequest) -> Response:
         """Take a case in hand.
 
         Until `claimed_until` no other doctor can claim or diagnose it. Again: it holds longer. A supervisor
         gives it to a doctor with `doctor_id`, whoever has it.
         """
-        review, case_id = product.review(self._parts), call.arguments["id"]
+        review, case_id = product.review(self._parts), asked.id
         now_ms = self._parts.clock_ms()
         return answer(review.claim(call.caller, case_id, body.doctor_id, now_ms), call=call)
 
-    def release(self, call: Call, _: screen.ReviewReleaseRequest) -> Response:
+    def release(
+        self, call: Call, asked: screen.OneCase, _: screen.ReviewReleaseRequest
+    ) -> Response:
         """Give a case back.
 
         By the doctor who has it, or a supervisor. A case that nobody has stays as it is.
         """
-        review, case_id = product.review(self._parts), call.arguments["id"]
+        review, case_id = product.review(self._parts), asked.id
         return answer(review.release(call.caller, case_id, self._parts.clock_ms()), call=call)
 
-    def diagnose(self, call: Call, body: screen.ReviewDiagnosisRequest) -> Response:
+    def diagnose(
+        self, call: Call, asked: screen.OneCase, body: screen.ReviewDiagnosisRequest
+    ) -> Response:
         """Sign a diagnosis.
 
         Stores it, moves the case to `DIAGNOSED` and sends both to the phones, in one step. Needs an
@@ -175,13 +175,13 @@ class DoctorsScreen:
         To correct a diagnosis, name the one that counts in `amends`. Both are kept.
         """
         signature = parse_signature(body, call.request.headers.get("Idempotency-Key"))
-        review, case_id = product.review(self._parts), call.arguments["id"]
+        review, case_id = product.review(self._parts), asked.id
         now_ms = self._parts.clock_ms()
         value = review.diagnose(call.caller, case_id, signature, _version(call), now_ms)
         call.notes |= {"case": value["case_id"], "diagnosis": value["id"]}
         return answer(value, call=call)
 
-    def close(self, call: Call, body: screen.ReviewCloseRequest) -> Response:
+    def close(self, call: Call, asked: screen.OneCase, body: screen.ReviewCloseRequest) -> Response:
         """Take a case off the list with a word.
 
         A case that was deleted while it waited, or that changed since it was signed and needs no new
@@ -190,7 +190,7 @@ class DoctorsScreen:
         word = body.word.strip()
         if len(word) > LONGEST_WORD:
             raise InvalidRequest(f"word may have {LONGEST_WORD} characters.", field="word")
-        review, case_id = product.review(self._parts), call.arguments["id"]
+        review, case_id = product.review(self._parts), asked.id
         now_ms = self._parts.clock_ms()
         value = review.close(call.caller, case_id, word, _version(call), now_ms)
         call.notes["case"] = value["case_id"]

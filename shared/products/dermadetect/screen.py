@@ -14,8 +14,10 @@ from shared.api.fields import (
     CountOrNull,
     Error,
     Id,
+    Limit,
     TextOrNull,
     must,
+    one_of,
     says,
     schema,
 )
@@ -90,12 +92,12 @@ _Zone = Annotated[
     str,
     says("Whose midnight begins a day: a name of the IANA time zone database, as Africa/Nairobi."),
 ]
+_Flag = Annotated[str, one_of(("0", "1")), schema(default=None)]
 _Thumbnails = Annotated[
-    str | UnsetType,
+    _Flag,
     says(
         "1: with a link to the smallest version of each case's first photo, good for some minutes and for "
         "whoever has it.",
-        enum=["0", "1"],
     ),
 ]
 
@@ -104,9 +106,9 @@ class OtherCasesAsked(Struct):
     """Of which case's patient."""
 
     id: Annotated[str, says("The case.")]
-    limit: Annotated[int, says(f"Most cases of one answer; {MOST} at most.", minimum=1)] = PAGE
+    limit: Annotated[Limit, says(f"Most cases of one answer; {MOST} at most.")] = PAGE
     page: _Page = UNSET
-    thumbnails: _Thumbnails = UNSET
+    thumbnails: _Thumbnails = "0"
 
 
 class TotalsAsked(Struct):
@@ -130,47 +132,45 @@ class NumbersAsked(Struct):
         str | UnsetType, says("The last day, which is still in; today.", format="date")
     ] = UNSET
     zone: _Zone = "UTC"
-    own: Annotated[
-        str | UnsetType,
-        says("1: only what the caller signed; `arrived` is null then.", enum=["0", "1"]),
-    ] = UNSET
+    own: Annotated[_Flag, says("1: only what the caller signed; `arrived` is null then.")] = "0"
 
 
 class CasesAsked(Struct):
-    """Which cases; `worklist_query.parse` reads them."""
+    """Which cases."""
 
     scope: Annotated[Id | UnsetType, says("Only cases of this scope.")] = UNSET
-    status: Annotated[str, says("Only cases of this status.", enum=list(STATUSES))] = PENDING
+    status: Annotated[str, one_of(STATUSES), says("Only cases of this status.")] = PENDING
     risk: Annotated[
-        str | UnsetType,
-        says("Only cases that phone or analysis called this at worst.", enum=list(RISKS)),
+        Annotated[str, one_of(RISKS)] | UnsetType,
+        says("Only cases that phone or analysis called this at worst."),
     ] = UNSET
     unread: Annotated[
-        str | UnsetType,
+        str,
+        one_of(("0", "1")),
         says(
             "1: diagnoses that did not reach a phone. `status`, `risk` and `since` do not count then; "
             "further filters are refused.",
-            enum=["0", "1"],
+            default=None,
         ),
-    ] = UNSET
-    limit: Annotated[int, says(f"Most cases of one answer; {MOST} at most.", minimum=1)] = PAGE
+    ] = "0"
+    limit: Annotated[Limit, says(f"Most cases of one answer; {MOST} at most.")] = PAGE
     page: Annotated[str | UnsetType, says("`next_page` of the answer before.")] = UNSET
     since: Annotated[
-        _Ms | UnsetType,
+        str | UnsetType,
         says(
             "`timestamp` of an earlier answer. If nothing changed after it, `changed` is false and "
-            "`cases` is empty. A claim that ends by itself is no change."
+            "`cases` is empty. A claim that ends by itself is no change.",
+            type="integer",
+            minimum=0,
         ),
     ] = UNSET
-    mine: Annotated[
-        str | UnsetType, says("1: only cases that the caller has in hand.", enum=["0", "1"])
-    ] = UNSET
+    mine: Annotated[_Flag, says("1: only cases that the caller has in hand.")] = "0"
     worker: Annotated[Id | UnsetType, says("Only cases that this health worker created.")] = UNSET
     patient: Annotated[Id | UnsetType, says("Only cases of this patient.")] = UNSET
     first_day: Annotated[_FirstDay, says("By when phones made the cases.")] = UNSET
     last_day: _LastDay = UNSET
     zone: _Zone = "UTC"
-    thumbnails: _Thumbnails = UNSET
+    thumbnails: _Thumbnails = "0"
 
 
 class ReviewClaimRequest(Struct, forbid_unknown_fields=True):

@@ -275,6 +275,9 @@ CATALOG = Catalog(
     roles=RIGHTS.roles,
     may=RIGHTS.may,
     job_rows=QUEUE,
+    people="patients",
+    person_word="patient",
+    maker="chw_id",
     urgent=_urgent,
     collections=(
         Collection(

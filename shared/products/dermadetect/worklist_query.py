@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
+from msgspec import UnsetType
 
 from shared.errors import InvalidCursor, InvalidRequest
 from shared.products.dermadetect import days
-from shared.products.dermadetect.screen import MOST, PAGE, RISKS, STATUSES
+from shared.products.dermadetect.screen import MOST, PAGE, CasesAsked
 from shared.products.dermadetect.tables import PENDING
 from shared.records import record
-
-#: Times before this (1973) are seconds taken for milliseconds.
-_LEAST_MS = 100_000_000_000
 
 #: Where a page ended: the place of its last entry in the list.
 Place = tuple[int | str, ...]
@@ -60,55 +57,43 @@ class WorklistQuery(NamedTuple):
         return f"{CASES}.{hashlib.sha256(repr(own).encode()).hexdigest()[:16]}"
 
 
-def parse(arguments: Mapping[str, str]) -> WorklistQuery:
-    """Check a query string. Raises `InvalidRequest` and `InvalidCursor`."""
-    from_ms, until_ms = span(arguments)
-    asked = WorklistQuery(
-        an_id(arguments, "scope"),
-        _one_of(arguments, "status", STATUSES) or PENDING,
-        _one_of(arguments, "risk", RISKS),
-        flag(arguments, "unread"),
-        limit(arguments.get("limit")),
+def parse(asked: CasesAsked) -> WorklistQuery:
+    """What a query string asks for. Raises `InvalidRequest` and `InvalidCursor`."""
+    from_ms, until_ms = _span(asked)
+    query = WorklistQuery(
+        asked.scope or None,
+        asked.status,
+        asked.risk or None,
+        asked.unread == "1",
+        min(asked.limit, MOST),
         None,
-        _since(arguments.get("since")),
-        flag(arguments, "mine"),
-        an_id(arguments, "worker"),
-        an_id(arguments, "patient"),
+        _since(asked.since) if isinstance(asked.since, str) else None,
+        asked.mine == "1",
+        asked.worker or None,
+        asked.patient or None,
         from_ms,
         until_ms,
-        flag(arguments, "thumbnails"),
+        asked.thumbnails == "1",
     )
-    if asked.unread:
-        for name in ("mine", "worker", "patient", "first_day", "last_day"):
-            if name in arguments:
+    if query.unread:
+        further = {
+            "mine": query.mine,
+            "worker": query.worker,
+            "patient": query.patient,
+            "first_day": from_ms,
+            "last_day": until_ms,
+        }
+        for name, value in further.items():
+            if value:
                 raise InvalidRequest(f"{name} cannot be joined with unread.", field=name)
-    page = arguments.get("page")
-    return asked if page is None else asked._replace(behind=opened(page, asked.kind))
+    return query._replace(behind=behind(asked.page, query.kind))
 
 
-def an_id(arguments: Mapping[str, str], name: str) -> str | None:
-    """An id, if one is named. Raises `InvalidRequest`."""
-    value = arguments.get(name)
-    if value is not None and not record.valid_id(value):
-        raise InvalidRequest(f"{name} must be an id.", field=name)
-    return value
-
-
-def flag(arguments: Mapping[str, str], name: str) -> bool:
-    """1 or 0; 0 if it is absent. Raises `InvalidRequest`."""
-    value = arguments.get(name, "0")
-    if value not in ("0", "1"):
-        raise InvalidRequest(f"{name} must be 1 or 0.", field=name)
-    return value == "1"
-
-
-def span(arguments: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """From `first_day` to `last_day`, both inclusive, in `zone`: ms. Raises `InvalidRequest`."""
-    zone = days.zone_of(arguments.get("zone"))
-    first, last = (
-        days.day_of(arguments[name], name) if name in arguments else None
-        for name in ("first_day", "last_day")
-    )
+def _span(asked: CasesAsked) -> tuple[int | None, int | None]:
+    """From the first day to the last one, both inclusive, in their zone: ms. Raises `InvalidRequest`."""
+    zone = days.zone_of(asked.zone)
+    first = days.day_of(asked.first_day, "first_day") if asked.first_day else None
+    last = days.day_of(asked.last_day, "last_day") if asked.last_day else None
     if first is not None and last is not None and last < first:
         raise InvalidRequest("last_day must not be before first_day.", field="last_day")
     return (
@@ -117,34 +102,21 @@ def span(arguments: Mapping[str, str]) -> tuple[int | None, int | None]:
     )
 
 
-def limit(text: str | None, usual: int = PAGE) -> int:
-    """Entries of a page, `MOST` at most. Raises `InvalidRequest`."""
-    if text is None:
-        return usual
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise InvalidRequest("limit must be a whole number from 1.", field="limit")
-    return min(int(text), MOST)
-
-
-def _one_of(arguments: Mapping[str, str], name: str, choices: Sequence[str]) -> str | None:
-    value = arguments.get(name)
-    if value is not None and value not in choices:
-        raise InvalidRequest(f"{name} must be one of {', '.join(choices)}.", field=name)
-    return value
-
-
-def _since(text: str | None) -> int | None:
-    if text is None:
-        return None
+def _since(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise InvalidCursor("since must be the timestamp of an earlier answer.", field="since")
-    if 0 < int(text) < _LEAST_MS:
+    if 0 < int(text) < record.LEAST_MS:
         raise InvalidCursor(
             "since is in seconds; this endpoint counts milliseconds.",
             code="time_in_seconds",
             field="since",
         )
     return int(text)
+
+
+def behind(page: str | UnsetType, kind: str) -> Place | None:
+    """Where a list goes on; None: at its beginning. Raises `InvalidCursor`."""
+    return opened(page, kind) if isinstance(page, str) else None
 
 
 def sealed(kind: str, place: Place) -> str:

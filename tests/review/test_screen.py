@@ -10,12 +10,16 @@ import pytest
 
 from shared import wiring
 from shared.access import membership
+from shared.access.membership import Caller
 from shared.errors import FilesUnavailable, StoreUnavailable
+from shared.files.links import small_links
+from shared.products.dermadetect.review import Review
 from shared.records.store import Key, Query, patch, put
 from tests.api.conftest import Api, StartApi, api, start_api
 from tests.api.test_openapi import case, keeps_its_word, patient
 from tests.files.conftest import photo
 from tests.review.test_http import Screen, clinic, error_of, melon, sync
+from tests.stores import Asked, Interrupted
 
 __all__ = ["StartApi", "api", "clinic", "start_api"]
 
@@ -197,9 +201,6 @@ def test_a_list_does_not_wait_for_its_pictures(
 
 
 def test_a_page_of_thumbnails_takes_two_readings(ward: Api) -> None:
-    from shared.files.links import small_links
-    from tests.stores import Asked
-
     wanted = {send_photo(ward, case_id, seed): "team1" for seed, case_id in enumerate(("c1", "c2"))}
     asked = Asked(wiring.store())
     found = small_links(asked, wiring.files, wanted, seconds=60, now_ms=wiring.clock_ms())
@@ -300,3 +301,24 @@ def test_too_much_to_count_has_a_code(ward: Api, monkeypatch: pytest.MonkeyPatch
     Desk(ward, "doc1").sign("c2")
     monkeypatch.setattr("shared.products.dermadetect.numbers.MOST_SIGNED", 0)
     assert error_of(Desk(ward, "doc1").see("/numbers")) == (400, "too_much_to_count")
+
+
+def test_of_two_deliveries_that_meet_a_doctor_the_other_is_noted(ward: Api) -> None:
+    doctor = Desk(ward, "doc1")
+    for name in ("c2", "c3"):
+        doctor.sign(name, key=name)
+    store = wiring.store()
+    met: list[int] = []
+
+    def meanwhile(_writes: object) -> None:
+        if not met:
+            met.append(1)
+            store.commit([patch(Key("reviews", "c2"), {"diagnosis_id": "another"}, None)])
+
+    review = Review(Interrupted(store, before=meanwhile), wiring.catalog(), claim_ms=1)
+    diagnoses = list(store.query(Query("diagnoses")))
+    assert len(diagnoses) == 2
+    review.delivered(Caller("chw1", "chw", "phone"), diagnoses, 5)
+    found = store.read([Key("reviews", "c2"), Key("reviews", "c3")]).documents
+    read = {key.id: have.fields.get("read_at") for key, have in found.items()}
+    assert read == {"c2": None, "c3": 5}

@@ -461,15 +461,21 @@ class Review:
         """
         case_of = {each.key.id: str(each.fields["case_id"]) for each in diagnoses}
         found = self._store.read([key_of(each) for each in case_of.values()]).documents
-        for document in found.values():
-            have = document.fields
-            counts = have.get("diagnosis_id") in case_of and have.get("chw_id") == caller.user_id
-            if counts and have.get("unread"):
-                with suppress(
-                    Contended
-                ):  # somebody amends it at this moment: the new one is unread
-                    read = {"unread": None, "read_at": now_ms}
-                    self._store.commit([patch(document.key, read, document.version)])
+        read = [
+            patch(each.key, {"unread": None, "read_at": now_ms}, each.version)
+            for each in found.values()
+            if each.fields.get("diagnosis_id") in case_of
+            and each.fields.get("chw_id") == caller.user_id
+            and each.fields.get("unread")
+        ]
+        if not read:
+            return
+        try:
+            self._store.commit(read)
+        except Contended:  # somebody does something with one of them
+            for write in read:
+                with suppress(Contended):
+                    self._store.commit([write])
 
     # --- both
 

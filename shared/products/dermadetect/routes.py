@@ -123,8 +123,8 @@ class DoctorsScreen:
     def totals(self, call: Call, asked: screen.TotalsAsked) -> Response:
         """How much waits.
 
-        Of the work list in all scopes where the caller reviews, or in one. Counted, not read: eleven reads
-        for thirty scopes, however much waits.
+        Of the work list in all scopes where the caller reviews, or in one. Counted, not read: ten reads for
+        thirty scopes, however much waits.
         """
         found = product.worklist(self._parts)
         value = found.totals(call.caller, asked.scope or None, self._parts.clock_ms())

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TypeVar
 
 from flask import Request, Response
-from msgspec import Struct
+from msgspec import UnsetType
 
 from shared import wiring
 from shared.access.membership import Caller
@@ -21,8 +20,7 @@ from shared.accounts.keys import PUBLISHED_SECONDS
 from shared.accounts.throttle import client_address
 from shared.accounts.token_issuer import Tokens
 from shared.api import accounts as bodies
-from shared.api.routes import Route, decode
-from shared.api.web import Call, answer, serve
+from shared.api.web import Call, Route, answer, serve
 from shared.errors import Contended, InvalidRequest, StoreUnavailable
 
 SETTINGS = wiring.begin()
@@ -34,8 +32,6 @@ _SCHEME = "Bearer"
 
 #: Members of one answer.
 _MEMBERS = 200
-
-_Asked = TypeVar("_Asked", bound=Struct)
 
 
 def register(call: Call, body: bodies.RegisterRequest) -> Response:
@@ -152,13 +148,13 @@ def sessions(call: Call) -> Response:
     return answer(bodies.SessionsAnswer(said), call=call)
 
 
-def end_session(call: Call, body: bodies.ProofRequest) -> Response:
+def end_session(call: Call, asked: bodies.OneSession, body: bodies.ProofRequest) -> Response:
     """End one session.
 
     Ends one session of the caller, as that of a phone that is lost. Harmless if it has ended.
     """
-    session, origin = _asked(call, bodies.OneSession).id, _origin(call, body.device_id)
-    wiring.accounts().sessions.end(call.caller, session, body.password, origin, wiring.clock_ms())
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
+    wiring.accounts().sessions.end(call.caller, asked.id, body.password, origin, now_ms)
     return answer({}, call=call)
 
 
@@ -175,9 +171,9 @@ def end_sessions(call: Call, body: bodies.ProofRequest) -> Response:
 def delete(call: Call, body: bodies.ProofRequest) -> Response:
     """Delete my account.
 
-    Removes the caller's e-mail, name, password and sessions, and ends all memberships. Records that the
-    user wrote stay with their teams. Sync first: what was not sent is not taken any more. There is no way
-    back. No sync will tell the app to drop the records any more: drop them.
+    Removes the caller's e-mail, name, telephone number, password and sessions, and ends all memberships.
+    Records that the user wrote stay with their teams. Sync first: what was not sent is not taken any more.
+    There is no way back. No sync will tell the app to drop the records any more: drop them.
     """
     origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
     wiring.accounts().deletion.delete_own(call.caller, body.password, origin, now_ms)
@@ -190,6 +186,20 @@ def me(call: Call) -> Response:
     The caller's account and scopes, as they are now.
     """
     return _me(call, check(wiring.store(), call.caller))
+
+
+def profile(call: Call, body: bodies.ProfileRequest) -> Response:
+    """Say who I am.
+
+    Sets the caller's name and telephone number. Doctors and supervisors of the caller's teams see both
+    beside the caller's cases.
+    """
+    said = {
+        name: value
+        for name, value in (("name", body.name), ("phone", body.phone))
+        if not isinstance(value, UnsetType)
+    }
+    return _me(call, wiring.accounts().profile.change(call.caller, said, wiring.clock_ms()))
 
 
 def join(call: Call, body: bodies.JoinRequest) -> Response:
@@ -232,13 +242,12 @@ def invites(call: Call, body: bodies.InvitesRequest) -> Response:
     return answer(said, call=call)
 
 
-def list_invites(call: Call) -> Response:
+def list_invites(call: Call, asked: bodies.InScope) -> Response:
     """Which codes are open.
 
     Codes of the scope that still admit somebody, the newest first; the codes themselves are not known. For
     supervisors and admins of the scope.
     """
-    scope = _asked(call, bodies.InScope).scope_id
     said = [
         bodies.OpenInvite(
             id=invite_id,
@@ -250,40 +259,37 @@ def list_invites(call: Call) -> Response:
             uses=invite.uses,
         )
         for invite_id, invite in wiring.accounts().invites.listed(
-            call.caller, scope, wiring.clock_ms()
+            call.caller, asked.scope_id, wiring.clock_ms()
         )
     ]
-    return answer(bodies.InvitesAnswer(scope, said), call=call)
+    return answer(bodies.InvitesAnswer(asked.scope_id, said), call=call)
 
 
-def void_invite(call: Call, body: bodies.InScopeRequest) -> Response:
+def void_invite(call: Call, asked: bodies.OneInvite, body: bodies.InScopeRequest) -> Response:
     """Make a code void.
 
     The code admits nobody any more, whoever made it. For supervisors and admins of the scope.
     """
-    invite_id = _asked(call, bodies.OneInvite).id
-    wiring.accounts().invites.void(call.caller, body.scope_id, invite_id, wiring.clock_ms())
+    wiring.accounts().invites.void(call.caller, body.scope_id, asked.id, wiring.clock_ms())
     return answer({}, call=call)
 
 
-def put_out(call: Call, body: bodies.InScopeRequest) -> Response:
+def put_out(call: Call, asked: bodies.OneMember, body: bodies.InScopeRequest) -> Response:
     """Put somebody out of a scope.
 
     Ends a membership: the user's next request is refused, the user's phones drop the scope's records. For
     supervisors and admins of the scope, and roles that they may give away; one leaves oneself by `leave`.
     """
-    user_id = _asked(call, bodies.OneMember).id
-    wiring.accounts().members.put_out(call.caller, body.scope_id, user_id, wiring.clock_ms())
+    wiring.accounts().members.put_out(call.caller, body.scope_id, asked.id, wiring.clock_ms())
     return answer({}, call=call)
 
 
-def members(call: Call) -> Response:
+def members(call: Call, asked: bodies.MembersAsked) -> Response:
     """Who is in a scope.
 
     For supervisors and admins of the scope. 200 at a time, by user id.
     """
-    asked = _asked(call, bodies.MembersAsked)
-    after = asked.after if isinstance(asked.after, str) else None
+    after = asked.after or None
     found = wiring.accounts().members.listed(call.caller, asked.scope_id, after, _MEMBERS + 1)
     shown = [
         bodies.MemberAnswer(
@@ -334,12 +340,6 @@ def _caller(call: Call) -> Caller:
     return caller
 
 
-def _asked(call: Call, kind: type[_Asked]) -> _Asked:
-    """The arguments of path and query; an empty one is none."""
-    said = {name: value for name, value in call.request.args.items() if value}
-    return decode({**said, **call.arguments}, kind)
-
-
 def _origin(call: Call, device: str | None) -> Origin:
     forwarded = ",".join(call.request.headers.getlist("X-Forwarded-For"))
     remote = call.request.remote_addr
@@ -369,6 +369,7 @@ def _me(call: Call, me: Me) -> Response:
         user_id=held.user_id,
         email=me.account.email,
         name=me.account.name,
+        phone=me.account.phone,
         totp=me.account.factor is not None,
         scopes=[
             bodies.MembershipAnswer(scope, held.roles[scope], held.since_ms[scope] / 1000)
@@ -483,6 +484,13 @@ ROUTES = (
         gives=bodies.MeAnswer,
         faults=(*_SESSION, StoreUnavailable),
         only=tokens.SET_UP,
+    ),
+    _post(
+        f"{_HOME}/profile",
+        profile,
+        takes=bodies.ProfileRequest,
+        gives=bodies.MeAnswer,
+        faults=(*_SESSION, *_STORE),
     ),
     _post(
         f"{_HOME}/join",

@@ -247,7 +247,7 @@ def ask(call: Call, body: TicketsRequest) -> Response:
     return answer(TicketsAnswer(asked.answers), call=call)
 
 
-def receive(call: Call) -> Response:
+def receive(call: Call, asked: OneFile) -> Response:
     """Send a piece of a photo.
 
     The protocol of resumable uploads: each piece says in `Content-Range` which bytes it holds.
@@ -255,7 +255,7 @@ def receive(call: Call) -> Response:
     says how far it is (`Range`, and `upload.offset`): go on there. A piece that is known already,
     or comes too early, does no harm. `bytes */TOTAL` without a body asks how far it is.
     """
-    call.notes["file"] = call.arguments["id"]
+    call.notes["file"] = asked.id
     request = call.request
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedEncoding("Send a file's bytes as they are.")
@@ -267,31 +267,31 @@ def receive(call: Call) -> Response:
     if span.total > SETTINGS.file_bytes:
         raise RequestTooLarge(f"A file may have {SETTINGS.file_bytes} bytes.")
     progress = wiring.uploads().receive(
-        call.caller, call.arguments["id"], span, _body(request), wiring.clock_ms()
+        call.caller, asked.id, span, _body(request), wiring.clock_ms()
     )
     call.notes |= {"offset": span.first, "received": progress.received}
     return _told(call, progress)
 
 
-def complete(call: Call) -> Response:
+def complete(call: Call, asked: OneFile) -> Response:
     """Say that all bytes are there.
 
     Needed only for a file that went to `direct_url`. Safe to repeat. The answer is what the check
     says, or `checking` if it takes longer.
     """
-    call.notes["file"] = call.arguments["id"]
-    progress = wiring.uploads().complete(call.caller, call.arguments["id"], wiring.clock_ms())
+    call.notes["file"] = asked.id
+    progress = wiring.uploads().complete(call.caller, asked.id, wiring.clock_ms())
     return _told(call, progress)
 
 
-def show(call: Call) -> Response:
+def show(call: Call, asked: OneFile) -> Response:
     """What became of a photo, and links to look at it.
 
     `links` lead to the original and to smaller versions without the camera's data, for some minutes
     and for whoever has them: open them at once, keep them nowhere.
     """
-    call.notes["file"] = call.arguments["id"]
-    progress = wiring.uploads().look(call.caller, call.arguments["id"])
+    call.notes["file"] = asked.id
+    progress = wiring.uploads().look(call.caller, asked.id)
     now_ms = wiring.clock_ms()
     links = wiring.uploads().links(progress, now_ms)
     value = {**progress.value(), **links}
@@ -301,13 +301,13 @@ def show(call: Call) -> Response:
     return answer(value, call=call)
 
 
-def follow(call: Call) -> Response:
+def follow(_: Call, asked: OneLink) -> Response:
     """What a link leads to.
 
     Only where the file store is a folder; elsewhere links lead to the cloud's file store. The link
     is the permission: no token is asked for.
     """
-    found = wiring.open_link(call.arguments["token"])
+    found = wiring.open_link(asked.token)
     response = Response(found.pieces, content_type=found.file.type)
     response.headers["Content-Length"] = str(found.file.size)
     response.headers["Content-Disposition"] = attachment(found.file_name)

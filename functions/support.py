@@ -11,9 +11,19 @@ from shared import wiring
 from shared.access import audit, membership
 from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
+from shared.api import support as bodies
 from shared.api.bodies import PAGE
 from shared.api.web import Call, Route, answer, serve
-from shared.errors import Forbidden, InvalidRequest, NotFound
+from shared.errors import (
+    Contended,
+    Forbidden,
+    InvalidCursor,
+    NotFound,
+    ParentDeleted,
+    Purged,
+    StoreUnavailable,
+)
+from shared.hooks import routes as hooks
 from shared.records import record
 from shared.records.store import Key
 from shared.support import devices, inbox, ledger
@@ -27,15 +37,17 @@ SETTINGS = wiring.begin()
 _DAY_MS = 86_400_000
 
 
-def list_devices(call: Call) -> Response:
-    """The phones of the scopes that the caller supervises, those with a problem first."""
-    caller = wiring.caller(call)
-    scopes = _allowed(_memberships(caller), Action.SUPERVISE)
-    arguments, now_ms = call.request.args, wiring.clock_ms()
-    limit = paging.limit(arguments.get("limit"), devices.PAGE)
-    token = arguments.get("page")
-    behind = None if token is None else paging.opened(token)
-    failing = arguments.get("failing", "") in ("1", "true")
+def list_devices(call: Call, asked: bodies.DevicesAsked) -> Response:
+    """Phones of the caller's teams: when they last synced, what is wrong.
+
+    For roles that supervise. Those with a problem come first, then those that were silent the longest;
+    phones of people who have left come last. Of each user the 50 phones are kept that were heard of last,
+    each for half a year. Ids and codes only, nothing of records.
+    """
+    caller = call.caller
+    scopes, now_ms = _allowed(_memberships(caller), Action.SUPERVISE), wiring.clock_ms()
+    behind = paging.opened(asked.page) if isinstance(asked.page, str) else None
+    failing, limit = asked.failing in ("1", "true"), min(asked.limit, devices.PAGE)
 
     def problem(entry: Mapping[str, Any]) -> str | None:
         tolerance_ms = SETTINGS.clock_tolerance_seconds * 1000
@@ -47,7 +59,7 @@ def list_devices(call: Call) -> Response:
         if (behind is None or each.place > behind) and (each.problem or not failing)
     ]
     page = found[:limit]
-    call.notes |= {"user": caller.user_id, "devices": len(page)}
+    call.notes["devices"] = len(page)
     value = {
         "devices": [devices.shown_device(each, scopes) for each in page],
         "next_page": paging.sealed(page[-1].place) if len(found) > limit else None,
@@ -56,91 +68,90 @@ def list_devices(call: Call) -> Response:
     return answer(value, call=call)
 
 
-def register_token(call: Call) -> Response:
-    """Where the caller's phone can be woken; null: nowhere any more."""
-    caller = ledger.phone_of(wiring.caller(call), call.request.args.get("device_id"))
-    call.notes |= {"user": caller.user_id, "device": caller.device}
-    body, _ = call.json()
-    token = body.get("token", "") if isinstance(body, dict) else ""
-    if token is not None and not (
-        isinstance(token, str) and token.isprintable() and 0 < len(token) <= ledger.LONGEST_TOKEN
-    ):
-        raise InvalidRequest("token must be the phone's push token, or null.", field="token")
+def register_token(call: Call, asked: bodies.OneDevice, body: bodies.TokenRequest) -> Response:
+    """Say where the phone can be woken.
+
+    The push token of Firebase Cloud Messaging, at each start of the app and whenever it changes; null when
+    the user logs out. When a result is there, the phone is poked once to sync, and shows a notification to
+    roles that are alerted, without a word about the record. Syncing by itself brings the same news, so
+    nothing depends on it.
+    """
+    caller = ledger.phone_of(call.caller, asked.device_id or None)
+    call.notes["device"] = caller.device
     scopes = _memberships(caller).scopes
-    ledger.register(wiring.store(), caller, scopes, token, wiring.clock_ms())
-    return answer({"device": caller.device, "registered": token is not None}, call=call)
+    ledger.register(wiring.store(), caller, scopes, body.token, wiring.clock_ms())
+    said = bodies.TokenRegistered(caller.device, body.token is not None)
+    return answer(said, call=call)
 
 
-def show_job(call: Call) -> Response:
-    """A job's state, to those who may read what it is about; by its id or that of its record."""
-    caller = wiring.caller(call)
-    job, role = readable_job(wiring.store(), wiring.catalog(), caller, call.arguments["id"])
-    call.notes |= {"user": caller.user_id, "job": job.id}
+def show_job(call: Call, asked: bodies.OneJob) -> Response:
+    """Where a job stands.
+
+    For those who may read the record that it is about; everybody else gets 404. Syncing brings the same:
+    this is for a screen that waits.
+    """
+    job, role = readable_job(wiring.store(), wiring.catalog(), call.caller, asked.id)
+    call.notes["job"] = job.id
     return answer(shown_job(job, wiring.catalog(), role), call=call)
 
 
-def list_inbox(call: Call) -> Response:
-    """What could not be stored and somebody should look at, in the caller's scopes."""
-    caller, scopes = _inbox_of(call)
-    arguments = call.request.args
-    limit, token = paging.limit(arguments.get("limit"), inbox.PAGE), arguments.get("page")
-    page = inbox.page(wiring.store(), scopes, limit, token)
+def list_inbox(call: Call, asked: bodies.InboxAsked) -> Response:
+    """What could not be stored and somebody should look at.
+
+    For roles that see the inbox: late edits of records that moved here or of people who left, and refused,
+    late or lost records with a red signal. The urgent come first, then the oldest. Admins also see urgent
+    ones of people who are in no team (`scope_id` is `~unfiled`).
+    """
+    scopes = _inboxes(call.caller)
+    token = asked.page if isinstance(asked.page, str) else None
+    page = inbox.page(wiring.store(), scopes, min(asked.limit, inbox.PAGE), token)
     listed = [shown_entry(entry) for entry in page.entries]
-    call.notes |= {"user": caller.user_id, "entries": len(listed)}
+    call.notes["entries"] = len(listed)
     seen: dict[str, dict[str, list[str]]] = {}
     for entry in listed:
         tables = seen.setdefault(entry["scope_id"], {})
         tables.setdefault("quarantine", []).append(entry["id"])
-    audit.reading(wiring.store(), caller, "inbox", seen, wiring.clock_ms())
+    audit.reading(wiring.store(), call.caller, "inbox", seen, wiring.clock_ms())
     value: dict[str, Any] = {"entries": listed, "next_page": page.next_page}
     if token is None:
         value["count"] = inbox.count(wiring.store(), scopes)
     return answer(value, call=call)
 
 
-def close_inbox(call: Call) -> Response:
-    """Somebody has looked at an entry: it leaves the list, and stays in the quarantine."""
-    caller, scopes = _inbox_of(call)
-    entry_id = call.arguments["id"]
-    if not record.valid_id(entry_id):
-        raise _no_entry()
-    word = None
-    if call.request.content_length:
-        body, _ = call.json()
-        word = body.get("word") if isinstance(body, dict) else 0
-    if word is not None and not (isinstance(word, str) and 0 < len(word) <= inbox.LONGEST_WORD):
-        raise InvalidRequest("word must say why, in a text.", field="word")
-    entry = inbox.read(wiring.store(), entry_id)
-    if entry.fields.get(record.SCOPE) not in scopes:
-        raise _no_entry()
-    now_ms = wiring.clock_ms()
-    inbox.close(wiring.store(), entry, caller, now_ms, word)
-    seen = {entry.fields[record.SCOPE]: {"quarantine": [entry_id]}}
-    audit.reading(wiring.store(), caller, "close_inbox", seen, now_ms)
-    return answer({"id": entry_id, "open": False}, call=call)
+def close_inbox(call: Call, asked: bodies.OneEntry, body: bodies.InboxClose) -> Response:
+    """Take an entry off the inbox.
+
+    Somebody has looked at it. What was sent is kept. Doing it again changes nothing.
+    """
+    scopes, now_ms = _inboxes(call.caller), wiring.clock_ms()
+    entry = inbox.read(wiring.store(), asked.id)
+    scope_id = entry.fields.get(record.SCOPE)
+    if scope_id not in scopes:
+        raise NotFound(inbox.NO_ENTRY)
+    inbox.close(wiring.store(), entry, call.caller, now_ms, body.word)
+    seen = {scope_id: {"quarantine": [asked.id]}}
+    audit.reading(wiring.store(), call.caller, "close_inbox", seen, now_ms)
+    return answer(bodies.InboxClosed(asked.id, open=False), call=call)
 
 
-def _inbox_of(call: Call) -> tuple[Caller, list[str]]:
-    """The caller and whose inboxes are theirs: admins see what belongs to nobody, too."""
-    caller = wiring.caller(call)
+def _inboxes(caller: Caller) -> list[str]:
+    """Whose inboxes are the caller's: admins see what belongs to nobody, too."""
     held = _memberships(caller)
     scopes = _allowed(held, Action.INBOX)
     if any(wiring.catalog().may(role, Action.UNFILED) for role in held.roles.values()):
         scopes.append(record.UNFILED)
-    return caller, scopes
+    return scopes
 
 
-def undelete_record(call: Call) -> Response:
-    """A deleted record comes back, with what was deleted along with it."""
-    caller = wiring.caller(call)
-    body, _ = call.json()
-    names = ("table", "id")
-    if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in names):
-        raise InvalidRequest("Say the table and the id of the record.", field="id")
-    key = Key(body["table"], body["id"])
-    wiring.ring(undelete(wiring.store(), wiring.catalog(), caller, key, wiring.clock_ms()))
-    call.notes |= {"user": caller.user_id}
-    return answer({"table": key.collection, "id": key.id, "deleted": False}, call=call)
+def undelete_record(call: Call, body: bodies.UndeleteRequest) -> Response:
+    """Bring a deleted record back.
+
+    For roles that undelete. What was deleted along with the record follows soon. Phones get all of it with
+    their next sync. A record that is not deleted is left as it is, so doing it again changes nothing.
+    """
+    key = Key(body.table, body.id)
+    wiring.ring(undelete(wiring.store(), wiring.catalog(), call.caller, key, wiring.clock_ms()))
+    return answer(bodies.Undeleted(key.collection, key.id, deleted=False), call=call)
 
 
 def _memberships(caller: Caller) -> Memberships:
@@ -156,20 +167,81 @@ def _allowed(held: Memberships, action: Action) -> list[str]:
     return scopes
 
 
-def _no_entry() -> NotFound:
-    return NotFound("There is no such entry, or none that you may see.")
-
+_CUT = ("Cache-Control", "Content-Encoding")
+_LISTED = ("invalid_request", InvalidCursor.code, Forbidden, StoreUnavailable)
+_STORE = (Contended, StoreUnavailable)
 
 ROUTES = (
-    Route("GET", "/api/v1/devices", list_devices),
-    Route("POST", "/api/v1/devices/token", register_token),
-    Route("GET", "/api/v1/jobs/{id}", show_job),
-    Route("GET", "/api/v1/inbox", list_inbox),
-    Route("POST", "/api/v1/inbox/{id}/close", close_inbox, PAGE),
-    Route("POST", "/api/v1/undelete", undelete_record),
+    Route(
+        "GET",
+        "/api/v1/devices",
+        list_devices,
+        name="listDevices",
+        asks=bodies.DevicesAsked,
+        gives=bodies.Devices,
+        faults=_LISTED,
+        answer_headers=_CUT,
+    ),
+    Route(
+        "POST",
+        "/api/v1/devices/token",
+        register_token,
+        name="registerToken",
+        tag="sync",
+        asks=bodies.OneDevice,
+        takes=bodies.TokenRequest,
+        gives=bodies.TokenRegistered,
+        faults=_STORE,
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/jobs/{id}",
+        show_job,
+        name="getJob",
+        tag="sync",
+        asks=bodies.OneJob,
+        gives=bodies.JobAnswer,
+        faults=(StoreUnavailable,),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/inbox",
+        list_inbox,
+        name="listInbox",
+        asks=bodies.InboxAsked,
+        gives=bodies.Inbox,
+        faults=_LISTED,
+        answer_headers=_CUT,
+    ),
+    Route(
+        "POST",
+        "/api/v1/inbox/{id}/close",
+        close_inbox,
+        PAGE,
+        name="closeInboxEntry",
+        asks=bodies.OneEntry,
+        takes=bodies.InboxClose,
+        body_needed=False,
+        gives=bodies.InboxClosed,
+        faults=(Forbidden, *_STORE),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "POST",
+        "/api/v1/undelete",
+        undelete_record,
+        name="undelete",
+        takes=bodies.UndeleteRequest,
+        gives=bodies.Undeleted,
+        faults=(Forbidden, ParentDeleted, Purged, *_STORE),
+        answer_headers=_CUT,
+    ),
+    *hooks.routes(wiring.hooks, wiring.clock_ms, wiring.ring),
 )
 
 
 def support(request: Request) -> Response:
     """Entry point of the function."""
-    return serve(request, ROUTES, SETTINGS)
+    return serve(request, ROUTES, SETTINGS, wiring.caller)

@@ -13,11 +13,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from flask import Request, Response
+from msgspec import UnsetType
 
 from shared import wiring
 from shared.access import audit
 from shared.access.membership import Caller
 from shared.api.bodies import Limits
+from shared.api.fields import REF
+from shared.api.sync import DigestAsked, PullAsked, PushAsked
 from shared.api.web import Call, Route, answer, rates_of, serve, streamed
 from shared.errors import Fault, InvalidRequest, StoreUnavailable
 from shared.files.tickets import Announced
@@ -27,7 +30,7 @@ from shared.sync import digest
 from shared.sync.dialects import batch, reading, watermelon
 from shared.sync.exchange import Ignored, Outcome
 from shared.sync.pull import Pull, Start
-from shared.sync.session import SyncRequest, Ticketing
+from shared.sync.session import Synced, SyncRequest, Ticketing
 
 SETTINGS = wiring.begin()
 
@@ -40,7 +43,7 @@ _EVERYTHING = Limits(SETTINGS.max_body_bytes, SETTINGS.max_inflated_bytes, 1_000
 
 def batch_sync(call: Call) -> Response:
     """The batch dialect: push, ring for red cases, pull."""
-    caller = wiring.caller(call)
+    caller = call.caller
     with _attempt(call, caller, "batch") as attempt:
         call.check_app_version()
         now_ms = wiring.clock_ms()
@@ -61,7 +64,7 @@ def batch_sync(call: Call) -> Response:
             unheard.append(Ignored(None, "files", announced.note, message))
         if asked.device is not None:
             attempt.caller = caller = replace(caller, device=asked.device)
-        call.notes |= {"user": caller.user_id, "device": caller.device}
+        call.notes["device"] = caller.device
         attempt.clock_offset_ms = asked.push.clock_offset_ms
         attempt.unknown = ledger.unknown_columns(asked.push.ignored)
         request = _request(asked, _ticketing(announced), caller)
@@ -84,6 +87,7 @@ def batch_sync(call: Call) -> Response:
         attempt.bytes_out = response.content_length or 0
     if not value["has_more"] and (asked.page is not None or any(attempt.pulled.values())):
         attempt.cursor_ms = synced.pull.cursor_ms
+    _tell_delivered(attempt, synced)
     if asked.page is None:
         ledger.settle(wiring.store(), attempt, synced)
     else:
@@ -109,9 +113,9 @@ def _ticketing(announced: Announced | None) -> Ticketing | None:
     return lambda caller, now_ms: wiring.tickets().ask(caller, announced.asks, now_ms)
 
 
-def watermelon_pull(call: Call) -> Response:
+def watermelon_pull(call: Call, query: PullAsked) -> Response:
     """The WatermelonDB dialect: everything that changed since the phone's last pull, streamed."""
-    caller = _phone(call)
+    caller = _phone(call, query.device_id)
     with _attempt(call, caller, "watermelon") as attempt:
         call.check_app_version()
         asked = watermelon.parse_pull(call.request.args, wiring.catalog())
@@ -131,16 +135,34 @@ def watermelon_pull(call: Call) -> Response:
         if start is not None:
             _count_first(call, caller, start, synced.pull)
         pieces = watermelon.render_pull(wiring.catalog(), asked, synced.pull)
-        return streamed(ledger.watched(wiring.store(), attempt, synced, pieces), call)
+        watched = ledger.watched(wiring.store(), attempt, synced, pieces)
+        return streamed(_told_when_over(watched, attempt, synced), call)
 
 
-def watermelon_push(call: Call) -> Response:
+def _told_when_over(pieces: Iterator[bytes], attempt: Attempt, synced: Synced) -> Iterator[bytes]:
+    """The pieces of an answer; the product hears of it when the last one was taken."""
+    yield from pieces
+    _tell_delivered(attempt, synced)
+
+
+def _tell_delivered(attempt: Attempt, synced: Synced) -> None:
+    """The product hears what a complete sync gave to those whom it is for. Never raises a `Fault`."""
+    addressed, hears = synced.handed_out.addressed, wiring.product().delivered
+    if attempt.cursor_ms is None or not addressed or hears is None:
+        return
+    try:
+        hears(wiring.parts(), attempt.caller, list(addressed), wiring.clock_ms())
+    except Fault as fault:
+        log.warning("delivery not noted", extra={"code": fault.code})
+
+
+def watermelon_push(call: Call, asked: PushAsked) -> Response:
     """The WatermelonDB dialect: all or nothing, unless single records are to blame."""
-    caller = _phone(call)
+    caller = _phone(call, asked.device_id)
     with _attempt(call, caller, "watermelon") as attempt:
         call.check_app_version()
         now_ms = wiring.clock_ms()
-        cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at"))
+        cursor_ms = watermelon.parse_cursor(asked.last_pulled_at or None)
         data = call.body()
         client_time_ms, unheard = _client_time(call, unit_ms=1)
         push = watermelon.parse_push(
@@ -164,20 +186,24 @@ def watermelon_push(call: Call) -> Response:
     return response
 
 
-def sync_digest(call: Call) -> Response:
-    """What the caller's phone should hold, as a count and a hash a table."""
-    caller = wiring.caller(call)
-    cursor_ms = watermelon.parse_cursor(call.request.args.get("last_pulled_at")) or None
-    found = digest.digest(wiring.store(), wiring.catalog(), caller, cursor_ms)
+def sync_digest(call: Call, asked: DigestAsked) -> Response:
+    """What the phone should hold, as a count and a hash a table.
+
+    For a phone that wants to know whether it holds what the server holds. Sync until nothing new comes, ask
+    with the cursor of that sync, and compare. Reads every record of the user's teams on the server: once a
+    day is often enough.
+    """
+    cursor_ms = watermelon.parse_cursor(asked.last_pulled_at or None) or None
+    found = digest.digest(wiring.store(), wiring.catalog(), call.caller, cursor_ms)
     value = {"timestamp": found.at_ms, "current": found.current, "tables": found.tables}
-    call.notes |= {"user": caller.user_id, "current": found.current}
+    call.notes["current"] = found.current
     return answer(value, call=call)
 
 
-def _phone(call: Call) -> Caller:
+def _phone(call: Call, named: str | UnsetType) -> Caller:
     """The caller, as the phone that it names."""
-    caller = ledger.phone_of(wiring.caller(call), call.request.args.get("device_id"))
-    call.notes |= {"user": caller.user_id, "device": caller.device}
+    caller = ledger.phone_of(call.caller, named or None)
+    call.notes["device"] = caller.device
     return caller
 
 
@@ -229,12 +255,21 @@ def _client_time(call: Call, unit_ms: int = 1000) -> tuple[int | None, list[Igno
 
 ROUTES = (
     Route("POST", "/api/sync", batch_sync, _EVERYTHING),
-    Route("GET", "/api/v1/sync", watermelon_pull),
-    Route("POST", "/api/v1/sync", watermelon_push, _EVERYTHING),
-    Route("GET", "/api/v1/sync/digest", sync_digest),
+    Route("GET", "/api/v1/sync", watermelon_pull, asks=PullAsked),
+    Route("POST", "/api/v1/sync", watermelon_push, _EVERYTHING, asks=PushAsked),
+    Route(
+        "GET",
+        "/api/v1/sync/digest",
+        sync_digest,
+        name="syncDigest",
+        asks=DigestAsked,
+        gives={"$ref": REF.format(name="SyncDigest")},
+        faults=("invalid_cursor", "time_in_seconds", StoreUnavailable),
+        answer_headers=("Cache-Control", "Content-Encoding"),
+    ),
 )
 
 
 def sync(request: Request) -> Response:
     """Entry point of the function."""
-    return serve(request, ROUTES, SETTINGS)
+    return serve(request, ROUTES, SETTINGS, wiring.caller)

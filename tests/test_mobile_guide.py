@@ -23,7 +23,8 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from shared.api import schema_js
-from shared.api.codes import ACCOUNTS_ONLY, RECORD_CODES, every_code
+from shared.api.codes import ACCOUNTS_ONLY, every_code
+from shared.api.record_codes import RECORD_CODES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
 from shared.records.collection import Catalog, Collection, Field, Owner, Type
@@ -45,7 +46,7 @@ OF_OTHERS = {
     *ACCOUNTS_ONLY,
     *("email_taken", "scope_taken"),
     *("claimed", "already_diagnosed", "idempotency_key_reused"),
-    *("if_match_required", "case_changed"),
+    *("if_match_required", "case_changed", "too_much_to_count"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Encrypted back-ups of a whole data folder, for a clinic's own server (docs/self-hosting.md).
+"""Encrypted back-ups of a whole data folder, for a server of one's own (docs/self-hosting.md).
 
 What encrypts is loaded by the command that needs it.
 """
@@ -12,7 +12,7 @@ import click
 
 from infra.cli.backup import begin_epoch, note
 from infra.cli.backup import group as group
-from infra.cli.command import folder_of
+from infra.cli.command import folder_of, iso
 from infra.local.environment import use_stack
 from shared import wiring
 from shared.errors import InvalidRequest
@@ -61,7 +61,7 @@ def create(to: Path, recipients: tuple[str, ...], keep: int | None) -> None:
     chosen, now_ms = wiring.settings(), wiring.clock_ms()
     if chosen.record_store != "sqlite":
         raise InvalidRequest("The records are not in a data folder.", code="unsupported")
-    data, release = Path(chosen.data_folder), chosen.service_version
+    data, release = Path(chosen.data_folder), chosen.release
     note("back-up")
     if str(to) == "-":
         archive.write(data, sys.stdout.buffer, recipients, release, now_ms)
@@ -70,6 +70,32 @@ def create(to: Path, recipients: tuple[str, ...], keep: int | None) -> None:
         count = archive.write(data, file, recipients, release, now_ms)
     gone = archive.keep_newest(to, keep) if keep is not None else []
     click.echo(f"{count} files backed up, {len(gone)} older back-ups removed")
+
+
+@group.command(
+    "check",
+    stored=False,
+    example="python -m infra.cli backup check backup.tar.age --identity key.txt",
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--identity",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file with the secret half of the key.",
+)
+def check(file: Path, identity: Path) -> None:
+    """Open a back-up and look whether all of it is there and sound; nothing is changed.
+
+    It is unpacked beside FILE for that time, for its owner only.
+    """
+    from infra.local import archive
+
+    with file.open("rb") as source:
+        found = archive.check(source, file.absolute().parent, _secret(identity))
+    made = iso(found["made_ms"])
+    click.echo(f"sound: {found['documents']} documents, {found['files']} files, made at {made}")
 
 
 @group.command(
@@ -95,11 +121,14 @@ def restore(ctx: click.Context, file: Path, identity: Path) -> None:
     from infra.local import archive
 
     data = folder_of(ctx) or Path(wiring.settings().data_folder)
-    lines = identity.read_text("utf-8").splitlines()
-    secret = next((line for line in lines if line.startswith("AGE-SECRET-KEY-")), "")
     with file.open("rb") as source:
-        archive.restore(source, data, secret)
+        archive.restore(source, data, _secret(identity))
     use_stack(data)
     note("bring-back")
     begin_epoch()
     click.echo(f"{data} is restored, and a new epoch has begun")
+
+
+def _secret(identity: Path) -> str:
+    lines = identity.read_text("utf-8").splitlines()
+    return next((line for line in lines if line.startswith("AGE-SECRET-KEY-")), "")

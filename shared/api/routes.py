@@ -1,9 +1,9 @@
 """Routes: what a function answers, and the types of what it takes and gives.
 
 A route says everything in one place. `serve` (shared/api/web.py) finds it by method and path, asks who
-calls, and decodes the body before the handler is called; `shared.api.openapi` makes the description of the
-API of the same values. What the handler does is its docstring: the first line is the summary, the rest the
-description.
+calls, and decodes the arguments and the body before the handler is called; `shared.api.openapi` makes the
+description of the API of the same values. What the handler does is its docstring: the first line is the
+summary, the rest the description.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct, ValidationError, inspect, structs
+from msgspec.structs import FieldInfo
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
+from shared import errors
 from shared.api.bodies import FORM, Limits
+from shared.api.fields import AT, MUST, NOTHING
 from shared.errors import Fault, InvalidRequest
 
 if TYPE_CHECKING:
@@ -32,9 +35,9 @@ Body = TypeVar("Body", bound=Struct)
 class Route:
     """One operation: method, path (with `{name}` for one segment), and who answers it.
 
-    The handler is called with the `Call`, and with the decoded body if `takes` is a struct. A fault in
-    `faults` stands for all of its codes, a text for one code; what every route answers, every body and
-    every token is not repeated there.
+    The handler is called with the `Call`, with the decoded arguments if it `asks` for some, and with the
+    decoded body if `takes` is a struct. A fault in `faults` stands for all of its codes, a text for one
+    code; what every route answers, every body and every token is not repeated there.
     """
 
     method: str
@@ -45,11 +48,12 @@ class Route:
     gives: Any = None  #: the type of a 200, or its schema; None: described elsewhere
     faults: tuple[type[Fault] | str, ...] = ()
     names: tuple[type[Struct], ...] = ()  #: further types that its schemas name
-    asks: type[Struct] | None = None  #: arguments of path and query, for the description
+    asks: type[Struct] | None = None  #: arguments of path and query; None: there are none
     secured: bool = True  #: whether it needs a token
     only: str = ""  #: a token that is good for nothing but this is good here, too
     body_needed: bool = True  #: False: no body is an empty one
     name: str = ""  #: what clients call it; empty: what the handler is called
+    tag: str = ""  #: its group in the description; empty: its function
     headers: tuple[str, ...] = ()  #: that it reads, as the description names them
     answer_headers: tuple[str, ...] = ("Cache-Control",)
     media: str = "application/json"  #: of the answer
@@ -98,32 +102,47 @@ def _map(routes: tuple[Route, ...]) -> Map:
     return Map(rules, merge_slashes=False, redirect_defaults=False)
 
 
-# --- bodies
+# --- arguments and bodies
 
 
-def decode(value: object, kind: type[Body], what: str = "The body") -> Body:
-    """A body, or the arguments of a query, as its type. Raises `InvalidRequest`.
+def arguments(route: Route, path: Mapping[str, str], query: Mapping[str, str]) -> Struct | None:
+    """What path and query say, as the route's type. Raises as `decode` does."""
+    return None if route.asks is None else decode({**query, **path}, route.asks, strict=False)
+
+
+def decode(value: object, kind: type[Body], *, strict: bool = True) -> Body:
+    """A body, or the arguments of a path and its query, as its type. Raises `InvalidRequest`.
 
     The first field in the order of the type that is missing or another one than declared is named; its
     value is not repeated. What is not declared is dropped, or refused if the type forbids unknown fields.
+    Not `strict`: numbers are texts. Raises `NotFound` for a field that `names` something.
     """
     if not isinstance(value, Mapping):
-        raise InvalidRequest(f"{what} must be an object.")
+        raise InvalidRequest("The body must be an object.")
     fields = _fields(kind)
     if kind.__struct_config__.forbid_unknown_fields and value.keys() - {f.name for f in fields}:
         known = ", ".join(each.name for each in fields) or "none"
         raise InvalidRequest(f"There is an unknown field. Known are: {known}.")
     found = {}
     for each in fields:
-        if each.name not in value and not each.required:
+        if each.name not in value:
+            if each.required:
+                raise _refusal(each)
             continue
         try:
-            found[each.name] = msgspec.convert(value.get(each.name), each.type)
+            found[each.name] = msgspec.convert(value[each.name], each.type, strict=strict)
         except ValidationError:
-            raise InvalidRequest(
-                f"{each.name} must be {_wanted(inspect.type_info(each.type))}.", field=each.name
-            ) from None
+            raise _refusal(each) from None
     return kind(**found)
+
+
+def _refusal(field: FieldInfo) -> Fault:
+    """Why a field cannot be taken."""
+    kind = inspect.type_info(field.type)
+    extra = (isinstance(kind, inspect.Metadata) and kind.extra) or {}
+    if NOTHING in extra:
+        return errors.NotFound(extra[NOTHING])
+    return InvalidRequest(f"{field.name} must be {_wanted(kind)}.", field=extra.get(AT, field.name))
 
 
 #: Reads annotations, which takes longer than a body.
@@ -134,7 +153,7 @@ def _wanted(kind: inspect.Type) -> str:
     """What a value of a type is, in words."""
     match kind:
         case inspect.Metadata(type=inner, extra=extra):
-            return str(extra["must"]) if extra and "must" in extra else _wanted(inner)
+            return str(extra[MUST]) if extra and MUST in extra else _wanted(inner)
         case inspect.UnionType(types=types):
             return _wanted(next(each for each in types if not isinstance(each, inspect.NoneType)))
         case inspect.LiteralType(values=values):

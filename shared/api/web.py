@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -38,7 +38,7 @@ from shared.accounts.throttle import client_address
 from shared.api import bodies
 from shared.api.bodies import FORM, Limits
 from shared.api.problems import rendered
-from shared.api.routes import Found, Route, decode, find
+from shared.api.routes import Found, Route, arguments, decode, find
 from shared.errors import (
     AppTooOld,
     Contended,
@@ -123,7 +123,6 @@ class Call:
     request: Request
     request_id: str
     settings: Settings
-    arguments: Mapping[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)  #: added to the answer, also to a refusal
     route: Route | None = None  #: once it is found
@@ -519,16 +518,18 @@ def _dispatch(call: Call, found: Found, who: Who | None) -> Response:
         raise MethodNotAllowed(f"This path answers {methods}.")
     if route is None:
         raise NotFound("There is nothing at this path.")
-    call.route, call.arguments = route, found.arguments
+    call.route = route
     if who is not None and route.secured:
         call.shown = who(call)
         call.notes["user"] = call.shown.user_id
-    if route.takes is None or not issubclass(route.takes, Struct):
-        return route.handler(call)
     request = call.request
-    sent = request.content_length or "Transfer-Encoding" in request.headers
-    value = call.json()[0] if sent or route.body_needed else {}
-    return route.handler(call, decode(value, route.takes))
+    asked = arguments(route, found.arguments, request.args)
+    parts: list[Any] = [call] if asked is None else [call, asked]
+    if route.takes is not None and issubclass(route.takes, Struct):
+        sent = request.content_length or "Transfer-Encoding" in request.headers
+        value = call.json()[0] if sent or route.body_needed else {}
+        parts.append(decode(value, route.takes))
+    return route.handler(*parts)
 
 
 def _drain(request: Request) -> None:

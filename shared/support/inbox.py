@@ -35,6 +35,9 @@ PAGE = 100
 #: Longest word with which an entry is closed, characters.
 LONGEST_WORD = 2000
 
+#: What is said of an entry that is not there, or not for who asks.
+NO_ENTRY = "There is no such entry, or none that you may see."
+
 #: Entries that are counted; more are told as "at least".
 _MOST_COUNTED = 1000
 
@@ -118,6 +121,17 @@ def count(store: RecordStore, scopes: Sequence[str]) -> dict[str, int | bool]:
     return {"open": len(told), "urgent": urgent, "at_least": len(found) > _MOST_COUNTED}
 
 
+def count_urgent(store: RecordStore, scopes: Sequence[str], most: int) -> int:
+    """How many urgent entries wait, `most` at most; counted, not read."""
+    found = 0
+    for at in range(0, len(scopes), _SCOPES_A_QUERY):
+        here = (record.SCOPE, "in", tuple(scopes[at : at + _SCOPES_A_QUERY]))
+        for whose in (True, OTHERS):
+            where = (here, (OPEN, "==", whose), ("urgent", "==", True))
+            found += store.count(Query(COLLECTION, where, (("at", "asc"),), most))
+    return min(found, most)
+
+
 def _opened(token: str) -> Place:
     place = paging.opened(token)
     if not record.valid_id(place[-1]):
@@ -149,7 +163,7 @@ def read(store: RecordStore, entry_id: str) -> Document:
     key = Key(COLLECTION, entry_id)
     found = store.read([key]).documents.get(key)
     if found is None:
-        raise NotFound("There is no such entry, or none that you may see.")
+        raise NotFound(NO_ENTRY)
     return found
 
 

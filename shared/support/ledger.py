@@ -19,8 +19,7 @@ from typing import Any
 
 from shared.access import audit, membership
 from shared.access.membership import Caller
-from shared.errors import Fault, InvalidRequest, StoreUnavailable
-from shared.records import record
+from shared.errors import Fault, StoreUnavailable
 from shared.records.insist import insist
 from shared.records.store import (
     ABSENT,
@@ -124,15 +123,8 @@ def key(caller: Caller) -> Key:
 
 
 def phone_of(caller: Caller, named: str | None) -> Caller:
-    """The caller as the phone that a request names; phones that are not named cannot be told apart.
-
-    Raises `InvalidRequest` for a name that is none.
-    """
-    if named is None:
-        return caller
-    if not record.valid_id(named):
-        raise InvalidRequest("device_id must be 1 to 128 of A-Z a-z 0-9 _ -.", field="device_id")
-    return replace(caller, device=named)
+    """The caller as the phone that a request names; phones that are not named cannot be told apart."""
+    return caller if named is None else replace(caller, device=named)
 
 
 def settle(store: RecordStore, attempt: Attempt, synced: Synced) -> None:

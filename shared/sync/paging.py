@@ -1,4 +1,4 @@
-"""Lists in pages: how many entries, and the token that says where the next page begins.
+"""Lists in pages: the token that says where the next page begins.
 
 A token names a place in the list and nothing else: it may be forged, and then only says where a list
 of what the caller may see goes on. It needs no key and is good for ever.
@@ -10,19 +10,10 @@ import base64
 
 import orjson
 
-from shared.errors import InvalidCursor, InvalidRequest
+from shared.errors import InvalidCursor
 
 #: What stands where in a list that puts two kinds first: whether not of either, when (ms), id.
 Place = tuple[bool, bool, int, str]
-
-
-def limit(text: str | None, most: int) -> int:
-    """Entries of one page, `most` unless the request says less. Raises `InvalidRequest`."""
-    if text is None:
-        return most
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise InvalidRequest("limit must be a whole number from 1.", field="limit")
-    return min(int(text), most)
 
 
 def sealed(place: Place) -> str:

@@ -112,3 +112,9 @@ def test_nobody_is_shown_a_token(clinics: Api) -> None:  # noqa: F811
 @pytest.mark.parametrize("token", ["", "x" * 4097, "a\nb", 7, [], {}])
 def test_what_is_no_token_is_refused(clinics: Api, token: Any) -> None:  # noqa: F811
     assert code(register(clinics, token)) == (400, "invalid_request")
+
+
+def test_a_token_that_is_not_named_is_refused(clinics: Api) -> None:  # noqa: F811
+    refused = call(clinics, "chw1", "POST", f"{TOKEN}?device_id=phone-1", {})
+    assert code(refused) == (400, "invalid_request")
+    assert refused[1]["error"]["field"] == "token"

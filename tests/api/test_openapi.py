@@ -22,10 +22,11 @@ from werkzeug.test import TestResponse
 
 from shared import errors, wiring
 from shared.access.membership import Caller
-from shared.api import fields, problems, schema_js
-from shared.api.codes import BATCH_ONLY, RECORD_CODES, WATERMELON_ONLY, every_code
+from shared.api import problems, schema_js
+from shared.api.codes import every_code
 from shared.api.openapi import document, parts
 from shared.api.openapi.document import Described
+from shared.api.record_codes import BATCH_ONLY, RECORD_CODES, WATERMELON_ONLY
 from shared.errors import Fault
 from shared.files.codes import FILE_CODES
 from shared.jobs import transfer
@@ -33,7 +34,8 @@ from shared.products.dermadetect.examples import EXAMPLES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import Catalog, Collection, Field, Owner, RecordFault, Type
 from shared.records.store import Key
-from shared.sync.dialects import intake, watermelon
+from shared.support import ledger
+from shared.sync.dialects import intake
 from shared.sync.pull import PAGE_LIFE_MS, Start
 from tests.api.conftest import ROOT, Api, StartApi
 
@@ -765,12 +767,9 @@ def test_headers_of_the_request_are_as_documented(api: Api, ask: Ask) -> None:
 
 
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
-    assert (watermelon._LEAST_MS, watermelon._MOST_MS) == (
-        fields.LEAST_MS,
-        fields.MOST_MS,
-    )
     assert intake.MAX_ECHOED == parts.LONGEST_ECHOED
     said = json.dumps(DOCUMENT)
+    assert f"Of each user the {ledger.MOST_OF_A_USER} phones are kept" in said
     days = str(PAGE_LIFE_MS // 86_400_000)
     assert set(re.findall(r"(?:[Gg]ood for|more than) (\d+) days", said)) == {days}
 

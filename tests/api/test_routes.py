@@ -12,11 +12,11 @@ from msgspec import Meta, Struct
 from werkzeug.test import EnvironBuilder
 
 from shared.access.membership import Caller
-from shared.api.fields import Count, Id
+from shared.api.fields import Count, Id, IdOrEmpty, Limit, must, names, one_of
 from shared.api.openapi import typed
 from shared.api.routes import Route, decode, find
 from shared.api.web import Call, answer, serve
-from shared.errors import InvalidRequest, Unauthenticated
+from shared.errors import InvalidRequest, NotFound, Unauthenticated
 from shared.settings import Settings
 from tests.api.conftest import Api
 
@@ -89,6 +89,66 @@ def test_an_unknown_field_is_refused_where_none_may_be_and_not_repeated() -> Non
         None,
         "There is an unknown field. Known are: word.",
     )
+
+
+class Nullable(Struct):
+    """A body that must say something, and be it null."""
+
+    word: Annotated[str | None, must("a word, or null")]
+    other: Annotated[str, must("a text", at="word")] = ""
+
+
+def test_null_is_said_and_absence_is_not() -> None:
+    assert decode({"word": None}, Nullable).word is None
+    with pytest.raises(InvalidRequest) as caught:
+        decode({}, Nullable)
+    assert (caught.value.field, caught.value.message) == ("word", "word must be a word, or null.")
+
+
+def test_a_field_may_name_another_one_at_fault() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode({"word": "w", "other": 1}, Nullable)
+    assert (caught.value.field, caught.value.message) == ("word", "other must be a text.")
+
+
+class Asked(Struct):
+    """Arguments of a path and its query."""
+
+    id: Annotated[Id, names("There is no such thing.")]
+    limit: Limit = 7
+    after: IdOrEmpty = ""
+    colour: Annotated[str, one_of(("red", "a.b"))] = "red"
+
+
+def test_arguments_are_texts_that_become_their_types() -> None:
+    given = {"id": "i", "limit": "3", "after": "", "colour": "a.b"}
+    assert decode(given, Asked, strict=False) == Asked("i", 3, "", "a.b")
+    assert decode({"id": "i"}, Asked, strict=False) == Asked("i")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", text) for text in ("0", "-1", "x", "", " 3", "1.5", "٣", "1000000000", "9" * 30)]
+    + [("after", "a b"), ("after", "__a__"), ("after", "\n")]
+    + [("colour", text) for text in ("", "axb", "red\n", "redder", "green")],
+)
+def test_an_argument_of_another_type_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode({"id": "i", name: value}, Asked, strict=False)
+    assert caught.value.field == name
+
+
+def test_a_segment_that_can_name_nothing_is_not_found_before_the_body_is_read() -> None:
+    def handler(call: Call, asked: Asked, body: Strict) -> Response:
+        raise AssertionError
+
+    with pytest.raises(NotFound):
+        decode({"id": "a b"}, Asked, strict=False)
+    route = Route("POST", "/{id}", handler, takes=Strict, asks=Asked)
+    sent = Request(EnvironBuilder("/a%20b", method="POST", data=b"{").get_environ())
+    response = serve(sent, (route,), Settings(), amina)
+    assert response.get_json()["error"]["message"] == "There is no such thing."
+    assert response.status_code == 404
 
 
 # --- paths
@@ -216,8 +276,11 @@ def test_every_handler_takes_the_body_that_its_route_declares(api: Api) -> None:
     for routes in api.routes.values():
         for route in routes:
             given = list(inspect.signature(route.handler, eval_str=True).parameters.values())
-            body = [each.annotation for each in given[1:]]
-            declared = isinstance(route.takes, type) and issubclass(route.takes, Struct)
-            assert body == ([route.takes] if declared else []), route.path
-            checked += declared
-    assert checked > 20
+            declared = [
+                kind
+                for kind in (route.asks, route.takes)
+                if isinstance(kind, type) and issubclass(kind, Struct)
+            ]
+            assert [each.annotation for each in given[1:]] == declared, route.path
+            checked += len(declared)
+    assert checked > 40

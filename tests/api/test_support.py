@@ -252,7 +252,7 @@ def test_a_supervisor_sees_phones_and_what_is_wrong_with_them(clinics: Api) -> N
     assert (found["fine"]["app_version"], found["fine"]["dialect"]) == ("1.4.0", "batch")
     assert found["melon"]["dialect"] == "watermelon"
     assert found["melon"]["pushed"]["accepted"] == 1
-    for failing, count in (("1", 3), ("true", 3), ("0", 4)):
+    for failing, count in (("1", 3), ("true", 3), ("0", 4), ("yes", 4), ("", 4)):
         assert len(get(clinics, "boss1", f"{DEVICES}?failing={failing}")["devices"]) == count
 
 
@@ -447,6 +447,8 @@ def test_faults_of_an_undelete_keep_their_word(clinics: Api) -> None:
     for status, said, body, headers in rows:
         answered = call(clinics, "boss1", "POST", UNDELETE, body, **headers)
         assert code(answered) == (status, said), body
+        if isinstance(body, dict) and status == 400:
+            assert answered[1]["error"]["field"] == "id", body
 
 
 def test_an_undelete_over_the_cap_keeps_its_word(start_api: StartApi) -> None:

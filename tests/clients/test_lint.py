@@ -24,10 +24,6 @@ EXPLAINED = {
         "no-illogical-composition-keywords",
         "#/components/schemas/TicketsRequest/properties/files/items/anyOf/1",
     ): "The same.",
-    (
-        "no-required-schema-properties-undefined",
-        "#/components/schemas/SyncDigest/then/properties/tables/required",
-    ): "What a condition wants is defined beside it.",
 }
 
 

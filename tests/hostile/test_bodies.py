@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from shared.api.codes import RECORD_CODES
+from shared.api.record_codes import RECORD_CODES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import Collection, Field, Owner, Type
 from tests.api.test_openapi import CLOSED

@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from shared.api.codes import RECORD_CODES, every_code
+from shared.api.codes import every_code
+from shared.api.record_codes import RECORD_CODES
 from shared.settings import Settings
 from tests.conftest import absent
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from shared import errors
-from shared.api.codes import WATERMELON_ONLY
 from shared.api.openapi.parts import (
     BODY,
     COUNT,
     ID,
+    MS,
     SECONDS,
     TEXT,
     UNFIT,
@@ -18,11 +18,13 @@ from shared.api.openapi.parts import (
     fixed,
     header,
     list_of,
+    needed,
     or_null,
     ref,
     says,
 )
 from shared.api.openapi.records import change, conflict, ignored, name_of, rejection, row, values
+from shared.api.record_codes import WATERMELON_ONLY
 from shared.files.tickets import MOST_ASKED
 from shared.records.collection import Catalog, Collection
 from shared.records.record import MOST_SECONDS
@@ -121,6 +123,7 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
             "content hash is the SHA-256 of its canonical JSON (RFC 8785): `deleted` (false), `fields` "
             "(columns that phones write, without nulls; JSON columns as canonical text), `id`, `scope`.",
         },
+        "SyncDigest": _digest(catalog),
     }
     for item in pushable:
         found[name_of(item, "Change")] = change(item, catalog.scope_word)
@@ -130,6 +133,29 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
         found[name_of(item, "Values")] = values(item)
         found[name_of(item, "Conflict")] = conflict(item)
     return found
+
+
+def _digest(catalog: Catalog) -> Schema:
+    names = [item.name for item in catalog.collections]
+    return {
+        **fixed(
+            timestamp=says({**MS, "type": "integer"}, "The moment that the digest speaks of, ms."),
+            current=says(
+                {"type": "boolean"},
+                "Whether nothing changed since `last_pulled_at`. If false, pull and ask again; the "
+                "phone's own last push counts as a change too.",
+            ),
+            tables={
+                "type": "object",
+                "description": "By table; empty unless `current`.",
+                "properties": dict.fromkeys(names, ref("Digest")),
+            },
+        ),
+        "description": "What the caller's phone should hold.",
+        "if": {"properties": {"current": {"const": True}}},
+        "then": {"properties": {"tables": needed(names)}},
+        "else": {"properties": {"tables": {"maxProperties": 0}}},
+    }
 
 
 def _changes(pushable: Sequence[Collection]) -> Schema:

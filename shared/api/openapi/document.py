@@ -25,7 +25,7 @@ from itertools import chain
 
 from shared import errors
 from shared.api.codes import SELDOM, sentences_of
-from shared.api.openapi import batch, support, typed, watermelon
+from shared.api.openapi import batch, typed, watermelon
 from shared.api.openapi.page import page
 from shared.api.openapi.parts import (
     EVERYWHERE,
@@ -56,7 +56,7 @@ _SHAPES: dict[type[Fault], str] = {errors.StalePush: "StalePush"}
 
 
 #: Modules of operations that read their bodies themselves; see `shared.api.openapi.parts`.
-_PARTS = (batch, watermelon, support)
+_PARTS = (batch, watermelon)
 
 #: What is said of routes that do not say it themselves, by method and path.
 _BY_HAND = {(item.method, item.path): item for part in _PARTS for item in part.OPERATIONS}
@@ -82,6 +82,7 @@ def document(described: Described) -> Schema:
             if route.gives is None:
                 item = _BY_HAND[route.method, route.path]
                 said = _operation(item, examples.get(item.id, {}))
+                said["parameters"] = [*typed.arguments(route), *said["parameters"]]
             else:
                 said = typed.operation(route, tag, examples.get(route.id, {}))
             paths.setdefault(route.path, {})[route.method.lower()] = said

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared import errors
 from shared.api.codes import every_code
-from shared.api.fields import LEAST_MS, MOST_MS, bullets
+from shared.api.fields import bullets
 from shared.api.problems import JSON, PROBLEM
 from shared.errors import Fault
 from shared.records import record
@@ -96,12 +96,10 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 ID: Schema = {"type": "string", "pattern": f"^(?!__.*__$){record.ID.pattern}$"}
 MS: Schema = {
     "type": "number",
-    "minimum": LEAST_MS,
-    "exclusiveMaximum": MOST_MS,
+    "minimum": record.LEAST_MS,
+    "exclusiveMaximum": record.MOST_MS,
     "description": "Unix milliseconds.",
 }
-#: What phones send for "no time".
-NOTHING: Schema = {"type": "string", "enum": ["null", "undefined", "0", ""]}
 
 
 def fixed(**words: Schema) -> Schema:
@@ -180,13 +178,3 @@ def _refusal(status: int, codes: Mapping[str, str], shape: Schema) -> Schema:
 def header(name: str, schema: Schema, text: str) -> Schema:
     """A header of a request."""
     return {"name": name, "in": "header", "description": text, "schema": schema}
-
-
-def query(name: str, schema: Schema, text: str) -> Schema:
-    """A part of a query string."""
-    return {"name": name, "in": "query", "description": text, "schema": schema}
-
-
-def segment(name: str, schema: Schema, text: str) -> Schema:
-    """A segment of a path."""
-    return {"name": name, "in": "path", "required": True, "description": text, "schema": schema}

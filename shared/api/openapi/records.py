@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from shared.api.codes import RECORD_CODES
 from shared.api.fields import bullets
 from shared.api.openapi.parts import (
     ID,
@@ -19,6 +18,7 @@ from shared.api.openapi.parts import (
     ref,
     says,
 )
+from shared.api.record_codes import RECORD_CODES
 from shared.records import record
 from shared.records.collection import (
     MAX_JSON_BYTES,

@@ -36,7 +36,7 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
     summary, _, doc = inspect.cleandoc(route.handler.__doc__ or "").partition("\n\n")
     said: Schema = {
         "operationId": route.id,
-        "tags": [tag],
+        "tags": [route.tag or tag],
         "summary": summary.rstrip("."),
         "description": _unwrapped(doc or summary),
     }
@@ -44,7 +44,7 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
         said["security"] = []
     coded = ["ContentEncoding"] if _is_struct(route.takes) else []
     said["parameters"] = [
-        *_arguments(route),
+        *arguments(route),
         *(
             {"$ref": f"#/components/parameters/{name}"}
             for name in (*route.headers, "RequestId", *coded)
@@ -144,7 +144,7 @@ def _tidy(schema: Any, known: Mapping[str, Schema]) -> Any:
         said.pop("type", None)
     elif said.get("type") == "object" and "properties" not in said:
         said.setdefault("additionalProperties", True)
-    if "pattern" in said:
+    if said.get("pattern"):
         said["pattern"] = said["pattern"].replace(r"\Z", "$")
     if "description" in said:
         said["description"] = _unwrapped(said["description"])
@@ -184,7 +184,8 @@ def _words(kind: Any) -> str:
     return _unwrapped(inspect.cleandoc(kind.__doc__ or "")) if _is_struct(kind) else ""
 
 
-def _arguments(route: Route) -> Iterator[Schema]:
+def arguments(route: Route) -> Iterator[Schema]:
+    """Its arguments of path and query as parameters."""
     if route.asks is None:
         return
     [spec] = _schemas([route.asks]).values()

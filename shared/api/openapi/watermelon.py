@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared import errors
-from shared.api.codes import BATCH_ONLY
-from shared.api.fields import LEAST_MS, MOST_MS
 from shared.api.openapi.parts import (
     BODY,
     ID,
     MS,
-    NOTHING,
     TEXT,
     UNFIT,
     Operation,
@@ -20,11 +17,11 @@ from shared.api.openapi.parts import (
     header,
     list_of,
     or_null,
-    query,
     ref,
     says,
 )
 from shared.api.openapi.records import name_of, rejection, sent_column, value_of
+from shared.api.record_codes import BATCH_ONLY
 from shared.records import record
 from shared.records.collection import Catalog, Collection, Field, Owner, Type
 
@@ -50,15 +47,6 @@ OPERATIONS: tuple[Operation, ...] = (
             errors.StoreUnavailable,
         ),
         parameters=(
-            "LastPulledAt",
-            "DeviceId",
-            "SchemaVersion",
-            "Migration",
-            "CreatedAsUpdated",
-            "Strategy",
-            "LastReceipt",
-            "PageLimit",
-            "Page",
             "AppVersion",
             "RequestId",
         ),
@@ -89,8 +77,6 @@ OPERATIONS: tuple[Operation, ...] = (
             errors.StoreUnavailable,
         ),
         parameters=(
-            "LastPulledAt",
-            "DeviceId",
             "ClientTimeMs",
             "AppVersion",
             "RequestId",
@@ -102,57 +88,13 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 PARAMETERS: dict[str, Schema] = {
-    "LastPulledAt": query(
-        "last_pulled_at",
-        {"anyOf": [MS, NOTHING]},
-        "`timestamp` of the last pull, ms; null, undefined, 0, empty or absent at first.",
-    ),
-    "DeviceId": query(
-        "device_id",
-        dict(ID),
-        "Names this phone among the user's: keep one per installation.",
-    ),
-    "LastReceipt": query(
-        "receipt",
-        dict(TEXT),
-        "`receipt.id` of the last push's answer, kept in memory only: rows that are exactly as that "
-        "push sent them stay out of the answer.",
-    ),
-    "PageLimit": query(
-        "limit",
-        {"type": "integer", "minimum": 1},
-        "Most rows of the answer, for a first pull over a bad line.",
-    ),
-    "Page": query("page", dict(TEXT), "`next_page` of the answer before."),
-    "SchemaVersion": query(
-        "schema_version",
-        dict(TEXT),
-        "The version of the phone's schema, as WatermelonDB sends it. Not used today.",
-    ),
-    "Migration": query(
-        "migration",
-        dict(TEXT),
-        "`{from, tables, columns}` as JSON, as `pullChanges` gets it, or null. Tables that are "
-        "new, or have new columns, are sent whole.",
-    ),
-    "CreatedAsUpdated": query(
-        "created_as_updated",
-        {"type": "string", "enum": ["1", "true", "0", "false"]},
-        "1: a first pull fills `updated` too, for apps with `sendCreatedAsUpdated: true`.",
-    ),
-    "Strategy": query(
-        "strategy",
-        {"type": "string", "enum": ["incremental", "replacement"]},
-        "`replacement`: send everything; the phone drops what is not in it and keeps what it "
-        "has not sent.",
-    ),
     "ClientTimeMs": header(
         "X-Client-Time",
         {
             "type": "number",
             "minimum": 0,
-            "exclusiveMaximum": MOST_MS,
-            "not": {"exclusiveMinimum": 0, "exclusiveMaximum": LEAST_MS},
+            "exclusiveMaximum": record.MOST_MS,
+            "not": {"exclusiveMinimum": 0, "exclusiveMaximum": record.LEAST_MS},
         },
         "What the phone's clock says while it sends this very attempt, Unix milliseconds here.",
     ),

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,17 @@ class Settings:
         "Keys the hashes of the accounts function, at least 32 characters; empty: the key store "
         "makes and keeps one.",
         secret=True,
+    )
+    hooks_secret: str = _setting(
+        "",
+        "The secrets of endpoints are made of it, at least 32 characters; empty: the key store makes and "
+        "keeps one.",
+        secret=True,
+    )
+    hook_networks: str = _setting(
+        "",
+        "Networks beside the public one that endpoints may be in, like 10.20.0.0/16,127.0.0.0/8; plain "
+        "http goes to this machine alone, where it is in one of them. Empty: none.",
     )
     refresh_days: int = _setting(
         90,
@@ -431,6 +443,12 @@ class Settings:
             raise _absurd("FILES_SECRET", "needs at least 32 characters")
         if self.accounts_secret and len(self.accounts_secret) < 32:
             raise _absurd("ACCOUNTS_SECRET", "needs at least 32 characters")
+        if self.hooks_secret and len(self.hooks_secret) < 32:
+            raise _absurd("HOOKS_SECRET", "needs at least 32 characters")
+        try:
+            _ = self.networks
+        except ValueError:
+            raise _absurd("HOOK_NETWORKS", "must be networks like 10.20.0.0/16") from None
         if self.oidc_issuer and not self.oidc_audience:
             raise _absurd("OIDC_AUDIENCE", "is needed with OIDC_ISSUER")
         if self.oidc_issuer and self.oidc_issuer == self.token_issuer:
@@ -492,6 +510,11 @@ class Settings:
     def factor_roles(self) -> frozenset[str]:
         """The roles of `totp_roles`."""
         return frozenset(each.strip() for each in self.totp_roles.split(",") if each.strip())
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `hook_networks`."""
+        return tuple(ip_network(each.strip()) for each in self.hook_networks.split(",") if each)
 
     @property
     def origins(self) -> tuple[str, ...]:

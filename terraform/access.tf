@@ -28,6 +28,7 @@ locals {
     # Jobs.
     analyse      = { records = "write", model = true, photos = ["read"], notifies = true }
     images       = { records = "write", rings = true, photos = ["add", "read"] }
+    hooks        = { records = "write" }
     dead_letters = { records = "write" }
     sweeper      = { records = "write", rings = true, photos = ["remove"], notifies = true }
   }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.export.views import Views
     from shared.files.file import Attachment
     from shared.files.store import FileStore
+    from shared.hooks.event import Event
     from shared.jobs.runner import Task
     from shared.records.collection import Catalog
     from shared.records.store import Document, RecordStore, StoredCollection
@@ -81,6 +82,8 @@ class Product:
     rung: tuple[str, ...] = ()
     rounds: Callable[[Parts], Mapping[str, Round]] = lambda _parts: {}
     draft: Callable[[ChatRequest], Mapping[str, Any]] = lambda _asked: {}  #: by the scripted model
+    #: What other systems may hear of; its writes are in the commits that make them true.
+    events: tuple[Event, ...] = ()
     #: Hears which records a complete sync gave to a phone of the user whom they are for (`record.FOR`), and
     #: when (server ms). What it raises costs nobody a sync.
     delivered: Callable[[Parts, Caller, Sequence[Document], int], None] | None = None

@@ -26,11 +26,14 @@ from shared.accounts import invite, session
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.files.file import CHECK
+from shared.hooks.fan_out import FanOut
+from shared.hooks.hooks import Access, Hooks
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
 from shared.privacy.erasure import erase
 from shared.privacy.export import export
+from shared.products.dermadetect.events import EVENTS
 from shared.products.dermadetect.numbers import Numbers
 from shared.products.dermadetect.review import Review, parse_signature, readings
 from shared.products.dermadetect.screen import ReviewDiagnosisRequest
@@ -79,6 +82,13 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     place.worker().answer(ANALYSE, None, 60)
     Deliveries(store, CATALOG, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
     phone.sync()
+    # what other systems hear
+    hooks = Hooks(store, CATALOG, EVENTS, lambda: b"s" * 32)
+    manager = Access(membership.Caller("admin1", "admin", "desk"), ["team1"])
+    added, _ = hooks.add(manager, None, "https://hooks.example.org", ["case.red"], place.time)
+    FanOut(store, lambda _bells: None, place.now_ms).run(place.time + YEAR)
+    assert list(hooks.again(manager, added.endpoint.id, 0, place.time)) == []  # it is on its way
+    assert hooks.deliveries(manager, added.endpoint.id)
     # photos: tickets, pieces, a check, a link, the analysis of a case that waited for them
     folder = FolderFiles(tmp_path / "files", b"f" * 32, place.now_ms)
     studio = Studio(store, folder)
@@ -257,6 +267,9 @@ FEW = {"kind", "open", "sealed", "state", "status", "unread", "urgent", "_rank",
 AT_ONE_PLACE = {
     ("jobs", "due_at"): "a red case, and each attempt",
     ("jobs", "late_at"): "a red case",
+    ("jobs", "expires_at"): "an event at an endpoint",
+    ("hook_events", "due_at"): "a red case, an analysis, a signature",
+    ("hook_events", "expires_at"): "the same",
     ("notices", "due_at"): "an analysis",
     ("notices", "expires_at"): "an analysis",
     ("reviews", "signed_at"): "a signature",

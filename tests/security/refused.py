@@ -30,6 +30,18 @@ REFUSED: dict[str, set[str]] = {
     "GET /api/v1/inbox (list)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/inbox/{id}/close (close)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/undelete (undelete)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    **dict.fromkeys(
+        (
+            "GET /api/v1/hooks (list)",
+            "POST /api/v1/hooks (add)",
+            "PATCH /api/v1/hooks/{id} (change)",
+            "DELETE /api/v1/hooks/{id} (remove)",
+            "POST /api/v1/hooks/{id}/test (test)",
+            "POST /api/v1/hooks/{id}/rotate (rotate)",
+            "GET /api/v1/hooks/{id}/deliveries (list)",
+        ),
+        _OUTSIDE | {"home-chw", "home-doctor", "home-supervisor", "home-member"},
+    ),
     "GET /api/v1/review/cases (list)": _OUTSIDE | {"home-chw", "home-member"},
     "GET /api/v1/review/cases/{id} (read)": _OUTSIDE | {"home-chw", "home-member"},
     "GET /api/v1/review/cases/{id}/patient-cases (list)": _OUTSIDE | {"home-chw", "home-member"},

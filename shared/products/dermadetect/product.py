@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.notify.notice import AlertWords
 from shared.products.dermadetect import rejudge
+from shared.products.dermadetect.events import EVENTS
 from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
@@ -174,6 +175,7 @@ DERMADETECT = Product(
     tasks=_tasks,
     rung=(ANALYSE,),
     rounds=_rounds,
+    events=EVENTS,
     delivered=_delivered,
     alert=AlertWords("A case waits for you", "Open the app to see it."),
     routes=_routes,

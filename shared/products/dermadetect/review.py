@@ -29,6 +29,7 @@ from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
 from shared.errors import Contended, Forbidden, InvalidRequest, KeyReused, NotFound, ParentDeleted
 from shared.products.dermadetect.analysis.vocabulary import READINGS
+from shared.products.dermadetect.events import DIAGNOSIS_READY
 from shared.products.dermadetect.faults import AlreadyDiagnosed, CaseChanged, Claimed, NotSeen
 from shared.products.dermadetect.rights import ReviewAction, may
 from shared.products.dermadetect.screen import KEY_WORDS, ReviewDiagnosisRequest
@@ -547,6 +548,12 @@ def _around(
         record.server_patch(scene.case, judges),
         scene.reviewed(signed, step="amended" if amended else "signed", **said),
         *(record.server_patch(document, {"amended_by": key.id}) for document in older),
+        DIAGNOSIS_READY.happened(
+            scene.scope_id,
+            {"case_id": scene.case.key.id, "diagnosis_id": key.id},
+            now_ms,
+            once=key.id,
+        ),
         scene.membership,
     )
 

@@ -51,8 +51,12 @@ Messages say what to do next and never carry patient data, so they may be logged
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+#: What the system says of a disk that takes no more.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Fault(Exception):

@@ -12,7 +12,7 @@ import click
 
 from infra.cli.backup import begin_epoch, note
 from infra.cli.backup import group as group
-from infra.cli.command import folder_of
+from infra.cli.command import folder_of, iso
 from infra.local.environment import use_stack
 from shared import wiring
 from shared.errors import InvalidRequest
@@ -73,6 +73,32 @@ def create(to: Path, recipients: tuple[str, ...], keep: int | None) -> None:
 
 
 @group.command(
+    "check",
+    stored=False,
+    example="python -m infra.cli backup check backup.tar.age --identity key.txt",
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--identity",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file with the secret half of the key.",
+)
+def check(file: Path, identity: Path) -> None:
+    """Open a back-up and look whether all of it is there and sound; nothing is changed.
+
+    It is unpacked beside FILE for that time, for its owner only.
+    """
+    from infra.local import archive
+
+    with file.open("rb") as source:
+        found = archive.check(source, file.absolute().parent, _secret(identity))
+    made = iso(found["made_ms"])
+    click.echo(f"sound: {found['documents']} documents, {found['files']} files, made at {made}")
+
+
+@group.command(
     "restore",
     stored=False,
     example="python -m infra.cli --data .data backup restore backup.tar.age --identity key.txt",
@@ -95,11 +121,14 @@ def restore(ctx: click.Context, file: Path, identity: Path) -> None:
     from infra.local import archive
 
     data = folder_of(ctx) or Path(wiring.settings().data_folder)
-    lines = identity.read_text("utf-8").splitlines()
-    secret = next((line for line in lines if line.startswith("AGE-SECRET-KEY-")), "")
     with file.open("rb") as source:
-        archive.restore(source, data, secret)
+        archive.restore(source, data, _secret(identity))
     use_stack(data)
     note("bring-back")
     begin_epoch()
     click.echo(f"{data} is restored, and a new epoch has begun")
+
+
+def _secret(identity: Path) -> str:
+    lines = identity.read_text("utf-8").splitlines()
+    return next((line for line in lines if line.startswith("AGE-SECRET-KEY-")), "")

@@ -17,7 +17,7 @@ import click
 
 from infra.local.environment import use_stack
 from shared import settings, wiring
-from shared.errors import Fault
+from shared.errors import DISK_FULL, Fault
 
 #: Where a context keeps the folder of `--data`.
 _FOLDER = "infra.cli.folder"
@@ -151,6 +151,8 @@ def _refusing() -> Iterator[None]:
     except Fault as fault:
         raise CommandRefused(fault.code, fault.message) from fault
     except OSError as error:
+        if error.errno in DISK_FULL:
+            raise CommandRefused("disk_full", "The disk is full; nothing was kept.") from error
         if error.filename is None:
             raise
         raise CommandRefused("file_unusable", f"{error.filename}: {error.strerror}.") from error

@@ -10,10 +10,6 @@ from msgspec import Meta, Struct
 
 from shared.records import record
 
-#: The range of what counts as milliseconds, the upper end excluded; below, it is seconds.
-LEAST_MS, MOST_MS = 100_000_000_000, 100_000_000_000_000
-
-
 #: Where keywords wait that go before those of the type: msgspec's own would win.
 SAID = "said"
 
@@ -83,7 +79,9 @@ Limit = Annotated[int, must("a whole number from 1", ge=1, le=999_999_999), sche
 Count = Annotated[int, Meta(ge=0)]
 TextOrNull = Annotated[str | None, schema(**NULL)]
 CountOrNull = Annotated[Count | None, schema(**NULL)]
-Moment = Annotated[int, says("Unix milliseconds.", minimum=LEAST_MS, exclusiveMaximum=MOST_MS)]
+Moment = Annotated[
+    int, says("Unix milliseconds.", minimum=record.LEAST_MS, exclusiveMaximum=record.MOST_MS)
+]
 MomentOrNull = Annotated[Moment | None, schema(**NULL)]
 Seconds = Annotated[
     float, says("Unix seconds; fractions allowed.", minimum=0, maximum=record.MOST_SECONDS)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Struct, UnsetType
 
-from shared.api.fields import LEAST_MS, MOST_MS, Id, says, schema
+from shared.api.fields import Id, says, schema
+from shared.records import record
 
 #: A time, or what phones send for "none"; the dialect reads it.
 _Cursor = Annotated[
@@ -16,8 +17,8 @@ _Cursor = Annotated[
         anyOf=[
             {
                 "type": "number",
-                "minimum": LEAST_MS,
-                "exclusiveMaximum": MOST_MS,
+                "minimum": record.LEAST_MS,
+                "exclusiveMaximum": record.MOST_MS,
                 "description": "Unix milliseconds.",
             },
             {"type": "string", "enum": ["null", "undefined", "0", ""]},

@@ -75,8 +75,10 @@ META = (
 #: A phone's record id: safe in every path, file name and query.
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
-#: Beyond this a time is in milliseconds, not in seconds (the year 5138).
-MOST_SECONDS = 100_000_000_000
+#: One number tells units apart: a time up to it is in seconds (the year 5138), from it on in milliseconds
+#: (1973). Milliseconds end below `MOST_MS` (the year 5138 again).
+MOST_SECONDS = LEAST_MS = 100_000_000_000
+MOST_MS = 1000 * MOST_SECONDS
 _RESERVED_ID = re.compile(r"__.*__")
 
 #: Ids of records that left a scope, so that its members' phones drop them.

@@ -22,7 +22,7 @@ from werkzeug.test import TestResponse
 
 from shared import errors, wiring
 from shared.access.membership import Caller
-from shared.api import fields, schema_js
+from shared.api import schema_js
 from shared.api.codes import every_code
 from shared.api.openapi import document, parts
 from shared.api.openapi.document import Described
@@ -35,7 +35,7 @@ from shared.products.dermadetect.tables import CATALOG
 from shared.records.collection import Catalog, Collection, Field, Owner, RecordFault, Type
 from shared.records.store import Key
 from shared.support import ledger
-from shared.sync.dialects import intake, watermelon
+from shared.sync.dialects import intake
 from shared.sync.pull import PAGE_LIFE_MS, Start
 from tests.api.conftest import ROOT, Api, StartApi
 
@@ -768,10 +768,6 @@ def test_headers_of_the_request_are_as_documented(api: Api, ask: Ask) -> None:
 
 
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
-    assert (watermelon._LEAST_MS, watermelon._MOST_MS) == (
-        fields.LEAST_MS,
-        fields.MOST_MS,
-    )
     assert intake.MAX_ECHOED == parts.LONGEST_ECHOED
     said = json.dumps(DOCUMENT)
     assert f"Of each user the {ledger.MOST_OF_A_USER} phones are kept" in said

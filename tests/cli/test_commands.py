@@ -78,7 +78,7 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
 )  # fmt: skip
 
 #: Of one machine alone: see test_outside.py.
-ELSEWHERE = {("run",), ("backup", "key"), ("backup", "create"), ("backup", "restore")}
+ELSEWHERE = {("run",), *(("backup", word) for word in ("key", "create", "check", "restore"))}
 
 
 Leaf = tuple[tuple[str, ...], click.Command]

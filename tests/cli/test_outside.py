@@ -140,6 +140,8 @@ def test_a_clinic_backs_up_and_restores_on_another_machine(tmp_path: Path) -> No
         [file] = kept.iterdir()
         if not removed:  # names have seconds
             file.rename(kept / "backup-2026-01-01T000000Z.tar.age")
+    said = cli("backup", "check", str(file), "--identity", str(tmp_path / "key.txt"))
+    assert re.fullmatch(r"sound: \d+ documents, \d+ files, made at \S+Z\n", said.stdout)
     refused = cli(*words, str(kept), "--recipient", "AGE-1")
     assert (refused.returncode, refused.stderr) == (1, "invalid: A recipient begins with age1.\n")
     restore = ("--data", str(new), "backup", "restore", str(file), "--identity")

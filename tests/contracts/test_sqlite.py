@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -72,6 +73,45 @@ def test_what_was_deleted_is_in_no_file_while_others_use_the_store(path: Path) -
     other.close()
 
 
+def test_what_moved_between_pages_before_it_was_deleted_is_in_no_file(path: Path) -> None:
+    # given rows of many sizes that grow and shrink: SQLite moves them from page to page
+    store, rng = SqliteStore(path), random.Random(5)
+    for at in range(600):
+        fields = {"note": f"a-secret-{at}" + "x" * rng.randrange(1500)}
+        store.commit([put(Key("notes", f"{rng.randrange(200)}"), fields, None)])
+    for at in range(200):
+        store.commit([put(Key("notes", f"{at}"), {"note": "other"}, None)])
+    # when the log is emptied, then copies are left; when the store forgets, then none
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert b"a-secret-" in _bytes(path)
+    store.forget_deleted()
+    assert b"a-secret-" not in _bytes(path)
+    store.close()
+
+
+def test_the_copy_made_meanwhile_is_in_the_folder_of_the_records(tmp_path: Path) -> None:
+    path = tmp_path / "the clinic's" / "records.db"
+    path.parent.mkdir()
+    store = SqliteStore(path)
+    for at in range(200):
+        store.commit([put(Key("notes", f"{at}"), {"note": "x" * 20_000}, None)])
+    opened = set()
+
+    def look() -> int:
+        for number in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                opened.add(Path(os.readlink(f"/proc/self/fd/{number}")))
+        return 0
+
+    with store._connection() as db:  # the one that is idle now is taken next
+        db.set_progress_handler(look, 100)
+    store.forget_deleted()
+    drafts = {file.parent for file in opened if file.name.startswith("etilqs_")}
+    assert drafts == {path.parent.resolve()}
+    store.close()
+
+
 def test_what_an_older_release_deleted_is_in_no_file_either(path: Path) -> None:
     # given a file of a release that did not overwrite
     store = SqliteStore(path)
@@ -79,7 +119,6 @@ def test_what_an_older_release_deleted_is_in_no_file_either(path: Path) -> None:
     store.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA secure_delete = OFF")
-        db.execute("PRAGMA user_version = 0")
         data = json.dumps({"note": "a-secret-" * 900})
         for at in range(20):
             row = ("notes", str(at), None, 1, data)

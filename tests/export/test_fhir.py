@@ -111,6 +111,12 @@ def test_a_deleted_record_is_nothing() -> None:
     assert mapped(gone) == []
 
 
+@pytest.mark.parametrize("story", [(CASE, DIAGNOSIS), (PATIENT, DIAGNOSIS), (DIAGNOSIS,)])
+def test_no_reference_leads_to_what_is_not_there(story: tuple[Document, ...]) -> None:
+    """smart-on-fhir/bulk-data-server#13: importers refuse the whole file."""
+    check(mapped(*story))
+
+
 @given(
     demographics=st.dictionaries(
         st.sampled_from(["name", "age", "sex", "village"]),

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import resource
+import signal
+import sqlite3
+import tarfile
 import threading
+from contextlib import closing
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from infra.local import archive
@@ -70,7 +77,7 @@ def test_what_is_restored_is_what_was_there(data: Path, tmp_path: Path) -> None:
     assert records(back) == records(data)
     assert all(path.stat().st_mode & 0o077 == 0 for path in (back, *back.rglob("*")))
     assert {path.name for path in data.iterdir()} >= {"records.db", "files"}
-    assert not list(data.glob(".backup-*"))
+    assert not list(data.glob(".backup*"))
 
 
 def test_every_recipient_can_open_it_and_nobody_else(data: Path, tmp_path: Path) -> None:
@@ -146,7 +153,86 @@ def test_a_full_disk_is_said_and_the_draft_goes(data: Path, tmp_path: Path) -> N
     with pytest.raises(Fault), archive.in_folder(tmp_path / "backups", NOW_MS):
         raise Fault("power cut")
     assert list((tmp_path / "backups").iterdir()) == []
-    assert not list(data.glob(".backup-*"))
+    assert not list(data.glob(".backup*"))
+
+
+def test_a_full_disk_is_not_taken_for_a_broken_backup(data: Path, tmp_path: Path) -> None:
+    """AzuraCast/AzuraCast#2542: the back-up was good, the new machine's disk was not."""
+    copy = made(data)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            archive.restore(io.BytesIO(copy), tmp_path / "back", SECRET)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+def test_what_a_killed_backup_left_goes_with_the_next(data: Path, tmp_path: Path) -> None:
+    """A copy of the records that stays would keep who was erased, and fill the disk."""
+    kept = tmp_path / "kept"
+    for left in (data / ".backup", kept / ".partial", tmp_path / ".back.restored" / "data"):
+        left.mkdir(parents=True)
+        (left / "records.db").write_bytes(b"Asha N.")
+    with archive.in_folder(kept, NOW_MS) as to:
+        archive.write(data, to, [RECIPIENT], "1.2", NOW_MS)
+    [file] = kept.iterdir()
+    with file.open("rb") as source:
+        archive.restore(source, tmp_path / "back", SECRET)
+    assert records(tmp_path / "back") == records(data)
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "kept", "back"}
+    assert not (data / ".backup").exists()
+
+
+def test_a_second_backup_at_once_is_refused(data: Path) -> None:
+    (data / ".backup").mkdir()
+    handle = os.open(data / ".backup", os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(InvalidRequest) as refused:
+            made(data)
+    finally:
+        os.close(handle)
+    assert refused.value.code == "busy"
+    assert made(data)
+
+
+def test_a_backup_is_checked_without_restoring_it(data: Path, tmp_path: Path) -> None:
+    copy = made(data)
+    found = archive.check(io.BytesIO(copy), tmp_path, SECRET)
+    assert found == {"documents": 1, "files": 5, "made_ms": NOW_MS}
+    with pytest.raises(InvalidRequest) as refused:
+        archive.check(io.BytesIO(copy[:-20]), tmp_path, SECRET)
+    assert refused.value.code == "unreadable"
+    assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+@pytest.mark.parametrize("damaged", [slice(-400, -100), slice(0, 4096), slice(0, None)])
+def test_a_backup_of_damaged_records_is_told(tmp_path: Path, damaged: slice) -> None:
+    """m3ue/m3u-editor#1509: a file that opens, and is malformed where nobody looked."""
+    with closing(sqlite3.connect(tmp_path / "records.db")) as db:
+        db.execute("CREATE TABLE documents (collection, id, data)")
+        rows = ((f"{at}", "x" * 500) for at in range(100))
+        db.executemany("INSERT INTO documents VALUES ('notes', ?, ?)", rows)
+        db.execute("CREATE INDEX ids ON documents (id)")
+        db.commit()
+    bytes_of = bytearray((tmp_path / "records.db").read_bytes())
+    bytes_of[damaged] = bytes(len(bytes_of[damaged]))
+    (tmp_path / "records.db").write_bytes(bytes_of)
+    (tmp_path / "manifest.json").write_text('{"format": 1, "made_ms": 0}')
+    packed, sealed = io.BytesIO(), io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name in ("manifest.json", "records.db"):
+            tar.add(tmp_path / name, name)
+    packed.seek(0)
+    pyrage.encrypt_io(packed, sealed, [pyrage.x25519.Recipient.from_str(RECIPIENT)])
+    sealed.seek(0)
+    with pytest.raises(InvalidRequest) as refused:
+        archive.check(sealed, tmp_path, SECRET)
+    assert refused.value.code == "unreadable"
 
 
 def test_a_backup_made_while_phones_write_is_of_one_moment(data: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared import errors
 from shared.api.codes import every_code
-from shared.api.fields import LEAST_MS, MOST_MS, bullets
+from shared.api.fields import bullets
 from shared.errors import Fault
 from shared.records import record
 
@@ -95,8 +95,8 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 ID: Schema = {"type": "string", "pattern": f"^(?!__.*__$){record.ID.pattern}$"}
 MS: Schema = {
     "type": "number",
-    "minimum": LEAST_MS,
-    "exclusiveMaximum": MOST_MS,
+    "minimum": record.LEAST_MS,
+    "exclusiveMaximum": record.MOST_MS,
     "description": "Unix milliseconds.",
 }
 

@@ -43,10 +43,13 @@ _SEX = {"female": "female", "male": "male", "f": "female", "m": "male", "other":
 class Mapper:
     """Resources of records, one by one. Parents come before children: a diagnosis knows its case alone.
 
-    Tells each person, team and model once. Keeps an id a case: flat enough for millions.
+    A record whose parent was not told, since it was deleted or came after the list of parents was read, is
+    left out: no reference leads nowhere. Tells each person, team and model once. Keeps an id a patient
+    and two a case: flat enough for millions.
     """
 
     def __init__(self) -> None:
+        self._patients: set[str] = set()
         self._patient_of: dict[str, str] = {}
         self._told: set[tuple[str, str]] = set()
 
@@ -65,6 +68,7 @@ class Mapper:
     def _patient(self, document: Document) -> Iterator[Resource]:
         fields = document.fields
         said = _opened(fields.get("demographics"))
+        self._patients.add(document.key.id)
         yield from self._team(fields)
         yield from self._person(fields.get("chw_id"))
         name, sex = said.get("name"), said.get("sex")
@@ -97,6 +101,8 @@ class Mapper:
     def _case(self, document: Document) -> Iterator[Resource]:
         fields, case = document.fields, document.key.id
         patient = str(fields.get("patient_id", ""))
+        if patient not in self._patients:
+            return
         self._patient_of[case] = patient
         subject, made = _reference("Patient", patient), _time(fields.get(record.CREATED))
         answers = _opened(fields.get("triage_data"))
@@ -234,9 +240,9 @@ class Mapper:
 
     def _diagnosis(self, document: Document) -> Iterator[Resource]:
         fields, case = document.fields, str(document.fields.get("case_id", ""))
-        if fields.get("amended_by"):
+        if fields.get("amended_by") or case not in self._patient_of:
             return
-        subject = _reference("Patient", self._patient_of.get(case))
+        subject = _reference("Patient", self._patient_of[case])
         doctor = fields.get("doctor_id")
         yield from self._person(doctor)
         performer = _reference("Practitioner", doctor)

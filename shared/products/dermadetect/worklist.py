@@ -62,9 +62,6 @@ STORED = (
     ),
 )
 
-#: Times before this (1973) are seconds taken for milliseconds.
-_LEAST_MS = 100_000_000_000
-
 #: Log entries of one record that are shown.
 _MOST_LOGGED = 100
 
@@ -138,7 +135,7 @@ def parse(asked: CasesAsked) -> WorklistQuery:
 def _since(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise InvalidCursor("since must be the timestamp of an earlier answer.", field="since")
-    if 0 < int(text) < _LEAST_MS:
+    if 0 < int(text) < record.LEAST_MS:
         raise InvalidCursor(
             "since is in seconds; this endpoint counts milliseconds.",
             code="time_in_seconds",

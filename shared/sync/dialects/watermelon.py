@@ -36,14 +36,8 @@ from shared.sync.dialects.reading import Unreadable
 from shared.sync.exchange import Entry, Ignored, Outcome, Push
 from shared.sync.pull import Pull, Row
 
-#: A cursor before this (1973) is seconds taken for milliseconds.
-_LEAST_MS = 100_000_000_000
-
 #: A time of an edit after this many "ms" (a fortnight of 1970) and before 1973 is seconds.
 _LEAST_SECONDS = 1_200_000_000
-
-#: A cursor beyond this (the year 5138) is no time in ms.
-_MOST_MS = 100_000_000_000_000
 
 #: What phones send for "nothing": the documented snippet interpolates JavaScript's null.
 _NOTHING = frozenset({"", "null", "undefined", "0"})
@@ -103,9 +97,9 @@ def parse_cursor(text: str | None) -> int:
     if text is None or text.strip() in _NOTHING:
         return 0
     value = float(text) if _TIME.fullmatch(text.strip()) else -1.0
-    if not 0 <= value < _MOST_MS:
+    if not 0 <= value < record.MOST_MS:
         raise InvalidCursor("last_pulled_at must be a time in ms, or null.", field=field)
-    if 0 < value < _LEAST_MS:
+    if 0 < value < record.LEAST_MS:
         raise InvalidCursor(
             "last_pulled_at is in seconds; this endpoint counts milliseconds.",
             code="time_in_seconds",
@@ -234,10 +228,10 @@ def _moment(value: Any, now_ms: int) -> int:
         return now_ms
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RecordFault(name, "wrong_type", "last_modified_at must be a number of milliseconds")
-    if not 0 <= value < _MOST_MS:
+    if not 0 <= value < record.MOST_MS:
         raise RecordFault(name, "number_out_of_range", "last_modified_at must be a time in ms")
     # Seconds of our days would be a day of January 1970 in ms; earlier ones may be a clock's first.
-    if _LEAST_SECONDS < value < _LEAST_MS / 10:
+    if _LEAST_SECONDS < value < record.LEAST_MS / 10:
         raise RecordFault(
             name,
             "time_in_seconds",

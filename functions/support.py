@@ -167,7 +167,7 @@ def _allowed(held: Memberships, action: Action) -> list[str]:
 
 
 _CUT = ("Cache-Control", "Content-Encoding")
-_LISTED = ("invalid_request", InvalidCursor.code, Forbidden, StoreUnavailable)
+_LISTED = (InvalidCursor.code, Forbidden, StoreUnavailable)
 _STORE = (Contended, StoreUnavailable)
 
 ROUTES = (

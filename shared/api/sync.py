@@ -32,6 +32,10 @@ _LastPulledAt = Annotated[
 _DeviceId = Annotated[
     Id | UnsetType, says("Names this phone among the user's: keep one per installation.")
 ]
+_SchemaVersion = Annotated[
+    str | UnsetType,
+    says("The version of the phone's schema, as WatermelonDB sends it. Not used today."),
+]
 
 
 class PullAsked(Struct):
@@ -39,10 +43,7 @@ class PullAsked(Struct):
 
     last_pulled_at: _LastPulledAt = UNSET
     device_id: _DeviceId = UNSET
-    schema_version: Annotated[
-        str | UnsetType,
-        says("The version of the phone's schema, as WatermelonDB sends it. Not used today."),
-    ] = UNSET
+    schema_version: _SchemaVersion = UNSET
     migration: Annotated[
         str | UnsetType,
         says(
@@ -86,6 +87,8 @@ class PushAsked(Struct):
 
     last_pulled_at: _LastPulledAt = UNSET
     device_id: _DeviceId = UNSET
+    schema_version: _SchemaVersion = UNSET
+    migration: Annotated[str | UnsetType, says("As with a pull. Not used here.")] = UNSET
 
 
 class DigestAsked(Struct):

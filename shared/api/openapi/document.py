@@ -185,6 +185,7 @@ helps; answers are compressed for clients that accept gzip.
 `/api/v1` it is the other way round.)
 - Ids are made by the phone: 1 to 128 of `A-Z a-z 0-9 _ -`.
 - Ignore columns, tables and codes that you do not know: a newer server may send more.
+- A part of a query that is not described here is refused with 400.
 - Every error has one shape, `{{"error": {{"code", "message", …}}}}`. Decide by `code`, which is \
 stable; `message` is for developers.
 - What does not come in time is refused with 408 (`request_timeout`), too long a path with 414 \

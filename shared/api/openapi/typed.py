@@ -83,8 +83,9 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
 def codes(route: Route) -> set[str]:
     """Every code that a route answers."""
     found = {code for fault in EVERYWHERE for code in sentences_of(fault)}
+    found.add(InvalidRequest.code)  # for what a query has that is not known
     if _is_struct(route.takes):
-        found |= {InvalidJson.code, InvalidRequest.code, *(fault.code for fault in BODY)}
+        found |= {InvalidJson.code, *(fault.code for fault in BODY)}
     if route.secured:
         found |= {*sentences_of(Unauthenticated), *sentences_of(KeysUnavailable)} - SELDOM
     if route.only:

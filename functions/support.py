@@ -13,7 +13,7 @@ from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
 from shared.api import support as bodies
 from shared.api.bodies import PAGE
-from shared.api.web import Call, Route, answer, serve
+from shared.api.web import Call, Route, answer, serve, tagged
 from shared.errors import (
     Contended,
     Forbidden,
@@ -87,11 +87,12 @@ def show_job(call: Call, asked: bodies.OneJob) -> Response:
     """Where a job stands.
 
     For those who may read the record that it is about; everybody else gets 404. Syncing brings the same:
-    this is for a screen that waits.
+    this is for a screen that waits. To poll, send `If-None-Match`.
     """
     job, role = readable_job(wiring.store(), wiring.catalog(), call.caller, asked.id)
     call.notes["job"] = job.id
-    return answer(shown_job(job, wiring.catalog(), role), call=call)
+    value = shown_job(job, wiring.catalog(), role)
+    return tagged(value, call, of=value)
 
 
 def list_inbox(call: Call, asked: bodies.InboxAsked) -> Response:
@@ -202,7 +203,9 @@ ROUTES = (
         asks=bodies.OneJob,
         gives=bodies.JobAnswer,
         faults=(StoreUnavailable,),
-        answer_headers=_CUT,
+        headers=("IfNoneMatch",),
+        answer_headers=(*_CUT, "ETag"),
+        unchanged=True,
     ),
     Route(
         "GET",

@@ -14,6 +14,7 @@ from werkzeug.test import EnvironBuilder
 
 from shared.access.membership import Caller
 from shared.api.fields import Count, Id, IdOrEmpty, Limit, must, names, one_of
+from shared.api.links import next_link
 from shared.api.openapi import typed
 from shared.api.routes import Route, arguments, decode, find
 from shared.api.web import Call, answer, serve
@@ -203,6 +204,36 @@ def test_who_asks_comes_before_what_is_asked(api: Api) -> None:
                 path = re.sub(r"{\w+}", "0" * 32, route.path)
                 response = api.ask(route.method, f"{path}?surprise=1")
                 assert response.status_code == 401, path
+
+
+# --- the next page
+
+
+class Listed(Struct):
+    """A page."""
+
+    next_after: str | None
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "value", "link"),
+    [
+        ("GET", "/a?limit=3", {"next_page": "t/=+"}, "/a?limit=3&page=t%2F%3D%2B"),
+        ("GET", "/a?page=old&limit=3", {"next_page": "new"}, "/a?page=new&limit=3"),
+        ("GET", "/%3Ea%0A?x=%22%3E%0D%0A%26", {"next_page": "t"}, "/%3Ea%0A?x=%22%3E%0D%0A%26&page=t"),
+        ("HEAD", "/a", Listed("id"), "/a?after=id"),
+        ("GET", "/a", Listed(None), None),
+        ("GET", "/a", {"next_page": None}, None),
+        ("GET", "/a", {}, None),
+        ("GET", "/a", [], None),
+        ("POST", "/a", {"next_page": "t"}, None),
+    ],
+)  # fmt: skip
+def test_a_next_page_is_linked_where_its_address_asks_for_it(
+    method: str, url: str, value: Any, link: str | None
+) -> None:
+    asked = Request(EnvironBuilder(url, method=method).get_environ())
+    assert next_link(asked, value) == (None if link is None else f'<{link}>; rel="next"')
 
 
 # --- paths

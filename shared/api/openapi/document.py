@@ -312,7 +312,14 @@ def _headers() -> Schema:
             {**TEXT, "pattern": r"^bytes=0-\d+$"}, "What has come; absent: nothing.", always=False
         ),
         "ETag": sent(
-            TEXT, "Names what the answer shows; there unless `changed` is false.", always=False
+            TEXT,
+            "Names what the answer shows; not there if `changed` is false, or with links that expire.",
+            always=False,
+        ),
+        "Link": sent(
+            {**TEXT, "pattern": '^<[^>]+>; rel="next"$'},
+            "Where the next page is; not there on the last one.",
+            always=False,
         ),
         "Cache-Control": sent({**TEXT, "const": "no-store"}, "Answers are never cached."),
         "Content-Encoding": sent(

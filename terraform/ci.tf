@@ -180,6 +180,9 @@ resource "google_project_iam_custom_role" "deploys" {
   title       = "Deploys"
   description = "Makes secrets, the database and service accounts, without reading or using them."
   permissions = [
+    "bigquery.datasets.get",
+    "bigquery.datasets.getIamPolicy",
+    "bigquery.transfers.get",
     "datastore.databases.create",
     "datastore.databases.getMetadata",
     "datastore.databases.list",

@@ -21,6 +21,14 @@ variable "allowed_origins" {
   }
 }
 
+variable "analytics" {
+  description = "Numbers without names or texts in BigQuery, made anew each Sunday, and who may read them (IAM members: people, groups); null: none. Reads each case, diagnosis and photo's document once a week."
+  type = object({
+    readers = optional(list(string), [])
+  })
+  default = null
+}
+
 variable "artifact_days" {
   description = "How long images of old releases are kept, in days. The last ten stay in any case."
   type        = number

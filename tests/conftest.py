@@ -74,7 +74,7 @@ def absent(reason: str) -> NoReturn:
 
 
 def _emulator(kind: emulators.EmulatorKind, variable: str, scheme: str = "") -> Iterator[str]:
-    # A session within a session (tests/reliability/test_faults.py) shares the outer one's.
+    # A session within a session (tests/reliability/planting.py) shares the outer one's.
     address = os.environ.get(f"RUNNING_{variable}", "")
     emulator, missing = None, ""
     if not address:
@@ -150,6 +150,7 @@ _FIRST = (
     "infra/test_second_plan.py",
     "infra/test_plans.py",
     "reliability/test_faults.py",
+    "dermadetect/test_faults.py",
     "dermadetect/test_kills.py",
     "dermadetect/test_queue.py",
     "dermadetect/phone/test_real_client.py",

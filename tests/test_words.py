@@ -15,22 +15,27 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-#: What no product may be named in.
+#: What no product may be named in: packages, and the modules right in a package.
 ENGINE = (
     *(
-        "access",
-        "accounts",
-        "adapters",
-        "ai",
-        "api",
-        "export",
-        "files",
-        "jobs",
-        "notify",
-        "records",
+        "infra/cli",
+        "shared/access",
+        "shared/accounts",
+        "shared/adapters",
+        "shared/ai",
+        "shared/api",
     ),
-    *("support", "sync"),
+    *(
+        "shared/export",
+        "shared/files",
+        "shared/hooks",
+        "shared/jobs",
+        "shared/notify",
+        "shared/privacy",
+    ),
+    *("shared/records", "shared/support", "shared/sync"),
 )
+LOOSE = ("shared",)
 
 WORDS = frozenset(
     word
@@ -65,6 +70,12 @@ NEEDED = {
     "shared/ai/identifiers.py": {"patient"},
     # the server whose wire format is spoken: github.com/Google-Health/medsiglip
     "shared/adapters/vertex.py": {"medsiglip"},
+    # `token --chw`: people have it in their scripts, beside `--user`
+    "infra/cli/local.py": {"chw"},
+    # notices that an early release stored, and that are still to be found
+    "shared/privacy/search.py": {"case_"},
+    # names and defaults of variables that deployments have set: PRODUCT, TOKEN_ISSUER, TRIAGE_RED_FROM
+    "shared/settings.py": {"dermadetect", "triage"},
 }
 
 
@@ -80,11 +91,9 @@ def said(text: str) -> set[str]:
 
 
 def sources() -> list[str]:
-    return sorted(
-        str(path.relative_to(ROOT))
-        for package in ENGINE
-        for path in (ROOT / "shared" / package).rglob("*.py")
-    )
+    found = [path for package in ENGINE for path in (ROOT / package).rglob("*.py")]
+    found += [path for package in LOOSE for path in (ROOT / package).glob("*.py")]
+    return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
 @pytest.mark.parametrize("name", sources())

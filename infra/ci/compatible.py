@@ -133,7 +133,7 @@ class _Comparison:
             if met in self._met:
                 return
             self._met.add(met)
-        old, new = self._of(self.before, before), self._of(self.after, after)
+        old, new = self._whole(self.before, before), self._whole(self.after, after)
         yield from self._values(where, old, new, sent=sent)
         yield from self._properties(where, old, new, sent=sent)
         for key in ("items", "additionalProperties"):
@@ -154,12 +154,11 @@ class _Comparison:
             lost = had - has if sent else has - had
             if lost and not (lost == {"integer"} and "number" in (has if sent else had)):
                 yield f"{where}: type {_words(had)} became {_words(has)}"
-        if "enum" in new or "enum" in old:
-            gone, come = _enum(old) - _enum(new), _enum(new) - _enum(old)
-            if sent and "enum" in new and (gone or "enum" not in old):
-                yield f"{where}: {_words(gone) or 'other values'} not taken any more"
-            if not sent and "enum" in old and (come or "enum" not in new):
-                yield f"{where}: {_words(come) or 'any value'} may be answered now"
+        listed, lists = _enum(old), _enum(new)
+        if sent and lists and (not listed or listed - lists):
+            yield f"{where}: {_words(listed - lists) or 'other values'} not taken any more"
+        if not sent and listed and (not lists or lists - listed):
+            yield f"{where}: {_words(lists - listed) or 'any value'} may be answered now"
         if sent:
             for key, larger_is_narrower in _BOUNDS:
                 if key in new and (
@@ -193,6 +192,15 @@ class _Comparison:
     def _id(parameter: Json) -> str:
         return f"{parameter.get('in')} {parameter.get('name')}"
 
+    def _whole(self, root: Json, schema: Json) -> Json:
+        """A schema as one, also where it is written as a choice of it and null."""
+        found = self._of(root, schema)
+        kinds = [each for each in found.get("anyOf", ()) if each != {"type": "null"}]
+        if len(kinds) != 1 or len(found["anyOf"]) != 2:
+            return found
+        kind = self._of(root, kinds[0])
+        return {**kind, "type": [*_types(kind), "null"]} if "type" in kind else kind
+
     @staticmethod
     def _of(root: Json, value: Json) -> Json:
         while "$ref" in value:
@@ -209,7 +217,8 @@ def _types(schema: Json) -> set[str]:
 
 
 def _enum(schema: Json) -> set[str]:
-    return {json.dumps(value) for value in schema.get("enum", ())}
+    values = [schema["const"]] if "const" in schema else schema.get("enum", ())
+    return {json.dumps(value) for value in values}
 
 
 def _words(values: set[str]) -> str:

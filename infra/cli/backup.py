@@ -4,7 +4,7 @@ Photos' bytes are not in it: on one machine the folder `files` beside the store 
 bytes are there before a document speaks of them, and go after.
 
 An export is one moment on Firestore; on SQLite what is written meanwhile may be in it or not, record
-by record. **The file holds patients' data, unencrypted.** It is made readable for its owner only.
+by record. **The file holds people's data, unencrypted.** It is made readable for its owner only.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def group() -> None:
 def export_command(file: Path) -> None:
     """Write every document of every collection to FILE, one JSON a line, without photos.
 
-    The file must not exist. It holds patients' data, unencrypted, and is readable for its owner only.
+    The file must not exist. It holds people's data, unencrypted, and is readable for its owner only.
     """
     opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     note("back-up")

@@ -1,4 +1,7 @@
-"""What all commands share: an example, `--data`, how they refuse, how lists are printed.
+"""What all commands share: an example, `--data`, the product's words, how they refuse and print lists.
+
+Help texts and examples take what differs between products from the one that the settings name: `{person}`
+and `{PERSON}` (whose data can be erased), `{people}` (the table they are in), `{role}` (of newcomers).
 
 Exit codes: 0 done; 1 refused, with a stable code and a sentence on standard error; 2 wrong use.
 """
@@ -15,9 +18,12 @@ from typing import IO, Any
 
 import click
 
-from infra.local.environment import use_stack
+from infra.local.environment import demand_installed, use_stack
 from shared import settings, wiring
-from shared.errors import DISK_FULL, Fault
+from shared.errors import DISK_FULL, ConfigurationFault, Fault
+
+#: The command of an installed package (pyproject.toml).
+CONSOLE_SCRIPT = "care-server"
 
 #: Where a context keeps the folder of `--data`.
 _FOLDER = "infra.cli.folder"
@@ -42,13 +48,31 @@ class OperatorCommand(click.Command):
 
     def __init__(self, *arguments: Any, example: str, stored: bool = True, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.example, self._stored = example, stored
+        self._example, self._stored = example, stored
         self.params.append(data_option())
 
+    @property
+    def example(self) -> str:
+        """The example, in the product's words."""
+        return _worded(self._example)
+
+    @property
+    def help(self) -> str | None:
+        """The help text, in the product's words."""
+        return None if self._help is None else _worded(self._help)
+
+    @help.setter
+    def help(self, text: str | None) -> None:
+        self._help = text
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Print the example."""
+        """Print the example, in the words by which the command was called."""
+        program = ctx.find_root().info_name
+        example = self.example
+        if program == CONSOLE_SCRIPT:
+            example = example.replace("python -m infra.cli", program)
         with formatter.section("Example"):
-            formatter.write(f"{'':{formatter.current_indent}}{self.example}\n")
+            formatter.write(f"{'':{formatter.current_indent}}{example}\n")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it on the chosen stores; faults that we know become exit code 1."""
@@ -56,7 +80,16 @@ class OperatorCommand(click.Command):
         with _refusing():
             if self._stored:
                 _choose_store(ctx)
+                demand_installed(wiring.settings())
             return super().invoke(ctx)
+
+
+class WordedArgument(click.Argument):
+    """An argument that is named by a word of the product."""
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        """The name as people read it."""
+        return _worded(super().make_metavar(ctx))
 
 
 class Group(click.Group):
@@ -115,6 +148,17 @@ def _word(value: Any) -> Any:
     if isinstance(value, Mapping):
         return " ".join(f"{name}:{each}" for name, each in value.items()) or "-"
     return value
+
+
+def _worded(text: str) -> str:
+    """A text in the words of the product that the settings name; neutral ones if they name none."""
+    try:
+        catalog, role = wiring.catalog(), wiring.product().accounts.newcomer
+    except ConfigurationFault:
+        person, people, role = "person", "people", "member"
+    else:
+        person, people = catalog.person_word, catalog.people or catalog.collections[0].name
+    return text.format(person=person, PERSON=person.upper(), people=people, role=role)
 
 
 def given_line() -> str:

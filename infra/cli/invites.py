@@ -37,7 +37,7 @@ def group() -> None:
 
 
 @group.command(
-    "create", example="python -m infra.cli invites create kito-team --role doctor --days 2"
+    "create", example="python -m infra.cli invites create kito-team --role {role} --days 2"
 )
 @click.argument("scope")
 @role_option

@@ -87,13 +87,13 @@ def run(
 @click.command(
     "token",
     cls=OperatorCommand,
-    example="python -m infra.cli token --chw amina --scope kito-team --data .data",
+    example="python -m infra.cli token --user amina --scope kito-team --data .data",
 )
-@click.option("--chw", required=True, metavar="USER", help="User id.")
+@click.option("--user", "--chw", "user", required=True, metavar="USER", help="User id.")
 @role_option
 @click.option("--scope", help="Also make the user a member of this team.")
 @click.option("--device", help="The phone's id.")
-def token(chw: str, role: str | None, scope: str | None, device: str | None) -> None:
+def token(user: str, role: str | None, scope: str | None, device: str | None) -> None:
     """Print an access token for the running stack, and nothing else.
 
     It is signed with the stack's own key, which no other deployment trusts.
@@ -101,12 +101,12 @@ def token(chw: str, role: str | None, scope: str | None, device: str | None) -> 
     role = role_or_newcomers(role)
     demand_role(role)
     if scope is not None:
-        grant(chw, scope, role)
-    click.echo(token_for(chw, role=role, device=device))
+        grant(user, scope, role)
+    click.echo(token_for(user, role=role, device=device))
 
 
 @click.command("seed", cls=OperatorCommand, example="python -m infra.cli --data .data seed")
 @click.option("--scope", default="demo", show_default=True, help="The team that gets it.")
 def seed_command(scope: str) -> None:
-    """Put example data in: two health workers, a doctor, a few patients."""
+    """Put example data in: members of each kind and a few records."""
     click.echo(f"seeded {scope}: {', '.join(seed(scope))}")

@@ -83,7 +83,7 @@ def scopes() -> list[dict[str, Any]]:
 
 
 @click.command(
-    "grant", cls=OperatorCommand, example="python -m infra.cli grant amina kito-team --role chw"
+    "grant", cls=OperatorCommand, example="python -m infra.cli grant amina kito-team --role {role}"
 )
 @click.argument("user")
 @click.argument("scope")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from infra.cli.command import OperatorCommand
+from infra.cli.command import OperatorCommand, WordedArgument
 from shared import wiring
 from shared.errors import InvalidRequest
 from shared.files.file import BLOBS, READY, original_name
@@ -26,7 +26,7 @@ _WAIT_SECONDS = 120.0
 @click.command(
     "export",
     cls=OperatorCommand,
-    example="python -m infra.cli export patient-1 --to patient-1.json",
+    example="python -m infra.cli export {person}-1 --to {person}-1.json",
 )
 @click.argument("named", metavar="ID")
 @click.option(
@@ -36,9 +36,9 @@ _WAIT_SECONDS = 120.0
     help="The file; else export-ID.json here.",
 )
 def export_command(named: str, to: Path | None) -> None:
-    """Write all that is stored about a patient or a user to one JSON file.
+    """Write all that is stored about a {person} or a user to one JSON file.
 
-    A patient's photos are put beside it, into a folder of the same name. The audit trail notes it.
+    Photos of a {person} are put beside it, into a folder of the same name. The audit trail notes it.
     """
     if not valid_id(named):
         raise InvalidRequest("An id is 1 to 128 of A-Z a-z 0-9 _ -.")
@@ -53,25 +53,25 @@ def export_command(named: str, to: Path | None) -> None:
     click.echo(f"{file}: {', '.join(found)}" + (f"; {photos} photos" if photos else ""))
 
 
-@click.command("erase", cls=OperatorCommand, example="python -m infra.cli erase patient-1")
-@click.argument("patient")
-def erase_command(patient: str) -> None:
-    """Remove the data of PATIENT, and of all that hangs on it, at once.
+@click.command("erase", cls=OperatorCommand, example="python -m infra.cli erase {person}-1")
+@click.argument("named", metavar="{PERSON}", cls=WordedArgument)
+def erase_command(named: str) -> None:
+    """Remove the data of {PERSON}, and of all that hangs on it, at once.
 
-    PATIENT may also be an id that is none, under which something was refused ("asha n."), or the own
+    {PERSON} may also be an id that is none, under which something was refused ("asha n."), or the own
     id of an entry of the inbox. On a large deployment it takes minutes. May be repeated.
     """
     told = erasure.erase(
         wiring.store(),
         wiring.catalog(),
-        patient,
+        named,
         wiring.clock_ms(),
         lambda: wiring.runner().answer(cascade.KIND, None, _WAIT_SECONDS),
         wiring.cleaner().drop,
         wiring.operator(),
     )
     counts = ", ".join(f"{number} {name}" for name, number in told.items() if number)
-    click.echo(f"erased {patient}: {counts}" if counts else f"nothing is stored about {patient}")
+    click.echo(f"erased {named}: {counts}" if counts else f"nothing is stored about {named}")
 
 
 def _write(file: Path, found: Json) -> None:

@@ -1,4 +1,4 @@
-"""Records of phones: move, bring back a deleted one, export rows for analysts or FHIR for other systems."""
+"""Records of phones: move, bring back a deleted one, export rows, numbers or FHIR."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def group() -> None:
     """Records of phones: move, undelete, export for analysts and other systems."""
 
 
-@group.command("move", example="python -m infra.cli records move patients patient-1 kito-team")
+@group.command("move", example="python -m infra.cli records move {people} {person}-1 kito-team")
 @click.argument("table")
 @click.argument("record_id", metavar="ID")
 @click.argument("scope")
@@ -79,7 +79,7 @@ def move_command(table: str, record_id: str, scope: str) -> None:
     click.echo(f"{table}/{record_id} is in {scope}")
 
 
-@group.command("undelete", example="python -m infra.cli records undelete patients patient-1")
+@group.command("undelete", example="python -m infra.cli records undelete {people} {person}-1")
 @click.argument("table")
 @click.argument("record_id", metavar="ID")
 def undelete_command(table: str, record_id: str) -> None:
@@ -114,7 +114,7 @@ def export_command(
 ) -> None:
     """Write the records of teams as rows, a file a table.
 
-    The files hold patients' data, unencrypted, and are readable for their maker only. The audit trail
+    The files hold people's data, unencrypted, and are readable for their maker only. The audit trail
     notes each record.
     """
     known = list(wiring.catalog().by_name)
@@ -134,7 +134,7 @@ def export_command(
 def fhir_command(scopes: Sequence[str], record_id: str | None, to: Path) -> None:
     """Write the records of teams as FHIR R4: NDJSON, a file a resource type, in the folder of --to.
 
-    With --of, one person's as a Bundle in the file of --to. The files hold patients' data, unencrypted, and
+    With --of, one person's as a Bundle in the file of --to. The files hold people's data, unencrypted, and
     are readable for their maker only. The audit trail notes each record.
     """
     made = wiring.product().fhir
@@ -161,6 +161,36 @@ def fhir_command(scopes: Sequence[str], record_id: str | None, to: Path) -> None
 
         counts = fhir.export(store, catalog, scopes, made(), file_of, by, wiring.clock_ms)
     click.echo(", ".join(f"{number} {kind}" for kind, number in counts.items()) or "nothing")
+
+
+@group.command("views", example="python -m infra.cli --data .data records views --to numbers.db")
+@click.argument("scopes", metavar="[SCOPE...]", nargs=-1)
+@click.option(
+    "--to", metavar="FILE", required=True, type=click.Path(path_type=Path), help="A new file."
+)
+def views_command(scopes: Sequence[str], to: Path) -> None:
+    """Write numbers for analysts, of these teams or of all, as a SQLite file with views.
+
+    It holds ids, times, colours and verdicts, no names and no texts; its table `dictionary` says what each
+    is. It is readable for its maker only. The audit trail notes each row. The server goes on meanwhile.
+    """
+    from infra.local import views
+
+    made, chosen = wiring.product().views, wiring.settings()
+    if made is None:
+        raise InvalidRequest("This product has no views.", code="unsupported")
+    if chosen.record_store != "sqlite":
+        raise InvalidRequest("The records are not in a data folder.", code="unsupported")
+    with _private(to) as out:
+        count = views.write(
+            Path(chosen.data_folder),
+            out,
+            made(),
+            scopes or None,
+            wiring.operator(),
+            wiring.clock_ms(),
+        )
+    click.echo(f"{count} rows")
 
 
 def _private(path: Path) -> IO[bytes]:

@@ -88,6 +88,4 @@ Seconds = Annotated[
 ]
 
 #: The `error` of every refusal.
-Error = Annotated[
-    dict[str, Any], schema(type=None, **{"$ref": "#/components/schemas/Error/properties/error"})
-]
+Error = Annotated[dict[str, Any], schema(type=None, **{"$ref": REF.format(name="ErrorDetail")})]

@@ -1,4 +1,4 @@
-"""The data of a patient, and of all that hangs on it, is removed at once.
+"""The data of a person, and of all that hangs on it, is removed at once.
 
 The record is deleted with its descendants as a phone would, then blanked as the purge does, without the
 wait. What is left are ids, so that a phone that comes back is told to drop the record. It may be killed
@@ -29,37 +29,37 @@ _A_COMMIT = 200
 def erase(
     store: RecordStore,
     catalog: Catalog,
-    patient: str,
+    named: str,
     now_ms: int,
     follow: Callable[[], object],
     drop_blobs: Callable[[Iterable[str]], int] = lambda _blobs: 0,
     by: Caller = OPERATOR,
 ) -> dict[str, int]:
-    """Remove the data of a patient and of all that hangs on it; how much was removed, by kind.
+    """Remove the data of a person and of all that hangs on it; how much was removed, by kind.
 
-    `patient` may also be an id that is none, under which something was refused, or the id of an entry
+    `named` may also be an id that is none, under which something was refused, or the id of an entry
     of the quarantine.
 
     `follow` runs the jobs that delete children; `drop_blobs` removes those bytes of photos that no
     other record shows. Raises `Contended` when others keep writing the same records: call again.
     """
-    key = Key(search.PEOPLE, patient)
-    if record.valid_id(patient):
+    key = search.person(catalog, named)
+    if search.may_be_stored(key):
         _bury(store, catalog, key, now_ms)
         follow()
-    records = search.family(store, catalog, patient)
+    records = search.family(store, catalog, named)
     living = [each.key.id for each in records.values() if not each.fields.get(record.DELETED)]
     if living:
         raise Contended(f"{len(living)} records still wait to be deleted. Call again.")
     # Logs first, and parents last: whoever begins again finds the children by them.
-    named = {key, *records, *_erased_before(store, key)}
-    logged = list(search.entries_about(store, catalog, named))
+    about = {key, *records, *_erased_before(store, key)}
+    logged = list(search.entries_about(store, catalog, about))
     seen = search.by_scope(records, logged)
     told = {"log entries": _drop(store, logged)}
-    told["receipts"] = _drop(store, _receipts(store, named))
-    told["jobs"] = _drop(store, search.jobs_about(store, named))
-    told["phones"] = _forgotten_by_phones(store, named, seen)
-    blobs = _let_go(store, list(search.files_of(store, named)), now_ms)
+    told["receipts"] = _drop(store, _receipts(store, about))
+    told["jobs"] = _drop(store, search.jobs_about(store, about))
+    told["phones"] = _forgotten_by_phones(store, about, seen)
+    blobs = _let_go(store, list(search.files_of(store, about)), now_ms)
     told["files"] = drop_blobs(blobs)
     told["records"] = sum(
         _blank(store, catalog, each)
@@ -88,7 +88,7 @@ def _let_go(store: RecordStore, files: Iterable[Document], now_ms: int) -> set[s
 
 
 def _bury(store: RecordStore, catalog: Catalog, key: Key, now_ms: int) -> None:
-    """The patient becomes a tombstone, and in the same commit a job that takes the children along."""
+    """The person becomes a tombstone, and in the same commit a job that takes the children along."""
 
     def attempt() -> None:
         stored = store.read([key]).documents.get(key)

@@ -1,4 +1,4 @@
-"""Everything that is stored about a patient or a user, for people who ask for their own data.
+"""Everything that is stored about a person or a user, for people who ask for their own data.
 
 It holds no password hash, and nothing that anybody could log in with.
 """
@@ -26,13 +26,13 @@ _SESSION = ("device", "began_at", "expires_at", "ended")
 def export(
     store: RecordStore, catalog: Catalog, named: str, now_ms: int, by: Caller = OPERATOR
 ) -> Json:
-    """All that is stored about a patient and about a user of that id; nothing if there is neither.
+    """All that is stored about a person and about a user of that id; nothing if there is neither.
 
     The reading is itself noted in the audit trail. Times are Unix ms.
     """
     found: Json = {}
     records = search.family(store, catalog, named)
-    if about := _patient(store, catalog, {Key(search.PEOPLE, named), *records}, records):
+    if about := _person(store, catalog, {search.person(catalog, named), *records}, records):
         found |= about
         search.note(
             store,
@@ -49,7 +49,7 @@ def export(
     return found
 
 
-def _patient(
+def _person(
     store: RecordStore, catalog: Catalog, named: Collection[Key], records: Mapping[Key, Document]
 ) -> Json:
     """All about these records; nothing if there are none, and nothing was refused."""
@@ -83,6 +83,7 @@ def _user(store: RecordStore, catalog: Catalog, user_id: str) -> Json:
     ]
     if account is None and held is None and not devices:
         return {}
+    writers = (record.AUTHOR, *([catalog.maker] if catalog.maker else ()))
     return {
         "id": user_id,
         "account": {} if account is None else _only(account.fields, _ACCOUNT),
@@ -96,8 +97,8 @@ def _user(store: RecordStore, catalog: Catalog, user_id: str) -> Json:
         "wrote": {
             item.name: [
                 each.key.id
-                for each in store.query(Query(item.name, fields=(record.AUTHOR, "chw_id")))
-                if user_id in (each.fields.get(record.AUTHOR), each.fields.get("chw_id"))
+                for each in store.query(Query(item.name, fields=writers))
+                if user_id in map(each.fields.get, writers)
             ]
             for item in catalog.collections
         },

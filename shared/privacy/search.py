@@ -16,9 +16,6 @@ from shared.records import record
 from shared.records.collection import Catalog
 from shared.records.store import Document, Key, Query, RecordStore
 
-#: The table that people are in.
-PEOPLE = "patients"
-
 #: Logs with values of records, and where in an entry the values are (JSON text).
 LOGS: dict[str, tuple[str, ...]] = {
     "conflicts": ("yours", "theirs"),
@@ -26,14 +23,25 @@ LOGS: dict[str, tuple[str, ...]] = {
     "readings": (),  # of a record that is there, or was
     "reviews": (),
     "notices": (),
+    "hook_events": (),
 }
 
 
-def family(store: RecordStore, catalog: Catalog, patient: str) -> dict[Key, Document]:
-    """The patient and everything below it, parents first."""
-    if not record.valid_id(patient):
+def person(catalog: Catalog, named: str) -> Key:
+    """The key of a person of this id. Nothing is stored under one that `may_be_stored` denies."""
+    return Key(catalog.people or "", named)
+
+
+def may_be_stored(key: Key) -> bool:
+    """Whether a person may have this key: the product has people, and the id is one."""
+    return bool(key.collection) and record.valid_id(key.id)
+
+
+def family(store: RecordStore, catalog: Catalog, named: str) -> dict[Key, Document]:
+    """The person of this id and everything below it, parents first."""
+    key = person(catalog, named)
+    if not may_be_stored(key):
         return {}
-    key = Key(PEOPLE, patient)
     found = dict(store.read([key]).documents)
     waiting = [*found]
     while waiting:
@@ -60,6 +68,7 @@ def mentions(
     ids = {key.id for key in named}
     for entry in store.query(Query(log)):
         have = entry.fields
+        # Notices of early releases say `case_id`.
         table, about = str(have.get("table")), str(have.get("record_id", have.get("case_id")))
         if table in catalog.by_name:
             # An id is one of its table. What names another record in other columns hangs on it.

@@ -428,6 +428,9 @@ class Catalog:
     job_rows: str | None = (
         None  #: the table whose rows tell phones where jobs stand, if there is one
     )
+    people: str | None = None  #: the table of the people whose data is given out and erased, if any
+    person_word: str = "person"  #: what one of them is called
+    maker: str | None = None  #: the server's column that says which user made a record, if any
     #: Whether values carry what a person must see whatever becomes of them: (table, values) → bool.
     urgent: Callable[[str, Mapping[str, Any]], bool] = lambda _table, _raw: False
 

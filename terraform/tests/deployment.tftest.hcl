@@ -173,6 +173,45 @@ run "notices_by_fcm" {
   }
 }
 
+run "numbers_for_analysts" {
+  command = plan
+
+  variables {
+    analytics = { readers = ["group:analysts@example.org"] }
+  }
+
+  assert {
+    condition     = length([for name in local.numbers_apis : name if contains(local.apis, name)]) == 2
+    error_message = "BigQuery is switched on."
+  }
+
+  assert {
+    condition     = join(" ", jsondecode(base64decode(google_cloud_scheduler_job.numbers["weekly"].http_target[0].body)).collectionIds) == "blobs cases diagnoses files"
+    error_message = "What the query reads is exported, and no patient."
+  }
+
+  assert {
+    condition     = { for key, one in google_bigquery_dataset_iam_member.numbers : key => "${one.dataset_id} ${one.role}" if one.member == "group:analysts@example.org" } == { "group:analysts@example.org" = "numbers roles/bigquery.dataViewer" }
+    error_message = "Analysts read the numbers, and nothing else."
+  }
+
+  assert {
+    condition     = google_storage_bucket.numbers["weekly"].location == upper(var.region) || google_storage_bucket.numbers["weekly"].location == var.region
+    error_message = "Firestore exports to where it is, and BigQuery reads where it is."
+  }
+}
+
+run "numbers_of_another_place" {
+  command = plan
+
+  variables {
+    analytics = {}
+    firestore = { location = "eur3" }
+  }
+
+  expect_failures = [google_storage_bucket.numbers]
+}
+
 run "photos" {
   command = plan
 

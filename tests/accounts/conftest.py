@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,12 @@ from shared.accounts.token_issuer import Tokens
 from shared.adapters.file_keys import FileKeys
 from shared.errors import Fault
 from shared.records.store import RecordStore
+from tests.api.conftest import Api, StartApi
+from tests.api.conftest import start_api as start_any_api
 from tests.neutral.product import NOTEBOOKS
 from tests.stores import BOTH, fresh
+
+__all__ = ["start_any_api"]
 
 #: As little as argon2 takes; what the parameters are is no matter of these tests.
 CHEAP = Cost(memory_kib=8, passes=1)
@@ -110,6 +115,18 @@ def quick(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
     store = fresh("sqlite", request, tmp_path)
     yield Office(store, tmp_path)
     store.close()
+
+
+@pytest.fixture
+def start_api(start_any_api: StartApi) -> StartApi:
+    """Starts the API of the notebooks with settings of one's own; once a test."""
+    return partial(start_any_api, NOTEBOOKS)
+
+
+@pytest.fixture
+def api(start_api: StartApi) -> Api:
+    """The API of the notebooks with default settings."""
+    return start_api()
 
 
 def code_of(act: Callable[[], object]) -> str:

@@ -11,9 +11,7 @@ from infra.cli.root import main
 from shared import wiring
 from shared.accounts.caller import Origin
 from tests.accounts.conftest import PASSWORD, code_of
-from tests.api.conftest import Api, api, start_api
-
-__all__ = ["api", "start_api"]
+from tests.api.conftest import Api
 
 
 class Shell:
@@ -61,7 +59,7 @@ def test_an_operator_disables_and_enables(run: Shell) -> None:
     run("users create a@example.org --id amina --scope team1", PASSWORD + "\n")
     assert run("users disable a@example.org") == "amina is disabled; all its sessions are over\n"
     assert log_in("a@example.org", PASSWORD) == "account_disabled"
-    assert re.search(r"^amina +a@example.org +team1:chw  disabled$", run("users list"), re.M)
+    assert re.search(r"^amina +a@example.org +team1:member  disabled$", run("users list"), re.M)
     assert run("users enable amina") == "amina may log in again\n"
     assert log_in("a@example.org", PASSWORD) == "ok"
 
@@ -87,8 +85,8 @@ def test_an_operator_deletes_an_account(run: Shell) -> None:
         ("users create a@example.org --id __a__", PASSWORD, "invalid_request"),
         ("users create a@example.org --id boss --scope ~unfiled", PASSWORD, "invalid_request"),
         ("grant ~operator team1", "", "invalid_request"),
-        ("grant chw1 ~deployment", "", "invalid_request"),
-        ("grant chw1~a team1", "", "invalid_request"),
+        ("grant member1 ~deployment", "", "invalid_request"),
+        ("grant member1~a team1", "", "invalid_request"),
         ("users reset nobody@example.org", PASSWORD, "not_found"),
         ("users disable nobody@example.org", "", "not_found"),
         ("users take-factor nobody@example.org", "", "not_found"),

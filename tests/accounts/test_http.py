@@ -23,11 +23,9 @@ from shared.api.openapi.typed import codes
 from shared.telemetry import JsonFormatter
 from tests.accounts.conftest import CHEAP, PASSWORD
 from tests.accounts.issuer import Issuer
-from tests.api.conftest import Api, StartApi, api, start_api
+from tests.api.conftest import Api, StartApi
 from tests.api.test_openapi import keeps_its_word
 from tests.patience import PATIENCE_SECONDS
-
-__all__ = ["api", "start_api"]
 
 AUTH = "/api/v1/auth/"
 EMAIL = "amina@example.org"
@@ -61,11 +59,11 @@ class Client:
             return said["error"]["code"]
         return said
 
-    def invite(self, role: str = "chw", uses: int = 5) -> str:
+    def invite(self, role: str = "member", uses: int = 5) -> str:
         services, now = wiring.accounts(), wiring.clock_ms()
         return services.invites.make(OPERATOR, "team1", role, 7, uses, now)[0]
 
-    def register(self, email: str = EMAIL, role: str = "chw") -> Json:
+    def register(self, email: str = EMAIL, role: str = "member") -> Json:
         body = {"email": email, "password": PASSWORD, "invite_code": self.invite(role)}
         made = self("register", {**body, "name": "Amina", "device_id": "phone-1"})
         assert isinstance(made, dict), made
@@ -78,9 +76,9 @@ def ask(api: Api) -> Client:
 
 
 def test_the_story_of_an_account(ask: Client) -> None:
-    # given a supervisor, who invites a health worker
+    # given a supervisor, who invites a member
     boss = ask.register("boss@example.org", "supervisor")
-    wanted = {"scope_id": "team1", "role": "chw", "max_uses": 2, "expires_in_days": 3}
+    wanted = {"scope_id": "team1", "role": "member", "max_uses": 2, "expires_in_days": 3}
     made = ask("invites", wanted, boss["access_token"])
     assert made["expires_at"] == pytest.approx(time.time() + 3 * 86_400, abs=PATIENCE_SECONDS)
     # when she registers, then she is in the team at once, and syncs
@@ -94,7 +92,7 @@ def test_the_story_of_an_account(ask: Client) -> None:
     listed = ask("members?scope_id=team1", token=boss["access_token"])["members"]
     assert {(each["email"], each["role"]) for each in listed} == {
         ("boss@example.org", "supervisor"),
-        (EMAIL, "chw"),
+        (EMAIL, "member"),
     }
     # she refreshes, changes her password, leaves, comes back, logs out
     mine = ask("refresh", {"refresh_token": mine["refresh_token"]})
@@ -102,7 +100,7 @@ def test_the_story_of_an_account(ask: Client) -> None:
     assert ask("password", change, mine["access_token"]) == {}
     assert ask("leave", {"scope_id": "team1"}, mine["access_token"])["scopes"] == []
     join = {"invite_code": made["invite_code"].lower()}
-    assert ask("join", join, mine["access_token"])["scopes"][0]["role"] == "chw"
+    assert ask("join", join, mine["access_token"])["scopes"][0]["role"] == "member"
     assert ask("logout", {"refresh_token": mine["refresh_token"]}) == {}
     assert ask("me", token=mine["access_token"]) == "session_ended"
     assert isinstance(ask("login", {"email": EMAIL, "password": "another good one"}), dict)
@@ -140,7 +138,7 @@ def test_every_code_of_the_accounts_function_is_met(ask: Client) -> None:
         ("forbidden", "members?scope_id=team1", None, token),
         ("not_found", "members?scope_id=elsewhere", None, token),
         ("forbidden", "scopes", {"name": "Mine"}, token),
-        ("forbidden", "invites", {"scope_id": "team1", "role": "chw"}, token),
+        ("forbidden", "invites", {"scope_id": "team1", "role": "member"}, token),
         ("refresh_reused", "refresh", {"refresh_token": old}, None),
         ("refresh_reused", "me", None, token),
     ]
@@ -162,7 +160,9 @@ def test_every_code_of_the_accounts_function_is_met(ask: Client) -> None:
     assert ask("login", {**proof, "email": "factor@example.org"}) == "totp_required"
     assert ask("totp/remove", {**proof, "otp": "x"}, mine["access_token"]) == "totp_wrong"
     key, now = wiring.signing_keys().current(), time.time()
-    half = tokens.issue(key, wiring.token_policy(), user_id="u", role="chw", now_s=now, only="totp")
+    half = tokens.issue(
+        key, wiring.token_policy(), user_id="u", role="member", now_s=now, only="totp"
+    )
     assert ask("sessions", token=half) == "totp_setup_required"
     for _ in range(30):
         if ask("login", wrong) == "too_many_tries":
@@ -190,7 +190,7 @@ def test_store_faults_and_expired_tokens_keep_their_word(ask: Client) -> None:
         wiring.signing_keys().current(),
         wiring.token_policy(),
         user_id=mine["user_id"],
-        role="chw",
+        role="member",
         now_s=time.time(),
         seconds=-100,
     )
@@ -223,9 +223,10 @@ BODIES: dict[str, Json] = {
     "sessions/end": {"password": PASSWORD, "device_id": "d"},
     "sessions/x/end": {"password": PASSWORD, "device_id": "d"},
     "delete": {"password": "no such password", "device_id": "d"},
+    "profile": {"name": "X", "phone": "+254 700 000001"},
     "join": {"invite_code": "WRONG2", "device_id": "d"},
     "leave": {"scope_id": "team9"},
-    "invites": {"scope_id": "team1", "role": "chw", "expires_in_days": 1, "max_uses": 1},
+    "invites": {"scope_id": "team1", "role": "member", "expires_in_days": 1, "max_uses": 1},
     "invites/x/void": {"scope_id": "team1"},
     "members/x/remove": {"scope_id": "team1"},
     "scopes": {"name": "N", "scope_id": "s"},
@@ -358,7 +359,9 @@ def test_tokens_that_an_outside_issuer_did_not_make_for_us_are_refused(start_api
             "another audience": issuer.token(aud="their-app"),
             "no audience": issuer.token(aud=None),
             "another issuer": issuer.token(iss="https://elsewhere.example"),
-            "ours as issuer": issuer.token(iss="dermadetect", aud="dermadetect-api", chw_id="boss"),
+            "ours as issuer": issuer.token(
+                iss="dermadetect", aud="dermadetect-api", member_id="boss"
+            ),
             "no subject": issuer.token(sub=None),
             "empty subject": issuer.token(sub=""),
             "long subject": issuer.token(sub="x" * 256),
@@ -374,7 +377,7 @@ def test_tokens_that_an_outside_issuer_did_not_make_for_us_are_refused(start_api
             assert ask("me", token=token) == "token_invalid", name
         assert ask("me", token=issuer.token(exp=now - 60)) == "token_expired"
         # claims of ours in a token of theirs give nothing
-        forged = issuer.token(chw_id=ours["user_id"], role="admin", device="phone-1", sid="x")
+        forged = issuer.token(member_id=ours["user_id"], role="admin", device="phone-1", sid="x")
         me = ask("me", token=forged)
         assert me["user_id"] != ours["user_id"]
         assert me["scopes"] == []
@@ -452,7 +455,7 @@ def test_an_issuer_may_have_its_keys_elsewhere(start_api: StartApi) -> None:
 def test_functions_verify_by_the_published_keys_alone(start_api: StartApi) -> None:
     with Issuer() as publisher:
         api = start_api(token_jwks_url=f"{publisher.url}/ours")
-        token = api.token("chw1")  # makes the first key
+        token = api.token("member1")  # makes the first key
         publisher.answers["/ours"] = api.ask("GET", "/.well-known/jwks.json").data
         assert api.ask("POST", "/api/sync", {}, token=token).status_code == 200
         assert publisher.asked == ["/ours"]

@@ -20,9 +20,7 @@ from shared.errors import Unauthenticated
 from shared.records.store import Query
 from tests.accounts.conftest import AWAY, HOME, MINUTE, NOON, PASSWORD, Office, code_of, together
 from tests.accounts.test_http import Client
-from tests.api.conftest import StartApi, start_api
-
-__all__ = ["start_api"]
+from tests.api.conftest import StartApi
 
 EMAIL = "amina@example.org"
 STEP = 30_000
@@ -257,10 +255,9 @@ def test_over_http_a_supervisor_sets_up_a_factor_before_anything_else(start_api:
     # nothing of the team is shown
     for method, path, body in (
         ("POST", "/api/sync", {}),
-        ("GET", "/api/v1/review/cases", None),
         ("GET", "/api/v1/devices", None),
         ("GET", "/api/v1/auth/members?scope_id=team1", None),
-        ("POST", "/api/v1/auth/invites", {"scope_id": "team1", "role": "chw"}),
+        ("POST", "/api/v1/auth/invites", {"scope_id": "team1", "role": "member"}),
     ):
         response = api.ask(method, path, body, token=token)
         said = response.get_json()["error"]["code"]

@@ -1,7 +1,8 @@
 """The HTTP functions as they are deployed, in this process: functions-framework, main.py, SQLite.
 
     api           the API with default settings
-    start_api     makes one with other settings: start_api(max_body_bytes=2048)
+    start_api     makes one with other settings: start_api(max_body_bytes=2048); of a product that no
+                  deployment has with start_api(NOTEBOOKS)
 
 Settings are read once a process and collaborators are cached in `shared.wiring`; so each API starts
 with an empty environment, empty caches and freshly imported functions, and leaves nothing behind.
@@ -31,7 +32,7 @@ from shared.access import membership
 from shared.accounts import tokens
 from shared.adapters.file_keys import FileKeys
 from shared.api.web import Route
-from shared.products.dermadetect.tables import ANALYSE
+from shared.products.product import Product
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -61,14 +62,15 @@ class Api:
             self._clients[function] = app.test_client()
         return self._clients[function]
 
-    def join(self, user: str, scope: str = "team1", role: str = "chw") -> None:
-        """Make a user a member of a scope."""
+    def join(self, user: str, scope: str = "team1", role: str | None = None) -> None:
+        """Make a user a member of a scope, in the role of newcomers if none is given."""
+        role = role or wiring.product().accounts.newcomer
         membership.grant(wiring.store(), user, scope, role, wiring.clock_ms())
 
     def token(
         self,
         user: str = "chw1",
-        role: str = "chw",
+        role: str | None = None,
         device: str | None = None,
         seconds: int = tokens.ACCESS_SECONDS,
     ) -> str:
@@ -79,7 +81,7 @@ class Api:
             key,
             policy,
             user_id=user,
-            role=role,
+            role=role or wiring.product().accounts.newcomer,
             now_s=time.time(),
             device=device,
             seconds=seconds,
@@ -105,8 +107,9 @@ class Api:
         return client.open(path, method=method, data=data, headers=sent)
 
     def run_jobs(self) -> None:
-        """Run what is due, as the subscriber of the topic does."""
-        wiring.runner().answer(ANALYSE, None, settings.current().job_budget_seconds)
+        """Run what is due, as the subscribers of the product's topics do."""
+        for kind in wiring.product().rung:
+            wiring.runner().answer(kind, None, settings.current().job_budget_seconds)
 
 
 def _function_names() -> list[str]:
@@ -144,7 +147,9 @@ def start_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
         monkeypatch.delenv(spec.name.upper(), raising=False)
     _forget()
 
-    def start(**chosen: object) -> Api:
+    def start(served: Product | None = None, /, **chosen: object) -> Api:
+        if served is not None:
+            monkeypatch.setattr(wiring, "product", lambda: served)
         monkeypatch.setenv("DATA_FOLDER", str(tmp_path))
         for name, value in chosen.items():
             monkeypatch.setenv(name.upper(), str(value))

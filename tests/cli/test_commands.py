@@ -11,15 +11,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+import jwt
 import pytest
 
+from infra.cli import hooks
 from infra.cli.command import OperatorCommand
 from infra.cli.root import SECTIONS, cli, main
 from infra.local.stack import PROFILES
 from shared import wiring
 from shared.access import audit
 from shared.adapters.file_keys import FileKeys
+from shared.products.dermadetect.product import DERMADETECT
+from shared.products.product import Product
 from tests.api.conftest import Api, StartApi, start_api
+from tests.neutral.product import NOTEBOOKS
 from tests.stores import BOTH
 
 __all__ = ["start_api"]
@@ -47,6 +52,14 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
     ("users delete dora", "^dora is deleted", False),
     ("invites create team1 --role doctor --uses 3", r"^\w{6} admits 3 as doctor until \S+Z$", False),
     ("invites list team1", r"^\w{40} doctor +3 left  until \S+Z  by ~operator$", True),
+    ("hooks add team1 https://his.example.org/in", r"^hook_\w{24} whsec_\S{44}$", False),
+    ("hooks list team1", r"^hook_\w{24} +good +case.red,analysis.ready,\S+ https://his", True),
+    ("hooks test team1 HOOK", r"^msg_\w{32} is on its way$", False),
+    ("hooks deliveries team1 HOOK", r"^\S+Z waiting +0 - +hooks.test +msg_\w{32}$", True),
+    ("hooks rotate team1 HOOK", r"^whsec_\S{44}$", False),
+    ("hooks redeliver team1 HOOK --days 1", r"^\d events are sent again$", False),
+    ("hooks enable team1 HOOK", r"^hook_\w{24} is enabled$", False),
+    ("hooks remove team1 HOOK", r"^hook_\w{24} is removed$", False),
     ("devices team1", r"^amina +phone +0 min  could not deliver 1 records: \w+$", True),
     ("devices team1 --failing", "^amina +phone ", True),
     ("inbox team1", r"^cases +- +\w+ +amina +\S+$", True),
@@ -77,8 +90,11 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
     ("token --chw binta --scope team2", r"^[\w-]+\.[\w-]+\.[\w-]+$", False),
 )  # fmt: skip
 
-#: Of one machine alone: see test_outside.py.
-ELSEWHERE = {("run",), *(("backup", word) for word in ("key", "create", "check", "restore"))}
+#: Of one machine alone: see test_outside.py and tests/export/test_views.py.
+ELSEWHERE = {
+    *(("run",), ("records", "views")),
+    *(("backup", word) for word in ("key", "create", "check", "restore")),
+}
 
 
 Leaf = tuple[tuple[str, ...], click.Command]
@@ -144,7 +160,9 @@ def test_every_command_does_what_it_says_and_prints_nothing_of_patients(
 
     def run(words: Sequence[str]) -> str:
         monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD + "\n"))
-        code = main([word.replace("FOLDER", str(folder)).replace("KID", kid) for word in words])
+        hook = next((each["id"] for each in hooks.endpoints("team1")), "")
+        meant = {"FOLDER": str(folder), "KID": kid, "HOOK": hook}
+        code = main([re.sub("|".join(meant), lambda m: meant[m[0]], word) for word in words])
         out, err = capsys.readouterr()
         assert code == 0, (words, out, err)
         assert SECRET not in out + err, words
@@ -185,6 +203,50 @@ def test_every_command_stands_under_a_heading_and_shows_an_example_of_itself(
         assert (program, main(words)) == ("python -m", 0)
         named = [word for word in words if word not in ("--data", ".data")]
         assert tuple(named[: len(path)]) == path
+
+
+#: How a person, their table and newcomers are called: by products, and where none is known.
+WORDS: tuple[tuple[Product | None, str, str, str], ...] = (
+    (DERMADETECT, "patient", "patients", "chw"),
+    (NOTEBOOKS, "owner", "notebooks", "member"),
+    (None, "person", "people", "member"),
+)
+
+
+@pytest.mark.parametrize(("product", "person", "people", "role"), WORDS)
+def test_help_speaks_in_the_words_of_the_product(
+    start_api: StartApi,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    product: Product | None,
+    person: str,
+    people: str,
+    role: str,
+) -> None:
+    if product is None:
+        monkeypatch.setenv("PRODUCT", "misspelt")
+    else:
+        start_api(product)
+
+    def said(line: str, code: int = 0) -> str:
+        assert main(line.split()) == code
+        return " ".join("".join(capsys.readouterr()).split())
+
+    assert f"erase [OPTIONS] {person.upper()} Remove the data of {person.upper()}, and" in said(
+        "erase --help"
+    )
+    assert f"Remove the data of {person.upper()}, and" in said("--help")
+    assert said("erase", 2).endswith(f"Error: Missing argument '{person.upper()}'.")
+    assert f"stored about a {person} or a user" in said("export --help")
+    assert said("records move --help").endswith(f"records move {people} {person}-1 kito-team")
+    assert said("grant --help").endswith(f"grant amina kito-team --role {role}")
+
+
+def test_a_token_is_asked_for_by_either_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--user", "--chw"):
+        assert main(["token", option, "amina"]) == 0
+        token = capsys.readouterr().out.strip()
+        assert jwt.decode(token, options={"verify_signature": False})["chw_id"] == "amina"
 
 
 def test_lists_and_only_lists_are_printed_as_json() -> None:

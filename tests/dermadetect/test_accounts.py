@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from shared import wiring
+from shared.access import membership
 from shared.products.dermadetect.rights import ROLES
 from shared.products.dermadetect.tables import ACCOUNTS
 from shared.settings import load
-from tests.accounts.conftest import NOON, Office, code_of
+from tests.accounts.conftest import HOME, NOON, PASSWORD, Office, code_of
 from tests.accounts.conftest import quick as quick
+from tests.api.conftest import StartApi
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,18 @@ def test_the_name_of_the_product_is_no_password(quick: Office, password: str) ->
     create = services.administration.create
     made = code_of(lambda: create("a@example.org", password, NOON, user_id=None, name="Amina"))
     assert made == "password_guessable"
+
+
+def test_who_has_yet_to_set_up_a_factor_sees_no_work_list(start_api: StartApi) -> None:
+    api = start_api(totp_roles="doctor, supervisor")
+    services, now = wiring.accounts(), wiring.clock_ms()
+    create = services.administration.create
+    user = create("a@example.org", PASSWORD, now, user_id=None, name="Amina")
+    membership.grant(wiring.store(), user, "team1", "supervisor", now)
+    made = services.login.log_in("a@example.org", PASSWORD, HOME, now)
+    response = api.ask("GET", "/api/v1/review/cases", token=made.access)
+    said = response.get_json()["error"]["code"]
+    assert (response.status_code, said) == (401, "totp_setup_required")
 
 
 @pytest.mark.parametrize("roles", ["chw", "doctor,member", "nurse", "doctor;admin"])

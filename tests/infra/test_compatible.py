@@ -153,6 +153,30 @@ def test_what_breaks_nobody_is_left_alone(name: str) -> None:
     assert breaks(API, after) == []
 
 
+def test_null_is_looked_at_wherever_it_stands() -> None:
+    # given what is answered as an object or null, first written whole
+    before, after = copy.deepcopy(API), copy.deepcopy(API)
+    inner = {"type": "object", "properties": {"a": {"type": "string"}}}
+    answered(before)["properties"]["inner"] = {**inner, "type": ["object", "null"]}
+    # when it has a name, null stands beside it
+    named = {"anyOf": [{"$ref": "#/components/schemas/Inner"}, {"type": "null"}]}
+    answered(after)["properties"]["inner"] = named
+    after["components"]["schemas"]["Inner"] = inner
+    # then it is the same, and a break in it is found
+    assert breaks(before, after) == []
+    inner["properties"] = {}
+    assert breaks(before, after) == ["POST /a/{id}: 200.inner.a: the property is gone"]
+
+
+def test_a_constant_is_a_list_of_one_value() -> None:
+    before, after = copy.deepcopy(API), copy.deepcopy(API)
+    answered(before)["properties"]["state"] = {"type": "string", "enum": ["on"]}
+    answered(after)["properties"]["state"] = {"type": "string", "const": "on"}
+    assert breaks(before, after) == []
+    answered(after)["properties"]["state"]["const"] = "off"
+    assert breaks(before, after) == ['POST /a/{id}: 200.state: "off" may be answered now']
+
+
 def test_texts_do_not_count() -> None:
     loud = {"properties": {"description": {"type": "string", "description": "a text"}}}
     assert compatible.quiet(loud) == {"properties": {"description": {"type": "string"}}}

@@ -23,6 +23,7 @@ def _tasks(parts: Parts) -> Mapping[str, Task]:
 NOTEBOOKS = Product(
     name="notebooks",
     title="Notebooks",
+    user_claim="member_id",
     catalog=lambda _settings: CATALOG,
     rights=RIGHTS,
     accounts=AccountPolicy(
@@ -36,6 +37,7 @@ NOTEBOOKS = Product(
         },
         words=("kitabu", "notebook", "notes"),
         idle_days={"supervisor": 30, "admin": 30},
+        factor_roles=frozenset({"doctor", "supervisor", "admin"}),
     ),
     attachments=_attachments,
     photo_limits=PHOTO_LIMITS,

@@ -39,6 +39,7 @@ RIGHTS = Rights(
         Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
         Action.UNFILED: frozenset({"admin"}),
         Action.JOB_HISTORY: frozenset({"doctor", "supervisor", "admin"}),
+        Action.HOOKS: frozenset({"admin"}),
         Action.ALERT: frozenset({"doctor", "supervisor", "admin"}),
         NoteAction.SEE_UNSIGNED: frozenset({"doctor", "supervisor", "admin"}),
     },
@@ -189,6 +190,9 @@ CATALOG = Catalog(
     cascade=cascade,
     roles=RIGHTS.roles,
     may=RIGHTS.may,
+    people="notebooks",
+    person_word="owner",
+    maker="maker_id",
     urgent=_urgent,
     collections=(
         Collection(

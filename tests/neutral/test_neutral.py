@@ -16,10 +16,10 @@ from tests.neutral.tables import CATALOG
 TESTS = Path(__file__).parents[1]
 
 #: Folders whose suites are about the engine alone.
-ENGINE = ("accounts", "contracts", "files", "jobs", "neutral", "notify", "reliability", "sync")
-
-#: What stands in them and is about DermaDetect: faults of its own.
-EXCEPTIONS = ("reliability/faults.py",)
+ENGINE = (
+    *("accounts", "contracts", "files", "jobs", "neutral", "notify"),
+    *("privacy", "reliability", "sync"),
+)
 
 #: Modules that mean DermaDetect, and one among them that does not: it starts a model server.
 OF_A_PRODUCT = (
@@ -33,12 +33,7 @@ OF_NONE = "tests.ai.vertex"
 
 
 def suites() -> list[Path]:
-    return [
-        path
-        for folder in ENGINE
-        for path in sorted((TESTS / folder).rglob("*.py"))
-        if not any(str(path.relative_to(TESTS)).startswith(each) for each in EXCEPTIONS)
-    ]
+    return [path for folder in ENGINE for path in sorted((TESTS / folder).rglob("*.py"))]
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -56,11 +51,6 @@ def of_a_product(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", suites(), ids=lambda path: str(path.relative_to(TESTS)))
 def test_an_engine_suite_imports_nothing_of_a_product(path: Path) -> None:
     assert [name for name in of_a_product(path) if not name.startswith(OF_NONE)] == []
-
-
-@pytest.mark.parametrize("place", EXCEPTIONS)
-def test_an_exception_is_there(place: str) -> None:
-    assert (TESTS / place).exists()
 
 
 def test_the_notebooks_declare_what_a_product_can_declare() -> None:

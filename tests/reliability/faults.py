@@ -1,4 +1,5 @@
 """Faults that would hurt somebody, planted to see that a test notices: `tests/reliability/test_faults.py`.
+Those of a product stand with its tests: `tests/dermadetect/faults.py`.
 
 A fault says what a function does wrong: it loses what it is given, believes what it should check, gives
 too much away. It names the function, never the text of a line, so it stays true however the function is
@@ -22,7 +23,6 @@ import jwt
 from shared.access import membership
 from shared.accounts.throttle import Tally
 from shared.errors import Contended, FileRefused, QueueUnavailable
-from shared.products.dermadetect.rules import Verdict
 from shared.records.store import Kind, Query, Write
 
 #: A function, or a method unbound, of any shape.
@@ -270,11 +270,10 @@ STORE = (
 
 _SYNC = "shared.sync."
 _JOBS = "shared.jobs."
-_DERMA = "shared.products.dermadetect."
 _DECISION = "shared.sync.decision:Decision."
 
 # fmt: off
-#: What the engine and its first product must never do.
+#: What the engine must never do.
 ENGINE = (
     # an edit is lost
     Fault("the earlier edit wins", _SYNC + "conflict:Writer.is_later",
@@ -311,57 +310,23 @@ ENGINE = (
           "sync/test_push:a_receipt_is_only_good_for_the_phone_that_sent_it"),
     Fault("a page token is not checked", _SYNC + "pull:Puller._sign", gives(b"0" * 16),
           "sync/test_pull:a_page_token_is_only_good_for_its_user_and_its_hour"),
-    Fault("an unsigned analysis is shown whole", _DERMA + "tables:_redact_case",
-          lambda _real: lambda row, role: row,
-          "review/test_review:before_a_doctor_signed_a_health_worker_sees_a_part_of_the_analysis"),
     Fault("records of a team that was left stay", "shared.access.membership:parse", _with(left_ms={}),
           "sync/test_pull:a_phone_that_loses_its_team_drops_its_records"),
     Fault("who left a team is told of it", "shared.access.membership:role_of", gives("doctor"),
           "notify/test_notice:who_left_the_team_is_not_told_whatever_the_ledger_says"),
     Fault("photos are shown to strangers", "shared.access.rights:Rights.may", yes,
           "files/test_uploads:another_team_learns_nothing_of_a_photo"),
-    Fault("doctors of other teams sign", _DERMA + "review:allowed_role", gives("doctor"),
-          "review/test_review:the_role_in_the_case_s_team_decides"),
     # a red case is silent
-    Fault("rules know no emergency", _DERMA + "rules:judge", gives(Verdict(None, (), ())),
-          "ai/test_rules:an_answer_that_a_rule_knows_makes_the_case_red"),
-    Fault("a rule's red is not red", _DERMA + "tables:_rules_of", gives(Verdict(None, (), ())),
-          "dermadetect/test_never_silent:a_case_that_a_rule_calls_red_is_a_red_case_whatever_the_phone_says"),
-    Fault("the model alone decides", _DERMA + "analyse:Analyse._rules", gives(Verdict(None, (), ())),
-          "dermadetect/test_never_silent:the_model_cannot_lower_what_a_rule_says"),
     Fault("red and green become green", _SYNC + "conflict:_combined",
           lambda _real: lambda _spec, _stored, value: value,
           "sync/test_conflict:red_stays_red_between_two_that_did_not_know_of_each_other"),
     Fault("a photo vanishes between two edits", _SYNC + "conflict:_combined",
           lambda _real: lambda _spec, _stored, value: value,
           "sync/test_conflict:no_photo_vanishes_between_two_that_did_not_know_of_each_other"),
-    Fault("a case becomes less urgent", _DERMA + "signal:raised", lambda _real: lambda _stored, rank: rank,
-          "review/test_worklist:an_edit_raises_the_urgency_and_never_lowers_it"),
-    Fault("the latest reading alone is shown", _DERMA + "analysis.which_reading_is_shown:shown",
-          lambda _real: lambda _earlier, latest: dict(latest),
-          "dermadetect/test_never_silent:a_second_reading_takes_no_flag_urgency_or_step_away"),
-    Fault("the model's opinion does not count", _DERMA + "analysis.document:_implied_urgency",
-          gives("routine"),
-          "ai/test_analysis:triage_is_the_worst_of_device_rules_and_model"),
-    Fault("a red edit that loses is only logged", _DERMA + "tables:_urgent", no,
-          "review/test_signal:a_red_edit_that_loses_is_met_by_a_doctor"),
     Fault("a refused red case is not marked urgent", _SYNC + "quota:Quota.ask", _not_urgent,
           "sync/test_push:a_refused_red_case_is_marked_urgent"),
-    Fault("a red case has no job", _DERMA + "tables:_case_effects",
-          lambda real: lambda *given, **named: dataclasses.replace(real(*given, **named), jobs=()),
-          "ai/test_analyse:a_red_case_gets_its_analysis_and_the_phone_sees_it"),
-    Fault("a failure is not told", _DERMA + "analyse:Analyse.late", gives(()),
-          "dermadetect/test_never_silent:a_failure_is_said_at_once_and_replaced_by_the_reading"),
-    Fault("nobody is told of a case that waits", _DERMA + "analyse:Analyse.late", gives(()),
-          "dermadetect/test_never_silent:a_case_that_nobody_looks_at_is_said_to_wait"),
     Fault("nobody is told of a result", "shared.notify.notice:Deliveries.deliver", gives(0),
           "notify/test_notice:a_result_pokes_phones_and_notifies_doctors_of_its_team_once"),
-    Fault("the list ends after thirty teams", _DERMA + "worklist:_groups", giving(lambda all_: all_[:1]),
-          "review/test_worklist:the_list_of_more_than_thirty_teams_is_one_list"),
-    Fault("a doctor signs what she has not seen", _DERMA + "review:Review._check_seen", nothing,
-          "review/test_signal:a_signature_on_what_is_older_than_the_case_is_refused_and_says_what_changed"),
-    Fault("a claim keeps nobody off", _DERMA + "review:_Scene.check_unclaimed", nothing,
-          "review/test_review:a_claim_keeps_others_off_until_it_ends"),
     # work is lost or done twice
     Fault("the sweeper finds nothing due", _JOBS + "runner:Runner.due", gives([]),
           "jobs/test_runner:one_bell_drains_what_is_due_the_most_urgent_first"),

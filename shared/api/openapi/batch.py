@@ -168,6 +168,7 @@ def _request(catalog: Catalog, pushable: Sequence[Collection]) -> Schema:
         },
         "additionalProperties": {
             "type": ["array", "null"],
+            "items": {},
             "description": "Records of any other table come back in `rejected`.",
         },
     }

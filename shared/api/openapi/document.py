@@ -123,7 +123,8 @@ def document(described: Described) -> Schema:
             },
             "headers": _headers(),
             "schemas": {
-                "Error": _error(),
+                "Error": says(fixed(error=ref("ErrorDetail")), "The shape of every error."),
+                "ErrorDetail": _error_detail(),
                 "Role": {
                     "enum": list(catalog.roles),
                     "description": "What somebody may do in a scope.",
@@ -250,7 +251,7 @@ def _codes(operation: Operation) -> set[str]:
     return {code for fault in faults for code in sentences_of(fault)} - never
 
 
-def _error() -> Schema:
+def _error_detail() -> Schema:
     parts = {
         "code": says(TEXT, "Stable. Judge a code that you do not know by the status."),
         "message": says(TEXT, "What to do next, for developers. May change; nothing of records."),
@@ -258,8 +259,12 @@ def _error() -> Schema:
         "retry_after_s": {"type": "number", "description": "When to try again, seconds."},
         "request_id": says(TEXT, "The same as `X-Request-Id`."),
     }
-    error = {"type": "object", "properties": parts, "required": ["code", "message", "request_id"]}
-    return {**fixed(error=error), "description": "The shape of every error."}
+    return {
+        "type": "object",
+        "properties": parts,
+        "required": ["code", "message", "request_id"],
+        "description": "What went wrong.",
+    }
 
 
 #: What operations of several modules take.

@@ -7,7 +7,7 @@ names may be used across modules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +107,12 @@ MS: Schema = {
 def fixed(**words: Schema) -> Schema:
     """An object of which every property is always there."""
     return {"type": "object", "properties": words, "required": list(words)}
+
+
+def needed(names: Iterable[str]) -> Schema:
+    """What must be there, whatever it is."""
+    wanted = list(names)
+    return {"required": wanted, "properties": {name: {} for name in wanted}}
 
 
 def says(schema: Schema, text: str) -> Schema:

@@ -13,6 +13,7 @@ from shared.api.openapi.parts import (
     TEXT,
     Schema,
     fixed,
+    needed,
     or_null,
     ref,
     says,
@@ -52,7 +53,7 @@ def value_of(spec: Field, *, sent: bool) -> Schema:
     if spec.type is Type.TIME:
         return dict(SECONDS)
     if spec.type is Type.JSON:
-        return {"type": ["object", "array"]}
+        return {"type": ["object", "array"], "items": {}}
     if spec.type is Type.STRINGS:
         if not client:
             return {"type": "array", "items": dict(TEXT)}
@@ -153,7 +154,7 @@ def change(collection: Collection, word: str) -> Schema:
     }
     if collection.required:
         new = {"properties": {"sync_status": {"const": "new"}}, **state}
-        schema["allOf"].append({"if": new, "then": {"required": list(collection.required)}})
+        schema["allOf"].append({"if": new, "then": needed(collection.required)})
     return schema
 
 

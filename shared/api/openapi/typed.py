@@ -159,10 +159,13 @@ def _whole(schema: Schema) -> Schema:
 
 
 def _with_null(said: Schema, known: Mapping[str, Schema]) -> Schema:
-    """One schema for a type and null, which msgspec says as a choice of both."""
-    [kind] = [_whole(each) for each in said.pop("anyOf") if each != {"type": "null"}]
+    """One schema for a value and null, which msgspec says as a choice of both; what has a name keeps it."""
+    [kind] = [_whole(each) for each in said["anyOf"] if each != {"type": "null"}]
     if "$ref" in kind:
         kind = known[kind["$ref"].rpartition("/")[2]]
+        if "properties" in kind:
+            return said
+    del said["anyOf"]
     said = {**kind, **said, "type": [kind.get("type", "string"), "null"]}
     if "enum" in said:
         said["enum"] = [*said["enum"], None]

@@ -90,7 +90,12 @@ OPERATIONS: tuple[Operation, ...] = (
 PARAMETERS: dict[str, Schema] = {
     "ClientTimeMs": header(
         "X-Client-Time",
-        {"anyOf": [MS, {"type": "number", "const": 0}]},
+        {
+            "type": "number",
+            "minimum": 0,
+            "exclusiveMaximum": record.MOST_MS,
+            "not": {"exclusiveMinimum": 0, "exclusiveMaximum": record.LEAST_MS},
+        },
         "What the phone's clock says while it sends this very attempt, Unix milliseconds here.",
     ),
 }
@@ -112,7 +117,7 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
         "WatermelonRejection": rejection(BATCH_ONLY),
         "StalePush": {
             **fixed(
-                error=ref("Error/properties/error"),
+                error=ref("ErrorDetail"),
                 conflicts=list_of(fixed(table=TEXT, id=ID), "Which records changed here."),
             ),
             "description": "The push came too late. Nothing was applied.",

@@ -92,7 +92,7 @@ SCHEMA: dict[str, Any] = {
     # Red has its flags; what is not red stands here only because a person must look.
     "if": {"properties": {"triage": {"const": "red"}}},
     "then": {"properties": {"flags": {"minItems": 1}}},
-    "else": {"properties": {"flags": {"maxItems": 0}}, "required": ["look"]},
+    "else": {"properties": {"flags": {"maxItems": 0}, "look": {}}, "required": ["look"]},
 }
 
 

@@ -11,10 +11,8 @@ import pytest
 import requests
 
 from shared.accounts.keys import RingKeys
-from tests.e2e.conftest import PROFILES, Deployment, deploy
+from tests.e2e.conftest import PROFILES, Deployment
 from tests.patience import PATIENCE_SECONDS
-
-__all__ = ["deploy"]
 
 PASSWORD = "correct horse battery"
 

@@ -226,7 +226,7 @@ class History:
         `before` holds the replaced values of those whose value changes. The write's own stamp is that
         of the record: a column that carries it needs no entry.
         """
-        newest = max(changed.values(), key=lambda stamp: stamp.modified_ms, default=None)
+        newest = max(changed.values(), key=lambda stamp: stamp.modified_ms)
         known: dict[str, dict[str, Any]] = {}
         for name in self.names:
             entry: dict[str, Any] = {}

@@ -545,7 +545,7 @@ def test_each_column_of_edits_that_added_up_has_its_own_time() -> None:
 
 
 def test_a_deletion_has_no_columns() -> None:
-    with pytest.raises(TypeError, match="^a deletion has no columns$"):
+    with pytest.raises(TypeError, match=r"^a deletion has no columns$"):
         merging(stored(), deletion(60))
 
 

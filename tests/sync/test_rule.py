@@ -290,6 +290,9 @@ def test_an_edit_from_before_a_version_that_watermelon_laid_it_over_is_blind(
     theirs = stamp()._replace(version=6_500)
     assert writer(offset_ms=offset_ms, first=True).is_blind(mine, theirs) is blind
     assert not writer(offset_ms=offset_ms).is_blind(mine, theirs)
+    for early in (1, 0):
+        mine = mine._replace(raw_ms=COMMITTED * MINUTE - early)
+        assert writer(first=True).is_blind(mine, stamp()) is bool(early)
 
 
 @pytest.mark.parametrize(("cursor", "must"), [(COMMITTED - 1 / MINUTE, True), (COMMITTED, False)])

@@ -81,15 +81,15 @@ generated: $(VENV)/.dev
 	$(RUN) -m shared.products.dermadetect.analysis.schema > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
 
-# Pins what requirements*.in and requirements/*.in ask for, and all that it brings, with hashes. Needs an index of packages.
+# Pins what pyproject.toml asks for, and all that it brings, with hashes. Needs an index of packages.
 lock: $(VENV)/.runtime
 	$(PYTHON) -m venv .build/lock
 	.build/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(RUN) -m infra.ci.lock .build/lock/bin/uv $(if $(UPGRADE),--upgrade)
 
-$(VENV)/.runtime: requirements.txt
+$(VENV)/.runtime: requirements-host.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-host.txt
 	touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime

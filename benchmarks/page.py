@@ -1,18 +1,18 @@
 """The generated part of `benchmarks/README.md`: verdicts, charts and tables of the stored results.
 
-`render` makes text and charts of the files in `benchmarks/results/` and of nothing else, so that the page
-cannot say what was not measured; `tests/benchmarks` compares.
+`render` makes text and charts' rows of the files in `benchmarks/results/` and of nothing else, so that
+the page cannot say what was not measured; `tests/benchmarks` compares.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.charts import Bars, bars, draw
 from benchmarks.measure import RESULTS, Goal, Report, Row
 
 #: Every benchmark, in the order of the page.
@@ -68,9 +68,9 @@ def stored(folder: Path = RESULTS) -> list[Stored]:
     return found
 
 
-def render(results: Sequence[Stored]) -> tuple[str, dict[str, str]]:
-    """The generated part with its markers, and the charts by file name."""
-    charts: dict[str, str] = {}
+def render(results: Sequence[Stored]) -> tuple[str, dict[str, Bars]]:
+    """The generated part with its markers, and its charts by file name."""
+    charts: dict[str, Bars] = {}
     if not results:
         return f"{BEGIN}\n\nNothing is stored yet: `make bench`.\n\n{END}", charts
     goals = [goal for result in results for goal in result.report.goals]
@@ -84,7 +84,7 @@ def render(results: Sequence[Stored]) -> tuple[str, dict[str, str]]:
     return "\n".join([*lines, END]), charts
 
 
-def _section(result: Stored, charts: dict[str, str]) -> list[str]:
+def _section(result: Stored, charts: dict[str, Bars]) -> list[str]:
     report, machine = result.report, result.machine
     lines = [
         f"### {report.name}",
@@ -101,8 +101,9 @@ def _section(result: Stored, charts: dict[str, str]) -> list[str]:
         lines.append("")
     for each in report.absent:
         lines += [f"Not measured: {_cell(each)}", ""]
-    for name, title, rows in _charted(report):
-        charts[name] = chart(title, rows)
+    for name, unit, rows in _charted(report):
+        title = finding(report, unit, rows)
+        charts[name] = bars(title, unit, rows)
         lines += [f"![{title}](results/{name})", ""]
     table, _, _ = report.table().partition("\n\n")
     summary = f"All {len(report.rows)} rows"
@@ -114,16 +115,20 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def write(readme: Path = README, results: Path = RESULTS) -> None:
-    """Bring the page and the charts up to date."""
+def write(
+    readme: Path = README,
+    results: Path = RESULTS,
+    drawn: Callable[[Mapping[str, Bars]], dict[str, str]] = draw,
+) -> None:
+    """Bring the page and the charts up to date. Raises `NotDrawn`."""
     part, charts = render(stored(results))
     text = readme.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     for old in results.glob("*.svg"):
-        if old.name not in charts:
+        if old.name not in charts and f"results/{old.name})" not in before + after:
             old.unlink()
-    for name, content in charts.items():
+    for name, content in drawn(charts).items():
         (results / name).write_text(content, "utf-8")
     readme.write_text(f"{before}{part}{after}", "utf-8")
 
@@ -132,7 +137,7 @@ def write(readme: Path = README, results: Path = RESULTS) -> None:
 
 
 def _charted(report: Report) -> list[tuple[str, str, list[Row]]]:
-    """File name, title and rows of a benchmark's charts: one a unit, where there is a comparison."""
+    """File name, unit and rows of a benchmark's charts: one a unit, where there is a comparison."""
     wanted = re.compile(CHARTED.get(report.name, ""))
     found = []
     for unit in dict.fromkeys(row.unit for row in report.rows):
@@ -145,56 +150,36 @@ def _charted(report: Report) -> list[tuple[str, str, list[Row]]]:
         if compared:
             shown = [row for case in compared for row in rows if row.case == case]
             name = f"{report.name}-{re.sub('[^a-z0-9]+', '-', unit.lower()).strip('-')}.svg"
-            found.append((name, f"{report.name}, {unit}", shown))
+            found.append((name, unit, shown))
     return found
 
 
-_WIDTH, _LABEL, _BAR, _GAP = 860, 250, 16, 14
-_COLOURS = {"ours": "#1b6ca8", "floor": "#9aa5b1"}
-_OTHERS = ("#c77d3a", "#7a9a3c", "#8a6bb0", "#b85c6e", "#4f9a94")
-
-
-def chart(title: str, rows: Sequence[Row]) -> str:
-    """Horizontal bars of the medians, a group for each case, with a line from least to most."""
-    names = list(dict.fromkeys(row.who for row in rows if row.who not in _COLOURS))
-    mine = [name for name in names if name.startswith("ours")]
-    others = [name for name in names if not name.startswith("ours")]
-    colours = {
-        **_COLOURS,
-        **dict.fromkeys(mine, "#6fa8d0"),
-        **{name: _OTHERS[at % len(_OTHERS)] for at, name in enumerate(others)},
-    }
-    most = max((row.spread[1] for row in rows), default=0) or 1
-    scale = (_WIDTH - _LABEL - 130) / most
-    drawn: list[str] = []
-    y, case = 44, ""
+def finding(report: Report, unit: str, rows: Sequence[Row]) -> str:
+    """What a chart says, in a sentence, reckoned from its rows alone."""
+    about = f"{report.name}, {unit}"
+    by_case: dict[str, dict[str, float]] = {}
     for row in rows:
-        if row.case != case:
-            case = row.case
-            y += _GAP + 14
-            drawn.append(f'<text x="8" y="{y - 6}" font-weight="bold">{escape(case)}</text>')
-        length = max(1.0, row.median * scale)
-        low, high = (_LABEL + value * scale for value in row.spread)
-        middle = y + (_BAR - 3) / 2
-        value = f"{row.median:,.0f}" if row.median >= 100 else f"{row.median:.3g}"
-        drawn += [
-            f'<text x="{_LABEL - 8}" y="{y + 11}" text-anchor="end">{escape(row.who)}</text>',
-            f'<rect x="{_LABEL}" y="{y}" width="{length:.1f}" height="{_BAR - 3}"'
-            f' fill="{colours[row.who]}"/>',
-            f'<line x1="{low:.1f}" y1="{middle}" x2="{high:.1f}" y2="{middle}" stroke="#333"/>',
-            f'<text x="{max(high, _LABEL + length) + 6:.1f}" y="{y + 11}">{value}'
-            f" {escape(row.unit)}</text>",
-        ]
-        y += _BAR
-    height = y + 16
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}"'
-            f' viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif" font-size="12">',
-            f"<title>{escape(title)}</title>",
-            f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
-            f'<text x="8" y="24" font-size="16" font-weight="bold">{escape(title)}</text>',
-            *drawn,
-            "</svg>\n",
-        ]
-    )
+        by_case.setdefault(row.case, {})[row.who] = row.median
+    both = [each for each in by_case.values() if each.get("floor") and each.get("ours")]
+    if both:
+        ratios = sorted(each["ours"] / each["floor"] for each in both)
+        least, most = (f"{ratio:.2g}" for ratio in (ratios[0], ratios[-1]))
+        of = f"{least} times" if least == most else f"{least} to {most} times"
+        return f"{about}: ours is {of} the floor"
+    others = [each for each in by_case.values() if each.get("ours") and len(each) > 1]
+    if others:
+        first = sum(_is_best(each, more="/s" in unit) for each in others)
+        return f"{about}: ours is ahead of every peer in {first} of {len(others)} cases"
+    whole = [each for each in by_case.values() if each.get("floor") and len(each) > 1]
+    if whole:
+        ratios = sorted(
+            value / each["floor"] for each in whole for who, value in each.items() if who != "floor"
+        )
+        least = f"{ratios[0]:.2g} to " if ratios[0] >= 0.01 else "up to "
+        return f"{about}: {least}{ratios[-1]:.2g} times the floor"
+    return about
+
+
+def _is_best(medians: Mapping[str, float], *, more: bool) -> bool:
+    peers = [value for who, value in medians.items() if not who.startswith("ours")]
+    return not peers or (medians["ours"] > max(peers) if more else medians["ours"] < min(peers))

@@ -33,9 +33,10 @@ class Readiness(Struct):
 
 
 class Version(Struct):
-    """The release and the product."""
+    """The release, the commit if the deployment names it, and the product."""
 
     version: str
+    commit: str | None
     product: str
 
 
@@ -74,7 +75,7 @@ def version(_: Call) -> Response:
 
     For bug reports.
     """
-    return answer(Version(SETTINGS.service_version, SETTINGS.product))
+    return answer(Version(SETTINGS.version, SETTINGS.source_commit or None, SETTINGS.product))
 
 
 @cache

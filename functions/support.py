@@ -23,6 +23,7 @@ from shared.errors import (
     Purged,
     StoreUnavailable,
 )
+from shared.hooks import routes as hooks
 from shared.records import record
 from shared.records.store import Key
 from shared.support import devices, inbox, ledger
@@ -237,6 +238,7 @@ ROUTES = (
         faults=(Forbidden, ParentDeleted, Purged, *_STORE),
         answer_headers=_CUT,
     ),
+    *hooks.routes(wiring.hooks, wiring.clock_ms, wiring.ring),
 )
 
 

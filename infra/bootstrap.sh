@@ -22,7 +22,7 @@ if ! gcloud storage buckets describe "gs://$project-terraform" >/dev/null 2>&1; 
 fi
 gcloud storage buckets update "gs://$project-terraform" --versioning
 
-for service in artifactregistry bigquerydatatransfer cloudbuild cloudfunctions cloudscheduler firestore pubsub run secretmanager; do
+for service in artifactregistry cloudbuild cloudfunctions cloudscheduler firestore pubsub run secretmanager; do
   gcloud beta services identity create --project="$project" --service="$service.googleapis.com"
 done
 gcloud storage service-agent --project="$project"

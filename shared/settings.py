@@ -15,13 +15,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigurationFault
 
+#: `MAJOR.MINOR.PATCH` (semver.org). The first heading of CHANGELOG.md names the same.
+VERSION = "0.1.0"
+
 #: An address that keys may come from: https, or this machine (tests); or nothing.
 _HTTPS = r"(https://[^\s/?#@\\]+([/?#]\S*)?|http://(127\.0\.0\.1|localhost):\d+([/?#]\S*)?)?"
+
+#: A collector's address, without user and query: spans hold names and numbers, so http will do.
+_COLLECTOR = r"https?://[^\s/?#@\\]+(/[^\s?#]*)?"
 
 #: A user, or a password, before the host of an address.
 _USER_INFO = r"\w+://[^/?#]*@.*"
@@ -121,7 +128,9 @@ class Settings:
     )
     firestore_database: str = _setting("(default)", "Firestore database id.")
     topic_prefix: str = _setting("", "Put before the names of Pub/Sub topics.")
-    service_version: str = _setting("dev", "The release, as `/version` and the logs name it.")
+    source_commit: str = _setting(
+        "", "The commit that is deployed, as `/version` and the logs name it; empty: not said."
+    )
 
     token_issuer: str = _setting("dermadetect", "The `iss` that access tokens must carry.")
     token_audience: str = _setting("dermadetect-api", "The `aud` that access tokens must carry.")
@@ -149,6 +158,17 @@ class Settings:
         "Keys the hashes of the accounts function, at least 32 characters; empty: the key store "
         "makes and keeps one.",
         secret=True,
+    )
+    hooks_secret: str = _setting(
+        "",
+        "The secrets of endpoints are made of it, at least 32 characters; empty: the key store makes and "
+        "keeps one.",
+        secret=True,
+    )
+    hook_networks: str = _setting(
+        "",
+        "Networks beside the public one that endpoints may be in, like 10.20.0.0/16,127.0.0.0/8; plain "
+        "http goes to this machine alone, where it is in one of them. Empty: none.",
     )
     refresh_days: int = _setting(
         90,
@@ -374,8 +394,17 @@ class Settings:
 
     trace_exporter: str = _setting(
         "none",
-        "Where spans of requests and jobs go: nowhere, standard output, or Cloud Trace.",
+        "Where spans of requests and jobs go: nowhere, standard output, or Cloud Trace. "
+        "OTEL_EXPORTER_OTLP_ENDPOINT is beside it.",
         choices=("none", "console", "cloud_trace"),
+    )
+    otel_exporter_otlp_endpoint: str = _setting(
+        "",
+        "A collector that gets the spans, too, by OTLP over HTTP, like http://127.0.0.1:4318. Needs the "
+        "extra `otlp`. Empty: none.",
+    )
+    otel_exporter_otlp_headers: str = _setting(
+        "", "Headers for the collector, like api-key=…, separated by commas.", secret=True
     )
     trace_share: float = _setting(
         0.1,
@@ -389,22 +418,8 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        google = [
-            name
-            for name, chosen in (
-                ("RECORD_STORE=firestore", self.record_store == "firestore"),
-                ("JOB_QUEUE=pubsub", self.job_queue == "pubsub"),
-                ("MODEL=vertex", self.model == "vertex"),
-                ("FILE_STORE=gcs", self.file_store == "gcs"),
-                ("KEY_STORE=secret_manager", self.key_store == "secret_manager"),
-                ("TRACE_EXPORTER=cloud_trace", self.trace_exporter == "cloud_trace"),
-                ("NOTIFIER=fcm", self.notifier == "fcm"),
-                ("SIGLIP_ENDPOINT", bool(self.siglip_endpoint)),
-            )
-            if chosen
-        ]
-        if google and not self.google_cloud_project:
-            raise _absurd("GOOGLE_CLOUD_PROJECT", f"is needed with {google[0]}")
+        if self.google and not self.google_cloud_project:
+            raise _absurd("GOOGLE_CLOUD_PROJECT", f"is needed with {self.google[0]}")
         if self.model == "vertex" and not self.vertex_endpoint:
             raise _absurd("VERTEX_ENDPOINT", "is needed with MODEL=vertex")
         for name in ("model_url", "model_name"):
@@ -428,6 +443,12 @@ class Settings:
             raise _absurd("FILES_SECRET", "needs at least 32 characters")
         if self.accounts_secret and len(self.accounts_secret) < 32:
             raise _absurd("ACCOUNTS_SECRET", "needs at least 32 characters")
+        if self.hooks_secret and len(self.hooks_secret) < 32:
+            raise _absurd("HOOKS_SECRET", "needs at least 32 characters")
+        try:
+            _ = self.networks
+        except ValueError:
+            raise _absurd("HOOK_NETWORKS", "must be networks like 10.20.0.0/16") from None
         if self.oidc_issuer and not self.oidc_audience:
             raise _absurd("OIDC_AUDIENCE", "is needed with OIDC_ISSUER")
         if self.oidc_issuer and self.oidc_issuer == self.token_issuer:
@@ -442,6 +463,15 @@ class Settings:
                 raise _absurd(name.upper(), f"must have no user and no password in it{key}")
             if not re.fullmatch(_HTTPS, getattr(self, name)):
                 raise _absurd(name.upper(), "must be an https address")
+        collector = self.otel_exporter_otlp_endpoint
+        if collector and not re.fullmatch(_COLLECTOR, collector):
+            raise _absurd("OTEL_EXPORTER_OTLP_ENDPOINT", "must be like http://127.0.0.1:4318")
+        safe = collector and re.fullmatch(_HTTPS, collector)
+        if self.otel_exporter_otlp_headers and not safe:
+            # else everybody on the way would read them
+            raise _absurd("OTEL_EXPORTER_OTLP_HEADERS", "needs a collector at an https address")
+        if not re.fullmatch(r"[\w.-]*", self.source_commit, re.ASCII):
+            raise _absurd("SOURCE_COMMIT", "must be letters, digits, dots and dashes")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):
             raise _absurd("CORS_ORIGINS", "must be exact origins like https://review.example.org")
         if self.rate_limits and not re.fullmatch(_RATES, self.rate_limits):
@@ -452,9 +482,39 @@ class Settings:
             raise _absurd("MAX_INFLATED_BYTES", "must not be smaller than MAX_BODY_BYTES")
 
     @property
+    def google(self) -> tuple[str, ...]:
+        """The settings that choose a service of Google's."""
+        chosen = {
+            "RECORD_STORE=firestore": self.record_store == "firestore",
+            "JOB_QUEUE=pubsub": self.job_queue == "pubsub",
+            "MODEL=vertex": self.model == "vertex",
+            "FILE_STORE=gcs": self.file_store == "gcs",
+            "KEY_STORE=secret_manager": self.key_store == "secret_manager",
+            "TRACE_EXPORTER=cloud_trace": self.trace_exporter == "cloud_trace",
+            "NOTIFIER=fcm": self.notifier == "fcm",
+            "SIGLIP_ENDPOINT": bool(self.siglip_endpoint),
+        }
+        return tuple(name for name, is_so in chosen.items() if is_so)
+
+    @property
+    def version(self) -> str:
+        """Which release this code is."""
+        return VERSION
+
+    @property
+    def release(self) -> str:
+        """The version, and the commit if the deployment names it: `0.1.0+1a2b3c4` (semver.org)."""
+        return f"{VERSION}+{self.source_commit}" if self.source_commit else VERSION
+
+    @property
     def factor_roles(self) -> frozenset[str]:
         """The roles of `totp_roles`."""
         return frozenset(each.strip() for each in self.totp_roles.split(",") if each.strip())
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `hook_networks`."""
+        return tuple(ip_network(each.strip()) for each in self.hook_networks.split(",") if each)
 
     @property
     def origins(self) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ locals {
     },
     var.firestore.customer_key ? { records = ["firestore"] } : {},
     length(local.exports) > 0 ? { exports = ["storage"] } : {},
-    length(local.numbers) > 0 ? { numbers = ["storage"] } : {},
   )
 
   key_grants = merge([

@@ -26,7 +26,8 @@ resource "google_storage_bucket" "numbers" {
   public_access_prevention    = "enforced"
 
   encryption {
-    default_kms_key_name = google_kms_crypto_key.this["numbers"].id
+    # No key of its own: keys refuse to be destroyed, and this may be switched off again.
+    default_kms_key_name = google_kms_crypto_key.this["photos"].id
   }
 
   lifecycle_rule {
@@ -79,7 +80,8 @@ resource "google_service_account" "numbers" {
 resource "google_service_account_iam_member" "numbers" {
   for_each = length(local.numbers) == 0 ? {} : {
     export = local.agents.cloudscheduler
-    query  = local.agents.bigquerydatatransfer
+    # made by hand before the first apply (docs/data-out.md): few deployments need it
+    query = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-bigquerydatatransfer.iam.gserviceaccount.com"
   }
 
   service_account_id = google_service_account.numbers[each.key].name

@@ -31,13 +31,12 @@ locals {
   # and given back, whenever an API is added.
   agents = {
     for service, host in {
-      artifactregistry     = "gcp-sa-artifactregistry"
-      bigquerydatatransfer = "gcp-sa-bigquerydatatransfer"
-      cloudscheduler       = "gcp-sa-cloudscheduler"
-      firestore            = "gcp-sa-firestore"
-      pubsub               = "gcp-sa-pubsub"
-      secretmanager        = "gcp-sa-secretmanager"
-      storage              = "gs-project-accounts"
+      artifactregistry = "gcp-sa-artifactregistry"
+      cloudscheduler   = "gcp-sa-cloudscheduler"
+      firestore        = "gcp-sa-firestore"
+      pubsub           = "gcp-sa-pubsub"
+      secretmanager    = "gcp-sa-secretmanager"
+      storage          = "gs-project-accounts"
     } : service => "serviceAccount:service-${data.google_project.this.number}@${host}.iam.gserviceaccount.com"
   }
 }

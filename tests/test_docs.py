@@ -24,6 +24,7 @@ from xml.etree import ElementTree
 import pytest
 
 import shared.products.dermadetect.faults  # noqa: F401  its codes are listed, too
+from infra.ci import lock
 from infra.cli.command import OperatorCommand
 from infra.cli.root import main
 from infra.local.stack import Stack
@@ -34,7 +35,7 @@ from shared.api.record_codes import RECORD_CODES
 from shared.files.codes import FILE_CODES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
-from shared.settings import Settings
+from shared.settings import VERSION, Settings
 from tests.audit.test_tampering import NOTHING, OUTSIDE, TAMPERINGS
 from tests.conftest import absent
 from tests.patience import until
@@ -42,6 +43,7 @@ from tests.tables import table
 
 ROOT = Path(__file__).parent.parent
 README, API = ROOT / "README.md", ROOT / "docs" / "api.md"
+CHANGELOG = ROOT / "CHANGELOG.md"
 GUIDE = ROOT / "docs" / "mobile-guide.md"
 ARCHITECTURE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "architecture.svg"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
@@ -50,7 +52,9 @@ PHOTOS = ROOT / "docs" / "photos.md"
 SECURITY, PRIVACY = ROOT / "docs" / "security.md", ROOT / "docs" / "privacy.md"
 DOCUMENTS = [
     README,
-    ROOT / "CHANGELOG.md",
+    CHANGELOG,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     API,
     GUIDE,
     REVIEW,
@@ -182,14 +186,14 @@ def test_every_module_can_be_called_like_this(words: tuple[str, ...]) -> None:
 
 
 def calls_of_the_cli() -> list[tuple[tuple[str, ...], bool]]:
-    """Words behind every `python -m infra.cli` of any page, and whether that is to be pasted."""
+    """Words behind the operators' command on any page, and whether that is to be pasted."""
     found = set()
     pages = [path for part in (".", "docs", "docs/decisions", "infra/runbooks", "benchmarks")
              for path in (ROOT / part).glob("*.md")]  # fmt: skip
     for page in pages:
         quoted = spans(page)
         for line in code(page):
-            for call in re.findall(r"python -m infra\.cli\b(?![./])([^\n]*)", line):
+            for call in re.findall(r"(?:python -m infra\.cli|care-server)\b(?![./])([^\n]*)", line):
                 lexer = shlex.shlex(call, posix=True, punctuation_chars="|&;<>()")
                 lexer.whitespace_split, lexer.commenters = True, ""
                 words = takewhile(lambda word: not set(word) <= set("|&;<>()…"), lexer)
@@ -440,13 +444,20 @@ def test_every_dependency_is_explained() -> None:
     [document] = [path for path in DECISIONS if "dependencies" in path.name]
     cells = " ".join(row.split("|")[1] for row in text(document).splitlines() if row[:1] == "|")
     explained = set(re.findall(r"[\w-]+", cells.lower()))
-    for file in ROOT.glob("requirements*.in"):
-        for name in re.findall(r"^([A-Za-z][\w-]*)", text(file), re.M):
-            assert name.lower() in explained, name
+    for requirement in lock.wanted("requirements-dev.txt"):
+        [name] = re.findall(r"^[A-Za-z][\w-]*", requirement)
+        assert name.lower() in explained, name
 
 
-def test_the_changelog_says_what_is_new() -> None:
-    assert re.search(r"^## Unreleased\n", text(ROOT / "CHANGELOG.md"), re.M)
+def test_the_changelog_begins_with_the_version_of_the_code() -> None:
+    form = re.compile(r"(\d+)\.(\d+)\.(\d+) \((\d{4}-\d\d-\d\d|not yet released)\)")
+    found = [form.fullmatch(name) for name in re.findall(r"^## (.*)$", text(CHANGELOG), re.M)]
+    headings = [heading.groups() for heading in found if heading]
+    assert len(headings) == len(found), "a heading is like: 0.2.0 (2027-01-31)"
+    assert ".".join(headings[0][:3]) == VERSION
+    assert "not yet released" not in [when for _, _, _, when in headings[1:]]
+    numbers = [tuple(int(each) for each in heading[:3]) for heading in headings]
+    assert numbers == sorted(set(numbers), reverse=True)
 
 
 # --- the sources

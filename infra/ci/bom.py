@@ -224,7 +224,7 @@ def bill(
     serial = uuid.uuid5(uuid.NAMESPACE_OID, text)
     bom = Bom(components=packages.values(), serial_number=serial)
     bom.metadata.component = deployment
-    asked = (each for source in lock.sources_of(product) for each in lock.wanted(source))
+    asked = lock.wanted(lock.deployed(product))
     direct = (re.split(r"[\[=]", each)[0].lower() for each in asked)
     bom.register_dependency(deployment, [packages[name] for name in direct])
     for name, package in packages.items():

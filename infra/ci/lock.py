@@ -1,11 +1,11 @@
-"""`make lock`: every package of the functions and of the tests, pinned with its hashes.
+"""`make lock`: every package of functions, of a clinic's server and of tests, pinned with its hashes.
 
-`requirements.in` and `requirements-dev.in` say what we want; `requirements.txt` and `requirements-dev.txt`
-what that brings, with the hashes of all files that Python 3.11 could install. pip refuses any other file,
-at a desk, in the pipeline and when Google builds a function. A product that needs more than all others do
-says so in `requirements/<product>.in`: the lock beside it has all that its deployment installs, others
-install nothing of it, and tests install everything. The locks come from one resolution, so what is tested
-is what is deployed. Versions stay as they are unless a `.in` file or `--upgrade` asks for others.
+`pyproject.toml` says what we want; the locks what that brings, with the hashes of all files that Python
+3.11 could install. pip refuses any other file: at a desk, in the pipeline, when Google builds a function. A
+product that needs more than all others do says so in an extra of its name: `requirements/<product>.txt`
+has all that its deployment installs, others install nothing of it, and tests install everything. The locks
+come from one resolution, so what is tested is what is deployed. Versions stay as they are unless
+`pyproject.toml` or `--upgrade` asks for others.
 """
 
 from __future__ import annotations
@@ -16,48 +16,54 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from shared.products.known import names
 from shared.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+_PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 
-def locks(repository: Path = REPOSITORY) -> dict[str, str]:
-    """What we want → what it brings: every deployment's, those of products that add to it, the tests'."""
-    added = sorted(path.stem for path in (repository / "requirements").glob("*.in"))
+#: What everybody needs, and the extras beside it.
+CORE: list[str] = _PROJECT["dependencies"]
+EXTRAS: dict[str, list[str]] = _PROJECT["optional-dependencies"]
+
+#: The extra of everything that is deployed on Google Cloud.
+_CLOUD = "gcp"
+
+
+def locks(extras: Sequence[str], products: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Lock → the extras that are in it: a clinic's server, functions, products that add to them, tests."""
     return {
-        "requirements.in": "requirements.txt",
-        **{f"requirements/{product}.in": f"requirements/{product}.txt" for product in added},
-        "requirements-dev.in": "requirements-dev.txt",
+        "requirements-host.txt": (),
+        "requirements.txt": (_CLOUD,),
+        **{f"requirements/{name}.txt": (_CLOUD, name) for name in products if name in extras},
+        "requirements-dev.txt": tuple(extras),
     }
 
 
 #: The locks that there are.
-FILES = locks()
+LOCKS = locks(list(EXTRAS), names())
 
 #: The product of a deployment that names none.
 DEFAULT = Settings().product
 
-
-def sources_of(product: str) -> list[str]:
-    """The `.in` files of a product's deployment; the last one's lock has all that it installs."""
-    return [name for name in ("requirements.in", f"requirements/{product}.in") if name in FILES]
+_HEAD = "# Made of pyproject.toml by `make lock`: do not edit.\n"
 
 
 def deployed(product: str) -> str:
-    """The lock of a product's deployment."""
-    return FILES[sources_of(product)[-1]]
+    """The lock of a product's deployment on Google Cloud."""
+    own = f"requirements/{product}.txt"
+    return own if own in LOCKS else "requirements.txt"
 
 
-_HEAD = "# Made of {source} by `make lock`: do not edit.\n"
-
-
-def wanted(source: str) -> list[str]:
-    """Requirements of a `.in` file, without those that it takes from another."""
-    lines = (REPOSITORY / source).read_text("utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith(("#", "-r"))]
+def wanted(target: str) -> list[str]:
+    """What a lock was asked for, without what that brings."""
+    asked = [*CORE, *(each for extra in LOCKS[target] for each in EXTRAS[extra])]
+    return list(dict.fromkeys(asked))
 
 
 def pinned(target: str) -> dict[str, str]:
@@ -74,25 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--upgrade", action="store_true", help="take the newest of what ours bring")
     chosen = parser.parse_args(arguments)
     kept = {} if chosen.upgrade else pinned("requirements-dev.txt")
-    for source in FILES:  # what a .in file says counts, not what the lock said
-        for requirement in wanted(source):
-            kept.pop(re.split(r"[\[=]", requirement)[0].lower(), None)
-    core, *others = FILES
-    groups = {Path(source).stem: wanted(source) for source in others}
+    for requirement in wanted("requirements-dev.txt"):  # what we ask for counts, not the lock
+        kept.pop(re.split(r"[\[=]", requirement)[0].lower(), None)
     project = (
         '[project]\nname = "all"\nversion = "0"\nrequires-python = "==3.11.*"\n'
-        f"dependencies = {json.dumps(wanted(core))}\n[tool.uv]\npackage = false\ndefault-groups = []\n"
+        f"dependencies = {json.dumps(CORE)}\n[tool.uv]\npackage = false\n"
         f"constraint-dependencies = {json.dumps([f'{name}=={at}' for name, at in kept.items()])}\n"
-        "[dependency-groups]\n"
-        + "".join(f"{name} = {json.dumps(asked)}\n" for name, asked in groups.items())
+        "[project.optional-dependencies]\n"
+        + "".join(f"{name} = {json.dumps(asked)}\n" for name, asked in EXTRAS.items())
     )
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pyproject.toml").write_text(project, "utf-8")
-        for source, target in FILES.items():
-            chosen_groups = {core: [], others[-1]: ["--all-groups"]}.get(
-                source, ["--group", Path(source).stem]
-            )
-            form = ["--format", "requirements-txt", "--no-annotate", "--no-header", *chosen_groups]
+        for target, extras in LOCKS.items():
+            form = ["--format", "requirements-txt", "--no-annotate", "--no-header"]
+            form += [word for extra in extras for word in ("--extra", extra)]
             done = subprocess.run(  # noqa: S603 - the program that the caller names
                 [str(Path(chosen.uv).resolve()), "export", "--quiet", *form],
                 cwd=folder,
@@ -100,8 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 text=True,
                 check=True,
             )
-            text = _HEAD.format(source=source) + done.stdout
-            (REPOSITORY / target).write_text(text, "utf-8")
+            path = REPOSITORY / target
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(_HEAD + done.stdout, "utf-8")
     return 0
 
 

@@ -61,7 +61,7 @@ def create(to: Path, recipients: tuple[str, ...], keep: int | None) -> None:
     chosen, now_ms = wiring.settings(), wiring.clock_ms()
     if chosen.record_store != "sqlite":
         raise InvalidRequest("The records are not in a data folder.", code="unsupported")
-    data, release = Path(chosen.data_folder), chosen.service_version
+    data, release = Path(chosen.data_folder), chosen.release
     note("back-up")
     if str(to) == "-":
         archive.write(data, sys.stdout.buffer, recipients, release, now_ms)

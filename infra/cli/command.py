@@ -18,9 +18,12 @@ from typing import IO, Any
 
 import click
 
-from infra.local.environment import use_stack
+from infra.local.environment import demand_installed, use_stack
 from shared import settings, wiring
 from shared.errors import DISK_FULL, ConfigurationFault, Fault
+
+#: The command of an installed package (pyproject.toml).
+CONSOLE_SCRIPT = "care-server"
 
 #: Where a context keeps the folder of `--data`.
 _FOLDER = "infra.cli.folder"
@@ -63,9 +66,13 @@ class OperatorCommand(click.Command):
         self._help = text
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Print the example."""
+        """Print the example, in the words by which the command was called."""
+        program = ctx.find_root().info_name
+        example = self.example
+        if program == CONSOLE_SCRIPT:
+            example = example.replace("python -m infra.cli", program)
         with formatter.section("Example"):
-            formatter.write(f"{'':{formatter.current_indent}}{self.example}\n")
+            formatter.write(f"{'':{formatter.current_indent}}{example}\n")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it on the chosen stores; faults that we know become exit code 1."""
@@ -73,6 +80,7 @@ class OperatorCommand(click.Command):
         with _refusing():
             if self._stored:
                 _choose_store(ctx)
+                demand_installed(wiring.settings())
             return super().invoke(ctx)
 
 

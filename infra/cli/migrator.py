@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import CommitTooBig, Contended, Fault
+from shared.products.dermadetect import review
 from shared.records import record
 from shared.records.collection import Catalog, Collection
 from shared.records.store import (
@@ -91,6 +92,12 @@ MIGRATIONS: tuple[Migration, ...] = (
         "receipts of pushes get the shard by which they are found when they expire",
         receipts.COLLECTION,
         receipts.in_a_shard,
+    ),
+    Migration(
+        "first-signatures",
+        "signed cases get the time of their first diagnosis, by which they are counted",
+        review.COLLECTION,
+        review.with_first_signature,
     ),
 )
 

@@ -13,6 +13,7 @@ from infra.cli import (
     archive,
     audit,
     backup,
+    hooks,
     invites,
     jobs,
     keys,
@@ -24,7 +25,8 @@ from infra.cli import (
     records,
     users,
 )
-from infra.cli.command import data_option
+from infra.cli.command import CONSOLE_SCRIPT, data_option
+from shared.settings import VERSION
 
 #: Headings of the help text, and the commands below each.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
@@ -42,6 +44,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         phones.devices_command,
         phones.inbox_command,
         jobs.group,
+        hooks.group,
     ),
     "People who ask for their data": (privacy.export_command, privacy.erase_command),
     "Trust": (audit.group, keys.group),
@@ -70,6 +73,12 @@ cli = Sectioned(
     "Exit codes: 0 done; 1 refused, with a code and a sentence; 2 wrong use.",
     commands=[each for commands in SECTIONS.values() for each in commands],
 )
+click.version_option(VERSION, message="%(prog)s %(version)s")(cli)
+
+
+def console() -> int:
+    """The command as `pip install` makes it."""
+    return main(name=CONSOLE_SCRIPT)
 
 
 def main(

@@ -38,7 +38,7 @@ from typing import IO
 
 from infra.local import emulators, private
 from infra.local.claim import claim
-from infra.local.environment import STACK_ENVIRONMENT
+from infra.local.environment import STACK_ENVIRONMENT, demand_installed
 from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port, rotate
 from infra.local.table import REPOSITORY, TABLE, Function, load, subscribers
 from shared.accounts.throttle import is_loopback
@@ -251,7 +251,7 @@ class Stack:
             for name in ("NO_PROXY", "no_proxy"):
                 said = environ.get(name)
                 environ[name] = ",".join(filter(None, [said, "localhost", "127.0.0.1"]))
-        load_settings(environ)
+        demand_installed(load_settings(environ))
         if not is_loopback(self.host) and not environ.get("TRUSTED_PROXIES"):
             raise ConfigurationFault(
                 f"TRUSTED_PROXIES is needed with --host {self.host}: how many proxies of yours are in "

@@ -34,6 +34,10 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "invalid_email": "`email` is no e-mail address. Ask the user to correct it.",
         "invalid_range": "`Content-Range` is none. `bytes FIRST-LAST/TOTAL` with a piece, `bytes */TOTAL` "
         "to ask how far the upload is. A fault of the app.",
+        "hook_address": "`url` is no address that may be posted to: https, a host by its name, at a public "
+        "address. Correct it.",
+        "hook_taken": "The scope has an endpoint with this address. Change that one.",
+        "too_many_hooks": "The scope has as many endpoints as it may. Remove one first.",
         "wrong_size": "The file was announced with another size. Ask for a new ticket.",
         "password_length": f"A password has {SHORTEST} to {LONGEST} characters; `field` names it. "
         "Ask the user for another one.",

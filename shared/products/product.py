@@ -14,6 +14,7 @@ from shared.files.file import ANY_PHOTO, PhotoLimits
 from shared.notify.notice import SOMETHING_WAITS, AlertWords
 
 if TYPE_CHECKING:
+    from shared.access.membership import Caller
     from shared.access.rights import Rights
     from shared.accounts.policy import AccountPolicy
     from shared.ai.conversation import Terms
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from shared.export.views import Views
     from shared.files.file import Attachment
     from shared.files.store import FileStore
+    from shared.hooks.event import Event
     from shared.jobs.runner import Task
     from shared.records.collection import Catalog
-    from shared.records.store import RecordStore, StoredCollection
+    from shared.records.store import Document, RecordStore, StoredCollection
     from shared.settings import Settings
 
 #: Something that the sweeper does each minute: given the time (server ms), it says how much it did.
@@ -68,6 +70,11 @@ class Product:
     rung: tuple[str, ...] = ()
     rounds: Callable[[Parts], Mapping[str, Round]] = lambda _parts: {}
     draft: Callable[[ChatRequest], Mapping[str, Any]] = lambda _asked: {}  #: by the scripted model
+    #: What other systems may hear of; its writes are in the commits that make them true.
+    events: tuple[Event, ...] = ()
+    #: Hears which records a complete sync gave to a phone of the user whom they are for (`record.FOR`), and
+    #: when (server ms). What it raises costs nobody a sync.
+    delivered: Callable[[Parts, Caller, Sequence[Document], int], None] | None = None
     #: Routes of its own, which the function `review` serves.
     routes: Callable[[Parts], Sequence[Route]] = lambda _parts: ()
     #: Schemas that its tables and routes name, for the API's description.

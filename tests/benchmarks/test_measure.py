@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 import orjson
 import pytest
 
-from benchmarks import corpus, page
-from benchmarks.measure import Report
+from benchmarks import charts, corpus, page
+from benchmarks.measure import Report, Row
 from benchmarks.push import ratio
 from shared.products.dermadetect.tables import CATALOG
 from shared.sync.dialects import batch, watermelon
+from tests.conftest import absent
 
 
 def report() -> Report:
@@ -56,45 +59,105 @@ def test_the_page_is_made_of_stored_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{page.BEGIN}\noutdated\n{page.END}\nafter\n")
+    readme.write_text(
+        f"before ![a](results/curve.svg)\n{page.BEGIN}\noutdated\n{page.END}\nafter\n"
+    )
     results = tmp_path / "results"
     results.mkdir()
-    (results / "gone-ms.svg").write_text("of a benchmark that has no results")
+    for name in ("gone-ms.svg", "curve.svg"):  # of a benchmark without results; of the text itself
+        (results / name).write_text("<svg/>")
     monkeypatch.setattr("benchmarks.measure.RESULTS", results)
     report().save(quick=False)
     report().save(quick=True)
-    page.write(readme, results)
+
+    def draw(asked: Mapping[str, charts.Chart]) -> dict[str, str]:
+        return {name: chart.title for name, chart in asked.items()}
+
+    page.write(readme, results, draw)
     text = readme.read_text()
-    assert text.startswith("before\n")
+    assert text.startswith("before ")
     assert text.endswith("\nafter\n")
     assert "outdated" not in text
     assert "1 of 2 goals were held." in text
     assert "| at most 1 × | 2.00 ×. too \\| slow | **missed** |" in text
     assert "No stored results: pull," in text
-    assert [svg.name for svg in results.glob("*.svg")] == ["push-ms.svg"]
+    assert sorted(svg.name for svg in results.glob("*.svg")) == ["curve.svg", "push-ms.svg"]
     assert text.count("### push") == 1  # quick runs do not count
-    assert "push, 500" in (results / "push-ms.svg").read_text()
+    assert (results / "push-ms.svg").read_text() == "push, ms: ours is 2 times the floor"
     # and again: the same
-    page.write(readme, results)
+    page.write(readme, results, draw)
     assert readme.read_text() == text
 
 
-def test_a_chart_draws_every_row_to_one_scale() -> None:
-    rows = report().rows[:2]
-    drawn = page.chart("a < b", rows)
-    ElementTree.fromstring(drawn)
-    assert "a &lt; b" in drawn
-    widths = [float(part.split('"')[0]) for part in drawn.split('width="')[3:]]
-    assert widths[0] == pytest.approx(2 * widths[1], rel=0.01)
+def row(case: str, who: str, *values: float) -> Row:
+    return Row(case, who, "ms", values)
 
 
-def test_the_page_says_what_is_stored() -> None:
-    part, charts = page.render(page.stored())
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([row("a", "ours", 2), row("a", "floor", 1), row("b", "ours", 3), row("b", "floor", 6)],
+         "ours is 0.5 to 2 times the floor"),
+        ([row("a", "ours", 2), row("a", "Kinto", 3), row("b", "ours", 3), row("b", "Kinto", 2)],
+         "ours is ahead of every peer in 1 of 2 cases"),
+        ([row("a", "model", 1), row("a", "floor", 500)], "up to 0.002 times the floor"),
+    ],
+)  # fmt: skip
+def test_a_chart_says_what_it_shows(rows: list[Row], said: str) -> None:
+    assert page.finding(Report("push"), "ms", rows) == f"push, ms: {said}"
+    many = [Row(each.case, each.who, "records/s", each.values) for each in rows]
+    assert page.finding(Report("push"), "records/s", many).startswith("push, records/s: ")
+
+
+def test_an_axis_is_logarithmic_from_a_hundredfold_on() -> None:
+    assert not charts.wide([1, 99.9])
+    assert charts.wide([0, 1, 100])
+    assert not charts.wide([0, 0])
+
+
+def text_of(svg: Path) -> str:
+    return " ".join(" ".join(ElementTree.parse(svg).getroot().itertext()).split())
+
+
+def test_the_page_and_its_charts_say_what_is_stored() -> None:
+    part, wanted = page.render(page.stored())
     text = page.README.read_text("utf-8")
     assert part in text, "run: python -m benchmarks --page"
-    assert {svg.name for svg in page.RESULTS.glob("*.svg")} == set(charts)
-    for name, content in charts.items():
-        assert (page.RESULTS / name).read_text("utf-8") == content
+    shown = set(re.findall(r"!\[[^\]]*\]\(results/([\w-]+\.svg)\)", text))
+    assert {svg.name for svg in page.RESULTS.glob("*.svg")} == shown > set(wanted)
+    for name, chart in wanted.items():
+        drawn = text_of(page.RESULTS / name)
+        assert chart.title in drawn
+        for _, who, median, *_ in chart.rows:
+            assert who in drawn
+            assert charts.shown(median) in drawn, (name, median)
+        assert ("logarithmic" in drawn) is charts.wide([median for _, _, median, *_ in chart.rows])
+
+
+@pytest.mark.parametrize("svg", sorted(page.RESULTS.glob("*.svg")), ids=lambda svg: svg.stem)
+def test_a_chart_fits_a_phone_and_dark_mode(svg: Path) -> None:
+    text = svg.read_text("utf-8")
+    [width] = re.findall(r'<svg[^>]* width="([\d.]+)pt"', text)
+    # letters of 11 points on a screen of 360
+    assert 11 * 360 / float(width) > 8
+    assert "@media (prefers-color-scheme: dark)" in text
+    assert not set(charts.INK) & set(re.findall(r"#\w{6}", text)), "a stand-in was left"
+
+
+@pytest.mark.proof
+def test_charts_are_drawn_as_they_are_stored() -> None:
+    _, wanted = page.render(page.stored())
+    name = "push-records-s.svg"
+    line = charts.Lines("A & B", "minutes", "phones", (("come <in>", [0, 1], [5, 5000]),), least=1)
+    try:
+        drawn = charts.draw({name: wanted[name], "line.svg": line})
+    except charts.NotDrawn as fault:
+        absent(str(fault))
+    assert drawn[name] == (page.RESULTS / name).read_text("utf-8")
+    said = " ".join(ElementTree.fromstring(drawn["line.svg"]).itertext())
+    assert {"A & B", "come <in>", "minutes", "phones, logarithmic"} <= {
+        each.strip() for each in said.split("\n")
+    }
 
 
 def test_stored_results_are_of_full_runs() -> None:

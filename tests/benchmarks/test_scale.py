@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from xml.etree import ElementTree
-
 import pytest
 
 from benchmarks import scale
 from benchmarks.load import FIRESTORE
 from benchmarks.load_client import KINDS
 from benchmarks.measure import Report
-from benchmarks.plot import Line, chart
 
 
 def test_every_phone_comes_online_within_the_hour() -> None:
@@ -53,18 +49,3 @@ def test_a_hot_spot_is_named_where_a_bound_is_passed() -> None:
     assert [goal.held for goal in goals] == [True, False]
     # two entries a sync into one rising range of the whole deployment
     assert "2.7 × at audit (sealed, at)" in goals[1].found
-
-
-def test_a_chart_is_well_formed_and_holds_its_lines(tmp_path: Path) -> None:
-    path = tmp_path / "chart.svg"
-    lines = [Line("a < b", [0, 1, 2], [0, 5, 3]), Line("flat", [0, 2], [0, 0])]
-    chart(path, "A & B", "minutes", "phones", lines)
-    root = ElementTree.parse(path).getroot()
-    assert root.tag.endswith("svg")
-    found = [each for each in root.iter() if each.tag.endswith("polyline")]
-    assert len(found) == len(lines)
-    for each in found:
-        for point in each.attrib["points"].split():
-            x, y = map(float, point.split(","))
-            assert 0 <= x <= 720
-            assert 0 <= y <= 340

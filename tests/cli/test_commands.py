@@ -14,6 +14,7 @@ import click
 import jwt
 import pytest
 
+from infra.cli import hooks
 from infra.cli.command import OperatorCommand
 from infra.cli.root import SECTIONS, cli, main
 from infra.local.stack import PROFILES
@@ -51,6 +52,14 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
     ("users delete dora", "^dora is deleted", False),
     ("invites create team1 --role doctor --uses 3", r"^\w{6} admits 3 as doctor until \S+Z$", False),
     ("invites list team1", r"^\w{40} doctor +3 left  until \S+Z  by ~operator$", True),
+    ("hooks add team1 https://his.example.org/in", r"^hook_\w{24} whsec_\S{44}$", False),
+    ("hooks list team1", r"^hook_\w{24} +good +case.red,analysis.ready,\S+ https://his", True),
+    ("hooks test team1 HOOK", r"^msg_\w{32} is on its way$", False),
+    ("hooks deliveries team1 HOOK", r"^\S+Z waiting +0 - +hooks.test +msg_\w{32}$", True),
+    ("hooks rotate team1 HOOK", r"^whsec_\S{44}$", False),
+    ("hooks redeliver team1 HOOK --days 1", r"^\d events are sent again$", False),
+    ("hooks enable team1 HOOK", r"^hook_\w{24} is enabled$", False),
+    ("hooks remove team1 HOOK", r"^hook_\w{24} is removed$", False),
     ("devices team1", r"^amina +phone +0 min  could not deliver 1 records: \w+$", True),
     ("devices team1 --failing", "^amina +phone ", True),
     ("inbox team1", r"^cases +- +\w+ +amina +\S+$", True),
@@ -151,7 +160,9 @@ def test_every_command_does_what_it_says_and_prints_nothing_of_patients(
 
     def run(words: Sequence[str]) -> str:
         monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD + "\n"))
-        code = main([word.replace("FOLDER", str(folder)).replace("KID", kid) for word in words])
+        hook = next((each["id"] for each in hooks.endpoints("team1")), "")
+        meant = {"FOLDER": str(folder), "KID": kid, "HOOK": hook}
+        code = main([re.sub("|".join(meant), lambda m: meant[m[0]], word) for word in words])
         out, err = capsys.readouterr()
         assert code == 0, (words, out, err)
         assert SECRET not in out + err, words

@@ -25,7 +25,7 @@ PLATFORM = ("FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE", "K_SERVICE", "PORT")
 _BARE: Mapping[str, str | None] = {
     "FIRESTORE_DATABASE": "(default)",
     "GOOGLE_CLOUD_PROJECT": "clinic",
-    "SERVICE_VERSION": "r1",
+    "SOURCE_COMMIT": "r1",
     "SIGNING_KEYS_SECRET": "signing-keys",
     "TOKEN_JWKS_URL": "https://accounts-123456789012.europe-west1.run.app/.well-known/jwks.json",
     "TRUSTED_PROXIES": "1",

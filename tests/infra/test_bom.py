@@ -52,7 +52,7 @@ def test_it_says_who_asked_for_what(bill: dict[str, Any]) -> None:
     asks = {each["ref"]: set(each.get("dependsOn", ())) for each in bill["dependencies"]}
     reached: set[str] = set()
     new = asks["dermadetect-cloud"]
-    assert len(new) == len(lock.wanted("requirements.in"))
+    assert len(new) == len(lock.wanted("requirements.txt"))
     while new:
         reached |= new
         new = set().union(*(asks[each] for each in new)) - reached

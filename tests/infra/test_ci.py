@@ -81,7 +81,7 @@ def test_the_archive_holds_what_runs_and_nothing_else(tmp_path: Path) -> None:
 def test_the_archive_of_a_product_has_its_packages_and_no_other_product(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(lock.FILES, "requirements/another.in", "requirements-dev.txt")
+    monkeypatch.setattr(lock, "deployed", lambda product: "requirements-dev.txt")
     package.pack(tmp_path / "source.zip", "another")
     with zipfile.ZipFile(tmp_path / "source.zip") as archive:
         assert archive.read("requirements.txt") == (ROOT / "requirements-dev.txt").read_bytes()
@@ -301,7 +301,7 @@ def deployment(**changes: tuple[int, Any]) -> Answer:
     good: dict[str, tuple[int, Any]] = {
         "/health": (200, {"status": "ok"}),
         "/ready": (200, {"status": "ready"}),
-        "/version": (200, {"version": "r1", "product": "dermadetect"}),
+        "/version": (200, {"version": "0.1.0", "commit": "r1"}),
         "/openapi.json": (200, {"paths": {"/api/sync": {}}}),
         "/api/sync": (401, {"error": {"code": "unauthenticated"}}),
     }
@@ -320,7 +320,7 @@ def test_a_deployment_that_is_up_passes() -> None:
     [
         ({"health": (500, {})}, "/health"),
         ({"ready": (503, {"error": {}})}, "/ready"),
-        ({"version": (200, {"version": "r0"})}, "/version"),
+        ({"version": (200, {"version": "0.1.0", "commit": "r0"})}, "/version"),
         ({"openapi.json": (200, {})}, "/openapi.json"),
         ({"api__sync": (200, {})}, "/api/sync without a token"),
     ],

@@ -28,10 +28,10 @@ def entries(target: str) -> dict[str, tuple[str, str]]:
     return {name: (version, hashes) for name, version, hashes in ENTRY.findall(text)}
 
 
-@pytest.mark.parametrize("source", lock.FILES)
-def test_the_lock_holds_what_is_asked_for(source: str) -> None:
-    locked = entries(lock.FILES[source])
-    asked = lock.wanted(source)
+@pytest.mark.parametrize("target", lock.LOCKS)
+def test_the_lock_holds_what_is_asked_for(target: str) -> None:
+    locked = entries(target)
+    asked = lock.wanted(target)
     assert asked
     for requirement in asked:
         name, _, version = re.sub(r"\[\w+\]", "", requirement).partition("==")
@@ -39,25 +39,30 @@ def test_the_lock_holds_what_is_asked_for(source: str) -> None:
 
 
 def test_what_is_tested_is_what_is_deployed() -> None:
-    *deployed, tested = (entries(target) for target in lock.FILES.values())
+    *deployed, tested = (entries(target) for target in lock.LOCKS)
     assert all(each.items() <= tested.items() for each in deployed)
     for product in names():
         files = package.files(product)
         assert files[Path("requirements.txt")] == lock.REPOSITORY / lock.deployed(product)
 
 
-def test_what_a_product_adds_is_locked_beside_what_all_have(tmp_path: Path) -> None:
-    (tmp_path / "requirements").mkdir()
-    (tmp_path / "requirements" / "drawings.in").write_text("pypdfium2==5.15.2\n", "utf-8")
-    core, added, tests = lock.locks(tmp_path).items()
-    assert core == ("requirements.in", "requirements.txt")
-    assert added == ("requirements/drawings.in", "requirements/drawings.txt")
-    assert tests == ("requirements-dev.in", "requirements-dev.txt")
+def test_what_a_product_adds_is_locked_beside_what_all_have() -> None:
+    host, core, added, tests = lock.locks(["gcp", "drawings", "dev"], ["plain", "drawings"]).items()
+    assert host == ("requirements-host.txt", ())
+    assert core == ("requirements.txt", ("gcp",))
+    assert added == ("requirements/drawings.txt", ("gcp", "drawings"))
+    assert tests == ("requirements-dev.txt", ("gcp", "drawings", "dev"))
 
 
 def test_only_known_products_add_packages() -> None:
-    assert {Path(source).stem for source in lock.FILES if "/" in source} <= set(names())
+    assert set(lock.EXTRAS) - set(names()) == {"gcp", "otlp", "parquet", "dev"}
     assert lock.deployed(lock.DEFAULT) == "requirements.txt"
+
+
+def test_a_clinic_s_server_installs_nothing_of_google_s() -> None:
+    of_google = re.compile("google|grpc|proto")
+    assert not [name for name in entries("requirements-host.txt") if of_google.match(name)]
+    assert [name for name in entries("requirements.txt") if of_google.match(name)]
 
 
 def test_this_environment_is_the_lock() -> None:

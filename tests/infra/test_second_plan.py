@@ -25,6 +25,7 @@ SWITCHED: Mapping[str, str] = {
     "artifact_days": "7",
     "audit_log_days": "30",
     "backup": "{ daily_days = 3, export_days = 7, weekly_days = 14 }",
+    "analytics": '{ readers = ["group:analysts@example.org"] }',
     "budget": '{ amount = 100, billing_account = "012345-678901-ABCDEF" }',
     "deletion_protection": "false",
     "environment": '"other"',

@@ -1,9 +1,9 @@
-"""What each kind of sync asks of the record store: exact counts, at the port and at Firestore's client.
+"""What syncs and a doctor's screen ask of the record store: exact counts, at the port and at the client.
 
     python -m benchmarks.counts sqlite           # a line of JSON: {"port": {situation: counts}}
     python -m benchmarks.counts firestore        # also "client"; needs FIRESTORE_EMULATOR_HOST
 
-The function `sync` runs as deployed behind Flask's client; each situation has a team of its own, so
+`sync` and `review` run as deployed behind Flask's client; each kind of situation has a team of its own, so
 that none sees what another wrote. docs/capacity.md has the formulas of some of these
 (`tests/infra/test_capacity.py`); here are the further kinds, both dialects, and the calls.
 
@@ -68,6 +68,10 @@ class Port(Counting):
         self.calls["queries"] += 1
         return super().query(query)
 
+    def count(self, query: Query) -> int:
+        self.calls["queries"] += 1
+        return super().count(query)
+
 
 class Client:
     """In front of the client library's generated API: counts what crosses the wire."""
@@ -94,6 +98,10 @@ class Client:
         for answer in self._api.batch_get_documents(**named):
             self.counts["documents"] += 1
             yield answer
+
+    def run_aggregation_query(self, **named: Any) -> Any:
+        self.counts += Counter(rpcs=1, documents=1)  # up to a thousand are counted for one
+        return self._api.run_aggregation_query(**named)
 
     def run_query(self, **named: Any) -> _Stream:
         self.counts["rpcs"] += 1
@@ -151,17 +159,45 @@ class Desk:
         taken = {"port": self._port.taken()}
         return taken | ({"client": self._client.taken()} if self._client else {})
 
-    def person(self, team: str) -> tuple[str, dict[str, str]]:
+    def doctor(self, team: str) -> tuple[Callable[[str], Json], Callable[[str], Any]]:
+        """A new doctor of a team: what asks the function `review`, and what signs a case."""
+        from functions_framework import create_app
+
+        from infra.local.phone import wall_ms
+        from shared.access.membership import Caller
+        from shared.products.dermadetect import product
+        from shared.products.dermadetect.review import Signature
+
+        os.environ["FUNCTION_TARGET"] = "review"
+        http = create_app("review", "main.py", "http").test_client()  # type: ignore[no-untyped-call]
+        user, headers = self.person(team, "doctor")
+        port = self._port
+
+        def ask(path: str) -> Json:
+            said = http.get(f"/api/v1/review{path}", headers=headers)
+            assert said.status_code == 200, said.text
+            return dict(said.json)
+
+        def sign(case_id: str) -> None:
+            key = Key("cases", case_id)
+            seen = port.read([key]).documents[key].version
+            signature = Signature(case_id, "Scabies", None, None, None, None)
+            review, caller = product.review(self._wiring.parts()), Caller(user, "doctor", "screen")
+            review.diagnose(caller, case_id, signature, seen, wall_ms())
+
+        return ask, sign
+
+    def person(self, team: str, role: str = "chw") -> tuple[str, dict[str, str]]:
         """A new member of a team, and the headers of a request of hers."""
         from infra.local.phone import wall_ms
         from shared.access import membership
         from shared.accounts import tokens
 
         user = f"u{uuid.uuid4().hex[:10]}"
-        membership.grant(self._port, user, team, "chw", wall_ms())
+        membership.grant(self._port, user, team, role, wall_ms())
         policy = self._wiring.token_policy()
         now_s = wall_ms() / 1000
-        token = tokens.issue(self._keys.current(), policy, user_id=user, role="chw", now_s=now_s)
+        token = tokens.issue(self._keys.current(), policy, user_id=user, role=role, now_s=now_s)
         return user, {"Authorization": f"Bearer {token}"}
 
     def phone(self, team: str) -> Any:
@@ -373,11 +409,44 @@ def _updated(rows: list[Json]) -> Json:
     return {"cases": {"created": [], "updated": rows, "deleted": []}}
 
 
+# --- a doctor's screen
+
+
+def screen(desk: Desk) -> None:
+    """Count what a doctor's screen asks of a team with 20 red cases, before and after they are signed."""
+    team = _team()
+    phone = _ready(desk, team)
+    _save(phone, 20, risk_level="red", triage_data={})
+    phone.sync()
+    ask, sign = desk.doctor(team)
+    first = f"/cases/{phone.user}-c0"
+    since = ask("/cases")["timestamp"]
+    for path, name in (
+        ("/cases?limit=20", "list of 20"),
+        (f"/cases?since={since}", "list, nothing new"),
+        (
+            f"/cases?worker={phone.user}&first_day=2000-01-01",
+            "list of a worker and of some days, 20",
+        ),
+        ("/cases?mine=1", "list of what is in hand, none"),
+        ("/totals", "totals of 20"),
+        (first, "one of 20 cases of a patient"),
+        (f"{first}/patient-cases", "19 other cases of a patient"),
+    ):
+        desk.count(f"review: {name}", partial(ask, path))
+    for at in range(20):
+        sign(f"{phone.user}-c{at}")
+    desk.count("review: numbers of 12 weeks, 20 signed", partial(ask, "/numbers"))
+    desk.count("review: her own numbers, 20 signed", partial(ask, "/numbers?own=1"))
+    desk.count("batch: pull 20 diagnoses of the phone's own cases", phone.sync)
+
+
 def count() -> dict[str, dict[str, dict[str, int]]]:
     """Every situation: {"port" | "client": {situation: counts}}."""
     desk = Desk()
     batch(desk)
     watermelon(desk)
+    screen(desk)
     return desk.found
 
 

@@ -10,6 +10,7 @@ import time
 from functools import partial
 
 from flask import Request, Response
+from msgspec import UnsetType
 
 from shared import wiring
 from shared.access.membership import Caller
@@ -170,9 +171,9 @@ def end_sessions(call: Call, body: bodies.ProofRequest) -> Response:
 def delete(call: Call, body: bodies.ProofRequest) -> Response:
     """Delete my account.
 
-    Removes the caller's e-mail, name, password and sessions, and ends all memberships. Records that the
-    user wrote stay with their teams. Sync first: what was not sent is not taken any more. There is no way
-    back. No sync will tell the app to drop the records any more: drop them.
+    Removes the caller's e-mail, name, telephone number, password and sessions, and ends all memberships.
+    Records that the user wrote stay with their teams. Sync first: what was not sent is not taken any more.
+    There is no way back. No sync will tell the app to drop the records any more: drop them.
     """
     origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
     wiring.accounts().deletion.delete_own(call.caller, body.password, origin, now_ms)
@@ -185,6 +186,20 @@ def me(call: Call) -> Response:
     The caller's account and scopes, as they are now.
     """
     return _me(call, check(wiring.store(), call.caller))
+
+
+def profile(call: Call, body: bodies.ProfileRequest) -> Response:
+    """Say who I am.
+
+    Sets the caller's name and telephone number. Doctors and supervisors of the caller's teams see both
+    beside the caller's cases.
+    """
+    said = {
+        name: value
+        for name, value in (("name", body.name), ("phone", body.phone))
+        if not isinstance(value, UnsetType)
+    }
+    return _me(call, wiring.accounts().profile.change(call.caller, said, wiring.clock_ms()))
 
 
 def join(call: Call, body: bodies.JoinRequest) -> Response:
@@ -354,6 +369,7 @@ def _me(call: Call, me: Me) -> Response:
         user_id=held.user_id,
         email=me.account.email,
         name=me.account.name,
+        phone=me.account.phone,
         totp=me.account.factor is not None,
         scopes=[
             bodies.MembershipAnswer(scope, held.roles[scope], held.since_ms[scope] / 1000)
@@ -470,6 +486,13 @@ ROUTES = (
         only=tokens.SET_UP,
     ),
     _post(
+        f"{_HOME}/profile",
+        profile,
+        takes=bodies.ProfileRequest,
+        gives=bodies.MeAnswer,
+        faults=(*_SESSION, *_STORE),
+    ),
+    _post(
         f"{_HOME}/join",
         join,
         takes=bodies.JoinRequest,
@@ -495,7 +518,7 @@ ROUTES = (
         list_invites,
         asks=bodies.InScope,
         gives=bodies.InvitesAnswer,
-        faults=("invalid_request", "forbidden", *_SESSION, StoreUnavailable),
+        faults=("forbidden", *_SESSION, StoreUnavailable),
     ),
     _post(
         f"{_HOME}/invites/{{id}}/void",
@@ -509,7 +532,7 @@ ROUTES = (
         members,
         asks=bodies.MembersAsked,
         gives=bodies.MembersAnswer,
-        faults=("invalid_request", "forbidden", *_SESSION, StoreUnavailable),
+        faults=("forbidden", *_SESSION, StoreUnavailable),
     ),
     _post(
         f"{_HOME}/members/{{id}}/remove",

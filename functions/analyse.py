@@ -18,4 +18,5 @@ def analyse(event: CloudEvent) -> None:
         wiring.subscriber().answer(ANALYSE, event["id"], event.get_data())
     finally:
         wiring.deliveries().deliver_soon()
+        wiring.fan_out().run_soon()
         telemetry.answered()

@@ -30,7 +30,7 @@ from shared.sync import digest
 from shared.sync.dialects import batch, reading, watermelon
 from shared.sync.exchange import Ignored, Outcome
 from shared.sync.pull import Pull, Start
-from shared.sync.session import SyncRequest, Ticketing
+from shared.sync.session import Synced, SyncRequest, Ticketing
 
 SETTINGS = wiring.begin()
 
@@ -87,6 +87,7 @@ def batch_sync(call: Call) -> Response:
         attempt.bytes_out = response.content_length or 0
     if not value["has_more"] and (asked.page is not None or any(attempt.pulled.values())):
         attempt.cursor_ms = synced.pull.cursor_ms
+    _tell_delivered(attempt, synced)
     if asked.page is None:
         ledger.settle(wiring.store(), attempt, synced)
     else:
@@ -134,7 +135,25 @@ def watermelon_pull(call: Call, query: PullAsked) -> Response:
         if start is not None:
             _count_first(call, caller, start, synced.pull)
         pieces = watermelon.render_pull(wiring.catalog(), asked, synced.pull)
-        return streamed(ledger.watched(wiring.store(), attempt, synced, pieces), call)
+        watched = ledger.watched(wiring.store(), attempt, synced, pieces)
+        return streamed(_told_when_over(watched, attempt, synced), call)
+
+
+def _told_when_over(pieces: Iterator[bytes], attempt: Attempt, synced: Synced) -> Iterator[bytes]:
+    """The pieces of an answer; the product hears of it when the last one was taken."""
+    yield from pieces
+    _tell_delivered(attempt, synced)
+
+
+def _tell_delivered(attempt: Attempt, synced: Synced) -> None:
+    """The product hears what a complete sync gave to those whom it is for. Never raises a `Fault`."""
+    addressed, hears = synced.handed_out.addressed, wiring.product().delivered
+    if attempt.cursor_ms is None or not addressed or hears is None:
+        return
+    try:
+        hears(wiring.parts(), attempt.caller, list(addressed), wiring.clock_ms())
+    except Fault as fault:
+        log.warning("delivery not noted", extra={"code": fault.code})
 
 
 def watermelon_push(call: Call, asked: PushAsked) -> Response:

@@ -16,6 +16,7 @@ from shared.access import audit, membership
 from shared.accounts import account, invite, session, throttle
 from shared.ai import spending
 from shared.files import file
+from shared.hooks import endpoint, event, fan_out
 from shared.jobs import job
 from shared.notify import notice
 from shared.products.known import named, names
@@ -42,6 +43,9 @@ ENGINE: tuple[StoredCollection, ...] = (
     *session.STORED,
     *throttle.STORED,
     *notice.STORED,
+    *event.STORED,
+    *endpoint.STORED,
+    *fan_out.STORED,
     *spending.STORED,
     *migrator.STORED,
 )

@@ -44,6 +44,9 @@
     │   └── ModelRefused           this request was refused (400), or the model declined
     │       └── ContractBroken     the answer breaks the contract, also after a repair
     ├── NotifyFault                a phone could not be notified
+    ├── HookFault                  an event could not be delivered; tried again for days
+    │   ├── HookRests              the endpoint is left alone for a while: not an attempt
+    │   └── HookEnded              the endpoint is gone or disabled: nothing more is sent
     └── ConfigurationFault         a setting is missing or absurd; named at start
 
 Messages say what to do next and never carry data of records, so they may be logged and shown.
@@ -420,6 +423,28 @@ class NotifyFault(Fault):
 
     code = "notify_failed"
     status = 502
+
+
+class HookFault(Fault):
+    """An endpoint of somebody else's did not take an event. `code` says how: `http_503`, `timeout` …"""
+
+    code = "hook_failed"
+    status = 502
+    retryable = True
+
+
+class HookRests(HookFault):
+    """The endpoint is left alone after a failure. Not an attempt."""
+
+    code = "hook_rests"
+    attempted = False
+
+
+class HookEnded(HookFault):
+    """The endpoint is gone (410) or disabled: nothing is sent until somebody enables it."""
+
+    code = "hook_disabled"
+    retryable = False
 
 
 class ConfigurationFault(Fault):

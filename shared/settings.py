@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ VERSION = "0.1.0"
 
 #: An address that keys may come from: https, or this machine (tests); or nothing.
 _HTTPS = r"(https://[^\s/?#@\\]+([/?#]\S*)?|http://(127\.0\.0\.1|localhost):\d+([/?#]\S*)?)?"
+
+#: A collector's address, without user and query: spans hold names and numbers, so http will do.
+_COLLECTOR = r"https?://[^\s/?#@\\]+(/[^\s?#]*)?"
 
 #: A user, or a password, before the host of an address.
 _USER_INFO = r"\w+://[^/?#]*@.*"
@@ -154,6 +158,17 @@ class Settings:
         "Keys the hashes of the accounts function, at least 32 characters; empty: the key store "
         "makes and keeps one.",
         secret=True,
+    )
+    hooks_secret: str = _setting(
+        "",
+        "The secrets of endpoints are made of it, at least 32 characters; empty: the key store makes and "
+        "keeps one.",
+        secret=True,
+    )
+    hook_networks: str = _setting(
+        "",
+        "Networks beside the public one that endpoints may be in, like 10.20.0.0/16,127.0.0.0/8; plain "
+        "http goes to this machine alone, where it is in one of them. Empty: none.",
     )
     refresh_days: int = _setting(
         90,
@@ -379,8 +394,17 @@ class Settings:
 
     trace_exporter: str = _setting(
         "none",
-        "Where spans of requests and jobs go: nowhere, standard output, or Cloud Trace.",
+        "Where spans of requests and jobs go: nowhere, standard output, or Cloud Trace. "
+        "OTEL_EXPORTER_OTLP_ENDPOINT is beside it.",
         choices=("none", "console", "cloud_trace"),
+    )
+    otel_exporter_otlp_endpoint: str = _setting(
+        "",
+        "A collector that gets the spans, too, by OTLP over HTTP, like http://127.0.0.1:4318. Needs the "
+        "extra `otlp`. Empty: none.",
+    )
+    otel_exporter_otlp_headers: str = _setting(
+        "", "Headers for the collector, like api-key=…, separated by commas.", secret=True
     )
     trace_share: float = _setting(
         0.1,
@@ -419,6 +443,12 @@ class Settings:
             raise _absurd("FILES_SECRET", "needs at least 32 characters")
         if self.accounts_secret and len(self.accounts_secret) < 32:
             raise _absurd("ACCOUNTS_SECRET", "needs at least 32 characters")
+        if self.hooks_secret and len(self.hooks_secret) < 32:
+            raise _absurd("HOOKS_SECRET", "needs at least 32 characters")
+        try:
+            _ = self.networks
+        except ValueError:
+            raise _absurd("HOOK_NETWORKS", "must be networks like 10.20.0.0/16") from None
         if self.oidc_issuer and not self.oidc_audience:
             raise _absurd("OIDC_AUDIENCE", "is needed with OIDC_ISSUER")
         if self.oidc_issuer and self.oidc_issuer == self.token_issuer:
@@ -433,6 +463,13 @@ class Settings:
                 raise _absurd(name.upper(), f"must have no user and no password in it{key}")
             if not re.fullmatch(_HTTPS, getattr(self, name)):
                 raise _absurd(name.upper(), "must be an https address")
+        collector = self.otel_exporter_otlp_endpoint
+        if collector and not re.fullmatch(_COLLECTOR, collector):
+            raise _absurd("OTEL_EXPORTER_OTLP_ENDPOINT", "must be like http://127.0.0.1:4318")
+        safe = collector and re.fullmatch(_HTTPS, collector)
+        if self.otel_exporter_otlp_headers and not safe:
+            # else everybody on the way would read them
+            raise _absurd("OTEL_EXPORTER_OTLP_HEADERS", "needs a collector at an https address")
         if not re.fullmatch(r"[\w.-]*", self.source_commit, re.ASCII):
             raise _absurd("SOURCE_COMMIT", "must be letters, digits, dots and dashes")
         if not all(re.fullmatch(_ORIGIN, origin) for origin in self.origins):
@@ -473,6 +510,11 @@ class Settings:
     def factor_roles(self) -> frozenset[str]:
         """The roles of `totp_roles`."""
         return frozenset(each.strip() for each in self.totp_roles.split(",") if each.strip())
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `hook_networks`."""
+        return tuple(ip_network(each.strip()) for each in self.hook_networks.split(",") if each)
 
     @property
     def origins(self) -> tuple[str, ...]:

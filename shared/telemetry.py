@@ -1,4 +1,5 @@
-"""Structured logs and traces: one JSON object a line, as Cloud Logging reads it; spans for Cloud Trace.
+"""Structured logs and traces: one JSON object a line, as Cloud Logging reads it; spans for Cloud Trace
+or a collector.
 
 Fields say who and how much (request, scope, device, counts, ms), never what: no content of records,
 no tokens. An exception is logged as its type and the places it passed, without its message, since a
@@ -128,10 +129,11 @@ class _Tracer:
                         )
                 if ending:
                     return
-        except Exception:  # the exporter cannot be loaded: say so once, and go without
+        except Exception as error:  # the exporter cannot be loaded: say so once, and go without
             self.load = None
             self.waiting.clear()
-            log.exception("traces are off")
+            missing = {"missing": error.name} if isinstance(error, ImportError) else {}
+            log.exception("traces are off", extra=missing)
         finally:
             self._ended.set()
 

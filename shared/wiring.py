@@ -69,6 +69,9 @@ if TYPE_CHECKING:
     from shared.ai.embedding import Embedder
     from shared.files.cleaning import Cleaner
     from shared.files.uploads import Uploads
+    from shared.hooks.deliver import Poster
+    from shared.hooks.fan_out import FanOut
+    from shared.hooks.hooks import Hooks
     from shared.jobs.subscriber import Subscriber
 
 log = logging.getLogger(__name__)
@@ -82,11 +85,12 @@ def settings() -> Settings:
 def begin() -> Settings:
     """Start a function: read the settings (a bad one stops here, by name) and start its logs."""
     chosen = current()
+    traced = chosen.trace_exporter != "none" or chosen.otel_exporter_otlp_endpoint
     telemetry.start(
         chosen.release,
         chosen.log_level,
         chosen.google_cloud_project,
-        export=None if chosen.trace_exporter == "none" else _trace_exporter,
+        export=_trace_exporter if traced else None,
         share=chosen.trace_share,
     )
     for variable, meant in misspelt().items():
@@ -111,6 +115,8 @@ def _trace_exporter() -> telemetry.Export:
         chosen.google_cloud_project,
         chosen.k_service or chosen.product,
         chosen.release,
+        collector=chosen.otel_exporter_otlp_endpoint,
+        headers=chosen.otel_exporter_otlp_headers,
     )
 
 
@@ -505,6 +511,45 @@ def deliveries() -> Deliveries:
 
 
 @cache
+def hooks_secret() -> bytes:
+    """What the secrets of endpoints are made of; the same in every instance."""
+    chosen = settings()
+    if chosen.hooks_secret:
+        return chosen.hooks_secret.encode()
+    if chosen.key_store != "files":  # no folder that instances share
+        raise ConfigurationFault(
+            f"HOOKS_SECRET is needed with KEY_STORE={chosen.key_store}", field="HOOKS_SECRET"
+        )
+    from shared.adapters.file_keys import FileKeys
+
+    return FileKeys(chosen.data_path / "keys").secret("hooks")
+
+
+@cache
+def hooks() -> Hooks:
+    """The endpoints of scopes."""
+    from shared.hooks.hooks import Hooks
+
+    return Hooks(store(), catalog(), product().events, hooks_secret, settings().networks)
+
+
+@cache
+def hook_poster() -> Poster:
+    """Posts events to endpoints."""
+    from shared.adapters.hook_post import HookPost
+
+    return HookPost(settings().networks)
+
+
+@cache
+def fan_out() -> FanOut:
+    """Makes deliveries of events."""
+    from shared.hooks.fan_out import FanOut
+
+    return FanOut(store(), ring, clock_ms)
+
+
+@cache
 def pusher() -> Pusher:
     """The write path."""
     chosen = settings()
@@ -576,6 +621,8 @@ def cleaner() -> Cleaner:
 def runner() -> Runner:
     """Runs jobs of every kind."""
     from shared.files.checking import Check
+    from shared.hooks.deliver import Deliver
+    from shared.hooks.fan_out import KIND as HOOKS
 
     chosen = settings()
     tasks: dict[str, Task] = {
@@ -583,6 +630,7 @@ def runner() -> Runner:
         CASCADE: Cascade(store(), catalog(), clock_ms),
         RESTORE: Restore(store(), catalog(), clock_ms),
         TRANSFER: Transfer(store(), catalog(), clock_ms),
+        HOOKS: Deliver(store(), hooks_secret, hook_poster, clock_ms),
         **product().tasks(parts()),
     }
     policy = RetryPolicy(chosen.job_attempts, chosen.retry_base_seconds, chosen.retry_cap_seconds)
@@ -603,7 +651,9 @@ def subscriber() -> Subscriber:
 @cache
 def sweeper() -> Sweeper:
     """The minute's round. What nobody can ring for, it runs."""
-    rung = (*product().rung, CHECK)
+    from shared.hooks.fan_out import KIND as HOOKS
+
+    rung = (*product().rung, CHECK, HOOKS)
     return Sweeper(
         store(),
         runner(),
@@ -615,6 +665,7 @@ def sweeper() -> Sweeper:
             "receipts": partial(receipts.remove_expired, store()),
             "late": runner().tell_late,
             "notices": deliveries().deliver,
+            "hooks": fan_out().run,
             "purged": Purger(store(), catalog(), keep_days=settings().retention_days).purge,
             "sealed": Sealer(store(), _keep_head).seal,
             "cleaned": cleaner().clean,

@@ -24,10 +24,11 @@ locals {
     # Accounts, photos and the doctors' desk.
     accounts = { records = "write" }
     files    = { records = "write", rings = true, photos = ["add", "clear", "read"], signs = true }
-    review   = { records = "write" }
+    review   = { records = "write", photos = ["read"], signs = true }
     # Jobs.
     analyse      = { records = "write", model = true, photos = ["read"], notifies = true }
     images       = { records = "write", rings = true, photos = ["add", "read"] }
+    hooks        = { records = "write" }
     dead_letters = { records = "write" }
     sweeper      = { records = "write", rings = true, photos = ["remove"], notifies = true }
   }

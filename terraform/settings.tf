@@ -68,19 +68,21 @@ locals {
 
   # Of no use in a deployment, and why.
   local_only = {
-    AUDIT_HEADS             = "Functions keep nothing on a disk: the heads are in the logs."
-    DATA_FOLDER             = "Functions keep nothing on a disk."
-    LEAST_FREE_MEGABYTES    = "Functions keep nothing on a disk."
-    FCM_CREDENTIALS         = "For a test server: functions call as themselves."
-    FCM_URL                 = "For a test server."
-    FILES_ENDPOINT          = "For an emulator of Cloud Storage."
-    FILES_SECRET            = "For a folder: links into the bucket are signed by the function's own account."
-    KILL_FOLDER             = "For tests that kill a process; refused on Cloud Run."
-    K_SERVICE               = "Cloud Run sets it."
-    OPERATOR                = "For people at a command line."
-    SECRET_MANAGER_ENDPOINT = "For a test server."
-    TOPIC_PREFIX            = "For tests that share an emulator; jobs.tf names topics without one."
-    VERTEX_CREDENTIALS      = "For a test server: functions call as themselves."
+    AUDIT_HEADS                 = "Functions keep nothing on a disk: the heads are in the logs."
+    DATA_FOLDER                 = "Functions keep nothing on a disk."
+    LEAST_FREE_MEGABYTES        = "Functions keep nothing on a disk."
+    FCM_CREDENTIALS             = "For a test server: functions call as themselves."
+    FCM_URL                     = "For a test server."
+    FILES_ENDPOINT              = "For an emulator of Cloud Storage."
+    FILES_SECRET                = "For a folder: links into the bucket are signed by the function's own account."
+    KILL_FOLDER                 = "For tests that kill a process; refused on Cloud Run."
+    K_SERVICE                   = "Cloud Run sets it."
+    OTEL_EXPORTER_OTLP_ENDPOINT = "Functions send to Cloud Trace; the exporter is not installed there."
+    OTEL_EXPORTER_OTLP_HEADERS  = "Goes with OTEL_EXPORTER_OTLP_ENDPOINT."
+    OPERATOR                    = "For people at a command line."
+    SECRET_MANAGER_ENDPOINT     = "For a test server."
+    TOPIC_PREFIX                = "For tests that share an emulator; jobs.tf names topics without one."
+    VERTEX_CREDENTIALS          = "For a test server: functions call as themselves."
   }
 
   # What `settings` may hold: the rest.

@@ -170,6 +170,7 @@ class Recorder:
         """From now on hear what both stores are asked."""
         for kind in (FirestoreStore, SqliteStore):
             _hear(kind, "query", lambda query: Shape.of(query), self)
+            _hear(kind, "count", lambda query: Shape.of(query), self)
             _hear(kind, "changes", lambda collection: changes_shape(collection), self)
 
 
@@ -208,7 +209,7 @@ def sites() -> set[str]:
                 if (
                     isinstance(node, ast.Call)
                     and isinstance(node.func, ast.Attribute)
-                    and node.func.attr in ("query", "changes")
+                    and node.func.attr in ("query", "count", "changes")
                     and _is_store(node.func.value)
                 ):
                     found.add(f"{path.relative_to(ROOT)}:{node.lineno}")

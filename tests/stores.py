@@ -87,6 +87,9 @@ class Interrupted(RecordStore):
     def query(self, query: Query) -> Iterator[Document]:
         return self.inner.query(query)
 
+    def count(self, query: Query) -> int:
+        return self.inner.count(query)
+
     def forget_deleted(self) -> None:
         self.inner.forget_deleted()
 

@@ -36,6 +36,7 @@ IMPORTS: dict[str, set[str]] = {
     "support": {"access", "errors", "jobs", "records", "sync"},
     "notify": {"access", "errors", "records", "support"},
     "export": {"access", "records"},
+    "hooks": {"access", "api", "errors", "jobs", "records"},
     "products": {
         "access",
         "accounts",
@@ -44,6 +45,7 @@ IMPORTS: dict[str, set[str]] = {
         "api",
         "errors",
         "files",
+        "hooks",
         "jobs",
         "notify",
         "records",
@@ -51,7 +53,17 @@ IMPORTS: dict[str, set[str]] = {
         "support",
         "sync",
     },
-    "adapters": {"accounts", "ai", "errors", "export", "files", "jobs", "notify", "records"},
+    "adapters": {
+        "accounts",
+        "ai",
+        "errors",
+        "export",
+        "files",
+        "hooks",
+        "jobs",
+        "notify",
+        "records",
+    },
     "api": {
         "access",
         "accounts",
@@ -70,6 +82,7 @@ IMPORTS: dict[str, set[str]] = {
         "ai",
         "errors",
         "files",
+        "hooks",
         "jobs",
         "notify",
         "products",
@@ -85,6 +98,7 @@ IMPORTS: dict[str, set[str]] = {
         "api",
         "errors",
         "files",
+        "hooks",
         "products",
         "records",
         "support",
@@ -320,6 +334,12 @@ def test_sync_loads_no_client_that_it_does_not_use(
 def test_the_embedded_profile_loads_nothing_of_google_s(tmp_path: Path) -> None:
     modules = loaded(f"import functions.sync; {_MAKE}", tmp_path)
     assert not [name for name in modules if name.startswith(("google.cloud.", "grpc"))]
+
+
+def test_a_collector_of_traces_costs_nothing_at_start(tmp_path: Path) -> None:
+    collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    modules = loaded(f"import functions.sync; {_MAKE}", tmp_path, **collector)
+    assert not [name for name in modules if name.startswith("opentelemetry")]
 
 
 def test_files_load_the_client_that_is_asked_for(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ OF_OTHERS = {
     *ACCOUNTS_ONLY,
     *("email_taken", "scope_taken"),
     *("claimed", "already_diagnosed", "idempotency_key_reused"),
-    *("if_match_required", "case_changed"),
+    *("if_match_required", "case_changed", "too_much_to_count"),
 }
 
 

@@ -25,7 +25,14 @@ ENGINE = (
         "shared/ai",
         "shared/api",
     ),
-    *("shared/export", "shared/files", "shared/jobs", "shared/notify", "shared/privacy"),
+    *(
+        "shared/export",
+        "shared/files",
+        "shared/hooks",
+        "shared/jobs",
+        "shared/notify",
+        "shared/privacy",
+    ),
     *("shared/records", "shared/support", "shared/sync"),
 )
 LOOSE = ("shared",)

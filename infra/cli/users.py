@@ -52,17 +52,29 @@ def group() -> None:
 @click.argument("email")
 @click.option("--id", "user_id", metavar="ID", help="The user's id; else one is made.")
 @click.option("--name", help="What others in the scope see.")
+@click.option("--phone", help="Where the user can be called.")
 @click.option("--scope", help="Also make the user a member of it.")
 @role_option
 def create(
-    email: str, user_id: str | None, name: str | None, scope: str | None, role: str | None
+    email: str,
+    user_id: str | None,
+    name: str | None,
+    phone: str | None,
+    scope: str | None,
+    role: str | None,
 ) -> None:
     """Make an account for EMAIL."""
     if user_id is not None and (not valid_id(user_id) or user_id.startswith(OUTSIDE)):
         raise InvalidRequest("An id is 1 to 128 of A-Z a-z 0-9 _ - and does not begin with o-.")
     password, said = _password()
     user = wiring.accounts().administration.create(
-        email, password, wiring.clock_ms(), user_id=user_id, name=name, by=wiring.operator()
+        email,
+        password,
+        wiring.clock_ms(),
+        user_id=user_id,
+        name=name,
+        phone=phone,
+        by=wiring.operator(),
     )
     if scope is not None:
         grant(user, scope, role_or_newcomers(role))
@@ -121,8 +133,8 @@ def list_users(as_json: bool) -> None:
     """List accounts: id, e-mail, scopes."""
     rows = list(users())
     if not as_json:
-        rows = [{**row, "note": "  disabled" if row["disabled"] else " "} for row in rows]
-    show(rows, "{id:<28} {email:<32} {scopes}{note}", "no accounts", as_json)
+        rows = [{**row, "state": "disabled" if row["disabled"] else "active"} for row in rows]
+    show(rows, "{id:<28} {email:<32} {state:<8} {scopes}", "no accounts", as_json)
 
 
 def _password() -> tuple[str, str]:

@@ -28,6 +28,7 @@ class Action(Right):
     INBOX = "inbox"  #: see what phones could not deliver
     UNFILED = "unfiled"  #: see urgent records of people who are in no scope
     JOB_HISTORY = "job_history"  #: see each step of a job, and why it failed
+    HOOKS = "hooks"  #: say which other systems hear of the events of a scope
     ALERT = "alert"  #: be told with words on the screen that a result waits; others' phones sync silently
 
 

@@ -1,6 +1,6 @@
 """An account: who somebody is, apart from what they may do (`membership.py`).
 
-    accounts/{user_id}   e-mail, password hash, generation: what every session must match
+    accounts/{user_id}   e-mail, name, telephone, password hash, generation: what every session must match
     logins/{hash}        from a normalised e-mail to the account; makes an e-mail unique
     scopes/{scope_id}    who made a scope, and its name
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from shared.access import membership
 from shared.access.membership import Memberships
-from shared.accounts import totp
+from shared.accounts import people, totp
 from shared.accounts.oidc import OUTSIDE
 from shared.accounts.totp import Factor
 from shared.errors import InvalidRequest, NotFound
@@ -71,6 +71,7 @@ class Account:
     factor: Factor | None = None
     set_up: Factor | None = None
     version: int = 0
+    phone: str | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -78,6 +79,7 @@ class Account:
         return {
             "email": self.email,
             "name": self.name,
+            "phone": self.phone,
             "password": self.password,
             "generation": self.generation,
             "created_at": self.created_ms,
@@ -86,9 +88,8 @@ class Account:
         }
 
 
-def key(user_id: str) -> Key:
-    """The address of an account."""
-    return Key("accounts", user_id)
+#: The address of an account.
+key = people.account_key
 
 
 def login_key(email: str) -> Key:
@@ -116,6 +117,7 @@ def parse(user_id: str, document: Document | None) -> Account:
         totp.parse(said.get("totp")),
         totp.parse(said.get("totp_set_up")),
         document.version,
+        said.get("phone"),
     )
 
 

@@ -12,6 +12,7 @@ from shared.accounts.account import Account
 from shared.accounts.contention import retried
 from shared.accounts.credentials import Credentials
 from shared.accounts.passwords import Passwords
+from shared.accounts.people import normal_phone
 from shared.errors import NotFound, Taken
 from shared.records.store import ABSENT, RecordStore, put
 
@@ -32,6 +33,7 @@ class Administration:
         *,
         user_id: str | None,
         name: str | None,
+        phone: str | None = None,
         by: Caller = OPERATOR,
     ) -> str:
         """An account made by hand; its user id.
@@ -45,7 +47,8 @@ class Administration:
         known = self.store.read([login, mine]).documents
         if known:
             raise Taken("There is an account of this e-mail address or id.", field="email")
-        account = Account(user_id, email, name, stored, 0, now_ms)
+        said = None if phone is None else normal_phone(phone)
+        account = Account(user_id, email, name, stored, 0, now_ms, phone=said)
         self.store.commit(
             [
                 put(mine, account.fields, ABSENT),

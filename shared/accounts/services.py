@@ -17,6 +17,7 @@ from shared.accounts.login import Login
 from shared.accounts.members import Members
 from shared.accounts.passwords import Passwords
 from shared.accounts.policy import AccountPolicy
+from shared.accounts.profile import Profile
 from shared.accounts.registration import Registration
 from shared.accounts.scopes import Scopes
 from shared.accounts.second_factor import SecondFactor
@@ -39,6 +40,7 @@ class AccountServices:
     scopes: Scopes
     administration: Administration
     deletion: Deletion
+    profile: Profile
 
 
 def account_services(
@@ -67,4 +69,5 @@ def account_services(
         Scopes(store, policy),
         Administration(store, passwords, credentials),
         Deletion(store, credentials),
+        Profile(store),
     )

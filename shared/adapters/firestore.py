@@ -50,6 +50,7 @@ from google.cloud.firestore_v1.types import firestore as rpc
 
 from shared.adapters.store_rules import (
     check_commit_bytes,
+    check_count,
     check_fields,
     check_keys,
     check_query,
@@ -91,6 +92,7 @@ KEYS_PER_REQUEST = 1000
 _Commit: Any = type(rpc.CommitRequest.pb(rpc.CommitRequest()))
 _BatchGet: Any = type(rpc.BatchGetDocumentsRequest.pb(rpc.BatchGetDocumentsRequest()))
 _RunQuery: Any = type(rpc.RunQueryRequest.pb(rpc.RunQueryRequest()))
+_RunCount: Any = type(rpc.RunAggregationQueryRequest.pb(rpc.RunAggregationQueryRequest()))
 _Value: Any = type(document.Value.pb(document.Value()))
 
 _SERVER_TIME = write.DocumentTransform.FieldTransform.ServerValue.REQUEST_TIME
@@ -256,6 +258,10 @@ class FirestoreStore(RecordStore):
         for found, _ in self._listing(query):
             yield found
 
+    def count(self, query: Query) -> int:
+        most = check_count(query)
+        return self._reading(partial(self._count, query, most))
+
     # -- writing ---------------------------------------------------------------------------------
 
     def commit(self, writes: Sequence[Write]) -> int:
@@ -393,6 +399,26 @@ class FirestoreStore(RecordStore):
             finally:
                 if stream is not None:
                     stream.cancel()
+
+    def _count(self, wanted: Query, most: int, timeout: float) -> int:
+        request = _RunCount(parent=self._parent)
+        asked = request.structured_aggregation_query
+        listing = rpc.RunQueryRequest.pb(self._run_query(wanted, None, None, None))
+        asked.structured_query.CopyFrom(listing.structured_query)
+        asked.aggregations.add(alias="found").count.up_to.value = most
+        if wanted.read_at is not None:
+            _set_time(request.read_time, wanted.read_at)
+        answers = self._api.run_aggregation_query(
+            request=rpc.RunAggregationQueryRequest.wrap(request),
+            retry=None,
+            timeout=timeout,
+            metadata=self._metadata,
+        )
+        for wrapped in answers:
+            answer = rpc.RunAggregationQueryResponse.pb(wrapped)
+            if "found" in answer.result.aggregate_fields:
+                return int(answer.result.aggregate_fields["found"].integer_value)
+        raise api.Unknown("the stream ended without a count")  # type: ignore[no-untyped-call]
 
     def _run_query(
         self,

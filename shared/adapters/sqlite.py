@@ -36,9 +36,10 @@ from typing import Any
 
 import orjson
 
-from shared.adapters.sqlite_queries import declared_indexes, select, sql_of
+from shared.adapters.sqlite_queries import declared_indexes, select, sql_of, tally
 from shared.adapters.store_rules import (
     check_commit_bytes,
+    check_count,
     check_fields,
     check_keys,
     check_query,
@@ -236,6 +237,13 @@ class SqliteStore(RecordStore):
             for row in rows:
                 behind = (*row[3 : 3 + len(columns)], row[0])
                 yield _document(query.collection, row[:3], query.fields)
+
+    def count(self, query: Query) -> int:
+        most = check_count(query)
+        statement, values = tally(query)
+        with self._connection() as db:
+            found: int = db.execute(statement, (*values, most)).fetchone()[0]
+        return found
 
     # -- writing ---------------------------------------------------------------------------------
 

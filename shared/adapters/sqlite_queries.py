@@ -43,6 +43,18 @@ def select(query: Query, behind: tuple[Any, ...] | None) -> tuple[str, list[Any]
     )
 
 
+def tally(query: Query) -> tuple[str, list[Any]]:
+    """The SQL that counts what a query finds; its last parameter is the most that is counted."""
+    where, values = [f"collection = '{query.collection}'"], []
+    for field, operator, value in query.where:
+        condition, bound = _condition(field, operator, value)
+        where.append(condition)
+        values += bound
+    where += [f"{sql_of(field)} IS NOT NULL" for field, _ in query.order]
+    found = f"SELECT 1 FROM documents WHERE {' AND '.join(where)} LIMIT ?"  # noqa: S608  names are checked
+    return f"SELECT count(*) FROM ({found})", values  # noqa: S608
+
+
 def _condition(field: str, operator: str, value: Any) -> tuple[str, list[Any]]:
     """A comparison that, like Firestore's, holds between values of one kind only."""
     column = sql_of(field)

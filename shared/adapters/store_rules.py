@@ -104,6 +104,16 @@ def check_query(query: Query) -> None:
         raise ValueError("start_after holds the values of the order fields, then the id")
 
 
+def check_count(query: Query) -> int:
+    """Refuse what `check_query` refuses, and a count without a bound; the bound."""
+    check_query(query)
+    if query.limit is None:
+        raise ValueError("a count needs a limit")
+    if query.start_after is not None:
+        raise ValueError("a count takes no start_after")
+    return query.limit
+
+
 def _check_comparison(field: str, operator: str, value: Any) -> None:
     if operator not in COMPARISONS:
         raise ValueError(f"no such operator: {operator!r}")

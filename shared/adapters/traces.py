@@ -1,4 +1,4 @@
-"""Spans to OpenTelemetry: standard output for a desk, Cloud Trace for Google Cloud.
+"""Spans to OpenTelemetry: standard output for a desk, Cloud Trace for Google Cloud, OTLP for any collector.
 
 Importing this costs half a second; only the thread that sends spans does (`shared/telemetry.py`).
 """
@@ -21,24 +21,53 @@ from shared.errors import Fault
 Export = Callable[[Sequence[Any]], None]
 
 
-def exporter(kind: str, project: str, service: str, version: str, *, client: Any = None) -> Export:
-    """Sends to "console" or "cloud_trace". `client` speaks to another Cloud Trace (tests)."""
-    to: SpanExporter
+def exporter(
+    kind: str,
+    project: str,
+    service: str,
+    version: str,
+    *,
+    collector: str = "",
+    headers: str = "",
+    client: Any = None,
+) -> Export:
+    """Sends to "console", "cloud_trace" or "none", and to the OTLP collector whose base address is given.
+
+    `headers` of the collector are in the form of `OTEL_EXPORTER_OTLP_HEADERS`. `client` speaks to another
+    Cloud Trace (tests). Raises `ImportError` if the extra that it needs is not installed.
+    """
+    targets: list[SpanExporter] = []
     if kind == "console":
-        to = ConsoleSpanExporter(
-            out=sys.stdout, formatter=lambda span: span.to_json(indent=None) + "\n"
+        targets.append(
+            ConsoleSpanExporter(
+                out=sys.stdout, formatter=lambda span: span.to_json(indent=None) + "\n"
+            )
         )
-    else:
+    if kind == "cloud_trace":
         from opentelemetry.exporter.cloud_trace import CloudTraceSpanExporter
 
-        to = CloudTraceSpanExporter(project_id=project, client=client)  # type: ignore[no-untyped-call]
+        targets.append(CloudTraceSpanExporter(project_id=project, client=client))  # type: ignore[no-untyped-call]
+    if collector:
+        targets.append(_otlp(collector, headers))
     resource = Resource({"service.name": service, "service.version": version})
 
     def export(spans: Sequence[Any]) -> None:
-        if to.export([_readable(span, resource) for span in spans]) is not SpanExportResult.SUCCESS:
-            raise Fault("the exporter did not take the spans")
+        readable = [_readable(span, resource) for span in spans]
+        # all are asked: one that is down takes nothing from the others
+        results = [target.export(readable) for target in targets]
+        if set(results) != {SpanExportResult.SUCCESS}:
+            raise Fault("an exporter did not take the spans")
 
     return export
+
+
+def _otlp(collector: str, headers: str) -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.util.re import parse_env_headers
+
+    return OTLPSpanExporter(
+        f"{collector.rstrip('/')}/v1/traces", headers=parse_env_headers(headers, liberal=True)
+    )
 
 
 def _readable(span: Any, resource: Resource) -> ReadableSpan:

@@ -6,11 +6,12 @@ import re
 import unicodedata
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared.accounts.account import LONGEST_EMAIL
 from shared.accounts.invite import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
+from shared.accounts.people import normal_phone
 from shared.api.fields import REF, SAID, Id, IdOrEmpty, must, says, schema
 from shared.errors import InvalidRequest
 
@@ -45,6 +46,14 @@ _Code = Annotated[
     says(f"{LENGTH} characters of `{ALPHABET}`; case, blanks and hyphens do not matter."),
 ]
 _Name = Annotated[str, _TEXT, schema(maxLength=_LONGEST_NAME, pattern=r"^\S[^\x00-\x1f]*$")]
+_Phone = Annotated[
+    str,
+    _TEXT,
+    says(
+        "A telephone number of 5 to 15 digits, best with + and the country's code. Blanks, hyphens and "
+        "brackets do not matter."
+    ),
+]
 _Device = Annotated[
     Id,
     says(
@@ -89,6 +98,21 @@ class RegisterRequest(Struct):
 
     def __post_init__(self) -> None:
         self.name = None if self.name is None else _one_line(self.name)
+
+
+class ProfileRequest(Struct):
+    """What the caller's teams see. A field that is absent stays as it is; null removes it."""
+
+    name: Annotated[_Name | UnsetType | None, says("What others in the scope see.")] = UNSET
+    phone: Annotated[
+        _Phone | UnsetType | None, says("Whom to call about what this user wrote.")
+    ] = UNSET
+
+    def __post_init__(self) -> None:
+        if isinstance(self.name, str):
+            self.name = _one_line(self.name)
+        if isinstance(self.phone, str):
+            self.phone = normal_phone(self.phone)
 
 
 class LoginRequest(Struct):
@@ -246,6 +270,7 @@ class MeAnswer(Struct):
     user_id: Id
     email: str | None
     name: str | None
+    phone: Annotated[str | None, says("Shown to who reviews this user's cases in a team of both.")]
     totp: Annotated[bool, says("Whether there is a second factor.")]
     scopes: list[MembershipAnswer]
 

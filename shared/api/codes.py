@@ -26,14 +26,18 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "same bytes again cannot help."
     },
     errors.InvalidRequest: {
-        "invalid_request": "The body is JSON but not of the documented shape. `field` names the "
-        "part. A fault of the app.",
+        "invalid_request": "The body is JSON but not of the documented shape, or the query is not: a part "
+        "that is not documented is refused, too. `field` names the part. A fault of the app.",
         "time_in_milliseconds": "A time is in milliseconds where seconds are counted. `field` "
         "names it. A fault of the app.",
         "time_in_seconds": _IN_SECONDS,
         "invalid_email": "`email` is no e-mail address. Ask the user to correct it.",
         "invalid_range": "`Content-Range` is none. `bytes FIRST-LAST/TOTAL` with a piece, `bytes */TOTAL` "
         "to ask how far the upload is. A fault of the app.",
+        "hook_address": "`url` is no address that may be posted to: https, a host by its name, at a public "
+        "address. Correct it.",
+        "hook_taken": "The scope has an endpoint with this address. Change that one.",
+        "too_many_hooks": "The scope has as many endpoints as it may. Remove one first.",
         "wrong_size": "The file was announced with another size. Ask for a new ticket.",
         "password_length": f"A password has {SHORTEST} to {LONGEST} characters; `field` names it. "
         "Ask the user for another one.",
@@ -163,8 +167,8 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
     },
 }
 
-#: Codes of faults that many routes answer, but which only some routes of accounts or files do: these name
-#: them one by one.
+#: Codes of faults that many routes answer, but which only some routes of accounts, files or hooks do: these
+#: name them one by one.
 ACCOUNTS_ONLY = (
     "invalid_email",
     "password_length",
@@ -179,7 +183,8 @@ ACCOUNTS_ONLY = (
     "invite_invalid",
 )
 FILES_ONLY = ("invalid_range", "wrong_size")
-SELDOM = frozenset((*ACCOUNTS_ONLY, *FILES_ONLY))
+HOOKS_ONLY = ("hook_address", "hook_taken", "too_many_hooks")
+SELDOM = frozenset((*ACCOUNTS_ONLY, *FILES_ONLY, *HOOKS_ONLY))
 
 
 def sentences_of(fault: type[Fault]) -> Mapping[str, str]:

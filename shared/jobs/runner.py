@@ -19,6 +19,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from shared.errors import Contended, Fault, StoreUnavailable
 from shared.jobs import job as jobs
@@ -49,6 +50,12 @@ class Task(ABC):
 
     #: The longest that `work` may take.
     longest_seconds = 60.0
+
+    #: When it is tried again; None: as the deployment's jobs are.
+    policy: ClassVar[RetryPolicy | None] = None
+
+    #: Whether somebody here waits for it, so that an old one alarms (`Swept.oldest_ms`).
+    awaited: ClassVar[bool] = True
 
     def started(self, job: Job, now_ms: int) -> Sequence[Write]:
         """Writes that belong in the commit that claims the job."""
@@ -209,9 +216,17 @@ class Runner:
 
     def _goes_on(self, job: Job, fault: Fault) -> bool:
         if not fault.outage:
-            return job.attempts < self._policy.attempts
+            return job.attempts < self._policy_of(job).attempts
         since = job.outage_at or self._clock()
-        return self._clock() - since < self._policy.outage_hours * 3_600_000
+        return self._clock() - since < self._policy_of(job).outage_hours * 3_600_000
+
+    def _policy_of(self, job: Job) -> RetryPolicy:
+        return self._tasks[job.kind].policy or self._policy
+
+    def is_awaited(self, kind: str) -> bool:
+        """Whether somebody here waits for jobs of this kind."""
+        task = self._tasks.get(kind)
+        return task is None or task.awaited
 
     def _claim(self, job_id: str, token: str) -> Job | str:
         for _ in range(3):
@@ -233,7 +248,7 @@ class Runner:
                 token=token,
                 due_at=now + self._lease_ms,
             )
-            if job.attempts >= self._policy.attempts:
+            if job.attempts >= self._policy_of(job).attempts:
                 # Every attempt was claimed and none came back: the job itself kills its workers.
                 return self._park_unfinished(job)
             unreachable: StoreUnavailable | None = None
@@ -262,7 +277,7 @@ class Runner:
             outage_at = job.outage_at or now
         elif not fault.attempted:
             outage_at = job.outage_at
-        due = now + self._policy.wait_ms(tries, fault.retry_after_s)
+        due = now + self._policy_of(job).wait_ms(tries, fault.retry_after_s)
         task = self._tasks[job.kind]
         for _ in range(_FINISH_ATTEMPTS):
             fields = {"due_at": due, "token": None, "fault": fault.code, "late_at": None}

@@ -35,6 +35,8 @@ _EXPIRING = (
     "spending",
     "quarantine",
     "devices",
+    "hook_events",
+    jobs.COLLECTION,  # of kinds that are not kept for ever
 )
 
 
@@ -47,7 +49,7 @@ class Swept:
     expired: int = 0
     rounds: dict[str, int] = field(default_factory=dict)  #: what else it did, by name
     queue_down: bool = False
-    oldest_ms: int = 0  #: age of the oldest due job that was rung for
+    oldest_ms: int = 0  #: age of the oldest due job that was rung for and is awaited
 
 
 class Sweeper:
@@ -87,7 +89,8 @@ class Sweeper:
 
     def _ring(self, kind: str, swept: Swept) -> None:
         for job in self._runner.due(kind, _MOST_BELLS):
-            swept.oldest_ms = max(swept.oldest_ms, self._clock() - job.created_at)
+            if self._runner.is_awaited(kind):
+                swept.oldest_ms = max(swept.oldest_ms, self._clock() - job.created_at)
             try:
                 self._doorbell.ring(Bell(kind, job.id, job.subject_id))
             except QueueUnavailable:

@@ -23,6 +23,7 @@ LOGS: dict[str, tuple[str, ...]] = {
     "readings": (),  # of a record that is there, or was
     "reviews": (),
     "notices": (),
+    "hook_events": (),
 }
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.files.file import ANY_PHOTO, PhotoLimits
 from shared.notify.notice import SOMETHING_WAITS, AlertWords
 
 if TYPE_CHECKING:
+    from shared.access.membership import Caller
     from shared.access.rights import Rights
     from shared.accounts.policy import AccountPolicy
     from shared.ai.conversation import Terms
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from shared.export.views import Views
     from shared.files.file import Attachment
     from shared.files.store import FileStore
+    from shared.hooks.event import Event
     from shared.jobs.runner import Task
     from shared.records.collection import Catalog
-    from shared.records.store import RecordStore, StoredCollection
+    from shared.records.store import Document, RecordStore, StoredCollection
     from shared.settings import Settings
 
 #: Something that the sweeper does each minute: given the time (server ms), it says how much it did.
@@ -44,6 +46,18 @@ class Parts:
     catalog: Callable[[], Catalog]
     terms: Callable[[], Terms]  #: how the language model is asked
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
+
+
+class Upgrade(NamedTuple):
+    """A change of what an earlier release stored in one collection, for operators to run (`migrate`).
+
+    A document in, the fields to set out (None removes one); None: it is in the new form already.
+    """
+
+    name: str
+    doc: str
+    collection: str
+    change: Callable[[Document], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,11 @@ class Product:
     rung: tuple[str, ...] = ()
     rounds: Callable[[Parts], Mapping[str, Round]] = lambda _parts: {}
     draft: Callable[[ChatRequest], Mapping[str, Any]] = lambda _asked: {}  #: by the scripted model
+    #: What other systems may hear of; its writes are in the commits that make them true.
+    events: tuple[Event, ...] = ()
+    #: Hears which records a complete sync gave to a phone of the user whom they are for (`record.FOR`), and
+    #: when (server ms). What it raises costs nobody a sync.
+    delivered: Callable[[Parts, Caller, Sequence[Document], int], None] | None = None
     #: Routes of its own, which the function `review` serves.
     routes: Callable[[Parts], Sequence[Route]] = lambda _parts: ()
     #: Schemas that its tables and routes name, for the API's description.
@@ -78,5 +97,6 @@ class Product:
     views: Callable[[], Views] | None = None
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
+    upgrades: Callable[[], Sequence[Upgrade]] = tuple  #: of what earlier releases stored
     #: What it stores beside its tables, and the indexes of its own queries.
     stored: Callable[[], Sequence[StoredCollection]] = tuple

@@ -18,6 +18,7 @@ A record is a document whose id is the phone's id. Beside the declared fields it
     _kept_since         when it was deleted, ms, for as long as its data is kept
     _waits              True while a person has still to look at it, deleted or not: it is not purged
     _deleted_by         who deleted it
+    _for                the user whose phones it is made for: the product hears when one has it
     _deleted_with       "table/id" of the record with which it was deleted, if it was not by itself
 """
 
@@ -51,6 +52,7 @@ KEPT = "_kept_since"
 WAITS = "_waits"
 DELETED_BY = "_deleted_by"
 DELETED_WITH = "_deleted_with"
+FOR = "_for"
 
 #: The scope of what belongs to nobody's: no scope can be called so. Admins see what is there.
 UNFILED = "~unfiled"

@@ -210,6 +210,14 @@ class RecordStore(Protocol):
         """Documents that match; lazily, in the query's order."""
         ...
 
+    def count(self, query: Query) -> int:
+        """How many documents match, at most `limit` (which must be given), without reading them.
+
+        Firestore bills one read for every thousand that it counts, and at least one; SQLite walks the
+        index. `fields` says nothing here, `start_after` is not taken.
+        """
+        ...
+
     def forget_deleted(self) -> None:
         """What was deleted or overwritten leaves no copy in this store's own files.
 

@@ -121,6 +121,17 @@ def count(store: RecordStore, scopes: Sequence[str]) -> dict[str, int | bool]:
     return {"open": len(told), "urgent": urgent, "at_least": len(found) > _MOST_COUNTED}
 
 
+def count_urgent(store: RecordStore, scopes: Sequence[str], most: int) -> int:
+    """How many urgent entries wait, `most` at most; counted, not read."""
+    found = 0
+    for at in range(0, len(scopes), _SCOPES_A_QUERY):
+        here = (record.SCOPE, "in", tuple(scopes[at : at + _SCOPES_A_QUERY]))
+        for whose in (True, OTHERS):
+            where = (here, (OPEN, "==", whose), ("urgent", "==", True))
+            found += store.count(Query(COLLECTION, where, (("at", "asc"),), most))
+    return min(found, most)
+
+
 def _opened(token: str) -> Place:
     place = paging.opened(token)
     if not record.valid_id(place[-1]):

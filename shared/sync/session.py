@@ -12,6 +12,7 @@ answered from its receipt, and the sweeper rings for what nobody rang for.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from shared.access.membership import Caller
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.killpoints import reach
-from shared.records.store import Write
+from shared.records.store import Document, Write
 from shared.sync.exchange import Outcome, Push
 from shared.sync.pull import Gone, Pull, Puller, Row, Start
 from shared.sync.push import Pusher
@@ -64,6 +65,10 @@ class SyncRequest:
     size: int | None = None
 
 
+#: Records for the caller that one answer remembers, the newest: a phone that is new gets all there are.
+_MOST_ADDRESSED = 50
+
+
 class HandedOut:
     """Counts what a pull hands out, and notes it for the audit trail, while it passes."""
 
@@ -72,6 +77,8 @@ class HandedOut:
         self._touched: dict[str, dict[str, list[str]]] = {}
         self.counts = {"rows": 0, "deletions": 0}
         self.waiting = 0  #: ids that no entry has yet
+        #: The newest records that are made for the caller (`record.FOR`).
+        self.addressed: deque[Document] = deque(maxlen=_MOST_ADDRESSED)
         pull.items = self._watched(pull.items)
 
     def _watched(self, items: Iterator[Row | Gone]) -> Iterator[Row | Gone]:
@@ -81,6 +88,8 @@ class HandedOut:
                 self.waiting += 1
                 tables = self._touched.setdefault(item.document.fields[record.SCOPE], {})
                 tables.setdefault(item.collection.name, []).append(item.document.key.id)
+                if item.document.fields.get(record.FOR) == self._caller.user_id:
+                    self.addressed.append(item.document)
             else:
                 self.counts["deletions"] += 1
             yield item

@@ -223,6 +223,7 @@ BODIES: dict[str, Json] = {
     "sessions/end": {"password": PASSWORD, "device_id": "d"},
     "sessions/x/end": {"password": PASSWORD, "device_id": "d"},
     "delete": {"password": "no such password", "device_id": "d"},
+    "profile": {"name": "X", "phone": "+254 700 000001"},
     "join": {"invite_code": "WRONG2", "device_id": "d"},
     "leave": {"scope_id": "team9"},
     "invites": {"scope_id": "team1", "role": "member", "expires_in_days": 1, "max_uses": 1},

@@ -943,6 +943,35 @@ def test_a_query_keeps_to_its_limit(notes: RecordStore) -> None:
         next(notes.query(Query("notes", limit=0)))
 
 
+@pytest.mark.parametrize(("where", "order", "ids"), QUERIES)
+def test_a_count_is_the_length_of_its_listing(
+    notes: RecordStore, where: list[Any], order: list[Any], ids: str
+) -> None:
+    for most in (1, 3, 100):
+        assert notes.count(Query("notes", tuple(where), tuple(order), most)) == min(len(ids), most)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query("notes"),
+        Query("notes", limit=0),
+        Query("notes", limit=3, start_after=("a",)),
+        Query("notes", (("due", ">", 1),), limit=3),
+    ],
+)
+def test_a_count_without_a_bound_is_refused(notes: RecordStore, query: Query) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  each has words of its own
+        notes.count(query)
+
+
+def test_a_count_sees_every_commit(store: RecordStore) -> None:
+    query = Query("notes", (("scope_id", "==", "team-1"),), limit=10)
+    for number in range(4):
+        assert store.count(query) == number
+        fill(store, [f"n{number}"])
+
+
 def test_equal_values_are_ordered_by_id(notes: RecordStore) -> None:
     for direction, ids in (("asc", "defabc"), ("desc", "abcfde")):
         query = Query("notes", order=(("status", direction),))
@@ -1085,6 +1114,7 @@ def assert_unavailable(store: RecordStore) -> None:
         lambda: store.commit([put(A, {}, None)]),
         lambda: list(store.changes("notes", ["team-1"], 0, 1)),
         lambda: list(store.query(Query("notes"))),
+        lambda: store.count(Query("notes", limit=1)),
     ):
         with pytest.raises(StoreUnavailable):
             attempt()

@@ -58,6 +58,11 @@ class Counting(RecordStore):
     def query(self, query: Query) -> Iterator[Document]:
         return self._counted(self.inner.query(query))
 
+    def count(self, query: Query) -> int:
+        found = self.inner.count(query)
+        self.reads += max(-(-found // 1000), 1)
+        return found
+
     def _counted(self, found: Iterator[Any]) -> Iterator[Any]:
         count = 0
         try:

@@ -171,6 +171,10 @@ def live() -> dict[str, list[str]]:
     assert said.status_code == 409, said.text
     # --- the doctors' desk, the minute's round
     client("review").get("/api/v1/review/cases/c1", headers=headers)
+    membership.grant(wiring.store(), "amina", "team1", "doctor", wall_ms())
+    said = client("review").get("/api/v1/review/cases?thumbnails=1", headers=headers)
+    assert said.json["cases"][0]["thumbnail"]["url"], said.text
+    membership.grant(wiring.store(), "amina", "team1", "chw", wall_ms())
     client("sweeper").post("/")
     hour = 3_600_000
     for later in (2 * hour, 40 * 24 * hour):

@@ -106,7 +106,7 @@ def day() -> tuple[float, float]:
         (2.0, both("a sync that sends n green cases", 5)),
         (2.0, both("a sync that receives n rows", 10)),
         # of the records that were sent, half a red case: what it costs more, its analysis, its notice
-        (0.5, (1, 2)),
+        (0.5, (1, 3)),
         (0.5, both("n analyses", 1)),
         (0.5, both("telling a team of two phones of n analyses", 1)),
         # its two photos, each in 13 pieces, looked at once by a doctor

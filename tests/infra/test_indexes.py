@@ -10,6 +10,7 @@ import io
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,15 +26,20 @@ from shared.accounts import invite, session
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.files.file import CHECK
+from shared.hooks.fan_out import FanOut
+from shared.hooks.hooks import Access, Hooks
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
 from shared.privacy.erasure import erase
 from shared.privacy.export import export
+from shared.products.dermadetect.events import EVENTS
+from shared.products.dermadetect.numbers import Numbers
 from shared.products.dermadetect.review import Review, parse_signature, readings
 from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
-from shared.products.dermadetect.worklist import WorkList, WorklistQuery
+from shared.products.dermadetect.worklist import WorkList
+from shared.products.dermadetect.worklist_query import WorklistQuery
 from shared.records.store import Key, Query, StoredCollection
 from shared.settings import Settings
 from shared.support import inbox, ledger
@@ -46,6 +52,7 @@ from tests.ai.studio import Studio
 from tests.ai.workplace import Workplace
 from tests.conftest import SHAPES
 from tests.files.conftest import photo
+from tests.review.conftest import numbers_of
 from tests.shapes import Shape, needs_index
 
 #: A year, ms.
@@ -75,6 +82,13 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     place.worker().answer(ANALYSE, None, 60)
     Deliveries(store, CATALOG, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
     phone.sync()
+    # what other systems hear
+    hooks = Hooks(store, CATALOG, EVENTS, lambda: b"s" * 32)
+    manager = Access(membership.Caller("admin1", "admin", "desk"), ["team1"])
+    added, _ = hooks.add(manager, None, "https://hooks.example.org", ["case.red"], place.time)
+    FanOut(store, lambda _bells: None, place.now_ms).run(place.time + YEAR)
+    assert list(hooks.again(manager, added.endpoint.id, 0, place.time)) == []  # it is on its way
+    assert hooks.deliveries(manager, added.endpoint.id)
     # photos: tickets, pieces, a check, a link, the analysis of a case that waited for them
     folder = FolderFiles(tmp_path / "files", b"f" * 32, place.now_ms)
     studio = Studio(store, folder)
@@ -99,6 +113,17 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     newest_ms = store.read([Key("settings", "epoch")]).read_at // 1000
     for sought in (WorklistQuery(), WorklistQuery(risk="red"), WorklistQuery(since_ms=newest_ms)):
         lists.cases(doctor, sought, place.time)
+    span: dict[str, Any] = {"from_ms": 0, "until_ms": place.time}
+    for status in ("PENDING_DIAGNOSIS", "TRIAGED"):
+        for worker in (None, "chw1"):
+            lists.cases(doctor, WorklistQuery(status=status, worker=worker), place.time)
+            lists.cases(doctor, WorklistQuery(status=status, worker=worker, **span), place.time)
+    lists.cases(doctor, WorklistQuery(mine=True), place.time)
+    lists.cases(doctor, WorklistQuery(patient="p1"), place.time)
+    lists.totals(doctor, None, place.time)
+    for own in (False, True):
+        days = numbers_of({"own": "1" if own else "0"}, place.time)
+        Numbers(store).of(doctor, days)
     lists.case(doctor, "c1", place.time)
     assert readings(store, "c1", "team1")
     signature = parse_signature(ReviewDiagnosisRequest("Scabies", verdict="agree"), "k1")
@@ -242,6 +267,9 @@ FEW = {"kind", "open", "sealed", "state", "status", "unread", "urgent", "_rank",
 AT_ONE_PLACE = {
     ("jobs", "due_at"): "a red case, and each attempt",
     ("jobs", "late_at"): "a red case",
+    ("jobs", "expires_at"): "an event at an endpoint",
+    ("hook_events", "due_at"): "a red case, an analysis, a signature",
+    ("hook_events", "expires_at"): "the same",
     ("notices", "due_at"): "an analysis",
     ("notices", "expires_at"): "an analysis",
     ("reviews", "signed_at"): "a signature",

@@ -144,7 +144,14 @@ def test_a_pushed_function_takes_events_although_it_is_deployed_with_an_address(
 #: secret, or this list.
 FREE = {
     *("CHECK_INLINE_BYTES", "CLAIM_MINUTES", "CLOCK_TOLERANCE_SECONDS", "FILE_BYTES"),
-    *("HSTS_SECONDS", "JOB_ATTEMPTS", "JOB_BUDGET_SECONDS", "LEASE_SECONDS", "LINK_SECONDS"),
+    *(
+        "HOOK_NETWORKS",
+        "HSTS_SECONDS",
+        "JOB_ATTEMPTS",
+        "JOB_BUDGET_SECONDS",
+        "LEASE_SECONDS",
+        "LINK_SECONDS",
+    ),
     *("LOG_LEVEL", "MAX_BODY_BYTES", "PHOTOS_WAIT_MINUTES", "UPLOAD_DAYS"),
     *("MAX_INFLATED_BYTES", "MIN_APP_VERSION", "MODEL_FAILURES", "MODEL_MAX_TOKENS"),
     *("MODEL_REST_SECONDS", "MODEL_TIMEOUT_SECONDS", "OIDC_AUDIENCE", "OIDC_ISSUER"),
@@ -506,10 +513,11 @@ def test_only_accounts_reads_the_ring_of_signing_keys() -> None:
 def test_every_secret_and_topic_that_the_code_names_is_declared() -> None:
     secrets = {name for row in FUNCTIONS.values() for name in row.reads_secrets}
     assert Settings().signing_keys_secret in secrets
+    from shared.hooks.fan_out import KIND as HOOKS
     from shared.products.dermadetect.tables import ANALYSE
 
     topics = {topic for row in FUNCTIONS.values() for topic in row.topics}
-    assert {f"{kind}{end}" for kind in (ANALYSE, CHECK) for end in ("", "-dead")} == topics
+    assert {f"{kind}{end}" for kind in (ANALYSE, CHECK, HOOKS) for end in ("", "-dead")} == topics
 
 
 def test_every_path_of_the_description_is_in_the_table_and_every_one_of_the_table_is_described() -> (

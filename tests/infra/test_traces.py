@@ -8,16 +8,20 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from infra.local.phone import Phone, over_http
 from infra.local.stack import Stack
 from shared import telemetry
+from shared.errors import ConfigurationFault, Fault
 from shared.jobs.bells import bell_of
 from shared.records.bell import Bell
+from shared.settings import VERSION, load
 from shared.telemetry import Span
 from tests.patience import PATIENCE_SECONDS, until
 
@@ -221,24 +225,175 @@ def test_cloud_trace_takes_our_spans() -> None:
     assert sync.display_name.value == "POST /api/sync"
 
 
-def test_one_trace_leads_from_the_phone_s_request_to_the_model(tmp_path: Path) -> None:
-    # given a stack that shows its spans
-    environ = {"TRACE_EXPORTER": "console", "TRACE_SHARE": "1"}
-    with Stack(profile="local", data=tmp_path, sweep_seconds=3600, environ=environ) as stack:
-        from tests.e2e.conftest import Deployment
+class Collector:
+    """Takes OTLP over HTTP, as a collector does: what came, decoded; `status` is what it answers."""
 
+    def __init__(self, status: int = 200) -> None:
+        self.came: list[ExportTraceServiceRequest] = []
+        self.raw: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.headers.append({name.lower(): value for name, value in self.headers.items()})
+                if (self.path, status) == ("/v1/traces", 200):
+                    outer.raw.append(body)
+                    outer.came.append(ExportTraceServiceRequest.FromString(body))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def spans(self) -> list[Any]:
+        """Every span so far, with its resource's attributes beside it."""
+        return [
+            (span, {each.key: each.value.string_value for each in group.resource.attributes})
+            for request in list(self.came)
+            for group in request.resource_spans
+            for scope in group.scope_spans
+            for span in scope.spans
+        ]
+
+    def __enter__(self) -> Collector:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_a_collector_gets_headers_and_a_failing_one_takes_nothing_from_the_console(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from shared.adapters.traces import exporter
+
+    span = Span("a", "server", "1" * 32, "2" * 16, "", True, 1, 2)
+    with Collector() as good:
+        export = exporter("none", "", "s", "r1", collector=good.url, headers="Api-Key=a%20b,x=y")
+        export([span])
+        [(taken, resource)] = good.spans()
+    assert (taken.name, taken.trace_id.hex(), taken.kind) == ("a", "1" * 32, taken.SPAN_KIND_SERVER)
+    assert resource == {"service.name": "s", "service.version": "r1"}
+    assert (good.headers[0]["api-key"], good.headers[0]["x"]) == ("a b", "y")
+    with Collector(status=400) as bad:
+        export = exporter("console", "", "s", "r1", collector=f"{bad.url}/")
+        with pytest.raises(Fault, match="did not take"):
+            export([span])
+    assert json.loads(capsys.readouterr().out)["name"] == "a"
+
+
+@pytest.mark.parametrize("bad", ["collector:4318", "https://me@c", "https://c/?key=1", "ftp://c"])
+def test_a_collector_s_address_that_makes_no_sense_stops_the_start(bad: str) -> None:
+    with pytest.raises(ConfigurationFault, match="OTEL_EXPORTER_OTLP_ENDPOINT"):
+        load({"OTEL_EXPORTER_OTLP_ENDPOINT": bad})
+
+
+def test_headers_of_a_collector_do_not_travel_in_the_open() -> None:
+    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "api-key=1"}
+    for good in ("https://c.example.org/otlp", "http://127.0.0.1:4318"):
+        load({"OTEL_EXPORTER_OTLP_ENDPOINT": good, **headers})
+    for bad in ("http://c.example.org:4318", ""):
+        with pytest.raises(ConfigurationFault, match="OTEL_EXPORTER_OTLP_HEADERS"):
+            load({"OTEL_EXPORTER_OTLP_ENDPOINT": bad, **headers})
+
+
+def test_an_exporter_that_is_not_installed_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def load_it() -> telemetry.Export:
+        import no_such_exporter  # type: ignore[import-not-found]
+
+        exported: telemetry.Export = no_such_exporter.export
+        return exported
+
+    logging.getLogger("shared").propagate = True
+    with caplog.at_level("ERROR"), tracing(lambda spans: None) as tracer:
+        tracer.load = load_it
+        with telemetry.span("a"):
+            pass
+        telemetry.flush()
+    [line] = [each for each in caplog.records if each.message == "traces are off"]
+    assert line.__dict__["missing"] == "no_such_exporter"
+
+
+#: The spans of a red case, the last first: each is the child of the next.
+WAY = ["ask model", "take analyse", "ring analyse", "POST /api/sync"]
+
+
+@contextmanager
+def a_red_case_was_read(
+    folder: Path, environ: dict[str, str], seen: Callable[[], set[str]]
+) -> Iterator[None]:
+    """A stack in which a phone sent a red case; goes on when all spans on its way were seen, by name."""
+    from tests.e2e.conftest import Deployment
+
+    environ = {"TRACE_SHARE": "1", **environ}
+    with Stack(profile="local", data=folder, sweep_seconds=3600, environ=environ) as stack:
         place = Deployment(stack)
         place.join("amina", "team1")
         phone = Phone(over_http(stack.url, place.token("amina")), "amina", "amina-phone")
-        # when a red case is synced and read
-        phone.save("patients", "p1", demographics={"age": 30})
-        phone.save("cases", "c1", patient_id="p1", risk_level="red", triage_data={}, image_keys=[])
+        phone.save("patients", "patient-1", demographics={"name": "Asha N.", "age": 30})
+        red: dict[str, Any] = {
+            "risk_level": "red",
+            "triage_data": {"site": "left-foot"},
+            "image_keys": [],
+        }
+        phone.save("cases", "case-1", patient_id="patient-1", **red)
         phone.sync()
-        until(
-            lambda: any(span["name"] == "ask model" for span in printed(tmp_path)),
-            "the question to the model",
-        )
+        until(lambda: seen() >= set(WAY), "the spans of the whole way")
         place.store.close()
+        yield
+
+
+def test_a_collector_gets_one_trace_from_the_request_over_the_queue_to_the_model(
+    tmp_path: Path,
+) -> None:
+    with Collector() as collector:
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+
+        def seen() -> set[str]:
+            return {span.name for span, _ in collector.spans()}
+
+        with a_red_case_was_read(tmp_path, environ, seen):
+            """Its end sends what is left."""
+        found = collector.spans()
+        by_id = {span.span_id: span for span, _ in found}
+        [asked] = [span for span, _ in found if span.name == "ask model"]
+        way, above = [asked], asked
+        while above.parent_span_id:
+            above = by_id[above.parent_span_id]
+            way.append(above)
+        assert [span.name for span in way] == WAY
+        assert len({span.trace_id for span in way}) == 1
+        assert way[-1].kind == way[-1].SPAN_KIND_SERVER
+        status = {each.key: each.value.int_value for each in way[-1].attributes}
+        assert status == {"http.response.status_code": 200}
+        for _, resource in found:
+            assert resource == {"service.name": "dermadetect", "service.version": VERSION}
+        # nothing of patients and users, in whatever field
+        sent = b"".join(collector.raw)
+        for word in (b"Asha", b"left-foot", b"amina", b"patient-1", b"case-1", b"team1"):
+            assert word not in sent
+
+
+def test_one_trace_leads_from_the_phone_s_request_to_the_model(tmp_path: Path) -> None:
+    # given a stack that shows its spans, when a red case is synced and read
+    def seen() -> set[str]:
+        return {span["name"] for span in printed(tmp_path)}
+
+    with a_red_case_was_read(tmp_path, {"TRACE_EXPORTER": "console"}, seen):
+        """Its end prints what is left."""
     spans = list(printed(tmp_path))
 
     # then there is one way from the request to the model
@@ -249,7 +404,7 @@ def test_one_trace_leads_from_the_phone_s_request_to_the_model(tmp_path: Path) -
     while above["parent_id"] is not None:
         above = by_id[above["parent_id"]]
         way.append(above["name"])
-    assert way == ["ask model", "take analyse", "ring analyse", "POST /api/sync"]
+    assert way == WAY
     assert len({span["context"]["trace_id"] for span in (asked, above)}) == 1
     assert "amina" not in json.dumps(spans)
 

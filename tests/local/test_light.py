@@ -95,9 +95,10 @@ def test_a_red_case_is_synced_analysed_and_backed_up(light: dict[str, str], tmp_
     ("settings", "variable", "extra"),
     [
         ({"RECORD_STORE": "firestore", "GOOGLE_CLOUD_PROJECT": "p"}, "RECORD_STORE", "gcp"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT", "otlp"),
         ({}, "", ""),
     ],
-    ids=["gcp", "nothing"],
+    ids=["gcp", "otlp", "nothing"],
 )
 def test_a_setting_whose_extra_is_not_installed_is_refused_with_what_to_install(
     settings: dict[str, str], variable: str, extra: str

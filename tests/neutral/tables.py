@@ -39,6 +39,7 @@ RIGHTS = Rights(
         Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
         Action.UNFILED: frozenset({"admin"}),
         Action.JOB_HISTORY: frozenset({"doctor", "supervisor", "admin"}),
+        Action.HOOKS: frozenset({"admin"}),
         Action.ALERT: frozenset({"doctor", "supervisor", "admin"}),
         NoteAction.SEE_UNSIGNED: frozenset({"doctor", "supervisor", "admin"}),
     },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import pytest
 
 from infra.local.phone import Json
 from shared.access.membership import Caller
-from shared.products.dermadetect import worklist
+from shared.api.routes import decode
+from shared.products.dermadetect import numbers, worklist_query
+from shared.products.dermadetect.numbers import NumbersQuery
 from shared.products.dermadetect.review import Review, Signature
-from shared.products.dermadetect.screen import CasesAsked
+from shared.products.dermadetect.screen import CasesAsked, NumbersAsked
 from shared.products.dermadetect.tables import CATALOG
-from shared.products.dermadetect.worklist import WorkList, WorklistQuery
+from shared.products.dermadetect.worklist import WorkList
+from shared.products.dermadetect.worklist_query import WorklistQuery
 from shared.records import record
 from shared.records.store import Key, RecordStore
 from shared.support import ledger
@@ -109,11 +114,22 @@ def signature(key: str = "k1", **more: Any) -> Signature:
     return Signature(key, **{**said, **more})
 
 
-def place_of(token: str | None, *, unread: bool = False) -> worklist.Place:
-    """Where a page token goes on."""
-    asked = worklist.parse(CasesAsked(page=token or "", unread="1" if unread else "0"))
-    assert asked.behind is not None
-    return asked.behind
+def query_of(arguments: Mapping[str, str]) -> WorklistQuery:
+    """What a query string asks of the list."""
+    return worklist_query.parse(decode(arguments, CasesAsked, strict=False))
+
+
+def numbers_of(arguments: Mapping[str, str], now_ms: int) -> NumbersQuery:
+    """What a query string asks of the numbers."""
+    return numbers.parse(decode(arguments, NumbersAsked, strict=False), now_ms)
+
+
+def place_of(token: str | None, *, unread: bool = False) -> worklist_query.Place:
+    """Where a page token goes on, whatever its filters."""
+    data = (token or "").encode() + b"=" * (-len(token or "") % 4)
+    kind, *place = json.loads(base64.urlsafe_b64decode(data))
+    assert kind.partition(".")[0] == ("unread" if unread else "cases")
+    return tuple(place)
 
 
 @pytest.fixture(params=stores.BOTH)

@@ -119,6 +119,10 @@ def said(answer: Any) -> str:
         return str(answer["claimed_by"])
     if "case" in answer:
         return str(answer["case"]["id"])
+    if "weeks" in answer:
+        return f"{len(answer['weeks'])} weeks"
+    if "waiting" in answer:
+        return f"{answer['waiting']} waiting"
     return ",".join(entry["id"] for entry in answer["cases"])
 
 
@@ -134,7 +138,10 @@ def test_every_call_of_the_guide_works_as_pasted(shell: Shell) -> None:
         printed, statuses = shell(f"{tokens}\n{script}")
         assert statuses.split() == [stated] * script.count("curl "), text
         words.append(said(json.loads(printed)))
-    assert words == ["case-7", "dr-otieno", "case-7", "DIAGNOSED", "already_diagnosed", "amended"]
+    assert words == [
+        *("case-7", "case-7", "1 waiting", "dr-otieno", "case-7", ""),
+        *("DIAGNOSED", "already_diagnosed", "amended", "12 weeks", "4 weeks"),
+    ]
 
 
 @pytest.mark.parametrize("setting", ["CLAIM_MINUTES", "UNREAD_HOURS"])

@@ -33,10 +33,12 @@ from shared.access.membership import Caller
 from shared.access.rights import Action, Right
 from shared.accounts import invite
 from shared.files.uploads import ByteRange
+from shared.hooks import endpoint
+from shared.hooks.hooks import Access
 from shared.jobs import job as jobs
 from shared.products.dermadetect.rights import ReviewAction
 from shared.records import record
-from shared.records.store import Key, Query, put
+from shared.records.store import Key, Query, delete, put
 from tests.api.conftest import Api
 
 TOKEN, ANYONE, MANAGES, FOUNDS = "any token", "anyone", "manages members", "founds scopes"
@@ -127,6 +129,14 @@ class World:
         key = Key("cases", name)
         self.version = wiring.store().read([key]).documents[key].version
         return name
+
+    def hook(self) -> str:
+        """An endpoint of the home team, its only one."""
+        wiring.store().commit([delete(endpoint.key(HOME))])
+        url = f"https://{self.fresh()}.example.org/{MARK}"
+        access = Access(OPERATOR, [HOME])
+        place, _ = wiring.hooks().add(access, HOME, url, ["case.red"], self.now_ms)
+        return place.endpoint.id
 
     def entry(self) -> str:
         """An entry of the home team's inbox."""
@@ -327,8 +337,29 @@ OPERATIONS: tuple[Line, ...] = (
          lambda world, _: (f"/api/v1/inbox/{world.entry()}/close", {})),
     Line("POST /api/v1/undelete", "undelete", Action.UNDELETE,
          lambda world, _: ("/api/v1/undelete", {"table": "patients", "id": world.deleted()})),
+    Line("GET /api/v1/hooks", "list", Action.HOOKS,
+         lambda world, _: ("/api/v1/hooks", world.hook() and None), _shows(MARK)),
+    Line("POST /api/v1/hooks", "add", Action.HOOKS,
+         lambda world, _: ("/api/v1/hooks", {"url": f"https://{world.fresh()}.example.org",
+                                             "events": ["case.red"], "scope_id": HOME})),
+    Line("PATCH /api/v1/hooks/{id}", "change", Action.HOOKS,
+         lambda world, _: (f"/api/v1/hooks/{world.hook()}", {"enabled": False})),
+    Line("DELETE /api/v1/hooks/{id}", "remove", Action.HOOKS,
+         lambda world, _: (f"/api/v1/hooks/{world.hook()}", None)),
+    Line("POST /api/v1/hooks/{id}/test", "test", Action.HOOKS,
+         lambda world, _: (f"/api/v1/hooks/{world.hook()}/test", {})),
+    Line("POST /api/v1/hooks/{id}/rotate", "rotate", Action.HOOKS,
+         lambda world, _: (f"/api/v1/hooks/{world.hook()}/rotate", {})),
+    Line("GET /api/v1/hooks/{id}/deliveries", "list", Action.HOOKS,
+         lambda world, _: (f"/api/v1/hooks/{world.hook()}/deliveries", None)),
     Line("GET /api/v1/review/cases", "list", ReviewAction.REVIEW, _path(_REVIEW), _shows(MARK)),
     Line("GET /api/v1/review/cases/{id}", "read", ReviewAction.REVIEW, _path(f"{_REVIEW}/{MARK}-case")),
+    Line("GET /api/v1/review/cases/{id}/patient-cases", "list", ReviewAction.REVIEW,
+         _path(f"{_REVIEW}/{MARK}-case/patient-cases")),
+    Line("GET /api/v1/review/totals", "count", ReviewAction.REVIEW,
+         _path(f"/api/v1/review/totals?scope={HOME}")),
+    Line("GET /api/v1/review/numbers", "count", ReviewAction.NUMBERS,
+         _path(f"/api/v1/review/numbers?scope={HOME}")),
     Line("POST /api/v1/review/cases/{id}/claim", "claim", ReviewAction.DIAGNOSE,
          lambda world, _: (f"{_REVIEW}/{world.case()}/claim", {})),
     Line("POST /api/v1/review/cases/{id}/claim", "assign", ReviewAction.ASSIGN,
@@ -366,6 +397,7 @@ OPERATIONS: tuple[Line, ...] = (
          _body(f"{_AUTH}/sessions/x/end", password="no such password"), _knows_him),
     Line("POST /api/v1/auth/delete", "try", TOKEN,
          _body(f"{_AUTH}/delete", password="no such password"), _knows_him),
+    Line("POST /api/v1/auth/profile", "say who I am", TOKEN, _body(f"{_AUTH}/profile", name="X")),
     Line("POST /api/v1/auth/join", "join a third", TOKEN,
          lambda world, _: (f"{_AUTH}/join", {"invite_code": world.code()})),
     Line("POST /api/v1/auth/leave", "leave", TOKEN, _body(f"{_AUTH}/leave", scope_id=HOME)),

@@ -30,8 +30,23 @@ REFUSED: dict[str, set[str]] = {
     "GET /api/v1/inbox (list)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/inbox/{id}/close (close)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/undelete (undelete)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    **dict.fromkeys(
+        (
+            "GET /api/v1/hooks (list)",
+            "POST /api/v1/hooks (add)",
+            "PATCH /api/v1/hooks/{id} (change)",
+            "DELETE /api/v1/hooks/{id} (remove)",
+            "POST /api/v1/hooks/{id}/test (test)",
+            "POST /api/v1/hooks/{id}/rotate (rotate)",
+            "GET /api/v1/hooks/{id}/deliveries (list)",
+        ),
+        _OUTSIDE | {"home-chw", "home-doctor", "home-supervisor", "home-member"},
+    ),
     "GET /api/v1/review/cases (list)": _OUTSIDE | {"home-chw", "home-member"},
     "GET /api/v1/review/cases/{id} (read)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/review/cases/{id}/patient-cases (list)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/review/totals (count)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/review/numbers (count)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/review/cases/{id}/claim (claim)": _OUTSIDE
     | {"home-chw", "home-member", "home-supervisor", "home-admin"},
     "POST /api/v1/review/cases/{id}/claim (assign)": _OUTSIDE
@@ -52,6 +67,7 @@ REFUSED: dict[str, set[str]] = {
     "POST /api/v1/auth/sessions/end (try)": _NO_TOKEN,
     "POST /api/v1/auth/sessions/{id}/end (try)": _NO_TOKEN,
     "POST /api/v1/auth/delete (try)": _NO_TOKEN,
+    "POST /api/v1/auth/profile (say who I am)": _NO_TOKEN,
     "POST /api/v1/auth/join (join a third)": _NO_TOKEN,
     "POST /api/v1/auth/leave (leave)": _NO_TOKEN,
     "POST /api/v1/auth/invites (invite)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},

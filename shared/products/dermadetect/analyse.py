@@ -30,6 +30,7 @@ from shared.products.dermadetect import rules
 from shared.products.dermadetect.analysis.document import Provenance, unavailable
 from shared.products.dermadetect.analysis.vocabulary import READINGS
 from shared.products.dermadetect.analysis.which_reading_is_shown import shown
+from shared.products.dermadetect.events import ANALYSIS_READY, became_red
 from shared.products.dermadetect.gateway import PHOTO_ATTEMPTS, Gateway
 from shared.products.dermadetect.intake import parsed
 from shared.products.dermadetect.signal import RANK, raised, rank_of_reading
@@ -168,7 +169,10 @@ class Analyse(Task):
         reading = self._unavailable(job, case, code, now_ms)
         reading["provenance"]["read_at"] = now_ms
         rank = raised(case.fields.get(RANK), rank_of_reading(reading))
-        return (record.server_patch(case, {"ai_analysis": reading, RANK: rank}),)
+        return (
+            record.server_patch(case, {"ai_analysis": reading, RANK: rank}),
+            *_known(case, rank, now_ms),
+        )
 
     def _unavailable(
         self, job: Job, case: Document, code: str, now_ms: int, urgency: str | None = None
@@ -218,6 +222,7 @@ class Analyse(Task):
         return (
             record.server_patch(case, {"ai_analysis": seen, RANK: rank}),
             put(Key(READINGS, f"{job.id}~{job.token}"), kept, None),
+            *_known(case, rank, now_ms),
         )
 
     @classmethod
@@ -237,6 +242,12 @@ class Analyse(Task):
                 now_ms,
             ),
             notice.due(job.id, case.key.id, case.fields[record.SCOPE], now_ms),
+            ANALYSIS_READY.happened(
+                case.fields[record.SCOPE],
+                {"case_id": case.key.id},
+                now_ms,
+                once=f"{job.id}\n{job.token}",
+            ),
         )
 
     def _row(self, job: Job, status: str, attempts: int, now_ms: int) -> Sequence[Write]:
@@ -271,3 +282,8 @@ class Analyse(Task):
         patient = self._store.read([key]).documents.get(key)
         fields = patient.fields if patient else {}
         return {"demographics": parsed(fields.get("demographics"))}
+
+
+def _known(case: Document, rank: int, now_ms: int) -> tuple[Write, ...]:
+    before, scope_id = case.fields.get(RANK), str(case.fields[record.SCOPE])
+    return became_red(case.key.id, scope_id, before, rank, now_ms)

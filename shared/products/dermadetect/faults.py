@@ -47,6 +47,16 @@ class AlreadyDiagnosed(RequestFault):
         return {**super().body(request_id), **said}
 
 
+class TooMuchToCount(RequestFault):
+    """Numbers were asked for of more diagnoses than one answer looks at."""
+
+    code = "too_much_to_count"
+    sentences: ClassVar[dict[str, str]] = {
+        "too_much_to_count": "More was signed on these days than one answer counts. Ask for fewer days, or "
+        "for one scope, and put the answers together."
+    }
+
+
 class NotSeen(RequestFault):
     """A signature that does not name the version it judges."""
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared.notify.notice import AlertWords
 from shared.products.dermadetect import rejudge
+from shared.products.dermadetect.events import EVENTS
 from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
-from shared.products.product import Parts, Product, Round
+from shared.products.product import Parts, Product, Round, Upgrade
 
 if TYPE_CHECKING:
+    from shared.access.membership import Caller
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
     from shared.export.fhir import FhirMapping
@@ -20,11 +22,12 @@ if TYPE_CHECKING:
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
+    from shared.products.dermadetect.numbers import Numbers
     from shared.products.dermadetect.review import Review
     from shared.products.dermadetect.triage import ZeroShot
     from shared.products.dermadetect.worklist import WorkList
     from shared.records.collection import Catalog
-    from shared.records.store import StoredCollection
+    from shared.records.store import Document, StoredCollection
     from shared.settings import Settings
 
 #: Largest photo for a model, bytes: with base64 and the question it fits into Vertex AI's 1.5 MB.
@@ -47,6 +50,13 @@ def worklist(parts: Parts) -> WorkList:
 
     unread_ms = parts.settings.unread_hours * 3_600_000
     return WorkList(parts.store(), parts.catalog(), unread_ms=unread_ms)
+
+
+def numbers(parts: Parts) -> Numbers:
+    """What is counted of it by week."""
+    from shared.products.dermadetect.numbers import Numbers
+
+    return Numbers(parts.store())
 
 
 def gateway(parts: Parts) -> Gateway:
@@ -72,9 +82,9 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 def _stored() -> tuple[StoredCollection, ...]:
-    from shared.products.dermadetect import review, worklist
+    from shared.products.dermadetect import numbers, review, worklist
 
-    return (*review.STORED, *worklist.STORED)
+    return (*review.STORED, *worklist.STORED, *numbers.STORED)
 
 
 def _attachments() -> Mapping[str, Attachment]:
@@ -105,10 +115,21 @@ def _rounds(parts: Parts) -> Mapping[str, Round]:
     return {"unread": worklist(parts).unread}
 
 
+def _delivered(parts: Parts, caller: Caller, documents: Sequence[Document], now_ms: int) -> None:
+    review(parts).delivered(caller, documents, now_ms)
+
+
 def _draft(question: ChatRequest) -> Mapping[str, Any]:
     from shared.products.dermadetect.scripted import draft
 
     return draft(question)
+
+
+def _upgrades() -> Sequence[Upgrade]:
+    from shared.products.dermadetect import review
+
+    doc = "signed cases get the time of their first diagnosis, by which they are counted"
+    return (Upgrade("first-signatures", doc, review.COLLECTION, review.with_first_signature),)
 
 
 def _routes(parts: Parts) -> Sequence[Route]:
@@ -154,8 +175,11 @@ DERMADETECT = Product(
     tasks=_tasks,
     rung=(ANALYSE,),
     rounds=_rounds,
+    events=EVENTS,
+    delivered=_delivered,
     alert=AlertWords("A case waits for you", "Open the app to see it."),
     routes=_routes,
+    upgrades=_upgrades,
     schemas=_schemas,
     fhir=_fhir,
     views=_views,

@@ -3,8 +3,8 @@
 Who has a case in hand and who signed stands in `reviews/{case_id}`, not in the case: a claim is no
 news for phones. It holds `table`, `record_id` and `scope_id` like the logs (it moves and goes with
 its case), `chw_id`, the claim (`claimed_by`, `claimed_until`), the signature that counts
-(`signed_by`, `signed_at`, `diagnosis_id`, `verdict`, `verdict_text`), `unread` while no phone of the
-health worker was given the diagnosis, and a `history`.
+(`signed_by`, `signed_at`, `diagnosis_id`, `verdict`, `verdict_text`), `first_signed_at`, `unread` while no
+phone of the health worker was given the diagnosis, `read_at` from then on, and a `history`.
 
 A signature is one commit: the `diagnoses` row, the case's status, `reviews`, and the row that is
 amended. It is guarded by the versions that were read and by the doctor's membership, so of two
@@ -18,6 +18,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,8 +27,9 @@ import orjson
 from shared.access import audit, membership
 from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
-from shared.errors import Forbidden, InvalidRequest, KeyReused, NotFound, ParentDeleted
+from shared.errors import Contended, Forbidden, InvalidRequest, KeyReused, NotFound, ParentDeleted
 from shared.products.dermadetect.analysis.vocabulary import READINGS
+from shared.products.dermadetect.events import DIAGNOSIS_READY
 from shared.products.dermadetect.faults import AlreadyDiagnosed, CaseChanged, Claimed, NotSeen
 from shared.products.dermadetect.rights import ReviewAction, may
 from shared.products.dermadetect.screen import KEY_WORDS, ReviewDiagnosisRequest
@@ -45,12 +47,16 @@ from shared.records.store import (
     RecordStore,
     StoredCollection,
     Write,
+    patch,
     put,
     verify,
 )
 from shared.sync.conflict import History
 
 COLLECTION = "reviews"
+
+#: When the case got its first diagnosis, ms; amendments leave it.
+FIRST_SIGNED = "first_signed_at"
 CASES = "cases"
 DIAGNOSES = "diagnoses"
 
@@ -132,6 +138,23 @@ def claim_of(review: Mapping[str, Any], now_ms: int) -> tuple[str, int] | None:
     return (str(review["claimed_by"]), until) if until > now_ms else None
 
 
+def first_signed_ms(review: Mapping[str, Any]) -> int | None:
+    """When a case got its first diagnosis; None: it has none."""
+    if review.get(FIRST_SIGNED) is not None:
+        return int(review[FIRST_SIGNED])
+    steps = (each["at"] for each in review.get("history") or () if each["step"] == "signed")
+    found = next(steps, review.get("signed_at"))
+    return None if found is None else int(found)
+
+
+def with_first_signature(document: Document) -> Mapping[str, Any] | None:
+    """Migration: what was signed before `first_signed_at` was kept gets it."""
+    found = first_signed_ms(document.fields)
+    if found is None or document.fields.get(FIRST_SIGNED) is not None:
+        return None
+    return {FIRST_SIGNED: found}
+
+
 def readings(store: RecordStore, case_id: str, scope_id: str) -> list[dict[str, Any]]:
     """What the model read of a case each time it was asked, the latest first, at most `MOST_READINGS`.
 
@@ -166,6 +189,20 @@ def allowed_role(members: Memberships, scope_id: object, action: ReviewAction) -
     if not may(role, action):
         raise Forbidden("Your role does not allow this in this scope.")
     return role
+
+
+def scopes_for(members: Memberships, scope_id: str | None, action: ReviewAction) -> list[str]:
+    """The scopes in which the caller may do something; of one that is named, that one.
+
+    Raises `NotFound` and `Forbidden`.
+    """
+    if scope_id is not None:
+        allowed_role(members, scope_id, action)
+        return [scope_id]
+    scopes = [name for name in members.scopes if may(members.roles[name], action)]
+    if not scopes:
+        raise Forbidden("Your role does not allow this in any of your scopes.")
+    return scopes
 
 
 def unknown() -> NotFound:
@@ -413,7 +450,33 @@ class Review:
             REQUEST: fingerprint,
             VERDICT: signature.verdict,
             VERDICT_TEXT: signature.verdict_text,
+            record.FOR: scene.case.fields.get("chw_id"),
         }
+
+    # --- delivery
+
+    def delivered(self, caller: Caller, diagnoses: Sequence[Document], now_ms: int) -> None:
+        """A phone of the caller was given these diagnoses: those that count are read from now on.
+
+        Raises `StoreUnavailable`; what is not noted here is found by `WorkList.unread`.
+        """
+        case_of = {each.key.id: str(each.fields["case_id"]) for each in diagnoses}
+        found = self._store.read([key_of(each) for each in case_of.values()]).documents
+        read = [
+            patch(each.key, {"unread": None, "read_at": now_ms}, each.version)
+            for each in found.values()
+            if each.fields.get("diagnosis_id") in case_of
+            and each.fields.get("chw_id") == caller.user_id
+            and each.fields.get("unread")
+        ]
+        if not read:
+            return
+        try:
+            self._store.commit(read)
+        except Contended:  # somebody does something with one of them
+            for write in read:
+                with suppress(Contended):
+                    self._store.commit([write])
 
     # --- both
 
@@ -465,6 +528,7 @@ def _around(
         "claimed_until": None,
         "signed_by": row["doctor_id"],
         "signed_at": now_ms,
+        FIRST_SIGNED: first_signed_ms(scene.have) or now_ms,
         "diagnosis_id": key.id,
         "verdict": row[VERDICT],
         "verdict_text": row[VERDICT_TEXT],
@@ -484,6 +548,12 @@ def _around(
         record.server_patch(scene.case, judges),
         scene.reviewed(signed, step="amended" if amended else "signed", **said),
         *(record.server_patch(document, {"amended_by": key.id}) for document in older),
+        DIAGNOSIS_READY.happened(
+            scene.scope_id,
+            {"case_id": scene.case.key.id, "diagnosis_id": key.id},
+            now_ms,
+            once=key.id,
+        ),
         scene.membership,
     )
 

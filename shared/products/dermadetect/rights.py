@@ -11,6 +11,7 @@ class ReviewAction(Right):
     REVIEW = "review"  #: see the work list and everything about a case
     DIAGNOSE = "diagnose"  #: claim a case and sign its diagnosis
     ASSIGN = "assign"  #: give a case to a doctor, or take it away
+    NUMBERS = "numbers"  #: see a team's numbers by week
     SEE_UNSIGNED_ANALYSIS = "see_unsigned_analysis"  #: the AI's whole answer before a doctor signed
 
 
@@ -26,10 +27,12 @@ RIGHTS = Rights(
         Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
         Action.UNFILED: frozenset({"admin"}),
         Action.JOB_HISTORY: frozenset({"doctor", "supervisor", "admin"}),
+        Action.HOOKS: frozenset({"admin"}),
         Action.ALERT: frozenset({"doctor", "supervisor", "admin"}),
         ReviewAction.REVIEW: frozenset({"doctor", "supervisor", "admin"}),
         ReviewAction.DIAGNOSE: frozenset({"doctor"}),
         ReviewAction.ASSIGN: frozenset({"supervisor", "admin"}),
+        ReviewAction.NUMBERS: frozenset({"doctor", "supervisor", "admin"}),
         ReviewAction.SEE_UNSIGNED_ANALYSIS: frozenset({"doctor", "supervisor", "admin"}),
     },
 )

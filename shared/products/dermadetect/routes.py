@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.access import audit
@@ -12,19 +13,30 @@ from shared.api.routes import Route
 from shared.api.web import Call, Response, answer, tagged
 from shared.errors import (
     Contended,
+    FilesUnavailable,
     Forbidden,
     InvalidRequest,
     KeyReused,
     ParentDeleted,
     StoreUnavailable,
 )
-from shared.products.dermadetect import product, screen, worklist
-from shared.products.dermadetect.faults import AlreadyDiagnosed, CaseChanged, Claimed, NotSeen
+from shared.files.links import small_links
+from shared.products.dermadetect import numbers, product, screen, worklist_query
+from shared.products.dermadetect.faults import (
+    AlreadyDiagnosed,
+    CaseChanged,
+    Claimed,
+    NotSeen,
+    TooMuchToCount,
+)
 from shared.products.dermadetect.review import parse_signature, readings
 from shared.products.product import Parts
 from shared.support.inbox import LONGEST_WORD
 
-_HOME = "/api/v1/review/cases"
+log = logging.getLogger(__name__)
+
+_BASE = "/api/v1/review"
+_HOME = f"{_BASE}/cases"
 
 #: A diagnosis: as much text as a record holds.
 _DIAGNOSIS = Limits(2**20, 2**20, 500)
@@ -44,23 +56,35 @@ class DoctorsScreen:
 
         To poll, send `since` or `If-None-Match`. With `unread=1`: diagnoses that no phone of the case's
         health worker was given for a day, the oldest first.
+
+        Filters may be joined. Links of `thumbnails=1` are no part of the `ETag`: ask without
+        `If-None-Match` when they have expired.
         """
         found = product.worklist(self._parts)
-        value = found.cases(call.caller, worklist.parse(asked), self._parts.clock_ms())
+        query = worklist_query.parse(asked)
+        value = found.cases(call.caller, query, self._parts.clock_ms())
         call.notes |= {"cases": len(value["cases"]), "changed": value["changed"]}
         # Only a list has a tag: "nothing changed" says nothing of what the screen shows.
         if not value["changed"]:
             return answer(value, call=call)
         seen: dict[str, dict[str, list[str]]] = {}
         for entry in value["cases"]:
-            seen.setdefault(entry["scope_id"], {"cases": []})["cases"].append(entry["id"])
-        return self._shown(call, "list_cases", seen, value)
+            there = seen.setdefault(
+                entry["scope_id"], {"cases": [], "patients": [], "accounts": []}
+            )
+            there["cases"].append(entry["id"])
+            if entry["patient"] is not None:
+                there["patients"].append(entry["patient_id"])
+            if entry["worker"] is not None:
+                there["accounts"].append(entry["chw_id"])
+        rows = [(entry, entry["scope_id"]) for entry in value["cases"]] if query.thumbnails else []
+        return self._shown(call, "list_cases", _each_once(seen), value, rows)
 
     def get_case(self, call: Call, asked: screen.OneCase) -> Response:
         """Everything about a case.
 
         Case and patient with all columns, the whole analysis, every version of the diagnosis, what doctors
-        and jobs did, and values that lost a conflict or were refused.
+        and jobs did, values that lost a conflict or were refused, and the patient's other cases.
         """
         found, case_id = product.worklist(self._parts), asked.id
         value = found.case(call.caller, case_id, self._parts.clock_ms())
@@ -69,11 +93,54 @@ class DoctorsScreen:
         # who may see the case here may see what was read of it: the same roles
         value["readings"] = readings(self._parts.store(), case["id"], case["scope_id"])
         touched = {
-            "cases": [case["id"]],
+            "cases": [case["id"], *(item["id"] for item in value["patient_cases"])],
             "patients": [] if patient is None else [patient["id"]],
-            "diagnoses": [item["id"] for item in value["diagnoses"]],
+            "diagnoses": [
+                *(item["id"] for item in value["diagnoses"]),
+                *_diagnoses_in(value["patient_cases"]),
+            ],
+            "accounts": [] if value["worker"] is None else [case["chw_id"]],
         }
-        return self._shown(call, "read_case", {case["scope_id"]: touched}, value)
+        return self._shown(call, "read_case", _each_once({case["scope_id"]: touched}), value)
+
+    def list_patient_cases(self, call: Call, asked: screen.OtherCasesAsked) -> Response:
+        """The other cases of a case's patient.
+
+        Those of the same team, the newest first, with the diagnosis that counts and their photos.
+        """
+        behind = worklist_query.behind(asked.page, worklist_query.OF_PATIENT)
+        found, most = product.worklist(self._parts), min(asked.limit, screen.MOST)
+        value = found.patient_cases(call.caller, asked.id, most, behind)
+        call.notes |= {"case": asked.id, "cases": len(value["cases"])}
+        scope_id, cases = value["scope_id"], value["cases"]
+        touched = {
+            "cases": [asked.id, *(item["id"] for item in cases)],
+            "diagnoses": _diagnoses_in(cases),
+        }
+        rows = [(item, scope_id) for item in cases] if asked.thumbnails == "1" else []
+        return self._shown(call, "list_patient_cases", {scope_id: touched}, value, rows)
+
+    def totals(self, call: Call, asked: screen.TotalsAsked) -> Response:
+        """How much waits.
+
+        Of the work list in all scopes where the caller reviews, or in one. Counted, not read: ten reads for
+        thirty scopes, however much waits.
+        """
+        found = product.worklist(self._parts)
+        value = found.totals(call.caller, asked.scope or None, self._parts.clock_ms())
+        return tagged(value, call, of=_lasting(value), version=None)
+
+    def numbers(self, call: Call, asked: screen.NumbersAsked) -> Response:
+        """Numbers by week.
+
+        Cases that arrived by risk, how long they waited for their first diagnosis, and what doctors said of
+        the analysis: of all scopes whose numbers the caller may see, or of one, or with `own=1` of what the
+        caller signed. Weeks begin on Monday (ISO 8601) at midnight of `zone`.
+        """
+        query = numbers.parse(asked, self._parts.clock_ms())
+        value = product.numbers(self._parts).of(call.caller, query)
+        call.notes |= {"weeks": len(value["weeks"]), "cases": value["all"]["signed"]["total"]}
+        return tagged(value, call, of=value, version=None)
 
     def claim(self, call: Call, asked: screen.OneCase, body: screen.ReviewClaimRequest) -> Response:
         """Take a case in hand.
@@ -130,16 +197,72 @@ class DoctorsScreen:
         return answer(value, call=call)
 
     def _shown(
-        self, call: Call, action: str, seen: Mapping[str, audit.Touched], value: dict[str, Any]
+        self,
+        call: Call,
+        action: str,
+        seen: Mapping[str, Mapping[str, list[str]]],
+        value: dict[str, Any],
+        rows: Sequence[tuple[dict[str, Any], str]] = (),
     ) -> Response:
-        """A tagged answer, noted in the audit trail if it shows anything anew."""
-        # When it was asked does not count. A signature names the version: the rest of the tag may change
-        # without the case.
-        content = {name: part for name, part in value.items() if name != "timestamp"}
-        response = tagged(value, call, of=content, version=value.get("version"))
+        """A tagged answer, noted in the audit trail if it shows anything anew.
+
+        `rows`, each with its scope, get links to their thumbnails, of which the tag knows nothing.
+        """
+        # A signature names the version: the rest of the tag may change without the case.
+        response = tagged(value, call, of=_lasting(value), version=value.get("version"))
         if response.status_code != 304:
+            if shown := self._link(rows):
+                response = answer(value, call=call)
+                seen = {
+                    scope_id: {**touched, "files": shown.get(scope_id, [])}
+                    for scope_id, touched in seen.items()
+                }
             audit.reading(self._parts.store(), call.caller, action, seen, self._parts.clock_ms())
         return response
+
+    def _link(self, rows: Iterable[tuple[dict[str, Any], str]]) -> dict[str, list[str]]:
+        """Put links into rows that have a thumbnail: scope → files that they lead to.
+
+        A list never waits for its pictures: where links cannot be signed, rows stay without.
+        """
+        pictures = [
+            (row["thumbnail"], scope) for row, scope in rows if row["thumbnail"] is not None
+        ]
+        seconds, now_ms = self._parts.settings.link_seconds, self._parts.clock_ms()
+        wanted = {picture["id"]: scope for picture, scope in pictures}
+        try:
+            links = small_links(
+                self._parts.store(), self._parts.files, wanted, seconds=seconds, now_ms=now_ms
+            )
+        except (FilesUnavailable, StoreUnavailable) as fault:
+            log.warning("thumbnails left out", extra={"code": fault.code})
+            return {}
+        found: dict[str, list[str]] = {}
+        for picture, scope in pictures:
+            if picture["id"] in links:
+                picture |= {"url": links[picture["id"]], "expires_at": now_ms + seconds * 1000}
+                found.setdefault(scope, []).append(picture["id"])
+        return found
+
+
+def _lasting(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an answer a tag is made of: when it was asked does not count."""
+    return {name: part for name, part in value.items() if name != "timestamp"}
+
+
+def _diagnoses_in(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Ids of the diagnoses that rows of a patient's cases show."""
+    return [row["diagnosis_id"] for row in rows if row["diagnosis"] is not None]
+
+
+def _each_once(
+    seen: Mapping[str, Mapping[str, Sequence[str]]],
+) -> dict[str, dict[str, list[str]]]:
+    """Ids by scope and table, none twice; tables of which nothing is shown are left out."""
+    return {
+        scope_id: {table: list(dict.fromkeys(ids)) for table, ids in touched.items() if ids}
+        for scope_id, touched in seen.items()
+    }
 
 
 def _version(call: Call) -> int | None:
@@ -164,11 +287,7 @@ def routes(parts: Parts) -> Sequence[Route]:
             name="listReviewCases",
             asks=screen.CasesAsked,
             gives=screen.ReviewList,
-            faults=(
-                *("invalid_request", "invalid_cursor", "time_in_seconds"),
-                "forbidden",
-                StoreUnavailable,
-            ),
+            faults=("invalid_cursor", "time_in_seconds", "forbidden", StoreUnavailable),
             headers=("IfNoneMatch",),
             answer_headers=(*_SHOWN, "ETag"),
             unchanged=True,
@@ -181,6 +300,42 @@ def routes(parts: Parts) -> Sequence[Route]:
             asks=screen.OneCase,
             gives=screen.ReviewDetail,
             faults=(Forbidden, StoreUnavailable),
+            headers=("IfNoneMatch",),
+            answer_headers=(*_SHOWN, "ETag"),
+            unchanged=True,
+        ),
+        Route(
+            "GET",
+            f"{_HOME}/{{id}}/patient-cases",
+            doctors.list_patient_cases,
+            name="listReviewPatientCases",
+            asks=screen.OtherCasesAsked,
+            gives=screen.PatientCases,
+            faults=("invalid_request", "invalid_cursor", "forbidden", StoreUnavailable),
+            headers=("IfNoneMatch",),
+            answer_headers=(*_SHOWN, "ETag"),
+            unchanged=True,
+        ),
+        Route(
+            "GET",
+            f"{_BASE}/totals",
+            doctors.totals,
+            name="getReviewTotals",
+            asks=screen.TotalsAsked,
+            gives=screen.ReviewTotals,
+            faults=("invalid_request", "forbidden", StoreUnavailable),
+            headers=("IfNoneMatch",),
+            answer_headers=(*_SHOWN, "ETag"),
+            unchanged=True,
+        ),
+        Route(
+            "GET",
+            f"{_BASE}/numbers",
+            doctors.numbers,
+            name="getReviewNumbers",
+            asks=screen.NumbersAsked,
+            gives=screen.ReviewNumbers,
+            faults=("invalid_request", TooMuchToCount, "forbidden", StoreUnavailable),
             headers=("IfNoneMatch",),
             answer_headers=(*_SHOWN, "ETag"),
             unchanged=True,

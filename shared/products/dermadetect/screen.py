@@ -80,6 +80,61 @@ class OneCase(Struct):
     id: Annotated[str, says("The case.")]
 
 
+_Scope = Annotated[Id | UnsetType, says("Only cases of this scope.")]
+_Page = Annotated[str | UnsetType, says("`next_page` of the answer before.")]
+_FirstDay = Annotated[
+    str | UnsetType, says("Only from this day on, like 2026-03-02.", format="date")
+]
+_LastDay = Annotated[
+    str | UnsetType, says("Only until this day, which is still in.", format="date")
+]
+_Zone = Annotated[
+    str,
+    says("Whose midnight begins a day: a name of the IANA time zone database, as Africa/Nairobi."),
+]
+_Flag = Annotated[str, one_of(("0", "1")), schema(default=None)]
+_Thumbnails = Annotated[
+    _Flag,
+    says(
+        "1: with a link to the smallest version of each case's first photo, good for some minutes and for "
+        "whoever has it.",
+    ),
+]
+
+
+class OtherCasesAsked(Struct):
+    """Of which case's patient."""
+
+    id: Annotated[str, says("The case.")]
+    limit: Annotated[Limit, says(f"Most cases of one answer; {MOST} at most.")] = PAGE
+    page: _Page = UNSET
+    thumbnails: _Thumbnails = "0"
+
+
+class TotalsAsked(Struct):
+    """Of which cases."""
+
+    scope: _Scope = UNSET
+
+
+class NumbersAsked(Struct):
+    """Which weeks, and whose; `numbers.parse` reads them."""
+
+    scope: _Scope = UNSET
+    first_day: Annotated[
+        str | UnsetType,
+        says(
+            "The first day, like 2026-03-02; the Monday eleven weeks before the last day.",
+            format="date",
+        ),
+    ] = UNSET
+    last_day: Annotated[
+        str | UnsetType, says("The last day, which is still in; today.", format="date")
+    ] = UNSET
+    zone: _Zone = "UTC"
+    own: Annotated[_Flag, says("1: only what the caller signed; `arrived` is null then.")] = "0"
+
+
 class CasesAsked(Struct):
     """Which cases."""
 
@@ -93,7 +148,8 @@ class CasesAsked(Struct):
         str,
         one_of(("0", "1")),
         says(
-            "1: diagnoses that did not reach a phone. `status`, `risk` and `since` do not count then.",
+            "1: diagnoses that did not reach a phone. `status`, `risk` and `since` do not count then; "
+            "further filters are refused.",
             default=None,
         ),
     ] = "0"
@@ -108,6 +164,13 @@ class CasesAsked(Struct):
             minimum=0,
         ),
     ] = UNSET
+    mine: Annotated[_Flag, says("1: only cases that the caller has in hand.")] = "0"
+    worker: Annotated[Id | UnsetType, says("Only cases that this health worker created.")] = UNSET
+    patient: Annotated[Id | UnsetType, says("Only cases of this patient.")] = UNSET
+    first_day: Annotated[_FirstDay, says("By when phones made the cases.")] = UNSET
+    last_day: _LastDay = UNSET
+    zone: _Zone = "UTC"
+    thumbnails: _Thumbnails = "0"
 
 
 class ReviewClaimRequest(Struct, forbid_unknown_fields=True):
@@ -162,6 +225,14 @@ class _Listed(Struct, kw_only=True):
     deleted_by: Annotated[TextOrNull, says("By whom; itself, or its patient.")]
 
 
+_ReadAt = Annotated[
+    _MsOrNull,
+    says(
+        "When a phone of the health worker was given the diagnosis that counts, ms; null: not yet."
+    ),
+]
+
+
 class ReadingInBrief(Struct):
     """The analysis."""
 
@@ -176,13 +247,43 @@ class JobInBrief(Struct):
     attempts: Count
 
 
-class ReviewEntry(_Listed, kw_only=True):
-    """A case as the list shows it."""
+class ReviewWorker(Struct):
+    """The health worker of a case, as long as she is in its team."""
 
+    name: TextOrNull
+    phone: Annotated[TextOrNull, says("Where she can be called.")]
+
+
+class PatientInBrief(Struct):
+    """A patient in a row. What the record does not say, or not so that it can be read, is null."""
+
+    name: TextOrNull
+    age: Annotated[float | None, says("Years.", **NULL, minimum=0)]
+    sex: Annotated[TextOrNull, schema(enum=["male", "female", "other", None])]
+    village: TextOrNull
+
+
+class Thumbnail(Struct):
+    """The first photo of a case that is ready."""
+
+    id: Annotated[str, says("Its file: `GET /api/v1/files/{id}` has the larger versions.")]
+    url: Annotated[
+        TextOrNull,
+        says(
+            "Where its smallest version is, for whoever has the link; null: not asked for, or it cannot be "
+            "signed now."
+        ),
+    ]
+    expires_at: Annotated[_MsOrNull, says("Until when, ms.")]
+
+
+_Worker = Annotated[
+    ReviewWorker | None, says("Who created it; null: somebody who is not in its team now.", **NULL)
+]
+
+
+class _Row(_Listed, kw_only=True):
     id: Id
-    scope_id: _IdOrNull
-    patient_id: _IdOrNull
-    chw_id: Annotated[TextOrNull, says("The health worker who created it.")]
     status: Annotated[str, schema(enum=list(STATUSES))]
     risk_level: Annotated[TextOrNull, says("The phone's own triage, as it is now.")]
     triage_final: Annotated[TextOrNull, says("The worst of phone, rules and analysis.")]
@@ -196,15 +297,124 @@ class ReviewEntry(_Listed, kw_only=True):
         ),
     ]
     created_at: _MsOrNull
-    last_modified_at: _MsOrNull
     ai: Annotated[ReadingInBrief | None, schema(**NULL)]
-    job: Annotated[JobInBrief | None, schema(**NULL)]
     images: Annotated[Count, says("Photos that its row names, and others that are ready.")]
-    claimed_by: _ClaimedBy
-    claimed_until: _MsOrNull
+    thumbnail: Annotated[Thumbnail | None, says("Null: no photo is ready.", **NULL)]
     signed_by: _SignedBy
     signed_at: _MsOrNull
     diagnosis_id: _DiagnosisId
+    read_at: _ReadAt
+
+
+class ReviewEntry(_Row, kw_only=True):
+    """A case as the list shows it."""
+
+    scope_id: _IdOrNull
+    patient_id: _IdOrNull
+    patient: Annotated[
+        PatientInBrief | None, says("Null: deleted, or on the way to another team.", **NULL)
+    ]
+    chw_id: Annotated[TextOrNull, says("The health worker who created it.")]
+    worker: _Worker
+    last_modified_at: _MsOrNull
+    job: Annotated[JobInBrief | None, schema(**NULL)]
+    claimed_by: _ClaimedBy
+    claimed_until: _MsOrNull
+
+
+class DiagnosisInBrief(Struct):
+    """The diagnosis that counts."""
+
+    diagnosis_text: str
+    prescription: TextOrNull
+
+
+class PatientCase(_Row, kw_only=True):
+    """Another case of the same patient."""
+
+    diagnosis: Annotated[DiagnosisInBrief | None, schema(**NULL)]
+    image_urls: Annotated[list[str], says("Photos that are ready, as `image_urls` of a case.")]
+
+
+class PatientCases(Struct):
+    """A page of the other cases of a case's patient."""
+
+    scope_id: Id
+    cases: Annotated[list[PatientCase], says("The newest first.")]
+    next_page: Annotated[TextOrNull, says("Opaque; null on the last page.")]
+
+
+class ReviewTotals(Struct):
+    """How much waits for the caller. A number of 1000 may be more: then `at_least` names it."""
+
+    timestamp: Annotated[_Ms, says("When it was counted, ms.")]
+    emergency: Count
+    red: Count
+    look: Count
+    yellow: Count
+    green: Count
+    waiting: Annotated[Count, says("All of these: what the work list holds.")]
+    claimed: Annotated[Count, says("Cases that a doctor has in hand.")]
+    mine: Annotated[Count, says("Cases that the caller has in hand.")]
+    cannot_be_filed: Annotated[Count, says("Urgent records that are no cases; the inbox has them.")]
+    at_least: Annotated[list[str], says("Which of these may be more.")]
+
+
+class CasesByRisk(Struct):
+    """Cases by what phone, rules or analysis said of them at worst."""
+
+    emergency: Count
+    red: Count
+    look: Count
+    yellow: Count
+    green: Count
+    total: Count
+
+
+class Verdicts(Struct):
+    """What doctors said of the analysis, in the diagnosis that counts."""
+
+    agree: Count
+    edit: Count
+    reject: Count
+    none: Annotated[Count, says("There was none to judge, or nothing was said of it.")]
+    agreement: Annotated[
+        float | None, says("`agree` of those that say something; null: none does.", **NULL)
+    ]
+
+
+class Waits(Struct):
+    """From the arrival of a case at the server to its first diagnosis."""
+
+    median_ms: Annotated[_Ms, says("Half of them took so long or less, ms.")]
+    p90_ms: Annotated[_Ms, says("Nine of ten took so long or less, ms.")]
+
+
+class NumbersOfDays(Struct):
+    """Numbers of some days."""
+
+    first_day: Annotated[str, schema(format="date")]
+    last_day: Annotated[str, says("Still in.", format="date")]
+    arrived: Annotated[
+        CasesByRisk | None, says("By the day when phones made them; null: with `own`.", **NULL)
+    ]
+    signed: Annotated[CasesByRisk, says("By the day of their first diagnosis.")]
+    waits: Annotated[Waits | None, says("Of those that were signed; null: none was.", **NULL)]
+    verdicts: Verdicts
+
+
+class NumbersOfWeek(NumbersOfDays):
+    """Numbers of a week, or of the part of it that was asked for."""
+
+    week: Annotated[str, says("By ISO 8601, from Monday: 2026-W10.")]
+
+
+class ReviewNumbers(Struct):
+    """Numbers by week, and of all days together."""
+
+    zone: Annotated[str, says("Whose days they are.")]
+    weeks: Annotated[list[NumbersOfWeek], says("The first one first, empty ones too.")]
+    all: NumbersOfDays
 
 
 class ReviewList(Struct):
@@ -234,7 +444,7 @@ class ReviewState(Struct):
     diagnosis_id: _DiagnosisId
     verdict: _Verdict
     verdict_text: _Remark
-    read_at: Annotated[_MsOrNull, says("When it was found that a phone was given it, ms.")]
+    read_at: _ReadAt
     history: _Steps
 
 
@@ -321,6 +531,14 @@ class ReviewDetail(_Listed, kw_only=True):
     case: Annotated[dict[str, Any], _named("ReviewCase")]
     version: Annotated[Count, says("What `If-Match` names: the `ETag` begins with it.")]
     patient: Annotated[dict[str, Any], _named("ReviewPatient")] | None
+    worker: _Worker
+    patient_cases: Annotated[
+        list[PatientCase],
+        says("Other cases of the patient in this team, the newest first, ten at most."),
+    ]
+    patient_cases_next: Annotated[
+        TextOrNull, says("`page` of `patient-cases`, where the others are; null: these are all.")
+    ]
     diagnoses: Annotated[
         list[Annotated[dict[str, Any], _named("ReviewDiagnosis")]],
         says("All versions, the oldest first."),

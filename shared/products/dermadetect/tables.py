@@ -19,6 +19,7 @@ from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
 from shared.jobs.tree_walk import due
 from shared.products.dermadetect import rules, who_sees_analysis
+from shared.products.dermadetect.events import became_red
 from shared.products.dermadetect.intake import analysis_input
 from shared.products.dermadetect.rejudge import KIND as REJUDGE
 from shared.products.dermadetect.rights import RIGHTS
@@ -84,6 +85,7 @@ def _case_effects(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
     # What a rule calls red is red, whatever the phone says; what nobody can read asks for a person.
     rank = raised(before.get(RANK), rank_of(turn.values.get("risk_level"), said))
     fields[RANK] = rank
+    told = became_red(turn.id, turn.scope_id, before.get(RANK), rank, turn.now_ms)
     keys, photos = turn.values.get("image_keys") or (), before.get(PHOTOS) or {}
     if photos:
         fields["image_urls"] = image_urls(keys, photos)
@@ -95,20 +97,21 @@ def _case_effects(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
             if now["colour"] > signed["colour"]:
                 # Lowered since: raised again it is news.
                 fields[SIGNED] = {**signed, "colour": now["colour"]}
-            return Effects(fields)
+            return Effects(fields, told)
         fields |= listed_again(before, since)
     elif rank > LOOK and status != PENDING:
-        return Effects(fields)
+        return Effects(fields, told)
     else:
         fields |= {"status": PENDING, record.WAITS: True}
     job_id = analysis_job_id(turn)
-    known = str(before.get(JOB))
-    if known == job_id or known.startswith(f"{job_id}~"):  # a second reading, with late photos
-        return Effects(fields)
+    present = str(before.get(JOB))
+    if present == job_id or present.startswith(f"{job_id}~"):  # a second reading, with late photos
+        return Effects(fields, told)
     fields[JOB] = job_id
     state, due_ms = begins(keys, photos, turn.now_ms, photos_wait_ms)
     bells = (Bell(ANALYSE, job_id, turn.id),) if state == jobs.QUEUED else ()
     writes = (
+        *told,
         analysis_job(job_id, turn.id, turn.scope_id, turn.now_ms, rank, state, due_ms),
         queue_row(turn.id, turn.scope_id, job_id, "queued", 0, turn.now_ms, turn.now_ms),
     )

@@ -3,6 +3,8 @@
 The list is ordered by `_rank` (emergency, red, what somebody must look at, yellow, green: at worst) and
 by how long the patient waits, by the phone's time. It is read by one query for 30 scopes; pages go on
 behind a position, so a case that moves up meanwhile may come twice or not, never another one in its place.
+Each filter has an index, so that a page costs what it shows. Two lists are read whole: the caller's claims,
+which end by themselves, and the cases of one patient.
 
 `since` asks first whether anything of the caller's scopes changed, by commit time: exact, and the
 price of an idle poll is one read and a few empty listings. A claim that ends by itself is no change.
@@ -10,34 +12,29 @@ price of an idle poll is one read and a few empty listings. A claim that ends by
 
 from __future__ import annotations
 
-import base64
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from shared.access import membership
 from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
-from shared.errors import Contended, Forbidden, InvalidCursor
+from shared.accounts import people
+from shared.errors import Contended
 from shared.jobs import job as jobs
-from shared.products.dermadetect import review
+from shared.products.dermadetect import case_rows, review, worklist_query
 from shared.products.dermadetect.photos import photos_of
 from shared.products.dermadetect.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
 from shared.products.dermadetect.rights import ReviewAction, may
-from shared.products.dermadetect.screen import MOST, PAGE, CasesAsked
-from shared.products.dermadetect.signal import CHANGED, LOOK, RANK, RANKS
-from shared.products.dermadetect.tables import (
-    JOB,
-    PENDING,
-    PHOTOS,
-    QUEUE,
-    known_photos,
-)
+from shared.products.dermadetect.screen import MOST
+from shared.products.dermadetect.signal import CHANGED, RANK, RANKS
+from shared.products.dermadetect.tables import JOB, PENDING, QUEUE
+from shared.products.dermadetect.worklist_query import Place, WorklistQuery, sealed
 from shared.records import record
 from shared.records.collection import Catalog, Type
 from shared.records.store import STAMP, Document, Key, Query, RecordStore, StoredCollection, patch
@@ -50,6 +47,9 @@ STORED = (
         (
             (record.SCOPE, "status", RANK, record.CREATED),
             (record.SCOPE, record.WAITS, RANK, record.CREATED),
+            (record.SCOPE, "status", "chw_id", RANK, record.CREATED),
+            (record.SCOPE, record.WAITS, "chw_id", RANK, record.CREATED),
+            (record.SCOPE, "patient_id", f"{record.CREATED} desc", "__name__"),
         ),
     ),
     StoredCollection(
@@ -58,6 +58,8 @@ STORED = (
             (record.SCOPE, STAMP),
             (record.SCOPE, "unread", "signed_at"),
             ("unread", "signed_at"),
+            (record.SCOPE, "claimed_until"),
+            (record.SCOPE, "claimed_by", "claimed_until"),
         ),
     ),
 )
@@ -71,97 +73,20 @@ _WATCHED_MS = 60 * 86_400_000
 #: Tables whose changes a work list shows.
 _WATCHED = (CASES, COLLECTION, QUEUE, inbox.COLLECTION)
 
+#: Cases of the patient that come with a case; a page of them has the others.
+_MOST_BESIDE = 10
+
+#: Documents that are read at once where a list is put together here.
+_A_READING = 200
+
+#: What is counted of one kind, at most: Firestore counts so many for the price of one read.
+_MOST_COUNTED = 1000
+
 #: Urgent entries of the inbox at the head of the list; the inbox itself has all.
 _MOST_UNFILED = 20
 
-_LISTED = (
-    record.SCOPE,
-    record.CREATED,
-    record.MODIFIED,
-    record.DELETED,
-    record.DELETED_BY,
-    record.WAITS,
-    CHANGED,
-    "patient_id",
-    "chw_id",
-    "status",
-    "risk_level",
-    "ai_analysis",
-    "image_keys",
-    PHOTOS,
-    RANK,
-    JOB,
-)
-_BESIDE = (
-    "state",
-    "attempts",
-    "claimed_by",
-    "claimed_until",
-    "signed_by",
-    "signed_at",
-    "diagnosis_id",
-)
-
-#: Where a page ended: the place of its last entry in the list.
-Place = tuple[int | str, ...]
-
-
-class WorklistQuery(NamedTuple):
-    """What a screen asks for."""
-
-    scope_id: str | None = None
-    status: str = PENDING
-    risk: str | None = None
-    unread: bool = False
-    limit: int = PAGE
-    behind: Place | None = None
-    since_ms: int | None = None
-
-
-def parse(asked: CasesAsked) -> WorklistQuery:
-    """What a query string asks for. Raises `InvalidCursor` for a page or a time that is none of ours."""
-    unread = asked.unread == "1"
-    return WorklistQuery(
-        asked.scope or None,
-        asked.status,
-        asked.risk or None,
-        unread,
-        min(asked.limit, MOST),
-        _open(asked.page, unread) if isinstance(asked.page, str) else None,
-        _since(asked.since) if isinstance(asked.since, str) else None,
-    )
-
-
-def _since(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise InvalidCursor("since must be the timestamp of an earlier answer.", field="since")
-    if 0 < int(text) < record.LEAST_MS:
-        raise InvalidCursor(
-            "since is in seconds; this endpoint counts milliseconds.",
-            code="time_in_seconds",
-            field="since",
-        )
-    return int(text)
-
-
-def _seal(unread: bool, place: Place) -> str:
-    text = orjson.dumps(["unread" if unread else "cases", *place])
-    return base64.urlsafe_b64encode(text).decode().rstrip("=")
-
-
-def _open(token: str, unread: bool) -> Place:
-    """The place that a page token names. It may be forged: it only says where a list goes on."""
-    try:
-        data = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
-        kind, *place = orjson.loads(data)
-    except (ValueError, TypeError):
-        kind, place = None, []
-    *numbers, last = place or [None]
-    known = kind == ("unread" if unread else "cases") and len(numbers) == (1 if unread else 2)
-    whole = all(type(n) is int and 0 <= n <= record.MAX_INTEGER for n in numbers)
-    if not (known and whole and record.valid_id(last)):
-        raise InvalidCursor("page is none of this list. Start it again.", field="page")
-    return tuple(place)
+#: A case with its place in a list.
+_Placed = tuple[Place, Document]
 
 
 class WorkList:
@@ -183,7 +108,7 @@ class WorkList:
         own = membership.key(caller.user_id)
         reading = self._store.read([own, EPOCH])
         members = membership.parse(caller.user_id, reading.documents.get(own))
-        scopes = _scopes(members, asked.scope_id)
+        scopes = review.scopes_for(members, asked.scope_id, ReviewAction.REVIEW)
         answer: dict[str, Any] = {"changed": True, "timestamp": max(reading.read_at // 1000, 1)}
         began_ms = _began(reading.documents.get(EPOCH))
         fresh = asked.since_ms is not None and began_ms <= asked.since_ms
@@ -191,20 +116,30 @@ class WorkList:
             after = (asked.since_ms or 0) * 1000
             if not self._changed(members, scopes, after, reading.read_at):
                 return {**answer, "changed": False, "cases": [], "next_page": None}
-        found = (
-            self._unread(scopes, asked, now_ms) if asked.unread else self._waiting(scopes, asked)
-        )
-        listed = list(islice(found, asked.limit + 1))
-        more, listed = len(listed) > asked.limit, listed[: asked.limit]
-        page = _seal(asked.unread, listed[-1][0]) if more else None
+        listed, more = _page(self._listed(caller, scopes, asked, now_ms), asked.limit)
         entries = self._entries([document for _, document in listed], now_ms)
-        answer |= {"cases": entries, "next_page": page}
+        answer |= {
+            "cases": entries,
+            "next_page": sealed(asked.kind, listed[-1][0]) if more else None,
+        }
         if asked.behind is None and not asked.unread:
             # What carries a signal and is no case: before everything else.
             found_urgent = inbox.entries(self._store, scopes, urgent=True)
             head = islice(found_urgent, _MOST_UNFILED)
             answer["cannot_be_filed"] = [inbox.shown_entry(entry) for entry in head]
         return answer
+
+    def _listed(
+        self, caller: Caller, scopes: Sequence[str], asked: WorklistQuery, now_ms: int
+    ) -> Iterator[tuple[Place, Document]]:
+        """Cases in the order of the list that is asked for, with their places."""
+        if asked.unread:
+            return self._unread(scopes, asked, now_ms)
+        if asked.mine:
+            return _in_order(self._claimed(caller, scopes, now_ms), asked)
+        if asked.patient is not None:
+            return _in_order(self._of_patient(asked.patient, scopes), asked)
+        return self._waiting(scopes, asked)
 
     def _changed(
         self, members: Memberships, scopes: Sequence[str], after: int, read_at: int
@@ -222,20 +157,77 @@ class WorkList:
         self, scopes: Sequence[str], asked: WorklistQuery
     ) -> Iterator[tuple[Place, Document]]:
         """Live cases in the order of the list, with their places."""
-        where: tuple[tuple[str, str, Any], ...] = (("status", "==", asked.status),)
-        if asked.status == PENDING:
-            # Not the status: what changed since it was signed, or was deleted while it waited, waits too.
-            where = ((record.WAITS, "==", True),)
-        order: tuple[tuple[str, str], ...] = ((RANK, "asc"), (record.CREATED, "asc"))
-        behind = asked.behind
-        if asked.risk is not None:
-            where, order = (*where, (RANK, "==", RANKS[asked.risk])), order[1:]
-            behind = None if behind is None else behind[1:]
-        query = Query(CASES, where, order, asked.limit + 1, _LISTED, behind)
-        for document in self._merged(query, scopes):
-            if document.fields.get(record.DELETED) is None or asked.status == PENDING:
-                have = document.fields
-                yield (have[RANK], have[record.CREATED], document.key.id), document
+        for query in _queries(asked):
+            for document in self._merged(query, scopes):
+                if document.fields.get(record.DELETED) is None or asked.status == PENDING:
+                    yield _place(document), document
+
+    def _claimed(self, caller: Caller, scopes: Sequence[str], now_ms: int) -> Iterator[Document]:
+        """Cases that the caller has in hand."""
+        query = Query(
+            COLLECTION,
+            (("claimed_by", "==", caller.user_id), ("claimed_until", ">", now_ms)),
+            (("claimed_until", "asc"),),
+            _A_READING,
+            (record.SCOPE, "claimed_until"),
+        )
+        held = self._merged(query, scopes)
+        while batch := list(islice(held, _A_READING)):
+            scope_of = {Key(CASES, each.key.id): each.fields[record.SCOPE] for each in batch}
+            found = self._store.read(list(scope_of), case_rows.LISTED).documents
+            yield from (
+                case for key, case in found.items() if case.fields[record.SCOPE] == scope_of[key]
+            )
+
+    def _of_patient(self, patient_id: str, scopes: Sequence[str]) -> Iterator[Document]:
+        """Cases of a patient in these scopes, deleted ones too; of each scopes' group the newest first."""
+        query = Query(
+            CASES,
+            (("patient_id", "==", patient_id),),
+            ((record.CREATED, "desc"),),
+            _A_READING,
+            case_rows.LISTED,
+        )
+        return chain.from_iterable(self._stream(query, group) for group in _groups(scopes))
+
+    def totals(self, caller: Caller, scope_id: str | None, now_ms: int) -> dict[str, Any]:
+        """How much waits in the scopes where the caller reviews, counted and not read.
+
+        Each number is `_MOST_COUNTED` at most; `at_least` names those that may be more. Raises as `cases`.
+        """
+        own = membership.key(caller.user_id)
+        reading = self._store.read([own])
+        members = membership.of(reading, caller.user_id)
+        scopes = review.scopes_for(members, scope_id, ReviewAction.REVIEW)
+        held = ("claimed_until", ">", now_ms)
+
+        def count(name: str, *where: tuple[str, str, Any], by: str) -> int:
+            query = Query(name, where, ((by, "asc"),), _MOST_COUNTED)
+            return self._counted(query, scopes)
+
+        ranks = {
+            word: count(CASES, (record.WAITS, "==", True), (RANK, "==", rank), by=record.CREATED)
+            for word, rank in RANKS.items()
+        }
+        found = {
+            **ranks,
+            "waiting": min(sum(ranks.values()), _MOST_COUNTED),
+            "claimed": count(COLLECTION, held, by="claimed_until"),
+            "mine": count(
+                COLLECTION, ("claimed_by", "==", caller.user_id), held, by="claimed_until"
+            ),
+            "cannot_be_filed": inbox.count_urgent(self._store, scopes, _MOST_COUNTED),
+        }
+        capped = [name for name, number in found.items() if number >= _MOST_COUNTED]
+        return {"timestamp": max(reading.read_at // 1000, 1), **found, "at_least": capped}
+
+    def _counted(self, query: Query, scopes: Sequence[str]) -> int:
+        """What a query counts in any number of scopes, its limit at most."""
+        found = 0
+        for group in _groups(scopes):
+            asked = replace(query, where=((record.SCOPE, "in", list(group)), *query.where))
+            found += self._store.count(asked)
+        return min(found, query.limit or 0)
 
     def unread(self, now_ms: int) -> int:
         """How many diagnosed cases of the last `_WATCHED_MS` are unread, in all scopes; up to `MOST`.
@@ -267,7 +259,7 @@ class WorkList:
         listed = self._merged(query, scopes)
         while batch := list(islice(listed, asked.limit + 1)):
             keys = [(Key(CASES, e.key.id), Key(DIAGNOSES, e.fields["diagnosis_id"])) for e in batch]
-            documents = self._store.read([*chain(*keys)], _LISTED).documents
+            documents = self._store.read([*chain(*keys)], case_rows.LISTED).documents
             waiting, read = [], []
             for entry, (case, diagnosis) in zip(batch, keys, strict=True):
                 whom = (str(entry.fields.get("chw_id", "")), entry.fields[record.SCOPE])
@@ -299,31 +291,29 @@ class WorkList:
         return handed_out if handed_out >= members.since_ms[scope_id] else 0
 
     def _merged(self, query: Query, scopes: Sequence[str] | None) -> Iterator[Document]:
-        """A query over any number of scopes (None: all there are), in its order."""
-
-        def place(document: Document) -> Place:
-            return (*(document.fields[name] for name, _ in query.order), document.key.id)
-
-        def stream(group: Sequence[str] | None) -> Iterator[Document]:
-            asked = query
-            if group is not None:
-                asked = replace(query, where=((record.SCOPE, "in", list(group)), *query.where))
-            while True:
-                found = list(self._store.query(asked))
-                yield from found
-                if len(found) < (query.limit or 0):
-                    return
-                asked = replace(asked, start_after=place(found[-1]))
-
+        """A query over any number of scopes (None: all there are), in its order, which rises."""
         if scopes is None:
-            return stream(None)
-        return heapq.merge(*map(stream, _groups(scopes)), key=place)
+            return self._stream(query, None)
+        streams = (self._stream(query, group) for group in _groups(scopes))
+        return heapq.merge(*streams, key=lambda document: _behind(query, document))
+
+    def _stream(self, query: Query, group: Sequence[str] | None) -> Iterator[Document]:
+        """A query over up to 30 scopes, past its limit."""
+        asked = query
+        if group is not None:
+            asked = replace(query, where=((record.SCOPE, "in", list(group)), *query.where))
+        while True:
+            found = list(self._store.query(asked))
+            yield from found
+            if len(found) < (query.limit or 0):
+                return
+            asked = replace(asked, start_after=_behind(query, found[-1]))
 
     def _entries(self, cases: Sequence[Document], now_ms: int) -> list[dict[str, Any]]:
-        keys = [review.key_of(case.key.id) for case in cases]
-        keys += [jobs.key(case.fields[JOB]) for case in cases if case.fields.get(JOB)]
-        beside = self._store.read(keys, _BESIDE).documents if keys else {}
-        return [_entry(case, beside, now_ms) for case in cases]
+        if not cases:
+            return []
+        beside = self._store.read(case_rows.keys_beside(cases), case_rows.BESIDE)
+        return [case_rows.entry(case, beside, now_ms) for case in cases]
 
     # --- one case
 
@@ -343,8 +333,11 @@ class WorkList:
         role = review.allowed_role(members, scope_id, ReviewAction.REVIEW)
         patient_key = Key("patients", case.fields["patient_id"])
         job_key = jobs.key(case.fields.get(JOB) or "none")
+        worker = str(case.fields.get("chw_id") or "")
+        who = self._store.read(people.keys([worker]), people.FIELDS)
         beside = self._store.read([patient_key, job_key]).documents
         patient, job = beside.get(patient_key), beside.get(job_key)
+        others, next_others = self._others(case, _MOST_BESIDE, None)
         if patient is not None and not _of(scope_id, patient):
             patient = None  # it is on its way to another scope, or gone
         signed = documents.get(review.key_of(case_id))
@@ -357,11 +350,14 @@ class WorkList:
         return {
             "case": {**self._row(case, role), "image_urls": urls},
             "version": case.version,
-            "reason": _reason(case.fields),
+            "reason": case_rows.reason(case.fields),
             "changed": list(case.fields.get(CHANGED) or ()),
             "deleted_at": case.fields.get(record.DELETED),
             "deleted_by": case.fields.get(record.DELETED_BY),
             "patient": None if patient is None else self._row(patient, role),
+            "worker": case_rows.worker(who, worker, scope_id),
+            "patient_cases": others,
+            "patient_cases_next": next_others,
             "diagnoses": self._diagnoses(case, role),
             "review": _reviewed({} if signed is None else signed.fields, now_ms),
             "job": None if job is None else _job(job.fields),
@@ -369,6 +365,53 @@ class WorkList:
             "conflicts": [_conflict(entry) for entry in logged("conflicts")],
             "refused": [_refused(entry) for entry in logged("quarantine")],
         }
+
+    def patient_cases(
+        self, caller: Caller, case_id: str, limit: int, behind: Place | None
+    ) -> dict[str, Any]:
+        """A page of the other cases of a case's patient. Raises as `case`."""
+        if not record.valid_id(case_id):
+            raise review.unknown()
+        key, own = Key(CASES, case_id), membership.key(caller.user_id)
+        reading = self._store.read([key, own])
+        case = reading.documents.get(key)
+        if case is None or (case.fields.get(record.DELETED) and not case.fields.get(record.WAITS)):
+            raise review.unknown()
+        members = membership.of(reading, caller.user_id)
+        review.allowed_role(members, case.fields[record.SCOPE], ReviewAction.REVIEW)
+        rows, page = self._others(case, limit, behind)
+        return {"scope_id": case.fields[record.SCOPE], "cases": rows, "next_page": page}
+
+    def _others(
+        self, case: Document, limit: int, behind: Place | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Other cases of the same patient and scope that are there, the newest first; the next page."""
+        query = Query(
+            CASES,
+            (("patient_id", "==", case.fields["patient_id"]),),
+            ((record.CREATED, "desc"),),
+            limit + 2,  # this one, and one more than is shown
+            case_rows.LISTED,
+            behind,
+        )
+        found = (
+            (_behind(query, each), each)
+            for each in self._stream(query, [case.fields[record.SCOPE]])
+            if each.key != case.key and each.fields.get(record.DELETED) is None
+        )
+        listed, more = _page(found, limit)
+        cases = [each for _, each in listed]
+        if not cases:
+            return [], None
+        reviews = self._store.read([review.key_of(each.key.id) for each in cases], case_rows.BESIDE)
+        signed = [
+            Key(DIAGNOSES, found.fields["diagnosis_id"])
+            for found in reviews.documents.values()
+            if found.fields.get("diagnosis_id")
+        ]
+        diagnoses = self._store.read(signed, case_rows.DIAGNOSIS) if signed else None
+        page = sealed(worklist_query.OF_PATIENT, listed[-1][0]) if more else None
+        return [case_rows.of_patient(each, reviews, diagnoses) for each in cases], page
 
     def _diagnoses(self, case: Document, role: str) -> list[dict[str, Any]]:
         """All versions, the oldest first."""
@@ -415,17 +458,6 @@ def _groups(scopes: Sequence[str]) -> list[Sequence[str]]:
     return [scopes[at : at + SCOPES_A_QUERY] for at in range(0, len(scopes), SCOPES_A_QUERY)]
 
 
-def _scopes(members: Memberships, scope_id: str | None) -> list[str]:
-    """The scopes whose cases the caller reviews; of one that is named, that one."""
-    if scope_id is not None:
-        review.allowed_role(members, scope_id, ReviewAction.REVIEW)
-        return [scope_id]
-    scopes = [name for name in members.scopes if may(members.roles[name], ReviewAction.REVIEW)]
-    if not scopes:
-        raise Forbidden("Your role does not allow this in any of your scopes.")
-    return scopes
-
-
 def _began(epoch: Document | None) -> int:
     """When this store's history began: what was seen before may have been taken back."""
     return 0 if epoch is None else int(epoch.fields.get("started_at", 0))
@@ -436,50 +468,75 @@ def _of(scope_id: str, document: Document) -> bool:
     return have.get(record.SCOPE) == scope_id and have.get(record.DELETED) is None
 
 
-def _entry(case: Document, beside: Mapping[Key, Document], now_ms: int) -> dict[str, Any]:
-    have = case.fields
-    analysis = have.get("ai_analysis")
-    job = beside.get(jobs.key(have.get(JOB) or "none"))
-    signed = beside.get(review.key_of(case.key.id))
-    done = {} if signed is None else signed.fields
-    held = review.claim_of(done, now_ms)
-    return {
-        "id": case.key.id,
-        "scope_id": have.get(record.SCOPE),
-        "patient_id": have.get("patient_id"),
-        "chw_id": have.get("chw_id"),
-        "status": have.get("status"),
-        "risk_level": have.get("risk_level"),
-        "triage_final": None if analysis is None else analysis.get("triage_final"),
-        "rank": have.get(RANK, LOOK),
-        "reason": _reason(have),
-        "changed": list(have.get(CHANGED) or ()),
-        "deleted_at": have.get(record.DELETED),
-        "deleted_by": have.get(record.DELETED_BY),
-        "created_at": have.get(record.CREATED),
-        "last_modified_at": have.get(record.MODIFIED),
-        "ai": None
-        if analysis is None
-        else {"status": analysis.get("status"), "urgency": analysis.get("urgency")},
-        "job": None
-        if job is None
-        else {"state": job.fields.get("state"), "attempts": job.fields.get("attempts", 0)},
-        "images": known_photos(have.get("image_keys") or (), have.get(PHOTOS) or {}),
-        "claimed_by": held and held[0],
-        "claimed_until": held and held[1],
-        "signed_by": done.get("signed_by"),
-        "signed_at": done.get("signed_at"),
-        "diagnosis_id": done.get("diagnosis_id"),
-    }
+def _page(found: Iterable[_Placed], limit: int) -> tuple[list[_Placed], bool]:
+    """The first of a list, and whether there are more."""
+    listed = list(islice(found, limit + 1))
+    return listed[:limit], len(listed) > limit
 
 
-def _reason(have: Mapping[str, Any]) -> str | None:
-    """Why a case is in the list; None if it is not."""
-    if not have.get(record.WAITS):
-        return None
-    if have.get(record.DELETED) is not None:
-        return "deleted_while_waiting"
-    return "changed_since_signed" if have.get(CHANGED) else "waits"
+def _place(case: Document) -> Place:
+    return case.fields[RANK], case.fields[record.CREATED], case.key.id
+
+
+def _behind(query: Query, document: Document) -> Place:
+    """Where a document stands in the order of a query."""
+    return (*(document.fields[name] for name, _ in query.order), document.key.id)
+
+
+def _queries(asked: WorklistQuery) -> Iterator[Query]:
+    """What together lists the cases that are asked for, in the order of the list.
+
+    One query for all ranks; one a rank if only some days are asked for: then a range of times is one of
+    an index.
+    """
+    where: tuple[tuple[str, str, Any], ...] = (("status", "==", asked.status),)
+    if asked.status == PENDING:
+        # Not the status: what changed since it was signed, or was deleted while it waited, waits too.
+        where = ((record.WAITS, "==", True),)
+    if asked.worker is not None:
+        where = (*where, ("chw_id", "==", asked.worker))
+    some_days = [
+        (record.CREATED, operator, at_ms)
+        for operator, at_ms in ((">=", asked.from_ms), ("<", asked.until_ms))
+        if at_ms is not None
+    ]
+    by_time, most = ((record.CREATED, "asc"),), asked.limit + 1
+    if asked.risk is None and not some_days:
+        order = ((RANK, "asc"), *by_time)
+        yield Query(CASES, where, order, most, case_rows.LISTED, asked.behind)
+        return
+    ranks = RANKS.values() if asked.risk is None else [RANKS[asked.risk]]
+    for rank in sorted(ranks):
+        behind = asked.behind or (rank,)
+        if rank >= int(behind[0]):
+            start = behind[1:] if asked.behind and rank == behind[0] else None
+            of_rank = (*where, (RANK, "==", rank), *some_days)
+            yield Query(CASES, of_rank, by_time, most, case_rows.LISTED, start)
+
+
+def _in_order(cases: Iterable[Document], asked: WorklistQuery) -> Iterator[_Placed]:
+    """Those of these cases that are asked for, in the order of the list, with their places."""
+    placed = sorted((_place(each), each) for each in cases if _wanted(each.fields, asked))
+    return (item for item in placed if asked.behind is None or item[0] > asked.behind)
+
+
+def _wanted(have: Mapping[str, Any], asked: WorklistQuery) -> bool:
+    """Whether a case is one that is asked for, by what `_queries` asks of an index."""
+    made, rank = have.get(record.CREATED), have.get(RANK)
+    if made is None or rank is None:
+        return False
+    if asked.status == PENDING:
+        here = bool(have.get(record.WAITS))
+    else:
+        here = have.get("status") == asked.status and have.get(record.DELETED) is None
+    return (
+        here
+        and (asked.risk is None or rank == RANKS[asked.risk])
+        and (asked.worker is None or have.get("chw_id") == asked.worker)
+        and (asked.patient is None or have.get("patient_id") == asked.patient)
+        and (asked.from_ms is None or made >= asked.from_ms)
+        and (asked.until_ms is None or made < asked.until_ms)
+    )
 
 
 def _reviewed(have: Mapping[str, Any], now_ms: int) -> dict[str, Any]:

@@ -186,6 +186,7 @@ helps; answers are compressed for clients that accept gzip.
 `/api/v1` it is the other way round.)
 - Ids are made by the phone: 1 to 128 of `A-Z a-z 0-9 _ -`.
 - Ignore columns, tables and codes that you do not know: a newer server may send more.
+- A part of a query that is not described here is refused with 400.
 - Every error has one shape, `{{"error": {{"code", "message", …}}}}`. Decide by `code`, which is \
 stable; `message` is for developers.
 - What does not come in time is refused with 408 (`request_timeout`), too long a path with 414 \
@@ -316,7 +317,14 @@ def _headers() -> Schema:
             {**TEXT, "pattern": r"^bytes=0-\d+$"}, "What has come; absent: nothing.", always=False
         ),
         "ETag": sent(
-            TEXT, "Names what the answer shows; there unless `changed` is false.", always=False
+            TEXT,
+            "Names what the answer shows; not there if `changed` is false, or with links that expire.",
+            always=False,
+        ),
+        "Link": sent(
+            {**TEXT, "pattern": '^<[^>]+>; rel="next"$'},
+            "Where the next page is; not there on the last one.",
+            always=False,
         ),
         "Cache-Control": sent({**TEXT, "const": "no-store"}, "Answers are never cached."),
         "Content-Encoding": sent(

@@ -51,9 +51,12 @@ STATUS_WORDS = {
 #: Headers of a refusal beside its id, by status.
 _REFUSAL_HEADERS = {
     401: ("WWW-Authenticate",),
-    429: ("Retry-After", "RateLimit-Policy", "RateLimit"),
+    429: ("Retry-After",),
     503: ("Retry-After",),
 }
+
+#: Headers of every answer of whoever has used half of a rate.
+_OF_RATES = ("RateLimit-Policy", "RateLimit")
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,8 @@ def ref(name: str) -> Schema:
 
 
 def headers(*names: str) -> dict[str, Schema]:
-    """Headers of an answer, as `components.headers` has them."""
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    """Headers of an answer, as `components.headers` has them, with those that any answer may have."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *_OF_RATES)}
 
 
 def refusals(codes: Set[str], shapes: Mapping[int, Schema]) -> dict[str, Schema]:

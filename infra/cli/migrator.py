@@ -1,7 +1,8 @@
 """Changes stored documents to a new form while everything runs: what `migrate` runs.
 
-A migration is a function from a document to a patch, registered in `MIGRATIONS` for one collection. It
-must give the same patch for the same document, and none for one that is in the new form.
+A migration is a function from a document to a patch, registered for one collection in `MIGRATIONS`, or by
+the product as one of its `upgrades`. It must give the same patch for the same document, and none for one
+that is in the new form.
 
 What is promised:
 

@@ -518,7 +518,7 @@ ROUTES = (
         list_invites,
         asks=bodies.InScope,
         gives=bodies.InvitesAnswer,
-        faults=("invalid_request", "forbidden", *_SESSION, StoreUnavailable),
+        faults=("forbidden", *_SESSION, StoreUnavailable),
     ),
     _post(
         f"{_HOME}/invites/{{id}}/void",
@@ -532,7 +532,7 @@ ROUTES = (
         members,
         asks=bodies.MembersAsked,
         gives=bodies.MembersAnswer,
-        faults=("invalid_request", "forbidden", *_SESSION, StoreUnavailable),
+        faults=("forbidden", *_SESSION, StoreUnavailable),
     ),
     _post(
         f"{_HOME}/members/{{id}}/remove",

@@ -29,7 +29,7 @@ from shared.api.fields import (
     says,
     schema,
 )
-from shared.api.web import Call, Route, answer, serve
+from shared.api.web import Call, Route, answer, serve, tagged
 from shared.errors import (
     Contended,
     FileMissing,
@@ -288,16 +288,19 @@ def show(call: Call, asked: OneFile) -> Response:
     """What became of a photo, and links to look at it.
 
     `links` lead to the original and to smaller versions without the camera's data, for some minutes
-    and for whoever has them: open them at once, keep them nowhere.
+    and for whoever has them: open them at once, keep them nowhere. To poll until there are some, send
+    `If-None-Match`.
     """
     call.notes["file"] = asked.id
     progress = wiring.uploads().look(call.caller, asked.id)
     now_ms = wiring.clock_ms()
     links = wiring.uploads().links(progress, now_ms)
     value = {**progress.value(), **links}
-    if links:
-        seen = {value["scope_id"]: {"files": [value["id"]]}}
-        audit.reading(wiring.store(), call.caller, "read_file", seen, now_ms)
+    # Links are other ones with every answer, and soon expire: who has such an answer asks for a new one.
+    if not links:
+        return tagged(value, call, of=value)
+    seen = {value["scope_id"]: {"files": [value["id"]]}}
+    audit.reading(wiring.store(), call.caller, "read_file", seen, now_ms)
     return answer(value, call=call)
 
 
@@ -379,7 +382,9 @@ ROUTES = (
         asks=OneFile,
         gives=StoredFile,
         faults=(UploadExpired, StoreUnavailable, FilesUnavailable),
-        answer_headers=_SHOWN,
+        headers=("IfNoneMatch",),
+        answer_headers=(*_SHOWN, "ETag"),
+        unchanged=True,
     ),
     Route(
         "PUT",

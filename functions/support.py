@@ -13,7 +13,7 @@ from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
 from shared.api import support as bodies
 from shared.api.bodies import PAGE
-from shared.api.web import Call, Route, answer, serve
+from shared.api.web import Call, Route, answer, serve, tagged
 from shared.errors import (
     Contended,
     Forbidden,
@@ -88,11 +88,12 @@ def show_job(call: Call, asked: bodies.OneJob) -> Response:
     """Where a job stands.
 
     For those who may read the record that it is about; everybody else gets 404. Syncing brings the same:
-    this is for a screen that waits.
+    this is for a screen that waits. To poll, send `If-None-Match`.
     """
     job, role = readable_job(wiring.store(), wiring.catalog(), call.caller, asked.id)
     call.notes["job"] = job.id
-    return answer(shown_job(job, wiring.catalog(), role), call=call)
+    value = shown_job(job, wiring.catalog(), role)
+    return tagged(value, call, of=value)
 
 
 def list_inbox(call: Call, asked: bodies.InboxAsked) -> Response:
@@ -168,7 +169,7 @@ def _allowed(held: Memberships, action: Action) -> list[str]:
 
 
 _CUT = ("Cache-Control", "Content-Encoding")
-_LISTED = ("invalid_request", InvalidCursor.code, Forbidden, StoreUnavailable)
+_LISTED = (InvalidCursor.code, Forbidden, StoreUnavailable)
 _STORE = (Contended, StoreUnavailable)
 
 ROUTES = (
@@ -203,7 +204,9 @@ ROUTES = (
         asks=bodies.OneJob,
         gives=bodies.JobAnswer,
         faults=(StoreUnavailable,),
-        answer_headers=_CUT,
+        headers=("IfNoneMatch",),
+        answer_headers=(*_CUT, "ETag"),
+        unchanged=True,
     ),
     Route(
         "GET",

@@ -37,9 +37,6 @@ from shared.errors import ConfigurationFault, FileMissing, StoreUnavailable
 from shared.files.file import CHECK, Attachment
 from shared.files.store import FileStore
 from shared.files.tickets import Tickets
-from shared.hooks.deliver import Deliver
-from shared.hooks.fan_out import KIND as HOOKS
-from shared.hooks.fan_out import FanOut
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
@@ -73,6 +70,7 @@ if TYPE_CHECKING:
     from shared.files.cleaning import Cleaner
     from shared.files.uploads import Uploads
     from shared.hooks.deliver import Poster
+    from shared.hooks.fan_out import FanOut
     from shared.hooks.hooks import Hooks
     from shared.jobs.subscriber import Subscriber
 
@@ -546,6 +544,8 @@ def hook_poster() -> Poster:
 @cache
 def fan_out() -> FanOut:
     """Makes deliveries of events."""
+    from shared.hooks.fan_out import FanOut
+
     return FanOut(store(), ring, clock_ms)
 
 
@@ -621,6 +621,8 @@ def cleaner() -> Cleaner:
 def runner() -> Runner:
     """Runs jobs of every kind."""
     from shared.files.checking import Check
+    from shared.hooks.deliver import Deliver
+    from shared.hooks.fan_out import KIND as HOOKS
 
     chosen = settings()
     tasks: dict[str, Task] = {
@@ -649,6 +651,8 @@ def subscriber() -> Subscriber:
 @cache
 def sweeper() -> Sweeper:
     """The minute's round. What nobody can ring for, it runs."""
+    from shared.hooks.fan_out import KIND as HOOKS
+
     rung = (*product().rung, CHECK, HOOKS)
     return Sweeper(
         store(),

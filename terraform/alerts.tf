@@ -44,9 +44,17 @@ locals {
       above    = 0, hold = "0s", severity = "WARNING"
       document = "infra/runbooks/dead-letters.md"
     }
+    hooks_disabled = {
+      title    = "An endpoint of another system is disabled: it is gone, or failed for days"
+      filter   = "${local.by_log}/${google_logging_metric.counted["hooks_disabled"].name}\""
+      aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "300s"
+      above    = 0, hold = "0s", severity = "WARNING"
+      document = "infra/runbooks/dead-letters.md"
+    }
+    # Of endpoints: hooks_disabled tells.
     jobs_failed = {
       title    = "Jobs fail: the model's answers cannot be used, again and again"
-      filter   = "${local.by_log}/${google_logging_metric.counted["jobs_failed"].name}\""
+      filter   = "${local.by_log}/${google_logging_metric.counted["jobs_failed"].name}\" AND metric.label.kind!=\"hooks\""
       aligner  = "ALIGN_SUM", reducer = "REDUCE_SUM", period = "3600s"
       above    = 3, hold = "0s", severity = "ERROR"
       document = "infra/runbooks/ai-endpoint-down.md"

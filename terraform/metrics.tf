@@ -13,6 +13,7 @@ locals {
     dead_letters         = { filter = "jsonPayload.message=\"dead letter\"" }
     deployments_at_fault = { filter = "jsonPayload.message=\"deployment at fault\"", labels = ["fault"] }
     files_refused        = { filter = "jsonPayload.message=\"file refused\"", labels = ["code"] }
+    hooks_disabled       = { filter = "jsonPayload.message=\"hook disabled\"", labels = ["reason"] }
     index_missing        = { filter = "jsonPayload.message=\"index missing\"", labels = ["collection"] }
     job_attempts_failed  = { filter = "jsonPayload.message=\"job attempt failed\"", labels = ["fault"] }
     jobs_failed          = { filter = "jsonPayload.message=\"job moved\" jsonPayload.state=\"failed\"", labels = ["fault", "kind"] }

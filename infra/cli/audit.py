@@ -86,7 +86,7 @@ def verify(scope: str | None, heads: Path | None, as_json: bool) -> None:
     What is wrong is printed on standard error; then the exit code is 1.
     """
     rows, faults = check(scope, heads)
-    show(rows, "{scope:<24} {sealed:>7} sealed {waiting:>5} waiting", "no entries", as_json)
+    show(rows, "{scope:<24} {sealed:>7} {waiting:>7}", "no entries", as_json)
     if faults:
         click.echo("\n".join(faults), err=True)
         raise Fault("Entries were altered, removed or slipped in.", code="trail_broken")
@@ -117,5 +117,5 @@ def tail(scope: str | None, count: int, as_json: bool) -> None:
 
     Of records it says how many, by table.
     """
-    line = "{at}  {action:<16} {user:<20} {name:<20} {records}  {said}"
+    line = "{at:<20}  {action:<16} {user:<20} {name:<20} {records}  {said}"
     show(newest(scope or audit.DEPLOYMENT, count), line, "no entries", as_json)

@@ -126,11 +126,13 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the list a
 
 
 def show(rows: Iterable[Mapping[str, Any]], line: str, nothing: str, as_json: bool) -> None:
-    """Print rows, each by the format `line`, or all as JSON; `nothing` if there are none."""
+    """Print rows under a heading, each by the format `line`, or all as JSON; `nothing` without rows."""
     found = list(rows)
     if as_json:
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return
+    if found:
+        click.echo(line.format_map({name: name.upper().replace("_", " ") for name in found[0]}))
     for row in found:
         click.echo(line.format_map({name: _word(value) for name, value in row.items()}).rstrip())
     if not found:

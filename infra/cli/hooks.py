@@ -112,7 +112,7 @@ def deliveries(scope: str, hook: str, as_json: bool) -> None:
         }
         for each in wiring.hooks().deliveries(access(scope), hook)
     )
-    line = "{at} {state:<10} {attempts:>2} {fault:<16} {type:<16} {event}"
+    line = "{at:<20} {state:<10} {attempts:>8} {fault:<16} {type:<16} {event}"
     show(rows, line, "no deliveries", as_json)
 
 

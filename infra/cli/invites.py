@@ -62,5 +62,5 @@ def create(scope: str, role: str | None, days: float, uses: int) -> None:
 @as_json
 def list_invites(scope: str, as_json: bool) -> None:
     """List the codes of SCOPE that still admit somebody, without the codes."""
-    line = "{id:<40} {role:<12} {left:>3} left  until {expires}  by {made_by}"
+    line = "{id:<40} {role:<12} {left:>4}  {expires:<20}  {made_by}"
     show(open_invites(scope), line, "no invites", as_json)

@@ -37,7 +37,7 @@ def group() -> None:
 @as_json
 def list_jobs(state: str | None, as_json: bool) -> None:
     """List jobs: state, kind, attempts, last fault, id."""
-    line = "{state:<10} {kind:<8} {attempts:>2} {fault:<16} {id}"
+    line = "{state:<14} {kind:<8} {attempts:>8} {fault:<16} {id}"
     show(jobs(state), line, "no jobs", as_json)
 
 

@@ -42,7 +42,7 @@ def group() -> None:
 @as_json
 def list_keys(as_json: bool) -> None:
     """List the signing keys and their times."""
-    show(keys(), "{kid} {algorithm} {state:<6} from {from} to {to}", "no keys", as_json)
+    show(keys(), "{kid:<16} {algorithm:<9} {state:<6} {from:<20} {to}", "no keys", as_json)
 
 
 @group.command("rotate", example="python -m infra.cli keys rotate")

@@ -112,11 +112,11 @@ def revoke_command(user: str, scope: str) -> None:
 @as_json
 def members_command(scope: str, as_json: bool) -> None:
     """List the members of SCOPE."""
-    show(members_of(scope), "{user:<28} {role:<12} since {since}", "no members", as_json)
+    show(members_of(scope), "{user:<28} {role:<12} {since}", "no members", as_json)
 
 
 @click.command("scopes", cls=OperatorCommand, example="python -m infra.cli scopes --json")
 @as_json
 def scopes_command(as_json: bool) -> None:
     """List scopes, and how many members they have."""
-    show(scopes(), "{scope:<28} {members:>5} members  {roles}  {name}", "no scopes", as_json)
+    show(scopes(), "{scope:<28} {members:>7}  {name:<20} {roles}", "no scopes", as_json)

@@ -33,7 +33,7 @@ def group() -> None:
 @as_json
 def list_migrations(as_json: bool) -> None:
     """List what there is to run, and how far each has come."""
-    line = "{name:<28} {state:<24} {changed:>7} changed  {what}"
+    line = "{name:<28} {state:<24} {changed:>7}  {what}"
     show(migrations(), line, "no migrations", as_json)
 
 

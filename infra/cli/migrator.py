@@ -1,7 +1,8 @@
 """Changes stored documents to a new form while everything runs: what `migrate` runs.
 
-A migration is a function from a document to a patch, registered in `MIGRATIONS` for one collection. It
-must give the same patch for the same document, and none for one that is in the new form.
+A migration is a function from a document to a patch, registered for one collection in `MIGRATIONS`, or by
+the product as one of its `upgrades`. It must give the same patch for the same document, and none for one
+that is in the new form.
 
 What is promised:
 
@@ -28,7 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import CommitTooBig, Contended, Fault
-from shared.products.dermadetect import review
+from shared.products.known import named, names
 from shared.records import record
 from shared.records.collection import Catalog, Collection
 from shared.records.store import (
@@ -93,19 +94,15 @@ MIGRATIONS: tuple[Migration, ...] = (
         receipts.COLLECTION,
         receipts.in_a_shard,
     ),
-    Migration(
-        "first-signatures",
-        "signed cases get the time of their first diagnosis, by which they are counted",
-        review.COLLECTION,
-        review.with_first_signature,
-    ),
 )
 
 
 def known(catalog: Catalog) -> dict[str, Migration]:
-    """Everything that can be run, by name."""
+    """Everything that can be run, by name: of the engine, of the catalog's product, and restamps."""
+    own = named(catalog.name).upgrades() if catalog.name in names() else ()
+    upgrades = tuple(Migration(each.name, each.doc, each.collection, each.change) for each in own)
     stamps = tuple(restamp(collection.name) for collection in catalog.collections)
-    return {each.name: each for each in (*MIGRATIONS, *stamps)}
+    return {each.name: each for each in (*MIGRATIONS, *upgrades, *stamps)}
 
 
 @dataclass(frozen=True, slots=True)

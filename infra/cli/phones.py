@@ -63,7 +63,7 @@ def waiting(scope: str) -> Iterator[dict[str, Any]]:
 @as_json
 def devices_command(scope: str, failing: bool, as_json: bool) -> None:
     """List the phones of SCOPE: when they last synced, what is wrong."""
-    line = "{user:<20} {device:<20} {minutes:>7} min  {problem}"
+    line = "{user:<20} {device:<20} {minutes:>7}  {problem}"
     show(devices(scope, failing=failing), line, "no devices", as_json)
 
 

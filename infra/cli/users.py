@@ -52,7 +52,7 @@ def group() -> None:
 @click.argument("email")
 @click.option("--id", "user_id", metavar="ID", help="The user's id; else one is made.")
 @click.option("--name", help="What others in the scope see.")
-@click.option("--phone", help="Whom doctors call about a case.")
+@click.option("--phone", help="Where the user can be called.")
 @click.option("--scope", help="Also make the user a member of it.")
 @role_option
 def create(
@@ -133,8 +133,8 @@ def list_users(as_json: bool) -> None:
     """List accounts: id, e-mail, scopes."""
     rows = list(users())
     if not as_json:
-        rows = [{**row, "note": "  disabled" if row["disabled"] else " "} for row in rows]
-    show(rows, "{id:<28} {email:<32} {scopes}{note}", "no accounts", as_json)
+        rows = [{**row, "state": "disabled" if row["disabled"] else "active"} for row in rows]
+    show(rows, "{id:<28} {email:<32} {state:<8} {scopes}", "no accounts", as_json)
 
 
 def _password() -> tuple[str, str]:

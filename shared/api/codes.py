@@ -26,8 +26,8 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "same bytes again cannot help."
     },
     errors.InvalidRequest: {
-        "invalid_request": "The body is JSON but not of the documented shape. `field` names the "
-        "part. A fault of the app.",
+        "invalid_request": "The body is JSON but not of the documented shape, or the query is not: a part "
+        "that is not documented is refused, too. `field` names the part. A fault of the app.",
         "time_in_milliseconds": "A time is in milliseconds where seconds are counted. `field` "
         "names it. A fault of the app.",
         "time_in_seconds": _IN_SECONDS,
@@ -167,8 +167,8 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
     },
 }
 
-#: Codes of faults that many routes answer, but which only some routes of accounts or files do: these name
-#: them one by one.
+#: Codes of faults that many routes answer, but which only some routes of accounts, files or hooks do: these
+#: name them one by one.
 ACCOUNTS_ONLY = (
     "invalid_email",
     "password_length",

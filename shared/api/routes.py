@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Body = TypeVar("Body", bound=Struct)
 
+#: Longest name of an unknown part of a query that an answer repeats, characters.
+_LONGEST_NAMED = 64
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
@@ -106,7 +109,20 @@ def _map(routes: tuple[Route, ...]) -> Map:
 
 
 def arguments(route: Route, path: Mapping[str, str], query: Mapping[str, str]) -> Struct | None:
-    """What path and query say, as the route's type. Raises as `decode` does."""
+    """What path and query say, as the route's type.
+
+    Raises `InvalidRequest` for a part of the query that the route does not know: it is named, the known
+    ones are listed, its value is not repeated. Raises as `decode` does for the others.
+    """
+    asked = () if route.asks is None else _fields(route.asks)
+    known = [each.name for each in asked if each.name not in path]
+    for name in query:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise InvalidRequest(
+                f"The query has a part that is not known here. Known are: {listed}.",
+                field=name[:_LONGEST_NAMED],
+            )
     return None if route.asks is None else decode({**query, **path}, route.asks, strict=False)
 
 

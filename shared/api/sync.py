@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Struct, UnsetType
 
 from shared.api.fields import Id, says, schema
-from shared.records.record import LEAST_MS, MOST_MS
+from shared.records import record
 
 #: A time, or what phones send for "none"; the dialect reads it.
 _Cursor = Annotated[
@@ -17,8 +17,8 @@ _Cursor = Annotated[
         anyOf=[
             {
                 "type": "number",
-                "minimum": LEAST_MS,
-                "exclusiveMaximum": MOST_MS,
+                "minimum": record.LEAST_MS,
+                "exclusiveMaximum": record.MOST_MS,
                 "description": "Unix milliseconds.",
             },
             {"type": "string", "enum": ["null", "undefined", "0", ""]},
@@ -32,6 +32,10 @@ _LastPulledAt = Annotated[
 _DeviceId = Annotated[
     Id | UnsetType, says("Names this phone among the user's: keep one per installation.")
 ]
+_SchemaVersion = Annotated[
+    str | UnsetType,
+    says("The version of the phone's schema, as WatermelonDB sends it. Not used today."),
+]
 
 
 class PullAsked(Struct):
@@ -39,10 +43,7 @@ class PullAsked(Struct):
 
     last_pulled_at: _LastPulledAt = UNSET
     device_id: _DeviceId = UNSET
-    schema_version: Annotated[
-        str | UnsetType,
-        says("The version of the phone's schema, as WatermelonDB sends it. Not used today."),
-    ] = UNSET
+    schema_version: _SchemaVersion = UNSET
     migration: Annotated[
         str | UnsetType,
         says(
@@ -86,6 +87,8 @@ class PushAsked(Struct):
 
     last_pulled_at: _LastPulledAt = UNSET
     device_id: _DeviceId = UNSET
+    schema_version: _SchemaVersion = UNSET
+    migration: Annotated[str | UnsetType, says("As with a pull. Not used here.")] = UNSET
 
 
 class DigestAsked(Struct):

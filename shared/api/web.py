@@ -37,6 +37,7 @@ from shared.accounts.rates import Per, Rates, changes, fields
 from shared.accounts.throttle import client_address
 from shared.api import bodies
 from shared.api.bodies import FORM, Limits
+from shared.api.links import next_link
 from shared.api.problems import rendered
 from shared.api.routes import Found, Route, arguments, decode, find
 from shared.errors import (
@@ -101,10 +102,10 @@ _GUARDS = {
 #: allowed.
 _CORS_METHODS = "GET, POST, PUT"
 _CORS_HEADERS = (
-    "Authorization, Content-Encoding, Content-Range, Content-Type, If-Match, X-App-Version, "
-    "X-Client-Time, X-Request-Id"
+    "Authorization, Content-Encoding, Content-Range, Content-Type, Idempotency-Key, If-Match, "
+    "If-None-Match, X-App-Version, X-Client-Time, X-Request-Id"
 )
-_CORS_EXPOSED = "ETag, Range, RateLimit, RateLimit-Policy, Retry-After, Upgrade, X-Request-Id"
+_CORS_EXPOSED = "ETag, Link, Range, RateLimit, RateLimit-Policy, Retry-After, Upgrade, X-Request-Id"
 
 #: How long a browser may keep the answer to a preflight, seconds.
 _CORS_SECONDS = 600
@@ -301,10 +302,14 @@ def _take(request: Request, size: int) -> bytes:
 
 
 def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Response:
-    """A JSON answer, compressed if the caller accepts it."""
+    """A JSON answer, compressed if the caller accepts it; a list with a `Link` to its next page."""
     data = orjson.dumps(value, default=_plain)
     response = Response(data, status, content_type="application/json")
-    if call is not None and len(data) >= _GZIP_FROM:
+    if call is None:
+        return response
+    if link := next_link(call.request, value):
+        response.headers["Link"] = link
+    if len(data) >= _GZIP_FROM:
         response.headers["Vary"] = "Accept-Encoding"
         if call.request.accept_encodings["gzip"] > 0:
             response.set_data(gzip.compress(data, _GZIP_LEVEL, mtime=0))
@@ -312,7 +317,7 @@ def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Respon
     return response
 
 
-def tagged(value: Any, call: Call, *, of: Any, version: int | None) -> Response:
+def tagged(value: Any, call: Call, *, of: Any, version: int | None = None) -> Response:
     """A JSON answer with an `ETag` of a part of it; 304 if the caller has it already.
 
     With a version the tag begins with it, for `If-Match`.

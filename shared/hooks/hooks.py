@@ -32,6 +32,9 @@ from shared.records.store import Document, Query, RecordStore, Write, verify
 #: The event of `test`, which every endpoint gets.
 TEST = "hooks.test"
 
+#: The one answer for what is not there and for what the caller may not see.
+NO_HOOK = "There is no such endpoint, or none that you may see."
+
 #: Deliveries that are shown of an endpoint, and events that are delivered again at a time.
 _MOST_SHOWN, _MOST_AGAIN = 100, 400
 
@@ -109,7 +112,7 @@ class Hooks:
         for place in self.listed(access):
             if place.endpoint.id == hook_id:
                 return place
-        raise NotFound("There is no such endpoint, or none that you may see.")
+        raise NotFound(NO_HOOK)
 
     def add(
         self, access: Access, scope_id: str | None, url: str, wanted: Iterable[str], now_ms: int

@@ -16,6 +16,7 @@ from shared.api.fields import (
     MomentOrNull,
     TextOrNull,
     must,
+    names,
     says,
     schema,
 )
@@ -24,7 +25,7 @@ from shared.api.web import Call, Response, answer
 from shared.errors import Contended, Forbidden, NotFound, StoreUnavailable
 from shared.hooks.address import LONGEST
 from shared.hooks.endpoint import FAILING, GONE, SWITCHED_OFF
-from shared.hooks.hooks import Access, Hooks, ScopeEndpoint
+from shared.hooks.hooks import NO_HOOK, Access, Hooks, ScopeEndpoint
 from shared.records.bell import Bell
 
 _HOME = "/api/v1/hooks"
@@ -64,7 +65,7 @@ class HookPlainRequest(Struct):
 class OneHook(Struct):
     """Arguments of the path."""
 
-    id: Annotated[str, says("An endpoint's id.")]
+    id: Annotated[Id, names(NO_HOOK), says("An endpoint's id.")]
 
 
 class Hook(Struct):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.files.file import ANY_PHOTO, PhotoLimits
 from shared.notify.notice import SOMETHING_WAITS, AlertWords
@@ -48,6 +48,18 @@ class Parts:
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
 
 
+class Upgrade(NamedTuple):
+    """A change of what an earlier release stored in one collection, for operators to run (`migrate`).
+
+    A document in, the fields to set out (None removes one); None: it is in the new form already.
+    """
+
+    name: str
+    doc: str
+    collection: str
+    change: Callable[[Document], Mapping[str, Any] | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
     """One product. It leaves out what it has not.
@@ -85,5 +97,6 @@ class Product:
     views: Callable[[], Views] | None = None
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
+    upgrades: Callable[[], Sequence[Upgrade]] = tuple  #: of what earlier releases stored
     #: What it stores beside its tables, and the indexes of its own queries.
     stored: Callable[[], Sequence[StoredCollection]] = tuple

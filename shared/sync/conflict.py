@@ -76,13 +76,14 @@ def fold(entries: Iterable[Entry]) -> tuple[list[Entry], list[Refusal]]:
     for copies in copies_of.values():
         first, *later = in_order = sorted(copies, key=_moment)
         for entry in later:
-            if not first.deleting and entry.deleting:
-                entry.earlier = (*first.earlier, first.coerced.values if first.coerced else {})
+            if first.coerced is None:
+                if not entry.deleting:
+                    refusals.append(_after_its_deletion(entry))
+            elif entry.deleting:
+                entry.earlier = (*first.earlier, first.coerced.values)
                 first = entry
-            elif not first.deleting:
+            else:
                 first = first.then(entry)
-            elif not entry.deleting:
-                refusals.append(_after_its_deletion(entry))
         if in_order != copies and first.coerced is not None:
             first.overtaken = _overtaken(copies, first.coerced.values)
         folded.append(first)
@@ -226,7 +227,7 @@ class History:
         `before` holds the replaced values of those whose value changes. The write's own stamp is that
         of the record: a column that carries it needs no entry.
         """
-        newest = max(changed.values(), key=lambda stamp: stamp.modified_ms, default=None)
+        newest = max(changed.values(), key=lambda stamp: stamp.modified_ms)
         known: dict[str, dict[str, Any]] = {}
         for name in self.names:
             entry: dict[str, Any] = {}

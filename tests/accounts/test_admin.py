@@ -47,7 +47,7 @@ def test_an_operator_makes_the_first_admin_and_helps_out(run: Shell) -> None:
     assert said == "made boss\n"
     assert log_in("boss@example.org", PASSWORD) == "ok"
     listed = run("users list")
-    assert re.search(r"^boss +boss@example.org +team1:admin$", listed, re.M)
+    assert re.search(r"^boss +boss@example.org +active +team1:admin$", listed, re.M)
     said = run("users reset boss@example.org")
     made = re.search(r"shown only here: (\S+)\n", said)
     assert made
@@ -59,7 +59,7 @@ def test_an_operator_disables_and_enables(run: Shell) -> None:
     run("users create a@example.org --id amina --scope team1", PASSWORD + "\n")
     assert run("users disable a@example.org") == "amina is disabled; all its sessions are over\n"
     assert log_in("a@example.org", PASSWORD) == "account_disabled"
-    assert re.search(r"^amina +a@example.org +team1:member  disabled$", run("users list"), re.M)
+    assert re.search(r"^amina +a@example.org +disabled team1:member$", run("users list"), re.M)
     assert run("users enable amina") == "amina may log in again\n"
     assert log_in("a@example.org", PASSWORD) == "ok"
 
@@ -120,12 +120,12 @@ def test_a_code_of_an_operator_admits(run: Shell) -> None:
 def test_keys_are_rotated_listed_and_dropped(run: Shell) -> None:
     assert run("keys list") == "no keys\n"
     first = run("keys rotate").split()[0]
-    assert re.fullmatch(rf"{first} ES256 signs +from \S+ to -\n", run("keys list"))
+    assert re.search(rf"^{first} ES256 +signs +\S+Z -$", run("keys list"), re.M)
     second = run("keys rotate").split()[0]
     assert run("keys rotate").split()[0] == second  # may be repeated
-    assert [line.split()[2] for line in run("keys list").splitlines()] == ["signs", "next"]
+    assert [line.split()[2] for line in run("keys list").splitlines()[1:]] == ["signs", "next"]
     assert "signs now" in run(f"keys drop {first}")
     assert run("keys rotate --now").split()[0] == second
-    assert [line.split()[2] for line in run("keys list").splitlines()] == ["ending", "signs"]
+    assert [line.split()[2] for line in run("keys list").splitlines()[1:]] == ["ending", "signs"]
     run(f"keys drop {first}")
-    assert [line.split()[0] for line in run("keys list").splitlines()] == [second]
+    assert [line.split()[0] for line in run("keys list").splitlines()] == ["KID", second]

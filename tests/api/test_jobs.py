@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from shared import wiring
 from shared.records.store import Key
 from shared.support import ledger
 from tests.api.conftest import Api
-from tests.api.test_openapi import asker, case, patient, pushing
+from tests.api.test_openapi import asker, case, keeps_its_word, patient, pushing
 from tests.api.test_support import call, clinics, code, get, move  # noqa: F401  a fixture
 
 TOKEN = "/api/v1/devices/token"
@@ -32,6 +33,31 @@ def test_a_job_is_seen_from_queued_to_done(clinics: Api, job: str) -> None:  # n
     done = get(clinics, "chw1", f"/api/v1/jobs/{job}")
     assert (done["state"], done["final"], done["attempts"]) == ("done", True, 1)
     assert (done["table"], done["record_id"]) == ("cases", "c1")
+
+
+def test_a_job_that_stands_where_it_stood_is_not_sent_again(
+    clinics: Api,  # noqa: F811
+    job: str,
+) -> None:
+    path, token = f"/api/v1/jobs/{job}", clinics.token("chw1")
+
+    def polled(tag: str) -> TestResponse:
+        response = clinics.ask("GET", path, token=token, headers={"If-None-Match": tag})
+        keeps_its_word("GET", path, response)
+        return response
+
+    tag = polled('"none"').headers["ETag"]
+    again = polled(tag)
+    assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag)
+    clinics.run_jobs()
+    done = polled(tag)
+    assert (done.status_code, done.get_json()["state"]) == (200, "done")
+    assert polled(done.headers["ETag"]).status_code == 304
+    # who may see the steps has another answer, and another tag
+    boss = clinics.ask(
+        "GET", path, token=clinics.token("boss1"), headers={"If-None-Match": done.headers["ETag"]}
+    )
+    assert boss.status_code == 200
 
 
 def test_the_row_that_phones_have_names_the_job_too(clinics: Api, job: str) -> None:  # noqa: F811

@@ -115,9 +115,18 @@ def keeps_its_word(method: str, path: str, response: TestResponse) -> Any:
             continue
         value = int(given) if spec["schema"].get("type") == "integer" else given
         schema_validator(spec["schema"]).validate(value)
+    for name in ("ETag", "Link", "Range", "RateLimit", "RateLimit-Policy", "Retry-After"):
+        assert name in said["headers"] or name not in response.headers, f"{name} is not documented"
+    if response.status_code == 304:
+        assert response.data == b""
+        return None
     kind = str(response.mimetype)
-    body = response.get_json() if kind.endswith("json") else response.get_data(as_text=True)
+    body: Any = response.get_data(as_text=True)
+    if kind.endswith("json"):
+        body = response.get_json()
     schema_validator(said["content"][kind]["schema"]).validate(body)
+    if "Link" in said["headers"]:
+        assert ("Link" in response.headers) == any(map(body.get, ("next_page", "next_after")))
     return body
 
 
@@ -764,6 +773,17 @@ def test_headers_of_the_request_are_as_documented(api: Api, ask: Ask) -> None:
     assert 290_000 < answer["clock_offset_ms"] < 310_000
     response = api.ask("GET", "/health", headers={"X-Request-Id": "phone/17"})
     assert response.headers["X-Request-Id"] == "phone/17"
+
+
+def test_what_is_left_of_a_rate_is_told_as_described(start_api: StartApi) -> None:
+    api = start_api(rate_limits="requests=4/86400")
+    api.join("chw1")
+    token, told = api.token(), []
+    for _ in range(5):
+        response = api.ask("GET", "/api/v1/sync/digest", token=token)
+        keeps_its_word("GET", "/api/v1/sync/digest", response)
+        told.append((response.status_code, "RateLimit" in response.headers))
+    assert (told[0], *told[3:]) == ((200, False), (200, True), (429, True))
 
 
 def test_numbers_in_the_text_are_those_of_the_code() -> None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
 from flask import Request, Response
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 from werkzeug.test import EnvironBuilder
 
 from shared.access.membership import Caller
 from shared.api.fields import Count, Id, IdOrEmpty, Limit, must, names, one_of
+from shared.api.links import next_link
 from shared.api.openapi import typed
-from shared.api.routes import Route, decode, find
+from shared.api.routes import Route, arguments, decode, find
 from shared.api.web import Call, answer, serve
 from shared.errors import InvalidRequest, NotFound, Unauthenticated
 from shared.settings import Settings
 from tests.api.conftest import Api
+from tests.api.test_openapi import keeps_its_word
 
 
 class Everything(Struct):
@@ -149,6 +152,88 @@ def test_a_segment_that_can_name_nothing_is_not_found_before_the_body_is_read() 
     response = serve(sent, (route,), Settings(), amina)
     assert response.get_json()["error"]["message"] == "There is no such thing."
     assert response.status_code == 404
+
+
+# --- what a query has that nobody knows
+
+
+def test_a_part_of_a_query_that_is_not_known_is_named_without_its_value() -> None:
+    asked = Route("GET", "/{id}", nothing, asks=Asked)
+    for name in ("Limit", "limits", "_", "", "id", "x" * 99, "a\nb"):
+        with pytest.raises(InvalidRequest) as caught:
+            arguments(asked, {"id": "i"}, {"limit": "3", name: "secret"})
+        assert caught.value.field == name[:64]
+        assert caught.value.message.endswith("Known are: limit, after, colour.")
+    with pytest.raises(InvalidRequest, match="Known are: none"):
+        arguments(Route("GET", "/", nothing), {}, {"limit": "3"})
+    assert arguments(Route("GET", "/", nothing), {}, {}) is None
+
+
+def test_every_route_of_every_function_refuses_a_part_of_a_query_that_it_does_not_know(
+    api: Api,
+) -> None:
+    api.join("chw1")
+    head = {"Authorization": f"Bearer {api.token()}"}
+    refused = 0
+    for function, routes in api.routes.items():
+        for route in routes:
+            path = re.sub(r"{\w+}", "0" * 32, route.path)
+            client = api.client(function)
+            for query in ("surprise=secret-4711", "_=secret-4711"):
+                response = client.open(f"{path}?{query}", method=route.method, headers=head)
+                assert response.status_code == 400, (route.method, path)
+                error = response.get_json()["error"]
+                assert (error["code"], error["field"]) == (
+                    "invalid_request",
+                    query.partition("=")[0],
+                )
+                fields = () if route.asks is None else structs.fields(route.asks)
+                known = [each.name for each in fields if f"{{{each.name}}}" not in route.path]
+                assert error["message"].endswith(f"Known are: {', '.join(known) or 'none'}.")
+                assert "secret" not in response.get_data(as_text=True)
+                if function != "sweeper":
+                    keeps_its_word(route.method, path, response)
+                refused += 1
+    assert refused > 80
+
+
+def test_who_asks_comes_before_what_is_asked(api: Api) -> None:
+    for routes in api.routes.values():
+        for route in routes:
+            if route.secured and route.path != "/":
+                path = re.sub(r"{\w+}", "0" * 32, route.path)
+                response = api.ask(route.method, f"{path}?surprise=1")
+                assert response.status_code == 401, path
+
+
+# --- the next page
+
+
+class Listed(Struct):
+    """A page."""
+
+    next_after: str | None
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "value", "link"),
+    [
+        ("GET", "/a?limit=3", {"next_page": "t/=+"}, "/a?limit=3&page=t%2F%3D%2B"),
+        ("GET", "/a?page=old&limit=3", {"next_page": "new"}, "/a?page=new&limit=3"),
+        ("GET", "/%3Ea%0A?x=%22%3E%0D%0A%26", {"next_page": "t"}, "/%3Ea%0A?x=%22%3E%0D%0A%26&page=t"),
+        ("HEAD", "/a", Listed("id"), "/a?after=id"),
+        ("GET", "/a", Listed(None), None),
+        ("GET", "/a", {"next_page": None}, None),
+        ("GET", "/a", {}, None),
+        ("GET", "/a", [], None),
+        ("POST", "/a", {"next_page": "t"}, None),
+    ],
+)  # fmt: skip
+def test_a_next_page_is_linked_where_its_address_asks_for_it(
+    method: str, url: str, value: Any, link: str | None
+) -> None:
+    asked = Request(EnvironBuilder(url, method=method).get_environ())
+    assert next_link(asked, value) == (None if link is None else f'<{link}>; rel="next"')
 
 
 # --- paths

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
 
 from shared import wiring
 from shared.jobs import cascade, restore, transfer
@@ -280,6 +282,36 @@ def test_phones_come_in_pages(clinics: Api) -> None:
         ("page=x", "invalid_cursor"),
     ):
         assert code(call(clinics, "boss1", "GET", f"{DEVICES}?{query}")) == (400, refused)
+
+
+def linked(response: TestResponse) -> str | None:
+    """The path of the next page, as a client reads it (RFC 8288)."""
+    said = response.headers.get("Link")
+    if said is None:
+        return None
+    found = re.fullmatch(r'<([^<>"\s]+)>; rel="next"', said)
+    assert found is not None, said
+    return found[1]
+
+
+@pytest.mark.parametrize("path", [f"{DEVICES}?limit=2&failing=1", f"{INBOX}?limit=2"])
+def test_every_page_links_to_the_next_and_the_last_to_none(clinics: Api, path: str) -> None:
+    for number in range(5):
+        red = case(f"c{number}", "nobody", risk_level="red")
+        asker(clinics)({**pushing(cases=[red]), "device_id": f"phone{number}"})
+    listed = path[8:].partition("?")[0].replace("inbox", "entries")
+    whole = get(clinics, "boss1", path.partition("?")[0])[listed]
+    found: list[Json] = []
+    at: str | None = path
+    while at is not None:
+        response = clinics.ask("GET", at, token=clinics.token("boss1"))
+        answered = keeps_its_word("GET", path.partition("?")[0], response)
+        found += answered[listed]
+        at = linked(response)
+        assert (at is None) == (answered["next_page"] is None)
+        assert at is None or at.startswith(f"{path}&page=")
+    assert found == whole
+    assert len(whole) == 5
 
 
 def test_of_a_phone_in_two_teams_each_supervisor_sees_the_own_team(clinics: Api) -> None:

@@ -37,21 +37,21 @@ PASSWORD = "correct horse battery"
 #: Commands in order, what each must print, and whether it prints a list.
 STEPS: tuple[tuple[str, str, bool], ...] = (
     ("keys rotate", r"^\S+ signs from \S+Z$", False),
-    ("keys list", r"^\S+ ES256 signs +from \S+Z to \S+Z$", True),
+    ("keys list", r"^\S+ ES256 +signs +\S+Z \S+Z$", True),
     ("keys rotate --now", r"^\S+ signs from \S+Z$", False),
     ("keys drop KID", "is forgotten", False),
     ("grant binta team2 --role supervisor", "^binta is supervisor in team2$", False),
-    ("members team1", r"^amina +chw +since \S+Z$", True),
-    ("scopes", r"^team2 +1 members  supervisor:1  -$", True),
+    ("members team1", r"^amina +chw +\S+Z$", True),
+    ("scopes", r"^team2 +1  - +supervisor:1$", True),
     ("users create d@example.org --id dora --scope team1 --role doctor", "^made dora$", False),
-    ("users list", r"^dora +d@example.org +team1:doctor$", True),
+    ("users list", r"^dora +d@example.org +active +team1:doctor$", True),
     ("users reset d@example.org", "^reset dora; all its sessions are over$", False),
     ("users disable dora", "^dora is disabled", False),
     ("users enable dora", "^dora may log in again$", False),
     ("users take-factor dora", "^dora logs in by password alone", False),
     ("users delete dora", "^dora is deleted", False),
     ("invites create team1 --role doctor --uses 3", r"^\w{6} admits 3 as doctor until \S+Z$", False),
-    ("invites list team1", r"^\w{40} doctor +3 left  until \S+Z  by ~operator$", True),
+    ("invites list team1", r"^\w{40} doctor +3  \S+Z +~operator$", True),
     ("hooks add team1 https://his.example.org/in", r"^hook_\w{24} whsec_\S{44}$", False),
     ("hooks list team1", r"^hook_\w{24} +good +case.red,analysis.ready,\S+ https://his", True),
     ("hooks test team1 HOOK", r"^msg_\w{32} is on its way$", False),
@@ -60,7 +60,7 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
     ("hooks redeliver team1 HOOK --days 1", r"^\d events are sent again$", False),
     ("hooks enable team1 HOOK", r"^hook_\w{24} is enabled$", False),
     ("hooks remove team1 HOOK", r"^hook_\w{24} is removed$", False),
-    ("devices team1", r"^amina +phone +0 min  could not deliver 1 records: \w+$", True),
+    ("devices team1", r"^amina +phone +0  could not deliver 1 records: \w+$", True),
     ("devices team1 --failing", "^amina +phone ", True),
     ("inbox team1", r"^cases +- +\w+ +amina +\S+$", True),
     ("jobs list", r"^queued +analyse +0 - +\S+$", True),
@@ -72,8 +72,8 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
     ("audit tail team1", r"^\S+Z  push +amina +- +cases:1 patients:2  -$", True),
     ("audit tail", r"^\S+Z  delete-user +~operator +Olive +-  of:dora$", True),
     ("audit heads", '^{"scope": "team1", "number": 3, "hash": "[0-9a-f]{64}"}$', False),
-    ("audit verify", r"^team1 +3 sealed +\d+ waiting$", True),
-    ("audit verify team1", r"^team1 +3 sealed +\d+ waiting$", True),
+    ("audit verify", r"^team1 +3 +\d+$", True),
+    ("audit verify team1", r"^team1 +3 +\d+$", True),
     ("export p1 --to FOLDER/p1.json", r"p1\.json: records", False),
     ("records export team1 demo --to FOLDER/rows --table patients", "^5 patients$", False),
     ("records export demo --to FOLDER/a --format ndjson --until 2026-03-02", "^2 patients, 2 cases", False),
@@ -82,7 +82,7 @@ STEPS: tuple[tuple[str, str, bool], ...] = (
     ("backup export FOLDER/copy", r"^\d+ documents written$", False),
     ("backup import FOLDER/copy --over", r"^\d+ documents put back$", False),
     ("epoch", "^a new epoch has begun$", False),
-    ("migrate list", r"^restamp-cases +at the beginning +0 changed  every record", True),
+    ("migrate list", r"^restamp-cases +at the beginning +0  every record", True),
     ("migrate run restamp-cases --dry-run", "^4 documents would change: c1, ", False),
     ("migrate run restamp-cases --pause 0", "^done in 1 passes$", False),
     ("erase p1", r"^erased p1: .*\d records$", False),
@@ -178,7 +178,11 @@ def test_every_command_does_what_it_says_and_prints_nothing_of_patients(
         assert re.search(expected, out, re.M), (line, out)
         if listed:
             rows = json.loads(run([*words, "--json"]))
-            assert len(rows) == (0 if out.startswith("no ") else len(out.splitlines())), line
+            heading, *shown = out.splitlines()
+            assert len(rows) == len(shown), line
+            assert heading == heading.upper() or not rows, line
+            if rows:  # the first column's name stands above the first column
+                assert heading.split()[0] == next(iter(rows[0])).upper(), line
     assert run_already == set(LEAVES) - ELSEWHERE
     assert SECRET in (folder / "rows" / "patients.csv").read_text()
     assert SECRET in (folder / "copy").read_text()  # it was there to be printed

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from shared import wiring
 from shared.errors import FilesUnavailable
 from tests.api.conftest import Api, StartApi
+from tests.api.test_openapi import keeps_its_word
 from tests.files.conftest import Json, photo
 
 PHOTO = photo(21)
@@ -334,3 +335,23 @@ def test_a_browser_may_send_photos_from_a_named_origin(start_api: StartApi) -> N
     assert response.status_code == 204
     assert "PUT" in response.headers["Access-Control-Allow-Methods"]
     assert "Content-Range" in response.headers["Access-Control-Allow-Headers"]
+
+
+def test_a_photo_is_polled_until_it_has_links(amina: Amina) -> None:
+    amina.sync(changes=day("a.jpg"))
+    [ticket] = amina.ask(announced(PHOTO)).get_json()["files"]
+    path = f"/api/v1/files/{ticket['id']}"
+
+    def polled(tag: str) -> TestResponse:
+        head = {"If-None-Match": tag}
+        response = amina.api.ask("GET", path, token=amina.token, headers=head)
+        keeps_its_word("GET", path, response)
+        return response
+
+    tag = polled('"none"').headers["ETag"]
+    assert polled(tag).status_code == 304
+    amina.put(ticket["id"], PHOTO)
+    for _ in range(2):  # links are other ones each time: what the caller has soon expires
+        ready = polled(tag)
+        assert (ready.status_code, ready.get_json()["state"]) == (200, "ready")
+        assert "ETag" not in ready.headers

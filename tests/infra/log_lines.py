@@ -75,11 +75,16 @@ def say(server: Server) -> None:
     from infra.local.phone import wall_ms
     from shared import wiring
     from shared.access import membership
+    from shared.access.audit import OPERATOR
     from shared.accounts import tokens
     from shared.adapters.file_keys import FileKeys
     from shared.ai.model import Image
     from shared.errors import StoreUnavailable
+    from shared.hooks.deliver import Deliver, EndpointAnswer
+    from shared.hooks.hooks import Access
     from shared.jobs import queue_down
+    from shared.jobs.job import RetryPolicy
+    from shared.jobs.runner import Runner
     from shared.notify.notice import Deliveries, LogNotifier
     from shared.records.bell import Bell
     from tests.files.conftest import photo
@@ -176,6 +181,20 @@ def say(server: Server) -> None:
     print(json.dumps({"service": "sweeper"}), flush=True)
     with _instead(wiring, "files", lambda: _NoFiles()):
         wiring.cleaner.__wrapped__().clean(wiring.clock_ms())
+
+    # --- an endpoint of another system that is gone
+    hooks = client("hooks", "cloudevent")
+    access = Access(OPERATOR, ["team1"])
+    place, _ = wiring.hooks().add(access, None, "https://his.example.org", ["case.red"], wall_ms())
+    _, bell = wiring.hooks().test(access, place.endpoint.id, wall_ms())
+    gone = Deliver(
+        store, wiring.hooks_secret, lambda: lambda *_: EndpointAnswer(410), wiring.clock_ms
+    )
+    policy = RetryPolicy()
+    runner = Runner(store, {"hooks": gone}, policy=policy, lease_ms=60_000, clock=wiring.clock_ms)
+    assert runner.run(bell.job_id) == "failed"
+    assert rung(hooks, bell.content()) == 200
+    assert rung(hooks, "no bell") == 200
 
     # --- a query whose index is not there
     from shared.adapters.firestore import FirestoreStore

@@ -103,7 +103,8 @@ def test_lines_say_what_they_should(entries: list[dict[str, Any]]) -> None:
 
     assert counts("jobs_moved", "state") == {"done", "parked", "failed", "queued"}
     assert counts("jobs_parked", "fault") == {"model_busy"}
-    assert counts("jobs_failed", "fault") == {"contract_broken"}
+    assert counts("jobs_failed", "fault") == {"contract_broken", "http_410"}
+    assert counts("hooks_disabled", "reason") == {"gone"}
     assert counts("model_calls_failed", "fault") == {"model_busy", "model_misconfigured"}
     assert counts("deployments_at_fault", "fault") == {"model_misconfigured"}
     assert counts("files_refused", "code") == {"wrong_type"}

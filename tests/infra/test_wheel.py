@@ -98,6 +98,25 @@ def test_nothing_of_google_s_and_no_extra_is_installed(installed: Path, tmp_path
     assert not [name for name in names if name.startswith(of_extras)]
 
 
+def test_every_module_can_be_imported_but_adapters_of_what_is_not_installed(
+    installed: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import importlib, pkgutil, functions, infra, shared\n"
+        "for package in functions, infra, shared:\n"
+        "    for each in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        if not each.name.endswith('__main__'):\n"
+        "            try: importlib.import_module(each.name)\n"
+        "            except ModuleNotFoundError as error: print(each.name, error.name)\n"
+    )
+    failed = dict(
+        line.split() for line in lines(installed / "python", "-I", "-c", code, folder=tmp_path)
+    )
+    adapters = ("firestore", "gcs", "secret_manager_keys", "traces")
+    assert set(failed) == {f"shared.adapters.{name}" for name in adapters}, failed
+    assert {name.partition(".")[0] for name in failed.values()} == {"google", "opentelemetry"}
+
+
 def test_a_phone_syncs_and_the_folder_is_backed_up_and_restored(
     installed: Path, server: str, tmp_path: Path
 ) -> None:

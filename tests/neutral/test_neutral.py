@@ -17,7 +17,7 @@ TESTS = Path(__file__).parents[1]
 
 #: Folders whose suites are about the engine alone.
 ENGINE = (
-    *("accounts", "contracts", "files", "jobs", "neutral", "notify"),
+    *("accounts", "contracts", "files", "hooks", "jobs", "neutral", "notify"),
     *("privacy", "reliability", "sync"),
 )
 

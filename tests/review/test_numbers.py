@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from infra.cli.migrator import MIGRATIONS, Migrator
+from infra.cli.migrator import Migrator, known
 from shared.errors import Forbidden, InvalidRequest, NotFound
 from shared.products.dermadetect import days, numbers
 from shared.products.dermadetect.faults import TooMuchToCount
@@ -212,7 +212,7 @@ def test_what_was_signed_before_this_was_kept_is_counted_after_its_migration(
     practice.store.commit([put(Key("reviews", "c1"), have, None)])
     practice.store.commit([put(Key("reviews", "c2"), {"claimed_by": "doc1"}, None)])
     assert of(practice)["all"]["signed"]["total"] == 0
-    [migration] = [each for each in MIGRATIONS if each.name == "first-signatures"]
+    migration = known(CATALOG)["first-signatures"]
     assert Migrator(practice.store, CATALOG, migration).run().changed == 1
     assert of(practice)["weeks"][0]["signed"]["total"] == 1
     assert Migrator(practice.store, CATALOG, migration).would_change() == []

@@ -141,7 +141,8 @@ def test_a_named_origin_gets_in_and_no_other(start_api: StartApi) -> None:
             assert cross(response) == {
                 "Access-Control-Allow-Origin": origin,
                 "Access-Control-Expose-Headers": (
-                    "ETag, Range, RateLimit, RateLimit-Policy, Retry-After, Upgrade, X-Request-Id"
+                    "ETag, Link, Range, RateLimit, RateLimit-Policy, Retry-After, Upgrade, "
+                    "X-Request-Id"
                 ),
             }, path
             assert "Origin" in response.headers["Vary"], path

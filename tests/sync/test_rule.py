@@ -31,6 +31,9 @@ from shared.sync.exchange import Entry, Refusal
 from tests.neutral.tables import CATALOG
 
 NOTES = CATALOG.by_name["notes"]
+
+#: Of the text "1", the list of "a", and nothing. A release that hashed otherwise would know no old value.
+DIGESTS = ["e4600a72dcc9", "5153fd05f520", "df75a12623cb"]
 MINUTE = 60_000
 TOLERANCE = 2 * MINUTE
 WRITTEN, COMMITTED, NOW = 40, 50, 90
@@ -287,9 +290,12 @@ def test_an_edit_from_before_a_version_that_watermelon_laid_it_over_is_blind(
     theirs = stamp()._replace(version=6_500)
     assert writer(offset_ms=offset_ms, first=True).is_blind(mine, theirs) is blind
     assert not writer(offset_ms=offset_ms).is_blind(mine, theirs)
+    for early in (1, 0):
+        mine = mine._replace(raw_ms=COMMITTED * MINUTE - early)
+        assert writer(first=True).is_blind(mine, stamp()) is bool(early)
 
 
-@pytest.mark.parametrize(("cursor", "must"), [(COMMITTED - 1, True), (COMMITTED, False)])
+@pytest.mark.parametrize(("cursor", "must"), [(COMMITTED - 1 / MINUTE, True), (COMMITTED, False)])
 def test_who_merges_what_it_pulls_must_have_pulled_the_last_edit(cursor: float, must: bool) -> None:
     assert must_pull(stored(), writer(cursor, first=True)) is must
     assert not must_pull(stored(), writer(cursor))
@@ -343,6 +349,10 @@ def test_a_change_is_replayed_if_value_and_time_are_those_of_one_before() -> Non
     }
     assert {each for each, replayed in seen.items() if replayed} == {("1", 19), ("2", 29)}
     assert not history.is_replayed("mark", "1", 19 * MINUTE)
+
+
+def test_the_hash_of_a_value_is_that_of_records_that_are_stored() -> None:
+    assert [digest_of(each) for each in ("1", ["a"], None)] == DIGESTS
 
 
 def after(have: Document, changed: dict[str, Stamp], before: dict[str, Any]) -> Any:
@@ -530,8 +540,15 @@ def test_each_column_is_judged_by_its_own_stamp() -> None:
     assert found.lost == {"page": 6}
 
 
+def test_each_column_of_edits_that_added_up_has_its_own_time() -> None:
+    [both], _ = fold([edit(30, body="2"), edit(60, page=6)])
+    found = merging(stored(body="1", page=5), both)
+    assert (found.values["body"], found.values["page"]) == ("1", 6)
+    assert (found.lost, found.overwritten) == ({"body": "2"}, {"page": 5})
+
+
 def test_a_deletion_has_no_columns() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"^a deletion has no columns$"):
         merging(stored(), deletion(60))
 
 
@@ -556,8 +573,9 @@ def test_of_a_record_that_it_calls_new_a_phone_has_seen_the_version_it_names_alo
 
 @pytest.mark.parametrize("version_ms", [COMMITTED * MINUTE, 80 * MINUTE])
 def test_what_the_server_wrote_since_changes_nothing_that_phones_write(version_ms: int) -> None:
-    have = stored(body="1")._replace(version=80 * MINUTE * 1000)
-    have.fields.update({record.EDITED: COMMITTED * MINUTE * 1000, STAMP: 80 * MINUTE * 1000})
+    edited, written = COMMITTED * MINUTE * 1000 + 7, 80 * MINUTE * 1000 + 7
+    have = stored(body="1")._replace(version=written)
+    have.fields.update({record.EDITED: edited, STAMP: written})
     found = merging(have, edit(30, body="2", version_ms=version_ms), writer(0))
     assert (found.values["body"], found.overwritten) == ("2", {})
     other = merging(have, edit(30, body="2", version_ms=60 * MINUTE), writer(0))
@@ -616,6 +634,9 @@ def test_each_column_that_was_chosen_again_has_its_own_times() -> None:
         "body": 60 * MINUTE,
         "mark": 70 * MINUTE,
     }
+    # one of which was there before
+    [both], _ = fold([edit(WRITTEN, body="1"), edit(70, mark="green")])
+    assert set(merging(have, both).changed) == {"mark"}
     # a column that was changed before the record's last edit is judged by its own stamp
     for at, chosen in ((25, True), (20, False), (21, False), (40, False), (45, False)):
         found = merging(have, edit(at, body="1"))
@@ -746,6 +767,9 @@ def test_an_undo_from_before_the_own_clock_was_set_is_named() -> None:
     found = repeated("1", 35, last=behind)
     assert (found.values["body"], found.lost, found.reason) == ("3", {"body": "1"}, "older")
     assert repeated("1", 45, last=behind).values["body"] == "1"
+    marks: dict[str, Any] = {"column": "mark", "now": "red", "before": ("green", "yellow")}
+    found = repeated("green", 35, last=behind, **marks)
+    assert (found.values["mark"], found.lost, found.reason) == ("red", {"mark": "green"}, "older")
 
 
 def test_an_old_value_that_is_more_is_chosen_whenever() -> None:
@@ -765,14 +789,25 @@ def test_an_old_value_that_is_more_is_chosen_whenever() -> None:
 
 def test_what_watermelon_laid_blindly_over_an_own_older_change_is_no_edit() -> None:
     # seen by its cursor, and made before that version: nobody looked
-    found = repeated("1", 35, last=stamp(), cursor=COMMITTED, first=True)
-    assert (found.values["body"], found.lost) == ("3", {"body": "1"})
+    for at, last in ((35, stamp()), (45, stamp()), (WRITTEN, own())):
+        found = repeated("1", at, last=last, cursor=COMMITTED, first=True)
+        assert (found.values["body"], found.lost) == ("3", {"body": "1"})
     # looked at, or later by its own clock
     for last, at in ((stamp(), 60), (own(20), 35)):
         found = repeated("1", at, last=last, cursor=COMMITTED, first=True)
         assert (found.values["body"], found.lost, found.overwritten) == ("1", {}, {})
     # a value that the column never held is an edit
     assert repeated("9", 35, last=stamp(), cursor=COMMITTED, first=True).values["body"] == "9"
+
+
+def test_who_goes_back_on_a_change_in_the_ms_of_the_cursor_has_seen_it() -> None:
+    # given the phone's own body, in the ms of its cursor, and another's page after it
+    mine = own(20)._replace(version=30 * MINUTE * 1000 + 1)
+    columns = {"body": {"stamp": list(mine), "was": [[digest_of("1"), mine.version, 5]]}}
+    have = stored(columns=columns, body="2", page=5)
+    # when its user takes the body back
+    found = merging(have, edit(35, ("body",), body="1"), writer(30))
+    assert (found.values["body"], found.overwritten, found.lost) == ("1", {}, {})
 
 
 def test_a_phone_that_calls_the_record_new_repeats_whatever_it_ever_held() -> None:

@@ -193,6 +193,7 @@ helps; answers are compressed for clients that accept gzip.
 `/api/v1` it is the other way round.)
 - Ids are made by the phone: 1 to 128 of `A-Z a-z 0-9 _ -`.
 - Ignore columns, tables and codes that you do not know: a newer server may send more.
+- A part of a query that is not described here is refused with 400.
 - Every error has one shape, `{{"error": {{"code", "message", …}}}}`. Decide by `code`, which is \
 stable; `message` is for developers. Who sends `Accept: application/problem+json` gets problem details \
 (RFC 9457) instead.
@@ -208,44 +209,21 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
         "summary": operation.summary,
         "description": operation.doc,
     }
-    if not operation.secured:
-        said["security"] = []
     said["parameters"] = [
         {"$ref": f"#/components/parameters/{name}"} for name in operation.parameters
     ]
-    example = examples.get(operation.id, {})
     if operation.body:
-        content: Schema = {"schema": ref(operation.body)}
-        if "request" in example:
-            content["examples"] = example["request"]
-        said["requestBody"] = {
-            "required": operation.body_needed,
-            "content": {operation.body_type: content},
-        }
-    answer = operation.answer
+        sent = typed.content("application/json", ref(operation.body), examples.get("request"))
+        said["requestBody"] = {"required": True, **sent}
     shapes = {fault.status: ref(_SHAPES[fault]) for fault in operation.faults if fault in _SHAPES}
-    content = {"schema": answer if isinstance(answer, dict) else ref(answer)}
-    if "answer" in example:
-        content["examples"] = example["answer"]
     said["responses"] = {
         "200": {
             "description": operation.answers,
             "headers": headers("X-Request-Id", *operation.answer_headers),
-            "content": {operation.content_type: content},
+            **typed.content("application/json", ref(operation.answer), examples.get("answer")),
         },
         **refusals(_codes(operation), shapes),
     }
-    if operation.resumed:
-        said["responses"]["308"] = {
-            "description": "More bytes are wanted, from `upload.offset` on.",
-            "headers": headers("X-Request-Id", "Range"),
-            "content": {operation.content_type: content},
-        }
-    if operation.unchanged:
-        said["responses"]["304"] = {
-            "description": "What the screen shows is current.",
-            "headers": headers("X-Request-Id", "ETag"),
-        }
     return said
 
 
@@ -347,7 +325,14 @@ def _headers() -> Schema:
             {**TEXT, "pattern": r"^bytes=0-\d+$"}, "What has come; absent: nothing.", always=False
         ),
         "ETag": sent(
-            TEXT, "Names what the answer shows; there unless `changed` is false.", always=False
+            TEXT,
+            "Names what the answer shows; not there if `changed` is false, or with links that expire.",
+            always=False,
+        ),
+        "Link": sent(
+            {**TEXT, "pattern": '^<[^>]+>; rel="next"$'},
+            "Where the next page is; not there on the last one.",
+            always=False,
         ),
         "Cache-Control": sent({**TEXT, "const": "no-store"}, "Answers are never cached."),
         "Content-Encoding": sent(

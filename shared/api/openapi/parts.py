@@ -52,14 +52,17 @@ STATUS_WORDS = {
 #: Headers of a refusal beside its id, by status.
 _REFUSAL_HEADERS = {
     401: ("WWW-Authenticate",),
-    429: ("Retry-After", "RateLimit-Policy", "RateLimit"),
+    429: ("Retry-After",),
     503: ("Retry-After",),
 }
+
+#: Headers of every answer of whoever has used half of a rate.
+_OF_RATES = ("RateLimit-Policy", "RateLimit")
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. `answer` and `body` name schemas; the answer's is inline if a dict."""
+    """One method of one path, with a token. `answer` and `body` name schemas."""
 
     method: str
     path: str
@@ -68,17 +71,11 @@ class Operation:
     summary: str
     doc: str
     answers: str  #: what the 200 is, in words
-    answer: str | Schema
+    answer: str
     faults: tuple[type[Fault], ...] = ()
     body: str = ""
-    parameters: tuple[str, ...] = ()  #: headers, query and path, from `components.parameters`
+    parameters: tuple[str, ...] = ()  #: headers, from `components.parameters`
     answer_headers: tuple[str, ...] = ()
-    secured: bool = True
-    content_type: str = "application/json"
-    body_needed: bool = True
-    body_type: str = "application/json"
-    resumed: bool = False  #: answers 308 while more bytes are wanted
-    unchanged: bool = False  #: answers 304 to `If-None-Match`
     never: tuple[str, ...] = ()  #: codes of its faults that it does not answer
 
 
@@ -140,8 +137,8 @@ def ref(name: str) -> Schema:
 
 
 def headers(*names: str) -> dict[str, Schema]:
-    """Headers of an answer, as `components.headers` has them."""
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    """Headers of an answer, as `components.headers` has them, with those that any answer may have."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *_OF_RATES)}
 
 
 def refusals(codes: Set[str], shapes: Mapping[int, Schema]) -> dict[str, Schema]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from shared.api.codes import SELDOM, sentences_of
 from shared.api.fields import REF, SAID
+from shared.api.links import linked
 from shared.api.openapi.parts import BODY, EVERYWHERE, Schema, headers, refusals
 from shared.api.routes import Route
 from shared.errors import InvalidJson, InvalidRequest, KeysUnavailable, Unauthenticated
@@ -51,17 +52,18 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
         ),
     ]
     if route.takes is bytes:
-        said["requestBody"] = _content("application/octet-stream", _BYTES) | {"required": False}
+        said["requestBody"] = content("application/octet-stream", _BYTES) | {"required": False}
     elif _is_struct(route.takes) and msgspec.structs.fields(route.takes):
-        body = _content("application/json", _schema(route.takes), examples.get("request"))
+        body = content("application/json", _schema(route.takes), examples.get("request"))
         fields = msgspec.structs.fields(route.takes)
         needed = route.body_needed or any(each.required for each in fields)
         said["requestBody"] = body | {"required": needed}
-    given = _content(route.media, _schema(route.gives), examples.get("answer"))
+    link = ("Link",) if linked(route) else ()
+    given = content(route.media, _schema(route.gives), examples.get("answer"))
     said["responses"] = {
         "200": {
             "description": _words(route.gives) or summary,
-            "headers": headers("X-Request-Id", *route.answer_headers),
+            "headers": headers("X-Request-Id", *route.answer_headers, *link),
             **given,
         },
         **refusals(codes(route), {at: _schema(kind) for at, kind in route.refusals.items()}),
@@ -74,7 +76,7 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
         }
     if route.unchanged:
         said["responses"]["304"] = {
-            "description": "What the screen shows is current.",
+            "description": "What the caller has is current.",
             "headers": headers("X-Request-Id", "ETag"),
         }
     return said
@@ -83,8 +85,9 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
 def codes(route: Route) -> set[str]:
     """Every code that a route answers."""
     found = {code for fault in EVERYWHERE for code in sentences_of(fault)}
+    found.add(InvalidRequest.code)  # for what a query has that is not known
     if _is_struct(route.takes):
-        found |= {InvalidJson.code, InvalidRequest.code, *(fault.code for fault in BODY)}
+        found |= {InvalidJson.code, *(fault.code for fault in BODY)}
     if route.secured:
         found |= {*sentences_of(Unauthenticated), *sentences_of(KeysUnavailable)} - SELDOM
     if route.only:
@@ -196,7 +199,8 @@ def arguments(route: Route) -> Iterator[Schema]:
         yield {"name": name, "in": place, **words, **needed, "schema": schema}
 
 
-def _content(media: str, schema: Schema, examples: Schema | None = None) -> Schema:
+def content(media: str, schema: Schema, examples: Schema | None = None) -> Schema:
+    """A body of a media type, with its examples."""
     said: Schema = {"schema": schema}
     if examples:
         said["examples"] = examples

@@ -11,7 +11,7 @@ from shared.products.dermadetect.events import EVENTS
 from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
-from shared.products.product import Parts, Product, Round
+from shared.products.product import Parts, Product, Round, Upgrade
 
 if TYPE_CHECKING:
     from shared.access.membership import Caller
@@ -125,6 +125,13 @@ def _draft(question: ChatRequest) -> Mapping[str, Any]:
     return draft(question)
 
 
+def _upgrades() -> Sequence[Upgrade]:
+    from shared.products.dermadetect import review
+
+    doc = "signed cases get the time of their first diagnosis, by which they are counted"
+    return (Upgrade("first-signatures", doc, review.COLLECTION, review.with_first_signature),)
+
+
 def _routes(parts: Parts) -> Sequence[Route]:
     from shared.products.dermadetect.routes import routes
 
@@ -172,6 +179,7 @@ DERMADETECT = Product(
     delivered=_delivered,
     alert=AlertWords("A case waits for you", "Open the app to see it."),
     routes=_routes,
+    upgrades=_upgrades,
     schemas=_schemas,
     fhir=_fhir,
     views=_views,

@@ -287,11 +287,7 @@ def routes(parts: Parts) -> Sequence[Route]:
             name="listReviewCases",
             asks=screen.CasesAsked,
             gives=screen.ReviewList,
-            faults=(
-                *("invalid_request", "invalid_cursor", "time_in_seconds"),
-                "forbidden",
-                StoreUnavailable,
-            ),
+            faults=("invalid_cursor", "time_in_seconds", "forbidden", StoreUnavailable),
             headers=("IfNoneMatch",),
             answer_headers=(*_SHOWN, "ETag"),
             unchanged=True,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.hooks.event import Event
     from shared.jobs.runner import Task
     from shared.records.collection import Catalog
+    from shared.records.migration import Migration
     from shared.records.store import Document, RecordStore, StoredCollection
     from shared.settings import Settings
 
@@ -85,5 +86,7 @@ class Product:
     views: Callable[[], Views] | None = None
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
+    #: Changes of what it has stored to the form of this release, the newest last.
+    migrations: Callable[[], Sequence[Migration]] = tuple
     #: What it stores beside its tables, and the indexes of its own queries.
     stored: Callable[[], Sequence[StoredCollection]] = tuple

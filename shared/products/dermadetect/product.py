@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.products.dermadetect.triage import ZeroShot
     from shared.products.dermadetect.worklist import WorkList
     from shared.records.collection import Catalog
+    from shared.records.migration import Migration
     from shared.records.store import Document, StoredCollection
     from shared.settings import Settings
 
@@ -144,6 +145,12 @@ def _examples() -> Mapping[str, dict[str, Any]]:
     return EXAMPLES
 
 
+def _migrations() -> Sequence[Migration]:
+    from shared.products.dermadetect.review import MIGRATIONS
+
+    return MIGRATIONS
+
+
 def _fhir() -> FhirMapping:
     from shared.products.dermadetect.fhir import Mapper
 
@@ -174,6 +181,7 @@ DERMADETECT = Product(
     routes=_routes,
     schemas=_schemas,
     fhir=_fhir,
+    migrations=_migrations,
     views=_views,
     examples=_examples,
     draft=_draft,

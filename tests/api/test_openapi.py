@@ -850,6 +850,16 @@ def test_watermelon_pulls_and_pushes_keep_their_word(api: Api) -> None:
     assert one(last=since)["changes"]["patients"]["deleted"] == ["p2"]
 
 
+def test_pages_of_a_first_watermelon_pull_keep_their_word(api: Api) -> None:
+    api.join("chw1")
+    melon(api)({"patients": raws(raw(), raw("p2"))["patients"]})
+    first = melon(api, "second")(query="&limit=1")
+    assert (first["has_more"], first["timestamp"]) == (True, 0)
+    last = melon(api, "second")(query=f"&limit=9&page={first['next_page']}")
+    assert not last["has_more"]
+    assert last["timestamp"] > 0
+
+
 def test_a_watermelon_push_that_is_overtaken_keeps_its_word(api: Api) -> None:
     api.join("chw1")
     one, two = melon(api), melon(api, "second")

@@ -140,7 +140,10 @@ def _pull(catalog: Catalog) -> Schema:
             fixed(**{item.name: sets(item) for item in catalog.collections}),
             "By table. No id is twice in one.",
         ),
-        timestamp=says({**MS, "type": "integer"}, "The next `last_pulled_at`."),
+        timestamp=says(
+            {**MS, "type": "integer", "minimum": 0},
+            "The next `last_pulled_at`. While `has_more`, still the old one: 0 in a first pull.",
+        ),
     )
     answer["properties"] |= {
         "experimentalStrategy": {

@@ -31,7 +31,7 @@ from tests.patience import PATIENCE_SECONDS, until
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Google's bounds are far away (100 MB of source); these are ours, bytes.
-MOST_ARCHIVE_BYTES = 650_000
+MOST_ARCHIVE_BYTES = 700_000
 MOST_INSTALLED_BYTES = 300 * 2**20
 
 #: How far docs/operations.md may be from the truth about sizes.
@@ -123,6 +123,9 @@ def test_nothing_is_imported_that_is_not_installed_for_functions(
     clean_python: Path, workspace: Path
 ) -> None:
     """Every module of the archive can be imported, also those that are loaded late."""
+    environ = {"PATH": os.defpath}
+    for function in FUNCTIONS.values():  # each has secrets of its own
+        environ |= deployed.environment(function, 8080)
     code = (
         "import importlib, json, os, pathlib\n"
         "names = [str(p.with_suffix('')).replace('/', '.') for f in ('shared', 'functions')"
@@ -133,7 +136,7 @@ def test_nothing_is_imported_that_is_not_installed_for_functions(
     done = subprocess.run(
         [clean_python, "-c", f"import sys; sys.path.insert(0, '.')\n{code}"],
         cwd=workspace,
-        env={"PATH": os.defpath, **deployed.environment(FUNCTIONS["accounts"], 8080)},
+        env=environ,
         capture_output=True,
         text=True,
         check=False,

@@ -206,7 +206,7 @@ run "numbers_of_another_place" {
 
   variables {
     analytics = {}
-    firestore = { location = "eur3" }
+    firestore = { location = "europe-west3" }
   }
 
   expect_failures = [google_storage_bucket.numbers]

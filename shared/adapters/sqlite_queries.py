@@ -47,12 +47,33 @@ def tally(query: Query) -> tuple[str, list[Any]]:
     """The SQL that counts what a query finds; its last parameter is the most that is counted."""
     where, values = [f"collection = '{query.collection}'"], []
     for field, operator, value in query.where:
-        condition, bound = _condition(field, operator, value)
+        if _only_numbers(query, field, operator, value):
+            condition, bound = f"{sql_of(field)} {operator.replace('==', '=')} ?", [value]
+        else:
+            condition, bound = _condition(field, operator, value)
         where.append(condition)
         values += bound
     where += [f"{sql_of(field)} IS NOT NULL" for field, _ in query.order]
     found = f"SELECT 1 FROM documents WHERE {' AND '.join(where)} LIMIT ?"  # noqa: S608  names are checked
     return f"SELECT count(*) FROM ({found})", values  # noqa: S608
+
+
+def _only_numbers(query: Query, field: str, operator: str, value: Any) -> bool:
+    """Whether a comparison can hold for numbers alone, without a look at the document's own types.
+
+    Then the index has all that is asked for, and no document is read. A boolean is 0 or 1 there, and any
+    text is above any number: so an equality with another number will do, and a span between two such.
+    """
+
+    def beyond_booleans(each: Any) -> bool:
+        return isinstance(each, int | float) and not isinstance(each, bool) and each > 1
+
+    if operator == "==":
+        return beyond_booleans(value)
+    bounds = [(how, least) for name, how, least in query.where if name == field]
+    lower = any(how in (">", ">=") and beyond_booleans(least) for how, least in bounds)
+    upper = any(how in ("<", "<=") and beyond_booleans(least) for how, least in bounds)
+    return lower and upper and beyond_booleans(value)
 
 
 def _condition(field: str, operator: str, value: Any) -> tuple[str, list[Any]]:

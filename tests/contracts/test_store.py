@@ -965,6 +965,23 @@ def test_a_count_without_a_bound_is_refused(notes: RecordStore, query: Query) ->
         notes.count(query)
 
 
+def test_a_count_of_numbers_takes_nothing_else_for_one(store: RecordStore) -> None:
+    values = [5, 5.0, "5", True, [5], {"n": 5}, None, 1, 7]
+    store.commit(
+        [put(Key("notes", f"n{n}"), record(due=value), ABSENT) for n, value in enumerate(values)]
+    )
+    for where in (
+        [("due", "==", 5)],
+        [("due", "==", 1)],
+        [("due", ">=", 2), ("due", "<", 7)],
+        [("due", ">=", 0), ("due", "<=", 9)],
+        [("due", ">", 2)],
+        [("due", "<", 9)],
+    ):
+        query = Query("notes", tuple(where), (("due", "asc"),), 20)
+        assert store.count(query) == len(found(store.query(query))) > 0, where
+
+
 def test_a_count_sees_every_commit(store: RecordStore) -> None:
     query = Query("notes", (("scope_id", "==", "team-1"),), limit=10)
     for number in range(4):

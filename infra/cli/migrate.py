@@ -11,6 +11,7 @@ from infra.cli.command import Group, as_json, show
 from infra.cli.migrator import BATCH, MOST_BATCH, Migrator, known
 from shared import wiring
 from shared.errors import NotFound
+from shared.records.migration import Migration
 
 #: Ids that a dry run prints.
 _MOST_SHOWN = 10
@@ -18,10 +19,14 @@ _MOST_SHOWN = 10
 
 def migrations() -> Iterator[dict[str, Any]]:
     """What there is to run, and how far each has come."""
-    for each in known(wiring.catalog()).values():
+    for each in _known().values():
         at = Migrator(wiring.store(), wiring.catalog(), each).progress()
         state = "done" if at.done else f"at {at.behind or 'the beginning'}"
         yield {"name": each.name, "state": state, "changed": at.changed, "what": each.doc}
+
+
+def _known() -> dict[str, Migration]:
+    return known(wiring.catalog(), wiring.product().migrations())
 
 
 @click.group("migrate", cls=Group)
@@ -37,7 +42,7 @@ def list_migrations(as_json: bool) -> None:
     show(migrations(), line, "no migrations", as_json)
 
 
-@group.command("run", example="python -m infra.cli migrate run restamp-cases --dry-run")
+@group.command("run", example="python -m infra.cli migrate run restamp-{people} --dry-run")
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Say what would change; write nothing.")
 @click.option(
@@ -56,7 +61,7 @@ def list_migrations(as_json: bool) -> None:
 )
 def run(name: str, dry_run: bool, batch: int, pause: float) -> None:
     """Run the migration NAME, or go on with one that was interrupted."""
-    runs = known(wiring.catalog())
+    runs = _known()
     if name not in runs:
         raise NotFound("There is no such migration: see `migrate list`.")
     migrator = Migrator(

@@ -1,7 +1,8 @@
 """Changes stored documents to a new form while everything runs: what `migrate` runs.
 
-A migration is a function from a document to a patch, registered in `MIGRATIONS` for one collection. It
-must give the same patch for the same document, and none for one that is in the new form.
+A migration is a function from a document to a patch, for one collection. The engine's are registered in
+`MIGRATIONS`, those of a product in `Product.migrations`. It must give the same patch for the same document,
+and none for one that is in the new form.
 
 What is promised:
 
@@ -28,9 +29,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import CommitTooBig, Contended, Fault
-from shared.products.known import named, names
 from shared.records import record
 from shared.records.collection import Catalog, Collection
+from shared.records.migration import Migration
 from shared.records.store import (
     ABSENT,
     Document,
@@ -64,20 +65,6 @@ _TRIES = 8
 #: Fields that say what a record is and where; another tool moves and deletes.
 _FIXED = {record.SCOPE, record.AUTHOR, record.DELETED, record.HASH, record.ECHO, record.EDITED}
 
-#: A document in, the fields to set out (None removes one); None: it is in the new form already.
-Change = Callable[[Document], Mapping[str, Any] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """What is changed in one collection. `repeat`: whether passes go on until nothing changes."""
-
-    name: str
-    doc: str
-    collection: str
-    change: Change
-    repeat: bool = True
-
 
 def restamp(collection: str) -> Migration:
     """Writes every document as it is, so that it goes to all its phones again."""
@@ -85,7 +72,7 @@ def restamp(collection: str) -> Migration:
     return Migration(f"restamp-{collection}", doc, collection, lambda _: {}, repeat=False)
 
 
-#: Migrations of this release, the newest last. One that has run everywhere is taken out.
+#: The engine's migrations of this release, the newest last. One that has run everywhere is taken out.
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         "shard-receipts",
@@ -96,12 +83,10 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 
 
-def known(catalog: Catalog) -> dict[str, Migration]:
-    """Everything that can be run, by name: of the engine, of the catalog's product, and restamps."""
-    own = named(catalog.name).upgrades() if catalog.name in names() else ()
-    upgrades = tuple(Migration(each.name, each.doc, each.collection, each.change) for each in own)
+def known(catalog: Catalog, of_product: Sequence[Migration] = ()) -> dict[str, Migration]:
+    """Everything that can be run, by name."""
     stamps = tuple(restamp(collection.name) for collection in catalog.collections)
-    return {each.name: each for each in (*MIGRATIONS, *upgrades, *stamps)}
+    return {each.name: each for each in (*MIGRATIONS, *of_product, *stamps)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def group() -> None:
 @click.argument("email")
 @click.option("--id", "user_id", metavar="ID", help="The user's id; else one is made.")
 @click.option("--name", help="What others in the scope see.")
-@click.option("--phone", help="Where the user can be called.")
+@click.option("--phone", help="Where others in the scope can call.")
 @click.option("--scope", help="Also make the user a member of it.")
 @role_option
 def create(

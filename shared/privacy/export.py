@@ -19,7 +19,7 @@ from shared.records.store import Document, Key, Query, RecordStore
 Json = dict[str, Any]
 
 #: What of an account, of a session and of a phone's entry is given out. The rest are hashes.
-_ACCOUNT = ("email", "name", "created_at")
+_ACCOUNT = ("email", "name", "phone", "created_at")
 _SESSION = ("device", "began_at", "expires_at", "ended")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from shared.files.file import ANY_PHOTO, PhotoLimits
 from shared.notify.notice import SOMETHING_WAITS, AlertWords
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.hooks.event import Event
     from shared.jobs.runner import Task
     from shared.records.collection import Catalog
+    from shared.records.migration import Migration
     from shared.records.store import Document, RecordStore, StoredCollection
     from shared.settings import Settings
 
@@ -46,18 +47,6 @@ class Parts:
     catalog: Callable[[], Catalog]
     terms: Callable[[], Terms]  #: how the language model is asked
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
-
-
-class Upgrade(NamedTuple):
-    """A change of what an earlier release stored in one collection, for operators to run (`migrate`).
-
-    A document in, the fields to set out (None removes one); None: it is in the new form already.
-    """
-
-    name: str
-    doc: str
-    collection: str
-    change: Callable[[Document], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +86,7 @@ class Product:
     views: Callable[[], Views] | None = None
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
-    upgrades: Callable[[], Sequence[Upgrade]] = tuple  #: of what earlier releases stored
+    #: Changes of what it has stored to the form of this release, the newest last.
+    migrations: Callable[[], Sequence[Migration]] = tuple
     #: What it stores beside its tables, and the indexes of its own queries.
     stored: Callable[[], Sequence[StoredCollection]] = tuple

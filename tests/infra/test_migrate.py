@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from infra.cli import migrator
-from infra.cli.migrator import Migration, Migrator
+from infra.cli.migrator import Migrator
 from infra.cli.root import main
 from shared.errors import Contended, Fault, StoreUnavailable
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
+from shared.records.migration import Migration
 from shared.records.store import Document, Key, Write, delete, patch, put
 from shared.settings import Settings
 from tests.ai.workplace import Clinic

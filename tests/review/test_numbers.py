@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from infra.cli.migrator import Migrator, known
+from infra.cli.migrator import Migrator
 from shared.errors import Forbidden, InvalidRequest, NotFound
 from shared.products.dermadetect import days, numbers
 from shared.products.dermadetect.faults import TooMuchToCount
 from shared.products.dermadetect.numbers import Numbers, NumbersQuery, nearest_rank
+from shared.products.dermadetect.product import DERMADETECT
 from shared.products.dermadetect.signal import RANKS
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
@@ -212,7 +213,7 @@ def test_what_was_signed_before_this_was_kept_is_counted_after_its_migration(
     practice.store.commit([put(Key("reviews", "c1"), have, None)])
     practice.store.commit([put(Key("reviews", "c2"), {"claimed_by": "doc1"}, None)])
     assert of(practice)["all"]["signed"]["total"] == 0
-    migration = known(CATALOG)["first-signatures"]
+    [migration] = [each for each in DERMADETECT.migrations() if each.name == "first-signatures"]
     assert Migrator(practice.store, CATALOG, migration).run().changed == 1
     assert of(practice)["weeks"][0]["signed"]["total"] == 1
     assert Migrator(practice.store, CATALOG, migration).would_change() == []

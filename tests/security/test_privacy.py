@@ -135,6 +135,7 @@ def test_an_export_of_a_user_holds_no_hash_and_nothing_to_log_in_with(clinic: Cl
     held = {
         "password": "$argon2id$hash",
         "email": "c@example.org",
+        "phone": "+254700000001",
         "generation": 0,
         "created_at": 5,
     }
@@ -147,7 +148,9 @@ def test_an_export_of_a_user_holds_no_hash_and_nothing_to_log_in_with(clinic: Cl
         ]
     )  # fmt: skip
     found = export(clinic, "chw1")["user"]
-    assert found["account"] == {"email": "c@example.org", "created_at": 5}
+    assert found["account"] == {
+        "email": "c@example.org", "phone": "+254700000001", "created_at": 5
+    }  # fmt: skip
     assert found["memberships"]["scopes"]["team1"]["role"] == "chw"
     assert found["sessions"] == [{"device": "one", "began_at": 1, "expires_at": 2}]
     assert sorted(found["wrote"]["patients"]) == ["p1", "p2"]

@@ -201,44 +201,21 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
         "summary": operation.summary,
         "description": operation.doc,
     }
-    if not operation.secured:
-        said["security"] = []
     said["parameters"] = [
         {"$ref": f"#/components/parameters/{name}"} for name in operation.parameters
     ]
-    example = examples.get(operation.id, {})
     if operation.body:
-        content: Schema = {"schema": ref(operation.body)}
-        if "request" in example:
-            content["examples"] = example["request"]
-        said["requestBody"] = {
-            "required": operation.body_needed,
-            "content": {operation.body_type: content},
-        }
-    answer = operation.answer
+        sent = typed.content("application/json", ref(operation.body), examples.get("request"))
+        said["requestBody"] = {"required": True, **sent}
     shapes = {fault.status: ref(_SHAPES[fault]) for fault in operation.faults if fault in _SHAPES}
-    content = {"schema": answer if isinstance(answer, dict) else ref(answer)}
-    if "answer" in example:
-        content["examples"] = example["answer"]
     said["responses"] = {
         "200": {
             "description": operation.answers,
             "headers": headers("X-Request-Id", *operation.answer_headers),
-            "content": {operation.content_type: content},
+            **typed.content("application/json", ref(operation.answer), examples.get("answer")),
         },
         **refusals(_codes(operation), shapes),
     }
-    if operation.resumed:
-        said["responses"]["308"] = {
-            "description": "More bytes are wanted, from `upload.offset` on.",
-            "headers": headers("X-Request-Id", "Range"),
-            "content": {operation.content_type: content},
-        }
-    if operation.unchanged:
-        said["responses"]["304"] = {
-            "description": "What the screen shows is current.",
-            "headers": headers("X-Request-Id", "ETag"),
-        }
     return said
 
 

@@ -61,7 +61,7 @@ _OF_RATES = ("RateLimit-Policy", "RateLimit")
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. `answer` and `body` name schemas; the answer's is inline if a dict."""
+    """One method of one path, with a token. `answer` and `body` name schemas."""
 
     method: str
     path: str
@@ -70,17 +70,11 @@ class Operation:
     summary: str
     doc: str
     answers: str  #: what the 200 is, in words
-    answer: str | Schema
+    answer: str
     faults: tuple[type[Fault], ...] = ()
     body: str = ""
-    parameters: tuple[str, ...] = ()  #: headers, query and path, from `components.parameters`
+    parameters: tuple[str, ...] = ()  #: headers, from `components.parameters`
     answer_headers: tuple[str, ...] = ()
-    secured: bool = True
-    content_type: str = "application/json"
-    body_needed: bool = True
-    body_type: str = "application/json"
-    resumed: bool = False  #: answers 308 while more bytes are wanted
-    unchanged: bool = False  #: answers 304 to `If-None-Match`
     never: tuple[str, ...] = ()  #: codes of its faults that it does not answer
 
 

@@ -52,14 +52,14 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
         ),
     ]
     if route.takes is bytes:
-        said["requestBody"] = _content("application/octet-stream", _BYTES) | {"required": False}
+        said["requestBody"] = content("application/octet-stream", _BYTES) | {"required": False}
     elif _is_struct(route.takes) and msgspec.structs.fields(route.takes):
-        body = _content("application/json", _schema(route.takes), examples.get("request"))
+        body = content("application/json", _schema(route.takes), examples.get("request"))
         fields = msgspec.structs.fields(route.takes)
         needed = route.body_needed or any(each.required for each in fields)
         said["requestBody"] = body | {"required": needed}
     link = ("Link",) if linked(route) else ()
-    given = _content(route.media, _schema(route.gives), examples.get("answer"))
+    given = content(route.media, _schema(route.gives), examples.get("answer"))
     said["responses"] = {
         "200": {
             "description": _words(route.gives) or summary,
@@ -196,7 +196,8 @@ def arguments(route: Route) -> Iterator[Schema]:
         yield {"name": name, "in": place, **words, **needed, "schema": schema}
 
 
-def _content(media: str, schema: Schema, examples: Schema | None = None) -> Schema:
+def content(media: str, schema: Schema, examples: Schema | None = None) -> Schema:
+    """A body of a media type, with its examples."""
     said: Schema = {"schema": schema}
     if examples:
         said["examples"] = examples

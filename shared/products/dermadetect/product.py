@@ -11,7 +11,7 @@ from shared.products.dermadetect.events import EVENTS
 from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
-from shared.products.product import Parts, Product, Round, Upgrade
+from shared.products.product import Parts, Product, Round
 
 if TYPE_CHECKING:
     from shared.access.membership import Caller
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.products.dermadetect.triage import ZeroShot
     from shared.products.dermadetect.worklist import WorkList
     from shared.records.collection import Catalog
+    from shared.records.migration import Migration
     from shared.records.store import Document, StoredCollection
     from shared.settings import Settings
 
@@ -125,13 +126,6 @@ def _draft(question: ChatRequest) -> Mapping[str, Any]:
     return draft(question)
 
 
-def _upgrades() -> Sequence[Upgrade]:
-    from shared.products.dermadetect import review
-
-    doc = "signed cases get the time of their first diagnosis, by which they are counted"
-    return (Upgrade("first-signatures", doc, review.COLLECTION, review.with_first_signature),)
-
-
 def _routes(parts: Parts) -> Sequence[Route]:
     from shared.products.dermadetect.routes import routes
 
@@ -149,6 +143,12 @@ def _examples() -> Mapping[str, dict[str, Any]]:
     from shared.products.dermadetect.examples import EXAMPLES
 
     return EXAMPLES
+
+
+def _migrations() -> Sequence[Migration]:
+    from shared.products.dermadetect.review import MIGRATIONS
+
+    return MIGRATIONS
 
 
 def _fhir() -> FhirMapping:
@@ -179,9 +179,9 @@ DERMADETECT = Product(
     delivered=_delivered,
     alert=AlertWords("A case waits for you", "Open the app to see it."),
     routes=_routes,
-    upgrades=_upgrades,
     schemas=_schemas,
     fhir=_fhir,
+    migrations=_migrations,
     views=_views,
     examples=_examples,
     draft=_draft,

@@ -38,6 +38,7 @@ from shared.products.dermadetect.tables import DIAGNOSED, PHOTOS
 from shared.records import record
 from shared.records.collection import Catalog
 from shared.records.insist import insist
+from shared.records.migration import Migration
 from shared.records.store import (
     ABSENT,
     STAMP,
@@ -153,6 +154,16 @@ def with_first_signature(document: Document) -> Mapping[str, Any] | None:
     if found is None or document.fields.get(FIRST_SIGNED) is not None:
         return None
     return {FIRST_SIGNED: found}
+
+
+MIGRATIONS = (
+    Migration(
+        "first-signatures",
+        "signed cases get the time of their first diagnosis, by which they are counted",
+        COLLECTION,
+        with_first_signature,
+    ),
+)
 
 
 def readings(store: RecordStore, case_id: str, scope_id: str) -> list[dict[str, Any]]:

@@ -64,7 +64,8 @@ def typed(page: str, *chapters: str) -> int:
 
 def test_the_index_counts_the_lines_of_each_way() -> None:
     rows = {row[0]: int(row[2]) for row in table(DOCS / "README.md", "who")}
-    assert rows == {who: typed(page, *chapters) for who, (page, chapters) in WAYS.items()}
+    counted = {who: typed(page, *chapters) for who, (page, chapters) in WAYS.items()}
+    assert rows == counted, "a page has other lines than before: write them into docs/README.md"
 
 
 # --- a doctor
@@ -75,7 +76,8 @@ def test_a_doctor_s_calls_work_as_pasted(shell: Shell) -> None:
     first, *then = commands(page, *chapters)
     _, pushed = shell(first)
     assert pushed.split() == ["200"]
-    known, look = first.partition("curl ")[0], then[2]
+    known = first.partition("curl ")[0]
+    look = next(each for each in then if re.match(r"curl -s \S+/cases/case-7 -H", each))
     # a reader is slower than the model; a signature while it reads is refused
     until(lambda: '"provenance"' in shell(f"{known}\n{look}")[0], "the case is read")
     _, statuses = shell("\n".join([known, *then]))

@@ -74,8 +74,8 @@ NEEDED = {
     "infra/cli/local.py": {"chw"},
     # notices that an early release stored, and that are still to be found
     "shared/privacy/search.py": {"case_"},
-    # names and defaults of variables that deployments have set: PRODUCT, TOKEN_ISSUER, TRIAGE_RED_FROM
-    "shared/settings.py": {"dermadetect", "triage"},
+    # names and defaults of variables that deployments have set: PRODUCT, TOKEN_ISSUER
+    "shared/settings.py": {"dermadetect"},
 }
 
 

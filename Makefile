@@ -73,7 +73,7 @@ smoke: $(VENV)/.runtime
 
 # Files made from the declarations and settings.
 generated: $(VENV)/.dev
-	$(RUN) -m shared.settings > .env.example
+	$(RUN) -m infra.env_example > .env.example
 	$(RUN) -m infra.openapi > infra/openapi.json
 	$(RUN) -m infra.schema_js > infra/schema.js
 	$(RUN) -m infra.indexes > infra/firestore.indexes.json

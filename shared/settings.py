@@ -1,8 +1,8 @@
 """The settings of a deployment. This module alone reads the environment, once, into a frozen value.
 
 Defaults run the whole system on one machine. A value that makes no sense stops the start with the
-variable's name; secrets have no default. `.env.example` is generated from the table below:
-`python -m shared.settings > .env.example`.
+variable's name; secrets have no default. A product declares further settings in its package, of the same
+`setting` fields. `.env.example` is generated from all of them (`infra/env_example.py`).
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from shared.errors import ConfigurationFault
+
+Kind = TypeVar("Kind")
 
 #: `MAJOR.MINOR.PATCH` (semver.org). The first heading of CHANGELOG.md names the same.
 VERSION = "0.1.0"
@@ -44,7 +46,7 @@ _SLIP_LETTERS, _SLIP_SIMILAR, _SLIP_LONGER = 6, 0.88, 2
 _RATES = r"[a-z-]+=\d{1,9}/[1-9]\d{0,8}(\s*,\s*[a-z-]+=\d{1,9}/[1-9]\d{0,8})*"
 
 
-def _setting(
+def setting(
     default: Any,
     doc: str,
     *,
@@ -53,6 +55,7 @@ def _setting(
     high: float | None = None,
     secret: bool = False,
 ) -> Any:
+    """A field of a frozen dataclass whose variable is the field's name in capitals."""
     return field(
         default=default,
         metadata={"doc": doc, "choices": choices, "low": low, "high": high, "secret": secret},
@@ -63,357 +66,340 @@ def _setting(
 class Settings:
     """One field per environment variable; the variable's name is the field's in capitals."""
 
-    product: str = _setting(
+    product: str = setting(
         "dermadetect", "Which product this deployment serves.", choices=("dermadetect",)
     )
-    data_folder: str = _setting(
+    data_folder: str = setting(
         ".data", "Where the embedded profile keeps its database and keys: a folder of its own."
     )
 
-    least_free_megabytes: int = _setting(
+    least_free_megabytes: int = setting(
         200,
         "A data folder whose disk has less left is not ready: /ready answers 503.",
         low=0,
         high=10**9,
     )
-    record_store: str = _setting(
+    record_store: str = setting(
         "sqlite", "Where records are kept.", choices=("sqlite", "firestore")
     )
-    job_queue: str = _setting(
+    job_queue: str = setting(
         "sqlite", "Who carries doorbells to subscribers.", choices=("sqlite", "pubsub")
     )
-    model: str = _setting(
+    model: str = setting(
         "scripted",
         "Who analyses what phones send. The scripted model looks at nothing and says so.",
         choices=("scripted", "vertex", "openai_compatible"),
     )
-    key_store: str = _setting(
+    key_store: str = setting(
         "files",
         "Where the keys that sign tokens are kept.",
         choices=("files", "secret_manager"),
     )
-    signing_keys_secret: str = _setting(
+    signing_keys_secret: str = setting(
         "signing-keys", "Name of the secret with the signing keys in Secret Manager."
     )
-    secret_manager_endpoint: str = _setting(
+    secret_manager_endpoint: str = setting(
         "", "Another address of the Secret Manager API (tests); empty: Google's."
     )
 
-    file_store: str = _setting(
+    file_store: str = setting(
         "folder",
         "Where photos are kept: in the data folder, or in a bucket of Cloud Storage.",
         choices=("folder", "gcs"),
     )
-    files_bucket: str = _setting("", "The bucket of FILE_STORE=gcs.")
-    files_endpoint: str = _setting(
+    files_bucket: str = setting("", "The bucket of FILE_STORE=gcs.")
+    files_endpoint: str = setting(
         "",
         "Another address of Cloud Storage (an emulator, without credentials); empty: Google's.",
     )
-    link_seconds: int = _setting(
+    link_seconds: int = setting(
         900,
         "How long a link to a photo lets anybody who has it download, seconds. Google's keys sign for "
         "12 hours at most.",
         low=30,
         high=43_200,
     )
-    files_secret: str = _setting(
+    files_secret: str = setting(
         "",
         "Signs the links of FILE_STORE=folder, at least 32 characters; empty: the data folder's keys "
         "make and keep one.",
         secret=True,
     )
 
-    google_cloud_project: str = _setting(
+    google_cloud_project: str = setting(
         "", "Project of Firestore, Pub/Sub, Cloud Storage, Vertex AI, Secret Manager, Cloud Trace."
     )
-    firestore_database: str = _setting("(default)", "Firestore database id.")
-    topic_prefix: str = _setting("", "Put before the names of Pub/Sub topics.")
-    source_commit: str = _setting(
+    firestore_database: str = setting("(default)", "Firestore database id.")
+    topic_prefix: str = setting("", "Put before the names of Pub/Sub topics.")
+    source_commit: str = setting(
         "", "The commit that is deployed, as `/version` and the logs name it; empty: not said."
     )
 
-    token_issuer: str = _setting("dermadetect", "The `iss` that access tokens must carry.")
-    token_audience: str = _setting("dermadetect-api", "The `aud` that access tokens must carry.")
-    token_leeway_seconds: int = _setting(
+    token_issuer: str = setting("dermadetect", "The `iss` that access tokens must carry.")
+    token_audience: str = setting("dermadetect-api", "The `aud` that access tokens must carry.")
+    token_leeway_seconds: int = setting(
         30, "Clock difference between servers that a token may show, seconds.", low=0, high=300
     )
-    token_jwks: str = _setting("", "Public keys as JWKS text; empty: read from the key store.")
-    token_jwks_url: str = _setting(
+    token_jwks: str = setting("", "Public keys as JWKS text; empty: read from the key store.")
+    token_jwks_url: str = setting(
         "", "Where public keys are fetched as JWKS, by https; empty: TOKEN_JWKS or the key store."
     )
-    oidc_issuer: str = _setting(
+    oidc_issuer: str = setting(
         "", "An outside issuer whose tokens are taken too (OpenID Connect); empty: none."
     )
-    oidc_audience: str = _setting("", "The `aud` that tokens of the outside issuer must carry.")
-    oidc_token_type: str = _setting(
+    oidc_audience: str = setting("", "The `aud` that tokens of the outside issuer must carry.")
+    oidc_token_type: str = setting(
         "at+jwt,JWT",
         "The `typ` that headers of its tokens must carry, one of those between commas: `at+jwt` if it "
         "marks its access tokens; most say `JWT` of all. `JWT,` takes tokens without one, too.",
     )
-    oidc_jwks_url: str = _setting(
+    oidc_jwks_url: str = setting(
         "", "Where its keys are; empty: where its discovery document says."
     )
-    accounts_secret: str = _setting(
+    accounts_secret: str = setting(
         "",
         "Keys the hashes of the accounts function, at least 32 characters; empty: the key store "
         "makes and keeps one.",
         secret=True,
     )
-    hooks_secret: str = _setting(
+    hooks_secret: str = setting(
         "",
         "The secrets of endpoints are made of it, at least 32 characters; empty: the key store makes and "
         "keeps one.",
         secret=True,
     )
-    hook_networks: str = _setting(
+    hook_networks: str = setting(
         "",
         "Networks beside the public one that endpoints may be in, like 10.20.0.0/16,127.0.0.0/8; plain "
         "http goes to this machine alone, where it is in one of them. Empty: none.",
     )
-    refresh_days: int = _setting(
+    refresh_days: int = setting(
         90,
         "How long a phone may stay away before it must log in again, days. Roles that read much have less "
         "(shared/products).",
         low=1,
         high=400,
     )
-    session_days: int = _setting(
+    session_days: int = setting(
         365,
         "How long a log-in lives in all, however often it is used, days.",
         low=1,
         high=3650,
     )
-    totp_roles: str = _setting(
+    totp_roles: str = setting(
         "",
         "Roles that must log in with a second factor, separated by commas (the product says which may be "
         "named). Who has yet to set it up can do nothing else. Empty: nobody must.",
     )
-    audit_heads: str = _setting(
+    audit_heads: str = setting(
         "",
         "A file, best on another disk, that gets a line for each new head of the audit trail. Empty: with "
         "sqlite audit-heads.jsonl in the data folder, else the logs alone.",
     )
-    operator: str = _setting(
+    operator: str = setting(
         "",
         "Who works at the command line, for the audit trail; empty: the user of this machine who does.",
     )
-    trusted_proxies: int = _setting(
+    trusted_proxies: int = setting(
         0,
         "Entries of X-Forwarded-For that our own proxies write: 2 behind Google's load balancer, "
         "1 for Cloud Run alone or one proxy elsewhere, 0 without a proxy or with one on this machine.",
         low=0,
         high=5,
     )
-    rate_limits: str = _setting(
+    rate_limits: str = setting(
         "",
         "Rate limits that differ from the table in docs/security.md, as name=amount/seconds, separated by "
         "commas, like log-ins=300/60; amount 0: no limit.",
     )
-    page_secret: str = _setting(
+    page_secret: str = setting(
         "",
         "Signs page tokens, at least 32 characters; empty: the key store makes and keeps one.",
         secret=True,
     )
 
-    max_body_bytes: int = _setting(
+    max_body_bytes: int = setting(
         16 * 2**20, "Largest request body as sent, bytes.", low=1024, high=32 * 2**20
     )
-    max_inflated_bytes: int = _setting(
+    max_inflated_bytes: int = setting(
         32 * 2**20, "Largest request body after gzip, bytes.", low=1024, high=128 * 2**20
     )
-    file_bytes: int = _setting(
+    file_bytes: int = setting(
         10 * 2**20, "Largest photo or document, bytes.", low=1024, high=32 * 2**20
     )
-    check_inline_bytes: int = _setting(
+    check_inline_bytes: int = setting(
         3 * 2**20,
         "Files up to this size are checked while the phone waits, larger ones by a job, bytes.",
         low=0,
         high=32 * 2**20,
     )
-    upload_days: int = _setting(
+    upload_days: int = setting(
         7, "How long an upload may rest before what came of it is removed, days.", low=1, high=90
     )
-    photos_wait_minutes: int = _setting(
+    photos_wait_minutes: int = setting(
         30,
         "How long an analysis waits for the photos of its record before it does without them, minutes.",
         low=0,
         high=1440,
     )
-    cors_origins: str = _setting(
+    cors_origins: str = setting(
         "",
         "Origins of web apps that browsers may let in, exact and separated by commas, like "
         "https://review.example.org; empty: none.",
     )
-    hsts_seconds: int = _setting(
+    hsts_seconds: int = setting(
         0,
         "How long browsers shall come back by https alone (Strict-Transport-Security), seconds; 0: not "
         "said. Only where everything is behind TLS.",
         low=0,
         high=63_072_000,
     )
-    min_app_version: str = _setting(
+    min_app_version: str = setting(
         "", "Oldest app version served (`X-App-Version`, like 1.4.0); empty: all."
     )
-    strict_columns: bool = _setting(
+    strict_columns: bool = setting(
         False, "Refuse records with columns that no table declares, instead of leaving those out."
     )
-    page_rows: int = _setting(
+    page_rows: int = setting(
         2000, "Rows of one sync answer unless the phone asks for fewer.", low=1, high=50_000
     )
-    page_bytes: int = _setting(
+    page_bytes: int = setting(
         2 * 2**20, "Bytes of rows of one sync answer, about.", low=10_000, high=24 * 2**20
     )
-    overlap_seconds: int = _setting(
+    overlap_seconds: int = setting(
         300,
         "How far behind the cursor changes are read again; longer than a commit can live.",
         low=60,
         high=3600,
     )
-    clock_tolerance_seconds: int = _setting(
+    clock_tolerance_seconds: int = setting(
         120,
         "A phone's clock may be ahead this much before its times are shifted.",
         low=0,
         high=3600,
     )
-    push_attempts: int = _setting(
+    push_attempts: int = setting(
         8, "How often a contended push decides anew before it answers 503.", low=1, high=50
     )
-    receipt_days: int = _setting(7, "How long a push's receipt is kept, days.", low=1, high=365)
+    receipt_days: int = setting(7, "How long a push's receipt is kept, days.", low=1, high=365)
 
-    retention_days: int = _setting(
+    retention_days: int = setting(
         180, "How long deleted records keep their data and can be undone, days.", low=1, high=3650
     )
-    silent_days: int = _setting(
+    silent_days: int = setting(
         3, "A phone that was not heard of for so long counts as a problem, days.", low=1, high=365
     )
 
-    claim_minutes: int = _setting(
-        30, "How long a reviewer's claim of a record holds, minutes.", low=1, high=1440
-    )
-    unread_hours: int = _setting(
-        24,
-        "After how long a signed answer that no phone has fetched is listed, hours.",
-        low=1,
-        high=720,
-    )
-
-    lease_seconds: int = _setting(
+    lease_seconds: int = setting(
         600,
         "How long a job belongs to its worker; longer than the function lives.",
         low=5,
         high=3600,
     )
-    job_budget_seconds: int = _setting(
+    job_budget_seconds: int = setting(
         480, "How long one subscriber call may go on taking jobs, seconds.", low=1, high=540
     )
-    job_attempts: int = _setting(8, "Attempts before a job is parked.", low=1, high=100)
-    retry_base_seconds: float = _setting(
+    job_attempts: int = setting(8, "Attempts before a job is parked.", low=1, high=100)
+    retry_base_seconds: float = setting(
         20.0, "First wait before a job is tried again; doubles, with jitter.", low=0.05, high=3600
     )
-    retry_cap_seconds: float = _setting(
+    retry_cap_seconds: float = setting(
         3600.0, "Longest wait before a job is tried again.", low=1, high=86_400
     )
-    model_timeout_seconds: float = _setting(
+    model_timeout_seconds: float = setting(
         110.0, "Longest wait for one model answer, seconds.", low=0.5, high=240
     )
-    model_max_tokens: int = _setting(1024, "Longest model answer, tokens.", low=128, high=8192)
+    model_max_tokens: int = setting(1024, "Longest model answer, tokens.", low=128, high=8192)
 
-    vertex_location: str = _setting("europe-west4", "Region of the Vertex AI endpoint.")
-    vertex_endpoint: str = _setting(
+    vertex_location: str = setting("europe-west4", "Region of the Vertex AI endpoint.")
+    vertex_endpoint: str = setting(
         "", "The model's endpoint: its number, or projects/…/locations/…/endpoints/…."
     )
-    vertex_dedicated: bool = _setting(True, "Whether the endpoint has its own DNS name.")
-    vertex_api_endpoint: str = _setting(
+    vertex_dedicated: bool = setting(True, "Whether the endpoint has its own DNS name.")
+    vertex_api_endpoint: str = setting(
         "", "Another address of the Vertex AI API (tests, private access); empty: Google's."
     )
-    vertex_credentials: str = _setting(
+    vertex_credentials: str = setting(
         "default",
         "Who calls Vertex AI: the function's own account, or nobody (a local test server).",
         choices=("default", "anonymous"),
     )
 
-    model_url: str = _setting(
+    model_url: str = setting(
         "",
         "Where MODEL=openai_compatible asks (vLLM, Ollama): https, or this machine, like "
         "http://127.0.0.1:11434/v1.",
     )
-    model_name: str = _setting("", "The model's name on the server at MODEL_URL.")
-    model_api_key: str = _setting("", "The key of the server at MODEL_URL, if any.", secret=True)
-    model_failures: int = _setting(
+    model_name: str = setting("", "The model's name on the server at MODEL_URL.")
+    model_api_key: str = setting("", "The key of the server at MODEL_URL, if any.", secret=True)
+    model_failures: int = setting(
         5, "Failures in a row after which the model is left alone for a while.", low=1, high=1000
     )
-    model_rest_seconds: float = _setting(
+    model_rest_seconds: float = setting(
         60.0, "How long the model is left alone, seconds.", low=0.1, high=3600
     )
-    daily_cost_cap: float = _setting(
+    daily_cost_cap: float = setting(
         0.0,
         "What the model may cost a day (UTC), by the prices below; analyses beyond it wait. 0: no cap.",
         low=0,
         high=1e6,
     )
-    price_asked: float = _setting(
+    price_asked: float = setting(
         0.0, "Price of a million tokens of questions, any currency.", low=0, high=1e4
     )
-    price_answered: float = _setting(
+    price_answered: float = setting(
         0.0, "Price of a million tokens of answers, same currency.", low=0, high=1e4
     )
-    price_hour: float = _setting(
+    price_hour: float = setting(
         0.0, "Price of an hour of answering, for endpoints paid by the hour.", low=0, high=1e4
     )
 
-    siglip_endpoint: str = _setting(
+    siglip_endpoint: str = setting(
         "",
         "Endpoint in VERTEX_LOCATION that embeds photos, for a second look at those that the phone did not "
         "score; empty: none.",
     )
-    triage_red_from: float = _setting(
-        0.0, "Score from which a second look is red, calibrated; 0: it says nothing.", low=0, high=1
-    )
-    triage_yellow_from: float = _setting(
-        0.0, "Score from which a second look is yellow; 0: it says nothing.", low=0, high=1
-    )
-
-    notifier: str = _setting(
+    notifier: str = setting(
         "log",
         "Who pokes phones and notifies reviewers when an analysis is there: nobody (a log line), or "
         "Firebase Cloud Messaging.",
         choices=("log", "fcm"),
     )
-    fcm_url: str = _setting("", "Another address of FCM (tests); empty: Google's.")
-    fcm_credentials: str = _setting(
+    fcm_url: str = setting("", "Another address of FCM (tests); empty: Google's.")
+    fcm_credentials: str = setting(
         "default",
         "Who calls FCM: the function's own account, or nobody (a local test server).",
         choices=("default", "anonymous"),
     )
 
-    kill_folder: str = _setting(
+    kill_folder: str = setting(
         "",
         "Tests only: where the name of the next point to die at is found (shared/records/killpoints.py).",
     )
-    k_service: str = _setting("", "Set by Cloud Run: the service that this process is.")
+    k_service: str = setting("", "Set by Cloud Run: the service that this process is.")
 
-    trace_exporter: str = _setting(
+    trace_exporter: str = setting(
         "none",
         "Where spans of requests and jobs go: nowhere, standard output, or Cloud Trace. "
         "OTEL_EXPORTER_OTLP_ENDPOINT is beside it.",
         choices=("none", "console", "cloud_trace"),
     )
-    otel_exporter_otlp_endpoint: str = _setting(
+    otel_exporter_otlp_endpoint: str = setting(
         "",
         "A collector that gets the spans, too, by OTLP over HTTP, like http://127.0.0.1:4318. Needs the "
         "extra `otlp`. Empty: none.",
     )
-    otel_exporter_otlp_headers: str = _setting(
+    otel_exporter_otlp_headers: str = setting(
         "", "Headers for the collector, like api-key=…, separated by commas.", secret=True
     )
-    trace_share: float = _setting(
+    trace_share: float = setting(
         0.1,
         "Share of requests that are traced although their caller did not decide.",
         low=0,
         high=1,
     )
 
-    log_level: str = _setting(
+    log_level: str = setting(
         "INFO", "Least severe log line written.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )
 
@@ -598,12 +584,17 @@ def load(environ: Mapping[str, str]) -> Settings:
 
     Raises `ConfigurationFault` naming the variable that is missing or absurd.
     """
+    return read(environ, Settings)
+
+
+def read(environ: Mapping[str, str], kind: type[Kind]) -> Kind:
+    """As `load`: a dataclass of `setting` fields, such as what a product adds (`Product.settings`)."""
     given: dict[str, Any] = {}
-    for spec in fields(Settings):
+    for spec in fields(cast(Any, kind)):
         text = environ.get(spec.name.upper(), "").strip()
         if text:
             given[spec.name] = _parse(spec.name, str(spec.type), text, spec.metadata)
-    return Settings(**given)
+    return kind(**given)
 
 
 @cache
@@ -612,13 +603,18 @@ def current() -> Settings:
     return load(os.environ)
 
 
-def misspelt(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def own(kind: type[Kind]) -> Kind:
+    """What a product adds to the settings of this process. `wiring.begin` has seen that it makes sense."""
+    return read(os.environ, kind)
+
+
+def misspelt(known: Collection[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Variables that are no setting but nearly spelt like one: each with the setting it is near to.
 
-    Of this process, unless a mapping is given. Other programs have variables of their own, so that this
-    is for a warning, never for a refusal.
+    `known` are the names of all that are settings (`shared.products.known.variables`). Of this process,
+    unless a mapping is given. Other programs have variables of their own, so that this is for a warning,
+    never for a refusal.
     """
-    known = [spec.name.upper() for spec in fields(Settings)]
     found = {}
     for name in os.environ if environ is None else environ:
         long = [each for each in known if abs(len(each) - len(name)) <= _SLIP_LONGER]
@@ -628,10 +624,10 @@ def misspelt(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     return found
 
 
-def example() -> str:
+def example(variables: Mapping[str, Field[Any]]) -> str:
     """The text of `.env.example`: every variable with its sentence, range and default."""
-    lines = ["# Generated by: python -m shared.settings > .env.example", ""]
-    for spec in fields(Settings):
+    lines = ["# Generated by: python -m infra.env_example > .env.example", ""]
+    for name, spec in variables.items():
         meta = spec.metadata
         notes = [meta["doc"]]
         if meta["choices"]:
@@ -640,9 +636,5 @@ def example() -> str:
             notes.append(f"From {meta['low']} to {meta['high']}.")
         lines.append("# " + " ".join(notes))
         value = "" if meta["secret"] else str(spec.default)
-        lines += [f"#{spec.name.upper()}={value}", ""]
+        lines += [f"#{name}={value}", ""]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(example(), end="")

@@ -49,13 +49,13 @@ from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
 from shared.notify.notice import Deliveries, LogNotifier, Notifier
-from shared.products.known import named
+from shared.products.known import named, variables
 from shared.products.product import Parts, Product
 from shared.records import killpoints
 from shared.records.bell import Bell
 from shared.records.collection import Catalog
 from shared.records.store import RecordStore
-from shared.settings import Settings, current, misspelt
+from shared.settings import Settings, current, misspelt, own
 from shared.sync import receipts
 from shared.sync.pull import Puller
 from shared.sync.push import Pusher
@@ -93,7 +93,9 @@ def begin() -> Settings:
         export=_trace_exporter if traced else None,
         share=chosen.trace_share,
     )
-    for variable, meant in misspelt().items():
+    if (added := product().settings) is not None:
+        own(added)
+    for variable, meant in misspelt(variables()).items():
         log.warning("misspelt setting", extra={"setting": variable, "meant": meant})
     rates.demand_known(chosen.rate_limits)
     if chosen.totp_roles:

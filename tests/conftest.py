@@ -10,7 +10,6 @@ import os
 import secrets
 import shlex
 from collections.abc import Iterator, MutableMapping
-from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +17,7 @@ import hypothesis
 import pytest
 
 from infra.local import emulators
-from shared.settings import Settings
+from shared.products.known import variables
 from tests import shapes
 
 #: What else leads a client to somebody's project, or to an emulator that is not this session's.
@@ -39,7 +38,7 @@ def forget_the_caller(environ: MutableMapping[str, str]) -> None:
     A terminal set up as infra/runbooks/README.md says has settings, and credentials that may write in
     the operator's project. Tests say themselves what they need.
     """
-    for name in (*(each.name.upper() for each in fields(Settings)), *_OF_THE_CALLER):
+    for name in (*variables(), *_OF_THE_CALLER):
         environ.pop(name, None)
     # no credentials of a user either, and no question to a metadata server
     environ["CLOUDSDK_CONFIG"] = str(Path(__file__).parents[1] / ".pytest_cache" / "no-gcloud")

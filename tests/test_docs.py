@@ -33,9 +33,10 @@ from shared import errors
 from shared.api.codes import every_code
 from shared.api.record_codes import RECORD_CODES
 from shared.files.codes import FILE_CODES
+from shared.products import known
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
-from shared.settings import VERSION, Settings
+from shared.settings import VERSION
 from tests.audit.test_tampering import NOTHING, OUTSIDE, TAMPERINGS
 from tests.conftest import absent
 from tests.patience import until
@@ -234,7 +235,7 @@ def help_of(*words: str) -> str:
 
 
 def test_every_setting_that_is_named_exists() -> None:
-    variables = {name.upper() for name in Settings.__dataclass_fields__}
+    variables = set(known.variables())
     variables |= {"FUNCTION_TARGET"}
     words = {
         word for item in CATALOG.collections for spec in item.fields for word in spec.choices or ()

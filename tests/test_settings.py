@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from infra import env_example
 from shared import settings
 from shared.errors import ConfigurationFault
+from shared.products.dermadetect.settings import DermaDetectSettings
+from shared.products.known import variables
 from shared.settings import Settings, load
 
 ROOT = Path(__file__).parent.parent
@@ -24,20 +27,27 @@ GOOGLE = {"GOOGLE_CLOUD_PROJECT": "clinic"}
 
 
 def test_the_example_file_is_current() -> None:
-    assert EXAMPLE.read_text(encoding="utf-8") == settings.example(), (
-        "run: python -m shared.settings > .env.example"
-    )
+    assert EXAMPLE.read_text(encoding="utf-8") == env_example.text(), "run: make generated"
 
 
 def test_the_example_file_shows_the_defaults() -> None:
     lines = re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert [name for name, _ in lines] == [spec.name.upper() for spec in fields(Settings)]
+    assert [name for name, _ in lines] == [*variables()]
     assert load(dict(lines)) == Settings()
 
 
-@pytest.mark.parametrize("name", [spec.name for spec in fields(Settings)])
+def test_what_a_product_adds_is_held_to_its_range_when_a_function_starts() -> None:
+    with pytest.raises(ConfigurationFault) as caught:
+        settings.read({"CLAIM_MINUTES": "0"}, DermaDetectSettings)
+    assert caught.value.field == "CLAIM_MINUTES"
+    started = start("review", CLAIM_MINUTES="0")
+    assert started.returncode != 0
+    assert "CLAIM_MINUTES must be from 1" in started.stderr
+
+
+@pytest.mark.parametrize("name", variables())
 def test_every_setting_has_a_sentence(name: str) -> None:
-    [spec] = [spec for spec in fields(Settings) if spec.name == name]
+    spec = variables()[name]
     sentence = spec.metadata["doc"]
     assert sentence[0].isupper()
     assert sentence.endswith(".")
@@ -58,7 +68,7 @@ def test_defaults_load_from_an_empty_environment() -> None:
 
 
 def test_an_empty_value_counts_as_absent() -> None:
-    assert load(dict.fromkeys((spec.name.upper() for spec in fields(Settings)), "  ")) == Settings()
+    assert load(dict.fromkeys(variables(), "  ")) == Settings()
 
 
 def test_other_variables_are_none_of_ours() -> None:
@@ -79,7 +89,9 @@ def test_other_variables_are_none_of_ours() -> None:
 def test_a_misspelt_variable_is_named_with_the_setting_that_it_is_near_to(
     variable: str, meant: str
 ) -> None:
-    assert settings.misspelt({variable: "x", "PATH": "/bin", meant: "y"}) == {variable: meant}
+    assert settings.misspelt(variables(), {variable: "x", "PATH": "/bin", meant: "y"}) == {
+        variable: meant
+    }
 
 
 def test_variables_of_others_and_our_own_are_no_misspellings() -> None:
@@ -88,8 +100,8 @@ def test_variables_of_others_and_our_own_are_no_misspellings() -> None:
         FIRESTORE_EMULATOR_HOST PUBSUB_EMULATOR_HOST STORAGE_EMULATOR_HOST CLOUD_RUN_JOB
         REQUESTS_CA_BUNDLE TOKEN DATABASE_URL LOG_FILE SERVICE VERSION MODEL_PATH SMOKE_EMAIL
         KUBERNETES_SERVICE_HOST GCLOUD_PROJECT PYTHONPATH VIRTUAL_ENV INFRA_TOOLS"""
-    ours = [spec.name.upper() for spec in fields(Settings)]
-    assert settings.misspelt(dict.fromkeys([*others.split(), *ours], "x")) == {}
+    known = variables()
+    assert settings.misspelt(known, dict.fromkeys([*others.split(), *known], "x")) == {}
 
 
 @pytest.mark.parametrize(

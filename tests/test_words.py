@@ -76,8 +76,8 @@ NEEDED = {
     "shared/privacy/search.py": {"case_"},
     # JavaScript's `toLowerCase`
     "shared/api/openapi/page.py": {"Case"},
-    # names and defaults of variables that deployments have set: PRODUCT, TOKEN_ISSUER, TRIAGE_RED_FROM
-    "shared/settings.py": {"dermadetect", "triage"},
+    # names and defaults of variables that deployments have set: PRODUCT, TOKEN_ISSUER
+    "shared/settings.py": {"dermadetect"},
 }
 
 

@@ -32,8 +32,9 @@ from shared.products.dermadetect import rules
 from shared.products.dermadetect.analysis.vocabulary import SCHEMA_VERSION
 from shared.products.dermadetect.gateway import PROMPT, prompt
 from shared.products.dermadetect.product import second_look
+from shared.products.dermadetect.settings import DermaDetectSettings
 from shared.products.dermadetect.triage import LABELS_SHA256
-from shared.settings import Settings
+from shared.settings import Settings, own
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -53,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if script and settings.model != SCRIPTED:
             raise BadInput(["--script is for MODEL=scripted"])
         path = _path(settings, script, photos=not chosen.without_photos)
-        ledger = Ledger(chosen.out, conditions(settings, script, not chosen.without_photos))
+        ledger = Ledger(
+            chosen.out,
+            conditions(settings, own(DermaDetectSettings), script, not chosen.without_photos),
+        )
         if chosen.json:
             chosen.json.touch()  # rather now than after an hour
     except BadInput as bad:
@@ -138,8 +142,11 @@ def _model(settings: Settings) -> Callable[[str], Model]:
 
 
 def conditions(
-    settings: Settings, script: scripts.Script | None, photos: bool
-) -> dict[str, Any]:  # fmt: skip
+    settings: Settings,
+    second_look: DermaDetectSettings,
+    script: scripts.Script | None,
+    photos: bool,
+) -> dict[str, Any]:
     """What an answer depends on besides its case. An address is no secret, yet only hashed."""
     where = {
         "vertex": (settings.vertex_location, settings.vertex_endpoint),
@@ -155,8 +162,8 @@ def conditions(
         "rules": rules.VERSION,
         "second_look": [
             settings.siglip_endpoint,
-            settings.triage_red_from,
-            settings.triage_yellow_from,
+            second_look.triage_red_from,
+            second_look.triage_yellow_from,
             LABELS_SHA256,
         ],
     }

@@ -21,6 +21,7 @@ import click
 from infra.local.environment import demand_installed, use_stack
 from shared import settings, wiring
 from shared.errors import DISK_FULL, ConfigurationFault, Fault
+from shared.products.known import variables
 
 #: The command of an installed package (pyproject.toml).
 CONSOLE_SCRIPT = "care-server"
@@ -170,7 +171,7 @@ def given_line() -> str:
 
 def _warn_of_misspelt_settings() -> None:
     """Name variables on standard error that look like settings and are none."""
-    for variable, meant in settings.misspelt().items():
+    for variable, meant in settings.misspelt(variables()).items():
         click.echo(f"warning: {variable} is no setting. Did you mean {meant}?", err=True)
 
 

@@ -21,7 +21,6 @@ In both, `JOB_QUEUE=sqlite` starts the dispatcher. Everything ends with us, howe
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import json
 import os
@@ -45,8 +44,9 @@ from shared.accounts.throttle import is_loopback
 from shared.adapters.pubsub import PushSubscription, create_subscriptions
 from shared.adapters.sqlite_queue import FILE_NAME as DOORBELLS
 from shared.errors import ConfigurationFault
-from shared.settings import Settings, private_folder
+from shared.products.known import variables
 from shared.settings import load as load_settings
+from shared.settings import private_folder
 
 #: What a profile sets where the environment says nothing.
 PROFILES: Mapping[str, Mapping[str, str]] = {
@@ -320,8 +320,7 @@ class Stack:
 
     def _tell(self) -> None:
         """Leave the settings (no secrets) in the data folder, so that tools can work on the same stores."""
-        fields = dataclasses.fields(Settings)
-        names = {field.name.upper() for field in fields if not field.metadata["secret"]}
+        names = {name for name, spec in variables().items() if not spec.metadata["secret"]}
         names |= {"FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"}
         known = {name: self.environ[name] for name in sorted(names & self.environ.keys())}
         (self.data / STACK_ENVIRONMENT).write_text(json.dumps(known, indent=1))

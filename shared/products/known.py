@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import Field, fields
+from typing import Any
 
 from shared.errors import ConfigurationFault
 from shared.products.product import Product
@@ -22,3 +23,9 @@ def named(name: str) -> Product:
 
         return DERMADETECT
     raise ConfigurationFault(f"there is no product {name}", field="PRODUCT")
+
+
+def variables() -> dict[str, Field[Any]]:
+    """Every setting by the name of its variable: the engine's, then those of each product."""
+    kinds = (Settings, *(named(name).settings for name in names()))
+    return {spec.name.upper(): spec for kind in kinds if kind for spec in fields(kind)}

@@ -18,7 +18,6 @@ import pkgutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from shared.access import membership
 from shared.accounts import tokens
 from shared.adapters.file_keys import FileKeys
 from shared.api.web import Route
+from shared.products.known import variables
 from shared.products.product import Product
 
 ROOT = Path(__file__).parent.parent.parent
@@ -143,8 +143,8 @@ def start_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
     monkeypatch.setenv("FUNCTION_TARGET", "status")
     monkeypatch.setenv("FUNCTION_SIGNATURE_TYPE", "http")
     monkeypatch.setattr(sys, "path", [*sys.path])
-    for spec in fields(settings.Settings):
-        monkeypatch.delenv(spec.name.upper(), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     _forget()
 
     def start(served: Product | None = None, /, **chosen: object) -> Api:

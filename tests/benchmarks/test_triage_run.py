@@ -24,7 +24,9 @@ from benchmarks.triage.run import Ledger, run
 from shared.ai.model import ChatRequest, Completion, Model
 from shared.products.dermadetect import rules
 from shared.products.dermadetect.gateway import prompt
+from shared.products.dermadetect.settings import DermaDetectSettings
 from shared.settings import load as settings
+from shared.settings import read
 from tests.ai import pictures
 from tests.ai.vertex import Vertex, running
 from tests.benchmarks.golden import (
@@ -114,8 +116,15 @@ def test_the_conditions_are_all_that_an_answer_depends_on() -> None:
         vertex,
         {**vertex, "VERTEX_ENDPOINT": "2"},
     ]
-    found = [conditions(settings(environ), None, True) for environ in environs]
-    found += [conditions(settings({}), None, False), conditions(settings({}), script(), True)]
+    usual = DermaDetectSettings()
+    found = [
+        conditions(settings(environ), read(environ, DermaDetectSettings), None, True)
+        for environ in environs
+    ]
+    found += [
+        conditions(settings({}), usual, None, False),
+        conditions(settings({}), usual, script(), True),
+    ]
     texts = {json.dumps(each, sort_keys=True) for each in found}
     assert len(texts) == len(found) == 10
     assert {"prompt": prompt().sha256, "rules": rules.VERSION}.items() <= found[0].items()

@@ -7,19 +7,18 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from infra.local.table import REPOSITORY
-from shared.settings import Settings
+from shared.products.known import variables
 from tests.patience import PATIENCE_SECONDS
 
 
 def environ(**more: str) -> dict[str, str]:
     """The environment of this process without settings."""
-    ours = {spec.name.upper() for spec in fields(Settings)}
+    ours = set(variables())
     return {name: value for name, value in os.environ.items() if name not in ours} | more
 
 

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import subprocess
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from packaging.utils import canonicalize_name
 from infra.ci import lock
 from infra.local.processes import free_port
 from shared import settings
-from shared.settings import Settings
+from shared.products.known import variables
 from tests.conftest import absent
 from tests.infra import deployed
 from tests.infra.deployed import FUNCTIONS
@@ -108,7 +107,7 @@ def test_the_deployed_environment_makes_sense(name: str, model: str) -> None:
     assert (chosen.record_store, chosen.job_queue) == ("firestore", "pubsub")
     assert chosen.model == model
     assert chosen.key_store == "secret_manager"
-    known = {spec.name.upper() for spec in fields(Settings)} | {"THREADS", *deployed.PLATFORM}
+    known = set(variables()) | {"THREADS", *deployed.PLATFORM}
     assert set(environ) <= known
 
 

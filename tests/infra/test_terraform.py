@@ -12,13 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from infra.local.table import load
 from shared.files.file import CHECK, DERIVED, INCOMING, ORIGINALS
+from shared.products import known
 from shared.settings import Settings
 from tests.conftest import absent
 from tests.infra.hcl import (
@@ -187,7 +187,7 @@ FREE = {
 
 
 def test_every_setting_has_exactly_one_way_into_a_deployment_or_a_reason_for_none() -> None:
-    known = {spec.name.upper() for spec in fields(Settings)}
+    there = set(known.variables())
     apart = set(re.findall(r"\b([A-Z][A-Z_]{2,}) =", local("settings")))
     ways = {
         "decided": set(local("decided")) | apart,
@@ -196,11 +196,11 @@ def test_every_setting_has_exactly_one_way_into_a_deployment_or_a_reason_for_non
         "local_only": set(local("local_only")),
         "free": FREE,
     }
-    assert {name: [way for way, names in ways.items() if name in names] for name in known} == {
+    assert {name: [way for way, names in ways.items() if name in names] for name in there} == {
         name: [way] for way, names in ways.items() for name in names
     }
     assert set(local("usual")) <= FREE
-    secrets = {f.name.upper() for f in fields(Settings) if f.metadata["secret"]}
+    secrets = {name for name, spec in known.variables().items() if spec.metadata["secret"]}
     assert ways["secret"] == secrets - ways["local_only"]
     assert all(reason.endswith(".") for reason in local("local_only").values())
 
@@ -209,7 +209,7 @@ def test_terraform_lets_exactly_these_settings_be_given() -> None:
     # Terraform takes the names from .env.example and leaves out what has another way.
     example = (ROOT / ".env.example").read_text("utf-8")
     [pattern] = re.findall(r'regexall\("(.*?)", file', text("settings.tf"))
-    assert set(re.findall(pattern, example)) == {s.name.upper() for s in fields(Settings)}
+    assert set(re.findall(pattern, example)) == set(known.variables())
     left_out = local("free_settings")
     for part in ("local.decided", "local.local_only", '"VERTEX_ENDPOINT"', "row.secrets"):
         assert part in left_out
@@ -223,7 +223,7 @@ def test_terraform_lets_exactly_these_settings_be_given() -> None:
 
 
 def test_choices_of_settings_are_choices_that_exist() -> None:
-    choices = {spec.name.upper(): spec.metadata["choices"] for spec in fields(Settings)}
+    choices = {name: spec.metadata["choices"] for name, spec in known.variables().items()}
     for name, value in {**local("usual"), **local("decided")}.items():
         if choices[name]:
             said = re.findall(r'"([a-z_]+)"', value) if value.startswith("${") else [value]

@@ -146,7 +146,9 @@ def test_every_call_of_the_guide_works_as_pasted(shell: Shell) -> None:
 
 @pytest.mark.parametrize("setting", ["CLAIM_MINUTES", "UNREAD_HOURS"])
 def test_the_guide_names_the_defaults(setting: str) -> None:
-    from shared.settings import Settings
+    from shared.products.dermadetect.settings import DermaDetectSettings
 
     word = {"CLAIM_MINUTES": "minutes", "UNREAD_HOURS": "hours"}[setting]
-    assert f"{getattr(Settings(), setting.lower())} {word}" in test_docs.text(test_docs.REVIEW)
+    assert f"{getattr(DermaDetectSettings(), setting.lower())} {word}" in test_docs.text(
+        test_docs.REVIEW
+    )

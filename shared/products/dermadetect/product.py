@@ -10,8 +10,10 @@ from shared.products.dermadetect import rejudge
 from shared.products.dermadetect.events import EVENTS
 from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from shared.products.dermadetect.rights import RIGHTS
+from shared.products.dermadetect.settings import DermaDetectSettings
 from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
 from shared.products.product import Parts, Product, Round
+from shared.settings import own
 
 if TYPE_CHECKING:
     from shared.access.membership import Caller
@@ -42,14 +44,16 @@ def review(parts: Parts) -> Review:
     """What doctors do."""
     from shared.products.dermadetect.review import Review
 
-    return Review(parts.store(), parts.catalog(), claim_ms=parts.settings.claim_minutes * 60_000)
+    return Review(
+        parts.store(), parts.catalog(), claim_ms=own(DermaDetectSettings).claim_minutes * 60_000
+    )
 
 
 def worklist(parts: Parts) -> WorkList:
     """What doctors see."""
     from shared.products.dermadetect.worklist import WorkList
 
-    unread_ms = parts.settings.unread_hours * 3_600_000
+    unread_ms = own(DermaDetectSettings).unread_hours * 3_600_000
     return WorkList(parts.store(), parts.catalog(), unread_ms=unread_ms)
 
 
@@ -72,8 +76,8 @@ def second_look(parts: Parts) -> ZeroShot:
     from shared.products.dermadetect.triage import ZeroShot
 
     thresholds = {
-        "red": parts.settings.triage_red_from,
-        "yellow": parts.settings.triage_yellow_from,
+        "red": own(DermaDetectSettings).triage_red_from,
+        "yellow": own(DermaDetectSettings).triage_yellow_from,
     }
     return ZeroShot(parts.embedder(), {name: low for name, low in thresholds.items() if low})
 
@@ -168,6 +172,7 @@ DERMADETECT = Product(
     title="DermaDetect",
     catalog=_catalog,
     rights=RIGHTS,
+    settings=DermaDetectSettings,
     user_claim="chw_id",
     accounts=ACCOUNTS,
     attachments=_attachments,

@@ -100,7 +100,7 @@ _GUARDS = {
 
 #: What a web app of an allowed origin may send and read. No cookies exist here, so credentials are never
 #: allowed.
-_CORS_METHODS = "GET, POST, PUT"
+_CORS_METHODS = "GET, POST, PUT, PATCH, DELETE"
 _CORS_HEADERS = (
     "Authorization, Content-Encoding, Content-Range, Content-Type, Idempotency-Key, If-Match, "
     "If-None-Match, X-App-Version, X-Client-Time, X-Request-Id"

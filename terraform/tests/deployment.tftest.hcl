@@ -233,6 +233,7 @@ run "photos" {
       "roles/cloudtrace.agent on project",
       "roles/datastore.user on records",
       "roles/pubsub.publisher on topic analyse",
+      "roles/pubsub.publisher on topic hooks",
       "roles/pubsub.publisher on topic images",
       "roles/storage.objectCreator on photos",
       "roles/storage.objectViewer on photos",
@@ -246,6 +247,7 @@ run "photos" {
       "roles/cloudtrace.agent on project",
       "roles/datastore.user on records",
       "roles/pubsub.publisher on topic analyse",
+      "roles/pubsub.publisher on topic hooks",
       "roles/pubsub.publisher on topic images",
       "roles/storage.objectCreator on photos",
       "roles/storage.objectViewer on photos",
@@ -258,11 +260,12 @@ run "photos" {
       for name, one in module.function :
       [for right in one.rights : right if length(regexall("on photos|Photos|signsLinks", right)) > 0] == lookup({
         analyse = ["roles/storage.objectViewer on photos"]
+        review  = ["roles/storage.objectViewer on photos", "signsLinks on itself"]
         sweeper = ["deletesPhotos"]
       }, name, [])
       if !contains(["files", "images"], name)
     ])
-    error_message = "Of the others, the analyst reads, the sweeper removes, and nobody else comes near."
+    error_message = "Of the others, analyse and review read, the sweeper removes, and nobody else comes near."
   }
 
   assert {

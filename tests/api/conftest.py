@@ -45,7 +45,7 @@ class Api:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._clients: dict[str, FlaskClient] = {}
-        self.routes = {name: _routes(name) for name in _function_names()}
+        self.routes = {name: routes(name) for name in _function_names()}
 
     def function_of(self, method: str, path: str) -> str:
         """The function that serves a path; "status" for one that nobody serves."""
@@ -116,7 +116,7 @@ def _function_names() -> list[str]:
     return [module.name for module in pkgutil.iter_modules([str(ROOT / "functions")])]
 
 
-def _routes(function: str) -> tuple[Route, ...]:
+def routes(function: str) -> tuple[Route, ...]:
     module = importlib.import_module(f"functions.{function}")
     return getattr(module, "ROUTES", ())
 

@@ -139,8 +139,11 @@ def sessions(call: Call) -> Response:
             id=each.sid,
             device_id=each.device,
             began_at=each.began_ms / 1000,
+            began_at_ms=each.began_ms,
             used_at=each.used_ms / 1000,
+            used_at_ms=each.used_ms,
             expires_at=each.expires_ms / 1000,
+            expires_at_ms=each.expires_ms,
             current=each.sid == call.caller.session,
         )
         for each in wiring.accounts().sessions.live(call.caller, wiring.clock_ms())
@@ -237,6 +240,7 @@ def invites(call: Call, body: bodies.InvitesRequest) -> Response:
         scope_id=invite.scope_id,
         role=invite.role,
         expires_at=invite.expires_ms / 1000,
+        expires_at_ms=invite.expires_ms,
         max_uses=invite.most_uses,
     )
     return answer(said, call=call)
@@ -254,7 +258,9 @@ def list_invites(call: Call, asked: bodies.InScope) -> Response:
             role=invite.role,
             made_by=invite.made_by,
             made_at=invite.made_ms / 1000,
+            made_at_ms=invite.made_ms,
             expires_at=invite.expires_ms / 1000,
+            expires_at_ms=invite.expires_ms,
             max_uses=invite.most_uses,
             uses=invite.uses,
         )
@@ -296,6 +302,7 @@ def members(call: Call, asked: bodies.MembersAsked) -> Response:
             user_id=each.user_id,
             role=each.role,
             since=each.since_ms / 1000,
+            since_ms=each.since_ms,
             name=each.name,
             email=each.email,
         )
@@ -357,7 +364,8 @@ def _tokens(call: Call, made: Tokens) -> Response:
         access_token=made.access,
         expires_in=made.access_seconds,
         refresh_token=made.refresh,
-        refresh_expires_at=made.refresh_ends_s,
+        refresh_expires_at=made.refresh_ends_ms // 1000,
+        refresh_expires_at_ms=made.refresh_ends_ms,
         totp_setup_required=made.set_up_needed,
     )
     return answer(said, call=call)
@@ -372,7 +380,9 @@ def _me(call: Call, me: Me) -> Response:
         phone=me.account.phone,
         totp=me.account.factor is not None,
         scopes=[
-            bodies.MembershipAnswer(scope, held.roles[scope], held.since_ms[scope] / 1000)
+            bodies.MembershipAnswer(
+                scope, held.roles[scope], held.since_ms[scope] / 1000, held.since_ms[scope]
+            )
             for scope in held.scopes
         ],
     )

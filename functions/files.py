@@ -21,6 +21,7 @@ from shared.api.fields import (
     CountOrNull,
     Error,
     Id,
+    Moment,
     Seconds,
     TextOrNull,
     bullets,
@@ -108,7 +109,12 @@ class Ticket(Struct):
 
     url: Annotated[str, says("Where to send pieces, by PUT, with the bearer token.")]
     offset: Annotated[Count, says("The first byte that is missing.")]
-    expires_at: Annotated[Seconds, says("When an upload that rests is removed, Unix seconds.")]
+    expires_at: Annotated[
+        Seconds, says("When an upload that rests is removed, Unix seconds.", deprecated=True)
+    ]
+    expires_at_ms: Annotated[
+        Moment, says("When an upload that rests is removed, Unix milliseconds.")
+    ]
     direct_url: Annotated[
         TextOrNull, says("Only if it was asked for; a secret. Null: send it through this server.")
     ] = None
@@ -169,7 +175,8 @@ class StoredFile(Struct):
         dict[str, str] | UnsetType,
         says("By version: `original`, and the longest edge of smaller ones in px."),
     ] = UNSET
-    links_expire_at: Annotated[Seconds | UnsetType, says("Unix seconds.")] = UNSET
+    links_expire_at: Annotated[Seconds | UnsetType, says("Unix seconds.", deprecated=True)] = UNSET
+    links_expire_at_ms: Annotated[Moment | UnsetType, says("Until when.")] = UNSET
 
 
 class RefusalOfFile(Struct):

@@ -49,7 +49,7 @@ from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import KIND as TRANSFER
 from shared.jobs.transfer import Transfer
 from shared.notify.notice import Deliveries, LogNotifier, Notifier
-from shared.products.known import named, variables
+from shared.products.known import named, settings_of, variables
 from shared.products.product import Parts, Product
 from shared.records import killpoints
 from shared.records.bell import Bell
@@ -93,9 +93,9 @@ def begin() -> Settings:
         export=_trace_exporter if traced else None,
         share=chosen.trace_share,
     )
-    if (added := product().settings) is not None:
+    if (added := settings_of(chosen.product)) is not None:
         own(added)
-    for variable, meant in misspelt(variables()).items():
+    for variable, meant in misspelt(variables(chosen.product)).items():
         log.warning("misspelt setting", extra={"setting": variable, "meant": meant})
     rates.demand_known(chosen.rate_limits)
     if chosen.totp_roles:

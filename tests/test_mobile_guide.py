@@ -23,7 +23,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from shared.api import schema_js
-from shared.api.codes import ACCOUNTS_ONLY, every_code
+from shared.api.codes import ACCOUNTS_ONLY, HOOKS_ONLY, every_code
 from shared.api.record_codes import RECORD_CODES
 from shared.products.dermadetect.tables import CATALOG
 from shared.records import record
@@ -40,10 +40,12 @@ CODE = sorted((ROOT / "docs" / "mobile").glob("*.js"))
 
 Json = dict[str, Any]
 
-#: Codes that no answer to a sync or a digest carries: they belong to undelete, accounts and review.
+#: Codes that no answer to a sync or a digest carries: they belong to undelete, accounts, review and
+#: webhooks.
 OF_OTHERS = {
     *("parent_deleted", "purged"),
     *ACCOUNTS_ONLY,
+    *HOOKS_ONLY,
     *("email_taken", "scope_taken"),
     *("claimed", "already_diagnosed", "idempotency_key_reused"),
     *("if_match_required", "case_changed", "too_much_to_count"),

@@ -19,13 +19,13 @@ _MOST_SCOPES = 30
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a log-in gives: both tokens and their ends (Unix seconds)."""
+    """What a log-in gives: both tokens, and how long they are good."""
 
     user_id: str
     access: str
     access_seconds: int
     refresh: str
-    refresh_ends_s: int
+    refresh_ends_ms: int
     set_up_needed: bool = False  #: whether the access token is good for setting up a factor alone
 
 
@@ -75,5 +75,6 @@ class TokenIssuer:
             scopes=scopes[:_MOST_SCOPES],
             only=tokens.SET_UP if set_up else "",
         )
-        ends = session.expires_ms // 1000
-        return Tokens(session.user_id, access, tokens.ACCESS_SECONDS, refresh, ends, set_up)
+        return Tokens(
+            session.user_id, access, tokens.ACCESS_SECONDS, refresh, session.expires_ms, set_up
+        )

@@ -12,7 +12,7 @@ from shared.accounts.account import LONGEST_EMAIL
 from shared.accounts.invite import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.accounts.people import normal_phone
-from shared.api.fields import REF, SAID, Id, IdOrEmpty, must, says, schema
+from shared.api.fields import REF, SAID, Id, IdOrEmpty, Moment, must, says, schema
 from shared.errors import InvalidRequest
 
 #: Longest name of a person or scope, longest text, characters.
@@ -71,7 +71,8 @@ _Otp = Annotated[
 ]
 _RefreshToken = Annotated[str, _TEXT, schema(maxLength=_LONGEST_TEXT)]
 _Role = Annotated[str, schema(type=None, **{"$ref": REF.format(name="Role")})]
-_Seconds = Annotated[float, schema(minimum=0)]
+#: Of releases before the field beside it in milliseconds (docs/decisions/0019-unit-of-time.md).
+_Seconds = Annotated[float, schema(minimum=0, deprecated=True)]
 
 
 def _one_line(name: str) -> str:
@@ -246,6 +247,7 @@ class TokensAnswer(Struct):
     expires_in: Annotated[int, says("Life of the access token, seconds.")]
     refresh_token: Annotated[str, says("Good for one refresh.")]
     refresh_expires_at: Annotated[_Seconds, says("Until when, Unix seconds.")]
+    refresh_expires_at_ms: Annotated[Moment, says("Until when, Unix milliseconds.")]
     totp_setup_required: Annotated[
         bool,
         says(
@@ -262,6 +264,7 @@ class MembershipAnswer(Struct):
     scope_id: Id
     role: _Role
     since: _Seconds
+    since_ms: Moment
 
 
 class MeAnswer(Struct):
@@ -297,8 +300,11 @@ class SessionAnswer(Struct):
     id: Id
     device_id: Annotated[str | None, says("As the log-in named it.")]
     began_at: Annotated[_Seconds, says("The log-in, Unix seconds.")]
+    began_at_ms: Annotated[Moment, says("The log-in, Unix milliseconds.")]
     used_at: Annotated[_Seconds, says("The last refresh, Unix seconds.")]
+    used_at_ms: Annotated[Moment, says("The last refresh, Unix milliseconds.")]
     expires_at: Annotated[_Seconds, says("The end, Unix seconds.")]
+    expires_at_ms: Annotated[Moment, says("The end, Unix milliseconds.")]
     current: Annotated[bool, says("Whether this request is of it.")]
 
 
@@ -315,6 +321,7 @@ class InviteAnswer(Struct):
     scope_id: Id
     role: _Role
     expires_at: Annotated[_Seconds, says("Until when, Unix seconds.")]
+    expires_at_ms: Annotated[Moment, says("Until when, Unix milliseconds.")]
     max_uses: Annotated[int, says("How many people it admits.", minimum=1)]
 
 
@@ -325,7 +332,9 @@ class OpenInvite(Struct):
     role: _Role
     made_by: Annotated[Id, says("The user who made it, or `operator`.")]
     made_at: _Seconds
+    made_at_ms: Moment
     expires_at: _Seconds
+    expires_at_ms: Moment
     max_uses: Annotated[int, says("How many people it admits.", minimum=1)]
     uses: Annotated[int, schema(minimum=0)]
 
@@ -343,6 +352,7 @@ class MemberAnswer(Struct):
     user_id: Id
     role: _Role
     since: Annotated[_Seconds, says("Since when, Unix seconds.")]
+    since_ms: Annotated[Moment, says("Since when, Unix milliseconds.")]
     name: str | None
     email: str | None
 

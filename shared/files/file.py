@@ -224,6 +224,7 @@ def shown(file: Document, blob: Document | None) -> dict[str, Any]:
             "url": f"/api/v1/files/{file.key.id}/content",
             "offset": about["received"],
             "expires_at": about["look_at"] // 1000,
+            "expires_at_ms": about["look_at"],
         }
     if state == REFUSED:
         code = str(have.get("code"))

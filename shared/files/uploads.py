@@ -300,7 +300,12 @@ class Uploads:
                 seconds=self._link_seconds,
                 now_ms=now_ms,
             )
-        return {"links": found, "links_expire_at": now_ms // 1000 + self._link_seconds}
+        ends_ms = now_ms + self._link_seconds * 1000
+        return {
+            "links": found,
+            "links_expire_at": ends_ms // 1000,
+            "links_expire_at_ms": ends_ms,
+        }
 
     def _look(self, caller: Caller, file_id: str, action: Action) -> Progress:
         """A file that the caller may see. Raises `NotFound` for every reason alike, and `Forbidden`."""

@@ -25,7 +25,19 @@ def named(name: str) -> Product:
     raise ConfigurationFault(f"there is no product {name}", field="PRODUCT")
 
 
-def variables() -> dict[str, Field[Any]]:
-    """Every setting by the name of its variable: the engine's, then those of each product."""
-    kinds = (Settings, *(named(name).settings for name in names()))
+def settings_of(name: str) -> type[Any] | None:
+    """What a product adds to the settings: a dataclass of `shared.settings.setting`; None: nothing.
+
+    Apart from the product, so that a function that starts need not load it.
+    """
+    if name == "dermadetect":
+        from shared.products.dermadetect.settings import DermaDetectSettings
+
+        return DermaDetectSettings
+    return None
+
+
+def variables(*products: str) -> dict[str, Field[Any]]:
+    """Every setting by the name of its variable: the engine's, then those of each product, or of these."""
+    kinds = (Settings, *map(settings_of, products or names()))
     return {spec.name.upper(): spec for kind in kinds if kind for spec in fields(kind)}

@@ -62,9 +62,6 @@ class Product:
     catalog: Callable[[Settings], Catalog]
     rights: Rights
     accounts: AccountPolicy
-    settings: type[Any] | None = (
-        None  #: beside everybody's: a dataclass of `shared.settings.setting`
-    )
     user_claim: str = "sub"  #: the claim of access tokens that holds the user's id
     #: What phones show to those whom `Action.ALERT` is allowed.
     alert: AlertWords = SOMETHING_WAITS

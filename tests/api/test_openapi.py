@@ -32,6 +32,7 @@ from shared.files.codes import FILE_CODES
 from shared.jobs import transfer
 from shared.products.dermadetect.examples import EXAMPLES
 from shared.products.dermadetect.tables import CATALOG
+from shared.records import record
 from shared.records.collection import Catalog, Collection, Field, Owner, RecordFault, Type
 from shared.records.store import Key
 from shared.support import ledger
@@ -218,6 +219,35 @@ def test_every_operation_explains_itself() -> None:
             assert operation["description"].endswith(".")
             assert operation["tags"]
     assert len(ids) == len(set(ids))
+
+
+def under(paths: str) -> set[str]:
+    """The schemas that answers of operations at these paths are made of."""
+    operations = (item for path, item in DOCUMENT["paths"].items() if path.startswith(paths))
+    answers = [
+        each["responses"] for item in operations for each in item.values() if "responses" in each
+    ]
+    found: set[str] = set()
+    texts = [json.dumps(answers)]
+    while texts:
+        named = set(re.findall(r'"#/components/schemas/(\w+)"', texts.pop())) - found
+        found |= named
+        texts += (json.dumps(DOCUMENT["components"]["schemas"][name]) for name in named)
+    return found
+
+
+def test_every_moment_under_v1_is_given_in_milliseconds() -> None:
+    """Those that were given in seconds first have a neighbour, and say that they will go."""
+    old = []
+    for name in under("/api/v1"):
+        columns = DOCUMENT["components"]["schemas"][name].get("properties", {})
+        for column, said in columns.items():
+            if said.get("deprecated"):
+                assert columns[f"{column}_ms"]["minimum"] == record.LEAST_MS, (name, column)
+                old.append(f"{name}.{column}")
+            else:
+                assert "Unix seconds" not in said.get("description", ""), (name, column)
+    assert len(old) == 11, sorted(old)
 
 
 def test_what_phones_send_and_receive_is_described_in_words() -> None:

@@ -172,7 +172,6 @@ DERMADETECT = Product(
     title="DermaDetect",
     catalog=_catalog,
     rights=RIGHTS,
-    settings=DermaDetectSettings,
     user_claim="chw_id",
     accounts=ACCOUNTS,
     attachments=_attachments,

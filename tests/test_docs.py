@@ -86,8 +86,9 @@ def text(document: Path) -> str:
 
 def blocks(document: Path, language: str) -> list[tuple[str, str]]:
     """Fenced blocks of a language, each with the paragraph before it."""
-    found = re.finditer(rf"([^\n]+(?:\n[^\n]+)*)\n\n```{language}\n(.*?)```", text(document), re.S)
-    return [(match[1], match[2]) for match in found]
+    whole = text(document)
+    found = re.finditer(rf"\n\n```{language}\n(.*?)```", whole, re.S)
+    return [(whole[: match.start()].rpartition("\n\n")[2], match[1]) for match in found]
 
 
 def spans(document: Path) -> set[str]:

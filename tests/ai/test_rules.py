@@ -657,6 +657,7 @@ def test_the_quick_look_finds_what_reading_everything_finds(triage: Any, patient
         assert entries(triage) == list(plain_rules.entries(triage))
 
 
+@pytest.mark.proof
 def test_every_word_with_every_reply_is_judged_as_by_reading_everything() -> None:
     """Each key that anything knows with each reply, alone, denied, and beside what completes it."""
     beside: tuple[dict[str, Any], ...] = (

@@ -25,6 +25,7 @@ def test_no_sync_asks_more_of_the_store() -> None:
     agree(ledger.operations("sqlite"))
 
 
+@pytest.mark.proof
 def test_no_sync_asks_more_of_firestore(firestore_emulator: str) -> None:
     found = ledger.operations("firestore")
     assert found["client"].keys() == found["port"].keys()

@@ -152,6 +152,7 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     return Builder(clone, programs, folder / "asked", mirror)
 
 
+@pytest.mark.proof
 def test_every_step_runs_in_a_clone_with_what_it_declares(builder: Builder) -> None:
     for name in STEPS:
         if name == "tests":

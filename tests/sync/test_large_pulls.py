@@ -66,6 +66,7 @@ def by_batch(clinic: Clinic) -> int:
         pull = clinic.puller.resume(CALLER, answer["next_page"], clinic.now_ms(), **limits)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("read", [by_watermelon, by_batch])
 def test_four_times_the_records_take_no_more_memory(
     clinic: Clinic, read: Callable[[Clinic], int]

@@ -185,6 +185,7 @@ def test_a_committed_lock_of_the_provider_is_taken_as_it_is(builder: Builder) ->
     assert lock.read_text() == "# committed\n"
 
 
+@pytest.mark.proof
 def test_what_a_build_keeps_is_there_at_its_end(builder: Builder) -> None:
     for path in load(BUILD)["artifacts"]["objects"]["paths"]:
         assert (builder.clone / path).is_file(), path

@@ -157,15 +157,12 @@ def undelete_record(call: Call, body: bodies.UndeleteRequest) -> Response:
 
 def _memberships(caller: Caller) -> Memberships:
     own = membership.key(caller.user_id)
-    return membership.parse(caller.user_id, wiring.store().read([own]).documents.get(own))
+    return membership.of(wiring.store().read([own]), caller.user_id)
 
 
 def _allowed(held: Memberships, action: Action) -> list[str]:
     """The scopes in which their holder may do this. Raises `Forbidden` if in none."""
-    scopes = [scope for scope in held.scopes if wiring.catalog().may(held.roles[scope], action)]
-    if not scopes:
-        raise Forbidden("Your role does not allow this in any of your scopes.")
-    return scopes
+    return held.scopes_where(lambda role: wiring.catalog().may(role, action))
 
 
 _CUT = ("Cache-Control", "Content-Encoding")

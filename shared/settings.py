@@ -417,20 +417,15 @@ class Settings:
             raise _absurd("MIN_APP_VERSION", "must be numbers like 1.4.0")
         if self.kill_folder and self.k_service:
             raise _absurd("KILL_FOLDER", "is for tests and must not be set on Cloud Run")
-        if self.page_secret and len(self.page_secret) < 32:
-            raise _absurd("PAGE_SECRET", "needs at least 32 characters")
+        for name in ("page_secret", "files_secret", "accounts_secret", "hooks_secret"):
+            if 0 < len(getattr(self, name)) < 32:
+                raise _absurd(name.upper(), "needs at least 32 characters")
         if self.key_store == "secret_manager" and not (self.token_jwks or self.token_jwks_url):
             raise _absurd("TOKEN_JWKS_URL", "is needed with KEY_STORE=secret_manager")
         if self.file_store == "gcs" and not self.files_bucket:
             raise _absurd("FILES_BUCKET", "is needed with FILE_STORE=gcs")
         if not re.fullmatch(r"([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])?", self.files_bucket):
             raise _absurd("FILES_BUCKET", "must be a bucket's name")
-        if self.files_secret and len(self.files_secret) < 32:
-            raise _absurd("FILES_SECRET", "needs at least 32 characters")
-        if self.accounts_secret and len(self.accounts_secret) < 32:
-            raise _absurd("ACCOUNTS_SECRET", "needs at least 32 characters")
-        if self.hooks_secret and len(self.hooks_secret) < 32:
-            raise _absurd("HOOKS_SECRET", "needs at least 32 characters")
         try:
             _ = self.networks
         except ValueError:
@@ -588,7 +583,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def read(environ: Mapping[str, str], kind: type[Kind]) -> Kind:
-    """As `load`: a dataclass of `setting` fields, such as what a product adds (`Product.settings`)."""
+    """As `load`: `setting` fields such as a product's own (`shared.products.known.settings_of`)."""
     given: dict[str, Any] = {}
     for spec in fields(cast(Any, kind)):
         text = environ.get(spec.name.upper(), "").strip()

@@ -149,7 +149,6 @@ _FIRST = (
     "infra/test_second_plan.py",
     "infra/test_plans.py",
     "reliability/test_faults.py",
-    "dermadetect/test_faults.py",
     "dermadetect/test_kills.py",
     "dermadetect/test_queue.py",
     "dermadetect/phone/test_real_client.py",

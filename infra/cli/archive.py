@@ -17,6 +17,14 @@ from infra.local.environment import use_stack
 from shared import wiring
 from shared.errors import InvalidRequest
 
+_identity = click.option(
+    "--identity",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file with the secret half of the key.",
+)
+
 
 @group.command("key", stored=False, example="python -m infra.cli backup key > key.txt")
 def key() -> None:
@@ -78,13 +86,7 @@ def create(to: Path, recipients: tuple[str, ...], keep: int | None) -> None:
     example="python -m infra.cli backup check backup.tar.age --identity key.txt",
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--identity",
-    metavar="FILE",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The file with the secret half of the key.",
-)
+@_identity
 def check(file: Path, identity: Path) -> None:
     """Open a back-up and look whether all of it is there and sound; nothing is changed.
 
@@ -104,13 +106,7 @@ def check(file: Path, identity: Path) -> None:
     example="python -m infra.cli --data .data backup restore backup.tar.age --identity key.txt",
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--identity",
-    metavar="FILE",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The file with the secret half of the key.",
-)
+@_identity
 @click.pass_context
 def restore(ctx: click.Context, file: Path, identity: Path) -> None:
     """Make the data folder of a back-up, and begin a new epoch in it.

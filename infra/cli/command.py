@@ -199,7 +199,7 @@ def _refusing() -> Iterator[None]:
         raise CommandRefused(fault.code, fault.message) from fault
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise CommandRefused("disk_full", "The disk is full; nothing was kept.") from error
+            raise CommandRefused("disk_full", "The disk is full.") from error
         if error.filename is None:
             raise
         raise CommandRefused("file_unusable", f"{error.filename}: {error.strerror}.") from error

@@ -13,11 +13,11 @@ is written in the same commit, and is never asked whether somebody may do someth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.errors import Unauthenticated
+from shared.errors import Forbidden, Unauthenticated
 from shared.records.store import (
     ABSENT,
     Document,
@@ -63,6 +63,13 @@ class Memberships:
     @property
     def scopes(self) -> tuple[str, ...]:
         return tuple(sorted(self.roles))
+
+    def scopes_where(self, may: Callable[[str], bool]) -> list[str]:
+        """The scopes in which the role may do something. Raises `Forbidden` if it may in none."""
+        scopes = [each for each in self.scopes if may(self.roles[each])]
+        if not scopes:
+            raise Forbidden("Your role does not allow this in any of your scopes.")
+        return scopes
 
 
 def key(user_id: str) -> Key:

@@ -7,13 +7,13 @@ again; two at once make them once. An event of a scope without endpoints is remo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from shared.errors import Contended, Fault
 from shared.hooks import event as events
-from shared.hooks.endpoint import endpoints, key
+from shared.hooks.endpoint import Endpoint, endpoints, key
 from shared.jobs import job as jobs
 from shared.records import record
 from shared.records.bell import Bell
@@ -89,10 +89,14 @@ class FanOut:
             order=(("due_at", "asc"),),
             limit=_A_ROUND,
         )
+        due = list(self._store.query(query))
+        scopes = {key(str(each.fields[record.SCOPE])) for each in due}
+        known = self._store.read(sorted(scopes)).documents if scopes else {}
         bells: list[Bell] = []
-        for found in list(self._store.query(query)):
+        for found in due:
+            there = endpoints(known.get(key(str(found.fields[record.SCOPE]))))
             with suppress(Contended):  # somebody else has it
-                bells += self._take(found, now_ms)
+                bells += self._take(found, there.values(), now_ms)
         self._ring(bells)
         return len(bells)
 
@@ -103,15 +107,13 @@ class FanOut:
         except Fault as fault:
             log.warning("events left to the sweeper", extra={"code": fault.code})
 
-    def _take(self, found: Document, now_ms: int) -> list[Bell]:
-        scope = key(str(found.fields[record.SCOPE]))
-        there = endpoints(self._store.read([scope]).documents.get(scope))
+    def _take(self, found: Document, there: Collection[Endpoint], now_ms: int) -> list[Bell]:
         if not there:
             self._store.commit([delete(found.key, found.version)])
             return []
         made = [
             delivery(found.key.id, found.fields, each.id, now_ms)
-            for each in there.values()
+            for each in there
             if each.wants(found.fields["type"])
         ]
         self._store.commit([patch(found.key, {"due_at": None}, found.version), *made])

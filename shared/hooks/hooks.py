@@ -92,19 +92,18 @@ class Hooks:
     def access(self, caller: Caller) -> Access:
         """Where a caller may manage endpoints. Raises `Forbidden` if nowhere."""
         own = membership.key(caller.user_id)
-        held = membership.parse(caller.user_id, self.store.read([own]).documents.get(own))
-        scopes = [each for each in held.scopes if self.catalog.may(held.roles[each], Action.HOOKS)]
-        if not scopes:
-            raise Forbidden("Your role does not allow this in any of your scopes.")
+        held = membership.of(self.store.read([own]), caller.user_id)
+        scopes = held.scopes_where(lambda role: self.catalog.may(role, Action.HOOKS))
         return Access(caller, scopes, (verify(own, held.version),))
 
     def listed(self, access: Access) -> list[ScopeEndpoint]:
         """All endpoints, by scope."""
         found = self.store.read([hooks.key(each) for each in access.scopes]).documents
         return [
-            ScopeEndpoint(scope, each, found.get(hooks.key(scope)))
+            ScopeEndpoint(scope, each, document)
             for scope in access.scopes
-            for each in hooks.endpoints(found.get(hooks.key(scope))).values()
+            if (document := found.get(hooks.key(scope)))
+            for each in hooks.endpoints(document).values()
         ]
 
     def find(self, access: Access, hook_id: str) -> ScopeEndpoint:
@@ -126,9 +125,10 @@ class Hooks:
         scope = scope_id or next(iter(access.scopes))
         if scope not in access.scopes:
             raise Forbidden("Your role does not allow this in this scope.")
+        target(url, self.allowed)
         made = Endpoint(
             f"hook_{secrets.token_hex(12)}",
-            self._checked_url(url),
+            url,
             self._known(wanted),
             now_ms,
             access.by.user_id,
@@ -161,7 +161,8 @@ class Hooks:
         """What is given is changed. Enabling it forgets its failures. Raises as `add`, and `NotFound`."""
         said: dict[str, object] = {}
         if url is not None:
-            said["url"] = self._checked_url(url)
+            target(url, self.allowed)
+            said["url"] = url
         if wanted is not None:
             said["events"] = self._known(wanted)
         if enabled is True:
@@ -285,10 +286,6 @@ class Hooks:
         trail = audit.entries(access.by, action, place.scope_id, touched, now_ms)
         kept = hooks.stored(place.scope_id, there.values(), place.document)
         self.store.commit([kept, *access.guards, *trail])
-
-    def _checked_url(self, url: str) -> str:
-        target(url, self.allowed)
-        return url
 
     def _known(self, wanted: Iterable[str]) -> tuple[str, ...]:
         names = [each.name for each in self.events]

@@ -158,6 +158,26 @@ def test_a_clinic_backs_up_and_restores_on_another_machine(tmp_path: Path) -> No
     assert "not_empty" in cli(*restore, str(tmp_path / "key.txt")).stderr
 
 
+def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
+    assert cli("--data", str(tmp_path), "seed").returncode == 0
+    recipient = cli("backup", "key").stderr.strip()
+    words = ("--data", str(tmp_path), "backup", "create", "-", "--recipient", recipient)
+    with Path("/dev/full").open("wb") as full:
+        refused = subprocess.run(
+            [sys.executable, "-m", "infra.cli", *words],
+            cwd=REPOSITORY,
+            env=environ(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert refused.returncode != 0
+    assert refused.stderr.startswith("disk_full: The disk is full.")
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / ".backup").exists()
+
+
 def test_run_and_token_are_those_of_the_local_stack(tmp_path: Path) -> None:
     data = tmp_path / "data"  # made by `run` alone
     words = ["-m", "infra.cli", "--data", str(data), "run", "--port", "0", "--quiet"]

@@ -210,10 +210,7 @@ def scopes_for(members: Memberships, scope_id: str | None, action: ReviewAction)
     if scope_id is not None:
         allowed_role(members, scope_id, action)
         return [scope_id]
-    scopes = [name for name in members.scopes if may(members.roles[name], action)]
-    if not scopes:
-        raise Forbidden("Your role does not allow this in any of your scopes.")
-    return scopes
+    return members.scopes_where(lambda role: may(role, action))
 
 
 def unknown() -> NotFound:

@@ -141,9 +141,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 #: So many failed tests are named at the end.
 _MOST_NAMED = 10
 
-#: The story that `make test` tells on the emulators too.
-_MAIN_JOB = "e2e/test_main_job.py"
-
 #: Files that take longest: they come first, so that no worker is left alone with one at the end.
 _FIRST = (
     "infra/test_second_plan.py",
@@ -198,7 +195,7 @@ def _is_proof(item: pytest.Item) -> bool:
         return True
     if "firestore" in given:
         return not item.nodeid.startswith(_ON_FIRESTORE_TOO)
-    return "emulator" in given and _MAIN_JOB not in item.nodeid
+    return "emulator" in given
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -176,6 +176,7 @@ _LONG = (
     "benchmarks/test_triage_run.py::test_every_adapter_gives_the_report_that_its_model_deserves[vertex]",
     "contracts/test_queue.py::test_a_bell_whose_subscriber_outlasts_the_deadline_comes_again[pubsub]",
     "infra/test_plans.py::",
+    "test_docs.py::test_every_module_can_be_called_like_this[infra.local.demo]",
     "infra/test_wire.py::test_a_cold_accounts_costs_a_phone_seconds_not_a_minute",
     "infra/test_wire.py::test_an_instance_goes_on_after_a_long_stop",
     "local/test_stack.py::test_a_signal_ends_everything[1-",

@@ -1,0 +1,30 @@
+"""The kit's own tests, as `npm test` runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def run(folder: Path, **environ: str) -> None:
+    done = subprocess.run(
+        ["node", "--test", "--test-reporter=spec", "dist/test/"],
+        cwd=folder,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_the_kits_own_tests_pass(kit: Path) -> None:
+    run(kit)
+
+
+@pytest.mark.proof
+def test_the_kits_own_tests_pass_with_sqlite(sqlite_kit: Path) -> None:
+    run(sqlite_kit, KIT_NEEDS_SQLITE="1")

@@ -98,6 +98,12 @@ test('relations lead to parents and children', async () => {
   assert.deepEqual((await patient.cases.fetch()).map(({ id }) => id), [made.id])
 })
 
+test('half an emoji does not cost the record', async () => {
+  const { patients } = repositories(openLoki())
+  const made = await patients.create({ demographics: { note: 'cut \uD83D', whole: '😀' } })
+  assert.deepEqual(made.demographics, { note: 'cut \uFFFD', whole: '😀' })
+})
+
 // --- upgrades
 
 /** The example of an upgrade: the next version has a column and a table more. */

@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import node_packages
 from tests.conftest import absent
+from tests.dermadetect.phone import Json, NodePhone
+from tests.dermadetect.phone.conftest import Make
+from tests.dermadetect.phone.conftest import line as line
+from tests.dermadetect.phone.conftest import team as team
+from tests.e2e.conftest import Deployment
+from tests.e2e.conftest import deploy as deploy
 
-ROOT = Path(__file__).parent.parent.parent
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 MOBILE = ROOT / "mobile"
+LINES = ROOT / "tests" / "dermadetect" / "phone" / "lines.cjs"
+
+
+class KitPhone(NodePhone):
+    """A phone with the kit. What it can do more than the guide's: `phone.mjs`."""
+
+    def __init__(self, kit: Path, url: str, token: str, device: str, **more: Any) -> None:
+        self.script = str(kit / "phone.mjs")
+        os.environ["KIT_LINES"] = str(LINES)
+        super().__init__(kit, url, token, device, **more)
+
+    def status(self) -> Json:
+        value: Json = self.do("status")
+        return value
+
+    def conflicts(self) -> list[Json]:
+        value: list[Json] = self.do("conflicts")
+        return value
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +56,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(MOBILE / name, folder / name)
     for name in ("package.json", "tsconfig.json"):
         shutil.copy(MOBILE / name, folder / name)
+    shutil.copy(HERE / "phone.mjs", folder / "phone.mjs")
     (folder / "node_modules").symlink_to(packages / "node_modules")
     subprocess.run(
         ["node", "node_modules/typescript/bin/tsc", "--project", "tsconfig.json"],
@@ -46,3 +75,37 @@ def sqlite_kit(kit: Path) -> Path:
         if not list((packages / "node_modules/better-sqlite3").glob("build/Release/*.node")):
             subprocess.run(["npm", "rebuild", "better-sqlite3"], cwd=packages, check=True)
     return kit
+
+
+@pytest.fixture
+def deployment(deploy: Callable[[str], Deployment]) -> Deployment:
+    """The running back end; on one profile, unless a module says otherwise."""
+    return deploy("local")
+
+
+@pytest.fixture
+def adapter() -> str:
+    """Where phones keep their records: in memory, unless a test says otherwise."""
+    return "loki"
+
+
+@pytest.fixture
+def phone(
+    deployment: Deployment, request: pytest.FixtureRequest, adapter: str, team: str, tmp_path: Path
+) -> Iterator[Make]:
+    """Phones with the kit: phone("amina"), phone("amina", "second"), phone("ruth", team="other")."""
+    made: list[KitPhone] = []
+    folder = request.getfixturevalue("sqlite_kit" if adapter == "sqlite" else "kit")
+
+    def make(user: str, device: str = "phone", member: bool = True, **more: str) -> KitPhone:
+        name = f"{user}-{team}"
+        if member:
+            deployment.join(name, more.pop("team", team))
+        more.setdefault("file", str(tmp_path / f"{user}-{device}.db"))
+        url, token = deployment.stack.url, deployment.token(name)
+        made.append(KitPhone(folder, url, token, f"{user}-{device}", adapter=adapter, **more))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

@@ -123,7 +123,7 @@ export class Repository<T extends Row, Draft extends object> {
       if (!kind) throw new TypeError(`${this.model.table}.${column} is not written by apps`)
       if (value === undefined) continue
       const text = (kind === 'json' || kind === 'list') && value !== null
-      values[column] = text ? JSON.stringify(value) : value
+      values[column] = text ? JSON.stringify(value, (_, each) => whole(each)) : whole(value)
     }
     return values
   }
@@ -165,4 +165,9 @@ export class Repository<T extends Row, Draft extends object> {
 /** Of `values` those that a row does not have already. */
 function changedOf(raw: Raw, values: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(values).filter(([column, value]) => raw[column] !== value))
+}
+
+/** Half a character, as of an emoji that was cut, is marked as lost: the server would refuse the whole record. */
+function whole(value: unknown): unknown {
+  return typeof value === 'string' ? value.replace(/[\uD800-\uDFFF]/gu, '\uFFFD') : value
 }

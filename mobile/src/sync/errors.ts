@@ -1,0 +1,80 @@
+import type { Random } from '../ports.js'
+
+/** The server answered with an error. Decide by `status` and `code`; log `requestId`. */
+export class Refused extends Error {
+  override readonly name = 'Refused'
+
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly requestId: string,
+    readonly retryAfterSeconds: number,
+  ) {
+    super(`${status} ${code} ${message}`)
+  }
+
+  /** From an answer, also from a proxy's own page. */
+  static from(status: number, retryAfter: string | null, text: string): Refused {
+    let said: { code?: string; message?: string; request_id?: string } = {}
+    try {
+      said = (JSON.parse(text) as { error?: typeof said }).error ?? {}
+    } catch {
+      // a proxy's own page
+    }
+    const seconds = Number(retryAfter) || 0
+    return new Refused(status, said.code ?? '', said.message ?? '', said.request_id ?? '', seconds)
+  }
+}
+
+/** No answer, or one that was cut short: nobody knows whether the server has the push. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable'
+}
+
+/** Nobody is logged in on this phone. */
+export class LoggedOut extends Error {
+  override readonly name = 'LoggedOut'
+}
+
+/** The time that the sync was given is over. What was done is kept; the next one goes on from there. */
+export class OutOfTime extends Error {
+  override readonly name = 'OutOfTime'
+}
+
+/**
+ * What an app does after a sync: nothing (`rest`), sync again after a pause (`retry`), ask the user to log in or to
+ * update, or report a fault of the app. Everything unsent stays unsent, and it is always safe to sync again.
+ */
+export type Next = 'rest' | 'retry' | 'log_in' | 'update_app' | 'report'
+
+/** How a sync ended. `seconds` is the pause before the next try. */
+export interface Outcome {
+  readonly next: Next
+  readonly seconds?: number
+  readonly error?: Error
+}
+
+/** The longest pause between two tries, seconds; the first one is up to twice `SHORTEST`. */
+const LONGEST = 300
+const SHORTEST = 1
+
+/** Answers after which the same request can succeed later. */
+const PASSES = [408, 409, 410, 413, 429]
+
+/**
+ * What to do after a failure; `attempt` counts failures from 0. Pauses are random between nothing and a bound that
+ * doubles, so that phones that failed together do not come back together (AWS calls it full jitter).
+ */
+export function advice(error: unknown, attempt: number, random: Random = Math.random): Outcome {
+  const fault = error instanceof Error ? error : new Error(String(error))
+  if (fault instanceof OutOfTime) return { next: 'retry', seconds: 0, error: fault }
+  const pause = random() * Math.min(LONGEST, 2 * SHORTEST * 2 ** attempt)
+  if (fault instanceof Unreachable) return { next: 'retry', seconds: pause, error: fault }
+  if (fault instanceof LoggedOut) return { next: 'log_in', error: fault }
+  if (!(fault instanceof Refused)) return { next: 'report', error: fault }
+  if (fault.status === 401) return { next: 'log_in', error: fault }
+  if (fault.status === 426) return { next: 'update_app', error: fault }
+  if (!PASSES.includes(fault.status) && fault.status < 500) return { next: 'report', error: fault }
+  return { next: 'retry', seconds: fault.retryAfterSeconds + pause, error: fault }
+}

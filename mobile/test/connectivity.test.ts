@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Connectivity, type NetInfo } from '../src/connectivity/index.js'
+import { network, quiet, reply, TestClock } from './machine.js'
+
+const url = 'https://care.example'
+const page = reply(200, '<html>Welcome to the hotel</html>')
+const well = reply(200, { status: 'ok' })
+
+/** netinfo, as a test says. */
+function phoneNetwork() {
+  let tell: Parameters<NetInfo['addEventListener']>[0] = () => {}
+  const netInfo: NetInfo = {
+    addEventListener(listener) {
+      tell = listener
+      return () => {}
+    },
+  }
+  const say = (isConnected: boolean, isConnectionExpensive = false) => tell({ isConnected, details: { isConnectionExpensive } })
+  return { netInfo, say }
+}
+
+test('what answers tells where the phone is', async () => {
+  const clock = new TestClock()
+  const of = (answer: () => ReturnType<typeof reply>) => new Connectivity({ url, clock, fetch: network(answer).fetch }).probe()
+  assert.equal(await of(() => well), 'online')
+  assert.equal(await of(() => reply(503, { error: { code: 'busy' } })), 'online')
+  assert.equal(await of(() => page), 'captive')
+  assert.equal(await of(() => reply(200, { login: 'here' })), 'captive')
+  const dead = () => {
+    throw new TypeError('fetch failed')
+  }
+  assert.equal(await of(dead), 'offline')
+})
+
+test('an answer that does not come is none', async () => {
+  const clock = new TestClock()
+  const silent = network(({ signal }) => new Promise((_, failed) => signal!.addEventListener('abort', () => failed(new Error()))))
+  const probe = new Connectivity({ url, clock, fetch: silent.fetch }).probe()
+  await clock.pass(8000)
+  assert.equal(await probe, 'offline')
+})
+
+test('behind a log-in page the phone asks again, more and more rarely, until the server answers', async () => {
+  const clock = new TestClock()
+  let answer = page
+  const { fetch, sent } = network(() => answer)
+  const { netInfo, say } = phoneNetwork()
+  const watcher = new Connectivity({ url, clock, fetch, netInfo })
+  const told: boolean[] = []
+  watcher.online((online) => told.push(online))
+  const stop = watcher.start()
+  say(true, true)
+  await quiet()
+  assert.deepEqual([watcher.reach.get(), watcher.metered.get()], ['captive', true])
+  await clock.pass(60_000)
+  assert.equal(sent.length, 4) // at 0, 5, 15 and 35 s
+  answer = well
+  await clock.pass(60_000)
+  assert.equal(watcher.reach.get(), 'online')
+  const before = sent.length
+  await clock.pass(3_600_000)
+  assert.equal(sent.length, before)
+  assert.deepEqual(told, [false, true])
+  say(false)
+  assert.equal(watcher.reach.get(), 'offline')
+  stop()
+})
+
+test('an answer of the network before is not believed', async () => {
+  let answered: (answer: typeof well) => void = () => {}
+  const { fetch } = network(() => new Promise<typeof well>((done) => (answered = done)))
+  const { netInfo, say } = phoneNetwork()
+  const watcher = new Connectivity({ url, clock: new TestClock(), fetch, netInfo })
+  const stop = watcher.start()
+  say(true)
+  say(false)
+  answered(well)
+  await quiet()
+  assert.equal(watcher.reach.get(), 'offline')
+  stop()
+})

@@ -1,4 +1,4 @@
-"""A phone whose app is killed before or after any request, with its database in a file, and goes on from there."""
+"""A phone whose app is killed before or after any request, and goes on with its database file."""
 
 from __future__ import annotations
 

@@ -253,6 +253,7 @@ export class SyncExecutor {
     if (this.#running) return
     const before = this.status.get()
     await this.refresh()
+    if (!this.#ends) return // stopped meanwhile
     const { unsent, refused } = this.status.get()
     if (unsent > refused || unsent > before.unsent) this.trigger('edit')
   }

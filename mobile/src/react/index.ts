@@ -1,0 +1,44 @@
+/** Hooks for React and React Native. They draw a component anew only when what they give has changed. */
+import { useSyncExternalStore } from 'react'
+import type { Attempt, History } from '../history.js'
+import type { Store } from '../ports.js'
+import type { AnalysisQueue, QueueEntry } from '../queue/index.js'
+import type { Photo, PhotoQueue } from '../photos/index.js'
+import type { Connectivity, Reach } from '../connectivity/index.js'
+import type { Conflict } from '../sync/conflicts.js'
+import type { SyncExecutor, SyncStatus } from '../sync/executor.js'
+import type { RefusedRecord } from '../sync/refused.js'
+
+/** What the hooks want of a kit. */
+export interface HasExecutor {
+  readonly executor: SyncExecutor
+}
+
+/** The value of any store of the kit. */
+export function useStore<T>(store: Store<T>): T {
+  return useSyncExternalStore(store.subscribe, store.get, store.get)
+}
+
+/** What a status line shows. */
+export const useSyncStatus = ({ executor }: HasExecutor): SyncStatus => useStore(executor.status)
+
+/** How many records wait to be sent. */
+export const useUnsent = (kit: HasExecutor): number => useSyncStatus(kit).unsent
+
+/** Records that the server did not take, with what it said. */
+export const useRefused = ({ executor }: HasExecutor): readonly RefusedRecord[] => useStore(executor.refused)
+
+/** Edits that somebody else disagrees with, with both values. */
+export const useConflicts = ({ executor }: HasExecutor): readonly Conflict[] => useStore(executor.conflicts)
+
+/** The last attempts to sync, the newest first. */
+export const useHistory = ({ history }: { readonly history: History }): readonly Attempt[] => useStore(history.attempts)
+
+/** Where each analysis stands. */
+export const useQueue = (queue: AnalysisQueue): readonly QueueEntry[] => useStore(queue.entries)
+
+/** Photos that wait, with how much of each is sent. */
+export const usePhotos = (queue: PhotoQueue): readonly Photo[] => useStore(queue.photos)
+
+/** Whether the server can be reached. */
+export const useReach = (connectivity: Connectivity): Reach => useStore(connectivity.reach)

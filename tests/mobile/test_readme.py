@@ -1,0 +1,69 @@
+"""The README of the kit is true: as it is published, in a fresh project, it syncs with the lines shown."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+import requests
+
+from shared.records.store import Query
+from tests.e2e.conftest import Deployment
+from tests.mobile.conftest import MOBILE
+from tests.patience import PATIENCE_SECONDS
+
+README = (MOBILE / "README.md").read_text("utf-8")
+APP = re.findall(r"^```js\n(.*?)^```", README, re.M | re.S)[0]
+
+
+def test_the_app_of_the_readme_has_twenty_lines() -> None:
+    assert len([line for line in APP.splitlines() if line.strip()]) <= 20
+
+
+@pytest.fixture
+def project(kit: Path, tmp_path: Path) -> Path:
+    """A fresh project with the kit's package, and its peers."""
+    subprocess.run(
+        ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(tmp_path)],
+        cwd=kit,
+        check=True,
+        capture_output=True,
+    )
+    (package,) = tmp_path.glob("*.tgz")
+    home = tmp_path / "node_modules" / "@dermadetect"
+    home.mkdir(parents=True)
+    with tarfile.open(package) as archive:
+        archive.extractall(home, filter="data")
+    (home / "package").rename(home / "care-kit")
+    (tmp_path / "node_modules" / "@nozbe").symlink_to(kit / "node_modules" / "@nozbe")
+    return tmp_path
+
+
+def test_the_app_of_the_readme_syncs(project: Path, deployment: Deployment) -> None:
+    url, team = deployment.stack.url, "readme"
+    deployment.join("boss", team, "supervisor")
+    auth = {"Authorization": f"Bearer {deployment.token('boss', 'supervisor')}"}
+
+    def ask(path: str, body: dict[str, str]) -> dict[str, str]:
+        where = f"{url}/api/v1/auth/{path}"
+        answer = requests.post(where, json=body, headers=auth, timeout=PATIENCE_SECONDS)
+        assert answer.ok, answer.text
+        said: dict[str, str] = answer.json()
+        return said
+
+    code = ask("invites", {"scope_id": team, "role": "chw"})["invite_code"]
+    who = {"email": "amina@example.org", "password": "correct horse battery"}
+    ask("register", {**who, "invite_code": code})
+    app = APP.replace("http://localhost:8080", url)
+    app = app.replace("useIncrementalIndexedDB: true", "useIncrementalIndexedDB: false")
+    (project / "app.mjs").write_text(f"{app}\nstop()\nprocess.exit()\n", "utf-8")
+    done = subprocess.run(
+        ["node", "app.mjs"], cwd=project, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^rest \[", done.stdout, re.M), done.stdout
+    found = deployment.store.query(Query("cases", where=(("scope_id", "==", team),)))
+    assert [case.fields["risk_level"] for case in found] == ["red"]

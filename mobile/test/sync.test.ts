@@ -262,6 +262,19 @@ test('the history says what happened, and nothing of patients', async () => {
   assert.ok(!text.includes('Asha') && !text.includes(made.id))
 })
 
+test('a phone whose storage is full keeps what it has, and goes on when there is room', async () => {
+  const { database, kit, patients } = phone()
+  await patients.create({})
+  const adapter = database.adapter.underlyingAdapter as unknown as Record<string, (...given: unknown[]) => void>
+  const setLocal = adapter['setLocal']!.bind(adapter)
+  adapter['setLocal'] = (_key, _value, answer) => (answer as (result: object) => void)({ error: new Error('disk is full') })
+  assert.equal((await kit.sync()).next, 'report')
+  adapter['setLocal'] = setLocal
+  assert.equal(kit.executor.status.get().unsent, 1)
+  assert.equal((await kit.sync()).next, 'rest')
+  assert.equal(kit.executor.status.get().unsent, 0)
+})
+
 // --- what a pull destroys
 
 test('an edit that falls just before a pulled deletion is applied is not lost unseen', async () => {

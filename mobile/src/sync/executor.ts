@@ -203,10 +203,11 @@ export class SyncExecutor {
     this.say({ phase: 'syncing', retryAt: null })
     const [at, began] = [clock.now(), clock.steady()]
     const phone = budgetMs === undefined ? this.#phone : { ...this.#phone, server: server.within(budgetMs) }
-    const pieces = await piecesOf(database)
     let outcome: Outcome
     let moved: Moved = { received: 0, sent: 0, refused: 0 }
+    let pieces = Infinity
     try {
+      pieces = await piecesOf(database)
       await deviceId(phone)
       moved = await synchronizeNow(phone)
       this.#failures = 0
@@ -214,25 +215,31 @@ export class SyncExecutor {
       await database.localStorage.set('kit/last_success', clock.now())
       outcome = { next: 'rest' }
     } catch (error) {
-      if ((await piecesOf(database)) > pieces) this.#failures = 0 // a page came through: the next pause is a short one
+      const more = await piecesOf(database).catch(() => 0)
+      if (more > pieces) this.#failures = 0 // a page came through: the next pause is a short one
       outcome = advice(error, this.#failures++, random)
     }
     const { next, seconds, error } = outcome
     const code = error instanceof Refused ? error.code || String(error.status) : (error?.name ?? '')
-    await this.refresh()
     const retryAt = next === 'retry' ? clock.now() + 1000 * (seconds ?? 0) : null
-    await this.options.history?.add({
-      at,
-      reason,
-      next,
-      code,
-      requestId: error instanceof Refused ? error.requestId : '',
-      durationMs: Math.round(clock.steady() - began),
-      ...moved,
-      unsent: this.status.get().unsent,
-    })
-    await this.options.after?.(outcome)
-    this.say({ phase: 'idle', next, code, retryAt })
+    try {
+      await this.refresh()
+      await this.options.history?.add({
+        at,
+        reason,
+        next,
+        code,
+        requestId: error instanceof Refused ? error.requestId : '',
+        durationMs: Math.round(clock.steady() - began),
+        ...moved,
+        unsent: this.status.get().unsent,
+      })
+      await this.options.after?.(outcome)
+    } catch (fault) {
+      // A phone whose storage is full, or the app's own `after`: what the sync did stays done.
+      if (!error) outcome = advice(fault, 0, random)
+    }
+    this.say({ phase: 'idle', next: outcome.next, code, retryAt })
     return outcome
   }
 

@@ -241,6 +241,31 @@ test('after a log-in that has ended nothing is tried until the user does somethi
   stop()
 })
 
+test('a fault of the app is not tried again and again', async () => {
+  const { clock, kit, patients, sent } = phone(() => refused(400, 'invalid_request'))
+  await patients.create({})
+  const stop = kit.start()
+  await clock.pass(10 * 60_000)
+  assert.equal(kit.executor.status.get().next, 'report')
+  assert.equal(sent.length, 1)
+  await patients.create({})
+  await clock.pass(2000)
+  assert.equal(sent.length, 2)
+  stop()
+})
+
+test('a sync whose time is over does not begin anew by itself', async () => {
+  const { clock, kit, patients, sent } = phone()
+  await patients.create({})
+  const stop = kit.start()
+  assert.equal((await kit.sync({ budgetMs: 0 })).next, 'retry')
+  await clock.pass(60_000)
+  assert.equal(sent.length, 0)
+  await clock.pass(15 * 60_000)
+  assert.equal(kit.executor.status.get().unsent, 0)
+  stop()
+})
+
 test('a stopped executor does nothing by itself', async () => {
   const { clock, kit, patients, sent } = phone()
   kit.start()()

@@ -3,15 +3,18 @@
 //   {op: "sync", budgetMs}              one sync of the executor; fails as it fails
 //   {op: "during", request, then}       what the user does while the answer to the n-th request is on its way
 //   {op: "dieAt", request, when}        the process is killed "before" or "after" the n-th request
-//   {op: "status"|"refused"|…}          what screens show
+//   {op: "status"|"conflicts"|…}        what screens show
+//   {op: "take"|"send"|"photos"}        photos: files on disk
 //
 // Of the settings: `adapter` is loki or sqlite; `file` is where a SQLite database lies; `access` and `refresh` are
 // the tokens of a log-in.
+import { open as openFile, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { Database } from '@nozbe/watermelondb'
 import { hasUnsyncedChanges } from '@nozbe/watermelondb/sync/index.js'
 import { contents, migrations, models, repositories, schema } from './dist/src/dermadetect.js'
 import { CareKit, systemClock } from './dist/src/index.js'
+import { PhotoQueue } from './dist/src/photos/index.js'
 
 const require = createRequire(import.meta.url)
 const { app, now, serve, settings } = require(process.env.KIT_LINES)
@@ -21,17 +24,21 @@ console.log = () => {} // standard output belongs to the answers
 
 const clock = { ...systemClock, now: () => (settings.frozenAt ?? now()) }
 
+// Where the kit believes the server to be: a test moves the phone to other networks.
+const KIT_URL = 'http://care.example'
+
 let requests = 0
 let plans = [] // {request, then} and {request, die}
 let tokens = null
-let [database, kit, tables, backup] = []
+let [database, kit, tables, photos, backup] = []
+const settled = []
 
 async function fetch(url, init) {
   const request = (requests += 1)
   const due = plans.filter((plan) => plan.request === request)
   if (due.some(({ die }) => die === 'before')) process.kill(process.pid, 'SIGKILL')
   if (settings.airplane) throw new TypeError('fetch failed')
-  const answer = await app.fetch(url, init)
+  const answer = await app.fetch(url.replace(KIT_URL, settings.url), init)
   for (const { then = [] } of due)
     for (const { op, ...given } of then) await operations[op](given)
   if (due.some(({ die }) => die === 'after')) process.kill(process.pid, 'SIGKILL')
@@ -61,10 +68,28 @@ function open() {
   }
   kit = new CareKit({
     database, contents, clock, fetch, tokens: store, version: '1.4.0', gzip: app.gzip,
-    get url() {
-      return settings.url
-    },
+    url: KIT_URL,
   })
+  photos = new PhotoQueue({
+    database, files, clock,
+    server: kit.server,
+    risk: async ({ record_id }) => (await tables.cases.find(record_id))?.risk_level ?? null,
+    settled: async (photo) => void settled.push(photo),
+  })
+}
+
+const files = {
+  size: async (uri) => (await stat(uri)).size,
+  async read(uri, first, end) {
+    const file = await openFile(uri)
+    try {
+      const bytes = new Uint8Array(end - first)
+      await file.read(bytes, 0, bytes.length, first)
+      return bytes
+    } finally {
+      await file.close()
+    }
+  },
 }
 
 const loki = () => database.adapter.underlyingAdapter._driver.loki
@@ -154,6 +179,13 @@ const operations = {
     plans.push({ request: requests + request, die: when })
   },
   requests: async () => requests,
+  take: ({ table, record_id, key, uri }) => photos.add({ table, record_id, key, uri, type: 'image/jpeg' }),
+  async send() {
+    const { next, seconds, error } = await photos.send()
+    return { next, seconds, code: error?.code, error: error && String(error.stack) }
+  },
+  photos: () => photos.list(),
+  settled: async () => settled,
   async start() {
     await ready()
     kit.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tarfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,16 @@ def test_the_app_of_the_readme_syncs(project: Path, deployment: Deployment) -> N
     assert re.search(r"^rest \[", done.stdout, re.M), done.stdout
     found = deployment.store.query(Query("cases", where=(("scope_id", "==", team),)))
     assert [case.fields["risk_level"] for case in found] == ["red"]
+
+
+def test_every_exported_thing_says_what_it_is() -> None:
+    silent = []
+    for module in sorted((MOBILE / "src").rglob("*.ts")):
+        lines = module.read_text("utf-8").splitlines()
+        silent += [
+            f"{module.name}: {line}"
+            for before, line in pairwise(["", *lines])
+            if re.match(r"export (abstract )?(async )?(class|const|function|interface|type) ", line)
+            and not before.endswith("*/")
+        ]
+    assert silent == []

@@ -11,7 +11,7 @@ import pytest
 
 def run(folder: Path, **environ: str) -> None:
     done = subprocess.run(
-        ["node", "--test", "--test-reporter=spec", "dist/test/"],
+        ["node", "--test", "--test-reporter=spec", *folder.glob("dist/test/*.test.js")],
         cwd=folder,
         env={**os.environ, **environ},
         capture_output=True,

@@ -248,11 +248,12 @@ export class SyncExecutor {
     const again = this.#again
     this.#again = null
     if (!this.#ends) return
-    const { next, retryAt } = this.status.get()
-    if (next === 'retry' && retryAt !== null && this.#online)
+    const { next, code, retryAt } = this.status.get()
+    // Time that was over is the platform's word: what is left waits for the next reason.
+    if (next === 'retry' && retryAt !== null && this.#online && code !== 'OutOfTime')
       this.later(Math.max(0, retryAt - this.#phone.clock.now()), 'retry')
     else if (again) this.trigger(again)
-    else void this.edited()
+    else if (next === 'rest') void this.edited()
   }
 
   /** The database has changed: by the user, or by the sync itself, which is no reason for another one. */

@@ -54,7 +54,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kit")
     for name in ("src", "test"):
         shutil.copytree(MOBILE / name, folder / name)
-    for name in ("package.json", "tsconfig.json"):
+    for name in ("README.md", "package.json", "tsconfig.json"):
         shutil.copy(MOBILE / name, folder / name)
     shutil.copy(HERE / "phone.mjs", folder / "phone.mjs")
     (folder / "node_modules").symlink_to(packages / "node_modules")

@@ -8,7 +8,7 @@
 //
 // Of the settings: `adapter` is loki or sqlite; `file` is where a SQLite database lies; `access` and `refresh` are
 // the tokens of a log-in.
-import { open as openFile, stat } from 'node:fs/promises'
+import { open as openFile, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { Database } from '@nozbe/watermelondb'
 import { hasUnsyncedChanges } from '@nozbe/watermelondb/sync/index.js'
@@ -92,6 +92,7 @@ const files = {
   },
 }
 
+const sqlite = () => new (require('better-sqlite3'))(settings.file)
 const loki = () => database.adapter.underlyingAdapter._driver.loki
 
 async function restore(disk) {
@@ -191,18 +192,24 @@ const operations = {
     kit.start()
   },
   async reset() {
+    settings.file += '+' // nothing of what was there
     open()
   },
   async restart() {
     await ready()
-    if (settings.adapter === 'sqlite') return open()
-    return restore(loki().serialize())
+    if (settings.adapter === 'sqlite') open()
+    else await restore(loki().serialize())
   },
   async backup() {
     await ready()
-    backup = loki().serialize()
+    backup = settings.adapter === 'sqlite' ? sqlite().serialize() : loki().serialize()
   },
-  restore: () => restore(backup),
+  async restore() {
+    if (settings.adapter !== 'sqlite') return restore(backup)
+    settings.file += '+'
+    await writeFile(settings.file, backup)
+    open()
+  },
 }
 
 for (const [name, operation] of Object.entries(operations))

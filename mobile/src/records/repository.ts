@@ -77,10 +77,11 @@ export class Repository<T extends Row, Draft extends object> {
   /** Changes a record. A value that is the same already is no change. Throws `Gone`. */
   async update(id: string, change: Partial<Draft>): Promise<T> {
     const values = this.values(change)
-    await gateOf(this.database).passed()
-    const record = await this.existing(id)
-    await this.keepBase(record, values)
-    const [updated] = await this.write(async () => this.updating(await this.existing(id), values))
+    const [updated] = await this.write(async () => {
+      const record = await this.existing(id)
+      await this.keepBase(record, values)
+      return this.updating(record, values)
+    })
     return updated as T
   }
 
@@ -147,7 +148,7 @@ export class Repository<T extends Row, Draft extends object> {
     for (const [column, value] of Object.entries(values)) record._setRaw(column, value as string)
   }
 
-  /** Before the edit: if the app dies in between, a base without an edit harms nothing. */
+  /** Just before the edit: if the app dies in between, a base without an edit harms nothing. */
   private async keepBase(record: T, values: Record<string, unknown>): Promise<void> {
     const raw = rawOf(record)
     if (raw._status === 'created') return // nobody else can have edited it

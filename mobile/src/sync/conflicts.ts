@@ -60,15 +60,17 @@ export async function noteConflicts({ database, contents, clock }: Phone, change
   })
 }
 
-/** What was sent is what the server has: the next edit begins from there. */
+/** What was sent is what the server has: the next edit begins from there. No edit falls in between. */
 export async function forgetBases({ database }: Phone): Promise<void> {
-  const places = Object.keys(await basesOf(database).all())
-  if (places.length === 0) return
-  const dirty = new Set<string>()
-  for (const table of new Set(places.map((place) => place.slice(0, place.indexOf('/')))))
-    for (const record of await database.get(table).query(Q.where('_status', 'updated')).fetch())
-      dirty.add(placeOf(table, record.id))
-  await basesOf(database).change((kept) => {
-    for (const place of places) if (!dirty.has(place)) delete kept[place]
-  })
+  await database.read(async () => {
+    const places = Object.keys(await basesOf(database).all())
+    if (places.length === 0) return
+    const dirty = new Set<string>()
+    for (const table of new Set(places.map((place) => place.slice(0, place.indexOf('/')))))
+      for (const record of await database.get(table).query(Q.where('_status', 'updated')).fetch())
+        dirty.add(placeOf(table, record.id))
+    await basesOf(database).change((kept) => {
+      for (const place of places) if (!dirty.has(place)) delete kept[place]
+    })
+  }, 'forget bases of the kit')
 }

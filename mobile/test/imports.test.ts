@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { readFileSync, readdirSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'node:test'
+
+const source = join(dirname(fileURLToPath(import.meta.url)), '..', 'src')
+
+/** What a compiled module imports; types are gone. */
+const imports = (file: string): string[] =>
+  [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, name]) => name!)
+
+/** What an app gets that imports this one: files of the kit, and other packages. */
+function closure(entry: string, found = new Set<string>()): Set<string> {
+  if (found.has(entry)) return found
+  found.add(entry)
+  for (const name of imports(join(source, entry)))
+    if (name.startsWith('.')) closure(relative(source, join(source, dirname(entry), name)), found)
+    else found.add(name)
+  return found
+}
+
+const all = (readdirSync(source, { recursive: true }) as string[]).filter((name) => name.endsWith('.js'))
+
+test('no module needs anything native, and only the hooks need React', () => {
+  for (const file of all)
+    for (const name of imports(join(source, file)).filter((each) => !each.startsWith('.'))) {
+      const allowed = file.startsWith('react') ? ['react'] : ['@nozbe/watermelondb']
+      assert.ok(allowed.some((each) => name === each || name.startsWith(`${each}/`)), `${file} imports ${name}`)
+      assert.ok(!/adapters|native|decorators/.test(name), `${file} imports ${name}`)
+    }
+})
+
+test('an app carries only the parts that it imports', () => {
+  const parts = (entry: string) => [...closure(entry)].map((name) => name.split('/')[0]!)
+  assert.deepEqual([...closure('connectivity/index.js')].sort(), ['connectivity/index.js', 'ports.js'])
+  assert.deepEqual([...closure('react/index.js')].sort(), ['react', 'react/index.js'])
+  for (const entry of ['index.js', 'sync/index.js', 'photos/index.js', 'records/index.js', 'queue/index.js'])
+    for (const other of ['react', 'connectivity', 'generated', 'dermadetect.js'])
+      assert.ok(!parts(entry).includes(other), `${entry} carries ${other}`)
+  assert.ok(!parts('sync/index.js').includes('photos'))
+  assert.ok(!parts('dermadetect.js').includes('sync'))
+})

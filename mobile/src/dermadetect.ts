@@ -46,6 +46,12 @@ export class Cases extends Repository<Case, CaseDraft> {
     return [...(await super.deleting(record)), ...own]
   }
 
+  /** What goes with a patient that is deleted: the server deletes it, too, and would refuse what is still unsent. */
+  async deletingAllOf(patientId: string): Promise<Model[]> {
+    const cases = await this.query(Q.where('patient_id', patientId)).fetch()
+    return (await Promise.all(cases.map((record) => this.deleting(record)))).flat()
+  }
+
   private async rowOf(id: string): Promise<MedgemmaQueue | null> {
     const [row] = await this.database.get<MedgemmaQueue>(QUEUE).query(Q.where('id', id)).fetch()
     return row ?? null
@@ -61,10 +67,23 @@ export class Cases extends Repository<Case, CaseDraft> {
   }
 }
 
+/** Patients. One that is deleted takes its cases along, in the same write. */
+export class Patients extends Repository<Patient, PatientDraft> {
+  constructor(
+    database: Database,
+    private readonly cases: Cases,
+    clock: Clock = systemClock,
+  ) {
+    super(database, Patient, contents.patients, clock)
+  }
+
+  protected override async deleting(record: Patient): Promise<Model[]> {
+    return [...(await super.deleting(record)), ...(await this.cases.deletingAllOf(record.id))]
+  }
+}
+
 /** The repositories of the tables that phones write. */
 export function repositories(database: Database, clock: Clock = systemClock) {
-  return {
-    patients: new Repository<Patient, PatientDraft>(database, Patient, contents.patients, clock),
-    cases: new Cases(database, Case, contents.cases, clock),
-  }
+  const cases = new Cases(database, Case, contents.cases, clock)
+  return { patients: new Patients(database, cases, clock), cases }
 }

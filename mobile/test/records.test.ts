@@ -81,6 +81,17 @@ test('a red case and its place in the queue are one write', async () => {
   assert.equal(await queue(database).query().fetchCount(), 1)
 })
 
+test('a patient that is deleted takes its cases along', async () => {
+  const database = openLoki()
+  const { patients, cases } = repositories(database)
+  const [gone, stays] = await patients.createMany([{}, {}])
+  await cases.create({ patient_id: gone!.id, risk_level: 'red' })
+  const kept = await cases.create({ patient_id: stays!.id, risk_level: 'red' })
+  await patients.delete(gone!.id)
+  assert.deepEqual((await cases.query().fetch()).map(({ id }) => id), [kept.id])
+  assert.deepEqual((await queue(database).query().fetch()).map(({ id }) => id), [kept.id])
+})
+
 test('many records are made in one write, or none', async () => {
   const database = openLoki()
   const { patients, cases } = repositories(database)

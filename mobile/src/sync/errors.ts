@@ -10,20 +10,22 @@ export class Refused extends Error {
     message: string,
     readonly requestId: string,
     readonly retryAfterSeconds: number,
+    /** The records that others changed, of a push that was overtaken. */
+    readonly conflicts: readonly { readonly table: string; readonly id: string }[] = [],
   ) {
     super(`${status} ${code} ${message}`)
   }
 
   /** From an answer, also from a proxy's own page. */
   static from(status: number, retryAfter: string | null, text: string): Refused {
-    let said: { code?: string; message?: string; request_id?: string } = {}
+    let body: { error?: { code?: string; message?: string; request_id?: string }; conflicts?: Refused['conflicts'] } = {}
     try {
-      said = (JSON.parse(text) as { error?: typeof said }).error ?? {}
+      body = (JSON.parse(text) as typeof body | null) ?? {}
     } catch {
       // a proxy's own page
     }
-    const seconds = Number(retryAfter) || 0
-    return new Refused(status, said.code ?? '', said.message ?? '', said.request_id ?? '', seconds)
+    const { code = '', message = '', request_id = '' } = body.error ?? {}
+    return new Refused(status, code, message, request_id, Number(retryAfter) || 0, body.conflicts ?? [])
   }
 }
 

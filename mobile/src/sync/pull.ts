@@ -84,7 +84,7 @@ async function gather(phone: Phone, query: string, lastPulledAt: number | null, 
   const refused = new Set<string>()
   for (let breaks = 0; kept.pieces === 0 || kept.next; ) {
     const rows = await localStorage.get<number>('page_rows')
-    if (!whole && (kept.next || rows)) await pushCreated(phone, lastPulledAt, refused)
+    if (!whole && (kept.next || rows)) await pushAhead(phone, lastPulledAt, refused)
     const receipt = lastPulledAt && !whole ? receiptOf(database).id : ''
     let path = `/api/v1/sync?${query}&limit=${rows || MOST_ROWS}`
     if (kept.next) path += `&page=${encodeURIComponent(kept.next)}`
@@ -149,6 +149,23 @@ export async function forgetPull({ localStorage }: Database): Promise<void> {
   if (!kept) return
   await localStorage.remove('pull')
   for (let at = 0; at < kept.pieces; at++) await localStorage.remove(`pull/${at}`)
+}
+
+/**
+ * Pushes what was created ahead of the pages. What others have changed meanwhile must wait for them: a record is still
+ * `created` here if the answer to its push was lost. Without that the pull would never come to merge it.
+ */
+async function pushAhead(phone: Phone, lastPulledAt: number | null, left: Set<string>): Promise<void> {
+  for (;;) {
+    try {
+      return await pushCreated(phone, lastPulledAt, left)
+    } catch (error) {
+      if (!(error instanceof Refused && error.status === 409)) throw error
+      const before = left.size
+      for (const { id } of error.conflicts) left.add(id)
+      if (left.size === before) return
+    }
+  }
 }
 
 /** Pushes what was created, ahead of a long pull: a red record does not wait for it. Each refused one once. */

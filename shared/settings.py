@@ -191,6 +191,19 @@ class Settings:
         "Roles that must log in with a second factor, separated by commas (the product says which may be "
         "named). Who has yet to set it up can do nothing else. Empty: nobody must.",
     )
+    console_idle_minutes: int = setting(
+        30,
+        "After how many minutes without a click somebody is logged out of the console.",
+        low=1,
+        high=1440,
+    )
+    console_hours: int = setting(
+        12, "How long a log-in of the console lives in all, hours.", low=1, high=720
+    )
+    console_time_zone: str = setting(
+        "UTC",
+        "The time zone of the console's pages before a browser says its own (IANA, like Africa/Nairobi).",
+    )
     audit_heads: str = setting(
         "",
         "A file, best on another disk, that gets a line for each new head of the audit trail. Empty: with "

@@ -378,6 +378,29 @@ def accounts() -> AccountServices:
     )
 
 
+@cache
+def console_accounts() -> AccountServices:
+    """The same for the console: sessions of browsers end sooner."""
+    from shared.accounts.session import Life
+
+    chosen, whole = settings(), accounts()
+    life = Life(chosen.console_idle_minutes * 60_000, chosen.console_hours * 3_600_000)
+    issuer = replace(whole.login.issuer, life=life)
+    return replace(
+        whole,
+        login=replace(whole.login, issuer=issuer),
+        sessions=replace(whole.sessions, issuer=issuer),
+    )
+
+
+def photo_origin() -> str:
+    """The origin beside our own that pages show photos from; empty: there is none."""
+    chosen = settings()
+    if chosen.file_store != "gcs":
+        return ""
+    return chosen.files_endpoint.rstrip("/") or "https://storage.googleapis.com"
+
+
 def audit_heads() -> Path | None:
     """The file outside the store that gets each new head of the audit trail; None: only the logs do."""
     chosen = settings()

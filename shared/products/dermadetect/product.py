@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shared.access.membership import Caller
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
+    from shared.console.page import Pages
     from shared.export.fhir import FhirMapping
     from shared.export.views import Views
     from shared.files.file import Attachment
@@ -136,6 +137,12 @@ def _routes(parts: Parts) -> Sequence[Route]:
     return routes(parts)
 
 
+def _pages(parts: Parts) -> Pages:
+    from shared.products.dermadetect.pages import pages
+
+    return pages(parts)
+
+
 def _schemas(catalog: Catalog) -> Mapping[str, dict[str, Any]]:
     from shared.products.dermadetect import screen
     from shared.products.dermadetect.analysis.schema import schemas
@@ -183,6 +190,7 @@ DERMADETECT = Product(
     delivered=_delivered,
     alert=AlertWords("A case waits for you", "Open the app to see it."),
     routes=_routes,
+    pages=_pages,
     schemas=_schemas,
     fhir=_fhir,
     migrations=_migrations,

@@ -1,0 +1,9 @@
+"""The frame's own pages: log-in, one's own account, and what every product has."""
+
+from __future__ import annotations
+
+from shared.console.look import FOLDER, FRAME
+from shared.console.page import Pages
+from shared.console.pages import language, login
+
+PAGES = Pages(name=FRAME, folder=FOLDER, pages=(*login.PAGES, *language.PAGES))

@@ -1,0 +1,47 @@
+"""Choose the language of the pages, logged in or not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from flask import Response
+from msgspec import Meta, Struct
+
+from shared.console import cookies
+from shared.console.page import HOME, N_, Act, Page
+from shared.console.visit import Visit, address
+from shared.console.words import LANGUAGES
+from shared.errors import InvalidRequest
+
+
+class LanguageForm(Struct):
+    """A language, and where to go back to."""
+
+    language: Annotated[str, Meta(max_length=16)]
+    back: Annotated[str, Meta(max_length=2000)] = ""
+
+
+def no_page(visit: Visit) -> Response:
+    """Nothing is shown here."""
+    return visit.go(address())
+
+
+def choose(visit: Visit, form: LanguageForm) -> Response:
+    """Keep the language in this browser."""
+    if form.language not in LANGUAGES:
+        raise InvalidRequest("There is no such language.", field="language")
+    back = form.back if form.back.startswith(f"{HOME}/") and "//" not in form.back else address()
+    response = visit.go(back)
+    cookies.keep_language(response, form.language)
+    return response
+
+
+PAGES = (
+    Page(
+        path="language",
+        shows=no_page,
+        title=N_("Language"),
+        acts={"choose": Act(choose, LanguageForm)},
+        open=True,
+    ),
+)

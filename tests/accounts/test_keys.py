@@ -475,7 +475,8 @@ def test_only_the_accounts_function_reads_the_signing_keys() -> None:
     reading = {name for name, row in load().items() if "signing-keys" in row.reads_secrets}
     assert reading == {"accounts"}
     assert {name for name, row in load().items() if "ACCOUNTS_SECRET" in row.secrets} == {
-        "accounts"
+        "accounts",
+        "console",  # checks passwords and counts wrong ones, as `accounts` does
     }
     assert not any(
         "signing" in secret for row in load().values() for secret in row.secrets.values()

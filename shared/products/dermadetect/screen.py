@@ -21,6 +21,8 @@ from shared.api.fields import (
     says,
     schema,
 )
+from shared.products.dermadetect.saved_texts import MOST as MOST_TEXTS
+from shared.products.dermadetect.saved_texts import NAME_CHARS, TEXT_CHARS
 from shared.products.dermadetect.signal import RANKS
 from shared.products.dermadetect.tables import DIAGNOSED, PENDING, TRIAGED
 from shared.records import record
@@ -202,6 +204,12 @@ class ReviewDiagnosisRequest(Struct, forbid_unknown_fields=True):
     ] = None
 
 
+class ReviewWithdrawRequest(Struct, forbid_unknown_fields=True):
+    """Which signature."""
+
+    diagnosis_id: Annotated[Id, says("The diagnosis that counts; the caller signed it.")]
+
+
 class ReviewCloseRequest(Struct, forbid_unknown_fields=True):
     """Why it needs nobody any more."""
 
@@ -212,7 +220,46 @@ class ReviewCloseRequest(Struct, forbid_unknown_fields=True):
     ]
 
 
+class OneText(Struct):
+    """Which text."""
+
+    id: Annotated[Id, says("The text: an id of your own making.")]
+
+
+class SavedTextRequest(Struct, forbid_unknown_fields=True):
+    """A text to keep."""
+
+    name: Annotated[
+        str,
+        must(f"a text of up to {NAME_CHARS} characters", min_length=1, max_length=NAME_CHARS),
+        says("What it is found by, on one line."),
+    ]
+    text: Annotated[
+        str, must(f"a text of up to {TEXT_CHARS} characters", min_length=1, max_length=TEXT_CHARS)
+    ]
+
+
 # --- what is answered
+
+
+class SavedText(Struct):
+    """A text that a doctor keeps."""
+
+    id: Id
+    name: str
+    text: str
+
+
+class SavedTextList(Struct):
+    """What a doctor keeps."""
+
+    texts: Annotated[list[SavedText], says(f"By name, at most {MOST_TEXTS}.")]
+
+
+class TextRemoved(Struct):
+    """It is gone."""
+
+    id: Id
 
 
 class _Listed(Struct, kw_only=True):
@@ -586,6 +633,15 @@ class ReviewSigned(Struct):
     verdict: _Verdict
     verdict_text: _Remark
     signed_at: _Ms
+
+
+class ReviewWithdrawn(Struct):
+    """A diagnosis that was taken back."""
+
+    id: Id
+    case_id: Id
+    withdrawn_at: _Ms
+    counts: Annotated[_IdOrNull, says("The earlier diagnosis, which counts again.")]
 
 
 class ReviewClosed(Struct):

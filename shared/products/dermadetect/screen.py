@@ -329,20 +329,23 @@ _Worker = Annotated[
 ]
 
 
+_Rank = Annotated[
+    int,
+    says(
+        ", ".join(f"{rank} {word}" for word, rank in RANKS.items())
+        + ": at worst, whatever came later.",
+        minimum=0,
+        maximum=max(RANKS.values()),
+    ),
+]
+
+
 class _Row(_Listed, kw_only=True):
     id: Id
     status: Annotated[str, schema(enum=list(STATUSES))]
     risk_level: Annotated[TextOrNull, says("The phone's own triage, as it is now.")]
     triage_final: Annotated[TextOrNull, says("The worst of phone, rules and analysis.")]
-    rank: Annotated[
-        int,
-        says(
-            ", ".join(f"{rank} {word}" for word, rank in RANKS.items())
-            + ": at worst, whatever came later.",
-            minimum=0,
-            maximum=max(RANKS.values()),
-        ),
-    ]
+    rank: _Rank
     created_at: _MsOrNull
     ai: Annotated[ReadingInBrief | None, schema(**NULL)]
     images: Annotated[Count, says("Photos that its row names, and others that are ready.")]
@@ -380,6 +383,9 @@ class PatientCase(_Row, kw_only=True):
     """Another case of the same patient."""
 
     diagnosis: Annotated[DiagnosisInBrief | None, schema(**NULL)]
+    site: Annotated[
+        TextOrNull, says("Where on the body, as its answers say it; null: they do not.")
+    ]
     image_urls: Annotated[list[str], says("Photos that are ready, as `image_urls` of a case.")]
 
 
@@ -577,6 +583,7 @@ class ReviewDetail(_Listed, kw_only=True):
 
     case: Annotated[dict[str, Any], _named("ReviewCase")]
     version: Annotated[Count, says("What `If-Match` names: the `ETag` begins with it.")]
+    rank: _Rank
     patient: Annotated[dict[str, Any], _named("ReviewPatient")] | None
     worker: _Worker
     patient_cases: Annotated[
@@ -591,6 +598,10 @@ class ReviewDetail(_Listed, kw_only=True):
         says("All versions, the oldest first."),
     ]
     review: ReviewState
+    people: Annotated[
+        dict[str, str],
+        says("Names of those who did something here and are in the team: by user id."),
+    ]
     job: ReviewJob | None
     photos: Annotated[
         list[ReviewPhoto],

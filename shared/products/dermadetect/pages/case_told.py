@@ -12,6 +12,9 @@ from shared.products.dermadetect.signal import RANKS
 
 Json = Mapping[str, Any]
 
+#: Photos that somebody announces within so long are one step, ms.
+_TOGETHER_MS = 10 * 60_000
+
 #: What the ranks of a case are called, by number.
 RANK_WORDS = {number: word for word, number in RANKS.items()}
 
@@ -120,6 +123,20 @@ def _sides(entry: Json) -> Iterator[tuple[str, Any, Any]]:
             yield name, won.get(name), lost.get(name)
 
 
+def _announced(photos: Sequence[Json]) -> Iterator[Step]:
+    """Photos by who announced them together: within ten minutes."""
+    open_at: dict[str, list[int]] = {}
+    for each in sorted(photos, key=lambda photo: photo["at"] or 0):
+        at, who = each["at"] or 0, str(each["user_id"] or "")
+        first, count = open_at.get(who) or (at, 0)
+        if at - first > _TOGETHER_MS:
+            yield Step(first, TIMELINE["photo"], who, text=str(count))
+            first, count = at, 0
+        open_at[who] = [first, count + 1]
+    for who, (first, count) in open_at.items():
+        yield Step(first, TIMELINE["photo"], who, text=str(count))
+
+
 def timeline_of(case: Json) -> list[Step]:
     """What happened, the latest first."""
     have, review = case["case"], case["review"]
@@ -136,12 +153,9 @@ def timeline_of(case: Json) -> list[Step]:
     ]
     steps += [
         Step(each["at"] or 0, TIMELINE["reading"], text=each["analysis"]["provenance"]["model"])
-        for each in readings_of(case)
+        for each in case["readings"]
     ]
-    steps += [
-        Step(each["at"] or 0, TIMELINE["photo"], str(each["user_id"] or ""))
-        for each in case["photos"]
-    ]
+    steps += _announced(case["photos"])
     if review["read_at"]:
         steps.append(Step(review["read_at"], TIMELINE["read"]))
     if case["deleted_at"]:

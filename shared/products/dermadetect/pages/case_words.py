@@ -218,7 +218,7 @@ CONFLICTS = {
 
 TIMELINE = {
     "created": N_("Created on a phone"),
-    "photo": N_("Photo announced"),
+    "photo": N_("Photos announced"),
     "reading": N_("Read by the AI"),
     "claimed": N_("Taken in hand"),
     "assigned": N_("Given to a doctor"),

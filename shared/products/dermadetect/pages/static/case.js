@@ -102,6 +102,7 @@
         viewer.querySelector("img").alt = link.querySelector("img").alt;
         viewer.querySelector("[data-stage]").href = link.dataset.original;
         viewer.querySelector("figcaption").replaceChildren(link.querySelector("[data-caption]").content.cloneNode(true));
+        localTimes(viewer); // console.js
         move(viewer, { scale: 1, x: 0, y: 0 });
         all(`a[data-show=${name}]`, (each) => each.removeAttribute("aria-current"));
         link.setAttribute("aria-current", "true");
@@ -141,7 +142,9 @@
         if (text === undefined && form.elements.saved.value) return;
         event.preventDefault();
         if (!text) return;
-        into.setRangeText(text, into.selectionStart, into.selectionEnd, "end");
+        const before = into.value.slice(0, into.selectionStart);
+        const gap = before && !before.endsWith("\n") ? "\n" : "";
+        into.setRangeText(gap + text, into.selectionStart, into.selectionEnd, "end");
         into.focus();
       });
     }, form);

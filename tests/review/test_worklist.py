@@ -207,7 +207,11 @@ def test_an_entry_says_what_a_doctor_chooses_by(practice: Practice) -> None:
         "rank": RED,
         "created_at": stored["created_at"],
         "last_modified_at": 1_000_000,
-        "ai": {"status": "ok", "urgency": stored["ai_analysis"]["urgency"]},
+        "ai": {
+            "status": "ok",
+            "urgency": stored["ai_analysis"]["urgency"],
+            "read_at": practice.time,
+        },
         "job": {"state": "done", "attempts": 1},
         "images": 2,
         "thumbnail": None,
@@ -215,6 +219,7 @@ def test_an_entry_says_what_a_doctor_chooses_by(practice: Practice) -> None:
         "patient": {"name": None, "age": 30, "sex": "female", "village": None},
         "worker": {"name": None, "phone": None},
         "claimed_by": "doc2",
+        "claimed_name": None,
         "claimed_until": practice.time + CLAIM_MS,
         "signed_by": None,
         "signed_at": None,
@@ -401,7 +406,7 @@ def test_the_lists_are_read_along_their_indexes(practice: Practice) -> None:
                 assert any(index in line for line in plan), plan
                 assert not any("TEMP B-TREE" in line for line in plan), plan
         counts = [s for s in statements if s.startswith("SELECT count(*)")]
-        assert len(counts) == 9
+        assert len(counts) == 10
         for query in counts:
             plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
             searched = [line for line in plan if line.startswith(("SEARCH", "SCAN doc"))]

@@ -53,6 +53,7 @@ def account_services(
     secret: bytes,
     life: Life,
     factor_roles: frozenset[str] = frozenset(),
+    of_users: tuple[str, ...] = (),
 ) -> AccountServices:
     """The services on a store. `secret` keys their hashes and is the same in every instance."""
     credentials = Credentials(store, passwords, secret, policy.words)
@@ -68,6 +69,6 @@ def account_services(
         invites,
         Scopes(store, policy),
         Administration(store, passwords, credentials),
-        Deletion(store, credentials),
+        Deletion(store, credentials, of_users),
         Profile(store),
     )

@@ -14,7 +14,9 @@ from typing import Any
 from shared.accounts import people
 from shared.jobs import job as jobs
 from shared.products.dermadetect import review
+from shared.products.dermadetect.answers import sign_lists
 from shared.products.dermadetect.intake import age_years, parsed, sex
+from shared.products.dermadetect.questions import gather
 from shared.products.dermadetect.signal import CHANGED, LOOK, RANK
 from shared.products.dermadetect.tables import (
     JOB,
@@ -112,6 +114,7 @@ def of_patient(case: Document, reviews: Snapshot, diagnoses: Snapshot | None) ->
         "diagnosis": None
         if found is None
         else {name: found.fields.get(name) for name in ("diagnosis_text", "prescription")},
+        "site": site(have.get("triage_data")),
         "image_urls": image_urls(have.get("image_keys") or (), have.get(PHOTOS) or {}) or [],
     }
 
@@ -191,6 +194,16 @@ def in_brief(demographics: object, today: date) -> dict[str, Any]:
         "sex": sex(said),
         "village": _text(known.get("village")),
     }
+
+
+def site(triage_data: object) -> str | None:
+    """Where on the body a case is, in the words of its answers; None if they do not say."""
+    for answer in gather(parsed(triage_data))[0]:
+        if answer.to.name == "site":
+            said = sign_lists.texts(answer.given)
+            if text := _text(", ".join(each for each in said if isinstance(each, str))):
+                return text
+    return None
 
 
 def _text(value: object) -> str | None:

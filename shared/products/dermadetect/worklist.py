@@ -32,7 +32,7 @@ from shared.products.dermadetect.photos import photos_of
 from shared.products.dermadetect.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
 from shared.products.dermadetect.rights import ReviewAction, may
 from shared.products.dermadetect.screen import MOST
-from shared.products.dermadetect.signal import CHANGED, RANK, RANKS
+from shared.products.dermadetect.signal import CHANGED, LOOK, RANK, RANKS
 from shared.products.dermadetect.tables import JOB, PENDING, QUEUE
 from shared.products.dermadetect.worklist_query import Place, WorklistQuery, sealed
 from shared.records import record
@@ -334,13 +334,15 @@ class WorkList:
         patient_key = Key("patients", case.fields["patient_id"])
         job_key = jobs.key(case.fields.get(JOB) or "none")
         worker = str(case.fields.get("chw_id") or "")
-        who = self._store.read(people.keys([worker]), people.FIELDS)
         beside = self._store.read([patient_key, job_key]).documents
         patient, job = beside.get(patient_key), beside.get(job_key)
         others, next_others = self._others(case, _MOST_BESIDE, None)
         if patient is not None and not _of(scope_id, patient):
             patient = None  # it is on its way to another scope, or gone
         signed = documents.get(review.key_of(case_id))
+        done = {} if signed is None else signed.fields
+        acted = _acted(done)
+        who = self._store.read(people.keys([worker, *acted]), people.FIELDS)
         photos = photos_of(self._store, case)
         urls = [each["url"] for each in photos if each["url"]] or None
 
@@ -350,6 +352,7 @@ class WorkList:
         return {
             "case": {**self._row(case, role), "image_urls": urls},
             "version": case.version,
+            "rank": case.fields.get(RANK, LOOK),
             "reason": case_rows.reason(case.fields),
             "changed": list(case.fields.get(CHANGED) or ()),
             "deleted_at": case.fields.get(record.DELETED),
@@ -359,7 +362,12 @@ class WorkList:
             "patient_cases": others,
             "patient_cases_next": next_others,
             "diagnoses": self._diagnoses(case, role),
-            "review": _reviewed({} if signed is None else signed.fields, now_ms),
+            "review": _reviewed(done, now_ms),
+            "people": {
+                user_id: found.name
+                for user_id in (worker, *acted)
+                if (found := people.in_scope(who, user_id, scope_id)) is not None and found.name
+            },
             "job": None if job is None else _job(job.fields),
             "photos": photos,
             "conflicts": [_conflict(entry) for entry in logged("conflicts")],
@@ -391,7 +399,7 @@ class WorkList:
             (("patient_id", "==", case.fields["patient_id"]),),
             ((record.CREATED, "desc"),),
             limit + 2,  # this one, and one more than is shown
-            case_rows.LISTED,
+            (*case_rows.LISTED, "triage_data"),
             behind,
         )
         found = (
@@ -548,6 +556,16 @@ def _reviewed(have: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
         **{name: have.get(name) for name in names},
         "history": list(have.get("history", ())),
     }
+
+
+def _acted(have: Mapping[str, Any]) -> list[str]:
+    """Who did something with a case, and whom it was given to."""
+    steps = have.get("history") or ()
+    named = [
+        have.get("claimed_by"),
+        *(step.get(who) for step in steps for who in ("by", "doctor_id")),
+    ]
+    return list(dict.fromkeys(str(each) for each in named if each))
 
 
 def _job(have: Mapping[str, Any]) -> dict[str, Any]:

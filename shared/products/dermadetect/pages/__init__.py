@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.console.page import Pages
-from shared.products.dermadetect.pages import worklist
+from shared.products.dermadetect.pages import case, texts, worklist
 from shared.products.product import Parts
 
 #: The name in front of its templates.
@@ -15,5 +15,8 @@ NAME = "dermadetect"
 def pages(_parts: Parts) -> Pages:
     """All of them."""
     return Pages(
-        name=NAME, folder=Path(__file__).parent, pages=worklist.PAGES, home=worklist.PAGES[0].path
+        name=NAME,
+        folder=Path(__file__).parent,
+        pages=(*worklist.PAGES, *case.PAGES, *texts.PAGES),
+        home=worklist.PAGES[0].path,
     )

@@ -51,6 +51,7 @@ def _drawn(
         disable_xml_declaration=True,
         show_legend=False,
         margin=8,
+        margin_right=32,
         truncate_label=-1,
         min_scale=3,
         max_scale=5,

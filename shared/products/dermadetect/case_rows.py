@@ -80,12 +80,23 @@ def keys_beside(cases: Sequence[Document]) -> list[Key]:
     return keys + people.keys(str(case.fields.get("chw_id", "")) for case in cases)
 
 
-def entry(case: Document, beside: Snapshot, now_ms: int) -> dict[str, Any]:
-    """A case as the list shows it."""
+def holders(cases: Sequence[Document], beside: Snapshot, now_ms: int) -> list[str]:
+    """The doctors who have some of these cases in hand."""
+    held = (review.claim_of(_done(case, beside), now_ms) for case in cases)
+    return list(dict.fromkeys(each[0] for each in held if each is not None))
+
+
+def entry(
+    case: Document, beside: Snapshot, doctors: Snapshot | None, now_ms: int
+) -> dict[str, Any]:
+    """A case as the list shows it; `doctors` are those who have cases in hand."""
     have = case.fields
     job = beside.documents.get(jobs.key(have.get(JOB) or "none"))
     done = _done(case, beside)
     held = review.claim_of(done, now_ms)
+    holder = None
+    if held is not None and doctors is not None:
+        holder = people.in_scope(doctors, held[0], str(have.get(record.SCOPE)))
     return {
         **_told(case, done),
         "scope_id": have.get(record.SCOPE),
@@ -98,6 +109,7 @@ def entry(case: Document, beside: Snapshot, now_ms: int) -> dict[str, Any]:
         if job is None
         else {"state": job.fields.get("state"), "attempts": job.fields.get("attempts", 0)},
         "claimed_by": held and held[0],
+        "claimed_name": holder and holder.name,
         "claimed_until": held and held[1],
     }
 
@@ -144,7 +156,11 @@ def _told(case: Document, done: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": have.get(record.CREATED),
         "ai": None
         if analysis is None
-        else {"status": analysis.get("status"), "urgency": analysis.get("urgency")},
+        else {
+            "status": analysis.get("status"),
+            "urgency": analysis.get("urgency"),
+            "read_at": (analysis.get("provenance") or {}).get("read_at"),
+        },
         "images": known_photos(keys, photos),
         "thumbnail": {"id": ready[0], "url": None, "expires_at": None} if ready else None,
         "signed_by": done.get("signed_by"),

@@ -81,6 +81,8 @@ class DoctorsScreen:
                 there["patients"].append(entry["patient_id"])
             if entry["worker"] is not None:
                 there["accounts"].append(entry["chw_id"])
+            if entry["claimed_name"] is not None:
+                there["accounts"].append(entry["claimed_by"])
         rows = [(entry, entry["scope_id"]) for entry in value["cases"]] if query.thumbnails else []
         return self._shown(call, "list_cases", _each_once(seen), value, rows)
 

@@ -167,6 +167,7 @@ class CasesAsked(Struct):
         ),
     ] = UNSET
     mine: Annotated[_Flag, says("1: only cases that the caller has in hand.")] = "0"
+    changed: Annotated[_Flag, says("1: only cases that changed since they were signed.")] = "0"
     worker: Annotated[Id | UnsetType, says("Only cases that this health worker created.")] = UNSET
     patient: Annotated[Id | UnsetType, says("Only cases of this patient.")] = UNSET
     first_day: Annotated[_FirstDay, says("By when phones made the cases.")] = UNSET
@@ -285,6 +286,7 @@ class ReadingInBrief(Struct):
 
     status: TextOrNull
     urgency: TextOrNull
+    read_at: Annotated[_MsOrNull, says("When the model read the case, ms.")]
 
 
 class JobInBrief(Struct):
@@ -369,6 +371,9 @@ class ReviewEntry(_Row, kw_only=True):
     last_modified_at: _MsOrNull
     job: Annotated[JobInBrief | None, schema(**NULL)]
     claimed_by: _ClaimedBy
+    claimed_name: Annotated[
+        TextOrNull, says("The name of that doctor, if it is known in the team.")
+    ]
     claimed_until: _MsOrNull
 
 
@@ -407,6 +412,7 @@ class ReviewTotals(Struct):
     yellow: Count
     green: Count
     waiting: Annotated[Count, says("All of these: what the work list holds.")]
+    changed: Annotated[Count, says("Those of them that changed since they were signed.")]
     claimed: Annotated[Count, says("Cases that a doctor has in hand.")]
     mine: Annotated[Count, says("Cases that the caller has in hand.")]
     cannot_be_filed: Annotated[Count, says("Urgent records that are no cases; the inbox has them.")]

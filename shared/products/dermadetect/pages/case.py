@@ -259,7 +259,7 @@ def sign(visit: Visit, asked: CaseAsked, form: SignForm) -> Response:
         "amends": form.amends or None,
     }
     path = _path(asked.id, "diagnosis")
-    visit.api.post(path, body, if_match=f'"{form.version}"', idempotency_key=form.key)
+    visit.api.post(path, body, if_match=_tag(form.version), idempotency_key=_line(form.key))
     return visit.go(_here(asked), N_("Signed. The phones get it with their next sync."))
 
 
@@ -299,8 +299,18 @@ def assign(visit: Visit, asked: CaseAsked, form: AssignForm) -> Response:
 
 def close(visit: Visit, asked: CaseAsked, form: CloseForm) -> Response:
     """Take the case off the list with a word."""
-    visit.api.post(_path(asked.id, "close"), {"word": form.word}, if_match=f'"{form.version}"')
+    visit.api.post(_path(asked.id, "close"), {"word": form.word}, if_match=_tag(form.version))
     return visit.go(address("cases"), N_("The case is off the list."))
+
+
+def _tag(version: str) -> str:
+    """The version that a page showed, as `If-Match` names it."""
+    return f'"{_line(version)}"'
+
+
+def _line(text: str) -> str:
+    """What a form says a header shall be. One of our pages never sends anything but these letters."""
+    return text if text.isascii() and text.isprintable() else "?"
 
 
 def _here(asked: CaseAsked) -> str:

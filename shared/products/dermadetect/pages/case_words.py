@@ -81,6 +81,21 @@ FLAGS = {
     "other": Flag(N_("Another red flag"), N_("The model named something that is in no list.")),
 }
 
+#: Why flags together are an emergency (`emergency.py`).
+EMERGENCIES = (
+    N_("SJS/TEN or scalded skin"),
+    N_("SJS/TEN"),
+    N_("SJS/TEN before the skin comes off"),
+    N_("meningococcal disease"),
+    N_("meningitis"),
+    N_("necrotising infection"),
+    N_("pain out of proportion: necrotising infection before the skin dies"),
+    N_("the sick young infant"),
+    N_("neonatal herpes, scalded skin or bullous infection"),
+    N_("scalded skin"),
+    N_("orbital cellulitis"),
+)
+
 RANKS = (
     ("emergency", N_("Emergency")),
     ("red", N_("Red")),

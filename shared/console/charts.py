@@ -55,6 +55,7 @@ def _drawn(
         min_scale=3,
         max_scale=5,
         dots_size=3,
+        allow_interruptions=True,
     )
     chart.x_labels = list(labels)
     for name, values in series.items():

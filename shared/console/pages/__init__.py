@@ -4,6 +4,30 @@ from __future__ import annotations
 
 from shared.console.look import FOLDER, FRAME
 from shared.console.page import Pages
-from shared.console.pages import language, login
+from shared.console.pages import (
+    conflicts,
+    deleted,
+    devices,
+    exports,
+    inbox,
+    language,
+    login,
+    members,
+    moves,
+)
 
-PAGES = Pages(name=FRAME, folder=FOLDER, pages=(*login.PAGES, *language.PAGES))
+PAGES = Pages(
+    name=FRAME,
+    folder=FOLDER,
+    pages=(
+        *login.PAGES,
+        *language.PAGES,
+        *inbox.PAGES,
+        *devices.PAGES,
+        *conflicts.PAGES,
+        *deleted.PAGES,
+        *moves.PAGES,
+        *members.PAGES,
+        *exports.PAGES,
+    ),
+)

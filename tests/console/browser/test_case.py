@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Dialog, Page, PdfMargins
 
 from shared.console.page import HOME
 from tests.console.browser.conftest import Desk
@@ -73,7 +73,12 @@ def test_an_earlier_photo_is_put_beside_and_nothing_typed_is_lost(desk: Desk) ->
         assert page.input_value("#f-diagnosis_text") == "Half a sentence"
         # who leaves is asked first
         asked: list[str] = []
-        page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+        def leave(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            dialog.accept()
+
+        page.once("dialog", leave)
         page.goto(f"{desk.url}{HOME}/cases")
         assert asked == ["beforeunload"]
 
@@ -101,6 +106,6 @@ def test_a_case_is_one_sheet_of_paper(desk: Desk) -> None:
     with desk.page(color_scheme="dark") as page:
         for case in ("case-foot", "case-baby", "case-red"):
             page.goto(f"{desk.url}{HOME}/cases/{case}", wait_until="networkidle")
-            margin = dict.fromkeys(("top", "bottom", "left", "right"), "12mm")
+            margin: PdfMargins = {"top": "12mm", "bottom": "12mm", "left": "12mm", "right": "12mm"}
             sheet = page.pdf(format="A4", margin=margin)
             assert len(re.findall(rb"/Type\s*/Page\b(?!s)", sheet)) == 1, case

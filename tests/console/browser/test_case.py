@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Dialog, Page
+from playwright.sync_api import Dialog, Page, PdfMargins
 
 from shared.console.page import HOME
 from tests.console.browser.conftest import Desk
@@ -106,8 +106,6 @@ def test_a_case_is_one_sheet_of_paper(desk: Desk) -> None:
     with desk.page(color_scheme="dark") as page:
         for case in ("case-foot", "case-baby", "case-red"):
             page.goto(f"{desk.url}{HOME}/cases/{case}", wait_until="networkidle")
-            sheet = page.pdf(
-                format="A4",
-                margin={"top": "12mm", "bottom": "12mm", "left": "12mm", "right": "12mm"},
-            )
+            margin: PdfMargins = {"top": "12mm", "bottom": "12mm", "left": "12mm", "right": "12mm"}
+            sheet = page.pdf(format="A4", margin=margin)
             assert len(re.findall(rb"/Type\s*/Page\b(?!s)", sheet)) == 1, case

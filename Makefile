@@ -80,6 +80,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m infra.numbers > infra/numbers.sql
 	$(RUN) -m shared.products.dermadetect.analysis.schema > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
+	$(RUN) -m infra.messages
 
 # Pins what pyproject.toml asks for, and all that it brings, with hashes. Needs an index of packages.
 lock: $(VENV)/.runtime

@@ -141,9 +141,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 #: So many failed tests are named at the end.
 _MOST_NAMED = 10
 
-#: The story that `make test` tells on the emulators too.
-_MAIN_JOB = "e2e/test_main_job.py"
-
 #: Files that take longest: they come first, so that no worker is left alone with one at the end.
 _FIRST = (
     "infra/test_second_plan.py",
@@ -179,6 +176,7 @@ _LONG = (
     "benchmarks/test_triage_run.py::test_every_adapter_gives_the_report_that_its_model_deserves[vertex]",
     "contracts/test_queue.py::test_a_bell_whose_subscriber_outlasts_the_deadline_comes_again[pubsub]",
     "infra/test_plans.py::",
+    "test_docs.py::test_every_module_can_be_called_like_this[infra.local.demo]",
     "infra/test_wire.py::test_a_cold_accounts_costs_a_phone_seconds_not_a_minute",
     "infra/test_wire.py::test_an_instance_goes_on_after_a_long_stop",
     "local/test_stack.py::test_a_signal_ends_everything[1-",
@@ -198,7 +196,7 @@ def _is_proof(item: pytest.Item) -> bool:
         return True
     if "firestore" in given:
         return not item.nodeid.startswith(_ON_FIRESTORE_TOO)
-    return "emulator" in given and _MAIN_JOB not in item.nodeid
+    return "emulator" in given
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -157,6 +157,7 @@ def asked(url: str, body: Any = None, token: str = "") -> tuple[int, Any]:
         return refused.code, json.load(refused)
 
 
+@pytest.mark.proof
 def test_a_clinic_gets_a_first_phone_a_backup_and_another_machine(tmp_path: Path) -> None:
     if shutil.which("bash") is None:
         absent("bash is not installed")

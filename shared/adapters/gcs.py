@@ -77,6 +77,8 @@ CONNECT_SECONDS = 3.05
 #: Wait for an answer, seconds, and how long a request is repeated: together less than a phone waits.
 ANSWER_SECONDS = 10.0
 PATIENCE_SECONDS = 20.0
+#: The most before a first repetition; each further one waits twice as long.
+REST_SECONDS = 0.2
 
 T = TypeVar("T")
 
@@ -94,6 +96,7 @@ class GcsFiles:
         iam_endpoint: str = IAM,
         answer_seconds: float = ANSWER_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
+        rest_seconds: float = REST_SECONDS,
     ) -> None:
         if credentials is None:
             credentials = _anonymous() if endpoint else _own_credentials()
@@ -103,7 +106,7 @@ class GcsFiles:
         self._iam = iam_endpoint.rstrip("/")
         self._timeout = (CONNECT_SECONDS, answer_seconds)
         self._retry: Any = DEFAULT_RETRY.with_timeout(patience_seconds).with_delay(
-            initial=0.2, maximum=4.0, multiplier=2.0
+            initial=rest_seconds, maximum=4.0, multiplier=2.0
         )
         self._session: Any = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
         # An address that is always given: STORAGE_EMULATOR_HOST, which the library would read, is

@@ -138,6 +138,7 @@ def test_keys_of_either_algorithm_sign_and_verify(
         assert tokens.verify(token, keys, POLICY, NOW).user_id == "u"
 
 
+@pytest.mark.proof
 def test_a_rotation_under_load_fails_no_request(clock: Clock, tmp_path: Path) -> None:
     """Signers and verifiers of every kind work on while operators rotate four times."""
     store = FileKeys(tmp_path, clock)

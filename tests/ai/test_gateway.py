@@ -25,6 +25,7 @@ from shared.products.dermadetect.analysis.vocabulary import triage_colour
 from shared.products.dermadetect.gateway import MAX_IMAGES, PHOTO_ATTEMPTS, Gateway, prompt
 from tests.ai import pictures, strategies
 from tests.ai.vertex import Vertex, running
+from tests.patience import PATIENCE_SECONDS
 from tests.scripted import Behaviour, ScriptedModel, busy, draft, normal, refuse, say
 
 TODAY = date(2026, 11, 21)
@@ -508,7 +509,7 @@ def _vertex() -> Iterator[Vertex]:
 
 def test_no_identifier_reaches_the_server_and_the_clinical_facts_do(vertex: Vertex) -> None:
     vertex.server.model = ScriptedModel([say("broken: \ud83d"), normal])  # a repair goes out, too
-    document = Gateway(Terms(vertex.model, 500, 20)).analyse(
+    document = Gateway(Terms(vertex.model, 500, PATIENCE_SECONDS)).analyse(
         IDENTIFYING_CASE, IDENTIFYING_PATIENT, photos(1), today=TODAY
     )
     assert document["provenance"]["calls"] == 2
@@ -532,7 +533,7 @@ def test_no_identifier_is_in_any_message_of_a_failure(vertex: Vertex) -> None:
     for status, kind in ((400, ModelRefused), (503, ModelBusy)):
         vertex.server.faults.append(wire.status(status, body=json.dumps(IDENTIFYING_PATIENT)))
         with pytest.raises(kind) as caught:
-            Gateway(Terms(vertex.model, 500, 20)).analyse(
+            Gateway(Terms(vertex.model, 500, PATIENCE_SECONDS)).analyse(
                 IDENTIFYING_CASE, IDENTIFYING_PATIENT, today=TODAY
             )
         assert not [word for word in IDENTIFIERS if word in str(caught.value)]
@@ -540,7 +541,9 @@ def test_no_identifier_is_in_any_message_of_a_failure(vertex: Vertex) -> None:
 
 def test_behind_the_wire_an_analysis_is_the_same_as_at_home(vertex: Vertex) -> None:
     model = vertex.model
-    there = Gateway(Terms(model, 500, 20)).analyse(CASE, PATIENT, photos(2), today=TODAY)
+    there = Gateway(Terms(model, 500, PATIENCE_SECONDS)).analyse(
+        CASE, PATIENT, photos(2), today=TODAY
+    )
     here = gateway().analyse(CASE, PATIENT, photos(2), today=TODAY)
     here["provenance"]["latency_ms"] = there["provenance"]["latency_ms"] = 0
     assert there == here

@@ -22,6 +22,7 @@ from shared.products.dermadetect.analysis.draft_reading import parse
 from shared.products.dermadetect.triage import LABELS, LABELS_SHA256, ZeroShot, phone_scored, score
 from tests.ai.test_analysis import PROVENANCE, VALIDATOR, text
 from tests.ai.vertex import Vertex, parameters, running
+from tests.patience import PATIENCE_SECONDS
 
 PHOTO = Image("data:image/png;base64,AAAA", "a" * 64)
 LINK = Image("https://example.org/photo.jpg", "b" * 64)
@@ -185,7 +186,7 @@ def embedder(vertex: Vertex) -> VertexEmbedder:
 def test_texts_and_photos_go_out_in_the_documented_shape(
     vertex: Vertex, embedder: VertexEmbedder
 ) -> None:
-    found = embedder.embed(["skin"], [PHOTO, LINK], 20)
+    found = embedder.embed(["skin"], [PHOTO, LINK], PATIENCE_SECONDS)
     assert vertex.server.requests == [
         {
             "instances": [
@@ -225,9 +226,9 @@ WHOLE = {"embedding": [1, 0], "model_temperature": 1, "model_bias": 0, "input_ty
 def test_an_embedding_that_is_missing_is_a_fault(
     vertex: Vertex, embedder: VertexEmbedder, fault: wire.PlannedFault, kind: type[ModelFault]
 ) -> None:
-    embedder.embed(["skin"], [], 20)
+    embedder.embed(["skin"], [], PATIENCE_SECONDS)
     vertex.server.faults.append(fault)
     with pytest.raises(kind):
-        embedder.embed(["skin"], [], 20)
+        embedder.embed(["skin"], [], PATIENCE_SECONDS)
     vertex.server.faults.append(fault)
     assert ZeroShot(embedder).look(False, [PHOTO]).status == "failed"

@@ -34,6 +34,9 @@ def parameters(server: VertexServer) -> dict[str, Any]:
 
 @cache
 def _session() -> Vertex:
+    # now: a first question's patience would pass with it, on a busy machine all of it
+    from google.cloud import aiplatform  # noqa: F401
+
     server = VertexServer().start()
     atexit.register(server.close)
     return Vertex(server, VertexModel(**parameters(server)))

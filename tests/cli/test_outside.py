@@ -93,6 +93,7 @@ def test_a_misspelt_setting_is_named_and_nothing_is_stopped_by_it(tmp_path: Path
     assert said.stderr == "warning: RECORD_STOR is no setting. Did you mean RECORD_STORE?\n"
 
 
+@pytest.mark.proof
 def test_the_words_of_before_still_work_under_the_old_name(tmp_path: Path) -> None:
     def admin(*words: str) -> str:
         said = call("-m", "infra.admin", "--data", str(tmp_path), *words)

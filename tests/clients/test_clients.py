@@ -85,6 +85,7 @@ def test_the_python_client_has_every_operation(made: Made, document: Json) -> No
     assert len(found) == len(operations(document))
 
 
+@pytest.mark.proof
 def test_the_python_client_has_every_schema_with_fields(made: Made, document: Json) -> None:
     models = {name.lower() for name in vars(made("models"))}
     for name, schema in document["components"]["schemas"].items():
@@ -92,6 +93,7 @@ def test_the_python_client_has_every_schema_with_fields(made: Made, document: Js
             assert name.lower() in models
 
 
+@pytest.mark.proof
 def test_the_typescript_client_has_every_operation(app: Path, document: Json) -> None:
     text = (app / "api.d.ts").read_text("utf-8")
     for each in operations(document):

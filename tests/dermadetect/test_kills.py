@@ -52,9 +52,9 @@ _FOLLOWING = ("transfer.batch", "restore.batch", "cascade.batch")
 _PHOTOS = ("upload.piece", "upload.added", "check.derived", "check.sealed")
 _ASIDE = (*_FOLLOWING, *_PHOTOS)
 
-#: Where every `make test` kills, on one profile: around the commit of a push, in what follows it, in a
-#: photo's way. The other points and the emulators are part of `make proof`.
-_ALWAYS = ("push.committed", "cascade.batch", "upload.added")
+#: Where every `make test` kills, on one profile: around the commit of a push, and in what follows it.
+#: The other points, photos and the emulators are part of `make proof`.
+_ALWAYS = ("push.committed", "cascade.batch")
 
 
 def each(points: Iterable[str]) -> pytest.MarkDecorator:
@@ -226,6 +226,7 @@ def test_killed_while_a_photo_arrives_it_is_there_once_and_the_case_is_read(
     assert [each.fields["state"] for each in ward.store.query(checks)] == [jobs.DONE]
 
 
+@pytest.mark.proof
 def test_a_power_cut_of_everything_loses_nothing(ward: Ward) -> None:
     # given a red case that was just stored
     user, _ = ward.team()

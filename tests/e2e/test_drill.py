@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from infra.local import photos
 from infra.local.stack import Stack
 from infra.local.table import REPOSITORY
@@ -23,6 +25,7 @@ def command(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.proof
 def test_what_came_after_the_nightly_backup_comes_back_from_the_phones(tmp_path: Path) -> None:
     # given a red case with its photo, read; and a back-up made while the server runs
     old = Deployment(Stack(data=tmp_path / "old", sweep_seconds=3600).start())

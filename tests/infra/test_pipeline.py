@@ -177,6 +177,7 @@ def test_every_step_runs_in_a_clone_with_what_it_declares(builder: Builder) -> N
     }
 
 
+@pytest.mark.proof
 def test_a_committed_lock_of_the_provider_is_taken_as_it_is(builder: Builder) -> None:
     lock = builder.clone / "terraform" / ".terraform.lock.hcl"
     lock.write_text("# committed\n")

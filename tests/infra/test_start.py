@@ -63,6 +63,7 @@ def status_of(port: int, path: str) -> int | None:
         connection.close()
 
 
+@pytest.mark.proof
 def test_every_function_starts_with_the_deployed_environment_and_nothing_else(
     clean_python: Path, workspace: Path
 ) -> None:

@@ -47,6 +47,17 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def copy(folder: Path) -> None:
+    """What Terraform reads, as it is in the repository."""
+    shutil.copytree(
+        TERRAFORM,
+        folder / "terraform",
+        ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl"),
+    )
+    shutil.copytree(ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / ".env.example", folder)
+
+
 def test_the_configuration_fits_the_provider_s_schema() -> None:
     done = run(sys.executable, tool("tfcheck"), TERRAFORM)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -60,11 +71,15 @@ def test_the_pipelines_fit_cloud_build_s_message() -> None:
 @pytest.mark.parametrize(
     "what", ["validate"]
 )  # "test": test_plans.py, which looks at the plans too
-def test_terraform_itself_takes_the_configuration(what: str) -> None:
+def test_terraform_itself_takes_the_configuration(what: str, tmp_path: Path) -> None:
     checker = tool("tfvalidate")
     if shutil.which("terraform") is None:
         absent("terraform is not installed")
-    done = run(checker, TERRAFORM, what)
+    # of a copy: the checker packs the whole tree, and other tests write beside it meanwhile
+    copy(tmp_path)
+    done = run("git", "init", "--quiet", tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run(checker, tmp_path / "terraform", what)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -100,15 +115,7 @@ def test_every_waived_finding_has_a_reason() -> None:
 def test_with_a_registry_in_reach_terraform_init_and_validate_pass(tmp_path: Path) -> None:
     if shutil.which("terraform") is None:
         absent("terraform is not installed")
-    shutil.copytree(
-        TERRAFORM,
-        tmp_path / "terraform",
-        ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl"),
-    )
-    shutil.copytree(
-        ROOT / "infra", tmp_path / "infra", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    shutil.copy(ROOT / ".env.example", tmp_path)
+    copy(tmp_path)
     command = ["terraform", f"-chdir={tmp_path / 'terraform'}"]
     environ = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_REGISTRY_CLIENT_TIMEOUT": "5"}
     environ["TF_REGISTRY_DISCOVERY_RETRY"] = "0"

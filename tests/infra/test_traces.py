@@ -265,7 +265,7 @@ class Collector:
         ]
 
     def __enter__(self) -> Collector:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -356,6 +356,7 @@ def a_red_case_was_read(
         yield
 
 
+@pytest.mark.proof
 def test_a_collector_gets_one_trace_from_the_request_over_the_queue_to_the_model(
     tmp_path: Path,
 ) -> None:

@@ -278,6 +278,7 @@ Dispatcher(file, {"analyse": url + sys.stdin.readline().strip()}, url + "/dead",
 """
 
 
+@pytest.mark.proof
 def test_bells_in_delivery_by_a_killed_dispatcher_are_delivered_by_the_next(
     file: Path, recorder: Recorder
 ) -> None:

@@ -14,6 +14,9 @@ from infra.ci import check
 
 REPOSITORY = Path(__file__).parents[2]
 
+#: A pytest without the plugins that are installed: it starts in half the time.
+BARE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
 PROBE = """
 import pytest
 from tests.conftest import firestore_emulator, pubsub_emulator
@@ -50,7 +53,7 @@ def test_an_absent_emulator_skips_at_a_desk_and_fails_in_ci(
     said = subprocess.run(
         [sys.executable, "-m", "pytest", "-c", os.devnull, "-rs", "--rootdir", tmp_path, tmp_path],
         cwd=REPOSITORY,
-        env={**os.environ, "CI": ci, "GOOGLE_CLOUD_SDK": "/no/such/folder"},
+        env={**os.environ, **BARE, "CI": ci, "GOOGLE_CLOUD_SDK": "/no/such/folder"},
         capture_output=True,
         text=True,
         check=False,
@@ -65,7 +68,7 @@ def test_a_run_that_failed_ends_with_how_to_repeat_what_failed(tmp_path: Path) -
     (tmp_path / "test_probe.py").write_text(FAILING)
     told = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path)]
     told.append(str(tmp_path))
-    environ = {**os.environ, "TEST_SEED": "7"}
+    environ = {**os.environ, **BARE, "TEST_SEED": "7"}
     said = subprocess.run(
         told, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False
     )
@@ -81,8 +84,8 @@ def test_of_a_worker_that_crashed_the_test_is_named_that_it_was_at(tmp_path: Pat
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_unconfigure\n")
     (tmp_path / "test_probe.py").write_text("import os\n\ndef test_dies():\n    os.abort()\n")
     told = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path)]
-    told += ["--numprocesses", "1", "--max-worker-restart", "0", str(tmp_path)]
-    environ = {**os.environ, "TEST_SEED": "7"}
+    told += ["-p", "xdist", "--numprocesses", "1", "--max-worker-restart", "0", str(tmp_path)]
+    environ = {**os.environ, **BARE, "TEST_SEED": "7"}
     said = subprocess.run(
         told, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False
     )

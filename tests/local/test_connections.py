@@ -348,6 +348,7 @@ def test_an_address_that_stands_for_many_may_hold_many() -> None:
         assert all(map(clinic.is_open, held))
 
 
+@pytest.mark.proof
 def test_a_phone_gets_through_while_hundreds_stall() -> None:
     with opened(replace(LIMITS, of_address=32)) as clinic:
         for number in range(200):

@@ -431,6 +431,7 @@ def test_a_data_folder_that_all_users_share_is_refused(tmp_path: Path) -> None:
     assert tmp_path.stat().st_mode & 0o7777 == 0o1777
 
 
+@pytest.mark.proof
 def test_a_data_folder_is_served_by_one_server(tmp_path: Path) -> None:
     """A second one is refused in words, by both commands; when the first ends, the next may."""
     with command("--port", "0", "--data", str(tmp_path), "--quiet") as (first, _):

@@ -126,6 +126,7 @@ def said(answer: Any) -> str:
     return ",".join(entry["id"] for entry in answer["cases"])
 
 
+@pytest.mark.proof
 def test_every_call_of_the_guide_works_as_pasted(shell: Shell) -> None:
     if shutil.which("curl") is None:
         absent("curl is not installed")

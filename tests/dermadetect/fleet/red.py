@@ -386,7 +386,7 @@ def odd_model() -> Iterator[Mapping[str, str]]:
     """A model server for the length of the block; the settings that a back end needs to ask it."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.calls = 0  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield {
             "MODEL": "openai_compatible",

@@ -130,6 +130,7 @@ def test_a_photo_gets_through_a_line_that_breaks_every_100_kilobytes(
     assert row["image_urls"] == [f"/api/v1/files/{told['id']}"]
 
 
+@pytest.mark.proof
 def test_a_server_that_dies_in_the_middle_goes_on_where_it_was(
     batch: MakeBatch, deployment: Deployment, original: Original, line: CuttingProxy, tmp_path: Path
 ) -> None:
@@ -291,6 +292,7 @@ def test_the_power_may_fail_at_any_step_of_an_upload(
     assert 10 < step < 39
 
 
+@pytest.mark.proof
 def test_a_watermelon_phone_sends_photos_over_a_line_that_breaks(
     phone: Make, original: Original, line: CuttingProxy, tmp_path: Path
 ) -> None:

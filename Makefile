@@ -14,7 +14,7 @@ export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 
 .PHONY: install demo run test proof check soak mutants bench bench-quick clean generated deploy-check lock smoke
 
-# The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
+# The story of a day: phones, a red case, its analysis, and a console that shows it. Needs nothing but Python 3.11.
 demo: $(VENV)/.runtime
 	$(RUN) -m infra.local.demo
 

@@ -1,29 +1,33 @@
 """`python -m infra.local.demo` (`make demo`): a phone's day, told while it happens.
 
 Starts the whole back end on this machine, lets two health workers of one team work offline and
-sync, waits for the analysis of the red case, lets a doctor sign it, and checks every step. Exit code
-0 if the story ends well, 1 if anything is not as it should be.
+sync, waits for the analysis of the red case, lets a doctor sign it, and checks every step. Then it shows
+the day in the console: at a terminal it stays up until Ctrl-C, elsewhere and with `--end` it ends by
+itself. Exit code 0 if the story ends well, 1 if anything is not as it should be.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infra.cli.members import grant
-from infra.local import photos
+from infra.local import evening, photos
 from infra.local.environment import use_stack
 from infra.local.phone import Json, Phone, over_http
+from infra.local.processes import StartFailed
 from infra.local.stack import Stack
 from infra.local.token import token_for
 
-TEAM = "kito-team"
+TEAM = evening.TEAM
 
 #: The photo of the red case, by its name on the phone.
 KEY = "case-red-photo-1"
@@ -48,26 +52,37 @@ def expect(holds: bool, what: str) -> None:
         raise Unexpected(what)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Tell the story; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__)
+    parser.add_argument("--end", action="store_true", help="do not stay up at the end")
+    stays = not parser.parse_args(arguments).end and sys.stdin.isatty()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     say("DermaDetect Cloud: one day of two health workers, on this machine.\n")
     with tempfile.TemporaryDirectory(prefix="dermadetect-demo-") as folder:
         try:
-            with _running(Path(folder)) as url:
-                _day(url, Path(folder))
-        except (Unexpected, OSError) as error:
+            with _running(Path(folder)) as stack:
+                _day(stack.url, Path(folder))
+                if stays:
+                    say("    It stays up until you press Ctrl-C.")
+                    with suppress(KeyboardInterrupt):
+                        stack.wait()
+        except (Unexpected, OSError, StartFailed) as error:
             say(f"\nThis is not how it should end: {error}")
+            return 1
+        except KeyboardInterrupt:
+            say("\nThe day was broken off.")
             return 1
     say("\nEverything arrived, once. The day is over.")
     return 0
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[str]:
+def _running(folder: Path) -> Iterator[Stack]:
     say("1. The back end starts: every function, SQLite, the queue, a scripted model.")
     with Stack(profile="local", data=folder, port=0, sweep_seconds=2.0) as stack:
         say(f"   It answers at {stack.url}")
-        yield stack.url
+        yield stack
 
 
 def _day(url: str, folder: Path) -> None:
@@ -141,6 +156,24 @@ def _day(url: str, folder: Path) -> None:
     say("\n10. Nothing new: a sync that has nothing to say says nothing.")
     idle = joseph.sync()
     expect(not any(idle["server_updates"].values()), "an idle sync brought rows")
+
+    say("\n11. In the evening four more cases arrive. People look at all of it in a browser.")
+    _evening(amina, joseph, url)
+    say("    Open this, and log in:\n")
+    say(f"      {url.replace('127.0.0.1', 'localhost')}/console")
+    for user, name, role in evening.PEOPLE:
+        say(f"      {evening.address(user):<22} {name} ({role})")
+    say(f"      password               {evening.PASSWORD}\n")
+
+
+def _evening(amina: Phone, joseph: Phone, url: str) -> None:
+    taken = evening.write(amina)
+    amina.sync()
+    evening.send_photos(amina, url, token_for("amina"), taken)
+    evening.trouble(amina, joseph)
+    evening.people()
+    shown = evening.page(url, "/console/cases", "doctor")
+    expect("Baraka M." in shown, "the console's list does not show the emergency")
 
 
 def _photos(phone: Phone, url: str) -> None:

@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from flask import Request, Response
 from jinja2 import Environment
@@ -23,7 +23,7 @@ from shared.api.web import Call, serve
 from shared.console import cookies
 from shared.console.look import FOLDER, FRAME, StaticFile, environment, static_files
 from shared.console.page import HOME, N_, Page, Pages
-from shared.console.visit import Visit, address
+from shared.console.visit import Visit, address, inside
 from shared.console.words import Words, chosen, words_of
 from shared.errors import Fault, Forbidden, InvalidRequest, NotFound, Unauthenticated
 from shared.settings import Settings
@@ -149,6 +149,8 @@ class Frame:
         visit = self._visit(page, call)
         if (elsewhere := self._let_in(visit)) is not None:
             return elsewhere
+        if page.open and visit.holder is not None:
+            call.count_stranger()  # a session must not make more tries of passwords than none
         values = _form(call)
         token = values.pop(cookies.FIELD, "")
         name = values.pop("act", "")
@@ -167,7 +169,7 @@ class Frame:
             visit.fault = fault
         call.notes["code"] = visit.fault.code
         visit.typed = {"act": name, **values}
-        return self._shown(visit, *asked)
+        return _later(self._shown(visit, *asked), visit.fault)
 
     def _let_in(self, visit: Visit) -> Response | None:
         """None, or where those go who may not be here (yet). Raises `Forbidden`, `Unauthenticated`."""
@@ -193,6 +195,7 @@ class Frame:
             except Unauthenticated:
                 if not page.open:
                     raise
+                call.count_stranger()
             else:
                 call.notes["user"] = visit.caller.user_id
                 call.admit(visit.caller.user_id)
@@ -285,8 +288,11 @@ class Frame:
                 with suppress(Fault):
                     sessions = self.accounts().sessions
                     visit.holder = sessions.holder(token, visit.now_ms, used=False)
-            visit.visitor = cookies.visitor(request) or ""
-            return visit.show("console/fault.html")
+            visit.visitor = cookies.visitor(request) or cookies.new_visitor()
+            response = visit.show("console/fault.html")
+            if visit.holder is None:
+                cookies.keep(response, cookies.VISITOR, visit.visitor)
+            return response
         except Exception:  # nothing may answer with a stack trace
             log.exception("page crashed", extra={"request_id": visit.call.request_id})
             return self.guarded(_plain(fault), visit.call)
@@ -297,9 +303,8 @@ class Frame:
         visit = Visit(call, self, _FAULT_PAGE, self.words(call.request), self.clock_ms())
         request = call.request
         if isinstance(fault, Unauthenticated):
-            back = request.full_path.rstrip("?") if request.method == "GET" else None
             over = fault.code if fault.code != "token_missing" else None
-            where = address(LOGIN, next=back, why=over)
+            where = address(LOGIN, next=_back(request), why=over)
             if request.headers.get("HX-Request"):
                 response = self.guarded(Response(status=204), call)
                 response.headers["HX-Redirect"] = where
@@ -308,11 +313,24 @@ class Frame:
             if request.cookies.get(cookies.SESSION):
                 cookies.drop(response, cookies.SESSION)
             return response
-        response = self._fault_page(visit, fault)
-        if fault.retry_after_s is not None or fault.status == 503:
-            seconds = 2 if fault.retry_after_s is None else fault.retry_after_s
-            response.headers["Retry-After"] = str(max(1, round(seconds)))
-        return response
+        return _later(self._fault_page(visit, fault), fault)
+
+
+def _back(request: Request) -> str:
+    """The page that somebody wanted, for after the log-in; empty: none that could be named."""
+    shown = urlsplit(request.headers.get("HX-Current-URL", ""))  # a part of a page is no page
+    whole = quote(request.path), request.query_string.decode("ascii", "replace")
+    path, query = (shown.path, shown.query) if shown.path else whole
+    where = f"{path}?{query}" if query else path
+    return where if inside(where) else ""
+
+
+def _later(response: Response, fault: Fault) -> Response:
+    """With the time after which to try again, where that can help."""
+    if fault.retry_after_s is not None or fault.status == 503:
+        seconds = 2 if fault.retry_after_s is None else fault.retry_after_s
+        response.headers["Retry-After"] = str(max(1, round(seconds)))
+    return response
 
 
 def _plain(fault: Fault) -> Response:

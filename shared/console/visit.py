@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 
 #: How long a browser keeps what is to be said on the next page, seconds.
 _SAID_SECONDS = 60
+
+#: Longest value in it, characters: a cookie has 4 kB.
+_SAID_CHARS = 200
+
+#: Longest path with its query that a log-in leads back to, characters.
+LONGEST_BACK = 2000
+
+#: What may stand in it: nothing that a browser or a header reads as something else.
+_BACK = re.compile(rf"{HOME}(?:/[A-Za-z0-9._~%-]+)+(?:\?[!-\[\]-~]*)?")
 
 
 @dataclass
@@ -118,7 +128,8 @@ class Visit:
         """To another page (303), which begins with a message of ours (`N_`), filled with values."""
         response = Response(status=303, headers={"Location": where})
         if said:
-            text = quote(json.dumps([said, values]))
+            short = {name: value[:_SAID_CHARS] for name, value in values.items()}
+            text = cookies.signed(self.frame.secret(), json.dumps([said, short]))
             cookies.keep(response, cookies.SAID, text, _SAID_SECONDS)
         return self.frame.guarded(response, self.call)
 
@@ -147,15 +158,15 @@ class Visit:
         return self.visitor if self.holder is None else self.holder.session.sid
 
     def _said(self) -> str:
-        """What the page before wanted said. Only messages that the catalogue of the code knows are ours."""
+        """What the page before wanted said. A part of a page leaves it to the next whole one."""
         kept = self.call.request.cookies.get(cookies.SAID)
-        if not kept:
+        if not kept or self.call.request.headers.get("HX-Request"):
             return ""
-        try:
-            message, values = json.loads(unquote(kept))
-            return self.words.said(message, **values)
-        except (ValueError, TypeError, KeyError):
+        text = cookies.unsigned(self.frame.secret(), kept)
+        if text is None:
             return ""
+        message, values = json.loads(text)
+        return self.words.said(message, **values)
 
 
 #: What sessions of browsers are called where phones name their device.
@@ -174,6 +185,14 @@ def caller_of(holder: Holder) -> Caller:
         holder.session.sid,
         account.name or account.email or account.user_id,
     )
+
+
+def inside(where: str) -> bool:
+    """Whether a path that somebody names is one of a page of ours, and of nothing else."""
+    if len(where) > LONGEST_BACK or not _BACK.fullmatch(where):
+        return False
+    path = unquote(where.partition("?")[0])
+    return not {"", ".", ".."}.intersection(path.split("/")[1:]) and "\\" not in path
 
 
 def address(*parts: str, **query: object) -> str:

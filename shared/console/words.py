@@ -18,6 +18,8 @@ from babel import Locale, dates, negotiate_locale, numbers
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 #: What the console speaks: the language's code and its own name for itself.
 LANGUAGES: Final = {
@@ -88,7 +90,7 @@ def chosen(wanted: str | None, accepted: str) -> str:
     """The language of a request: the one that was chosen, else the best of `Accept-Language`."""
     if wanted in LANGUAGES:
         return str(wanted)
-    preferred = [each.partition(";")[0].strip() for each in accepted[:200].split(",")]
+    preferred = [name for name, _ in parse_accept_header(accepted[:200], LanguageAccept)]
     return negotiate_locale(preferred, list(LANGUAGES), sep="-") or SOURCE
 
 

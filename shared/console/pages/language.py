@@ -8,8 +8,8 @@ from flask import Response
 from msgspec import Meta, Struct
 
 from shared.console import cookies
-from shared.console.page import HOME, N_, Act, Page
-from shared.console.visit import Visit, address
+from shared.console.page import N_, Act, Page
+from shared.console.visit import LONGEST_BACK, Visit, address, inside
 from shared.console.words import LANGUAGES
 from shared.errors import InvalidRequest
 
@@ -18,7 +18,7 @@ class LanguageForm(Struct):
     """A language, and where to go back to."""
 
     language: Annotated[str, Meta(max_length=16)]
-    back: Annotated[str, Meta(max_length=2000)] = ""
+    back: Annotated[str, Meta(max_length=LONGEST_BACK)] = ""
 
 
 def no_page(visit: Visit) -> Response:
@@ -30,8 +30,7 @@ def choose(visit: Visit, form: LanguageForm) -> Response:
     """Keep the language in this browser."""
     if form.language not in LANGUAGES:
         raise InvalidRequest("There is no such language.", field="language")
-    back = form.back if form.back.startswith(f"{HOME}/") and "//" not in form.back else address()
-    response = visit.go(back)
+    response = visit.go(form.back if inside(form.back) else address())
     cookies.keep_language(response, form.language)
     return response
 

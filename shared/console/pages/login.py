@@ -9,15 +9,15 @@ from msgspec import Meta, Struct
 
 from shared.console import cookies
 from shared.console.frame import LOGIN
-from shared.console.page import HOME, N_, Act, Page
+from shared.console.page import N_, Act, Page
 from shared.console.refusals import SENTENCES
-from shared.console.visit import Visit, address
+from shared.console.visit import LONGEST_BACK, Visit, address, inside
 
 
 class LoginAsked(Struct):
     """Where to go afterwards, and why somebody has to log in."""
 
-    next: Annotated[str, Meta(max_length=2000)] = ""
+    next: Annotated[str, Meta(max_length=LONGEST_BACK)] = ""
     why: Annotated[str, Meta(max_length=64)] = ""
 
 
@@ -67,9 +67,7 @@ def no_page(visit: Visit) -> Response:
 
 def _after(visit: Visit, asked: LoginAsked) -> str:
     """Where a log-in leads: back to a page of ours, never anywhere else."""
-    if asked.next.startswith(f"{HOME}/") and "\\" not in asked.next and "//" not in asked.next:
-        return asked.next
-    return visit.frame.home_of(visit)
+    return asked.next if inside(asked.next) else visit.frame.home_of(visit)
 
 
 PAGES = (

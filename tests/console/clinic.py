@@ -214,6 +214,7 @@ def _names(page: Page) -> Iterator[str]:
 EXAMPLES: dict[str, Any] = {
     "cases/{id}": "{team}-red",
     "patients/{id}": "{team}-p1",
+    "users/{id}": "{team}-chw",
 }
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from shared.console.look import FOLDER, FRAME
 from shared.console.page import Pages
-from shared.console.pages import language, login
+from shared.console.pages import account, admin, forgotten, language, login
 
-PAGES = Pages(name=FRAME, folder=FOLDER, pages=(*login.PAGES, *language.PAGES))
+PAGES = Pages(
+    name=FRAME,
+    folder=FOLDER,
+    pages=(*login.PAGES, *language.PAGES, *forgotten.PAGES, *admin.PAGES, *account.PAGES),
+)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from shared.console.look import FOLDER, FRAME
 from shared.console.page import Pages
 from shared.console.pages import account, admin, forgotten, language, login
+from shared.console.pages.trail import ACTIONS
 
 PAGES = Pages(
     name=FRAME,
     folder=FOLDER,
+    actions=ACTIONS,
     pages=(*login.PAGES, *language.PAGES, *forgotten.PAGES, *admin.PAGES, *account.PAGES),
 )

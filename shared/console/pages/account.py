@@ -10,7 +10,6 @@ from msgspec import Meta, Struct
 
 from shared.console.frame import FACTOR
 from shared.console.page import N_, Act, Page
-from shared.console.pages.trail import ACTIONS
 from shared.console.qr import qr_code
 from shared.console.visit import Visit, address
 from shared.errors import InvalidRequest
@@ -182,7 +181,7 @@ def end_sessions(visit: Visit, form: EndForm) -> Response:
 def show_trail(visit: Visit, asked: PageAsked) -> Response:
     """What I did."""
     found = visit.api.get("/api/v1/trail", page=asked.page)
-    return visit.show("console/my-trail.html", found=found, actions=ACTIONS)
+    return visit.show("console/my-trail.html", found=found, actions=visit.frame.actions)
 
 
 PAGES = (

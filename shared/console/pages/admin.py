@@ -12,7 +12,6 @@ from msgspec import Meta, Struct
 
 from shared.access.rights import Action
 from shared.console.page import N_, Act, Page
-from shared.console.pages.trail import ACTIONS
 from shared.console.visit import Visit
 from shared.errors import InvalidRequest, NotFound
 
@@ -58,6 +57,32 @@ STATES = {
     "queued": N_("Waits"),
     "running": N_("Runs"),
     "awaiting_files": N_("Waits for photos"),
+}
+
+#: What the engine's jobs do; those of products are shown by their own word.
+KINDS = {
+    "images": N_("Check a photo"),
+    "hooks": N_("Tell another system"),
+    "cascade": N_("Delete what belongs to a record"),
+    "restore": N_("Bring back what belongs to a record"),
+    "transfer": N_("Move what belongs to a record"),
+}
+
+#: Why jobs fail, in words, by the code that stands below them.
+FAULTS = {
+    "model_busy": N_("The AI is overloaded or slow."),
+    "model_failed": N_("The AI gave no answer."),
+    "model_unreadable": N_("The AI's answer could not be read."),
+    "model_misconfigured": N_("The AI is set up wrongly. Tell whoever runs the service."),
+    "model_resting": N_("The AI is left alone for a while after failures."),
+    "model_refused": N_("The AI declined to answer."),
+    "contract_broken": N_("The AI's answer was not of the form that was asked for."),
+    "worker_lost": N_("No attempt came to an end."),
+    "store_unavailable": N_("The records could not be reached."),
+    "files_unavailable": N_("The photos could not be reached."),
+    "file_missing": N_("The photo is gone."),
+    "file_refused": N_("The photo is not what it says."),
+    "internal": N_("A fault on our side. Tell whoever runs the service."),
 }
 
 #: What a check of the trail can find is said by the engine in English; it stands below these words.
@@ -123,8 +148,13 @@ def _teams(visit: Visit) -> list[tuple[str, str]]:
 
 def _kinds(visit: Visit, wanted: str) -> list[tuple[str, str]]:
     """What can have been done: values and labels; also a word of a product that somebody asks for."""
-    known = [(name, visit.words.said(words)) for name, words in ACTIONS.items()]
-    return known if not wanted or wanted in ACTIONS else [*known, (wanted, wanted)]
+    words = visit.frame.actions
+    known = sorted(((name, visit.words.said(each)) for name, each in words.items()), key=_second)
+    return known if not wanted or wanted in words else [*known, (wanted, wanted)]
+
+
+def _second(pair: tuple[str, str]) -> str:
+    return pair[1].casefold()
 
 
 # --- accounts
@@ -175,7 +205,7 @@ _DONE = {
 def show_jobs(visit: Visit) -> Response:
     """Jobs that failed, were given up, or are late."""
     found = visit.api.get("/api/v1/jobs")
-    return visit.show("console/jobs.html", found=found, states=STATES)
+    return visit.show("console/jobs.html", found=found, states=STATES, kinds=KINDS, faults=FAULTS)
 
 
 def redrive(visit: Visit, form: RedriveForm) -> Response:
@@ -208,7 +238,7 @@ def show_audit(visit: Visit, asked: TrailAsked, checked: dict[str, Any] | None =
         scope=scope,
         teams=_teams(visit),
         asked=asked,
-        actions=ACTIONS,
+        actions=visit.frame.actions,
         kinds=[("", visit.words.said(N_("Everything"))), *_kinds(visit, asked.action)],
         checked=checked,
         verdict="" if checked is None else BROKEN if checked["faults"] else WHOLE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.console.page import N_
 
-#: What people did, by the trail's word for it. Other words are of products, and shown as they are.
+#: What people did, by the trail's word for it. Products say what theirs mean (`Pages.actions`).
 ACTIONS = {
     "log-in": N_("logged in"),
     "log-out": N_("logged out"),
@@ -40,6 +40,7 @@ ACTIONS = {
     "inbox": N_("looked at the inbox"),
     "close_inbox": N_("closed an entry of the inbox"),
     "redrive_job": N_("queued a job again"),
+    "add-hook": N_("named an address of another system"),
     "back-up": N_("copied the store"),
     "bring-back": N_("put a copy back"),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shared.console.page import Pages
 from shared.products.dermadetect.pages import worklist
+from shared.products.dermadetect.pages.words import ACTIONS
 from shared.products.product import Parts
 
 #: The name in front of its templates.
@@ -15,5 +16,9 @@ NAME = "dermadetect"
 def pages(_parts: Parts) -> Pages:
     """All of them."""
     return Pages(
-        name=NAME, folder=Path(__file__).parent, pages=worklist.PAGES, home=worklist.PAGES[0].path
+        name=NAME,
+        folder=Path(__file__).parent,
+        pages=worklist.PAGES,
+        home=worklist.PAGES[0].path,
+        actions=ACTIONS,
     )

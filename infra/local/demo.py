@@ -20,18 +20,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infra.cli.members import grant
-from infra.local import evening, photos
+from infra.local import day, photos
 from infra.local.environment import use_stack
 from infra.local.phone import Json, Phone, over_http
 from infra.local.processes import StartFailed
 from infra.local.stack import Stack
 from infra.local.token import token_for
 
-TEAM = evening.TEAM
-
-#: The photo of the red case, by its name on the phone.
-KEY = "case-red-photo-1"
-PHOTOS = {KEY: photos.generated(7)}
+TEAM = day.TEAM
 
 #: Longest wait for the analysis, seconds. It takes about one.
 _PATIENCE_SECONDS = 60.0
@@ -93,7 +89,7 @@ def _day(url: str, folder: Path) -> None:
     joseph = Phone(over_http(url, token_for("joseph")), "joseph", "josephs-phone")
 
     say("\n2. Amina works in the village, without network: 3 patients, 5 cases, one of them red.")
-    _morning(amina)
+    day.morning(amina)
     say(f"   On her phone: {len(amina.dirty)} records that nobody else has.")
 
     say("\n3. One bar of signal. Her phone syncs.")
@@ -161,25 +157,25 @@ def _day(url: str, folder: Path) -> None:
     _evening(amina, joseph, url)
     say("    Open this, and log in:\n")
     say(f"      {url.replace('127.0.0.1', 'localhost')}/console")
-    for user, name, role in evening.PEOPLE:
-        say(f"      {evening.address(user):<22} {name} ({role})")
-    say(f"      password               {evening.PASSWORD}\n")
+    for user, name, role in day.PEOPLE:
+        say(f"      {day.address(user):<22} {name} ({role})")
+    say(f"      password               {day.PASSWORD}\n")
 
 
 def _evening(amina: Phone, joseph: Phone, url: str) -> None:
-    taken = evening.write(amina)
+    taken = day.evening(amina)
     amina.sync()
-    evening.send_photos(amina, url, token_for("amina"), taken)
-    evening.trouble(amina, joseph)
-    evening.people()
-    shown = evening.page(url, "/console/cases", "doctor")
+    day.send_photos(amina, url, token_for("amina"), taken)
+    day.trouble(amina, joseph)
+    day.people()
+    shown = day.page(url, "/console/cases", "doctor")
     expect("Baraka M." in shown, "the console's list does not show the emergency")
 
 
 def _photos(phone: Phone, url: str) -> None:
     """Send the photos by the tickets that came with the sync."""
     token = token_for("amina")
-    for key, data in PHOTOS.items():
+    for key, data in day.PHOTOS.items():
         ticket = phone.tickets[key]
         found, sent = photos.send(url, token, ticket, data, breaks_every=90_000)
         expect(found["state"] == "ready", f"the photo is {found['state']}")
@@ -189,7 +185,7 @@ def _photos(phone: Phone, url: str) -> None:
             f"   {key}: {len(data) // 1000} kB; sent {sent / len(data):.2f} times its size, "
             f"quality: {', '.join(advice['reasons']) or advice['verdict']}"
         )
-    links = photos.look(url, token, phone.tickets["case-red-photo-1"]["id"])["links"]
+    links = photos.look(url, token, phone.tickets[day.KEY]["id"])["links"]
     small = photos.fetch(url, links["896"])
     expect(b"A camera" not in small, "the camera's data got out")
     say(
@@ -220,7 +216,9 @@ def _diagnosis(url: str) -> None:
     expect(first["id"] == "case-red", "the red case is not the first of the list")
     (image,) = ask("/case-red")["case"]["image_urls"]
     shown = photos.look(url, token, image.rpartition("/")[2])
-    expect(photos.fetch(url, shown["links"]["original"]) == PHOTOS[KEY], "it is another photo")
+    expect(
+        photos.fetch(url, shown["links"]["original"]) == day.PHOTOS[day.KEY], "it is another photo"
+    )
     ask("/case-red/claim", {})
     body = {
         "diagnosis_text": "Infected ulcer. Refer to the district hospital today.",
@@ -228,35 +226,6 @@ def _diagnosis(url: str) -> None:
         "verdict": "agree",
     }
     ask("/case-red/diagnosis", body, seen=ask("/case-red")["version"])
-
-
-def _morning(phone: Phone) -> None:
-    began = time.time() - 3600
-    people = (
-        ("patient-1", {"name": "Asha N.", "age": 34, "sex": "female"}),
-        ("patient-2", {"name": "Juma O.", "age": 8, "sex": "male"}),
-        ("patient-3", {"name": "Rehema S.", "age": 61, "sex": "female"}),
-    )
-    for name, demographics in people:
-        phone.save("patients", name, at=began, demographics=demographics)
-    cases = (
-        ("case-1", "patient-1", "green", {"site": "forearm", "duration_days": 5}),
-        ("case-2", "patient-1", "yellow", {"site": "neck", "duration_days": 20}),
-        ("case-3", "patient-2", "green", {"site": "scalp", "duration_days": 14}),
-        ("case-4", "patient-3", "green", {"site": "hand", "duration_days": 2}),
-        ("case-red", "patient-3", "red", {"site": "foot", "duration_days": 60, "bleeding": True}),
-    )
-    for name, patient, risk, triage in cases:
-        phone.save(
-            "cases",
-            name,
-            at=began,
-            patient_id=patient,
-            risk_level=risk,
-            triage_data=triage,
-            image_keys=[KEY] if name == "case-red" else [],
-        )
-    phone.photos = [photos.announced("cases", "case-red", KEY, PHOTOS[KEY])]
 
 
 def _await_analysis(phone: Phone) -> Json:

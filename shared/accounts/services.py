@@ -61,6 +61,7 @@ def account_services(
     post: Callable[[Letter | None], None] | None = None,
     address: str = "",
     administrators: frozenset[str] = frozenset(),
+    of_users: tuple[str, ...] = (),
 ) -> AccountServices:
     """The services on a store. `secret` keys their hashes and is the same in every instance; `post` and
     `address` are of `Forgotten`, `administrators` of `TeamUsers`.
@@ -78,7 +79,7 @@ def account_services(
         invites,
         Scopes(store, policy),
         Administration(store, passwords, credentials),
-        Deletion(store, credentials),
+        Deletion(store, credentials, of_users),
         Profile(store),
         Forgotten(store, passwords, credentials, secret, post, address),
         TeamUsers(store, policy, passwords, credentials, administrators),

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from infra.local import evening
+from infra.local import day
 from infra.local.table import REPOSITORY
 from tests.patience import until
 
@@ -39,12 +39,10 @@ def test_at_a_terminal_the_console_stays_up_until_somebody_ends_it() -> None:
         until(lambda: hears("Ctrl-C"), "the end of the story")
         # what it says leads in
         [port] = re.findall(r"http://localhost:(\d+)/console", told)
-        for user, _, _ in evening.PEOPLE:
-            assert evening.address(user) in told
-            assert "f-password" not in evening.page(
-                f"http://127.0.0.1:{port}", "/console/cases", user
-            )
-        assert "Baraka M." in evening.page(f"http://127.0.0.1:{port}", "/console/cases", "doctor")
+        for user, _, _ in day.PEOPLE:
+            assert day.address(user) in told
+            assert "f-password" not in day.page(f"http://127.0.0.1:{port}", "/console/cases", user)
+        assert "Baraka M." in day.page(f"http://127.0.0.1:{port}", "/console/cases", "doctor")
         os.killpg(demo.pid, signal.SIGINT)
         until(lambda: hears("The day is over."), "the end")
         assert demo.wait(60) == 0

@@ -131,6 +131,24 @@ class World:
         self.version = wiring.store().read([key]).documents[key].version
         return name
 
+    def signed(self, user: str) -> tuple[str, str]:
+        """A case, and its diagnosis, which this user has just signed."""
+        case, diagnosis = self.case(), self.fresh()
+        self._put("diagnoses", diagnosis, case_id=case, doctor_id=user, diagnosis_text="x")
+        now_ms = wiring.clock_ms()
+        signed: dict[str, Any] = {"table": "cases", "record_id": case, "scope_id": HOME}
+        signed |= {"signed_by": user, "signed_at": now_ms, "diagnosis_id": diagnosis}
+        before = {"review": {}, "case": {"status": "PENDING_DIAGNOSIS"}}
+        fields = {**signed, "before_signature": before}
+        wiring.store().commit([put(Key("reviews", case), fields, None)])
+        return case, diagnosis
+
+    def text(self, user: str) -> str:
+        """A text that this user keeps."""
+        fields = {"texts": {"t2": {"name": "x", "text": "x"}}}
+        wiring.store().commit([put(Key("saved_texts", user), fields, None)])
+        return "t2"
+
     def hook(self) -> str:
         """An endpoint of the home team, its only one."""
         wiring.store().commit([delete(endpoint.key(HOME))])
@@ -385,9 +403,17 @@ OPERATIONS: tuple[Line, ...] = (
          lambda world, _: (f"{_REVIEW}/{world.case()}/diagnosis",
                            {"diagnosis_text": "x", "idempotency_key": world.fresh()},
                            {"If-Match": f'"{world.version}"'})),
+    Line("POST /api/v1/review/cases/{id}/withdraw", "take back", ReviewAction.DIAGNOSE,
+         lambda world, user: (f"{_REVIEW}/{(signed := world.signed(user))[0]}/withdraw",
+                              {"diagnosis_id": signed[1]})),
     Line("POST /api/v1/review/cases/{id}/close", "close", ReviewAction.REVIEW,
          lambda world, _: (f"{_REVIEW}/{world.case()}/close", {"word": "x"},
                            {"If-Match": f'"{world.version}"'})),
+    Line("GET /api/v1/review/texts", "list", TOKEN, _path("/api/v1/review/texts")),
+    Line("PUT /api/v1/review/texts/{id}", "save", TOKEN,
+         _body("/api/v1/review/texts/t1", name="x", text="x")),
+    Line("DELETE /api/v1/review/texts/{id}", "remove", TOKEN,
+         lambda world, user: (f"/api/v1/review/texts/{world.text(user)}", None)),
     Line("POST /api/v1/auth/register", "register", ANYONE,
          lambda world, user: (f"{_AUTH}/register",
                               {**_credentials(world, user), "invite_code": world.code()})),

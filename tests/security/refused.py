@@ -53,8 +53,13 @@ REFUSED: dict[str, set[str]] = {
     | {"home-chw", "home-member", "home-doctor"},
     "POST /api/v1/review/cases/{id}/release (release)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/review/cases/{id}/close (close)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/review/cases/{id}/withdraw (take back)": _OUTSIDE
+    | {"home-chw", "home-member", "home-supervisor", "home-admin"},
     "POST /api/v1/review/cases/{id}/diagnosis (sign)": _OUTSIDE
     | {"home-chw", "home-member", "home-supervisor", "home-admin"},
+    "GET /api/v1/review/texts (list)": _NO_TOKEN,
+    "PUT /api/v1/review/texts/{id} (save)": _NO_TOKEN,
+    "DELETE /api/v1/review/texts/{id} (remove)": _NO_TOKEN,
     "POST /api/v1/auth/register (register)": set(),
     "POST /api/v1/auth/login (try)": set(),
     "POST /api/v1/auth/refresh (try)": set(),

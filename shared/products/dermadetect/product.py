@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.products.dermadetect.gateway import Gateway
     from shared.products.dermadetect.numbers import Numbers
     from shared.products.dermadetect.review import Review
+    from shared.products.dermadetect.saved_texts import SavedTexts
     from shared.products.dermadetect.triage import ZeroShot
     from shared.products.dermadetect.worklist import WorkList
     from shared.records.collection import Catalog
@@ -65,6 +66,13 @@ def numbers(parts: Parts) -> Numbers:
     return Numbers(parts.store())
 
 
+def saved_texts(parts: Parts) -> SavedTexts:
+    """What doctors keep to put into diagnoses."""
+    from shared.products.dermadetect.saved_texts import SavedTexts
+
+    return SavedTexts(parts.store())
+
+
 def gateway(parts: Parts) -> Gateway:
     """The way to the model."""
     from shared.products.dermadetect.gateway import Gateway
@@ -88,9 +96,9 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 def _stored() -> tuple[StoredCollection, ...]:
-    from shared.products.dermadetect import numbers, review, worklist
+    from shared.products.dermadetect import numbers, review, saved_texts, worklist
 
-    return (*review.STORED, *worklist.STORED, *numbers.STORED)
+    return (*review.STORED, *worklist.STORED, *numbers.STORED, *saved_texts.STORED)
 
 
 def _attachments() -> Mapping[str, Attachment]:

@@ -10,5 +10,6 @@ ACTIONS = {
     "claim": N_("took a case"),
     "release": N_("gave a case back"),
     "diagnose": N_("signed a diagnosis"),
+    "withdraw": N_("took a signature back"),
     "close_case": N_("took a case off the list"),
 }

@@ -1,22 +1,30 @@
-"""The evening of the demo's day: more cases on the phone, and people who look at them in a browser.
+"""The demo's day: what two phones write, and who looks at it in a browser.
 
-`write` puts on a phone what a doctor's list is good for: an emergency, a red case with photos, a yellow
-one, answers that nobody can read, a patient whom two phones changed, a case that the server refuses.
-`people` makes the accounts that look. The demo, the screenshots and the tests in a browser show this.
+In the morning three patients and five cases, one of them red. In the evening what a doctor's list is good
+for: an emergency, a red case with photos, a yellow one, answers that nobody can read; then a patient whom
+two phones changed, a case that the server refuses, a record that was deleted.
+
+    python -m infra.local.day URL DATA
+
+puts all of it into a back end that runs (screenshots and tests in a browser look at it).
 """
 
 from __future__ import annotations
 
 import io
 import re
+import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 from infra.cli.members import grant
 from infra.local import photos
-from infra.local.phone import Phone
+from infra.local.environment import use_stack
+from infra.local.phone import Phone, over_http
+from infra.local.token import token_for
 
 TEAM = "kito-team"
 
@@ -30,7 +38,11 @@ PEOPLE = (
     ("omari", "Omari Said", "admin"),
 )
 
-#: Case → its photos' seeds. The foot was photographed in the morning already.
+#: The photo of the red case, by its name on the phone.
+KEY = "case-red-photo-1"
+PHOTOS = {KEY: photos.generated(7)}
+
+#: Case of the evening → its photos' seeds. The foot was photographed in the morning already.
 _PHOTOS = {"case-foot": (7, 8), "case-baby": (12,), "case-neck": (15,)}
 
 
@@ -50,8 +62,38 @@ def people() -> None:
         grant(user, TEAM, role)
 
 
-def write(phone: Phone) -> dict[str, list[bytes]]:
-    """Patients and cases, on the phone; their photos by case, with keys `CASE-1.jpg`, `CASE-2.jpg` …"""
+def morning(phone: Phone) -> None:
+    """Patients and cases, on the phone, with the photo of the red one."""
+    began = time.time() - 3600
+    people = (
+        ("patient-1", {"name": "Asha N.", "age": 34, "sex": "female"}),
+        ("patient-2", {"name": "Juma O.", "age": 8, "sex": "male"}),
+        ("patient-3", {"name": "Rehema S.", "age": 61, "sex": "female"}),
+    )
+    for name, demographics in people:
+        phone.save("patients", name, at=began, demographics=demographics)
+    cases = (
+        ("case-1", "patient-1", "green", {"site": "forearm", "duration_days": 5}),
+        ("case-2", "patient-1", "yellow", {"site": "neck", "duration_days": 20}),
+        ("case-3", "patient-2", "green", {"site": "scalp", "duration_days": 14}),
+        ("case-4", "patient-3", "green", {"site": "hand", "duration_days": 2}),
+        ("case-red", "patient-3", "red", {"site": "foot", "duration_days": 60, "bleeding": True}),
+    )
+    for name, patient, risk, triage in cases:
+        phone.save(
+            "cases",
+            name,
+            at=began,
+            patient_id=patient,
+            risk_level=risk,
+            triage_data=triage,
+            image_keys=[KEY] if name == "case-red" else [],
+        )
+    phone.photos = [photos.announced("cases", "case-red", KEY, PHOTOS[KEY])]
+
+
+def evening(phone: Phone) -> dict[str, list[bytes]]:
+    """Patients and cases, on the phone; their photos by case, with keys as `key` says."""
     began = time.time() - 2400
     for name, about in (
         ("patient-3", {"name": "Rehema S.", "age": 61, "sex": "female", "village": "Kito"}),
@@ -89,10 +131,10 @@ def write(phone: Phone) -> dict[str, list[bytes]]:
             patient_id=patient,
             risk_level=risk,
             triage_data=answers,
-            image_keys=[_key(name, each) for each, _ in enumerate(taken.get(name, ()))],
+            image_keys=[key(name, each) for each, _ in enumerate(taken.get(name, ()))],
         )
     phone.photos = [
-        photos.announced("cases", name, _key(name, number), data)
+        photos.announced("cases", name, key(name, number), data)
         for name, each in taken.items()
         for number, data in enumerate(each)
     ]
@@ -103,7 +145,7 @@ def send_photos(phone: Phone, url: str, token: str, taken: dict[str, list[bytes]
     """After the sync that announced them."""
     for name, each in taken.items():
         for number, data in enumerate(each):
-            photos.send(url, token, phone.tickets[_key(name, number)], data)
+            photos.send(url, token, phone.tickets[key(name, number)], data)
     phone.photos = []
 
 
@@ -121,6 +163,25 @@ def trouble(phone: Phone, other: Phone) -> None:
     phone.sync()
     phone.delete("patients", "patient-6")
     phone.sync()
+
+
+def whole(url: str, data: Path) -> None:
+    """All of it, into the stack that runs at `url` with its data in a folder."""
+    use_stack(data)
+    for user in ("amina", "joseph"):
+        grant(user, TEAM, "chw")
+    amina, joseph = (
+        Phone(over_http(url, token_for(user)), user, f"{user}s-phone")
+        for user in ("amina", "joseph")
+    )
+    morning(amina)
+    amina.sync()
+    photos.send(url, token_for("amina"), amina.tickets[KEY], PHOTOS[KEY])
+    taken = evening(amina)
+    amina.sync()
+    send_photos(amina, url, token_for("amina"), taken)
+    trouble(amina, joseph)
+    people()
 
 
 def page(url: str, path: str, user: str) -> str:
@@ -161,5 +222,10 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(_Stay)
 
 
-def _key(case: str, number: int) -> str:
+def key(case: str, number: int) -> str:
+    """What the phone calls a case's photo."""
     return f"{case}-{number + 1}.jpg"
+
+
+if __name__ == "__main__":
+    whole(sys.argv[1], Path(sys.argv[2]))

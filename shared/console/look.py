@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,10 @@ FOLDER = Path(__file__).parent
 
 #: The frame's name in front of its templates.
 FRAME = "console"
+
+#: So many marks hang on one sign at most. The longest sign that is joined of others has eleven parts.
+_MOST_MARKS = 12
+_JOINER = "\u200d"
 
 #: Where the package that carries htmx has it. Of the package nothing else is used.
 _HTMX = "static/htmx/htmx.min.js"
@@ -91,8 +96,30 @@ def environment(folders: Mapping[str, Path], words: Words) -> Environment:
         "day": words.day,
         "duration": words.duration,
         "iso": _iso,
+        "calm": calm,
     }
     return made
+
+
+def calm(value: object) -> str:
+    """A text as it can be shown: marks above marks, and signs that are joined, have an end.
+
+    No language needs as many. Such a run can neither be broken nor folded: it would push all else aside.
+    """
+    text = str(value)
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    run, joined = 0, False
+    for sign in text:
+        hangs = sign == _JOINER or unicodedata.category(sign) in ("Mn", "Me", "Mc")
+        run = run + 1 if hangs or joined else 0
+        joined = sign == _JOINER
+        if hangs and run > _MOST_MARKS:
+            joined = False
+            continue
+        kept.append(sign)
+    return "".join(kept)
 
 
 def _iso(at_ms: int) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from shared import wiring
 from shared.console import cookies
+from shared.console.look import calm
 from shared.console.page import HOME, Response
 from shared.console.visit import LONGEST_BACK, Visit, inside
 from shared.console.words import LANGUAGES, chosen
@@ -705,3 +706,19 @@ def test_what_breaks_in_a_page_is_no_stack_trace(
     assert f"{OWN} secret" not in seen.html
     assert "Traceback" not in seen.html
     assert seen.response.headers["X-Request-Id"] in seen.text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Asha N.", "Asha N."),
+        (34, "34"),
+        ("नीमा क्षत्रिय", "नीमा क्षत्रिय"),
+        ("Nguyễn Thị Ánh", "Nguyễn Thị Ánh"),
+        ("مُحَمَّدٌ", "مُحَمَّدٌ"),
+        ("👨🏽\u200d👩🏽\u200d👧🏽\u200d👦🏽", "👨🏽\u200d👩🏽\u200d👧🏽\u200d👦🏽"),
+        ("Z" + "\u0336" * 100 + "!", "Z" + "\u0336" * 12 + "!"),
+    ],
+)
+def test_marks_upon_marks_have_an_end_and_no_language_is_hurt(text: object, shown: str) -> None:
+    assert calm(text) == shown

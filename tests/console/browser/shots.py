@@ -116,11 +116,16 @@ def speak(page: Page, url: str, language: str) -> None:
 
 
 def save(data: bytes, file: Path, most: int | None = None) -> None:
-    """A picture with few colours is small. Raises `ValueError` if it is larger than it may be."""
+    """A picture with few colours is small, and a smaller one smaller. Raises `ValueError` if it is larger than it may be."""
     with Image.open(BytesIO(data)) as picture:
-        for colours in (256, 128, 64, 32):
-            small = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        whole = picture.convert("RGB")
+        for share, colours in ((1, 256), (1, 128), (0.8, 96), (0.7, 64)):
+            size = round(whole.width * share), round(whole.height * share)
+            small = whole.resize(size, Image.Resampling.LANCZOS).quantize(
+                colours, dither=Image.Dither.NONE
+            )
             small.save(file, "PNG", optimize=True)
+            file.chmod(0o644)
             if most is None or file.stat().st_size <= most:
                 return
     raise ValueError(f"{file} has {file.stat().st_size} bytes, more than {most}")

@@ -30,6 +30,7 @@ SCRIPTS = (
     "\u202eevil\u202c\u2066\u2067 \u200f\u200e\u061c",
     "\U0001f9d1\u200d\u2695\ufe0f" * 40,
     "Z" + "\u0336\u0300\u0489" * 200,
+    "\U0001f468\u200d" * 200,
     "مريض " * 30,
     "W" * 10_000,
     "no-break\u00a0" * 200,
@@ -143,7 +144,7 @@ def test_no_case_runs_or_breaks(hostile: Desk) -> None:
             assert answer is not None
             assert answer.ok, (number, answer.status)
             # the text is there, as it was written
-            start = " ".join(text.split())[:20]
+            start = " ".join(text.split())[:12]
             assert number == len(SCRIPTS) - 1 or start in " ".join(
                 page.inner_text("main").split()
             ), text[:40]

@@ -134,6 +134,9 @@ def test_what_changed_while_she_wrote_is_shown_before_she_signs(desk: Desk) -> N
         alert.wait_for()
         assert page.input_value("#f-diagnosis_text") == "Written before the fever"
         assert signed(phone, "story-stale") is None
+        # a browser notes each refusal
+        assert [each for each in desk.said if "status of 412" not in each] == []
+        desk.said.clear()
         if page.locator("input[name=verdict]").count():
             page.check("input[name=verdict][value=agree]")
         page.click("#sign button.main")

@@ -1,9 +1,13 @@
-"""What hangs on syncing, for the people who look after phones: devices, job states, the inbox, undelete."""
+"""What hangs on syncing, for the people who look after phones and teams.
+
+Devices, job states, the inbox, conflicts, what was deleted and comes back, moves, exports.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, fields
+from itertools import chain
 from typing import Any
 
 from flask import Request, Response
@@ -19,17 +23,19 @@ from shared.errors import (
     Contended,
     Forbidden,
     InvalidCursor,
+    InvalidRequest,
     KeysUnavailable,
     NotFound,
     ParentDeleted,
     Purged,
     StoreUnavailable,
 )
+from shared.export import rows, stream
 from shared.hooks import routes as hooks
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.store import Key
-from shared.support import devices, inbox, ledger, stuck_jobs, trail
+from shared.support import conflicts, deleted, devices, inbox, ledger, moves, stuck_jobs, trail
 from shared.support.inbox import shown_entry
 from shared.support.job_state import readable_job, shown_job
 from shared.support.undelete import undelete
@@ -199,6 +205,89 @@ def check_trail(call: Call, asked: bodies.TeamAsked) -> Response:
     return answer(said, call=call)
 
 
+def list_deleted(call: Call, asked: bodies.DeletedAsked) -> Response:
+    """What was deleted in a team, and can come back.
+
+    For roles that undelete. What was deleted so long ago that its data is gone is not listed.
+    """
+    catalog, now_ms = wiring.catalog(), wiring.clock_ms()
+    role = _role_in(call.caller, asked.scope, Action.UNDELETE)
+    tables = [each.name for each in catalog.collections if each.name != catalog.job_rows]
+    name = asked.table if isinstance(asked.table, str) else catalog.people or tables[0]
+    if name not in tables:
+        raise InvalidRequest("There is no such table.", field="table")
+    table = catalog.by_name[name]
+    token = asked.page if isinstance(asked.page, str) else None
+    limit = min(asked.limit, deleted.PAGE)
+    page = deleted.page(wiring.store(), table, asked.scope, limit, token)
+    seen = {asked.scope: {name: [each.key.id for each in page.records]}}
+    audit.reading(wiring.store(), call.caller, "deleted", seen, now_ms)
+    call.notes |= {"records": len(page.records), "role": role}
+    value = {
+        "scope_id": asked.scope,
+        "table": name,
+        "tables": tables,
+        "records": [deleted.shown_deleted(each, table) for each in page.records],
+        "next_page": page.next_page,
+    }
+    return answer(value, call=call)
+
+
+def list_conflicts(call: Call, asked: bodies.ConflictsAsked) -> Response:
+    """Values of records that lost against others.
+
+    For roles that see the inbox. Both sides of each conflict, as far as they differ.
+    """
+    role = _role_in(call.caller, asked.scope, Action.INBOX)
+    token = asked.page if isinstance(asked.page, str) else None
+    limit = min(asked.limit, conflicts.PAGE)
+    page = conflicts.page(wiring.store(), asked.scope, limit, token)
+    touched: dict[str, list[str]] = {}
+    for entry in page.entries:
+        touched.setdefault(entry.fields["table"], []).append(entry.fields["record_id"])
+    now_ms = wiring.clock_ms()
+    audit.reading(wiring.store(), call.caller, "conflicts", {asked.scope: touched}, now_ms)
+    call.notes["conflicts"] = len(page.entries)
+    catalog = wiring.catalog()
+    value = {
+        "scope_id": asked.scope,
+        "conflicts": [conflicts.shown_conflict(each, catalog, role) for each in page.entries],
+        "next_page": page.next_page,
+    }
+    return answer(value, call=call)
+
+
+def move_record(call: Call, body: bodies.MoveRequest) -> Response:
+    """Move a record to another team.
+
+    For roles that move records, in both teams. All that hangs on it follows: cases, photos, diagnoses,
+    logs. Only a record that belongs to no other can be moved. Doing it again changes nothing.
+    """
+    catalog = wiring.catalog()
+    table = body.table or catalog.people or catalog.collections[0].name
+    key, now_ms = Key(table, body.id), wiring.clock_ms()
+    done = moves.move(
+        wiring.store(),
+        catalog,
+        call.caller,
+        key,
+        body.to_scope_id,
+        now_ms,
+        dry_run=body.dry_run,
+    )
+    call.notes |= {"moved": done.moved}
+    said = bodies.Moved(
+        table,
+        body.id,
+        done.from_scope,
+        body.to_scope_id,
+        done.moved,
+        done.counts,
+        done.at_least,
+    )
+    return answer(said, call=call)
+
+
 def list_jobs(call: Call) -> Response:
     """Jobs that are stuck.
 
@@ -277,6 +366,67 @@ def _demand_administered(caller: Caller, scope_id: str) -> None:
         raise NotFound("There is no such team, or you are not in it.")
     if not wiring.catalog().may(role, Action.ADMINISTER):
         raise Forbidden("Your role does not allow this in this team.")
+
+
+def list_exports(call: Call) -> Response:
+    """What can be exported.
+
+    For roles that export: their teams, the tables, the formats of this deployment.
+    """
+    scopes = _allowed(_memberships(call.caller), Action.EXPORT)
+    tables = [bodies.ExportTable(each.name, each.doc) for each in wiring.catalog().collections]
+    return answer(bodies.Exports(scopes, tables, _formats()), call=call)
+
+
+def export_file(call: Call, asked: bodies.ExportAsked) -> Response:
+    """Records of a team as a file.
+
+    For roles that export. The file holds people's data, unencrypted. It is sent while it is made; the audit
+    trail notes each record. `csv` and `parquet` are one table, `xlsx` is one or all (a sheet each, 50,000
+    rows at most), `fhir` is FHIR R4 as NDJSON. In CSV a text that a spreadsheet would take for a formula
+    begins with an apostrophe.
+    """
+    _role_in(call.caller, asked.scope, Action.EXPORT)
+    catalog, kind = wiring.catalog(), asked.format
+    if kind not in _formats():
+        raise InvalidRequest("This deployment does not write this format.", field="format")
+    tables = [asked.table] if isinstance(asked.table, str) else list(catalog.by_name)
+    if not set(tables) <= set(catalog.by_name):
+        raise InvalidRequest("There is no such table.", field="table")
+    if kind in ("csv", "parquet") and len(tables) != 1:
+        raise InvalidRequest("This format takes one table.", field="table")
+    since, until = (each if isinstance(each, int) else None for each in (asked.since, asked.until))
+    made = wiring.product().fhir
+    pieces = stream.pieces(
+        wiring.store(),
+        catalog,
+        rows.Wanted([asked.scope], tables, since, until),
+        kind,
+        call.caller,
+        wiring.clock_ms,
+        made() if made is not None and kind == "fhir" else None,
+    )
+    first = next(pieces, b"")  # what fails before it is refused as ever
+    call.notes["format"] = kind
+    response = Response(chain((first,), pieces), content_type="application/octet-stream")
+    what = tables if kind != "fhir" else []
+    name = stream.name_of(asked.scope, what, kind, wiring.clock_ms())
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _formats() -> list[str]:
+    return stream.formats(wiring.product().fhir is not None)
+
+
+def _role_in(caller: Caller, scope_id: str, action: Action) -> str:
+    """The caller's role in a scope, if it allows the action. Raises `NotFound`, `Forbidden`."""
+    role = _memberships(caller).roles.get(scope_id)
+    if role is None or not wiring.catalog().may(role, Action.READ):
+        raise NotFound("There is no such team, or none of yours.", field="scope")
+    if not wiring.catalog().may(role, action):
+        raise Forbidden("Your role does not allow this in this team.")
+    return role
 
 
 def _memberships(caller: Caller) -> Memberships:
@@ -409,6 +559,57 @@ ROUTES = (
         gives=bodies.Undeleted,
         faults=(Forbidden, ParentDeleted, Purged, *_STORE),
         answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/deleted",
+        list_deleted,
+        name="listDeleted",
+        asks=bodies.DeletedAsked,
+        gives=bodies.Deleted,
+        faults=_LISTED,
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/conflicts",
+        list_conflicts,
+        name="listConflicts",
+        asks=bodies.ConflictsAsked,
+        gives=bodies.Conflicts,
+        faults=_LISTED,
+        answer_headers=_CUT,
+    ),
+    Route(
+        "POST",
+        "/api/v1/moves",
+        move_record,
+        PAGE,
+        name="moveRecord",
+        takes=bodies.MoveRequest,
+        gives=bodies.Moved,
+        faults=("not_found", Forbidden, *_STORE),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/exports",
+        list_exports,
+        name="listExports",
+        gives=bodies.Exports,
+        faults=(Forbidden, StoreUnavailable),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/exports/file",
+        export_file,
+        name="exportFile",
+        asks=bodies.ExportAsked,
+        gives=bytes,
+        media="application/octet-stream",
+        faults=("invalid_request", "not_found", Forbidden, StoreUnavailable),
+        answer_headers=("Cache-Control",),
     ),
     *hooks.routes(wiring.hooks, wiring.clock_ms, wiring.ring),
 )

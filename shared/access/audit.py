@@ -97,7 +97,7 @@ RIGHTS: Mapping[str, str] = {
     "take-factor": "an operator took a second factor off; sessions ended",
     "rotate-keys": "an operator made the next signing key",
     "drop-key": "an operator forgot a signing key",
-    "export": "an operator gave out what is stored about a record or a user",
+    "export": "somebody gave out what is stored about a record, a team or a user",
     "erase": "an operator erased a record and what belongs to it",
     "back-up": "an operator copied the store to a file",
     "bring-back": "an operator put a copy back",

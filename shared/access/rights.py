@@ -23,7 +23,9 @@ class Action(Right):
 
     READ = "read"
     WRITE = "write"  #: create, change or delete client-owned fields, add files
-    UNDELETE = "undelete"  #: bring a deleted record back
+    UNDELETE = "undelete"  #: see what was deleted, and bring it back
+    MOVE = "move"  #: give a record to another scope, in which one may do this as well
+    EXPORT = "export"  #: take all that is stored of a scope away as a file
     SUPERVISE = "supervise"  #: see the phones of a scope
     INBOX = "inbox"  #: see what phones could not deliver
     UNFILED = "unfiled"  #: see urgent records of people who are in no scope

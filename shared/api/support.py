@@ -1,4 +1,4 @@
-"""What clients of devices, jobs, inbox and undelete send and get, as types. Times are Unix milliseconds."""
+"""What clients of the function `support` send and get, as types. Times are Unix milliseconds."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ from shared.api.fields import (
     TextOrNull,
     must,
     names,
+    one_of,
     says,
     schema,
 )
 from shared.api.record_codes import RECORD_CODES
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, NotFound
+from shared.export import stream
 from shared.jobs.job import STATES
 from shared.records import record
 from shared.settings import Settings
-from shared.support import devices, inbox, ledger
+from shared.support import conflicts, deleted, devices, inbox, ledger, moves
 
 _Page = Annotated[str | UnsetType, says("`next_page` of the answer before.")]
 _NextPage = Annotated[TextOrNull, says("Opaque; null on the last page.")]
 _Columns = dict[str, list[str]]
+Since = Annotated[int, must("Unix milliseconds", ge=0, lt=record.MOST_MS)]
 _Token = Annotated[
     str,
     must("the phone's push token, or null", min_length=1, max_length=ledger.LONGEST_TOKEN),
@@ -136,6 +139,60 @@ class TeamAsked(Struct):
     """Which team."""
 
     scope_id: Annotated[Id, says("The team.")]
+
+
+class DeletedAsked(Struct):
+    """Which deleted records."""
+
+    scope: Annotated[Id, says("Of which team.")]
+    table: Annotated[str | UnsetType, says("Of which table; the first one if absent.")] = UNSET
+    limit: Annotated[Limit, says(f"Most records of one answer; {deleted.PAGE} at most.")] = (
+        deleted.PAGE
+    )
+    page: _Page = UNSET
+
+
+class ConflictsAsked(Struct):
+    """Which conflicts."""
+
+    scope: Annotated[Id, says("Of which team.")]
+    limit: Annotated[Limit, says(f"Most entries of one answer; {conflicts.PAGE} at most.")] = (
+        conflicts.PAGE
+    )
+    page: _Page = UNSET
+
+
+class MoveRequest(Struct):
+    """A record, and where it goes."""
+
+    id: Annotated[
+        str,
+        says("Its id. An unknown one gets 404.", pattern=rf"^(?!__.*__\Z){record.ID.pattern}\Z"),
+    ]
+    to_scope_id: Annotated[Id, says("The team that it moves to.")]
+    table: Annotated[str | None, says("Its table; that of people if absent.", **NULL)] = None
+    dry_run: Annotated[bool, says("True: count what would move, and change nothing.")] = False
+
+    def __post_init__(self) -> None:
+        if not record.valid_id(self.id):
+            raise NotFound("There is no such record, or none that you may see.", field="id")
+
+
+class ExportAsked(Struct):
+    """Which file."""
+
+    scope: Annotated[Id, says("Of which team.")]
+    format: Annotated[str, one_of(tuple(stream.KINDS)), says("How it is written.")]
+    table: Annotated[
+        str | UnsetType,
+        says("One table. CSV and Parquet need it, Excel takes all without it, FHIR has no tables."),
+    ] = UNSET
+    since: Annotated[
+        Since | UnsetType, says("Only records that phones made at this time or later, ms.")
+    ] = UNSET
+    until: Annotated[
+        Since | UnsetType, says("Only records that phones made before this time, ms.")
+    ] = UNSET
 
 
 # --- what is answered
@@ -413,3 +470,87 @@ class Undeleted(Struct):
     table: str
     id: Id
     deleted: Annotated[bool, schema(const=False)]
+
+
+class DeletedRecord(Struct):
+    """A record that can come back."""
+
+    id: Id
+    label: Annotated[str, says("A few words by which people know it; may be empty.")]
+    deleted_at: Moment
+    deleted_by: Annotated[TextOrNull, says("The user who deleted it.")]
+    deleted_with: Annotated[
+        TextOrNull,
+        says("`table/id` of the record with which it was deleted: bring that back instead."),
+    ]
+
+
+class Deleted(Struct):
+    """What was deleted in a team, and can come back."""
+
+    scope_id: Id
+    table: str
+    tables: Annotated[list[str], says("Tables that may be asked for.")]
+    records: Annotated[list[DeletedRecord], says("The newest deletion first.")]
+    next_page: _NextPage
+
+
+class LoggedConflict(Struct):
+    """Values of a record that were not taken, or were overwritten unseen."""
+
+    id: Id
+    table: str
+    record_id: Id
+    at: Annotated[Moment, says("When it was found, ms.")]
+    reason: Annotated[str, schema(enum=["older", "equal", "merged", "unseen_overwrite", "deleted"])]
+    winner: Annotated[
+        str,
+        says(
+            "`server`: what was stored stayed. `client`: what came was taken.",
+            enum=["server", "client"],
+        ),
+    ]
+    won: Annotated[dict[str, Any], says("The columns that it is about, as they were kept.")]
+    lost: Annotated[dict[str, Any], says("The same columns, as they were not kept.")]
+    user_id: Annotated[TextOrNull, says("Who sent the push that met the other values.")]
+    device: Annotated[TextOrNull, says("From which phone.")]
+
+
+class Conflicts(Struct):
+    """The conflict log of a team."""
+
+    scope_id: Id
+    conflicts: Annotated[list[LoggedConflict], says("The newest first.")]
+    next_page: _NextPage
+
+
+class Moved(Struct):
+    """What moved, or would move."""
+
+    table: str
+    id: Id
+    from_scope_id: Id
+    to_scope_id: Id
+    moved: Annotated[
+        bool,
+        says("Whether this request moved it. What hangs on it follows within about a minute."),
+    ]
+    counts: Annotated[dict[str, Count], says("Living records by table, itself among them.")]
+    at_least: Annotated[bool, says(f"Whether there may be more: {moves.MOST_COUNTED} are counted.")]
+
+
+class ExportTable(Struct):
+    """A table that can be exported."""
+
+    name: str
+    doc: str
+
+
+class Exports(Struct):
+    """What can be exported, and of which teams."""
+
+    scopes: list[Id]
+    tables: list[ExportTable]
+    formats: Annotated[
+        list[str], says("Of this deployment: `parquet` only where pyarrow is installed.")
+    ]

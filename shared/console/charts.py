@@ -1,7 +1,8 @@
 """Charts as SVG in the page: drawn by pygal, dressed by the console's own style sheet.
 
 pygal brings styles and a script of its own; both go, so that the page's policy holds, and so that a chart
-follows the page's colours in light and dark. Beside every chart stands its table.
+follows the page's colours in light and dark. Beside every chart stands its table. What has no value but
+nothing is not drawn: the table says so.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def lines(
 def _drawn(
     kind: type, labels: Sequence[str], series: Mapping[str, Sequence[float | None]], title: str
 ) -> Markup:
+    if not any(each for values in series.values() for each in values):
+        return Markup("")
     chart = kind(
         width=720,
         height=260,
@@ -51,10 +54,12 @@ def _drawn(
         disable_xml_declaration=True,
         show_legend=False,
         margin=8,
+        margin_right=32,
         truncate_label=-1,
         min_scale=3,
         max_scale=5,
         dots_size=3,
+        allow_interruptions=True,
     )
     chart.x_labels = list(labels)
     for name, values in series.items():

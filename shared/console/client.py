@@ -33,6 +33,10 @@ class Api:
         """The answer to a GET, as JSON says it. What is None or empty is not asked."""
         return orjson.loads(self._answer("GET", path, query).get_data())
 
+    def file(self, path: str, **query: object) -> Response:
+        """The answer to a GET that is a file: its pieces are made while it is sent."""
+        return self._answer("GET", path, query)
+
     def post(self, path: str, body: Mapping[str, object] | None = None, **headers: str) -> Any:
         """The answer to a POST; `if_match="1"` is sent as If-Match."""
         return self.send("POST", path, body, **headers)

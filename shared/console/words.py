@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -76,6 +76,10 @@ class Words:
     def day(self, at_ms: int) -> str:
         """A day."""
         return dates.format_date(self._local(at_ms), "medium", locale=self.locale)
+
+    def short_day(self, day: date) -> str:
+        """A day without its year, for tables and charts."""
+        return dates.format_skeleton("MMMd", day, locale=self.locale)
 
     def duration(self, span_ms: float) -> str:
         """How long something takes, roughly: two hours, three days."""

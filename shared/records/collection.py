@@ -188,6 +188,8 @@ class Collection:
     effects: Callable[[Turn], Effects] = lambda _turn: _NOTHING
     restored: Callable[[Turn], Effects] = lambda _turn: _NOTHING
     redact: Callable[[dict[str, Any], str], dict[str, Any]] = lambda row, _role: row
+    #: A few words by which people know a record, of its fields; empty: there are none.
+    label: Callable[[Mapping[str, Any]], str] = lambda _fields: ""
 
     @cached_property
     def by_name(self) -> dict[str, Field]:

@@ -28,6 +28,7 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from shared import wiring
+from shared.access import membership
 from shared.access.audit import OPERATOR
 from shared.access.membership import Caller
 from shared.access.rights import Action, Right
@@ -77,6 +78,10 @@ class World:
         )
         self._put("diagnoses", f"{MARK}-d", case_id=f"{MARK}-case", diagnosis_text=MARK)
         self.entry()
+        conflict = {"table": "patients", "record_id": MARK, "winner": "server", "reason": "older"}
+        sides = {"yours": f'{{"demographics":"{MARK}"}}', "theirs": "{}", "at": self.now_ms}
+        logged = {**conflict, **sides, record.SCOPE: HOME}
+        wiring.store().commit([put(Key("conflicts", "home-conflict"), logged, None)])
         for team in (HOME, AWAY):
             device = {"user_id": f"{team}-user", "device": MARK if team == HOME else "other"}
             wiring.store().commit(
@@ -119,6 +124,20 @@ class World:
         name = self.fresh()
         gone = {record.DELETED: self.now_ms, record.KEPT: self.now_ms}
         self._put("patients", name, demographics="{}", **gone)
+        return name
+
+    def patient(self) -> str:
+        """A new patient of the home team."""
+        name = self.fresh()
+        self._put("patients", name, demographics="{}")
+        return name
+
+    def second(self, user: str) -> str:
+        """A team of its own in which that user supervises, as well as wherever else they are."""
+        name = self.fresh()
+        held = membership.key(user)
+        if wiring.store().read([held]).documents:
+            self.api.join(user, name, "supervisor")
         return name
 
     def case(self) -> str:
@@ -370,6 +389,15 @@ OPERATIONS: tuple[Line, ...] = (
          lambda world, _: (f"/api/v1/inbox/{world.entry()}/close", {})),
     Line("POST /api/v1/undelete", "undelete", Action.UNDELETE,
          lambda world, _: ("/api/v1/undelete", {"table": "patients", "id": world.deleted()})),
+    Line("GET /api/v1/deleted", "list", Action.UNDELETE, _path(f"/api/v1/deleted?scope={HOME}")),
+    Line("GET /api/v1/conflicts", "list", Action.INBOX, _path(f"/api/v1/conflicts?scope={HOME}"),
+         _shows(MARK)),
+    Line("POST /api/v1/moves", "move", Action.MOVE,
+         lambda world, user: ("/api/v1/moves", {"table": "patients", "id": world.patient(),
+                                                "to_scope_id": world.second(user)})),
+    Line("GET /api/v1/exports", "list", Action.EXPORT, _path("/api/v1/exports"), _shows(HOME)),
+    Line("GET /api/v1/exports/file", "fetch", Action.EXPORT,
+         _path(f"/api/v1/exports/file?scope={HOME}&format=csv&table=patients"), _shows(MARK)),
     Line("GET /api/v1/hooks", "list", Action.HOOKS,
          lambda world, _: ("/api/v1/hooks", world.hook() and None), _shows(MARK)),
     Line("POST /api/v1/hooks", "add", Action.HOOKS,
@@ -393,6 +421,8 @@ OPERATIONS: tuple[Line, ...] = (
          _path(f"/api/v1/review/totals?scope={HOME}")),
     Line("GET /api/v1/review/numbers", "count", ReviewAction.NUMBERS,
          _path(f"/api/v1/review/numbers?scope={HOME}")),
+    Line("GET /api/v1/review/quality", "count", ReviewAction.NUMBERS,
+         _path(f"/api/v1/review/quality?scope={HOME}")),
     Line("POST /api/v1/review/cases/{id}/claim", "claim", ReviewAction.DIAGNOSE,
          lambda world, _: (f"{_REVIEW}/{world.case()}/claim", {})),
     Line("POST /api/v1/review/cases/{id}/claim", "assign", ReviewAction.ASSIGN,

@@ -30,6 +30,11 @@ REFUSED: dict[str, set[str]] = {
     "GET /api/v1/inbox (list)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/inbox/{id}/close (close)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/undelete (undelete)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/deleted (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/conflicts (list)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/moves (move)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/exports (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/exports/file (fetch)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
     **dict.fromkeys(
         (
             "GET /api/v1/hooks (list)",
@@ -47,6 +52,7 @@ REFUSED: dict[str, set[str]] = {
     "GET /api/v1/review/cases/{id}/patient-cases (list)": _OUTSIDE | {"home-chw", "home-member"},
     "GET /api/v1/review/totals (count)": _OUTSIDE | {"home-chw", "home-member"},
     "GET /api/v1/review/numbers (count)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/review/quality (count)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/review/cases/{id}/claim (claim)": _OUTSIDE
     | {"home-chw", "home-member", "home-supervisor", "home-admin"},
     "POST /api/v1/review/cases/{id}/claim (assign)": _OUTSIDE

@@ -4,12 +4,38 @@ from __future__ import annotations
 
 from shared.console.look import FOLDER, FRAME
 from shared.console.page import Pages
-from shared.console.pages import account, admin, forgotten, language, login
+from shared.console.pages import (
+    account,
+    admin,
+    conflicts,
+    deleted,
+    devices,
+    exports,
+    forgotten,
+    inbox,
+    language,
+    login,
+    members,
+    moves,
+)
 from shared.console.pages.trail import ACTIONS
 
 PAGES = Pages(
     name=FRAME,
     folder=FOLDER,
     actions=ACTIONS,
-    pages=(*login.PAGES, *language.PAGES, *forgotten.PAGES, *admin.PAGES, *account.PAGES),
+    pages=(
+        *login.PAGES,
+        *language.PAGES,
+        *inbox.PAGES,
+        *devices.PAGES,
+        *conflicts.PAGES,
+        *deleted.PAGES,
+        *moves.PAGES,
+        *members.PAGES,
+        *exports.PAGES,
+        *forgotten.PAGES,
+        *admin.PAGES,
+        *account.PAGES,
+    ),
 )

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from shared.access.rights import Action
 from shared.console.page import N_, Act, Page
+from shared.console.pages.members import ROLES
 from shared.console.visit import Visit
 from shared.errors import InvalidRequest, NotFound
 
@@ -167,7 +168,12 @@ def show_users(visit: Visit, asked: UsersPageAsked) -> Response:
         "/api/v1/auth/users", scope_id=scope, search=asked.search.strip(), after=asked.after
     )
     return visit.show(
-        "console/users.html", found=found, scope=scope, teams=_teams(visit), asked=asked
+        "console/users.html",
+        found=found,
+        scope=scope,
+        teams=_teams(visit),
+        asked=asked,
+        roles=ROLES,
     )
 
 
@@ -178,7 +184,9 @@ def show_user(visit: Visit, asked: UserPageAsked, password: str = "") -> Respons
     deeds = {
         name: words for name, words in DEEDS.items() if name != ("disable" if closed else "enable")
     }
-    return visit.show("console/user.html", user=user, deeds=deeds, why=HINDERED, password=password)
+    return visit.show(
+        "console/user.html", user=user, deeds=deeds, why=HINDERED, password=password, roles=ROLES
+    )
 
 
 def do(visit: Visit, asked: UserPageAsked, form: DeedForm) -> Response:

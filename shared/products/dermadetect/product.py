@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
     from shared.products.dermadetect.numbers import Numbers
+    from shared.products.dermadetect.quality import WeeklyQuality
     from shared.products.dermadetect.review import Review
     from shared.products.dermadetect.saved_texts import SavedTexts
     from shared.products.dermadetect.triage import ZeroShot
@@ -66,6 +67,13 @@ def numbers(parts: Parts) -> Numbers:
     return Numbers(parts.store())
 
 
+def quality(parts: Parts) -> WeeklyQuality:
+    """Its photos and its red cases by week."""
+    from shared.products.dermadetect.quality import WeeklyQuality
+
+    return WeeklyQuality(parts.store())
+
+
 def saved_texts(parts: Parts) -> SavedTexts:
     """What doctors keep to put into diagnoses."""
     from shared.products.dermadetect.saved_texts import SavedTexts
@@ -96,9 +104,15 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 def _stored() -> tuple[StoredCollection, ...]:
-    from shared.products.dermadetect import numbers, review, saved_texts, worklist
+    from shared.products.dermadetect import numbers, quality, review, saved_texts, worklist
 
-    return (*review.STORED, *worklist.STORED, *numbers.STORED, *saved_texts.STORED)
+    return (
+        *review.STORED,
+        *worklist.STORED,
+        *numbers.STORED,
+        *quality.STORED,
+        *saved_texts.STORED,
+    )
 
 
 def _attachments() -> Mapping[str, Attachment]:

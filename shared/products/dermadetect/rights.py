@@ -23,6 +23,8 @@ RIGHTS = Rights(
         Action.READ: frozenset(ROLES),
         Action.WRITE: frozenset({"chw", "supervisor", "admin", "member"}),
         Action.UNDELETE: frozenset({"supervisor", "admin"}),
+        Action.MOVE: frozenset({"supervisor", "admin"}),
+        Action.EXPORT: frozenset({"supervisor", "admin"}),
         Action.SUPERVISE: frozenset({"supervisor", "admin"}),
         Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
         Action.UNFILED: frozenset({"admin"}),

@@ -32,6 +32,7 @@ from shared.products.dermadetect.faults import (
     TooMuchToCount,
     Withdrawn,
 )
+from shared.products.dermadetect.quality import QualityAsked, ReviewQuality
 from shared.products.dermadetect.review import parse_signature, readings
 from shared.products.product import Parts
 from shared.support.inbox import LONGEST_WORD
@@ -146,6 +147,18 @@ class DoctorsScreen:
         query = numbers.parse(asked, self._parts.clock_ms())
         value = product.numbers(self._parts).of(call.caller, query)
         call.notes |= {"weeks": len(value["weeks"]), "cases": value["all"]["signed"]["total"]}
+        return tagged(value, call, of=value, version=None)
+
+    def quality(self, call: Call, asked: QualityAsked) -> Response:
+        """How good the weeks were.
+
+        Photos worth taking again, and red cases that the phone had called red, by what doctors said of the
+        analysis: of all scopes whose numbers the caller may see, or of one. Days and weeks are as in the
+        numbers.
+        """
+        query = asked.query(self._parts.clock_ms())
+        value = product.quality(self._parts).of(call.caller, query)
+        call.notes["weeks"] = len(value["weeks"])
         return tagged(value, call, of=value, version=None)
 
     def claim(self, call: Call, asked: screen.OneCase, body: screen.ReviewClaimRequest) -> Response:
@@ -378,6 +391,18 @@ def routes(parts: Parts) -> Sequence[Route]:
             asks=screen.NumbersAsked,
             gives=screen.ReviewNumbers,
             faults=("invalid_request", TooMuchToCount, "forbidden", StoreUnavailable),
+            headers=("IfNoneMatch",),
+            answer_headers=(*_SHOWN, "ETag"),
+            unchanged=True,
+        ),
+        Route(
+            "GET",
+            f"{_BASE}/quality",
+            doctors.quality,
+            name="getReviewQuality",
+            asks=QualityAsked,
+            gives=ReviewQuality,
+            faults=("invalid_request", "forbidden", StoreUnavailable),
             headers=("IfNoneMatch",),
             answer_headers=(*_SHOWN, "ETag"),
             unchanged=True,

@@ -447,6 +447,7 @@ class Waits(Struct):
 
     median_ms: Annotated[_Ms, says("Half of them took so long or less, ms.")]
     p90_ms: Annotated[_Ms, says("Nine of ten took so long or less, ms.")]
+    p95_ms: Annotated[_Ms, says("Nineteen of twenty took so long or less, ms.")]
 
 
 class NumbersOfDays(Struct):

@@ -21,7 +21,7 @@ from shared.jobs.cascade import cascade
 from shared.jobs.tree_walk import due
 from shared.products.dermadetect import rules, who_sees_analysis
 from shared.products.dermadetect.events import became_red
-from shared.products.dermadetect.intake import analysis_input
+from shared.products.dermadetect.intake import analysis_input, parsed
 from shared.products.dermadetect.rejudge import KIND as REJUDGE
 from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.signal import (
@@ -253,6 +253,23 @@ def _urgent(table: str, values: Mapping[str, Any]) -> bool:
     return said.triage is not None or bool(said.look)
 
 
+def _patient_label(fields: Mapping[str, Any]) -> str:
+    """What people call her."""
+    said = parsed(fields.get("demographics"))
+    known = said if isinstance(said, dict) else {}
+    parts = (
+        [known.get("name")] if known.get("name") else map(known.get, ("first_name", "last_name"))
+    )
+    return " ".join(part for part in parts if isinstance(part, str))
+
+
+def _case_label(fields: Mapping[str, Any]) -> str:
+    """Where on the body it is."""
+    said = parsed(fields.get("triage_data"))
+    site = said.get("site") if isinstance(said, dict) else None
+    return site if isinstance(site, str) else ""
+
+
 def _chw() -> Field:
     return Field("chw_id", Type.STRING, "Who created it: from the token, for good.", Owner.SERVER)
 
@@ -312,6 +329,7 @@ CATALOG = Catalog(
             ),
             context=("demographics",),
             effects=_patient_effects,
+            label=_patient_label,
         ),
         Collection(
             "cases",
@@ -379,6 +397,7 @@ CATALOG = Catalog(
             effects=_case_effects,
             restored=_case_restored,
             redact=_redact_case,
+            label=_case_label,
         ),
         Collection(
             "diagnoses",

@@ -109,6 +109,10 @@
         viewers.scrollIntoView({ block: "nearest" });
       });
     });
+    all("a[data-photo]", (link) => {
+      const thumb = document.querySelector(`a[data-show=current][data-large*="${link.dataset.photo}"]`);
+      link.addEventListener("click", (event) => { if (thumb) { event.preventDefault(); thumb.click(); } });
+    });
   }
 
   // --- the seconds in which a signature can be taken back

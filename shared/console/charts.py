@@ -1,8 +1,8 @@
 """Charts as SVG in the page: drawn by pygal, dressed by the console's own style sheet.
 
 pygal brings styles and a script of its own; both go, so that the page's policy holds, and so that a chart
-follows the page's colours in light and dark. Beside every chart stands its table. What has no value but nothing
-is not drawn: the table says so.
+follows the page's colours in light and dark. Beside every chart stands its table. What has no value but
+nothing is not drawn: the table says so.
 """
 
 from __future__ import annotations

@@ -19,19 +19,20 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from infra.local import day
 from infra.local.phone import Phone
+from infra.local.stack import Stack
 from infra.local.table import REPOSITORY
 from tests import node_packages
 from tests.conftest import absent
 from tests.e2e.conftest import Deployment
 from tests.e2e.conftest import deploy as deploy
-from tests.patience import PATIENCE_SECONDS
 
 HERE = Path(__file__).parent
 
 #: Widths of a small phone and of a desk, px.
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
-_MS = PATIENCE_SECONDS * 1000
+#: Longest wait of a browser for one thing, ms.
+_MS = 60_000
 
 
 def chromium_path() -> str | None:
@@ -123,11 +124,21 @@ def desks(deploy: Callable[[str], Deployment], chromium: Browser) -> Callable[[s
 
     def make(profile: str) -> Desk:
         if profile not in made:
-            deployment = deploy(profile)
-            made[profile] = _with_a_day(Desk(deployment, chromium))
+            made[profile] = _with_a_day(Desk(deploy(profile), chromium))
         return made[profile]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def crowded(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk of its own, for what would fill the others' lists."""
+    with Stack(
+        profile="local", data=tmp_path_factory.mktemp("crowded"), sweep_seconds=3600
+    ) as stack:
+        deployment = Deployment(stack)
+        yield _with_a_day(Desk(deployment, chromium))
+        deployment.store.close()
 
 
 def _with_a_day(desk: Desk) -> Desk:

@@ -6,6 +6,7 @@ Devices, job states, the inbox, conflicts, what was deleted and comes back, move
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import Field, fields
 from itertools import chain
 from typing import Any
 
@@ -23,6 +24,7 @@ from shared.errors import (
     Forbidden,
     InvalidCursor,
     InvalidRequest,
+    KeysUnavailable,
     NotFound,
     ParentDeleted,
     Purged,
@@ -31,8 +33,18 @@ from shared.errors import (
 from shared.export import rows, stream
 from shared.hooks import routes as hooks
 from shared.records import record
+from shared.records.bell import Bell
 from shared.records.store import Key
-from shared.support import conflicts, deleted, devices, inbox, ledger, moves
+from shared.support import (
+    conflicts,
+    deleted,
+    devices,
+    inbox,
+    ledger,
+    moves,
+    stuck_jobs,
+    trail,
+)
 from shared.support.inbox import shown_entry
 from shared.support.job_state import readable_job, shown_job
 from shared.support.undelete import undelete
@@ -244,6 +256,47 @@ def move_record(call: Call, body: bodies.MoveRequest) -> Response:
     return answer(said, call=call)
 
 
+def show_trail(call: Call, asked: bodies.TrailAsked) -> Response:
+    """Who did what.
+
+    Without `scope_id` what the caller did, wherever. With it what was done in that team, for its admins.
+    The newest first, 50 at a time; with a filter a page may be shorter. Of records it says how many.
+    """
+    if asked.scope_id:
+        _demand_administered(call.caller, asked.scope_id)
+    else:
+        _memberships(call.caller)  # of nobody who is disabled
+    wanted = trail.TrailWanted(
+        user_id=asked.user_id if asked.scope_id else call.caller.user_id,
+        scope_id=asked.scope_id,
+        action=asked.action,
+        from_ms=asked.from_ms if isinstance(asked.from_ms, int) else None,
+        to_ms=asked.to_ms if isinstance(asked.to_ms, int) else None,
+    )
+    token = asked.page if isinstance(asked.page, str) else None
+    found = trail.page(wiring.store(), wanted, token)
+    return answer({"entries": found.entries, "next_page": found.next_page}, call=call)
+
+
+def check_trail(call: Call, asked: bodies.TeamAsked) -> Response:
+    """Whether a team's trail is whole.
+
+    Reads all of it: every entry must be there, unaltered, and fit what was kept outside the store. For
+    admins of the team.
+    """
+    _demand_administered(call.caller, asked.scope_id)
+    kept, anchors = wiring.audit_heads(), []
+    if kept is not None and kept.exists():
+        with kept.open(encoding="utf-8") as lines:
+            anchors = [each for each in audit.anchors(lines) if each.scope_id == asked.scope_id]
+    found = audit.verify(wiring.store(), asked.scope_id, anchors)
+    call.notes["entries"] = found.entries
+    said = bodies.TrailChecked(
+        asked.scope_id, found.entries, found.waiting, bool(anchors), found.faults
+    )
+    return answer(said, call=call)
+
+
 def list_exports(call: Call) -> Response:
     """What can be exported.
 
@@ -305,6 +358,86 @@ def _role_in(caller: Caller, scope_id: str, action: Action) -> str:
     return role
 
 
+def list_jobs(call: Call) -> Response:
+    """Jobs that are stuck.
+
+    Those about records of the caller's teams that failed, were parked, or wait for more than an hour. For
+    admins. Ids and codes only.
+    """
+    scopes = _allowed(_memberships(call.caller), Action.ADMINISTER)
+    found, more = stuck_jobs.listed(wiring.store(), scopes, wiring.clock_ms())
+    return answer({"jobs": [stuck_jobs.shown(each) for each in found], "more": more}, call=call)
+
+
+def redrive_job(call: Call, asked: bodies.OneJob) -> Response:
+    """Queue a job again.
+
+    One that failed or was parked begins anew. For admins of the team that the record is in. Another one is
+    left as it is, so doing it again changes nothing.
+    """
+    job, _ = readable_job(wiring.store(), wiring.catalog(), call.caller, asked.id)
+    scope = stuck_jobs.scope_of(wiring.store(), job)
+    _demand_administered(call.caller, scope)
+    again = wiring.runner().redrive(job.id)
+    if again:
+        wiring.ring([Bell(job.kind, job.id, job.subject_id)])
+        seen = {scope: {job.table: [job.subject_id]}}
+        audit.reading(wiring.store(), call.caller, "redrive_job", seen, wiring.clock_ms())
+    call.notes["job"] = job.id
+    return answer(bodies.Redriven(job.id, queued=bool(again)), call=call)
+
+
+def show_settings(call: Call) -> Response:
+    """How this deployment is set up.
+
+    Settings that concern its teams, for admins; of secrets whether they are set. Public keys of access
+    tokens: since when each signs.
+    """
+    _allowed(_memberships(call.caller), Action.ADMINISTER)
+    sources = wiring.all_settings()
+    said = [
+        _setting(spec, getattr(source, spec.name)) for source in sources for spec in fields(source)
+    ]
+    shown = bodies.SettingsShown(SETTINGS.release, [each for each in said if each], _public_keys())
+    return answer(shown, call=call)
+
+
+def _setting(spec: Field[Any], value: object) -> bodies.SettingShown | None:
+    about = spec.metadata
+    if about["secret"]:
+        text = "set" if value else "not set"
+    elif about["shown"]:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+    else:
+        return None
+    return bodies.SettingShown(spec.name.upper(), about["doc"], about["secret"], text or None)
+
+
+def _public_keys() -> list[bodies.PublicKeyShown] | None:
+    try:
+        found = wiring.own_keys().published()
+    except KeysUnavailable:
+        return None
+    return [
+        bodies.PublicKeyShown(
+            each.kid,
+            each.algorithm,
+            None if each.since_s is None else each.since_s * 1000,
+            None if each.until_s is None else each.until_s * 1000,
+        )
+        for each in found
+    ]
+
+
+def _demand_administered(caller: Caller, scope_id: str) -> None:
+    """Raises `NotFound` of a team that the caller is not in, `Forbidden` of one they do not administer."""
+    role = _memberships(caller).roles.get(scope_id)
+    if role is None:
+        raise NotFound("There is no such team, or you are not in it.")
+    if not wiring.catalog().may(role, Action.ADMINISTER):
+        raise Forbidden("Your role does not allow this in this team.")
+
+
 def _memberships(caller: Caller) -> Memberships:
     own = membership.key(caller.user_id)
     return membership.of(wiring.store().read([own]), caller.user_id)
@@ -354,6 +487,54 @@ ROUTES = (
         headers=("IfNoneMatch",),
         answer_headers=(*_CUT, "ETag"),
         unchanged=True,
+    ),
+    Route(
+        "GET",
+        "/api/v1/jobs",
+        list_jobs,
+        name="listStuckJobs",
+        gives=bodies.StuckJobs,
+        faults=(Forbidden, StoreUnavailable),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "POST",
+        "/api/v1/jobs/{id}/redrive",
+        redrive_job,
+        name="redriveJob",
+        asks=bodies.OneJob,
+        gives=bodies.Redriven,
+        faults=(Forbidden, *_STORE),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/trail",
+        show_trail,
+        name="listTrail",
+        asks=bodies.TrailAsked,
+        gives=bodies.Trail,
+        faults=_LISTED,
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/trail/check",
+        check_trail,
+        name="checkTrail",
+        asks=bodies.TeamAsked,
+        gives=bodies.TrailChecked,
+        faults=(Forbidden, StoreUnavailable),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/settings",
+        show_settings,
+        name="listSettings",
+        gives=bodies.SettingsShown,
+        faults=(Forbidden, StoreUnavailable),
+        answer_headers=_CUT,
     ),
     Route(
         "GET",

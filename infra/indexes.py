@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from infra.cli import migrator
 from shared.access import audit, membership
-from shared.accounts import account, invite, session, throttle
+from shared.accounts import account, forgotten, invite, session, throttle
 from shared.ai import spending
 from shared.files import file
 from shared.hooks import endpoint, event, fan_out
@@ -42,6 +42,7 @@ ENGINE: tuple[StoredCollection, ...] = (
     *invite.STORED,
     *session.STORED,
     *throttle.STORED,
+    *forgotten.STORED,
     *notice.STORED,
     *event.STORED,
     *endpoint.STORED,

@@ -73,7 +73,9 @@ RATES = (
         (
             ("POST", "/api/v1/auth/login"),
             ("POST", "/api/v1/auth/register"),
+            ("POST", "/api/v1/auth/reset"),
             ("POST", "/console/login"),
+            ("POST", "/console/reset"),
         ),
     ),
     Rate(

@@ -10,6 +10,7 @@ from shared.api.fields import (
     NULL,
     Count,
     Id,
+    IdOrEmpty,
     Limit,
     Moment,
     MomentOrNull,
@@ -171,7 +172,125 @@ class ExportAsked(Struct):
     ] = UNSET
 
 
+class TrailAsked(Struct):
+    """Which entries."""
+
+    scope_id: Annotated[
+        IdOrEmpty, says("A team that the caller administers; empty: what the caller did.")
+    ] = ""
+    user_id: Annotated[IdOrEmpty, says("Only what this user did in the team.")] = ""
+    action: Annotated[
+        str,
+        must("a word of up to 64 characters", max_length=64),
+        says("Only what was done so; empty: all."),
+    ] = ""
+    from_ms: Annotated[Moment | UnsetType, says("Not before, ms.")] = UNSET
+    to_ms: Annotated[Moment | UnsetType, says("Before, ms.")] = UNSET
+    page: _Page = UNSET
+
+
+class TeamAsked(Struct):
+    """Which team."""
+
+    scope_id: Annotated[Id, says("The team.")]
+
+
 # --- what is answered
+
+
+class TrailEntry(Struct):
+    """Something that somebody did."""
+
+    id: str
+    at: Moment
+    action: Annotated[str, says("What was done: a request, or a change of rights.")]
+    user_id: Annotated[str, says("Who; `~operator`: whoever runs the service.")]
+    name: TextOrNull
+    device: TextOrNull
+    scope_id: Annotated[TextOrNull, says("In which team; null: in none.")]
+    of: Annotated[list[str], says("Whose rights, where it changed some.")]
+    records: Annotated[dict[str, int], says("How many records of which table.")]
+    said: Annotated[dict[str, str], says("More of a change of rights.")]
+    sealed: Annotated[bool, says("Whether it is in the chain yet; the sweeper seals.")]
+
+
+class Trail(Struct):
+    """Entries of the audit trail."""
+
+    entries: Annotated[list[TrailEntry], says("The newest first.")]
+    next_page: _NextPage
+
+
+class TrailChecked(Struct):
+    """What a check of a team's trail found."""
+
+    scope_id: Id
+    entries: Annotated[Count, says("Entries of the chain.")]
+    waiting: Annotated[Count, says("Entries that are not sealed yet.")]
+    compared: Annotated[
+        bool, says("Whether there are heads outside the store to compare the chain with.")
+    ]
+    faults: Annotated[list[str], says("What is wrong; empty: the trail is whole.")]
+
+
+class StuckJob(Struct):
+    """A job that somebody should look at."""
+
+    id: str
+    kind: str
+    state: Annotated[str, schema(enum=list(STATES))]
+    late: Annotated[bool, says("It waits for more than an hour; else it failed or was parked.")]
+    scope_id: Id
+    table: str
+    record_id: str
+    attempts: Count
+    fault: Annotated[TextOrNull, says("Code of what went wrong last.")]
+    created_at: Moment
+    moved_at: Moment
+    next_attempt_at: MomentOrNull
+
+
+class StuckJobs(Struct):
+    """Jobs of the caller's teams that failed, were parked or are late."""
+
+    jobs: Annotated[list[StuckJob], says("Those that moved last first.")]
+    more: bool
+
+
+class Redriven(Struct):
+    """A job that is queued again."""
+
+    id: str
+    queued: Annotated[bool, says("False: it had neither failed nor been parked.")]
+
+
+class SettingShown(Struct):
+    """A setting of this deployment."""
+
+    name: str
+    doc: str
+    secret: bool
+    value: Annotated[TextOrNull, says("Of a secret: `set` or `not set`.")]
+
+
+class PublicKeyShown(Struct):
+    """A public key of access tokens."""
+
+    kid: str
+    algorithm: str
+    since: Annotated[MomentOrNull, says("From when it signs, ms.")]
+    until: Annotated[MomentOrNull, says("Until when it is published, ms.")]
+
+
+class SettingsShown(Struct):
+    """What this deployment is set to, as far as it concerns its teams."""
+
+    release: str
+    settings: list[SettingShown]
+    keys: Annotated[
+        list[PublicKeyShown] | None,
+        says("Public keys of access tokens; null: they cannot be had now.", **NULL),
+    ]
 
 
 class PulledCounts(Struct):

@@ -100,6 +100,11 @@ class Frame:
         for package in self.packages:
             yield from package.pages
 
+    @property
+    def actions(self) -> Mapping[str, str]:
+        """What the audit trail's words mean (`N_`)."""
+        return {word: said for package in self.packages for word, said in package.actions.items()}
+
     def serve(self, request: Request, routes: Sequence[Route]) -> Response:
         """Answer a browser. Never raises."""
         return serve(

@@ -60,10 +60,12 @@ class Pages:
     """The pages of one package.
 
     `folder` holds `templates/`, of which pages name files as `NAME/file.html`, and where there are some
-    `locales/LANGUAGE.po` and `static/`. `home` is where a log-in leads those who may open it.
+    `locales/LANGUAGE.po` and `static/`. `home` is where a log-in leads those who may open it. `actions`
+    says in words (`N_`) what the audit trail's words for what people do mean.
     """
 
     name: str
     folder: Path
     pages: Sequence[Page]
     home: str = ""
+    actions: Mapping[str, str] = field(default_factory=dict)

@@ -23,6 +23,14 @@ SENTENCES = {
     "password_length": N_("The password is too short or too long."),
     "password_guessable": N_("This password is easy to guess. Take another one."),
     "invalid_email": N_("This is no e-mail address."),
+    "invite_invalid": N_(
+        "This code admits nobody: mistyped, expired or used up. Ask for another one."
+    ),
+    "mail_off": N_(
+        "This service sends no mail. Ask an admin of your team, or whoever runs it, for a password."
+    ),
+    "reset_invalid": N_("This code is mistyped, too old, or was used. Ask for another mail."),
+    "nothing_chosen": N_("Choose one first."),
 }
 
 

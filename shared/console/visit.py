@@ -81,6 +81,11 @@ class Visit:
         """Scope → role of whoever looks."""
         return {} if self.holder is None else self.holder.memberships.roles
 
+    def know_again(self) -> None:
+        """Look again who looks, after they changed something of themselves."""
+        token = self.call.request.cookies.get(cookies.SESSION, "")
+        self.holder = self.frame.accounts().sessions.holder(token, self.now_ms)
+
     def may(self, right: Enum | None) -> bool:
         """Whether they may do something in at least one of their scopes; None: nothing is needed."""
         return right is None or any(self.frame.may(role, right) for role in self.roles.values())

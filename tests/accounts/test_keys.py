@@ -122,7 +122,7 @@ def test_published_keys_are_public(clock: Clock) -> None:
     said = json.loads(ring.jwks(NOW + 3))["keys"]
     assert [each["kid"] for each in said] == [each.kid for each in ring.keys]
     for each in said:
-        assert set(each) <= {"kty", "crv", "x", "y", "kid", "alg", "use", "exp"}
+        assert set(each) <= {"kty", "crv", "x", "y", "kid", "alg", "use", "nbf", "exp"}
     assert len(parse_jwks(ring.jwks(NOW + 3), ALGORITHMS)) == 3
 
 

@@ -214,9 +214,9 @@ def _names(page: Page) -> Iterator[str]:
 EXAMPLES: dict[str, Any] = {
     "photos/{id}": lambda clinic, team: clinic.photos.get(team, ["f" * 32])[0],
     "photos/{variant}": "large",
-    "users/{id}": "{team}-chw",
     "cases/{id}": "{team}-red",
     "patients/{id}": "{team}-p1",
+    "users/{id}": "{team}-chw",
 }
 
 

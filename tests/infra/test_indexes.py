@@ -46,7 +46,7 @@ from shared.products.dermadetect.worklist import WorkList
 from shared.products.dermadetect.worklist_query import WorklistQuery
 from shared.records.store import Key, Query, StoredCollection
 from shared.settings import Settings
-from shared.support import conflicts, deleted, inbox, ledger, moves
+from shared.support import conflicts, deleted, inbox, ledger, moves, stuck_jobs, trail
 from shared.sync import journal, receipts
 from shared.sync.digest import digest
 from shared.sync.pull import Start
@@ -199,6 +199,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
         f"records fhir team1 --to {tmp_path}/fhir",
     ):
         assert main(words.split()) == 0
+    for wanted in (trail.TrailWanted("chw1"), trail.TrailWanted(scope_id="team1", from_ms=1)):
+        trail.page(store, wanted, None)
+    stuck_jobs.listed(store, ["team1"], wall_ms() + YEAR)
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()
     backup.export(store, io.StringIO())
     backup.holds_records(store)
@@ -293,6 +296,7 @@ AT_ONE_PLACE = {
     ("sessions", "expires_at"): "a log-in, a refreshed token",
     ("throttles", "expires_at"): "a wrong password",
     ("invites", "expires_at"): "an invite",
+    ("resets", "expires_at"): "a forgotten password",
     ("spending", "expires_at"): "a day",
 }
 

@@ -6,8 +6,8 @@ must be refused. A line says
     operation  as the OpenAPI document names it
     act        what the example wants, in a word; unique for the operation
     needs      an `Action` of shared/access/rights.py in the owning team; or MANAGES (see and invite its
-               members), FOUNDS (make a scope; a role in any team counts), TOKEN (any good token),
-               ANYONE
+               members), FOUNDS (make a scope; a role in any team counts), ADMINISTERS (an admin's right;
+               in any team), TOKEN (any good token), ANYONE
     ask        the request: (world, user) → path or (path, body). `world` makes what it is about: a
                fresh record, entry or code of the owning team for each request
     granted    whether an answer grants it; None: its status is 200
@@ -43,6 +43,7 @@ from shared.records.store import Key, Query, delete, put
 from tests.api.conftest import Api
 
 TOKEN, ANYONE, MANAGES, FOUNDS = "any token", "anyone", "manages members", "founds scopes"
+ADMINISTERS = "administers any scope"
 
 #: The team whose data is asked for, and the other one.
 HOME, AWAY = "home", "away"
@@ -240,6 +241,15 @@ class World:
         code, _ = services.invites.make(OPERATOR, HOME, "chw", 1, 1, wiring.clock_ms())
         return invite.key(code, wiring.accounts_secret()).id
 
+    def stuck(self) -> str:
+        """A job about the home team's case that was parked."""
+        name = f"{MARK}-{self.fresh()}"
+        parked = jobs.create(
+            name, "analyse", "cases", f"{MARK}-case", HOME, self.now_ms, state=jobs.PARKED
+        )
+        wiring.store().commit([parked._replace(fields={**parked.fields, "due_at": None})])
+        return name
+
     def member(self) -> str:
         """A new health worker of the home team."""
         name = self.fresh()
@@ -284,6 +294,11 @@ def _knows_him(response: TestResponse) -> bool:
     return response.status_code < 500 and not code.startswith(
         ("token_", "account_disabled", "totp_setup")
     )
+
+
+def _is_asked_for_a_password(response: TestResponse) -> bool:
+    """Whether nothing but the password is wrong."""
+    return (response.get_json() or {}).get("error", {}).get("code") == "credentials_wrong"
 
 
 def _counts(response: TestResponse) -> bool:
@@ -469,6 +484,29 @@ OPERATIONS: tuple[Line, ...] = (
     Line("GET /api/v1/auth/me", "ask", TOKEN, _path(f"{_AUTH}/me")),
     Line("GET /api/v1/auth/members", "list", MANAGES,
          _path(f"{_AUTH}/members?scope_id={HOME}"), _shows(MARK)),
+    Line("POST /api/v1/auth/forgot", "try", ANYONE,
+         lambda world, user: (f"{_AUTH}/forgot", {"email": f"{user}@example.org"}), _knows_him),
+    Line("POST /api/v1/auth/reset", "try", ANYONE,
+         _body(f"{_AUTH}/reset", code="x" * 43, new_password="correct horse battery"), _knows_him),
+    Line("GET /api/v1/auth/users", "list", Action.ADMINISTER,
+         _path(f"{_AUTH}/users?scope_id={HOME}"), _shows(MARK)),
+    Line("GET /api/v1/auth/users/{id}", "read", Action.ADMINISTER,
+         _path(f"{_AUTH}/users/{MARK}-user"), _shows(MARK)),
+    *(
+        Line(f"POST /api/v1/auth/users/{{id}}/{act}", "try", Action.ADMINISTER,
+             lambda world, _, act=act: (f"{_AUTH}/users/{world.member()}/{act}",
+                                        {"password": "no such password"}), _is_asked_for_a_password)
+        for act in ("disable", "enable", "end-sessions", "reset")
+    ),
+    Line("GET /api/v1/trail", "own", TOKEN, _path("/api/v1/trail")),
+    Line("GET /api/v1/trail", "a team's", Action.ADMINISTER, _path(f"/api/v1/trail?scope_id={HOME}")),
+    Line("GET /api/v1/trail/check", "check", Action.ADMINISTER,
+         _path(f"/api/v1/trail/check?scope_id={HOME}")),
+    Line("GET /api/v1/jobs", "list", Action.ADMINISTER, lambda world, _: world.stuck() and "/api/v1/jobs",
+         _shows(MARK)),
+    Line("POST /api/v1/jobs/{id}/redrive", "redrive", Action.ADMINISTER,
+         lambda world, _: (f"/api/v1/jobs/{world.stuck()}/redrive", {})),
+    Line("GET /api/v1/settings", "look", ADMINISTERS, _path("/api/v1/settings")),
     Line("GET /.well-known/jwks.json", "fetch", ANYONE, _path("/.well-known/jwks.json")),
     Line("GET /health", "ask", ANYONE, _path("/health")),
     Line("GET /ready", "ask", ANYONE, _path("/ready")),

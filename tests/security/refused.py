@@ -93,6 +93,27 @@ REFUSED: dict[str, set[str]] = {
     | {"home-supervisor", "away-supervisor"},
     "GET /api/v1/auth/me (ask)": _NO_TOKEN,
     "GET /api/v1/auth/members (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "POST /api/v1/auth/forgot (try)": set(),
+    "POST /api/v1/auth/reset (try)": set(),
+    **dict.fromkeys(
+        (
+            "GET /api/v1/auth/users (list)",
+            "GET /api/v1/auth/users/{id} (read)",
+            "POST /api/v1/auth/users/{id}/disable (try)",
+            "POST /api/v1/auth/users/{id}/enable (try)",
+            "POST /api/v1/auth/users/{id}/end-sessions (try)",
+            "POST /api/v1/auth/users/{id}/reset (try)",
+            "GET /api/v1/trail (a team's)",
+            "GET /api/v1/trail/check (check)",
+            "GET /api/v1/jobs (list)",
+            "POST /api/v1/jobs/{id}/redrive (redrive)",
+        ),
+        _OUTSIDE | {"home-chw", "home-doctor", "home-supervisor", "home-member"},
+    ),
+    "GET /api/v1/trail (own)": _NO_TOKEN,
+    # an admin of any team
+    "GET /api/v1/settings (look)": (_OUTSIDE - {"away-admin"})
+    | {"home-chw", "home-doctor", "home-supervisor", "home-member"},
     "GET /.well-known/jwks.json (fetch)": set(),
     "GET /health (ask)": set(),
     "GET /ready (ask)": set(),

@@ -5,16 +5,20 @@ from __future__ import annotations
 from shared.console.look import FOLDER, FRAME
 from shared.console.page import Pages
 from shared.console.pages import (
+    account,
+    admin,
     conflicts,
     deleted,
     devices,
     exports,
+    forgotten,
     inbox,
     language,
     login,
     members,
     moves,
 )
+from shared.console.pages.trail import ACTIONS
 
 PAGES = Pages(
     name=FRAME,
@@ -22,6 +26,7 @@ PAGES = Pages(
     pages=(
         *login.PAGES,
         *language.PAGES,
+        *forgotten.PAGES,
         *inbox.PAGES,
         *devices.PAGES,
         *conflicts.PAGES,
@@ -29,5 +34,8 @@ PAGES = Pages(
         *moves.PAGES,
         *members.PAGES,
         *exports.PAGES,
+        *admin.PAGES,
+        *account.PAGES,
     ),
+    actions=ACTIONS,
 )

@@ -32,7 +32,7 @@ class InboxPageAsked(Struct):
     page: Token = ""
 
 
-class CloseForm(Struct):
+class OutcomeForm(Struct):
     """An entry, and why it needs nobody any more."""
 
     id: Annotated[str, Meta(max_length=300)]
@@ -54,7 +54,7 @@ def show_inbox(visit: Visit, asked: InboxPageAsked) -> Response:
     )
 
 
-def close(visit: Visit, _asked: InboxPageAsked, form: CloseForm) -> Response:
+def close(visit: Visit, _asked: InboxPageAsked, form: OutcomeForm) -> Response:
     """Take an entry off the list."""
     word = form.word.strip()
     visit.api.post(f"/api/v1/inbox/{quote(form.id, safe='')}/close", {"word": word} if word else {})
@@ -67,7 +67,7 @@ PAGES = (
         shows=show_inbox,
         title=N_("Inbox"),
         asks=InboxPageAsked,
-        acts={"close": Act(close, CloseForm)},
+        acts={"close": Act(close, OutcomeForm)},
         right=Action.INBOX,
         menu=MENU,
     ),

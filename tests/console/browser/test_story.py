@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from infra.local import photos
 from infra.local.phone import Phone
 from shared.console.page import HOME
-from tests.console.browser.conftest import Desk
+from tests.console.browser.conftest import DESK, Desk
 from tests.e2e.conftest import PROFILES
 from tests.patience import until
 
@@ -75,17 +75,22 @@ def test_a_red_case_arrives_is_looked_at_and_signed_and_the_phone_has_it(either:
         # given a doctor before her list, who has scrolled and put the focus somewhere
         assert page.url.endswith(f"{HOME}/cases")
         assert patient not in page.inner_text("#main")
-        page.evaluate("() => { window.sameVisit = true; window.scrollTo(0, 60); }")
-        at = page.evaluate("() => window.scrollY")
-        page.locator("main a[id^=open-]").first.focus(timeout=5000)
+        page.set_viewport_size({"width": 1280, "height": 300})
+        page.evaluate("() => { window.sameVisit = true; }")
+        page.locator("main a[id^=open-]").last.focus(timeout=5000)
         focused = page.evaluate("() => document.activeElement.id")
+        where = "() => Math.round(document.activeElement.getBoundingClientRect().top)"
+        at = page.evaluate(where)
+        assert page.evaluate("() => window.scrollY") > 0
         # when a red case comes from a phone
         phone = red_case(either, name, patient)
         # then it is there, without a reload, and she has not lost her place
         page.get_by_text(patient).first.wait_for()
         assert page.evaluate("() => window.sameVisit") is True
-        assert page.evaluate("() => window.scrollY") == at
         assert page.evaluate("() => document.activeElement.id") == focused
+        until(lambda: abs(page.evaluate(where) - at) <= 1, "the place")
+        assert "new urgent case" in page.inner_text("#news")
+        page.set_viewport_size(DESK)
         # she opens it, and looks at the photo closely
         page.click(f"a[href$='/cases/{name}']")
         image = page.locator("[data-viewer=current] img")
@@ -195,6 +200,16 @@ def test_without_script_a_case_is_read_and_signed(desk: Desk) -> None:
         page.locator("header form button").last.click()
         page.wait_for_selector("#f-password")
     until(lambda: signed(phone, "story-plain") == "Read without script", "the diagnosis")
+
+
+def test_a_list_that_cannot_be_renewed_says_so(desk: Desk) -> None:
+    with desk.page() as page:
+        assert page.locator("#stale").is_hidden()
+        page.context.set_offline(True)
+        page.locator("#stale").wait_for()
+        page.context.set_offline(False)
+        page.locator("#stale").wait_for(state="hidden")
+    desk.said.clear()  # the browser says itself that it had no connection
 
 
 def test_a_list_that_stands_open_over_night_ends_at_the_log_in(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shared.console.page import Pages
 from shared.products.dermadetect.pages import case, own_numbers, texts, unread, week, worklist
+from shared.products.dermadetect.pages.words import ACTIONS
 from shared.products.product import Parts
 
 #: The name in front of its templates.
@@ -26,4 +27,5 @@ def pages(_parts: Parts) -> Pages:
             *week.PAGES,
         ),
         home=worklist.PAGES[0].path,
+        actions=ACTIONS,
     )

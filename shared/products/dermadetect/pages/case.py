@@ -17,7 +17,7 @@ from shared.errors import InvalidRequest, NotFound
 from shared.products.dermadetect import case_rows
 from shared.products.dermadetect.pages import case_told, case_words
 from shared.products.dermadetect.pages.case_answers import form_of, record_text
-from shared.products.dermadetect.pages.case_seen import MOST_CHARS, News, news_since, trace_of
+from shared.products.dermadetect.pages.case_seen import MOST_CHARS, Changes, news_since, trace_of
 from shared.products.dermadetect.review import WITHDRAW_MS
 from shared.products.dermadetect.rights import ReviewAction, may
 
@@ -71,7 +71,7 @@ class AssignForm(Struct):
     doctor_id: _Short
 
 
-class CloseForm(Struct):
+class CloseCaseForm(Struct):
     """Why nobody is needed any more."""
 
     word: Annotated[str, Meta(max_length=2000)]
@@ -171,7 +171,7 @@ def _counts(case: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((each for each in case["diagnoses"] if each["id"] == counts), None)
 
 
-def _columns(visit: Visit, case: Mapping[str, Any], news: News) -> Sequence[str]:
+def _columns(visit: Visit, case: Mapping[str, Any], news: Changes) -> Sequence[str]:
     """Columns that changed: since the page of a refused form, or since the signature."""
     refused = getattr(visit.fault, "changed", None)
     if refused is not None:
@@ -297,7 +297,7 @@ def assign(visit: Visit, asked: CaseAsked, form: AssignForm) -> Response:
     return visit.go(_here(asked), N_("The case is given to the doctor."))
 
 
-def close(visit: Visit, asked: CaseAsked, form: CloseForm) -> Response:
+def close(visit: Visit, asked: CaseAsked, form: CloseCaseForm) -> Response:
     """Take the case off the list with a word."""
     visit.api.post(_path(asked.id, "close"), {"word": form.word}, if_match=_tag(form.version))
     return visit.go(address("cases"), N_("The case is off the list."))
@@ -331,7 +331,7 @@ PAGES = (
             "claim": Act(claim),
             "release": Act(release),
             "assign": Act(assign, AssignForm),
-            "close": Act(close, CloseForm),
+            "close": Act(close, CloseCaseForm),
         },
     ),
     Page(

@@ -51,7 +51,7 @@ class Given:
 
 
 @dataclass(slots=True)
-class Group:
+class AnswerGroup:
     """Answers under one heading of the form; empty: under none."""
 
     title: str
@@ -62,7 +62,7 @@ class Group:
 class Form:
     """A triage. `whole` is the form as it was sent, as far as it is shown; `cut`: there is more."""
 
-    groups: Sequence[Group]
+    groups: Sequence[AnswerGroup]
     whole: str
     cut: bool
 
@@ -76,14 +76,14 @@ class Form:
 def form_of(triage_data: object, said: Mapping[str, Any], today: date) -> Form:
     """The answers of a case. `said` is what the rules say of them (`flags`, `look`)."""
     form = parsed(triage_data)
-    groups: dict[str, Group] = {}
+    groups: dict[str, AnswerGroup] = {}
     cut = False
     for number, (title, path, label, value) in enumerate(_walk(form, "", "", 0)):
         if number >= _MOST:
             cut = True
             break
         flags, look = _judged(label, value, said, today)
-        group = groups.setdefault(title, Group(title))
+        group = groups.setdefault(title, AnswerGroup(title))
         group.answers.append(Given(path, words_of(label), value, flags, look))
     whole = record_text(form)
     return Form(list(groups.values()), whole[:_WHOLE_CHARS], cut or len(whole) > _WHOLE_CHARS)

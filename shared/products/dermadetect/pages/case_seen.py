@@ -19,7 +19,7 @@ MOST_CHARS = 16_000
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Changes:
     """What is new or another since a page showed the case."""
 
     answers: int = 0  #: new or changed; they are marked
@@ -48,21 +48,21 @@ def trace_of(case: Mapping[str, Any], form: Form) -> str:
     return base64.urlsafe_b64encode(text).decode()
 
 
-def news_since(trace: str, case: Mapping[str, Any], form: Form) -> News:
+def news_since(trace: str, case: Mapping[str, Any], form: Form) -> Changes:
     """What is news, and the marks of answers; nothing for a trace that is none of ours."""
     try:
         seen = json.loads(base64.urlsafe_b64decode(trace[:MOST_CHARS].encode()))
         answers, photos = dict(seen["a"]), set(seen["p"])
         readings, colour, diagnosis = int(seen["r"]), str(seen["c"] or ""), str(seen["d"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return News()
+        return Changes()
     count = 0
     for answer in form.answers:
         asked, said = answer.trace
         if answers.pop(asked, None) != said:
             answer.mark, count = "new", count + 1
     now = str(case["case"].get("risk_level") or "")
-    return News(
+    return Changes(
         count,
         len(answers),
         frozenset(

@@ -19,7 +19,7 @@ _TOGETHER_MS = 10 * 60_000
 RANK_WORDS = {number: word for word, number in RANKS.items()}
 
 
-class Photos(NamedTuple):
+class PhotosByState(NamedTuple):
     """Photos by what became of them. `missing`: the row names them, and no phone has announced them."""
 
     ready: Sequence[Json]
@@ -36,7 +36,7 @@ class Earlier(NamedTuple):
     same: bool
 
 
-class Step(NamedTuple):
+class TimelineStep(NamedTuple):
     """One line of the timeline. `what` is a message; `who` a user's id."""
 
     at: int
@@ -53,12 +53,12 @@ class Lost(NamedTuple):
     rows: Sequence[tuple[str, Any, Any]]  #: column, what won, what lost
 
 
-def photos_of(case: Json) -> Photos:
+def photos_of(case: Json) -> PhotosByState:
     """The photos of a case."""
     known = case["photos"]
     keys = {plain_key(each["key"]) for each in known}
     named = {plain_key(key) for key in case["case"].get("image_keys") or ()}
-    return Photos(
+    return PhotosByState(
         [each for each in known if each["url"]],
         [each for each in known if each["state"] == "refused"],
         [each for each in known if not each["url"] and each["state"] != "refused"],
@@ -123,26 +123,30 @@ def _sides(entry: Json) -> Iterator[tuple[str, Any, Any]]:
             yield name, won.get(name), lost.get(name)
 
 
-def _announced(photos: Sequence[Json]) -> Iterator[Step]:
+def _announced(photos: Sequence[Json]) -> Iterator[TimelineStep]:
     """Photos by who announced them together: within ten minutes."""
     open_at: dict[str, list[int]] = {}
     for each in sorted(photos, key=lambda photo: photo["at"] or 0):
         at, who = each["at"] or 0, str(each["user_id"] or "")
         first, count = open_at.get(who) or (at, 0)
         if at - first > _TOGETHER_MS:
-            yield Step(first, TIMELINE["photo"], who, text=str(count))
+            yield TimelineStep(first, TIMELINE["photo"], who, text=str(count))
             first, count = at, 0
         open_at[who] = [first, count + 1]
     for who, (first, count) in open_at.items():
-        yield Step(first, TIMELINE["photo"], who, text=str(count))
+        yield TimelineStep(first, TIMELINE["photo"], who, text=str(count))
 
 
-def timeline_of(case: Json) -> list[Step]:
+def timeline_of(case: Json) -> list[TimelineStep]:
     """What happened, the latest first."""
     have, review = case["case"], case["review"]
-    steps = [Step(have.get("created_at") or 0, TIMELINE["created"], str(have.get("chw_id") or ""))]
+    steps = [
+        TimelineStep(
+            have.get("created_at") or 0, TIMELINE["created"], str(have.get("chw_id") or "")
+        )
+    ]
     steps += [
-        Step(
+        TimelineStep(
             int(each["at"]),
             TIMELINE.get(each["step"], each["step"]),
             str(each.get("by") or ""),
@@ -152,12 +156,16 @@ def timeline_of(case: Json) -> list[Step]:
         for each in review["history"]
     ]
     steps += [
-        Step(each["at"] or 0, TIMELINE["reading"], text=each["analysis"]["provenance"]["model"])
+        TimelineStep(
+            each["at"] or 0, TIMELINE["reading"], text=each["analysis"]["provenance"]["model"]
+        )
         for each in case["readings"]
     ]
     steps += _announced(case["photos"])
     if review["read_at"]:
-        steps.append(Step(review["read_at"], TIMELINE["read"]))
+        steps.append(TimelineStep(review["read_at"], TIMELINE["read"]))
     if case["deleted_at"]:
-        steps.append(Step(case["deleted_at"], TIMELINE["deleted"], str(case["deleted_by"] or "")))
+        steps.append(
+            TimelineStep(case["deleted_at"], TIMELINE["deleted"], str(case["deleted_by"] or ""))
+        )
     return sorted(steps, key=lambda step: -step.at)

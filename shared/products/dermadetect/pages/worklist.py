@@ -115,7 +115,7 @@ class Filters(Struct, kw_only=True):
         return {name: have[name] for name in Filters.__struct_fields__[:-1] if have[name]}
 
 
-class News(Filters, kw_only=True):
+class NewsAsked(Filters, kw_only=True):
     """What a browser shows: since when, its entries, where they end, and how much was urgent in all."""
 
     since: Annotated[str, Meta(pattern=r"^\d{0,15}$")] = ""
@@ -144,7 +144,7 @@ def show_worklist(visit: Visit, asked: Filters) -> Response:
     return _shown(visit, asked, _found(visit, asked), "dermadetect/worklist.html")
 
 
-def show_news(visit: Visit, asked: News) -> Response:
+def show_news(visit: Visit, asked: NewsAsked) -> Response:
     """The list again if anything changed (200), else nothing (204)."""
     if not visit.call.request.headers.get("HX-Request"):  # somebody came here, perhaps by a log-in
         return visit.go(address(LIST, **asked.chosen(), page=asked.page))
@@ -197,7 +197,7 @@ def _shown(
     asked: Filters,
     found: Mapping[str, Any],
     template: str,
-    news: News | None = None,
+    news: NewsAsked | None = None,
 ) -> Response:
     totals = visit.api.get("/api/v1/review/totals", scope=asked.scope)
     urgent = totals["emergency"] + totals["red"] + totals["cannot_be_filed"]
@@ -255,7 +255,7 @@ def _marks(ids: Iterable[str]) -> str:
 
 
 def _told(
-    news: News,
+    news: NewsAsked,
     cases: Sequence[Mapping[str, Any]],
     unfiled: Sequence[Mapping[str, Any]],
     urgent: int,
@@ -293,7 +293,7 @@ PAGES = (
         path=NEWS,
         shows=show_news,
         title="",
-        asks=News,
+        asks=NewsAsked,
         right=ReviewAction.REVIEW,
         quiet=True,
     ),

@@ -116,7 +116,7 @@ def speak(page: Page, url: str, language: str) -> None:
 
 
 def save(data: bytes, file: Path, most: int | None = None) -> None:
-    """A picture with few colours is small, and a smaller one smaller. Raises `ValueError` if it is larger than it may be."""
+    """With few colours a picture is small. Raises `ValueError` if it is larger than it may be."""
     with Image.open(BytesIO(data)) as picture:
         whole = picture.convert("RGB")
         for share, colours in ((1, 256), (1, 128), (0.8, 96), (0.7, 64)):

@@ -90,7 +90,7 @@ def test_a_red_case_arrives_is_looked_at_and_signed_and_the_phone_has_it(either:
         assert page.evaluate("() => document.activeElement.id") == focused
         until(lambda: abs(page.evaluate(where) - at) <= 1, "the place")
         assert "new urgent case" in page.inner_text("#news")
-        page.set_viewport_size(DESK)
+        page.set_viewport_size(DESK)  # type: ignore[arg-type]
         # she opens it, and looks at the photo closely
         page.click(f"a[href$='/cases/{name}']")
         image = page.locator("[data-viewer=current] img")

@@ -212,14 +212,14 @@ def _ask(where: str, jar: dict[str, str], body: bytes | None = None) -> str:
     return said.getvalue().decode()
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class _OpenStay(urllib.request.HTTPRedirectHandler):
     """Follows nothing."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
-_OPENER = urllib.request.build_opener(_Stay)
+_OPENER = urllib.request.build_opener(_OpenStay)
 
 
 def key(case: str, number: int) -> str:

@@ -216,7 +216,6 @@ EXAMPLES: dict[str, Any] = {
     "photos/{variant}": "large",
     "cases/{id}": "{team}-red",
     "patients/{id}": "{team}-p1",
-    "users/{id}": "{team}-chw",
 }
 
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from shared.console.frame import FACTOR
 from shared.console.page import N_, Act, Page
+from shared.console.pages.members import ROLES
 from shared.console.qr import qr_code
 from shared.console.visit import Visit, address
 from shared.errors import InvalidRequest
@@ -79,7 +80,8 @@ class PageAsked(Struct):
 
 def show_account(visit: Visit) -> Response:
     """Who I am."""
-    return visit.show("console/account.html", me=visit.api.get("/api/v1/auth/me"), factor=FACTOR)
+    me = visit.api.get("/api/v1/auth/me")
+    return visit.show("console/account.html", me=me, factor=FACTOR, roles=ROLES)
 
 
 def change_profile(visit: Visit, form: ProfileForm) -> Response:

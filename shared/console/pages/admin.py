@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from shared.access.rights import Action
 from shared.console.page import N_, Act, Page
+from shared.console.pages.members import ROLES
 from shared.console.visit import Visit
 from shared.errors import InvalidRequest, NotFound
 
@@ -90,7 +91,7 @@ WHOLE = N_("The trail is whole: every entry is there and unaltered.")
 BROKEN = N_("The trail is damaged: entries were altered, removed or slipped in. Call an operator.")
 
 
-class UsersAsked(Struct):
+class UsersPageAsked(Struct):
     """Whose accounts."""
 
     scope: _Scope = ""
@@ -98,7 +99,7 @@ class UsersAsked(Struct):
     after: _Scope = ""
 
 
-class UserAsked(Struct):
+class UserPageAsked(Struct):
     """Which account."""
 
     id: Annotated[str, Meta(max_length=300)]
@@ -111,7 +112,7 @@ class DeedForm(Struct):
     password: Annotated[str, Meta(max_length=1024)] = ""
 
 
-class TrailAsked(Struct):
+class AuditPageAsked(Struct):
     """Filters of the trail."""
 
     scope: _Scope = ""
@@ -160,28 +161,35 @@ def _second(pair: tuple[str, str]) -> str:
 # --- accounts
 
 
-def show_users(visit: Visit, asked: UsersAsked) -> Response:
+def show_users(visit: Visit, asked: UsersPageAsked) -> Response:
     """The accounts of a team."""
     scope = _chosen(visit, asked.scope)
     found = visit.api.get(
         "/api/v1/auth/users", scope_id=scope, search=asked.search.strip(), after=asked.after
     )
     return visit.show(
-        "console/users.html", found=found, scope=scope, teams=_teams(visit), asked=asked
+        "console/users.html",
+        found=found,
+        scope=scope,
+        teams=_teams(visit),
+        asked=asked,
+        roles=ROLES,
     )
 
 
-def show_user(visit: Visit, asked: UserAsked, password: str = "") -> Response:
+def show_user(visit: Visit, asked: UserPageAsked, password: str = "") -> Response:
     """One account, and what can be done about it."""
     user = visit.api.get(f"/api/v1/auth/users/{quote(asked.id, safe='')}")
     closed = user["disabled_ms"] is not None
     deeds = {
         name: words for name, words in DEEDS.items() if name != ("disable" if closed else "enable")
     }
-    return visit.show("console/user.html", user=user, deeds=deeds, why=HINDERED, password=password)
+    return visit.show(
+        "console/user.html", user=user, deeds=deeds, why=HINDERED, password=password, roles=ROLES
+    )
 
 
-def do(visit: Visit, asked: UserAsked, form: DeedForm) -> Response:
+def do(visit: Visit, asked: UserPageAsked, form: DeedForm) -> Response:
     """Do it."""
     if form.deed not in DEEDS:
         raise InvalidRequest("Choose what to do.", code="nothing_chosen")
@@ -219,7 +227,9 @@ def redrive(visit: Visit, form: RedriveForm) -> Response:
 # --- the trail
 
 
-def show_audit(visit: Visit, asked: TrailAsked, checked: dict[str, Any] | None = None) -> Response:
+def show_audit(
+    visit: Visit, asked: AuditPageAsked, checked: dict[str, Any] | None = None
+) -> Response:
     """What was done in a team."""
     scope = _chosen(visit, asked.scope)
     begins, ends = _day(visit, asked.day)
@@ -245,11 +255,11 @@ def show_audit(visit: Visit, asked: TrailAsked, checked: dict[str, Any] | None =
     )
 
 
-def check(visit: Visit, asked: TrailAsked, form: CheckForm) -> Response:
+def check(visit: Visit, asked: AuditPageAsked, form: CheckForm) -> Response:
     """Whether a team's trail is whole."""
     scope = _chosen(visit, form.scope or asked.scope)
     checked = visit.api.get("/api/v1/trail/check", scope_id=scope)
-    return show_audit(visit, TrailAsked(scope=scope), checked)
+    return show_audit(visit, AuditPageAsked(scope=scope), checked)
 
 
 def _day(visit: Visit, day: str) -> tuple[int | None, int | None]:
@@ -279,7 +289,7 @@ PAGES = (
         path="users",
         shows=show_users,
         title=N_("Accounts"),
-        asks=UsersAsked,
+        asks=UsersPageAsked,
         right=Action.ADMINISTER,
         menu=_SERVICE,
     ),
@@ -287,7 +297,7 @@ PAGES = (
         path="users/{id}",
         shows=show_user,
         title=N_("Account"),
-        asks=UserAsked,
+        asks=UserPageAsked,
         right=Action.ADMINISTER,
         acts={"do": Act(do, DeedForm)},
     ),
@@ -303,7 +313,7 @@ PAGES = (
         path="audit",
         shows=show_audit,
         title=N_("Audit trail"),
-        asks=TrailAsked,
+        asks=AuditPageAsked,
         right=Action.ADMINISTER,
         menu=_SERVICE,
         acts={"check": Act(check, CheckForm)},

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import segno
 from flask import Response
-from markupsafe import Markup
 from msgspec import Meta, Struct
 
 from shared.access.rights import Action
 from shared.accounts.invite import MOST_DAYS, MOST_USES
 from shared.console.page import N_, Act, Page
 from shared.console.pages.team import MENU, Scope, Token, chosen
+from shared.console.qr import qr_code
 from shared.console.visit import Visit
 
 #: Words for roles that many products have; others are shown as they are called.
@@ -103,15 +102,6 @@ def put_out(visit: Visit, asked: MembersPageAsked, form: OneForm) -> Response:
     visit.api.post(f"/api/v1/auth/members/{quote(form.id, safe='')}/remove", {"scope_id": scope})
     said = N_("They are out. Their phone drops the team's records with its next sync.")
     return visit.again(said)
-
-
-def qr_code(text: str) -> Markup:
-    """A text as a QR code, an SVG without styles: dark on light also where the page is dark."""
-    made = segno.make(text, error="m", micro=False)
-    drawn = made.svg_inline(
-        scale=4, border=3, dark="#000", light="#fff", omitsize=True, svgclass="qr"
-    )
-    return Markup(drawn)  # noqa: S704 - segno draws paths, and no text of ours
 
 
 PAGES = (

@@ -136,7 +136,9 @@ def _pages(repetitions: int) -> dict[str, list[float]]:
         role = next(
             (each for each in _ROLES if page.right is None or frame.may(each, page.right)), ""
         )
-        path = f"/console/{page.path}".replace("{id}", "team-3-case-000040")
+        path = f"/console/{page.path}"
+        path = path.replace("cases/{id}", "cases/team-3-case-000040")
+        path = path.replace("users/{id}", "users/team-3-chw")
         seen = browsers[role].ask(path)
         if seen.status != 200 or seen.response.mimetype != "text/html":
             continue

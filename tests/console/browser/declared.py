@@ -24,7 +24,7 @@ DECLARED = (
 )
 
 #: What pages are about, by what their paths name.
-THINGS = {"{id}": "case-foot"}
+THINGS = {"users/{id}": "users/joseph", "cases/{id}": "cases/case-foot"}
 
 #: Without a page to look at: the addresses of forms.
 _FORMS = ("language", "logout")

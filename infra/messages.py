@@ -7,6 +7,7 @@ Prints how many are missing in each language. Translators edit the files with an
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,9 @@ _KEYWORDS = {
     "many": (1, 2),
 }
 
+#: After one of these the extractor takes `[` for a call that never ends, and misses what follows.
+_LOST = re.compile(rf"\b({'|'.join(_KEYWORDS)})\[")
+
 
 def folders() -> Iterator[Path]:
     """Packages with pages of the console."""
@@ -38,7 +42,13 @@ def folders() -> Iterator[Path]:
 
 
 def gathered(folder: Path) -> Catalog:
-    """Every message of a package."""
+    """Every message of a package.
+
+    Raises `ValueError` for a file that the extractor lost its way in: a name of its keywords before `[`.
+    """
+    for path in folder.rglob("*.py"):
+        if lost := _LOST.search(path.read_text("utf-8")):
+            raise ValueError(f"{path.name}: call {lost[0]!r} something else")
     found = Catalog()
     for _, _, message, comments, context in extract_from_dir(
         folder, _METHODS, _OPTIONS, keywords=_KEYWORDS, strip_comment_tags=True

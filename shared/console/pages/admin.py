@@ -218,8 +218,8 @@ def show_jobs(visit: Visit) -> Response:
 
 def redrive(visit: Visit, form: RedriveForm) -> Response:
     """Queue one again."""
-    said = visit.api.post(f"/api/v1/jobs/{quote(form.id, safe='')}/redrive")
-    if said["queued"]:
+    answer = visit.api.post(f"/api/v1/jobs/{quote(form.id, safe='')}/redrive")
+    if answer["queued"]:
         return visit.again(N_("The job is queued again. It begins within a minute."))
     return visit.again(N_("This job is neither failed nor given up any more."))
 

@@ -116,11 +116,11 @@ def parts(visit: Visit, numbers: Mapping[str, Any], quality: Mapping[str, Any]) 
         return [time(week, "median_ms"), time(week, "p95_ms")]
 
     def agreement(week: Mapping[str, Any]) -> list[Cell]:
-        said = week["verdicts"]
-        judged = said["agree"] + said["edit"] + said["reject"]
+        verdicts = week["verdicts"]
+        judged = verdicts["agree"] + verdicts["edit"] + verdicts["reject"]
         return [
-            *(count(said[name]) for name in ("agree", "edit", "reject")),
-            share(said["agree"], judged, said["edit"], said["reject"]),
+            *(count(verdicts[name]) for name in ("agree", "edit", "reject")),
+            share(verdicts["agree"], judged, verdicts["edit"], verdicts["reject"]),
         ]
 
     def retakes(week: Mapping[str, Any]) -> list[Cell]:

@@ -1,4 +1,4 @@
-"""Every page speaks every language: nothing is missing, and what stands in places for values is the same."""
+"""Every page speaks every language: nothing is missing, and places for values are the same."""
 
 from __future__ import annotations
 

@@ -278,7 +278,7 @@ def show_trail(call: Call, asked: bodies.TrailAsked) -> Response:
     return answer({"entries": found.entries, "next_page": found.next_page}, call=call)
 
 
-def check_trail(call: Call, asked: bodies.TeamAsked) -> Response:
+def check_trail(call: Call, asked: bodies.TrailCheckAsked) -> Response:
     """Whether a team's trail is whole.
 
     Reads all of it: every entry must be there, unaltered, and fit what was kept outside the store. For
@@ -522,7 +522,7 @@ ROUTES = (
         "/api/v1/trail/check",
         check_trail,
         name="checkTrail",
-        asks=bodies.TeamAsked,
+        asks=bodies.TrailCheckAsked,
         gives=bodies.TrailChecked,
         faults=(Forbidden, StoreUnavailable),
         answer_headers=_CUT,

@@ -189,7 +189,7 @@ class TrailAsked(Struct):
     page: _Page = UNSET
 
 
-class TeamAsked(Struct):
+class TrailCheckAsked(Struct):
     """Which team."""
 
     scope_id: Annotated[Id, says("The team.")]

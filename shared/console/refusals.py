@@ -30,7 +30,6 @@ SENTENCES = {
         "This service sends no mail. Ask an admin of your team, or whoever runs it, for a password."
     ),
     "reset_invalid": N_("This code is mistyped, too old, or was used. Ask for another mail."),
-    "nothing_chosen": N_("Choose one first."),
 }
 
 

@@ -168,7 +168,7 @@ def show_sessions(visit: Visit) -> Response:
 def end_session(visit: Visit, form: EndForm) -> Response:
     """End one."""
     if not form.session:
-        raise InvalidRequest("Choose a session.", code="nothing_chosen")
+        raise InvalidRequest("Choose a session.")
     where = f"/api/v1/auth/sessions/{quote(form.session, safe='')}/end"
     visit.api.post(where, {"password": form.password})
     return visit.again(N_("This session is over."))

@@ -192,7 +192,7 @@ def show_user(visit: Visit, asked: UserPageAsked, password: str = "") -> Respons
 def do(visit: Visit, asked: UserPageAsked, form: DeedForm) -> Response:
     """Do it."""
     if form.deed not in DEEDS:
-        raise InvalidRequest("Choose what to do.", code="nothing_chosen")
+        raise InvalidRequest("Choose what to do.")
     where = f"/api/v1/auth/users/{quote(asked.id, safe='')}/{form.deed}"
     made: dict[str, Any] = visit.api.post(where, {"password": form.password or "-"})
     if form.deed == "reset":

@@ -7,14 +7,14 @@ from flask import Response
 from shared.access.rights import Action
 from shared.console.flat import flat
 from shared.console.page import N_, Page
-from shared.console.pages.team import MENU, TeamShown, chosen, names, reason
+from shared.console.pages.team import MENU, TeamAsked, chosen, names, reason
 from shared.console.visit import Visit
 
 #: Entries of one page.
 _PAGE = 20
 
 
-def show_conflicts(visit: Visit, asked: TeamShown) -> Response:
+def show_conflicts(visit: Visit, asked: TeamAsked) -> Response:
     """The newest first, both sides beside each other."""
     scope = chosen(visit, Action.INBOX, asked.scope)
     found = visit.api.get("/api/v1/conflicts", scope=scope, page=asked.page, limit=_PAGE)
@@ -39,7 +39,7 @@ PAGES = (
         path="conflicts",
         shows=show_conflicts,
         title=N_("Conflicts"),
-        asks=TeamShown,
+        asks=TeamAsked,
         right=Action.INBOX,
         menu=MENU,
     ),

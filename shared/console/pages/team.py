@@ -23,7 +23,7 @@ Token = Annotated[str, Meta(max_length=2000)]
 _MOST_SCOPES, _MOST_PAGES = 10, 3
 
 
-class TeamShown(Struct):
+class TeamAsked(Struct):
     """Which team, and where its list goes on."""
 
     scope: Scope = ""

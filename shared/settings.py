@@ -77,7 +77,10 @@ class Settings:
     """One field per environment variable; the variable's name is the field's in capitals."""
 
     product: str = setting(
-        "dermadetect", "Which product this deployment serves.", choices=("dermadetect",), shown=True
+        "dermadetect",
+        "Which product this deployment serves.",
+        shown=True,
+        choices=("dermadetect",),
     )
     data_folder: str = setting(
         ".data", "Where the embedded profile keeps its database and keys: a folder of its own."

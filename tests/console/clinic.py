@@ -216,6 +216,7 @@ EXAMPLES: dict[str, Any] = {
     "photos/{variant}": "large",
     "cases/{id}": "{team}-red",
     "patients/{id}": "{team}-p1",
+    "users/{id}": "{team}-chw",
 }
 
 

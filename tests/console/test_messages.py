@@ -31,9 +31,10 @@ def test_translations_name_the_same_values(folder: Path, language: str) -> None:
     for message in messages.updated(folder, language):
         if not message.id:
             continue
-        ids = message.id if isinstance(message.id, (list, tuple)) else (message.id,)
-        said = message.string if isinstance(message.string, tuple) else (message.string,)
-        wanted = set().union(*(_PLACE.findall(each) for each in ids))
+        ids = [message.id] if isinstance(message.id, str) else [*message.id]
+        strings = message.string or ""
+        said = [strings] if isinstance(strings, str) else [*strings]
+        wanted = {place for each in ids for place in _PLACE.findall(each)}
         for each in said:
             # a form for one or two may say the number in words
             assert wanted - {"num"} <= set(_PLACE.findall(each)) <= wanted, message.id

@@ -98,6 +98,11 @@ class Sessions:
         needed = self.issuer.set_up_needed(account, session, held.roles)
         return Holder(account, session, held, needed)
 
+    def whose(self, token: str) -> str | None:
+        """Whose session a token is of, also one that is over; None: of nobody's."""
+        session, _, _ = self._of(token)
+        return None if session is None else session.user_id
+
     def logout(self, token: str, now_ms: int) -> None:
         """End the session of a refresh token, whichever of its tokens it is. Always succeeds."""
 

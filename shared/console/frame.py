@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from shared.api.routes import Route, decode
 from shared.api.web import Call, serve
 from shared.console import cookies
 from shared.console.look import FOLDER, FRAME, StaticFile, environment, static_files
-from shared.console.page import HOME, N_, Page, Pages
+from shared.console.page import HOME, KEPT, N_, Page, Pages
 from shared.console.visit import Visit, address, inside
 from shared.console.words import Words, chosen, words_of
 from shared.errors import Fault, Forbidden, InvalidRequest, NotFound, Unauthenticated
@@ -161,6 +162,9 @@ class Frame:
         name = values.pop("act", "")
         try:
             cookies.check_form(call.request, self.secret(), visit.form_holder, token)
+            if name == KEPT:  # nothing is done: the page shows what was typed
+                visit.typed = {"act": values.pop("was", ""), **values}
+                return self._shown(visit, *asked)
             act = page.acts.get(name)
             if act is None:
                 raise NotFound("There is no such form.")
@@ -302,6 +306,34 @@ class Frame:
             log.exception("page crashed", extra={"request_id": visit.call.request_id})
             return self.guarded(_plain(fault), visit.call)
 
+    def _kept(self, call: Call) -> str:
+        """A form that came when the session was over, sealed for whoever sent it; empty: none."""
+        request = call.request
+        user_id = self.accounts().sessions.whose(request.cookies.get(cookies.SESSION, ""))
+        if request.method != "POST" or call.route is None or user_id is None:
+            return ""
+        try:
+            values = _form(call)
+        except Fault:
+            return ""
+        was = values.pop("act", "")
+        secret = {name for name in values if "password" in name or name in ("otp", cookies.FIELD)}
+        left = {name: value for name, value in values.items() if name not in secret}
+        text = json.dumps([user_id, request.full_path.rstrip("?"), {**left, "was": was}])
+        return cookies.signed(self.secret(), text) if any(left.values()) else ""
+
+    def _log_in_again(self, visit: Visit, kept: str, why: str | None) -> Response | None:
+        """The log-in in place of the page that a form was sent to: nothing typed is lost."""
+        page = next((each for each in self.pages if each.path == LOGIN), None)
+        if page is None or page.asks is None:
+            return None
+        visit.page, visit.kept = page, kept
+        visit.visitor = cookies.visitor(visit.call.request) or cookies.new_visitor()
+        asked = decode({"next": _back(visit.call.request), "why": why or ""}, page.asks)
+        response = self._shown(visit, asked)
+        response.status_code = Unauthenticated.status
+        return response
+
     def refused(self, call: Call, fault: Fault) -> Response:
         """A refusal as a page; who has no session is led to the log-in, and back afterwards."""
         call.notes["code"] = fault.code
@@ -310,7 +342,9 @@ class Frame:
         if isinstance(fault, Unauthenticated):
             over = fault.code if fault.code != "token_missing" else None
             where = address(LOGIN, next=_back(request), why=over)
-            if request.headers.get("HX-Request"):
+            if (kept := self._kept(call)) and (again := self._log_in_again(visit, kept, over)):
+                response = again
+            elif request.headers.get("HX-Request"):
                 response = self.guarded(Response(status=204), call)
                 response.headers["HX-Redirect"] = where
             else:

@@ -10,10 +10,14 @@ from pathlib import Path
 from flask import Response
 from msgspec import Struct
 
-__all__ = ["HOME", "N_", "Act", "Page", "Pages", "Response"]
+__all__ = ["HOME", "KEPT", "N_", "Act", "Page", "Pages", "Response"]
 
 #: Where the console stands on its host.
 HOME = "/console"
+
+
+#: The act of a form that only brings back what was typed before somebody had to log in again.
+KEPT = "kept"
 
 
 #: Marks a text for translation where it is declared; what shows it translates it.

@@ -53,6 +53,7 @@ class Visit:
     visitor: str = ""  #: what ties forms to a browser without a session
     fault: Fault | None = None
     typed: Mapping[str, str] = field(default_factory=dict)
+    kept: str = ""  #: a form that somebody sent whose session was over, sealed: see `Frame.refused`
 
     # --- who
 
@@ -104,6 +105,14 @@ class Visit:
         return sentence(fault)
 
     # --- what is answered
+
+    def take_up(self, kept: str, otherwise: str) -> Response:
+        """After a log-in: what the same person had typed before, else another page."""
+        text = cookies.unsigned(self.frame.secret(), kept) if kept else None
+        user_id, where, values = ("", "", {}) if text is None else json.loads(text)
+        if self.holder is None or user_id != self.holder.account.user_id:
+            return self.go(otherwise)
+        return self.show("console/kept.html", where=where, values=values)
 
     def show(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page made of a template: `console/…` is the frame's, `NAME/…` of that package."""

@@ -27,6 +27,7 @@ class LoginForm(Struct):
     email: Annotated[str, Meta(max_length=320)]
     password: Annotated[str, Meta(max_length=1024)]
     otp: Annotated[str, Meta(max_length=64)] = ""
+    kept: Annotated[str, Meta(max_length=500_000)] = ""
 
 
 def show_login(visit: Visit, asked: LoginAsked) -> Response:
@@ -34,7 +35,13 @@ def show_login(visit: Visit, asked: LoginAsked) -> Response:
     if visit.holder is not None and visit.fault is None:
         return visit.go(_after(visit, asked))
     needs_code = visit.fault is not None and visit.fault.code in ("totp_required", "totp_wrong")
-    return visit.show("console/login.html", why=SENTENCES.get(asked.why, ""), needs_code=needs_code)
+    return visit.show(
+        "console/login.html",
+        asked=asked,
+        why=SENTENCES.get(asked.why, ""),
+        needs_code=needs_code,
+        kept=visit.kept or visit.typed.get("kept", ""),
+    )
 
 
 def log_in(visit: Visit, asked: LoginAsked, form: LoginForm) -> Response:
@@ -45,7 +52,7 @@ def log_in(visit: Visit, asked: LoginAsked, form: LoginForm) -> Response:
     )
     visit.call.notes["user"] = begun.account.user_id
     visit.holder = accounts.sessions.holder(begun.refresh, visit.now_ms)
-    response = visit.go(_after(visit, asked))
+    response = visit.take_up(form.kept, _after(visit, asked))
     cookies.keep(response, cookies.SESSION, begun.refresh)
     cookies.drop(response, cookies.VISITOR)
     return response

@@ -35,6 +35,15 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) each(document, "form button[type=submit]", (button) => { button.disabled = false; });
 });
 
+// Whoever types is there: the session lives on. (A page asks nothing by itself otherwise.)
+let told = Date.now();
+document.addEventListener("input", () => {
+  const me = document.querySelector("a.me");
+  if (!me || Date.now() - told < 300_000) return;
+  told = Date.now();
+  fetch(me.href, { method: "HEAD" }).catch(() => {});
+});
+
 const dress = (root) => [localTimes, choices, questions, once].forEach((use) => use(root));
 dress(document);
 document.addEventListener("htmx:load", (event) => { if (event.detail.elt !== document.body) dress(event.detail.elt.parentNode ?? document); });

@@ -12,9 +12,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
 export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 
-.PHONY: install demo run test proof check soak mutants bench bench-quick clean generated deploy-check lock smoke
+.PHONY: install demo run test proof browser shots check soak mutants bench bench-quick clean generated deploy-check lock smoke
 
-# The story of a day: phones, a red case, its analysis. Needs nothing but Python 3.11.
+# The story of a day: phones, a red case, its analysis, and a console that shows it. Needs nothing but Python 3.11.
 demo: $(VENV)/.runtime
 	$(RUN) -m infra.local.demo
 
@@ -33,6 +33,18 @@ test: $(VENV)/.dev
 # The tests that are left: kills, planted faults, fleets, many examples, stories on the emulators. Half an hour.
 proof: $(VENV)/.dev
 	$(PYTEST) -m 'proof and not soak'
+
+# Debian's Chromium, for the console's tests in a browser, if it is missing and we may install it.
+browser:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-noto-core >/dev/null; \
+	  else echo "Chromium is missing, and only root may install it: apt-get install chromium"; fi; }
+
+# A picture of every page of the console, in .build/shots; four of them go to docs/pictures with
+# make shots SHOTS=docs/pictures.
+shots: $(VENV)/.dev browser
+	$(RUN) -m tests.console.browser.shots $(SHOTS)
 
 # Campaigns with seeds of their own, and whether memory grows. Takes hours.
 soak: $(VENV)/.dev
@@ -80,6 +92,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m infra.numbers > infra/numbers.sql
 	$(RUN) -m shared.products.dermadetect.analysis.schema > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
+	$(RUN) -m infra.messages
 
 # Pins what pyproject.toml asks for, and all that it brings, with hashes. Needs an index of packages.
 lock: $(VENV)/.runtime

@@ -26,6 +26,7 @@ MODULES = (
     "ai_path",
     "scale",
     "files",
+    "console",
 )
 
 README = Path(__file__).with_name("README.md")

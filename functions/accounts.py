@@ -17,6 +17,7 @@ from shared.access.membership import Caller
 from shared.accounts import tokens
 from shared.accounts.caller import Me, Origin, check
 from shared.accounts.keys import PUBLISHED_SECONDS
+from shared.accounts.team_users import TeamUser
 from shared.accounts.throttle import client_address
 from shared.accounts.token_issuer import Tokens
 from shared.api import accounts as bodies
@@ -30,8 +31,8 @@ if SETTINGS.key_store != "files":
 #: How access tokens are sent.
 _SCHEME = "Bearer"
 
-#: Members of one answer.
-_MEMBERS = 200
+#: Members of one answer, and users.
+_MEMBERS, _USERS = 200, 50
 
 
 def register(call: Call, body: bodies.RegisterRequest) -> Response:
@@ -92,6 +93,29 @@ def password(call: Call, body: bodies.PasswordRequest) -> Response:
     wiring.accounts().login.change_password(
         call.caller, body.old_password, body.new_password, origin, now_ms
     )
+    return answer({}, call=call)
+
+
+def forgot(call: Call, body: bodies.ForgotRequest) -> Response:
+    """Ask for another password.
+
+    Sends a mail with a code that is good once, for half an hour, if the address is somebody's. The answer
+    is the same if it is not, and if a mail was sent a moment ago. Only where mail is sent from.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
+    wiring.accounts().forgotten.ask(body.email, origin, now_ms)
+    return answer({}, call=call)
+
+
+def reset(call: Call, body: bodies.ResetRequest) -> Response:
+    """Set another password by a code.
+
+    The code is that of a mail. All sessions of the user end; a second factor stays. A password that is
+    refused does not use the code up.
+    """
+    origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
+    forgotten = wiring.accounts().forgotten
+    call.notes["user"] = forgotten.reset(body.code, body.new_password, origin, now_ms)
     return answer({}, call=call)
 
 
@@ -312,6 +336,86 @@ def members(call: Call, asked: bodies.MembersAsked) -> Response:
     return answer(bodies.MembersAnswer(asked.scope_id, shown, behind), call=call)
 
 
+def users(call: Call, asked: bodies.UsersAsked) -> Response:
+    """Accounts of a scope.
+
+    For admins of the scope. 50 at a time, by user id; `hindered` says on whom the caller may not act.
+    """
+    found, behind = wiring.accounts().team_users.listed(
+        call.caller, asked.scope_id, asked.search, asked.after or None, _USERS
+    )
+    said = bodies.UsersAnswer(asked.scope_id, [_user(each) for each in found], behind)
+    return answer(said, call=call)
+
+
+def user(call: Call, asked: bodies.OneUser) -> Response:
+    """One account.
+
+    For admins of one of the user's scopes.
+    """
+    return answer(_user(wiring.accounts().team_users.one(call.caller, asked.id)), call=call)
+
+
+def disable_user(call: Call, asked: bodies.OneUser, body: bodies.ProofRequest) -> Response:
+    """Close an account.
+
+    Nobody acts as this user any more. For admins of all of the user's scopes, with the admin's own
+    password; harmless if repeated.
+    """
+    wiring.accounts().team_users.disable(*_proven(call, asked, body))
+    return answer({}, call=call)
+
+
+def enable_user(call: Call, asked: bodies.OneUser, body: bodies.ProofRequest) -> Response:
+    """Open an account again.
+
+    The user may log in again. For admins of all of the user's scopes; harmless if repeated.
+    """
+    wiring.accounts().team_users.enable(*_proven(call, asked, body))
+    return answer({}, call=call)
+
+
+def end_user_sessions(call: Call, asked: bodies.OneUser, body: bodies.ProofRequest) -> Response:
+    """Log somebody out everywhere.
+
+    Ends all sessions of a user. For admins of all of the user's scopes.
+    """
+    wiring.accounts().team_users.end_sessions(*_proven(call, asked, body))
+    return answer({}, call=call)
+
+
+def reset_user(call: Call, asked: bodies.OneUser, body: bodies.ProofRequest) -> Response:
+    """Give somebody another password.
+
+    It is made here and shown only now; all sessions of the user end, a second factor stays. For admins of
+    all of the user's scopes.
+    """
+    made = wiring.accounts().team_users.reset(*_proven(call, asked, body))
+    return answer(bodies.NewPassword(made), call=call)
+
+
+def _proven(
+    call: Call, asked: bodies.OneUser, body: bodies.ProofRequest
+) -> tuple[Caller, str, str, Origin, int]:
+    origin = _origin(call, body.device_id)
+    return call.caller, asked.id, body.password, origin, wiring.clock_ms()
+
+
+def _user(found: TeamUser) -> bodies.UserAnswer:
+    account = found.account
+    return bodies.UserAnswer(
+        user_id=account.user_id,
+        name=account.name,
+        email=account.email,
+        phone=account.phone,
+        totp=account.factor is not None,
+        scopes=[bodies.HeldRole(*each) for each in sorted(found.roles.items())],
+        since_ms=found.since_ms,
+        disabled_ms=found.disabled_ms,
+        hindered=found.hindered,
+    )
+
+
 def scopes(call: Call, body: bodies.ScopesRequest) -> Response:
     """Make a scope.
 
@@ -445,6 +549,20 @@ ROUTES = (
         faults=("credentials_wrong", *_NEW, *_SESSION, *_STORE),
     ),
     _post(
+        f"{_HOME}/forgot",
+        forgot,
+        takes=bodies.ForgotRequest,
+        faults=("mail_off", "invalid_email", *_STORE),
+        secured=False,
+    ),
+    _post(
+        f"{_HOME}/reset",
+        reset,
+        takes=bodies.ResetRequest,
+        faults=("mail_off", "reset_invalid", "account_disabled", *_NEW, *_STORE),
+        secured=False,
+    ),
+    _post(
         f"{_HOME}/totp",
         totp,
         takes=bodies.TotpRequest,
@@ -550,6 +668,36 @@ ROUTES = (
         asks=bodies.OneMember,
         takes=bodies.InScopeRequest,
         faults=("forbidden", *_SESSION, *_STORE),
+    ),
+    _get(
+        f"{_HOME}/users",
+        users,
+        asks=bodies.UsersAsked,
+        gives=bodies.UsersAnswer,
+        faults=("forbidden", *_SESSION, StoreUnavailable),
+    ),
+    _get(
+        f"{_HOME}/users/{{id}}",
+        user,
+        asks=bodies.OneUser,
+        gives=bodies.UserAnswer,
+        faults=("forbidden", *_SESSION, StoreUnavailable),
+    ),
+    *(
+        _post(
+            f"{_HOME}/users/{{id}}/{act}",
+            handler,
+            asks=bodies.OneUser,
+            takes=bodies.ProofRequest,
+            gives=gives,
+            faults=("forbidden", *_SHOWN, *_SESSION, *_STORE),
+        )
+        for act, handler, gives in (
+            ("disable", disable_user, _DONE),
+            ("enable", enable_user, _DONE),
+            ("end-sessions", end_user_sessions, _DONE),
+            ("reset", reset_user, bodies.NewPassword),
+        )
     ),
     _post(
         f"{_HOME}/scopes",

@@ -1,8 +1,13 @@
-"""What hangs on syncing, for the people who look after phones: devices, job states, the inbox, undelete."""
+"""What hangs on syncing, for the people who look after phones and teams.
+
+Devices, job states, the inbox, conflicts, what was deleted and comes back, moves, exports.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import Field, fields
+from itertools import chain
 from typing import Any
 
 from flask import Request, Response
@@ -18,15 +23,28 @@ from shared.errors import (
     Contended,
     Forbidden,
     InvalidCursor,
+    InvalidRequest,
+    KeysUnavailable,
     NotFound,
     ParentDeleted,
     Purged,
     StoreUnavailable,
 )
+from shared.export import rows, stream
 from shared.hooks import routes as hooks
 from shared.records import record
+from shared.records.bell import Bell
 from shared.records.store import Key
-from shared.support import devices, inbox, ledger
+from shared.support import (
+    conflicts,
+    deleted,
+    devices,
+    inbox,
+    ledger,
+    moves,
+    stuck_jobs,
+    trail,
+)
 from shared.support.inbox import shown_entry
 from shared.support.job_state import readable_job, shown_job
 from shared.support.undelete import undelete
@@ -155,6 +173,271 @@ def undelete_record(call: Call, body: bodies.UndeleteRequest) -> Response:
     return answer(bodies.Undeleted(key.collection, key.id, deleted=False), call=call)
 
 
+def list_deleted(call: Call, asked: bodies.DeletedAsked) -> Response:
+    """What was deleted in a team, and can come back.
+
+    For roles that undelete. What was deleted so long ago that its data is gone is not listed.
+    """
+    catalog, now_ms = wiring.catalog(), wiring.clock_ms()
+    role = _role_in(call.caller, asked.scope, Action.UNDELETE)
+    tables = [each.name for each in catalog.collections if each.name != catalog.job_rows]
+    name = asked.table if isinstance(asked.table, str) else catalog.people or tables[0]
+    if name not in tables:
+        raise InvalidRequest("There is no such table.", field="table")
+    table = catalog.by_name[name]
+    token = asked.page if isinstance(asked.page, str) else None
+    limit = min(asked.limit, deleted.PAGE)
+    page = deleted.page(wiring.store(), table, asked.scope, limit, token)
+    seen = {asked.scope: {name: [each.key.id for each in page.records]}}
+    audit.reading(wiring.store(), call.caller, "deleted", seen, now_ms)
+    call.notes |= {"records": len(page.records), "role": role}
+    value = {
+        "scope_id": asked.scope,
+        "table": name,
+        "tables": tables,
+        "records": [deleted.shown_deleted(each, table) for each in page.records],
+        "next_page": page.next_page,
+    }
+    return answer(value, call=call)
+
+
+def list_conflicts(call: Call, asked: bodies.ConflictsAsked) -> Response:
+    """Values of records that lost against others.
+
+    For roles that see the inbox. Both sides of each conflict, as far as they differ.
+    """
+    role = _role_in(call.caller, asked.scope, Action.INBOX)
+    token = asked.page if isinstance(asked.page, str) else None
+    limit = min(asked.limit, conflicts.PAGE)
+    page = conflicts.page(wiring.store(), asked.scope, limit, token)
+    touched: dict[str, list[str]] = {}
+    for entry in page.entries:
+        touched.setdefault(entry.fields["table"], []).append(entry.fields["record_id"])
+    now_ms = wiring.clock_ms()
+    audit.reading(wiring.store(), call.caller, "conflicts", {asked.scope: touched}, now_ms)
+    call.notes["conflicts"] = len(page.entries)
+    catalog = wiring.catalog()
+    value = {
+        "scope_id": asked.scope,
+        "conflicts": [conflicts.shown_conflict(each, catalog, role) for each in page.entries],
+        "next_page": page.next_page,
+    }
+    return answer(value, call=call)
+
+
+def move_record(call: Call, body: bodies.MoveRequest) -> Response:
+    """Move a record to another team.
+
+    For roles that move records, in both teams. All that hangs on it follows: cases, photos, diagnoses,
+    logs. Only a record that belongs to no other can be moved. Doing it again changes nothing.
+    """
+    catalog = wiring.catalog()
+    table = body.table or catalog.people or catalog.collections[0].name
+    key, now_ms = Key(table, body.id), wiring.clock_ms()
+    done = moves.move(
+        wiring.store(),
+        catalog,
+        call.caller,
+        key,
+        body.to_scope_id,
+        now_ms,
+        dry_run=body.dry_run,
+    )
+    call.notes |= {"moved": done.moved}
+    said = bodies.Moved(
+        table,
+        body.id,
+        done.from_scope,
+        body.to_scope_id,
+        done.moved,
+        done.counts,
+        done.at_least,
+    )
+    return answer(said, call=call)
+
+
+def show_trail(call: Call, asked: bodies.TrailAsked) -> Response:
+    """Who did what.
+
+    Without `scope_id` what the caller did, wherever. With it what was done in that team, for its admins.
+    The newest first, 50 at a time; with a filter a page may be shorter. Of records it says how many.
+    """
+    if asked.scope_id:
+        _demand_administered(call.caller, asked.scope_id)
+    else:
+        _memberships(call.caller)  # of nobody who is disabled
+    wanted = trail.TrailWanted(
+        user_id=asked.user_id if asked.scope_id else call.caller.user_id,
+        scope_id=asked.scope_id,
+        action=asked.action,
+        from_ms=asked.from_ms if isinstance(asked.from_ms, int) else None,
+        to_ms=asked.to_ms if isinstance(asked.to_ms, int) else None,
+    )
+    token = asked.page if isinstance(asked.page, str) else None
+    found = trail.page(wiring.store(), wanted, token)
+    return answer({"entries": found.entries, "next_page": found.next_page}, call=call)
+
+
+def check_trail(call: Call, asked: bodies.TrailCheckAsked) -> Response:
+    """Whether a team's trail is whole.
+
+    Reads all of it: every entry must be there, unaltered, and fit what was kept outside the store. For
+    admins of the team.
+    """
+    _demand_administered(call.caller, asked.scope_id)
+    kept, anchors = wiring.audit_heads(), []
+    if kept is not None and kept.exists():
+        with kept.open(encoding="utf-8") as lines:
+            anchors = [each for each in audit.anchors(lines) if each.scope_id == asked.scope_id]
+    found = audit.verify(wiring.store(), asked.scope_id, anchors)
+    call.notes["entries"] = found.entries
+    said = bodies.TrailChecked(
+        asked.scope_id, found.entries, found.waiting, bool(anchors), found.faults
+    )
+    return answer(said, call=call)
+
+
+def list_exports(call: Call) -> Response:
+    """What can be exported.
+
+    For roles that export: their teams, the tables, the formats of this deployment.
+    """
+    scopes = _allowed(_memberships(call.caller), Action.EXPORT)
+    tables = [bodies.ExportTable(each.name, each.doc) for each in wiring.catalog().collections]
+    return answer(bodies.Exports(scopes, tables, _formats()), call=call)
+
+
+def export_file(call: Call, asked: bodies.ExportAsked) -> Response:
+    """Records of a team as a file.
+
+    For roles that export. The file holds people's data, unencrypted. It is sent while it is made; the audit
+    trail notes each record. `csv` and `parquet` are one table, `xlsx` is one or all (a sheet each, 50,000
+    rows at most), `fhir` is FHIR R4 as NDJSON. In CSV a text that a spreadsheet would take for a formula
+    begins with an apostrophe.
+    """
+    _role_in(call.caller, asked.scope, Action.EXPORT)
+    catalog, kind = wiring.catalog(), asked.format
+    if kind not in _formats():
+        raise InvalidRequest("This deployment does not write this format.", field="format")
+    tables = [asked.table] if isinstance(asked.table, str) else list(catalog.by_name)
+    if not set(tables) <= set(catalog.by_name):
+        raise InvalidRequest("There is no such table.", field="table")
+    if kind in ("csv", "parquet") and len(tables) != 1:
+        raise InvalidRequest("This format takes one table.", field="table")
+    since, until = (each if isinstance(each, int) else None for each in (asked.since, asked.until))
+    made = wiring.product().fhir
+    pieces = stream.pieces(
+        wiring.store(),
+        catalog,
+        rows.Wanted([asked.scope], tables, since, until),
+        kind,
+        call.caller,
+        wiring.clock_ms,
+        made() if made is not None and kind == "fhir" else None,
+    )
+    first = next(pieces, b"")  # what fails before it is refused as ever
+    call.notes["format"] = kind
+    response = Response(chain((first,), pieces), content_type="application/octet-stream")
+    what = tables if kind != "fhir" else []
+    name = stream.name_of(asked.scope, what, kind, wiring.clock_ms())
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _formats() -> list[str]:
+    return stream.formats(wiring.product().fhir is not None)
+
+
+def _role_in(caller: Caller, scope_id: str, action: Action) -> str:
+    """The caller's role in a scope, if it allows the action. Raises `NotFound`, `Forbidden`."""
+    role = _memberships(caller).roles.get(scope_id)
+    if role is None or not wiring.catalog().may(role, Action.READ):
+        raise NotFound("There is no such team, or none of yours.", field="scope")
+    if not wiring.catalog().may(role, action):
+        raise Forbidden("Your role does not allow this in this team.")
+    return role
+
+
+def list_jobs(call: Call) -> Response:
+    """Jobs that are stuck.
+
+    Those about records of the caller's teams that failed, were parked, or wait for more than an hour. For
+    admins. Ids and codes only.
+    """
+    scopes = _allowed(_memberships(call.caller), Action.ADMINISTER)
+    found, more = stuck_jobs.listed(wiring.store(), scopes, wiring.clock_ms())
+    return answer({"jobs": [stuck_jobs.shown(each) for each in found], "more": more}, call=call)
+
+
+def redrive_job(call: Call, asked: bodies.OneJob) -> Response:
+    """Queue a job again.
+
+    One that failed or was parked begins anew. For admins of the team that the record is in. Another one is
+    left as it is, so doing it again changes nothing.
+    """
+    job, _ = readable_job(wiring.store(), wiring.catalog(), call.caller, asked.id)
+    scope = stuck_jobs.scope_of(wiring.store(), job)
+    _demand_administered(call.caller, scope)
+    again = wiring.runner().redrive(job.id)
+    if again:
+        wiring.ring([Bell(job.kind, job.id, job.subject_id)])
+        seen = {scope: {job.table: [job.subject_id]}}
+        audit.reading(wiring.store(), call.caller, "redrive_job", seen, wiring.clock_ms())
+    call.notes["job"] = job.id
+    return answer(bodies.Redriven(job.id, queued=bool(again)), call=call)
+
+
+def show_settings(call: Call) -> Response:
+    """How this deployment is set up.
+
+    Settings that concern its teams, for admins; of secrets whether they are set. Public keys of access
+    tokens: since when each signs.
+    """
+    _allowed(_memberships(call.caller), Action.ADMINISTER)
+    sources = wiring.all_settings()
+    said = [
+        _setting(spec, getattr(source, spec.name)) for source in sources for spec in fields(source)
+    ]
+    shown = bodies.SettingsShown(SETTINGS.release, [each for each in said if each], _public_keys())
+    return answer(shown, call=call)
+
+
+def _setting(spec: Field[Any], value: object) -> bodies.SettingShown | None:
+    about = spec.metadata
+    if about["secret"]:
+        text = "set" if value else "not set"
+    elif about["shown"]:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+    else:
+        return None
+    return bodies.SettingShown(spec.name.upper(), about["doc"], about["secret"], text or None)
+
+
+def _public_keys() -> list[bodies.PublicKeyShown] | None:
+    try:
+        found = wiring.own_keys().published()
+    except KeysUnavailable:
+        return None
+    return [
+        bodies.PublicKeyShown(
+            each.kid,
+            each.algorithm,
+            None if each.since_s is None else each.since_s * 1000,
+            None if each.until_s is None else each.until_s * 1000,
+        )
+        for each in found
+    ]
+
+
+def _demand_administered(caller: Caller, scope_id: str) -> None:
+    """Raises `NotFound` of a team that the caller is not in, `Forbidden` of one they do not administer."""
+    role = _memberships(caller).roles.get(scope_id)
+    if role is None:
+        raise NotFound("There is no such team, or you are not in it.")
+    if not wiring.catalog().may(role, Action.ADMINISTER):
+        raise Forbidden("Your role does not allow this in this team.")
+
+
 def _memberships(caller: Caller) -> Memberships:
     own = membership.key(caller.user_id)
     return membership.of(wiring.store().read([own]), caller.user_id)
@@ -207,6 +490,54 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/api/v1/jobs",
+        list_jobs,
+        name="listStuckJobs",
+        gives=bodies.StuckJobs,
+        faults=(Forbidden, StoreUnavailable),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "POST",
+        "/api/v1/jobs/{id}/redrive",
+        redrive_job,
+        name="redriveJob",
+        asks=bodies.OneJob,
+        gives=bodies.Redriven,
+        faults=(Forbidden, *_STORE),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/trail",
+        show_trail,
+        name="listTrail",
+        asks=bodies.TrailAsked,
+        gives=bodies.Trail,
+        faults=_LISTED,
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/trail/check",
+        check_trail,
+        name="checkTrail",
+        asks=bodies.TrailCheckAsked,
+        gives=bodies.TrailChecked,
+        faults=(Forbidden, StoreUnavailable),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/settings",
+        show_settings,
+        name="listSettings",
+        gives=bodies.SettingsShown,
+        faults=(Forbidden, StoreUnavailable),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
         "/api/v1/inbox",
         list_inbox,
         name="listInbox",
@@ -237,6 +568,57 @@ ROUTES = (
         gives=bodies.Undeleted,
         faults=(Forbidden, ParentDeleted, Purged, *_STORE),
         answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/deleted",
+        list_deleted,
+        name="listDeleted",
+        asks=bodies.DeletedAsked,
+        gives=bodies.Deleted,
+        faults=_LISTED,
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/conflicts",
+        list_conflicts,
+        name="listConflicts",
+        asks=bodies.ConflictsAsked,
+        gives=bodies.Conflicts,
+        faults=_LISTED,
+        answer_headers=_CUT,
+    ),
+    Route(
+        "POST",
+        "/api/v1/moves",
+        move_record,
+        PAGE,
+        name="moveRecord",
+        takes=bodies.MoveRequest,
+        gives=bodies.Moved,
+        faults=("not_found", Forbidden, *_STORE),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/exports",
+        list_exports,
+        name="listExports",
+        gives=bodies.Exports,
+        faults=(Forbidden, StoreUnavailable),
+        answer_headers=_CUT,
+    ),
+    Route(
+        "GET",
+        "/api/v1/exports/file",
+        export_file,
+        name="exportFile",
+        asks=bodies.ExportAsked,
+        gives=bytes,
+        media="application/octet-stream",
+        faults=("invalid_request", "not_found", Forbidden, StoreUnavailable),
+        answer_headers=("Cache-Control",),
     ),
     *hooks.routes(wiring.hooks, wiring.clock_ms, wiring.ring),
 )

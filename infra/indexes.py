@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from infra.cli import migrator
 from shared.access import audit, membership
-from shared.accounts import account, invite, session, throttle
+from shared.accounts import account, forgotten, invite, session, throttle
 from shared.ai import spending
 from shared.files import file
 from shared.hooks import endpoint, event, fan_out
@@ -42,6 +42,7 @@ ENGINE: tuple[StoredCollection, ...] = (
     *invite.STORED,
     *session.STORED,
     *throttle.STORED,
+    *forgotten.STORED,
     *notice.STORED,
     *event.STORED,
     *endpoint.STORED,
@@ -57,17 +58,20 @@ _DIRECTIONS = {
 }
 
 
-def of_table(table: Collection) -> StoredCollection:
-    """What the engine asks of a table: pulls by scope, retention, children of a record."""
+def of_table(table: Collection, job_rows: str | None) -> StoredCollection:
+    """What the engine asks of a table: pulls by scope, retention, deleted records, children."""
     parents = ((spec.name,) for spec in table.fields if spec.references)
-    return StoredCollection(table.name, ((record.SCOPE, STAMP), (record.KEPT,), *parents))
+    listed = (record.SCOPE, f"{record.KEPT} desc", "__name__")
+    deleted = () if table.name == job_rows else (listed,)
+    return StoredCollection(table.name, ((record.SCOPE, STAMP), (record.KEPT,), *deleted, *parents))
 
 
 def declared() -> Iterator[StoredCollection]:
     """What is declared for the engine and for every product; a collection may come several times."""
     yield from ENGINE
     for product in map(named, names()):
-        yield from map(of_table, product.catalog(Settings()).collections)
+        catalog = product.catalog(Settings())
+        yield from (of_table(table, catalog.job_rows) for table in catalog.collections)
         yield from product.stored()
 
 

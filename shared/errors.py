@@ -23,7 +23,7 @@
     │   └── MethodNotAllowed       405 method_not_allowed
     ├── AccessFault                who is asking
     │   ├── Unauthenticated        401 token_missing, token_invalid, token_expired, or of a log-in
-    │   ├── Forbidden              403 forbidden, or of an invite
+    │   ├── Forbidden              403 forbidden, or of an invite, or of a forgotten password
     │   ├── TooManyTries           429 too_many_tries
     │   └── KeysUnavailable        503 keys_unavailable: a token cannot be judged now
     ├── StoreFault                 the record store
@@ -44,6 +44,7 @@
     │   └── ModelRefused           this request was refused (400), or the model declined
     │       └── ContractBroken     the answer breaks the contract, also after a repair
     ├── NotifyFault                a phone could not be notified
+    ├── MailFault                  a mail could not be sent
     ├── HookFault                  an event could not be delivered; tried again for days
     │   ├── HookRests              the endpoint is left alone for a while: not an attempt
     │   └── HookEnded              the endpoint is gone or disabled: nothing more is sent
@@ -422,6 +423,13 @@ class NotifyFault(Fault):
     """A phone could not be notified. The sync brings the same news; nothing is lost."""
 
     code = "notify_failed"
+    status = 502
+
+
+class MailFault(Fault):
+    """A mail could not be sent. Nobody waits for one: the log says so, and people ask again."""
+
+    code = "mail_failed"
     status = 502
 
 

@@ -42,6 +42,13 @@ _ORIGIN = r"https://[a-z0-9.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?"
 #: slip of the pen.
 _SLIP_LETTERS, _SLIP_SIMILAR, _SLIP_LONGER = 6, 0.88, 2
 
+#: A mail server's name or address, and a plain e-mail address: what goes into a header needs no quoting.
+_HOST = r"[A-Za-z0-9.:-]+"
+_SENDER = r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+"
+
+#: This machine, as SMTP_HOST may name it.
+_HERE = ("localhost", "127.0.0.1", "::1")
+
 #: Name, amount and seconds; the names are in `shared/accounts/rates.py`.
 _RATES = r"[a-z-]+=\d{1,9}/[1-9]\d{0,8}(\s*,\s*[a-z-]+=\d{1,9}/[1-9]\d{0,8})*"
 
@@ -54,12 +61,15 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     secret: bool = False,
+    shown: bool = False,
 ) -> Any:
-    """A field of a frozen dataclass whose variable is the field's name in capitals."""
-    return field(
-        default=default,
-        metadata={"doc": doc, "choices": choices, "low": low, "high": high, "secret": secret},
-    )
+    """A field of a frozen dataclass whose variable is the field's name in capitals.
+
+    `shown`: admins of any team may see its value in the console. Not for what says where things are, or
+    what is open to whom.
+    """
+    metadata = {"doc": doc, "choices": choices, "low": low, "high": high, "secret": secret}
+    return field(default=default, metadata={**metadata, "shown": shown})
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,10 @@ class Settings:
     """One field per environment variable; the variable's name is the field's in capitals."""
 
     product: str = setting(
-        "dermadetect", "Which product this deployment serves.", choices=("dermadetect",)
+        "dermadetect",
+        "Which product this deployment serves.",
+        shown=True,
+        choices=("dermadetect",),
     )
     data_folder: str = setting(
         ".data", "Where the embedded profile keeps its database and keys: a folder of its own."
@@ -89,6 +102,7 @@ class Settings:
         "scripted",
         "Who analyses what phones send. The scripted model looks at nothing and says so.",
         choices=("scripted", "vertex", "openai_compatible"),
+        shown=True,
     )
     key_store: str = setting(
         "files",
@@ -118,6 +132,7 @@ class Settings:
         "12 hours at most.",
         low=30,
         high=43_200,
+        shown=True,
     )
     files_secret: str = setting(
         "",
@@ -179,17 +194,35 @@ class Settings:
         "(shared/products).",
         low=1,
         high=400,
+        shown=True,
     )
     session_days: int = setting(
         365,
         "How long a log-in lives in all, however often it is used, days.",
         low=1,
         high=3650,
+        shown=True,
     )
     totp_roles: str = setting(
         "",
         "Roles that must log in with a second factor, separated by commas (the product says which may be "
         "named). Who has yet to set it up can do nothing else. Empty: nobody must.",
+        shown=True,
+    )
+    console_idle_minutes: int = setting(
+        30,
+        "After how many minutes without a click somebody is logged out of the console.",
+        low=1,
+        high=1440,
+        shown=True,
+    )
+    console_hours: int = setting(
+        12, "How long a log-in of the console lives in all, hours.", low=1, high=720, shown=True
+    )
+    console_time_zone: str = setting(
+        "UTC",
+        "The time zone of the console's pages before a browser says its own (IANA, like Africa/Nairobi).",
+        shown=True,
     )
     audit_heads: str = setting(
         "",
@@ -225,7 +258,7 @@ class Settings:
         32 * 2**20, "Largest request body after gzip, bytes.", low=1024, high=128 * 2**20
     )
     file_bytes: int = setting(
-        10 * 2**20, "Largest photo or document, bytes.", low=1024, high=32 * 2**20
+        10 * 2**20, "Largest photo or document, bytes.", low=1024, high=32 * 2**20, shown=True
     )
     check_inline_bytes: int = setting(
         3 * 2**20,
@@ -234,13 +267,18 @@ class Settings:
         high=32 * 2**20,
     )
     upload_days: int = setting(
-        7, "How long an upload may rest before what came of it is removed, days.", low=1, high=90
+        7,
+        "How long an upload may rest before what came of it is removed, days.",
+        low=1,
+        high=90,
+        shown=True,
     )
     photos_wait_minutes: int = setting(
         30,
         "How long an analysis waits for the photos of its record before it does without them, minutes.",
         low=0,
         high=1440,
+        shown=True,
     )
     cors_origins: str = setting(
         "",
@@ -255,7 +293,7 @@ class Settings:
         high=63_072_000,
     )
     min_app_version: str = setting(
-        "", "Oldest app version served (`X-App-Version`, like 1.4.0); empty: all."
+        "", "Oldest app version served (`X-App-Version`, like 1.4.0); empty: all.", shown=True
     )
     strict_columns: bool = setting(
         False, "Refuse records with columns that no table declares, instead of leaving those out."
@@ -281,13 +319,23 @@ class Settings:
     push_attempts: int = setting(
         8, "How often a contended push decides anew before it answers 503.", low=1, high=50
     )
-    receipt_days: int = setting(7, "How long a push's receipt is kept, days.", low=1, high=365)
+    receipt_days: int = setting(
+        7, "How long a push's receipt is kept, days.", low=1, high=365, shown=True
+    )
 
     retention_days: int = setting(
-        180, "How long deleted records keep their data and can be undone, days.", low=1, high=3650
+        180,
+        "How long deleted records keep their data and can be undone, days.",
+        low=1,
+        high=3650,
+        shown=True,
     )
     silent_days: int = setting(
-        3, "A phone that was not heard of for so long counts as a problem, days.", low=1, high=365
+        3,
+        "A phone that was not heard of for so long counts as a problem, days.",
+        low=1,
+        high=365,
+        shown=True,
     )
 
     lease_seconds: int = setting(
@@ -299,7 +347,7 @@ class Settings:
     job_budget_seconds: int = setting(
         480, "How long one subscriber call may go on taking jobs, seconds.", low=1, high=540
     )
-    job_attempts: int = setting(8, "Attempts before a job is parked.", low=1, high=100)
+    job_attempts: int = setting(8, "Attempts before a job is parked.", low=1, high=100, shown=True)
     retry_base_seconds: float = setting(
         20.0, "First wait before a job is tried again; doubles, with jitter.", low=0.05, high=3600
     )
@@ -364,6 +412,7 @@ class Settings:
         "Who pokes phones and notifies reviewers when an analysis is there: nobody (a log line), or "
         "Firebase Cloud Messaging.",
         choices=("log", "fcm"),
+        shown=True,
     )
     fcm_url: str = setting("", "Another address of FCM (tests); empty: Google's.")
     fcm_credentials: str = setting(
@@ -371,6 +420,28 @@ class Settings:
         "Who calls FCM: the function's own account, or nobody (a local test server).",
         choices=("default", "anonymous"),
     )
+
+    public_url: str = setting(
+        "",
+        "Where people reach this deployment, like https://care.example.org, for links in mails.",
+    )
+    mailer: str = setting(
+        "off",
+        "Who carries mails to people who forgot their password: nobody, or the server at SMTP_HOST.",
+        choices=("off", "smtp"),
+        shown=True,
+    )
+    smtp_host: str = setting("", "The mail server of MAILER=smtp.")
+    smtp_port: int = setting(587, "Its port; 465 goes with SMTP_SECURITY=tls.", low=1, high=65_535)
+    smtp_security: str = setting(
+        "starttls",
+        "How the way to it is secured: TLS after STARTTLS, TLS from the start, or nothing, for a server on "
+        "this machine.",
+        choices=("starttls", "tls", "none"),
+    )
+    smtp_user: str = setting("", "Who logs in there; empty: nobody does.")
+    smtp_password: str = setting("", "The password of SMTP_USER.", secret=True)
+    mail_from: str = setting("", "The sender of mails, like care@example.org.")
 
     kill_folder: str = setting(
         "",
@@ -457,10 +528,25 @@ class Settings:
             raise _absurd("CORS_ORIGINS", "must be exact origins like https://review.example.org")
         if self.rate_limits and not re.fullmatch(_RATES, self.rate_limits):
             raise _absurd("RATE_LIMITS", "must be like log-ins=300/60,first-syncs=0/600")
+        if self.public_url and not re.fullmatch(_ORIGIN, self.public_url):
+            raise _absurd("PUBLIC_URL", "must be an origin like https://care.example.org")
+        self._demand_mail()
         if self.lease_seconds <= self.model_timeout_seconds:
             raise _absurd("LEASE_SECONDS", "must be longer than MODEL_TIMEOUT_SECONDS")
         if self.max_inflated_bytes < self.max_body_bytes:
             raise _absurd("MAX_INFLATED_BYTES", "must not be smaller than MAX_BODY_BYTES")
+
+    def _demand_mail(self) -> None:
+        if self.mailer == "off":
+            return
+        for name, pattern in (("smtp_host", _HOST), ("mail_from", _SENDER), ("public_url", ".+")):
+            if not re.fullmatch(pattern, getattr(self, name)):
+                raise _absurd(name.upper(), f"is needed with MAILER={self.mailer}")
+        if self.smtp_security == "none" and self.smtp_host not in _HERE:
+            # else everybody on the way could read the codes, and the password
+            raise _absurd("SMTP_SECURITY", "may be none for a server on this machine alone")
+        if self.smtp_user and not self.smtp_password:
+            raise _absurd("SMTP_PASSWORD", "is needed with SMTP_USER")
 
     @property
     def google(self) -> tuple[str, ...]:

@@ -11,21 +11,23 @@ import os
 import pwd
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared import telemetry
 from shared.access.audit import OPERATOR, Anchor, Sealer, told
 from shared.access.membership import Caller
+from shared.access.rights import Action
 from shared.accounts import rates, tokens
 from shared.accounts.jwks import RemoteKeys
 from shared.accounts.keys import (
     CombinedKeys,
     JwksText,
     KeyStore,
+    PublishedKeys,
     RingKeys,
     TokenPolicy,
     VerificationKeys,
@@ -63,6 +65,7 @@ from shared.sync.retention import Purger
 from shared.sync.session import SyncSession
 
 if TYPE_CHECKING:
+    from shared.accounts.forgotten import Letter
     from shared.accounts.services import AccountServices
     from shared.adapters.folder import Opened
     from shared.ai.conversation import Terms
@@ -80,6 +83,12 @@ log = logging.getLogger(__name__)
 def settings() -> Settings:
     """The settings of this process."""
     return current()
+
+
+def all_settings() -> tuple[Any, ...]:
+    """The settings of this process, and those that its product adds: dataclasses of `setting` fields."""
+    added = settings_of(settings().product)
+    return (settings(),) if added is None else (settings(), own(added))
 
 
 def begin() -> Settings:
@@ -274,10 +283,12 @@ def doorbell() -> Doorbell:
 def verification_keys() -> VerificationKeys:
     """Public keys that access tokens are checked against: ours, and those of an outside issuer."""
     outside = _outside_keys()
-    return _own_keys() if outside is None else CombinedKeys((_own_keys(), outside))
+    return own_keys() if outside is None else CombinedKeys((own_keys(), outside))
 
 
-def _own_keys() -> VerificationKeys:
+@cache
+def own_keys() -> PublishedKeys:
+    """Public keys of our own tokens."""
     chosen = settings()
     if chosen.token_jwks:
         return JwksText(chosen.token_jwks)
@@ -374,8 +385,56 @@ def accounts() -> AccountServices:
         token_policy=token_policy(),
         secret=accounts_secret(),
         factor_roles=chosen.factor_roles,
+        of_users=catalog().of_users,
         life=Life(chosen.refresh_days * 86_400_000, chosen.session_days * 86_400_000),
+        post=_post(),
+        address=chosen.public_url,
+        administrators=product().rights.allowed.get(Action.ADMINISTER, frozenset()),
     )
+
+
+@cache
+def console_accounts() -> AccountServices:
+    """The same for the console: sessions of browsers end sooner."""
+    from shared.accounts.session import Life
+
+    chosen, whole = settings(), accounts()
+    life = Life(chosen.console_idle_minutes * 60_000, chosen.console_hours * 3_600_000)
+    issuer = replace(whole.login.issuer, life=life)
+    return replace(
+        whole,
+        login=replace(whole.login, issuer=issuer),
+        sessions=replace(whole.sessions, issuer=issuer),
+    )
+
+
+def _post() -> Callable[[Letter | None], None] | None:
+    """Sends letters beside whoever asks; None: no mail is sent."""
+    chosen = settings()
+    if chosen.mailer == "off":
+        return None
+    from shared.adapters.smtp import SmtpMailer
+    from shared.notify.mail import Mail, Outbox
+
+    outbox = Outbox(
+        SmtpMailer(
+            chosen.smtp_host,
+            chosen.smtp_port,
+            security=chosen.smtp_security,
+            sender=chosen.mail_from,
+            user=chosen.smtp_user,
+            password=chosen.smtp_password,
+        )
+    )
+    return lambda letter: outbox.put(None if letter is None else Mail(*letter))
+
+
+def photo_origin() -> str:
+    """The origin beside our own that pages show photos from; empty: there is none."""
+    chosen = settings()
+    if chosen.file_store != "gcs":
+        return ""
+    return chosen.files_endpoint.rstrip("/") or "https://storage.googleapis.com"
 
 
 def audit_heads() -> Path | None:

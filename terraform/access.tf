@@ -25,6 +25,8 @@ locals {
     accounts = { records = "write" }
     files    = { records = "write", rings = true, photos = ["add", "clear", "read"], signs = true }
     review   = { records = "write", photos = ["read"], signs = true }
+    # Pages: what the routes do that they ask.
+    console = { records = "write", rings = true, photos = ["read"], signs = true }
     # Jobs.
     analyse      = { records = "write", model = true, photos = ["read"], notifies = true }
     images       = { records = "write", rings = true, photos = ["add", "read"] }

@@ -16,9 +16,11 @@ locals {
 
   # Of a row's secrets, those that the deployment uses: variable → secret.
   no_model_key = var.model_server == null || !try(var.model_server.key, false)
+  no_mail      = lookup(var.settings, "MAILER", "off") == "off"
   secrets_of = {
     for name, row in local.functions : name => {
-      for variable, secret in row.secrets : variable => secret if !(variable == "MODEL_API_KEY" && local.no_model_key)
+      for variable, secret in row.secrets : variable => secret
+      if !(variable == "MODEL_API_KEY" && local.no_model_key) && !(variable == "SMTP_PASSWORD" && local.no_mail)
     }
   }
 

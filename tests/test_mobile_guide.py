@@ -48,7 +48,7 @@ OF_OTHERS = {
     *HOOKS_ONLY,
     *("email_taken", "scope_taken"),
     *("claimed", "already_diagnosed", "idempotency_key_reused"),
-    *("if_match_required", "case_changed", "too_much_to_count"),
+    *("if_match_required", "case_changed", "too_much_to_count", "withdrawn", "too_late"),
 }
 
 

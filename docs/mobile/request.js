@@ -3,14 +3,16 @@
 /** The server answered with an error. Decide by `status` and `code`; log `requestId`. */
 class Refused extends Error {
   constructor(status, retryAfter, text) {
-    let said = {}
+    let body = {}
     try {
-      said = JSON.parse(text).error || {}
+      body = JSON.parse(text)
     } catch {} // a proxy's own page
+    const said = body.error || {}
     super(`${status} ${said.code || ''} ${said.message || ''}`)
     this.status = status
     this.code = said.code || ''
     this.requestId = said.request_id || ''
+    this.stale = (body.conflicts || []).map(({ id }) => id) // of a push that came too late
     this.retryAfterSeconds = Number(retryAfter) || 0
   }
 }

@@ -147,7 +147,17 @@ async function pushCreated(app, lastPulledAt, refused) {
     changes[table] = { created: rows, updated: [], deleted: [] }
   }
   const said = []
-  const { experimentalRejectedIds } = await pushChanges(app, { changes, lastPulledAt }, said)
+  let answer
+  try {
+    answer = await pushChanges(app, { changes, lastPulledAt }, said)
+  } catch (error) {
+    // It arrived before, its answer was lost, and somebody has changed it since: it waits for the pull.
+    const stale = error.status === 409 ? error.stale.filter((id) => !refused.has(id)) : []
+    if (stale.length === 0) throw error
+    stale.forEach((id) => refused.add(id))
+    return pushCreated(app, lastPulledAt, refused)
+  }
+  const { experimentalRejectedIds } = answer
   await markLocalChangesAsSynced(app.database, { changes, affectedRecords }, experimentalRejectedIds)
   for (const ids of Object.values(experimentalRejectedIds)) ids.forEach((id) => refused.add(id))
   await settle(app, said)

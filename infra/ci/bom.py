@@ -65,6 +65,10 @@ EXCEPTIONS: Mapping[str, tuple[frozenset[str], str]] = {
         frozenset({"MPL-2.0"}),
         "used as it is; the licence concerns changes of its files",
     ),
+    "pygal": (
+        frozenset({"LGPL-3.0-or-later"}),
+        "draws the console's charts, unchanged and as a package of its own; the licence concerns its files",
+    ),
     "pillow-heif": (
         frozenset({"LGPL-3.0-only", "GPL-2.0-only"}),
         "its wheel carries libraries under the GNU licences, which `files` and `images` run and hand to "
@@ -111,12 +115,15 @@ _READ: Mapping[str, str] = {
     "pyasn1-modules": "BSD-2-Clause",
     "python-dateutil": "BSD-3-Clause",
     "rfc8785": "Apache-2.0",
+    "django-js-lib-htmx": "0BSD",
+    "segno": "BSD-3-Clause",
 }
 
 #: Other spellings in packages' metadata.
 _SPELT: Mapping[str, str] = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2": "Apache-2.0",
+    "GNU LGPL v3+": "LGPL-3.0-or-later",
     "ZPL 2.1": "ZPL-2.1",
     "Apache 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",

@@ -1,33 +1,33 @@
 """`python -m infra.local.demo` (`make demo`): a phone's day, told while it happens.
 
 Starts the whole back end on this machine, lets two health workers of one team work offline and
-sync, waits for the analysis of the red case, lets a doctor sign it, and checks every step. Exit code
-0 if the story ends well, 1 if anything is not as it should be.
+sync, waits for the analysis of the red case, lets a doctor sign it, and checks every step. Then it shows
+the day in the console: at a terminal it stays up until Ctrl-C, elsewhere and with `--end` it ends by
+itself. Exit code 0 if the story ends well, 1 if anything is not as it should be.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infra.cli.members import grant
-from infra.local import photos
+from infra.local import day, photos
 from infra.local.environment import use_stack
 from infra.local.phone import Json, Phone, over_http
+from infra.local.processes import StartFailed
 from infra.local.stack import Stack
 from infra.local.token import token_for
 
-TEAM = "kito-team"
-
-#: The photo of the red case, by its name on the phone.
-KEY = "case-red-photo-1"
-PHOTOS = {KEY: photos.generated(7)}
+TEAM = day.TEAM
 
 #: Longest wait for the analysis, seconds. It takes about one.
 _PATIENCE_SECONDS = 60.0
@@ -48,26 +48,37 @@ def expect(holds: bool, what: str) -> None:
         raise Unexpected(what)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Tell the story; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__)
+    parser.add_argument("--end", action="store_true", help="do not stay up at the end")
+    stays = not parser.parse_args(arguments).end and sys.stdin.isatty()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     say("DermaDetect Cloud: one day of two health workers, on this machine.\n")
     with tempfile.TemporaryDirectory(prefix="dermadetect-demo-") as folder:
         try:
-            with _running(Path(folder)) as url:
-                _day(url, Path(folder))
-        except (Unexpected, OSError) as error:
+            with _running(Path(folder)) as stack:
+                _day(stack.url, Path(folder))
+                if stays:
+                    say("    It stays up until you press Ctrl-C.")
+                    with suppress(KeyboardInterrupt):
+                        stack.wait()
+        except (Unexpected, OSError, StartFailed) as error:
             say(f"\nThis is not how it should end: {error}")
+            return 1
+        except KeyboardInterrupt:
+            say("\nThe day was broken off.")
             return 1
     say("\nEverything arrived, once. The day is over.")
     return 0
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[str]:
+def _running(folder: Path) -> Iterator[Stack]:
     say("1. The back end starts: every function, SQLite, the queue, a scripted model.")
     with Stack(profile="local", data=folder, port=0, sweep_seconds=2.0) as stack:
         say(f"   It answers at {stack.url}")
-        yield stack.url
+        yield stack
 
 
 def _day(url: str, folder: Path) -> None:
@@ -78,7 +89,7 @@ def _day(url: str, folder: Path) -> None:
     joseph = Phone(over_http(url, token_for("joseph")), "joseph", "josephs-phone")
 
     say("\n2. Amina works in the village, without network: 3 patients, 5 cases, one of them red.")
-    _morning(amina)
+    day.morning(amina)
     say(f"   On her phone: {len(amina.dirty)} records that nobody else has.")
 
     say("\n3. One bar of signal. Her phone syncs.")
@@ -142,11 +153,29 @@ def _day(url: str, folder: Path) -> None:
     idle = joseph.sync()
     expect(not any(idle["server_updates"].values()), "an idle sync brought rows")
 
+    say("\n11. In the evening four more cases arrive. People look at all of it in a browser.")
+    _evening(amina, joseph, url)
+    say("    Open this, and log in:\n")
+    say(f"      {url.replace('127.0.0.1', 'localhost')}/console")
+    for user, name, role in day.PEOPLE:
+        say(f"      {day.address(user):<22} {name} ({role})")
+    say(f"      password               {day.PASSWORD}\n")
+
+
+def _evening(amina: Phone, joseph: Phone, url: str) -> None:
+    taken = day.evening(amina)
+    amina.sync()
+    day.send_photos(amina, url, token_for("amina"), taken)
+    day.trouble(amina, joseph)
+    day.people()
+    shown = day.page(url, "/console/cases", "doctor")
+    expect("Baraka M." in shown, "the console's list does not show the emergency")
+
 
 def _photos(phone: Phone, url: str) -> None:
     """Send the photos by the tickets that came with the sync."""
     token = token_for("amina")
-    for key, data in PHOTOS.items():
+    for key, data in day.PHOTOS.items():
         ticket = phone.tickets[key]
         found, sent = photos.send(url, token, ticket, data, breaks_every=90_000)
         expect(found["state"] == "ready", f"the photo is {found['state']}")
@@ -156,7 +185,7 @@ def _photos(phone: Phone, url: str) -> None:
             f"   {key}: {len(data) // 1000} kB; sent {sent / len(data):.2f} times its size, "
             f"quality: {', '.join(advice['reasons']) or advice['verdict']}"
         )
-    links = photos.look(url, token, phone.tickets["case-red-photo-1"]["id"])["links"]
+    links = photos.look(url, token, phone.tickets[day.KEY]["id"])["links"]
     small = photos.fetch(url, links["896"])
     expect(b"A camera" not in small, "the camera's data got out")
     say(
@@ -187,7 +216,9 @@ def _diagnosis(url: str) -> None:
     expect(first["id"] == "case-red", "the red case is not the first of the list")
     (image,) = ask("/case-red")["case"]["image_urls"]
     shown = photos.look(url, token, image.rpartition("/")[2])
-    expect(photos.fetch(url, shown["links"]["original"]) == PHOTOS[KEY], "it is another photo")
+    expect(
+        photos.fetch(url, shown["links"]["original"]) == day.PHOTOS[day.KEY], "it is another photo"
+    )
     ask("/case-red/claim", {})
     body = {
         "diagnosis_text": "Infected ulcer. Refer to the district hospital today.",
@@ -195,35 +226,6 @@ def _diagnosis(url: str) -> None:
         "verdict": "agree",
     }
     ask("/case-red/diagnosis", body, seen=ask("/case-red")["version"])
-
-
-def _morning(phone: Phone) -> None:
-    began = time.time() - 3600
-    people = (
-        ("patient-1", {"name": "Asha N.", "age": 34, "sex": "female"}),
-        ("patient-2", {"name": "Juma O.", "age": 8, "sex": "male"}),
-        ("patient-3", {"name": "Rehema S.", "age": 61, "sex": "female"}),
-    )
-    for name, demographics in people:
-        phone.save("patients", name, at=began, demographics=demographics)
-    cases = (
-        ("case-1", "patient-1", "green", {"site": "forearm", "duration_days": 5}),
-        ("case-2", "patient-1", "yellow", {"site": "neck", "duration_days": 20}),
-        ("case-3", "patient-2", "green", {"site": "scalp", "duration_days": 14}),
-        ("case-4", "patient-3", "green", {"site": "hand", "duration_days": 2}),
-        ("case-red", "patient-3", "red", {"site": "foot", "duration_days": 60, "bleeding": True}),
-    )
-    for name, patient, risk, triage in cases:
-        phone.save(
-            "cases",
-            name,
-            at=began,
-            patient_id=patient,
-            risk_level=risk,
-            triage_data=triage,
-            image_keys=[KEY] if name == "case-red" else [],
-        )
-    phone.photos = [photos.announced("cases", "case-red", KEY, PHOTOS[KEY])]
 
 
 def _await_analysis(phone: Phone) -> Json:

@@ -41,7 +41,14 @@ COLLECTION = "audit"
 HEADS = "audit_heads"
 
 STORED = (
-    StoredCollection(COLLECTION, ((SCOPE, "number"), (SCOPE, "sealed"), ("sealed",))),
+    StoredCollection(
+        COLLECTION,
+        (
+            *((SCOPE, "number"), (SCOPE, "sealed"), ("sealed",)),
+            # what somebody did, and what was done in a team: the newest first (`trail.py`)
+            *(("user_id", "at desc", "__name__"), (SCOPE, "at desc", "__name__")),
+        ),
+    ),
     StoredCollection(HEADS),
 )
 
@@ -66,9 +73,11 @@ RIGHTS: Mapping[str, str] = {
     "grant": "an operator made somebody a member, or gave another role",
     "revoke": "an operator ended a membership",
     "create-user": "an operator made an account",
-    "reset-password": "an operator set another password; sessions ended",
-    "disable-user": "an operator disabled an account; sessions ended",
-    "enable-user": "an operator let a disabled account in again",
+    "reset-password": "an operator, or an admin of the user's teams, set another password; sessions ended",
+    "disable-user": "an operator, or an admin of the user's teams, disabled an account; sessions ended",
+    "enable-user": "an operator, or an admin of the user's teams, let a disabled account in again",
+    "end-user-sessions": "an admin of the user's teams ended all of their sessions",
+    "recover-password": "somebody who forgot their password set another one by mail; sessions ended",
     "delete-user": "an operator deleted an account; sessions and memberships ended",
     "delete-account": "somebody deleted their own account; the entry has no name",
     "invite": "somebody made an invite code",
@@ -88,7 +97,7 @@ RIGHTS: Mapping[str, str] = {
     "take-factor": "an operator took a second factor off; sessions ended",
     "rotate-keys": "an operator made the next signing key",
     "drop-key": "an operator forgot a signing key",
-    "export": "an operator gave out what is stored about a record or a user",
+    "export": "somebody gave out what is stored about a record, a team or a user",
     "erase": "an operator erased a record and what belongs to it",
     "back-up": "an operator copied the store to a file",
     "bring-back": "an operator put a copy back",

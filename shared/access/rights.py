@@ -23,12 +23,15 @@ class Action(Right):
 
     READ = "read"
     WRITE = "write"  #: create, change or delete client-owned fields, add files
-    UNDELETE = "undelete"  #: bring a deleted record back
+    UNDELETE = "undelete"  #: see what was deleted, and bring it back
+    MOVE = "move"  #: give a record to another scope, in which one may do this as well
+    EXPORT = "export"  #: take all that is stored of a scope away as a file
     SUPERVISE = "supervise"  #: see the phones of a scope
     INBOX = "inbox"  #: see what phones could not deliver
     UNFILED = "unfiled"  #: see urgent records of people who are in no scope
     JOB_HISTORY = "job_history"  #: see each step of a job, and why it failed
     HOOKS = "hooks"  #: say which other systems hear of the events of a scope
+    ADMINISTER = "administer"  #: see a scope's trail, stuck jobs and accounts, and act on them
     ALERT = "alert"  #: be told with words on the screen that a result waits; others' phones sync silently
 
 

@@ -13,7 +13,7 @@ from shared.accounts.account import Account
 from shared.accounts.caller import Origin
 from shared.accounts.contention import retried
 from shared.accounts.credentials import Credentials
-from shared.records.store import RecordStore, Snapshot, Write, delete
+from shared.records.store import Key, RecordStore, Snapshot, Write, delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Deletion:
 
     store: RecordStore
     credentials: Credentials
+    of_users: tuple[str, ...] = ()  #: collections with a document a user, under the user's id
 
     def delete_own(self, caller: Caller, password: str, origin: Origin, now_ms: int) -> None:
         """The end of the caller's account: see `delete`. Raises as `Sessions.end`."""
@@ -63,6 +64,8 @@ class Deletion:
             writes.append(delete(accounts.key(account.user_id), account.version))
         if account.email is not None:
             writes.append(delete(accounts.login_key(account.email)))
+        # Guarded by the membership: who writes one there verifies it.
+        writes += [delete(Key(name, held.user_id)) for name in self.of_users]
         live = sessions.live(self.store, held.user_id)
         return [*writes, *(delete(each.key, each.version) for each in live)]
 

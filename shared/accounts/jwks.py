@@ -50,6 +50,12 @@ class RemoteKeys:
         self._keys: dict[str, VerificationKey] = {}
         self._fetched_s = self._tried_s = float("-inf")
 
+    def published(self) -> Sequence[VerificationKey]:
+        """See `PublishedKeys`: those of the copy."""
+        if not self._keys:
+            self._renew()
+        return list(self._keys.values())
+
     def find(self, kid: str) -> VerificationKey | None:
         """The key of that id, or None. Raises `KeysUnavailable` while no keys could be had."""
         found = self._keys.get(kid)

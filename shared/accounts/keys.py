@@ -67,13 +67,16 @@ class TokenPolicy:
 class VerificationKey:
     """A public key: its id, its one algorithm, and the key object PyJWT takes.
 
-    `outside` is the policy of the outside issuer whose key it is; None: ours.
+    `outside` is the policy of the outside issuer whose key it is; None: ours. `since_s` and `until_s` say
+    when it signs and until when it is published, Unix seconds, where that is known.
     """
 
     kid: str
     algorithm: str
     key: Any
     outside: TokenPolicy | None = None
+    since_s: int | None = None
+    until_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,14 @@ class VerificationKeys(Protocol):
 
         Raises `KeysUnavailable` if no keys at all could be had yet.
         """
+        ...
+
+
+class PublishedKeys(VerificationKeys, Protocol):
+    """A source that can also list its keys."""
+
+    def published(self) -> Sequence[VerificationKey]:
+        """Every key that is known. Raises `KeysUnavailable` if no keys could be had yet."""
         ...
 
 
@@ -119,6 +130,10 @@ class JwksText:
     def find(self, kid: str) -> VerificationKey | None:
         """The key of that id."""
         return self._keys.get(kid)
+
+    def published(self) -> Sequence[VerificationKey]:
+        """All of them."""
+        return list(self._keys.values())
 
 
 class CombinedKeys:
@@ -165,12 +180,17 @@ def parse_jwks(
                 if outside is None:
                     raise
                 continue
-            keys[kid] = VerificationKey(kid, algorithm, key, outside)
+            since, until = (_whole(entry.get(name)) for name in ("nbf", "exp"))
+            keys[kid] = VerificationKey(kid, algorithm, key, outside, since, until)
     except (KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
         raise ValueError("no JSON Web Key Set") from error
     if not keys:
         raise ValueError("no usable key")
     return keys
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) else None
 
 
 def _with_alg(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -272,11 +292,14 @@ class Ring:
         return Ring(tuple(each for each in self.keys if each.kid != kid))
 
     def jwks(self, now_s: float) -> str:
-        """The published keys as JWKS text; `exp` (Unix seconds) where the end is known."""
+        """The published keys as JWKS text; `nbf` says from when each signs, `exp` until when it is
+        published, where that is known (Unix seconds).
+        """
         keys = []
         for each in self.published(now_s):
             end = self.ends_s(each)
-            keys.append({**each.public, **({} if end is None else {"exp": end})})
+            ends = {} if end is None else {"exp": end}
+            keys.append({**each.public, "nbf": each.signs_from_s, **ends})
         return json.dumps({"keys": keys})
 
     def text(self) -> str:

@@ -5,6 +5,7 @@ Faults say what to do next and never whether an account exists.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from shared.access import audit, membership
@@ -17,9 +18,20 @@ from shared.accounts.caller import Origin, check, noted
 from shared.accounts.contention import retried
 from shared.accounts.credentials import Credentials, credentials_wrong
 from shared.accounts.passwords import Passwords
+from shared.accounts.session import Session
 from shared.accounts.token_issuer import TokenIssuer, Tokens
 from shared.errors import Contended
 from shared.records.store import ABSENT, RecordStore, Snapshot, Write, put
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A session that has just begun: whose it is, their roles by scope, and its refresh token."""
+
+    account: Account
+    session: Session
+    roles: Mapping[str, str]
+    refresh: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,13 @@ class Login:
     def log_in(
         self, email: str, password: str, origin: Origin, now_ms: int, otp: str | None = None
     ) -> Tokens:
+        """The tokens of a new session. Takes and raises what `begin` does."""
+        begun = self.begin(email, password, origin, now_ms, otp)
+        return self.issuer.tokens(begun.account, begun.session, begun.roles, begun.refresh, now_ms)
+
+    def begin(
+        self, email: str, password: str, origin: Origin, now_ms: int, otp: str | None = None
+    ) -> Begun:
         """A new session. `otp` is a code of the second factor, where there is one, or a recovery code.
 
         Raises `Unauthenticated` (credentials_wrong, account_disabled, totp_required, totp_wrong),
@@ -53,7 +72,7 @@ class Login:
             else None
         )
 
-        def attempt() -> Tokens:
+        def attempt() -> Begun:
             keys = [accounts.key(account.user_id), membership.key(account.user_id)]
             reading = throttle.read(self.store, gates, keys)
             passed = self.credentials.passed(gates, reading, now_ms)
@@ -80,7 +99,7 @@ class Login:
                     ),
                 ]
             )
-            return self.issuer.tokens(present, session, held.roles, refresh, now_ms)
+            return Begun(present, session, held.roles, refresh)
 
         return retried(attempt)
 

@@ -70,7 +70,13 @@ RATES = (
         120,
         60,
         "each costs 19 MiB and some 50 ms; a training of 100 people logs in within a minute",
-        (("POST", "/api/v1/auth/login"), ("POST", "/api/v1/auth/register")),
+        (
+            ("POST", "/api/v1/auth/login"),
+            ("POST", "/api/v1/auth/register"),
+            ("POST", "/api/v1/auth/reset"),
+            ("POST", "/console/login"),
+            ("POST", "/console/reset"),
+        ),
     ),
     Rate(
         "refreshes",

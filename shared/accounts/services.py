@@ -6,11 +6,13 @@ a crash.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.accounts.administration import Administration
 from shared.accounts.credentials import Credentials
 from shared.accounts.deletion import Deletion
+from shared.accounts.forgotten import Forgotten, Letter
 from shared.accounts.invites import Invites
 from shared.accounts.keys import SigningKeys, TokenPolicy
 from shared.accounts.login import Login
@@ -23,6 +25,7 @@ from shared.accounts.scopes import Scopes
 from shared.accounts.second_factor import SecondFactor
 from shared.accounts.session import Life
 from shared.accounts.sessions import Sessions
+from shared.accounts.team_users import TeamUsers
 from shared.accounts.token_issuer import TokenIssuer
 from shared.records.store import RecordStore
 
@@ -41,6 +44,8 @@ class AccountServices:
     administration: Administration
     deletion: Deletion
     profile: Profile
+    forgotten: Forgotten
+    team_users: TeamUsers
 
 
 def account_services(
@@ -53,8 +58,14 @@ def account_services(
     secret: bytes,
     life: Life,
     factor_roles: frozenset[str] = frozenset(),
+    post: Callable[[Letter | None], None] | None = None,
+    address: str = "",
+    administrators: frozenset[str] = frozenset(),
+    of_users: tuple[str, ...] = (),
 ) -> AccountServices:
-    """The services on a store. `secret` keys their hashes and is the same in every instance."""
+    """The services on a store. `secret` keys their hashes and is the same in every instance; `post` and
+    `address` are of `Forgotten`, `administrators` of `TeamUsers`.
+    """
     credentials = Credentials(store, passwords, secret, policy.words)
     issuer = TokenIssuer(keys, token_policy, policy, life, factor_roles)
     members = Members(store, policy)
@@ -68,6 +79,8 @@ def account_services(
         invites,
         Scopes(store, policy),
         Administration(store, passwords, credentials),
-        Deletion(store, credentials),
+        Deletion(store, credentials, of_users),
         Profile(store),
+        Forgotten(store, passwords, credentials, secret, post, address),
+        TeamUsers(store, policy, passwords, credentials, administrators),
     )

@@ -182,6 +182,11 @@ def begin(
     return made, token
 
 
+def is_current(session: Session, token: str) -> bool:
+    """Whether a token is the one that the session gave out last."""
+    return hmac.compare_digest(_hash(token), session.current)
+
+
 def refreshed(
     session: Session, token: str, secret: bytes, now_ms: int, life: Life
 ) -> tuple[Session, str | None]:

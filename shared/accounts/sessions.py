@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from shared.access import audit, membership
-from shared.access.membership import Caller
+from shared.access.membership import Caller, Memberships
 from shared.accounts import account as accounts
 from shared.accounts import session as sessions
 from shared.accounts.account import Account
-from shared.accounts.caller import Origin, check, demand_alive, noted, refresh_reused
+from shared.accounts.caller import (
+    Origin,
+    check,
+    demand_alive,
+    noted,
+    refresh_reused,
+    session_ended,
+)
 from shared.accounts.contention import retried
 from shared.accounts.credentials import Credentials
 from shared.accounts.session import Session
 from shared.accounts.token_issuer import TokenIssuer, Tokens
-from shared.errors import NotFound, Unauthenticated
+from shared.errors import Contended, NotFound, Unauthenticated
 from shared.records.store import RecordStore, Snapshot, Write, put
+
+#: How exactly it is kept when a session was used, ms: a page has many requests.
+_USED_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a session's token, as they are now."""
+
+    account: Account
+    session: Session
+    memberships: Memberships
+    set_up_needed: bool  #: a second factor, before anything else
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,33 @@ class Sessions:
             return self.issuer.tokens(account, moved, roles, successor, now_ms)
 
         return retried(attempt)
+
+    def holder(self, token: str, now_ms: int, *, used: bool = True) -> Holder:
+        """Who holds a token that is shown again and again: a browser's, in a cookie.
+
+        Unlike `refresh` it gives no other token. `used` puts off the session's end, where the caller is a
+        person and not a clock. Raises `Unauthenticated` (session_ended, account_disabled).
+        """
+        session, account, reading = self._of(token)
+        if session is None or account is None or now_ms >= session.expires_ms:
+            raise session_ended()
+        held = membership.of(reading, session.user_id)
+        demand_alive(session, account)
+        if not sessions.is_current(session, token):
+            raise session_ended()
+        if used and now_ms - session.used_ms > _USED_MS:
+            ends = self.issuer.life_of(held.roles).ends_ms(session.began_ms, now_ms)
+            session = replace(session, used_ms=now_ms, expires_ms=ends)
+            where = sessions.key(session.sid)
+            with suppress(Contended):  # another request of the same page, or its end
+                self.store.commit([put(where, session.fields, reading.documents[where].version)])
+        needed = self.issuer.set_up_needed(account, session, held.roles)
+        return Holder(account, session, held, needed)
+
+    def whose(self, token: str) -> str | None:
+        """Whose session a token is of, also one that is over; None: of nobody's."""
+        session, _, _ = self._of(token)
+        return None if session is None else session.user_id
 
     def logout(self, token: str, now_ms: int) -> None:
         """End the session of a refresh token, whichever of its tokens it is. Always succeeds."""

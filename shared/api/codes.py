@@ -90,6 +90,9 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "forbidden": "The user is known and may not do this. Sending it again cannot help.",
         "invite_needed": "Nobody registers here without a code. Ask the user for one.",
         "invite_invalid": "The code is mistyped, expired or used up. Ask the user for another one.",
+        "mail_off": "No mail is sent from here. Tell the user to ask an admin of the team.",
+        "reset_invalid": "The code of the mail is mistyped, too old, or was used. Let the user ask for "
+        "another mail.",
     },
     errors.Taken: {
         "email_taken": "There is an account of this e-mail address. Log in instead; also after a "
@@ -181,6 +184,8 @@ ACCOUNTS_ONLY = (
     "session_ended",
     "invite_needed",
     "invite_invalid",
+    "mail_off",
+    "reset_invalid",
 )
 FILES_ONLY = ("invalid_range", "wrong_size")
 HOOKS_ONLY = ("hook_address", "hook_taken", "too_many_hooks")

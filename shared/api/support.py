@@ -1,4 +1,4 @@
-"""What clients of devices, jobs, inbox and undelete send and get, as types. Times are Unix milliseconds."""
+"""What clients of the function `support` send and get, as types. Times are Unix milliseconds."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from shared.api.fields import (
     NULL,
     Count,
     Id,
+    IdOrEmpty,
     Limit,
     Moment,
     MomentOrNull,
     TextOrNull,
     must,
     names,
+    one_of,
     says,
     schema,
 )
 from shared.api.record_codes import RECORD_CODES
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, NotFound
+from shared.export import stream
 from shared.jobs.job import STATES
 from shared.records import record
 from shared.settings import Settings
-from shared.support import devices, inbox, ledger
+from shared.support import conflicts, deleted, devices, inbox, ledger, moves
 
 _Page = Annotated[str | UnsetType, says("`next_page` of the answer before.")]
 _NextPage = Annotated[TextOrNull, says("Opaque; null on the last page.")]
 _Columns = dict[str, list[str]]
+Since = Annotated[int, must("Unix milliseconds", ge=0, lt=record.MOST_MS)]
 _Token = Annotated[
     str,
     must("the phone's push token, or null", min_length=1, max_length=ledger.LONGEST_TOKEN),
@@ -114,7 +118,179 @@ class UndeleteRequest(Struct):
     ]
 
 
+class DeletedAsked(Struct):
+    """Which deleted records."""
+
+    scope: Annotated[Id, says("Of which team.")]
+    table: Annotated[str | UnsetType, says("Of which table; the first one if absent.")] = UNSET
+    limit: Annotated[Limit, says(f"Most records of one answer; {deleted.PAGE} at most.")] = (
+        deleted.PAGE
+    )
+    page: _Page = UNSET
+
+
+class ConflictsAsked(Struct):
+    """Which conflicts."""
+
+    scope: Annotated[Id, says("Of which team.")]
+    limit: Annotated[Limit, says(f"Most entries of one answer; {conflicts.PAGE} at most.")] = (
+        conflicts.PAGE
+    )
+    page: _Page = UNSET
+
+
+class MoveRequest(Struct):
+    """A record, and where it goes."""
+
+    id: Annotated[
+        str,
+        says("Its id. An unknown one gets 404.", pattern=rf"^(?!__.*__\Z){record.ID.pattern}\Z"),
+    ]
+    to_scope_id: Annotated[Id, says("The team that it moves to.")]
+    table: Annotated[str | None, says("Its table; that of people if absent.", **NULL)] = None
+    dry_run: Annotated[bool, says("True: count what would move, and change nothing.")] = False
+
+    def __post_init__(self) -> None:
+        if not record.valid_id(self.id):
+            raise NotFound("There is no such record, or none that you may see.", field="id")
+
+
+class ExportAsked(Struct):
+    """Which file."""
+
+    scope: Annotated[Id, says("Of which team.")]
+    format: Annotated[str, one_of(tuple(stream.KINDS)), says("How it is written.")]
+    table: Annotated[
+        str | UnsetType,
+        says("One table. CSV and Parquet need it, Excel takes all without it, FHIR has no tables."),
+    ] = UNSET
+    since: Annotated[
+        Since | UnsetType, says("Only records that phones made at this time or later, ms.")
+    ] = UNSET
+    until: Annotated[
+        Since | UnsetType, says("Only records that phones made before this time, ms.")
+    ] = UNSET
+
+
+class TrailAsked(Struct):
+    """Which entries."""
+
+    scope_id: Annotated[
+        IdOrEmpty, says("A team that the caller administers; empty: what the caller did.")
+    ] = ""
+    user_id: Annotated[IdOrEmpty, says("Only what this user did in the team.")] = ""
+    action: Annotated[
+        str,
+        must("a word of up to 64 characters", max_length=64),
+        says("Only what was done so; empty: all."),
+    ] = ""
+    from_ms: Annotated[Moment | UnsetType, says("Not before, ms.")] = UNSET
+    to_ms: Annotated[Moment | UnsetType, says("Before, ms.")] = UNSET
+    page: _Page = UNSET
+
+
+class TrailCheckAsked(Struct):
+    """Which team."""
+
+    scope_id: Annotated[Id, says("The team.")]
+
+
 # --- what is answered
+
+
+class TrailEntry(Struct):
+    """Something that somebody did."""
+
+    id: str
+    at: Moment
+    action: Annotated[str, says("What was done: a request, or a change of rights.")]
+    user_id: Annotated[str, says("Who; `~operator`: whoever runs the service.")]
+    name: TextOrNull
+    device: TextOrNull
+    scope_id: Annotated[TextOrNull, says("In which team; null: in none.")]
+    of: Annotated[list[str], says("Whose rights, where it changed some.")]
+    records: Annotated[dict[str, int], says("How many records of which table.")]
+    said: Annotated[dict[str, str], says("More of a change of rights.")]
+    sealed: Annotated[bool, says("Whether it is in the chain yet; the sweeper seals.")]
+
+
+class Trail(Struct):
+    """Entries of the audit trail."""
+
+    entries: Annotated[list[TrailEntry], says("The newest first.")]
+    next_page: _NextPage
+
+
+class TrailChecked(Struct):
+    """What a check of a team's trail found."""
+
+    scope_id: Id
+    entries: Annotated[Count, says("Entries of the chain.")]
+    waiting: Annotated[Count, says("Entries that are not sealed yet.")]
+    compared: Annotated[
+        bool, says("Whether there are heads outside the store to compare the chain with.")
+    ]
+    faults: Annotated[list[str], says("What is wrong; empty: the trail is whole.")]
+
+
+class StuckJob(Struct):
+    """A job that somebody should look at."""
+
+    id: str
+    kind: str
+    state: Annotated[str, schema(enum=list(STATES))]
+    late: Annotated[bool, says("It waits for more than an hour; else it failed or was parked.")]
+    scope_id: Id
+    table: str
+    record_id: str
+    attempts: Count
+    fault: Annotated[TextOrNull, says("Code of what went wrong last.")]
+    created_at: Moment
+    moved_at: Moment
+    next_attempt_at: MomentOrNull
+
+
+class StuckJobs(Struct):
+    """Jobs of the caller's teams that failed, were parked or are late."""
+
+    jobs: Annotated[list[StuckJob], says("Those that moved last first.")]
+    more: bool
+
+
+class Redriven(Struct):
+    """A job that is queued again."""
+
+    id: str
+    queued: Annotated[bool, says("False: it had neither failed nor been parked.")]
+
+
+class SettingShown(Struct):
+    """A setting of this deployment."""
+
+    name: str
+    doc: str
+    secret: bool
+    value: Annotated[TextOrNull, says("Of a secret: `set` or `not set`.")]
+
+
+class PublicKeyShown(Struct):
+    """A public key of access tokens."""
+
+    kid: str
+    algorithm: str
+    since: Annotated[MomentOrNull, says("From when it signs, ms.")]
+    until: Annotated[MomentOrNull, says("Until when it is published, ms.")]
+
+
+class SettingsShown(Struct):
+    """What this deployment is set to, as far as it concerns its teams."""
+
+    release: str
+    settings: list[SettingShown]
+    keys: Annotated[
+        list[PublicKeyShown] | None,
+        says("Public keys of access tokens; null: they cannot be had now.", **NULL),
+    ]
 
 
 class PulledCounts(Struct):
@@ -294,3 +470,87 @@ class Undeleted(Struct):
     table: str
     id: Id
     deleted: Annotated[bool, schema(const=False)]
+
+
+class DeletedRecord(Struct):
+    """A record that can come back."""
+
+    id: Id
+    label: Annotated[str, says("A few words by which people know it; may be empty.")]
+    deleted_at: Moment
+    deleted_by: Annotated[TextOrNull, says("The user who deleted it.")]
+    deleted_with: Annotated[
+        TextOrNull,
+        says("`table/id` of the record with which it was deleted: bring that back instead."),
+    ]
+
+
+class Deleted(Struct):
+    """What was deleted in a team, and can come back."""
+
+    scope_id: Id
+    table: str
+    tables: Annotated[list[str], says("Tables that may be asked for.")]
+    records: Annotated[list[DeletedRecord], says("The newest deletion first.")]
+    next_page: _NextPage
+
+
+class LoggedConflict(Struct):
+    """Values of a record that were not taken, or were overwritten unseen."""
+
+    id: Id
+    table: str
+    record_id: Id
+    at: Annotated[Moment, says("When it was found, ms.")]
+    reason: Annotated[str, schema(enum=["older", "equal", "merged", "unseen_overwrite", "deleted"])]
+    winner: Annotated[
+        str,
+        says(
+            "`server`: what was stored stayed. `client`: what came was taken.",
+            enum=["server", "client"],
+        ),
+    ]
+    won: Annotated[dict[str, Any], says("The columns that it is about, as they were kept.")]
+    lost: Annotated[dict[str, Any], says("The same columns, as they were not kept.")]
+    user_id: Annotated[TextOrNull, says("Who sent the push that met the other values.")]
+    device: Annotated[TextOrNull, says("From which phone.")]
+
+
+class Conflicts(Struct):
+    """The conflict log of a team."""
+
+    scope_id: Id
+    conflicts: Annotated[list[LoggedConflict], says("The newest first.")]
+    next_page: _NextPage
+
+
+class Moved(Struct):
+    """What moved, or would move."""
+
+    table: str
+    id: Id
+    from_scope_id: Id
+    to_scope_id: Id
+    moved: Annotated[
+        bool,
+        says("Whether this request moved it. What hangs on it follows within about a minute."),
+    ]
+    counts: Annotated[dict[str, Count], says("Living records by table, itself among them.")]
+    at_least: Annotated[bool, says(f"Whether there may be more: {moves.MOST_COUNTED} are counted.")]
+
+
+class ExportTable(Struct):
+    """A table that can be exported."""
+
+    name: str
+    doc: str
+
+
+class Exports(Struct):
+    """What can be exported, and of which teams."""
+
+    scopes: list[Id]
+    tables: list[ExportTable]
+    formats: Annotated[
+        list[str], says("Of this deployment: `parquet` only where pyarrow is installed.")
+    ]

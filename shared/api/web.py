@@ -58,7 +58,19 @@ from shared.errors import (
 from shared.records.record import MAX_DEPTH, MOST_SECONDS, too_deep
 from shared.settings import Settings
 
-__all__ = ["Call", "Response", "Route", "Who", "answer", "html_page", "serve", "streamed", "tagged"]
+__all__ = [
+    "Call",
+    "Response",
+    "Route",
+    "Who",
+    "answer",
+    "ask",
+    "compressed",
+    "html_page",
+    "serve",
+    "streamed",
+    "tagged",
+]
 
 log = logging.getLogger(__name__)
 
@@ -301,6 +313,16 @@ def _take(request: Request, size: int) -> bytes:
         raise InvalidJson("The body is cut short, or its chunks are broken.") from None
 
 
+def compressed(response: Response, call: Call) -> Response:
+    """The answer, compressed if that is worth while and the caller accepts it."""
+    if len(data := response.get_data()) >= _GZIP_FROM:
+        response.vary.add("Accept-Encoding")
+        if call.request.accept_encodings["gzip"] > 0:
+            response.set_data(gzip.compress(data, _GZIP_LEVEL, mtime=0))
+            response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
 def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Response:
     """A JSON answer, compressed if the caller accepts it; a list with a `Link` to its next page."""
     data = orjson.dumps(value, default=_plain)
@@ -309,12 +331,7 @@ def answer(value: Any, status: int = 200, *, call: Call | None = None) -> Respon
         return response
     if link := next_link(call.request, value):
         response.headers["Link"] = link
-    if len(data) >= _GZIP_FROM:
-        response.headers["Vary"] = "Accept-Encoding"
-        if call.request.accept_encodings["gzip"] > 0:
-            response.set_data(gzip.compress(data, _GZIP_LEVEL, mtime=0))
-            response.headers["Content-Encoding"] = "gzip"
-    return response
+    return compressed(response, call)
 
 
 def tagged(value: Any, call: Call, *, of: Any, version: int | None = None) -> Response:
@@ -395,20 +412,32 @@ def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
 Who = Callable[[Call], Caller]
 
 
+def _bearer(call: Call) -> str:
+    return call.bearer()
+
+
 def serve(
-    request: Request, routes: Sequence[Route], settings: Settings, who: Who | None = None
+    request: Request,
+    routes: Sequence[Route],
+    settings: Settings,
+    who: Who | None = None,
+    *,
+    shows: Callable[[Call], str] = _bearer,
+    refuse: Callable[[Call, Fault], Response] | None = None,
 ) -> Response:
     """Answer a request. Never raises.
 
     `who` is asked before a body is read, for routes that need a token; without it handlers ask themselves.
+    `shows` is what a caller shows to say who it is (empty: nothing), `refuse` the answer to what failed.
     """
     began = time.monotonic()
     call = Call(request, _request_id(request), settings)
     found = find(routes, request.path, request.method)
+    manner = _Manner(who, shows, refuse or _refuse)
     with telemetry.span(
         f"{request.method} {_known(request.path, routes, found)}", _parent(request), "server"
     ) as span:
-        response = _answered(call, found, who, began)
+        response = _answered(call, found, manner, began)
         span.note("http.response.status_code", response.status_code)
     # after the last byte: exporters are loaded when nobody waits
     response.call_on_close(telemetry.answered)
@@ -423,15 +452,24 @@ def _known(path: str, routes: Sequence[Route], found: Found) -> str:
     return "unknown" if route is None else route.path
 
 
-def _answered(call: Call, found: Found, who: Who | None, began: float) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How a function meets its callers: see `serve`."""
+
+    who: Who | None
+    shows: Callable[[Call], str]
+    refuse: Callable[[Call, Fault], Response]
+
+
+def _answered(call: Call, found: Found, manner: _Manner, began: float) -> Response:
     request = call.request
     try:
-        response = _admitted(call, found, who)
+        response = _admitted(call, found, manner)
     except Fault as fault:
-        response = _refuse(call, fault)
+        response = manner.refuse(call, fault)
     except Exception:  # the last line of defence: the caller must get our shape, whatever broke
         log.exception("request crashed", extra={"request_id": call.request_id})
-        response = _refuse(call, Fault("Something went wrong on our side. Try again later."))
+        response = manner.refuse(call, Fault("Something went wrong on our side. Try again later."))
     finally:
         call.let_others()
     if response.is_streamed:
@@ -458,16 +496,17 @@ def _answered(call: Call, found: Found, who: Who | None, began: float) -> Respon
     return response
 
 
-def _admitted(call: Call, found: Found, who: Who | None) -> Response:
+def _admitted(call: Call, found: Found, manner: _Manner) -> Response:
     """The answer, or a refusal if the caller asks too often."""
     if len(call.request.full_path) > _URI_BYTES:
         raise UriTooLong(f"The path with its query may have {_URI_BYTES} bytes.")
-    if not call.bearer():
+    shown = manner.shows(call)
+    if not shown:
         call.count_stranger()
     try:
-        return _preflight(call, found) or _dispatch(call, found, who)
+        return _preflight(call, found) or _dispatch(call, found, manner.who)
     except Unauthenticated:
-        if call.bearer():  # it shows nobody
+        if shown:  # it shows nobody
             call.count_stranger()
         raise
 
@@ -535,6 +574,15 @@ def _dispatch(call: Call, found: Found, who: Who | None) -> Response:
         value = call.json()[0] if sent or route.body_needed else {}
         parts.append(decode(value, route.takes))
     return route.handler(*parts)
+
+
+def ask(request: Request, routes: Sequence[Route], settings: Settings, caller: Caller) -> Response:
+    """Answer a request that is made in this process for somebody who is known. Raises faults.
+
+    What a route demands of its callers' roles, and what it leaves in the trail, is as for any other.
+    """
+    call = Call(request, _request_id(request), settings)
+    return _dispatch(call, find(routes, request.path, request.method), lambda _call: caller)
 
 
 def _drain(request: Request) -> None:

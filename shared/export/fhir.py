@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import IO, Any, Protocol
 
 import orjson
@@ -39,19 +40,34 @@ def export(
 ) -> dict[str, int]:
     """Write the records of teams to the files of their resource types; returns resources by type.
 
-    Each record is noted in the audit trail before it is written. Raises `StoreUnavailable`; what was
-    written until then is a part.
+    Raises as `told` does; what was written until then is a part.
     """
     counts: dict[str, int] = {}
     for scope in scopes:
-        read_at = store.read(()).read_at
-        for table in catalog.collections:
-            for batch in batches(store, table.name, scope, read_at, by, clock_ms):
-                for resource in resources(mapper, batch):
-                    kind = resource["resourceType"]
-                    file_of(kind).write(orjson.dumps(resource) + b"\n")
-                    counts[kind] = counts.get(kind, 0) + 1
+        for resource in chain.from_iterable(told(store, catalog, scope, mapper, by, clock_ms)):
+            kind = resource["resourceType"]
+            file_of(kind).write(orjson.dumps(resource) + b"\n")
+            counts[kind] = counts.get(kind, 0) + 1
     return dict(sorted(counts.items()))
+
+
+def told(
+    store: RecordStore,
+    catalog: Catalog,
+    scope: str,
+    mapper: FhirMapping,
+    by: Caller,
+    clock_ms: Callable[[], int],
+    holds: Callable[[Document], bool] = lambda _document: True,
+) -> Iterator[list[Resource]]:
+    """The resources of a team, batch by batch; each record is noted in the audit trail before it is told.
+
+    Raises `StoreUnavailable`.
+    """
+    read_at = store.read(()).read_at
+    for table in catalog.collections:
+        for batch in batches(store, table.name, scope, read_at, by, clock_ms, holds):
+            yield list(resources(mapper, batch))
 
 
 def resources(mapper: FhirMapping, documents: Iterable[Document]) -> Iterator[Resource]:

@@ -15,7 +15,7 @@ from shared.export.rows import Column, RowWriter
 from shared.records.collection import Type
 
 #: A spreadsheet takes a text that begins like this for a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Open = Callable[[IO[bytes], Sequence[Column]], AbstractContextManager[RowWriter]]
 
@@ -50,7 +50,7 @@ def _cell(value: Any, kind: Type) -> str | int | float:
         case int() | float():
             return iso(int(value)) if kind is Type.TIME else value
         case str():
-            return f"'{value}" if value.startswith(_FORMULA) else value
+            return f"'{value}" if value.startswith(FORMULA) else value
         case _:
             return orjson.dumps(value).decode()
 

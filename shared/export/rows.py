@@ -99,7 +99,7 @@ def export(
         for table in wanted.tables:
             columns = columns_of(catalog.by_name[table])
             for batch in batches(store, table, scope, read_at, by, clock_ms, wanted.holds):
-                writers[table].write([_row(each, columns) for each in batch])
+                writers[table].write([row_of(each, columns) for each in batch])
                 counts[table] += len(batch)
     return counts
 
@@ -150,6 +150,7 @@ def _once(documents: Iterable[Document]) -> Iterator[Document]:
             yield document
 
 
-def _row(document: Document, columns: Sequence[Column]) -> list[Any]:
+def row_of(document: Document, columns: Sequence[Column]) -> list[Any]:
+    """A record as values in the order of the columns."""
     said = {**document.fields, "id": document.key.id, STAMP: document.version // 1000}
     return [said.get(column.name) for column in columns]

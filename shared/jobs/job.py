@@ -23,7 +23,11 @@ from shared.records.store import Document, Key, StoredCollection, Write, patch, 
 
 COLLECTION = "jobs"
 
-STORED = (StoredCollection(COLLECTION, (("kind", "due_at"), ("late_at",), ("state",))),)
+STORED = (
+    StoredCollection(
+        COLLECTION, (("kind", "due_at"), ("late_at",), ("state",), ("scope_id", "state"))
+    ),
+)
 
 AWAITING_FILES = "awaiting_files"
 QUEUED = "queued"

@@ -17,7 +17,7 @@ import random
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +25,7 @@ from shared.errors import Contended, Fault, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, RetryPolicy
 from shared.records.killpoints import reach
-from shared.records.store import Query, RecordStore, Write, patch
+from shared.records.store import Document, Query, RecordStore, Write, patch
 
 log = logging.getLogger(__name__)
 
@@ -153,12 +153,17 @@ class Runner:
 
         Raises `Contended` if one changes at this very moment: call again.
         """
-        query = Query(jobs.COLLECTION, where=(("state", "in", [jobs.PARKED, jobs.FAILED]),))
+        stuck = [jobs.PARKED, jobs.FAILED]
+        found: Iterable[Document] = self._store.query(
+            Query(jobs.COLLECTION, where=(("state", "in", stuck),))
+        )
+        if job_id is not None:
+            found = self._store.read([jobs.key(job_id)]).documents.values()
         again = []
-        for document in self._store.query(query):
-            if job_id not in (None, document.key.id):
-                continue
+        for document in found:
             job, now = Job.of(document), self._clock()
+            if job.state not in stuck:
+                continue
             fresh = dataclasses.replace(job, attempts=0)
             waiting = self._tasks[job.kind].postponed(fresh, now)
             queued = job.move(jobs.QUEUED, now, due_at=now, attempts=0, outage_at=None)

@@ -31,6 +31,7 @@ _EXPIRING = (
     "sessions",
     "invites",
     "throttles",
+    "resets",
     "notices",
     "spending",
     "quarantine",

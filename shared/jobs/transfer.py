@@ -36,8 +36,24 @@ def move(
 ) -> None:
     """Move a record with all that hangs on it to another scope. Doing it again changes nothing.
 
-    Only a record that refers to no other can be moved: the others follow theirs. Raises `NotFound`,
-    `InvalidRequest` and `Contended`.
+    Raises as `check` does, `NotFound` and `Contended`.
+    """
+    check(catalog, key, to_scope)
+
+    def attempt() -> None:
+        stored = store.read([key]).documents.get(key)
+        if stored is None or stored.fields.get(record.DELETED) is not None:
+            raise NotFound("There is no such record.")
+        if stored.fields[record.SCOPE] != to_scope:
+            store.commit(moving(store, catalog, stored, to_scope, now_ms, by))
+
+    insist(attempt, _ATTEMPTS)
+
+
+def check(catalog: Catalog, key: Key, to_scope: str) -> None:
+    """Only a record that refers to no other can be moved: the others follow theirs.
+
+    Raises `InvalidRequest`.
     """
     collection = catalog.by_name.get(key.collection)
     if collection is None or not collection.pushable:
@@ -49,26 +65,22 @@ def move(
     if not record.valid_id(to_scope):
         raise InvalidRequest("A scope is 1 to 128 of A-Z a-z 0-9 _ -.", field="scope_id")
 
-    def attempt() -> None:
-        stored = store.read([key]).documents.get(key)
-        if stored is None or stored.fields.get(record.DELETED) is not None:
-            raise NotFound("There is no such record.")
-        if stored.fields[record.SCOPE] == to_scope:
-            return
-        touched = {key.collection: [key.id]}
-        trail = [
-            write
-            for scope_id in (stored.fields[record.SCOPE], to_scope)
-            for write in audit.entries(by, "move", scope_id, touched, now_ms)
-        ]
-        writes = [
-            *rescoped(store, catalog, stored, to_scope),
-            due(KIND, key, to_scope, now_ms),
-            *trail,
-        ]
-        store.commit(writes)
 
-    insist(attempt, _ATTEMPTS)
+def moving(
+    store: RecordStore, catalog: Catalog, stored: Document, to_scope: str, now_ms: int, by: Caller
+) -> list[Write]:
+    """The writes that move a record as it was read, and the job that takes along what hangs on it."""
+    touched = {stored.key.collection: [stored.key.id]}
+    trail = (
+        write
+        for scope_id in (stored.fields[record.SCOPE], to_scope)
+        for write in audit.entries(by, "move", scope_id, touched, now_ms)
+    )
+    return [
+        *rescoped(store, catalog, stored, to_scope),
+        due(KIND, stored.key, to_scope, now_ms),
+        *trail,
+    ]
 
 
 def rescoped(store: RecordStore, catalog: Catalog, stored: Document, to_scope: str) -> list[Write]:

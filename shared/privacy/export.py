@@ -73,9 +73,10 @@ def _person(
 
 
 def _user(store: RecordStore, catalog: Catalog, user_id: str) -> Json:
-    places = {name: Key(name, user_id) for name in ("accounts", "memberships")}
+    places = {name: Key(name, user_id) for name in ("accounts", "memberships", *catalog.of_users)}
     known = store.read(list(places.values())).documents
-    account, held = (known.get(place) for place in places.values())
+    account, held = known.get(places["accounts"]), known.get(places["memberships"])
+    theirs = {name: known[places[name]] for name in catalog.of_users if places[name] in known}
     devices = [
         _plain(entry.fields)
         for entry in store.query(Query("devices"))
@@ -94,6 +95,7 @@ def _user(store: RecordStore, catalog: Catalog, user_id: str) -> Json:
             if entry.fields["user_id"] == user_id
         ],
         "devices": devices,
+        **{name: _plain(each.fields) for name, each in theirs.items()},
         "wrote": {
             item.name: [
                 each.key.id

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.ai.embedding import Embedder
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
+    from shared.console.page import Pages
     from shared.export.fhir import FhirMapping
     from shared.export.views import Views
     from shared.files.file import Attachment
@@ -78,6 +79,8 @@ class Product:
     delivered: Callable[[Parts, Caller, Sequence[Document], int], None] | None = None
     #: Routes of its own, which the function `review` serves.
     routes: Callable[[Parts], Sequence[Route]] = lambda _parts: ()
+    #: Its pages of the console; None: it adds none.
+    pages: Callable[[Parts], Pages] | None = None
     #: Schemas that its tables and routes name, for the API's description.
     schemas: Callable[[Catalog], Mapping[str, dict[str, Any]]] = lambda _catalog: {}
     #: A mapping of its records to FHIR, new for each export; None: it has none.

@@ -188,6 +188,8 @@ class Collection:
     effects: Callable[[Turn], Effects] = lambda _turn: _NOTHING
     restored: Callable[[Turn], Effects] = lambda _turn: _NOTHING
     redact: Callable[[dict[str, Any], str], dict[str, Any]] = lambda row, _role: row
+    #: A few words by which people know a record, of its fields; empty: there are none.
+    label: Callable[[Mapping[str, Any]], str] = lambda _fields: ""
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
@@ -431,6 +433,9 @@ class Catalog:
     people: str | None = None  #: the table of the people whose data is given out and erased, if any
     person_word: str = "person"  #: what one of them is called
     maker: str | None = None  #: the server's column that says which user made a record, if any
+    #: Collections beside the tables that hold one document a user, under the user's id. Each is given out
+    #: with what is stored about the user, and ends with the account.
+    of_users: tuple[str, ...] = ()
     #: Whether values carry what a person must see whatever becomes of them: (table, values) → bool.
     urgent: Callable[[str, Mapping[str, Any]], bool] = lambda _table, _raw: False
 

@@ -45,7 +45,7 @@ _MOST_COUNTED = 1000
 _SCOPES_A_QUERY = 30
 
 
-class Page(NamedTuple):
+class InboxPage(NamedTuple):
     """A page of entries, and the token of the next one."""
 
     entries: list[Document]
@@ -104,12 +104,12 @@ def _cursor(at: Place) -> tuple[bool, int, str]:
     return at[0], *at[2:]
 
 
-def page(store: RecordStore, scopes: Sequence[str], limit: int, token: str | None) -> Page:
+def page(store: RecordStore, scopes: Sequence[str], limit: int, token: str | None) -> InboxPage:
     """One page. Raises `InvalidCursor` for a token that is none of this list."""
     behind = None if token is None else _opened(token)
     found = list(islice(entries(store, scopes, behind=behind), limit + 1))
     more, found = len(found) > limit, found[:limit]
-    return Page(found, paging.sealed(place(found[-1])) if more else None)
+    return InboxPage(found, paging.sealed(place(found[-1])) if more else None)
 
 
 def count(store: RecordStore, scopes: Sequence[str]) -> dict[str, int | bool]:

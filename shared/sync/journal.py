@@ -40,7 +40,7 @@ CONFLICTS = "conflicts"
 QUARANTINE = "quarantine"
 
 STORED = (
-    StoredCollection(CONFLICTS, (("record_id",),)),
+    StoredCollection(CONFLICTS, (("record_id",), (record.SCOPE, "at desc", "__name__"))),
     StoredCollection(
         QUARANTINE,
         (

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 import jwt
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from shared import wiring
 from shared.access.audit import OPERATOR
 from shared.accounts import tokens
+from shared.accounts.forgotten import Letter
 from shared.accounts.passwords import Passwords
 from shared.adapters.sqlite import SqliteStore
 from shared.api.codes import ACCOUNTS_ONLY
@@ -114,7 +116,9 @@ def test_an_admin_makes_a_team(ask: Client) -> None:
     assert [each["user_id"] for each in listed["members"]] == [boss["user_id"]]
 
 
-def test_every_code_of_the_accounts_function_is_met(ask: Client) -> None:
+def test_every_code_of_the_accounts_function_is_met(
+    ask: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine = ask.register()
     token = mine["access_token"]
     good = {"email": EMAIL, "password": PASSWORD}
@@ -164,6 +168,15 @@ def test_every_code_of_the_accounts_function_is_met(ask: Client) -> None:
         key, wiring.token_policy(), user_id="u", role="member", now_s=now, only="totp"
     )
     assert ask("sessions", token=half) == "totp_setup_required"
+    assert ask("forgot", {"email": EMAIL}) == "mail_off"
+    letters: list[Letter | None] = []
+    services = wiring.accounts()
+    mailing = replace(services, forgotten=replace(services.forgotten, post=letters.append))
+    monkeypatch.setattr(wiring, "accounts", lambda: mailing)
+    assert ask("forgot", {"email": EMAIL}) == {}
+    assert [letter and letter.to for letter in letters] == [EMAIL]
+    other = {"code": "x" * 43, "new_password": PASSWORD}
+    assert ask("reset", other) == "reset_invalid"
     for _ in range(30):
         if ask("login", wrong) == "too_many_tries":
             break
@@ -230,6 +243,12 @@ BODIES: dict[str, Json] = {
     "invites/x/void": {"scope_id": "team1"},
     "members/x/remove": {"scope_id": "team1"},
     "scopes": {"name": "N", "scope_id": "s"},
+    "forgot": {"email": EMAIL, "device_id": "d"},
+    "reset": {"code": "x" * 43, "new_password": PASSWORD, "device_id": "d"},
+    **{
+        f"users/x/{act}": {"password": PASSWORD, "device_id": "d"}
+        for act in ("disable", "enable", "end-sessions", "reset")
+    },
 }  # fmt: skip
 
 

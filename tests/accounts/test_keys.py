@@ -122,7 +122,7 @@ def test_published_keys_are_public(clock: Clock) -> None:
     said = json.loads(ring.jwks(NOW + 3))["keys"]
     assert [each["kid"] for each in said] == [each.kid for each in ring.keys]
     for each in said:
-        assert set(each) <= {"kty", "crv", "x", "y", "kid", "alg", "use", "exp"}
+        assert set(each) <= {"kty", "crv", "x", "y", "kid", "alg", "use", "nbf", "exp"}
     assert len(parse_jwks(ring.jwks(NOW + 3), ALGORITHMS)) == 3
 
 
@@ -476,7 +476,8 @@ def test_only_the_accounts_function_reads_the_signing_keys() -> None:
     reading = {name for name, row in load().items() if "signing-keys" in row.reads_secrets}
     assert reading == {"accounts"}
     assert {name for name, row in load().items() if "ACCOUNTS_SECRET" in row.secrets} == {
-        "accounts"
+        "accounts",
+        "console",  # checks passwords and counts wrong ones, as `accounts` does
     }
     assert not any(
         "signing" in secret for row in load().values() for secret in row.secrets.values()

@@ -46,7 +46,7 @@ COMMITTED = ROOT / "infra" / "openapi.json"
 DOCUMENT: Json = json.loads(COMMITTED.read_text(encoding="utf-8"))
 
 #: Called by Cloud Scheduler only.
-INTERNAL = {"sweeper"}
+INTERNAL = {"sweeper", "console"}
 
 #: Schemas of what phones send, beside those of records.
 SENT = {"SyncRequest", "SyncChanges", "WatermelonPush", "WatermelonChanges", "UndeleteRequest"}

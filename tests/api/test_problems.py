@@ -11,7 +11,7 @@ from tests.api.test_openapi import MELON, NOW_MS, keeps_its_word, raw, raws
 
 def test_every_function_answers_problem_details(api: Api) -> None:
     for function, routes in api.routes.items():
-        if not routes:  # events wake it
+        if not routes or function == "console":  # events wake it, or it answers in pages
             continue
         path = routes[0].path
         client = api.client(function)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from infra.cli.root import main
 from shared import wiring
 from shared.access import audit
 from shared.access.audit import DEPLOYMENT
+from shared.accounts.caller import Origin
+from shared.accounts.forgotten import Letter
 from shared.records.store import Document, Query
 from tests.api.conftest import Api, StartApi, start_api
 from tests.stores import BOTH, Interrupted
@@ -70,6 +74,19 @@ class Desk:
     def set_up_factor(self) -> None:
         self.begin_factor()
         self.confirm_factor()
+
+    def forget(self) -> None:
+        self.letters: list[Letter] = []
+
+        def post(letter: Letter | None) -> None:
+            self.letters += [] if letter is None else [letter]
+
+        self.forgotten = replace(wiring.accounts().forgotten, post=post)
+        self.forgotten.ask(NURSE, Origin("203.0.113.1"), wiring.clock_ms())
+
+    def recover(self) -> None:
+        [code] = re.findall(r"^[\w-]{43}$", self.letters[-1].text, re.M)
+        self.forgotten.reset(code, PASSWORD[::-1], Origin("203.0.113.1"), wiring.clock_ms())
 
     def open_invites(self) -> list[str]:
         asked = f"/api/v1/auth/invites?scope_id={TEAM}"
@@ -179,6 +196,13 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
         SELF,
         DEPLOYMENT,
     ),
+    "end-user-sessions": (
+        lambda d: d.run("users", "create", "x@example.org", "--id", "x", "--scope", TEAM),
+        lambda d: d.send("users/x/end-sessions", d.boss, password=PASSWORD),
+        DOC,
+        TEAM,
+    ),
+    "recover-password": (Desk.forget, Desk.recover, SELF, DEPLOYMENT),
     "set-up-factor": (Desk.begin_factor, Desk.confirm_factor, SELF, DEPLOYMENT),
     "remove-factor": (
         Desk.set_up_factor,

@@ -554,6 +554,16 @@ def plan(store: SqliteStore, query: Query) -> str:
                 start_after=(5, "x"),
             ),
         ),
+        (
+            ["scope_id", "state", "due"],
+            Query(
+                "jobs",
+                (("scope_id", "in", list("abcde")), ("state", "==", "queued"), ("due", ">", 5)),
+                (("due", "asc"),),
+                limit=10,
+                start_after=(7, "x"),
+            ),
+        ),
     ],
 )
 def test_a_composite_index_serves_its_query_without_sorting(
@@ -563,6 +573,38 @@ def test_a_composite_index_serves_its_query_without_sorting(
     used = plan(store, query)
     assert "USING INDEX q__jobs" in used
     assert "TEMP B-TREE" not in used
+
+
+def test_a_late_page_costs_what_the_first_one_costs(
+    path: Path, own_indexes: Callable[..., Path]
+) -> None:
+    store = SqliteStore(path, indexes=own_indexes("scope_id", "due"))
+    for start in range(0, 3000, 500):
+        store.commit(
+            [
+                put(Key("jobs", f"{n}"), {"scope_id": "abc"[n % 3], "due": n + 2}, None)
+                for n in range(start, start + 500)
+            ]
+        )
+
+    def steps(behind: tuple[Any, ...] | None) -> int:
+        taken = 0
+
+        def count() -> int:
+            nonlocal taken
+            taken += 1
+            return 0
+
+        where = (("scope_id", "in", list("abc")), ("due", ">=", 2), ("due", "<", 9999))
+        with store._connection() as db:
+            db.set_progress_handler(count, 50)
+        page = list(store.query(Query("jobs", where, (("due", "asc"),), 50, start_after=behind)))
+        with store._connection() as db:
+            db.set_progress_handler(None, 50)
+        assert len(page) == 50
+        return taken
+
+    assert steps((2900, "2898")) <= 2 * steps(None)
 
 
 def test_indexes_follow_the_file(path: Path, own_indexes: Callable[..., Path]) -> None:

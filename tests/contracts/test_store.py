@@ -989,6 +989,41 @@ def test_a_count_sees_every_commit(store: RecordStore) -> None:
         fill(store, [f"n{number}"])
 
 
+def test_several_scopes_are_listed_in_one_order(store: RecordStore) -> None:
+    scopes = [f"team-{number}" for number in range(5)]
+    store.commit(
+        [
+            put(Key("notes", f"n{number:02}"), record(scope_id=scope, due=number * 7 % 11), ABSENT)
+            for number in range(30)
+            for scope in [scopes[number % 5]]
+        ]
+    )
+    asked = (("scope_id", "in", [*scopes[:4], "nobody's", scopes[0]]), ("due", ">=", 2))
+    expected = [
+        f"n{number:02}"
+        for _, number in sorted((number * 7 % 11, number) for number in range(30))
+        if number % 5 < 4 and number * 7 % 11 >= 2
+    ]
+    query = Query("notes", asked, (("due", "asc"),))
+    listed = list(store.query(query))
+    assert found(listed) == expected
+    assert store.count(Query("notes", asked, (("due", "asc"),), 100)) == len(expected)
+    assert store.count(Query("notes", asked, (("due", "asc"),), 7)) == 7
+    for at, last in enumerate(listed):
+        behind = (last.fields["due"], last.key.id)
+        page = Query("notes", asked, (("due", "asc"),), 3, start_after=behind)
+        assert found(store.query(page)) == expected[at + 1 : at + 4]
+    # a place before the bound does not take the bound away, one at it neither
+    for bound, place in ((2, 0), (2, 2), (5, 2)):
+        for operator in (">", ">="):
+            where = (asked[0], ("due", operator, bound))
+            page = Query("notes", where, (("due", "asc"),), start_after=(place, "n"))
+            least = bound + (operator == ">")
+            dues = [document.fields["due"] for document in store.query(page)]
+            assert dues, where
+            assert min(dues) == max(least, place), (where, place)
+
+
 def test_equal_values_are_ordered_by_id(notes: RecordStore) -> None:
     for direction, ids in (("asc", "defabc"), ("desc", "abcfde")):
         query = Query("notes", order=(("status", direction),))

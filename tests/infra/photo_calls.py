@@ -11,11 +11,14 @@ import base64
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from shared.files.store import FileStore, Stored
+
+_PASSWORD = "a rather long pass phrase"
 
 
 class Watched:
@@ -174,6 +177,18 @@ def live() -> dict[str, list[str]]:
     membership.grant(wiring.store(), "amina", "team1", "doctor", wall_ms())
     said = client("review").get("/api/v1/review/cases?thumbnails=1", headers=headers)
     assert said.json["cases"][0]["thumbnail"]["url"], said.text
+    # --- the same list, in a browser
+    wiring.accounts().administration.create(
+        "amina@example.org", _PASSWORD, wall_ms(), user_id="amina", name=None
+    )
+    page = client("console").get("/console/login")
+    token = re.findall(r'name="token" value="([^"]+)"', page.text)[0]
+    fields = {"act": "log-in", "token": token, "email": "amina@example.org", "password": _PASSWORD}
+    said = client("console").post("/console/login", data=fields)
+    assert said.status_code == 303, said.text
+    for path in ("cases", "cases/c1", f"photos/{tickets['small.jpg']['id']}/original"):
+        said = client("console").get(f"/console/{path}")
+        assert said.status_code in (200, 303), said.text
     membership.grant(wiring.store(), "amina", "team1", "chw", wall_ms())
     client("sweeper").post("/")
     hour = 3_600_000

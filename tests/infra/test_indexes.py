@@ -25,6 +25,8 @@ from shared.access.audit import Sealer
 from shared.accounts import invite, session
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
+from shared.export import stream
+from shared.export.rows import Wanted
 from shared.files.file import CHECK
 from shared.hooks.fan_out import FanOut
 from shared.hooks.hooks import Access, Hooks
@@ -34,7 +36,9 @@ from shared.notify.notice import Deliveries, LogNotifier
 from shared.privacy.erasure import erase
 from shared.privacy.export import export
 from shared.products.dermadetect.events import EVENTS
+from shared.products.dermadetect.fhir import Mapper
 from shared.products.dermadetect.numbers import Numbers
+from shared.products.dermadetect.quality import WeeklyQuality
 from shared.products.dermadetect.review import Review, parse_signature, readings
 from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
@@ -42,7 +46,7 @@ from shared.products.dermadetect.worklist import WorkList
 from shared.products.dermadetect.worklist_query import WorklistQuery
 from shared.records.store import Key, Query, StoredCollection
 from shared.settings import Settings
-from shared.support import inbox, ledger
+from shared.support import conflicts, deleted, inbox, ledger, moves, stuck_jobs, trail
 from shared.sync import journal, receipts
 from shared.sync.digest import digest
 from shared.sync.pull import Start
@@ -124,6 +128,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     for own in (False, True):
         days = numbers_of({"own": "1" if own else "0"}, place.time)
         Numbers(store).of(doctor, days)
+        WeeklyQuality(store).of(doctor, days)
     lists.case(doctor, "c1", place.time)
     assert readings(store, "c1", "team1")
     signature = parse_signature(ReviewDiagnosisRequest("Scabies", verdict="agree"), "k1")
@@ -138,6 +143,10 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.delete("patients", "p1")
     phone.sync()
     place.follow()
+    for table in CATALOG.collections[:3]:
+        gone = deleted.page(store, table, "team2", 1, None).records
+        assert bool(gone) is (table.name == "patients")
+    conflicts.page(store, "team1", 1, None)
     list(ledger.devices(store, "team1"))
     ledger.register(
         store, membership.Caller("chw1", "chw", "another"), ["team1"], "token", place.time
@@ -145,6 +154,13 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     phone.save("patients", "p2", demographics={}, scope_id="team1")
     phone.save("cases", "c2", patient_id="p2", risk_level="red", triage_data={}, image_keys=[])
     phone.sync()
+    boss = membership.Caller("boss1", "supervisor", "desk")
+    for team in ("team1", "team2"):
+        place.join("boss1", team, "supervisor")
+    p2 = Key("patients", "p2")
+    assert moves.move(store, CATALOG, boss, p2, "team2", place.time, dry_run=True).counts
+    days_of_all = Wanted(["team1"], list(CATALOG.by_name), since_ms=0)
+    assert list(stream.pieces(store, CATALOG, days_of_all, "fhir", boss, place.now_ms, Mapper()))
     list(inbox.entries(store, "team1"))
     membership.members(store, "team1")
     session.live(store, "chw1")
@@ -183,6 +199,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
         f"records fhir team1 --to {tmp_path}/fhir",
     ):
         assert main(words.split()) == 0
+    for wanted in (trail.TrailWanted("chw1"), trail.TrailWanted(scope_id="team1", from_ms=1)):
+        trail.page(store, wanted, None)
+    stuck_jobs.listed(store, ["team1"], wall_ms() + YEAR)
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()
     backup.export(store, io.StringIO())
     backup.holds_records(store)
@@ -277,6 +296,7 @@ AT_ONE_PLACE = {
     ("sessions", "expires_at"): "a log-in, a refreshed token",
     ("throttles", "expires_at"): "a wrong password",
     ("invites", "expires_at"): "an invite",
+    ("resets", "expires_at"): "a forgotten password",
     ("spending", "expires_at"): "a day",
 }
 

@@ -30,7 +30,7 @@ from tests.patience import PATIENCE_SECONDS, until
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Google's bounds are far away (100 MB of source); these are ours, bytes.
-MOST_ARCHIVE_BYTES = 700_000
+MOST_ARCHIVE_BYTES = 1_100_000
 MOST_INSTALLED_BYTES = 300 * 2**20
 
 #: How far docs/operations.md may be from the truth about sizes.

@@ -73,7 +73,8 @@ def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
     for name in FUNCTIONS:
         code = (ROOT / "functions" / f"{name}.py").read_text("utf-8")
         checks = re.search(r"wiring\.(runner|subscriber)\b", code) and "CHECK" in code
-        if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks:
+        asked = re.search(r"support\.ROUTES", code)  # the console asks routes that ring
+        if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks or asked:
             rings.add(name)
         if re.search(r"wiring\.(runner|subscriber)\b", code) and "ANALYSE" in code:
             asks.add(name)
@@ -152,6 +153,7 @@ FREE = {
         "LEASE_SECONDS",
         "LINK_SECONDS",
     ),
+    *("MAILER", "MAIL_FROM", "PUBLIC_URL", "SMTP_HOST", "SMTP_PORT", "SMTP_SECURITY", "SMTP_USER"),
     *("LOG_LEVEL", "MAX_BODY_BYTES", "PHOTOS_WAIT_MINUTES", "UPLOAD_DAYS"),
     *("MAX_INFLATED_BYTES", "MIN_APP_VERSION", "MODEL_FAILURES", "MODEL_MAX_TOKENS"),
     *("MODEL_REST_SECONDS", "MODEL_TIMEOUT_SECONDS", "OIDC_AUDIENCE", "OIDC_ISSUER"),
@@ -174,6 +176,9 @@ FREE = {
     ),
     *(
         "SESSION_DAYS",
+        "CONSOLE_HOURS",
+        "CONSOLE_IDLE_MINUTES",
+        "CONSOLE_TIME_ZONE",
         "SILENT_DAYS",
         "STRICT_COLUMNS",
         "TOKEN_AUDIENCE",
@@ -532,7 +537,7 @@ def test_every_path_of_the_description_is_in_the_table_and_every_one_of_the_tabl
     assert {path for path in described if not any(fits(path, given) for given in served)} == set()
     # the description does not describe itself
     unseen = {given for given in served if not any(fits(path, given) for path in described)}
-    assert unseen <= {"/openapi.json", "/docs"}
+    assert unseen <= {"/openapi.json", "/docs", "/console", "/console/*"}
 
 
 def test_keys_are_renewed_and_kept() -> None:

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from shared.access.rights import Action, Right, Rights
 from shared.files.file import PHOTO_TYPES, Attachment, PhotoLimits, Settled, plain_key
 from shared.jobs import job as jobs
@@ -35,11 +37,14 @@ RIGHTS = Rights(
         Action.READ: frozenset({"member", "doctor", "supervisor", "admin"}),
         Action.WRITE: frozenset({"member", "supervisor", "admin"}),
         Action.UNDELETE: frozenset({"supervisor", "admin"}),
+        Action.MOVE: frozenset({"supervisor", "admin"}),
+        Action.EXPORT: frozenset({"supervisor", "admin"}),
         Action.SUPERVISE: frozenset({"supervisor", "admin"}),
         Action.INBOX: frozenset({"doctor", "supervisor", "admin"}),
         Action.UNFILED: frozenset({"admin"}),
         Action.JOB_HISTORY: frozenset({"doctor", "supervisor", "admin"}),
         Action.HOOKS: frozenset({"admin"}),
+        Action.ADMINISTER: frozenset({"admin"}),
         Action.ALERT: frozenset({"doctor", "supervisor", "admin"}),
         NoteAction.SEE_UNSIGNED: frozenset({"doctor", "supervisor", "admin"}),
     },
@@ -178,6 +183,11 @@ def _redact(row: dict[str, Any], role: str) -> dict[str, Any]:
     return {**row, "summary": {name: summary[name] for name in _SHOWN if name in summary}}
 
 
+def _notebook_label(fields: Mapping[str, Any]) -> str:
+    cover = fields.get("cover")
+    return str(orjson.loads(cover).get("title", "")) if cover else ""
+
+
 def _urgent(table: str, values: Mapping[str, Any]) -> bool:
     mark = values.get("mark")
     spec = CATALOG.by_name["notes"].by_name["mark"]
@@ -204,6 +214,7 @@ CATALOG = Catalog(
             ),
             context=("cover",),
             effects=_notebook_effects,
+            label=_notebook_label,
         ),
         Collection(
             "notes",

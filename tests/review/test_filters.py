@@ -121,6 +121,37 @@ def test_every_join_of_filters_lists_what_it_says_in_the_order_of_the_list(full:
     assert met > 15
 
 
+def test_what_changed_since_it_was_signed_is_a_list_of_its_own(full: Practice) -> None:
+    for number in range(7):
+        more = {"status": "DIAGNOSED", "chw_id": f"chw{number % 2 + 1}", "_rank": number % 3}
+        gone = {record.DELETED: NOON} if number == 5 else {}
+        stored(full, f"s{number}", _changed_since=["risk_level"], **more, **gone)
+    stored(full, "x10", "team9", status="DIAGNOSED", _changed_since=["risk_level"])
+    full.claim("doc1", "s4")
+    names = ["s0", "s3", "s6", "s1", "s4", "s2", "s5"]
+    assert every_page(full, changed=True) == names
+    assert every_page(full, changed=True, worker="chw1") == ["s0", "s6", "s4", "s2"]
+    assert every_page(full, changed=True, risk="red") == ["s1", "s4"]
+    assert every_page(full, changed=True, patient="p1", mine=True) == ["s4"]
+    assert every_page(full, changed=True, from_ms=NOON + 1) == []
+    assert totals(full)["changed"] == len(names)
+
+
+def test_who_has_a_case_in_hand_is_named_to_the_team_of_the_case(practice: Practice) -> None:
+    stored(practice, "c1")
+    practice.store.commit([put(Key("accounts", "doc2"), {"name": "Dr. Ali"}, None)])
+    assert practice.listed()["cases"][0]["claimed_name"] is None
+    practice.claim("doc2", "c1")
+    (entry,) = practice.listed()["cases"]
+    assert (entry["claimed_by"], entry["claimed_name"]) == ("doc2", "Dr. Ali")
+    # who has left is an id, and so is nobody after the claim has ended
+    practice.leave("doc2")
+    assert practice.listed()["cases"][0]["claimed_name"] is None
+    practice.time += CLAIM_MS
+    (entry,) = practice.listed()["cases"]
+    assert (entry["claimed_by"], entry["claimed_name"]) == (None, None)
+
+
 def test_a_filter_shows_nothing_of_another_team(full: Practice) -> None:
     full.join("doc9", "team9", "doctor")
     full.review().claim(doctor("doc9"), "x0", None, full.time)
@@ -187,6 +218,9 @@ def test_a_page_goes_on_in_the_list_that_it_is_of(full: Practice) -> None:
         ({"zone": ""}, "zone"),
         ({"unread": "1", "worker": "chw1"}, "worker"),
         ({"thumbnails": "x"}, "thumbnails"),
+        ({"changed": "x"}, "changed"),
+        ({"changed": "1", "status": "DIAGNOSED"}, "changed"),
+        ({"changed": "1", "unread": "1"}, "changed"),
     ],
 )
 def test_a_crooked_filter_is_named(arguments: dict[str, str], field: str) -> None:

@@ -207,7 +207,11 @@ def test_an_entry_says_what_a_doctor_chooses_by(practice: Practice) -> None:
         "rank": RED,
         "created_at": stored["created_at"],
         "last_modified_at": 1_000_000,
-        "ai": {"status": "ok", "urgency": stored["ai_analysis"]["urgency"]},
+        "ai": {
+            "status": "ok",
+            "urgency": stored["ai_analysis"]["urgency"],
+            "read_at": practice.time,
+        },
         "job": {"state": "done", "attempts": 1},
         "images": 2,
         "thumbnail": None,
@@ -215,6 +219,7 @@ def test_an_entry_says_what_a_doctor_chooses_by(practice: Practice) -> None:
         "patient": {"name": None, "age": 30, "sex": "female", "village": None},
         "worker": {"name": None, "phone": None},
         "claimed_by": "doc2",
+        "claimed_name": None,
         "claimed_until": practice.time + CLAIM_MS,
         "signed_by": None,
         "signed_at": None,
@@ -380,21 +385,33 @@ def test_a_delivery_stays_known_when_later_syncs_bring_nothing(practice: Practic
 def test_the_lists_are_read_along_their_indexes(practice: Practice) -> None:
     assert isinstance(practice.store, SqliteStore)
     practice.red_case()
+    # of several teams, too: SQLite would rather read whole teams and sort them
+    for scope in ("team2", "team3", "team4", "team5"):
+        practice.join("doc1", scope, "doctor")
     statements: list[str] = []
     with practice.store._connection() as db:
         db.set_trace_callback(statements.append)
     for asked in ({}, {"risk": "red"}, {"unread": True}):
         practice.listed(**asked)
+    practice.worklist().totals(doctor("doc1"), None, practice.time)
     with practice.store._connection() as db:
         db.set_trace_callback(None)
         for index in ("q__cases__scope_id_asc__waits_asc", "q__reviews__scope_id_asc__unread_asc"):
             name = index.split("__")[1]
             queries = [s for s in statements if f"collection = '{name}'" in s and "ORDER BY" in s]
             assert len(queries) == (2 if name == "cases" else 1)
+            assert all(query.count(" UNION ALL ") == 4 for query in queries)
             for query in queries:
                 plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
                 assert any(index in line for line in plan), plan
                 assert not any("TEMP B-TREE" in line for line in plan), plan
+        counts = [s for s in statements if s.startswith("SELECT count(*)")]
+        assert len(counts) == 10
+        for query in counts:
+            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
+            searched = [line for line in plan if line.startswith(("SEARCH", "SCAN doc"))]
+            assert searched, plan
+            assert all(" INDEX q__" in line for line in searched), plan
 
 
 def test_an_amended_diagnosis_is_unread_again(practice: Practice) -> None:

@@ -6,8 +6,8 @@ must be refused. A line says
     operation  as the OpenAPI document names it
     act        what the example wants, in a word; unique for the operation
     needs      an `Action` of shared/access/rights.py in the owning team; or MANAGES (see and invite its
-               members), FOUNDS (make a scope; a role in any team counts), TOKEN (any good token),
-               ANYONE
+               members), FOUNDS (make a scope; a role in any team counts), ADMINISTERS (an admin's right;
+               in any team), TOKEN (any good token), ANYONE
     ask        the request: (world, user) → path or (path, body). `world` makes what it is about: a
                fresh record, entry or code of the owning team for each request
     granted    whether an answer grants it; None: its status is 200
@@ -28,6 +28,7 @@ from typing import Any
 from werkzeug.test import TestResponse
 
 from shared import wiring
+from shared.access import membership
 from shared.access.audit import OPERATOR
 from shared.access.membership import Caller
 from shared.access.rights import Action, Right
@@ -42,6 +43,7 @@ from shared.records.store import Key, Query, delete, put
 from tests.api.conftest import Api
 
 TOKEN, ANYONE, MANAGES, FOUNDS = "any token", "anyone", "manages members", "founds scopes"
+ADMINISTERS = "administers any scope"
 
 #: The team whose data is asked for, and the other one.
 HOME, AWAY = "home", "away"
@@ -76,6 +78,10 @@ class World:
         )
         self._put("diagnoses", f"{MARK}-d", case_id=f"{MARK}-case", diagnosis_text=MARK)
         self.entry()
+        conflict = {"table": "patients", "record_id": MARK, "winner": "server", "reason": "older"}
+        sides = {"yours": f'{{"demographics":"{MARK}"}}', "theirs": "{}", "at": self.now_ms}
+        logged = {**conflict, **sides, record.SCOPE: HOME}
+        wiring.store().commit([put(Key("conflicts", "home-conflict"), logged, None)])
         for team in (HOME, AWAY):
             device = {"user_id": f"{team}-user", "device": MARK if team == HOME else "other"}
             wiring.store().commit(
@@ -120,6 +126,20 @@ class World:
         self._put("patients", name, demographics="{}", **gone)
         return name
 
+    def patient(self) -> str:
+        """A new patient of the home team."""
+        name = self.fresh()
+        self._put("patients", name, demographics="{}")
+        return name
+
+    def second(self, user: str) -> str:
+        """A team of its own in which that user supervises, as well as wherever else they are."""
+        name = self.fresh()
+        held = membership.key(user)
+        if wiring.store().read([held]).documents:
+            self.api.join(user, name, "supervisor")
+        return name
+
     def case(self) -> str:
         """A red case of the home team that waits for a doctor."""
         name = self.fresh()
@@ -129,6 +149,24 @@ class World:
         key = Key("cases", name)
         self.version = wiring.store().read([key]).documents[key].version
         return name
+
+    def signed(self, user: str) -> tuple[str, str]:
+        """A case, and its diagnosis, which this user has just signed."""
+        case, diagnosis = self.case(), self.fresh()
+        self._put("diagnoses", diagnosis, case_id=case, doctor_id=user, diagnosis_text="x")
+        now_ms = wiring.clock_ms()
+        signed: dict[str, Any] = {"table": "cases", "record_id": case, "scope_id": HOME}
+        signed |= {"signed_by": user, "signed_at": now_ms, "diagnosis_id": diagnosis}
+        before = {"review": {}, "case": {"status": "PENDING_DIAGNOSIS"}}
+        fields = {**signed, "before_signature": before}
+        wiring.store().commit([put(Key("reviews", case), fields, None)])
+        return case, diagnosis
+
+    def text(self, user: str) -> str:
+        """A text that this user keeps."""
+        fields = {"texts": {"t2": {"name": "x", "text": "x"}}}
+        wiring.store().commit([put(Key("saved_texts", user), fields, None)])
+        return "t2"
 
     def hook(self) -> str:
         """An endpoint of the home team, its only one."""
@@ -203,6 +241,15 @@ class World:
         code, _ = services.invites.make(OPERATOR, HOME, "chw", 1, 1, wiring.clock_ms())
         return invite.key(code, wiring.accounts_secret()).id
 
+    def stuck(self) -> str:
+        """A job about the home team's case that was parked."""
+        name = f"{MARK}-{self.fresh()}"
+        parked = jobs.create(
+            name, "analyse", "cases", f"{MARK}-case", HOME, self.now_ms, state=jobs.PARKED
+        )
+        wiring.store().commit([parked._replace(fields={**parked.fields, "due_at": None})])
+        return name
+
     def member(self) -> str:
         """A new health worker of the home team."""
         name = self.fresh()
@@ -247,6 +294,11 @@ def _knows_him(response: TestResponse) -> bool:
     return response.status_code < 500 and not code.startswith(
         ("token_", "account_disabled", "totp_setup")
     )
+
+
+def _is_asked_for_a_password(response: TestResponse) -> bool:
+    """Whether nothing but the password is wrong."""
+    return (response.get_json() or {}).get("error", {}).get("code") == "credentials_wrong"
 
 
 def _counts(response: TestResponse) -> bool:
@@ -337,6 +389,15 @@ OPERATIONS: tuple[Line, ...] = (
          lambda world, _: (f"/api/v1/inbox/{world.entry()}/close", {})),
     Line("POST /api/v1/undelete", "undelete", Action.UNDELETE,
          lambda world, _: ("/api/v1/undelete", {"table": "patients", "id": world.deleted()})),
+    Line("GET /api/v1/deleted", "list", Action.UNDELETE, _path(f"/api/v1/deleted?scope={HOME}")),
+    Line("GET /api/v1/conflicts", "list", Action.INBOX, _path(f"/api/v1/conflicts?scope={HOME}"),
+         _shows(MARK)),
+    Line("POST /api/v1/moves", "move", Action.MOVE,
+         lambda world, user: ("/api/v1/moves", {"table": "patients", "id": world.patient(),
+                                                "to_scope_id": world.second(user)})),
+    Line("GET /api/v1/exports", "list", Action.EXPORT, _path("/api/v1/exports"), _shows(HOME)),
+    Line("GET /api/v1/exports/file", "fetch", Action.EXPORT,
+         _path(f"/api/v1/exports/file?scope={HOME}&format=csv&table=patients"), _shows(MARK)),
     Line("GET /api/v1/hooks", "list", Action.HOOKS,
          lambda world, _: ("/api/v1/hooks", world.hook() and None), _shows(MARK)),
     Line("POST /api/v1/hooks", "add", Action.HOOKS,
@@ -360,6 +421,8 @@ OPERATIONS: tuple[Line, ...] = (
          _path(f"/api/v1/review/totals?scope={HOME}")),
     Line("GET /api/v1/review/numbers", "count", ReviewAction.NUMBERS,
          _path(f"/api/v1/review/numbers?scope={HOME}")),
+    Line("GET /api/v1/review/quality", "count", ReviewAction.NUMBERS,
+         _path(f"/api/v1/review/quality?scope={HOME}")),
     Line("POST /api/v1/review/cases/{id}/claim", "claim", ReviewAction.DIAGNOSE,
          lambda world, _: (f"{_REVIEW}/{world.case()}/claim", {})),
     Line("POST /api/v1/review/cases/{id}/claim", "assign", ReviewAction.ASSIGN,
@@ -370,9 +433,17 @@ OPERATIONS: tuple[Line, ...] = (
          lambda world, _: (f"{_REVIEW}/{world.case()}/diagnosis",
                            {"diagnosis_text": "x", "idempotency_key": world.fresh()},
                            {"If-Match": f'"{world.version}"'})),
+    Line("POST /api/v1/review/cases/{id}/withdraw", "take back", ReviewAction.DIAGNOSE,
+         lambda world, user: (f"{_REVIEW}/{(signed := world.signed(user))[0]}/withdraw",
+                              {"diagnosis_id": signed[1]})),
     Line("POST /api/v1/review/cases/{id}/close", "close", ReviewAction.REVIEW,
          lambda world, _: (f"{_REVIEW}/{world.case()}/close", {"word": "x"},
                            {"If-Match": f'"{world.version}"'})),
+    Line("GET /api/v1/review/texts", "list", TOKEN, _path("/api/v1/review/texts")),
+    Line("PUT /api/v1/review/texts/{id}", "save", TOKEN,
+         _body("/api/v1/review/texts/t1", name="x", text="x")),
+    Line("DELETE /api/v1/review/texts/{id}", "remove", TOKEN,
+         lambda world, user: (f"/api/v1/review/texts/{world.text(user)}", None)),
     Line("POST /api/v1/auth/register", "register", ANYONE,
          lambda world, user: (f"{_AUTH}/register",
                               {**_credentials(world, user), "invite_code": world.code()})),
@@ -413,6 +484,29 @@ OPERATIONS: tuple[Line, ...] = (
     Line("GET /api/v1/auth/me", "ask", TOKEN, _path(f"{_AUTH}/me")),
     Line("GET /api/v1/auth/members", "list", MANAGES,
          _path(f"{_AUTH}/members?scope_id={HOME}"), _shows(MARK)),
+    Line("POST /api/v1/auth/forgot", "try", ANYONE,
+         lambda world, user: (f"{_AUTH}/forgot", {"email": f"{user}@example.org"}), _knows_him),
+    Line("POST /api/v1/auth/reset", "try", ANYONE,
+         _body(f"{_AUTH}/reset", code="x" * 43, new_password="correct horse battery"), _knows_him),
+    Line("GET /api/v1/auth/users", "list", Action.ADMINISTER,
+         _path(f"{_AUTH}/users?scope_id={HOME}"), _shows(MARK)),
+    Line("GET /api/v1/auth/users/{id}", "read", Action.ADMINISTER,
+         _path(f"{_AUTH}/users/{MARK}-user"), _shows(MARK)),
+    *(
+        Line(f"POST /api/v1/auth/users/{{id}}/{act}", "try", Action.ADMINISTER,
+             lambda world, _, act=act: (f"{_AUTH}/users/{world.member()}/{act}",
+                                        {"password": "no such password"}), _is_asked_for_a_password)
+        for act in ("disable", "enable", "end-sessions", "reset")
+    ),
+    Line("GET /api/v1/trail", "own", TOKEN, _path("/api/v1/trail")),
+    Line("GET /api/v1/trail", "a team's", Action.ADMINISTER, _path(f"/api/v1/trail?scope_id={HOME}")),
+    Line("GET /api/v1/trail/check", "check", Action.ADMINISTER,
+         _path(f"/api/v1/trail/check?scope_id={HOME}")),
+    Line("GET /api/v1/jobs", "list", Action.ADMINISTER, lambda world, _: world.stuck() and "/api/v1/jobs",
+         _shows(MARK)),
+    Line("POST /api/v1/jobs/{id}/redrive", "redrive", Action.ADMINISTER,
+         lambda world, _: (f"/api/v1/jobs/{world.stuck()}/redrive", {})),
+    Line("GET /api/v1/settings", "look", ADMINISTERS, _path("/api/v1/settings")),
     Line("GET /.well-known/jwks.json", "fetch", ANYONE, _path("/.well-known/jwks.json")),
     Line("GET /health", "ask", ANYONE, _path("/health")),
     Line("GET /ready", "ask", ANYONE, _path("/ready")),

@@ -30,6 +30,11 @@ REFUSED: dict[str, set[str]] = {
     "GET /api/v1/inbox (list)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/inbox/{id}/close (close)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/undelete (undelete)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/deleted (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/conflicts (list)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/moves (move)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/exports (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "GET /api/v1/exports/file (fetch)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
     **dict.fromkeys(
         (
             "GET /api/v1/hooks (list)",
@@ -47,14 +52,20 @@ REFUSED: dict[str, set[str]] = {
     "GET /api/v1/review/cases/{id}/patient-cases (list)": _OUTSIDE | {"home-chw", "home-member"},
     "GET /api/v1/review/totals (count)": _OUTSIDE | {"home-chw", "home-member"},
     "GET /api/v1/review/numbers (count)": _OUTSIDE | {"home-chw", "home-member"},
+    "GET /api/v1/review/quality (count)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/review/cases/{id}/claim (claim)": _OUTSIDE
     | {"home-chw", "home-member", "home-supervisor", "home-admin"},
     "POST /api/v1/review/cases/{id}/claim (assign)": _OUTSIDE
     | {"home-chw", "home-member", "home-doctor"},
     "POST /api/v1/review/cases/{id}/release (release)": _OUTSIDE | {"home-chw", "home-member"},
     "POST /api/v1/review/cases/{id}/close (close)": _OUTSIDE | {"home-chw", "home-member"},
+    "POST /api/v1/review/cases/{id}/withdraw (take back)": _OUTSIDE
+    | {"home-chw", "home-member", "home-supervisor", "home-admin"},
     "POST /api/v1/review/cases/{id}/diagnosis (sign)": _OUTSIDE
     | {"home-chw", "home-member", "home-supervisor", "home-admin"},
+    "GET /api/v1/review/texts (list)": _NO_TOKEN,
+    "PUT /api/v1/review/texts/{id} (save)": _NO_TOKEN,
+    "DELETE /api/v1/review/texts/{id} (remove)": _NO_TOKEN,
     "POST /api/v1/auth/register (register)": set(),
     "POST /api/v1/auth/login (try)": set(),
     "POST /api/v1/auth/refresh (try)": set(),
@@ -82,6 +93,27 @@ REFUSED: dict[str, set[str]] = {
     | {"home-supervisor", "away-supervisor"},
     "GET /api/v1/auth/me (ask)": _NO_TOKEN,
     "GET /api/v1/auth/members (list)": _OUTSIDE | {"home-chw", "home-doctor", "home-member"},
+    "POST /api/v1/auth/forgot (try)": set(),
+    "POST /api/v1/auth/reset (try)": set(),
+    **dict.fromkeys(
+        (
+            "GET /api/v1/auth/users (list)",
+            "GET /api/v1/auth/users/{id} (read)",
+            "POST /api/v1/auth/users/{id}/disable (try)",
+            "POST /api/v1/auth/users/{id}/enable (try)",
+            "POST /api/v1/auth/users/{id}/end-sessions (try)",
+            "POST /api/v1/auth/users/{id}/reset (try)",
+            "GET /api/v1/trail (a team's)",
+            "GET /api/v1/trail/check (check)",
+            "GET /api/v1/jobs (list)",
+            "POST /api/v1/jobs/{id}/redrive (redrive)",
+        ),
+        _OUTSIDE | {"home-chw", "home-doctor", "home-supervisor", "home-member"},
+    ),
+    "GET /api/v1/trail (own)": _NO_TOKEN,
+    # an admin of any team
+    "GET /api/v1/settings (look)": (_OUTSIDE - {"away-admin"})
+    | {"home-chw", "home-doctor", "home-supervisor", "home-member"},
     "GET /.well-known/jwks.json (fetch)": set(),
     "GET /health (ask)": set(),
     "GET /ready (ask)": set(),

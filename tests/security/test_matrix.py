@@ -15,6 +15,7 @@ from shared.products.dermadetect.rights import ROLES, may
 from tests.api.conftest import Api
 from tests.api.test_openapi import DOCUMENT
 from tests.security.operations import (
+    ADMINISTERS,
     ANYONE,
     AWAY,
     FOUNDS,
@@ -70,6 +71,8 @@ def may_by_the_table(line: Line, person: str) -> bool:
     if line.needs == FOUNDS:
         assert policy.scope_makers is not None
         return person.partition("-")[2] in policy.scope_makers
+    if line.needs == ADMINISTERS:
+        return may(person.partition("-")[2] or None, Action.ADMINISTER)
     return {TOKEN: True, MANAGES: policy.may_manage(role)}[str(line.needs)]
 
 

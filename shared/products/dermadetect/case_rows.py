@@ -14,7 +14,9 @@ from typing import Any
 from shared.accounts import people
 from shared.jobs import job as jobs
 from shared.products.dermadetect import review
+from shared.products.dermadetect.answers import sign_lists
 from shared.products.dermadetect.intake import age_years, parsed, sex
+from shared.products.dermadetect.questions import gather
 from shared.products.dermadetect.signal import CHANGED, LOOK, RANK
 from shared.products.dermadetect.tables import (
     JOB,
@@ -78,12 +80,23 @@ def keys_beside(cases: Sequence[Document]) -> list[Key]:
     return keys + people.keys(str(case.fields.get("chw_id", "")) for case in cases)
 
 
-def entry(case: Document, beside: Snapshot, now_ms: int) -> dict[str, Any]:
-    """A case as the list shows it."""
+def holders(cases: Sequence[Document], beside: Snapshot, now_ms: int) -> list[str]:
+    """The doctors who have some of these cases in hand."""
+    held = (review.claim_of(_done(case, beside), now_ms) for case in cases)
+    return list(dict.fromkeys(each[0] for each in held if each is not None))
+
+
+def entry(
+    case: Document, beside: Snapshot, doctors: Snapshot | None, now_ms: int
+) -> dict[str, Any]:
+    """A case as the list shows it; `doctors` are those who have cases in hand."""
     have = case.fields
     job = beside.documents.get(jobs.key(have.get(JOB) or "none"))
     done = _done(case, beside)
     held = review.claim_of(done, now_ms)
+    holder = None
+    if held is not None and doctors is not None:
+        holder = people.in_scope(doctors, held[0], str(have.get(record.SCOPE)))
     return {
         **_told(case, done),
         "scope_id": have.get(record.SCOPE),
@@ -96,6 +109,7 @@ def entry(case: Document, beside: Snapshot, now_ms: int) -> dict[str, Any]:
         if job is None
         else {"state": job.fields.get("state"), "attempts": job.fields.get("attempts", 0)},
         "claimed_by": held and held[0],
+        "claimed_name": holder and holder.name,
         "claimed_until": held and held[1],
     }
 
@@ -112,6 +126,7 @@ def of_patient(case: Document, reviews: Snapshot, diagnoses: Snapshot | None) ->
         "diagnosis": None
         if found is None
         else {name: found.fields.get(name) for name in ("diagnosis_text", "prescription")},
+        "site": site(have.get("triage_data")),
         "image_urls": image_urls(have.get("image_keys") or (), have.get(PHOTOS) or {}) or [],
     }
 
@@ -141,7 +156,11 @@ def _told(case: Document, done: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": have.get(record.CREATED),
         "ai": None
         if analysis is None
-        else {"status": analysis.get("status"), "urgency": analysis.get("urgency")},
+        else {
+            "status": analysis.get("status"),
+            "urgency": analysis.get("urgency"),
+            "read_at": (analysis.get("provenance") or {}).get("read_at"),
+        },
         "images": known_photos(keys, photos),
         "thumbnail": {"id": ready[0], "url": None, "expires_at": None} if ready else None,
         "signed_by": done.get("signed_by"),
@@ -191,6 +210,16 @@ def in_brief(demographics: object, today: date) -> dict[str, Any]:
         "sex": sex(said),
         "village": _text(known.get("village")),
     }
+
+
+def site(triage_data: object) -> str | None:
+    """Where on the body a case is, in the words of its answers; None if they do not say."""
+    for answer in gather(parsed(triage_data))[0]:
+        if answer.to.name == "site":
+            said = sign_lists.texts(answer.given)
+            if text := _text(", ".join(each for each in said if isinstance(each, str))):
+                return text
+    return None
 
 
 def _text(value: object) -> str | None:

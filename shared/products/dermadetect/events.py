@@ -29,8 +29,16 @@ DIAGNOSIS_READY = Event(
     ("case_id", "diagnosis_id"),
     _CASE,
 )
+DIAGNOSIS_WITHDRAWN = Event(
+    "diagnosis.withdrawn",
+    "A diagnosis was taken back by whoever signed it, within seconds: drop it. `diagnosis.ready` may come "
+    "after this.",
+    "cases",
+    ("case_id", "diagnosis_id"),
+    _CASE,
+)
 
-EVENTS = (CASE_RED, ANALYSIS_READY, DIAGNOSIS_READY)
+EVENTS = (CASE_RED, ANALYSIS_READY, DIAGNOSIS_READY, DIAGNOSIS_WITHDRAWN)
 
 
 def became_red(

@@ -57,6 +57,27 @@ class TooMuchToCount(RequestFault):
     }
 
 
+class Withdrawn(RequestFault):
+    """A signature was sent again after it was taken back."""
+
+    code = "withdrawn"
+    status = 409
+    sentences: ClassVar[dict[str, str]] = {
+        "withdrawn": "This diagnosis was taken back by whoever signed it. To sign it after all, make a "
+        "new key."
+    }
+
+
+class TooLate(RequestFault):
+    """A signature can be taken back for some seconds only."""
+
+    code = "too_late"
+    status = 409
+    sentences: ClassVar[dict[str, str]] = {
+        "too_late": "The seconds in which a signature can be taken back are over. Amend the diagnosis."
+    }
+
+
 class NotSeen(RequestFault):
     """A signature that does not name the version it judges."""
 

@@ -121,6 +121,7 @@ class _Tally:
             "waits": {
                 "median_ms": nearest_rank(self.waits, 50),
                 "p90_ms": nearest_rank(self.waits, 90),
+                "p95_ms": nearest_rank(self.waits, 95),
             }
             if self.waits
             else None,

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from shared.access.membership import Caller
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
+    from shared.console.page import Pages
     from shared.export.fhir import FhirMapping
     from shared.export.views import Views
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.products.dermadetect.gateway import Gateway
     from shared.products.dermadetect.numbers import Numbers
+    from shared.products.dermadetect.quality import WeeklyQuality
     from shared.products.dermadetect.review import Review
+    from shared.products.dermadetect.saved_texts import SavedTexts
     from shared.products.dermadetect.triage import ZeroShot
     from shared.products.dermadetect.worklist import WorkList
     from shared.records.collection import Catalog
@@ -64,6 +67,20 @@ def numbers(parts: Parts) -> Numbers:
     return Numbers(parts.store())
 
 
+def quality(parts: Parts) -> WeeklyQuality:
+    """Its photos and its red cases by week."""
+    from shared.products.dermadetect.quality import WeeklyQuality
+
+    return WeeklyQuality(parts.store())
+
+
+def saved_texts(parts: Parts) -> SavedTexts:
+    """What doctors keep to put into diagnoses."""
+    from shared.products.dermadetect.saved_texts import SavedTexts
+
+    return SavedTexts(parts.store())
+
+
 def gateway(parts: Parts) -> Gateway:
     """The way to the model."""
     from shared.products.dermadetect.gateway import Gateway
@@ -87,9 +104,15 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 def _stored() -> tuple[StoredCollection, ...]:
-    from shared.products.dermadetect import numbers, review, worklist
+    from shared.products.dermadetect import numbers, quality, review, saved_texts, worklist
 
-    return (*review.STORED, *worklist.STORED, *numbers.STORED)
+    return (
+        *review.STORED,
+        *worklist.STORED,
+        *numbers.STORED,
+        *quality.STORED,
+        *saved_texts.STORED,
+    )
 
 
 def _attachments() -> Mapping[str, Attachment]:
@@ -134,6 +157,12 @@ def _routes(parts: Parts) -> Sequence[Route]:
     from shared.products.dermadetect.routes import routes
 
     return routes(parts)
+
+
+def _pages(parts: Parts) -> Pages:
+    from shared.products.dermadetect.pages import pages
+
+    return pages(parts)
 
 
 def _schemas(catalog: Catalog) -> Mapping[str, dict[str, Any]]:
@@ -183,6 +212,7 @@ DERMADETECT = Product(
     delivered=_delivered,
     alert=AlertWords("A case waits for you", "Open the app to see it."),
     routes=_routes,
+    pages=_pages,
     schemas=_schemas,
     fhir=_fhir,
     migrations=_migrations,

@@ -1,4 +1,4 @@
-"""What doctors do with a case: claim it, release it, sign its diagnosis, amend one.
+"""What doctors do with a case: claim it, release it, sign its diagnosis, amend one, take one back at once.
 
 Who has a case in hand and who signed stands in `reviews/{case_id}`, not in the case: a claim is no
 news for phones. It holds `table`, `record_id` and `scope_id` like the logs (it moves and goes with
@@ -10,6 +10,10 @@ A signature is one commit: the `diagnoses` row, the case's status, `reviews`, an
 amended. It is guarded by the versions that were read and by the doctor's membership, so of two
 doctors one signs, and an analysis that ends meanwhile keeps the status (it patches other fields).
 The row's id is a hash of doctor and idempotency key: a repetition finds it.
+
+Whoever signed may take it back for `WITHDRAW_MS`. For that the signature leaves in `reviews` what it put an
+end to (`before_signature`); one commit puts it back, and makes the diagnosis a tombstone that nobody
+undeletes.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import orjson
 
@@ -29,12 +33,19 @@ from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
 from shared.errors import Contended, Forbidden, InvalidRequest, KeyReused, NotFound, ParentDeleted
 from shared.products.dermadetect.analysis.vocabulary import READINGS
-from shared.products.dermadetect.events import DIAGNOSIS_READY
-from shared.products.dermadetect.faults import AlreadyDiagnosed, CaseChanged, Claimed, NotSeen
+from shared.products.dermadetect.events import DIAGNOSIS_READY, DIAGNOSIS_WITHDRAWN
+from shared.products.dermadetect.faults import (
+    AlreadyDiagnosed,
+    CaseChanged,
+    Claimed,
+    NotSeen,
+    TooLate,
+    Withdrawn,
+)
 from shared.products.dermadetect.rights import ReviewAction, may
 from shared.products.dermadetect.screen import KEY_WORDS, ReviewDiagnosisRequest
-from shared.products.dermadetect.signal import CHANGED, SIGNED, judged
-from shared.products.dermadetect.tables import DIAGNOSED, PHOTOS
+from shared.products.dermadetect.signal import CHANGED, LOOK, RANK, SIGNED, judged
+from shared.products.dermadetect.tables import DIAGNOSED, PENDING, PHOTOS, WITHDRAWN
 from shared.records import record
 from shared.records.collection import Catalog
 from shared.records.insist import insist
@@ -71,6 +82,25 @@ MOST_READINGS = 100
 
 #: What stands in a diagnosis beside its columns: what was asked for, and the verdict on the analysis.
 REQUEST, VERDICT, VERDICT_TEXT = "_request", "_verdict", "_verdict_text"
+
+#: How long a signature can be taken back, ms, and what is added to it for a slow network.
+WITHDRAW_MS, _GRACE_MS = 10_000, 5_000
+
+#: What a signature puts an end to, in `reviews`, and of which fields.
+BEFORE = "before_signature"
+_ENDED = (
+    "claimed_by",
+    "claimed_until",
+    "signed_by",
+    "signed_at",
+    FIRST_SIGNED,
+    "diagnosis_id",
+    "verdict",
+    "verdict_text",
+    "unread",
+    "read_at",
+)
+_JUDGED = ("status", record.WAITS, CHANGED, SIGNED)
 
 #: The device that diagnoses are written on, where phones name theirs.
 _DEVICE = "review"
@@ -384,6 +414,8 @@ class Review:
             if earlier is not None:
                 if earlier.fields.get(REQUEST) != fingerprint:
                     raise KeyReused("This key came before with other content. Make a new one.")
+                if earlier.fields.get(WITHDRAWN) is not None:
+                    raise Withdrawn("This diagnosis was taken back. Sign again with a new key.")
                 return _signed(key.id, earlier.fields)
             scene.check_alive()
             _check_current(scene.have, signature)
@@ -409,6 +441,49 @@ class Review:
             # The server's own columns have no times of their own.
             changed += ["ai_analysis", "image_urls"]
         raise CaseChanged("The case changed after you looked at it. Look again.", changed=changed)
+
+    def withdraw(
+        self, caller: Caller, case_id: str, diagnosis_id: str, now_ms: int
+    ) -> dict[str, Any]:
+        """Take back the signature that counts, within `WITHDRAW_MS`: the case is as it was before.
+
+        Phones that have the diagnosis drop it with their next sync; of an amendment the earlier diagnosis
+        counts again. What came to the case meanwhile stays, and asks for a doctor. Repeated it changes
+        nothing. Raises `NotFound`, `Forbidden` (somebody else signed it), `ParentDeleted`,
+        `AlreadyDiagnosed` (it was amended), `TooLate`, `Contended` and `StoreUnavailable`.
+        """
+        key = Key(DIAGNOSES, diagnosis_id)
+
+        def step() -> dict[str, Any]:
+            scene = self._scene(caller, case_id, ReviewAction.DIAGNOSE, key)
+            row = scene.documents.get(key)
+            if row is None or row.fields.get("case_id") != case_id:
+                raise NotFound("This case has no such diagnosis.")
+            if row.fields["doctor_id"] != caller.user_id:
+                raise Forbidden("Only who signed a diagnosis may take it back.")
+            if row.fields.get(WITHDRAWN) is None:
+                scene.check_alive()
+                self._check_withdrawable(scene, row, now_ms)
+                earlier = self._earlier(row)
+                self._store.commit(_without(scene, row, earlier, caller, now_ms))
+                return _withdrawn(row, now_ms)
+            return _withdrawn(row, int(row.fields[WITHDRAWN]))
+
+        return self._insist(step)
+
+    def _earlier(self, row: Document) -> Document | None:
+        """The diagnosis that this one amends."""
+        amends = row.fields.get("amends")
+        key = Key(DIAGNOSES, amends or "none")
+        return self._store.read([key]).documents.get(key) if amends else None
+
+    @staticmethod
+    def _check_withdrawable(scene: _Scene, row: Document, now_ms: int) -> None:
+        have = scene.have
+        if have.get("diagnosis_id") != row.key.id:
+            _refuse_amended(have)
+        if have.get(BEFORE) is None or now_ms > have["signed_at"] + WITHDRAW_MS + _GRACE_MS:
+            raise TooLate("It is too late to take this diagnosis back. Amend it.")
 
     def close(
         self, caller: Caller, case_id: str, word: str, seen: int | None, now_ms: int
@@ -493,6 +568,7 @@ class Review:
         if not record.valid_id(case_id):
             raise unknown()
         case, own = Key(CASES, case_id), membership.key(caller.user_id)
+        more = tuple(each for each in more if record.valid_id(each.id))
         documents = self._store.read([case, key_of(case_id), own, *more]).documents
         if case not in documents:
             raise unknown()
@@ -518,12 +594,16 @@ def _check_current(have: Mapping[str, Any], signature: Signature) -> None:
     if current is None and signature.amends is not None:
         raise InvalidRequest("This case has no diagnosis to amend.", field="amends")
     if current != signature.amends:
-        raise AlreadyDiagnosed(
-            "This case has a diagnosis. To correct it, name it in amends.",
-            by=str(have["signed_by"]),
-            at=int(have["signed_at"]),
-            diagnosis_id=str(current),
-        )
+        _refuse_amended(have)
+
+
+def _refuse_amended(have: Mapping[str, Any]) -> NoReturn:
+    raise AlreadyDiagnosed(
+        "This case has a diagnosis. To correct it, name it in amends.",
+        by=str(have["signed_by"]),
+        at=int(have["signed_at"]),
+        diagnosis_id=str(have["diagnosis_id"]),
+    )
 
 
 def _around(
@@ -542,6 +622,10 @@ def _around(
         "verdict_text": row[VERDICT_TEXT],
         "unread": True,
         "read_at": None,
+        BEFORE: {
+            "review": {name: scene.have.get(name) for name in _ENDED},
+            "case": {name: scene.case.fields.get(name) for name in _JUDGED},
+        },
     }
     said = {"by": row["doctor_id"], "at": now_ms, "diagnosis_id": key.id}
     have = scene.case.fields
@@ -564,6 +648,59 @@ def _around(
         ),
         scene.membership,
     )
+
+
+def _without(
+    scene: _Scene, row: Document, earlier: Document | None, caller: Caller, now_ms: int
+) -> Sequence[Write]:
+    """The commit that takes a diagnosis back."""
+    before, have = scene.have[BEFORE], scene.case.fields
+    known, news = before["case"].get(CHANGED) or (), have.get(CHANGED) or ()
+    case = dict(before["case"])
+    if case["status"] == DIAGNOSED:
+        case[CHANGED] = sorted({*known, *news}) or None
+        case[record.WAITS] = True if case[CHANGED] else None
+    elif news or have.get(RANK, LOOK) <= LOOK:
+        # Whatever it was: what came meanwhile is for a doctor.
+        case |= {"status": PENDING, record.WAITS: True}
+    review = dict(before["review"])
+    if claim_of(scene.have, now_ms) is not None:
+        del review["claimed_by"], review["claimed_until"]  # a colleague took it in hand meanwhile
+    said = {"by": caller.user_id, "at": now_ms, "diagnosis_id": row.key.id}
+    if scene.have.get("read_at") is not None:
+        said["read_at"] = scene.have["read_at"]  # a phone had it already
+    gone = {
+        WITHDRAWN: now_ms,
+        record.DELETED: now_ms,
+        record.KEPT: now_ms,
+        record.DELETED_BY: caller.user_id,
+    }
+    again = [] if earlier is None else [record.server_patch(earlier, {"amended_by": None})]
+    ids = [row.key.id, *(write.key.id for write in again)]
+    return (
+        record.server_patch(row, gone),
+        record.server_patch(scene.case, case),
+        scene.reviewed({**review, BEFORE: None}, step="withdrawn", **said),
+        *again,
+        DIAGNOSIS_WITHDRAWN.happened(
+            scene.scope_id,
+            {"case_id": scene.case.key.id, "diagnosis_id": row.key.id},
+            now_ms,
+            once=row.key.id,
+        ),
+        scene.membership,
+        *scene.trail(caller, "withdraw", now_ms, diagnoses=ids),
+    )
+
+
+def _withdrawn(row: Document, at_ms: int) -> dict[str, Any]:
+    """The answer, made of the row alone: a repetition gets the same."""
+    return {
+        "id": row.key.id,
+        "case_id": row.fields["case_id"],
+        "withdrawn_at": at_ms,
+        "counts": row.fields.get("amends"),
+    }
 
 
 def _signed(diagnosis_id: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from shared.errors import (
     Forbidden,
     InvalidRequest,
     KeyReused,
+    NotFound,
     ParentDeleted,
     StoreUnavailable,
 )
@@ -27,8 +28,11 @@ from shared.products.dermadetect.faults import (
     CaseChanged,
     Claimed,
     NotSeen,
+    TooLate,
     TooMuchToCount,
+    Withdrawn,
 )
+from shared.products.dermadetect.quality import QualityAsked, ReviewQuality
 from shared.products.dermadetect.review import parse_signature, readings
 from shared.products.product import Parts
 from shared.support.inbox import LONGEST_WORD
@@ -37,6 +41,7 @@ log = logging.getLogger(__name__)
 
 _BASE = "/api/v1/review"
 _HOME = f"{_BASE}/cases"
+_TEXTS = f"{_BASE}/texts"
 
 #: A diagnosis: as much text as a record holds.
 _DIAGNOSIS = Limits(2**20, 2**20, 500)
@@ -77,6 +82,8 @@ class DoctorsScreen:
                 there["patients"].append(entry["patient_id"])
             if entry["worker"] is not None:
                 there["accounts"].append(entry["chw_id"])
+            if entry["claimed_name"] is not None:
+                there["accounts"].append(entry["claimed_by"])
         rows = [(entry, entry["scope_id"]) for entry in value["cases"]] if query.thumbnails else []
         return self._shown(call, "list_cases", _each_once(seen), value, rows)
 
@@ -142,6 +149,18 @@ class DoctorsScreen:
         call.notes |= {"weeks": len(value["weeks"]), "cases": value["all"]["signed"]["total"]}
         return tagged(value, call, of=value, version=None)
 
+    def quality(self, call: Call, asked: QualityAsked) -> Response:
+        """How good the weeks were.
+
+        Photos worth taking again, and red cases that the phone had called red, by what doctors said of the
+        analysis: of all scopes whose numbers the caller may see, or of one. Days and weeks are as in the
+        numbers.
+        """
+        query = asked.query(self._parts.clock_ms())
+        value = product.quality(self._parts).of(call.caller, query)
+        call.notes["weeks"] = len(value["weeks"])
+        return tagged(value, call, of=value, version=None)
+
     def claim(self, call: Call, asked: screen.OneCase, body: screen.ReviewClaimRequest) -> Response:
         """Take a case in hand.
 
@@ -181,6 +200,20 @@ class DoctorsScreen:
         call.notes |= {"case": value["case_id"], "diagnosis": value["id"]}
         return answer(value, call=call)
 
+    def withdraw(
+        self, call: Call, asked: screen.OneCase, body: screen.ReviewWithdrawRequest
+    ) -> Response:
+        """Take a signature back.
+
+        By the doctor who gave it, for ten seconds. The case is as it was before: an earlier diagnosis
+        counts again, phones that have this one drop it. Sent again it gets the same answer.
+        """
+        review, case_id = product.review(self._parts), asked.id
+        now_ms = self._parts.clock_ms()
+        value = review.withdraw(call.caller, case_id, body.diagnosis_id, now_ms)
+        call.notes |= {"case": value["case_id"], "diagnosis": value["id"]}
+        return answer(value, call=call)
+
     def close(self, call: Call, asked: screen.OneCase, body: screen.ReviewCloseRequest) -> Response:
         """Take a case off the list with a word.
 
@@ -195,6 +228,28 @@ class DoctorsScreen:
         value = review.close(call.caller, case_id, word, _version(call), now_ms)
         call.notes["case"] = value["case_id"]
         return answer(value, call=call)
+
+    def list_texts(self, call: Call) -> Response:
+        """The texts that the caller keeps for diagnoses.
+
+        Nobody else sees them, and they end with the account.
+        """
+        return answer({"texts": product.saved_texts(self._parts).of(call.caller)}, call=call)
+
+    def save_text(
+        self, call: Call, asked: screen.OneText, body: screen.SavedTextRequest
+    ) -> Response:
+        """Keep a text, or change it.
+
+        Under an id of your own making; sent again it changes nothing.
+        """
+        kept = product.saved_texts(self._parts)
+        return answer(kept.save(call.caller, asked.id, body.name, body.text), call=call)
+
+    def remove_text(self, call: Call, asked: screen.OneText) -> Response:
+        """Remove a text."""
+        product.saved_texts(self._parts).remove(call.caller, asked.id)
+        return answer({"id": asked.id}, call=call)
 
     def _shown(
         self,
@@ -341,6 +396,18 @@ def routes(parts: Parts) -> Sequence[Route]:
             unchanged=True,
         ),
         Route(
+            "GET",
+            f"{_BASE}/quality",
+            doctors.quality,
+            name="getReviewQuality",
+            asks=QualityAsked,
+            gives=ReviewQuality,
+            faults=("invalid_request", "forbidden", StoreUnavailable),
+            headers=("IfNoneMatch",),
+            answer_headers=(*_SHOWN, "ETag"),
+            unchanged=True,
+        ),
+        Route(
             "POST",
             f"{_HOME}/{{id}}/claim",
             doctors.claim,
@@ -377,10 +444,23 @@ def routes(parts: Parts) -> Sequence[Route]:
             gives=screen.ReviewSigned,
             faults=(
                 *(Forbidden, Claimed, AlreadyDiagnosed, NotSeen, CaseChanged),
-                *(KeyReused, ParentDeleted, *_STORE),
+                *(KeyReused, Withdrawn, ParentDeleted, *_STORE),
             ),
             refusals=dict.fromkeys((Claimed.status, CaseChanged.status), screen.ReviewConflict),
             headers=("IdempotencyKey", "IfMatch"),
+            answer_headers=_SHOWN,
+        ),
+        Route(
+            "POST",
+            f"{_HOME}/{{id}}/withdraw",
+            doctors.withdraw,
+            PAGE,
+            name="withdrawReviewCase",
+            asks=screen.OneCase,
+            takes=screen.ReviewWithdrawRequest,
+            gives=screen.ReviewWithdrawn,
+            faults=(Forbidden, AlreadyDiagnosed, TooLate, ParentDeleted, *_STORE),
+            refusals={AlreadyDiagnosed.status: screen.ReviewConflict},
             answer_headers=_SHOWN,
         ),
         Route(
@@ -396,6 +476,37 @@ def routes(parts: Parts) -> Sequence[Route]:
             faults=(Forbidden, NotSeen, CaseChanged, *_STORE),
             refusals={CaseChanged.status: screen.ReviewConflict},
             headers=("IfMatch",),
+            answer_headers=_SHOWN,
+        ),
+        Route(
+            "GET",
+            _TEXTS,
+            doctors.list_texts,
+            name="listReviewTexts",
+            gives=screen.SavedTextList,
+            faults=(StoreUnavailable,),
+            answer_headers=_SHOWN,
+        ),
+        Route(
+            "PUT",
+            f"{_TEXTS}/{{id}}",
+            doctors.save_text,
+            PAGE,
+            name="saveReviewText",
+            asks=screen.OneText,
+            takes=screen.SavedTextRequest,
+            gives=screen.SavedText,
+            faults=_STORE,
+            answer_headers=_SHOWN,
+        ),
+        Route(
+            "DELETE",
+            f"{_TEXTS}/{{id}}",
+            doctors.remove_text,
+            name="removeReviewText",
+            asks=screen.OneText,
+            gives=screen.TextRemoved,
+            faults=(NotFound, *_STORE),
             answer_headers=_SHOWN,
         ),
     )

@@ -21,6 +21,8 @@ from shared.api.fields import (
     says,
     schema,
 )
+from shared.products.dermadetect.saved_texts import MOST as MOST_TEXTS
+from shared.products.dermadetect.saved_texts import NAME_CHARS, TEXT_CHARS
 from shared.products.dermadetect.signal import RANKS
 from shared.products.dermadetect.tables import DIAGNOSED, PENDING, TRIAGED
 from shared.records import record
@@ -165,6 +167,7 @@ class CasesAsked(Struct):
         ),
     ] = UNSET
     mine: Annotated[_Flag, says("1: only cases that the caller has in hand.")] = "0"
+    changed: Annotated[_Flag, says("1: only cases that changed since they were signed.")] = "0"
     worker: Annotated[Id | UnsetType, says("Only cases that this health worker created.")] = UNSET
     patient: Annotated[Id | UnsetType, says("Only cases of this patient.")] = UNSET
     first_day: Annotated[_FirstDay, says("By when phones made the cases.")] = UNSET
@@ -202,6 +205,12 @@ class ReviewDiagnosisRequest(Struct, forbid_unknown_fields=True):
     ] = None
 
 
+class ReviewWithdrawRequest(Struct, forbid_unknown_fields=True):
+    """Which signature."""
+
+    diagnosis_id: Annotated[Id, says("The diagnosis that counts; the caller signed it.")]
+
+
 class ReviewCloseRequest(Struct, forbid_unknown_fields=True):
     """Why it needs nobody any more."""
 
@@ -212,7 +221,46 @@ class ReviewCloseRequest(Struct, forbid_unknown_fields=True):
     ]
 
 
+class OneText(Struct):
+    """Which text."""
+
+    id: Annotated[Id, says("The text: an id of your own making.")]
+
+
+class SavedTextRequest(Struct, forbid_unknown_fields=True):
+    """A text to keep."""
+
+    name: Annotated[
+        str,
+        must(f"a text of up to {NAME_CHARS} characters", min_length=1, max_length=NAME_CHARS),
+        says("What it is found by, on one line."),
+    ]
+    text: Annotated[
+        str, must(f"a text of up to {TEXT_CHARS} characters", min_length=1, max_length=TEXT_CHARS)
+    ]
+
+
 # --- what is answered
+
+
+class SavedText(Struct):
+    """A text that a doctor keeps."""
+
+    id: Id
+    name: str
+    text: str
+
+
+class SavedTextList(Struct):
+    """What a doctor keeps."""
+
+    texts: Annotated[list[SavedText], says(f"By name, at most {MOST_TEXTS}.")]
+
+
+class TextRemoved(Struct):
+    """It is gone."""
+
+    id: Id
 
 
 class _Listed(Struct, kw_only=True):
@@ -238,6 +286,7 @@ class ReadingInBrief(Struct):
 
     status: TextOrNull
     urgency: TextOrNull
+    read_at: Annotated[_MsOrNull, says("When the model read the case, ms.")]
 
 
 class JobInBrief(Struct):
@@ -282,20 +331,23 @@ _Worker = Annotated[
 ]
 
 
+_Rank = Annotated[
+    int,
+    says(
+        ", ".join(f"{rank} {word}" for word, rank in RANKS.items())
+        + ": at worst, whatever came later.",
+        minimum=0,
+        maximum=max(RANKS.values()),
+    ),
+]
+
+
 class _Row(_Listed, kw_only=True):
     id: Id
     status: Annotated[str, schema(enum=list(STATUSES))]
     risk_level: Annotated[TextOrNull, says("The phone's own triage, as it is now.")]
     triage_final: Annotated[TextOrNull, says("The worst of phone, rules and analysis.")]
-    rank: Annotated[
-        int,
-        says(
-            ", ".join(f"{rank} {word}" for word, rank in RANKS.items())
-            + ": at worst, whatever came later.",
-            minimum=0,
-            maximum=max(RANKS.values()),
-        ),
-    ]
+    rank: _Rank
     created_at: _MsOrNull
     ai: Annotated[ReadingInBrief | None, schema(**NULL)]
     images: Annotated[Count, says("Photos that its row names, and others that are ready.")]
@@ -319,6 +371,9 @@ class ReviewEntry(_Row, kw_only=True):
     last_modified_at: _MsOrNull
     job: Annotated[JobInBrief | None, schema(**NULL)]
     claimed_by: _ClaimedBy
+    claimed_name: Annotated[
+        TextOrNull, says("The name of that doctor, if it is known in the team.")
+    ]
     claimed_until: _MsOrNull
 
 
@@ -333,6 +388,9 @@ class PatientCase(_Row, kw_only=True):
     """Another case of the same patient."""
 
     diagnosis: Annotated[DiagnosisInBrief | None, schema(**NULL)]
+    site: Annotated[
+        TextOrNull, says("Where on the body, as its answers say it; null: they do not.")
+    ]
     image_urls: Annotated[list[str], says("Photos that are ready, as `image_urls` of a case.")]
 
 
@@ -354,6 +412,7 @@ class ReviewTotals(Struct):
     yellow: Count
     green: Count
     waiting: Annotated[Count, says("All of these: what the work list holds.")]
+    changed: Annotated[Count, says("Those of them that changed since they were signed.")]
     claimed: Annotated[Count, says("Cases that a doctor has in hand.")]
     mine: Annotated[Count, says("Cases that the caller has in hand.")]
     cannot_be_filed: Annotated[Count, says("Urgent records that are no cases; the inbox has them.")]
@@ -388,6 +447,7 @@ class Waits(Struct):
 
     median_ms: Annotated[_Ms, says("Half of them took so long or less, ms.")]
     p90_ms: Annotated[_Ms, says("Nine of ten took so long or less, ms.")]
+    p95_ms: Annotated[_Ms, says("Nineteen of twenty took so long or less, ms.")]
 
 
 class NumbersOfDays(Struct):
@@ -530,6 +590,7 @@ class ReviewDetail(_Listed, kw_only=True):
 
     case: Annotated[dict[str, Any], _named("ReviewCase")]
     version: Annotated[Count, says("What `If-Match` names: the `ETag` begins with it.")]
+    rank: _Rank
     patient: Annotated[dict[str, Any], _named("ReviewPatient")] | None
     worker: _Worker
     patient_cases: Annotated[
@@ -544,6 +605,10 @@ class ReviewDetail(_Listed, kw_only=True):
         says("All versions, the oldest first."),
     ]
     review: ReviewState
+    people: Annotated[
+        dict[str, str],
+        says("Names of those who did something here and are in the team: by user id."),
+    ]
     job: ReviewJob | None
     photos: Annotated[
         list[ReviewPhoto],
@@ -586,6 +651,15 @@ class ReviewSigned(Struct):
     verdict: _Verdict
     verdict_text: _Remark
     signed_at: _Ms
+
+
+class ReviewWithdrawn(Struct):
+    """A diagnosis that was taken back."""
+
+    id: Id
+    case_id: Id
+    withdrawn_at: _Ms
+    counts: Annotated[_IdOrNull, says("The earlier diagnosis, which counts again.")]
 
 
 class ReviewClosed(Struct):

@@ -14,13 +14,14 @@ from functools import lru_cache, partial
 from typing import Any
 
 from shared.accounts.policy import AccountPolicy
+from shared.errors import InvalidRequest
 from shared.files.file import plain_key
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
 from shared.jobs.tree_walk import due
 from shared.products.dermadetect import rules, who_sees_analysis
 from shared.products.dermadetect.events import became_red
-from shared.products.dermadetect.intake import analysis_input
+from shared.products.dermadetect.intake import analysis_input, parsed
 from shared.products.dermadetect.rejudge import KIND as REJUDGE
 from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.signal import (
@@ -55,8 +56,14 @@ JOB = "_job"
 #: Photos of a case that are settled: key → file id, "" for one that will not come. Never sent to phones.
 PHOTOS = "_photos"
 
+#: When whoever signed a diagnosis took it back, ms. Never sent to phones.
+WITHDRAWN = "_withdrawn_at"
+
 #: What the red-flag rules say of a case's answers.
 RULES = "rules"
+
+#: Texts that a doctor keeps, a document each (`saved_texts.py`).
+SAVED_TEXTS = "saved_texts"
 
 #: The table that mirrors the jobs for the phones.
 QUEUE = "medgemma_queue"
@@ -185,6 +192,13 @@ def _case_restored(turn: Turn, photos_wait_ms: int = PHOTOS_WAIT_MS) -> Effects:
     return _case_effects(turn._replace(before=before), photos_wait_ms)
 
 
+def _diagnosis_restored(turn: Turn) -> Effects:
+    """What was taken back stays so: another diagnosis may count by now."""
+    if turn.before and turn.before.get(WITHDRAWN) is not None:
+        raise InvalidRequest("A doctor took this diagnosis back. It can only be signed again.")
+    return Effects()
+
+
 def analysis_job_id(turn: Turn) -> str:
     """A job's identity: the case and what the analysis would look at."""
     looked_at = analysis_input(turn.values, turn.parent or {}, _day(turn.now_ms))
@@ -239,6 +253,23 @@ def _urgent(table: str, values: Mapping[str, Any]) -> bool:
     return said.triage is not None or bool(said.look)
 
 
+def _patient_label(fields: Mapping[str, Any]) -> str:
+    """What people call her."""
+    said = parsed(fields.get("demographics"))
+    known = said if isinstance(said, dict) else {}
+    parts = (
+        [known.get("name")] if known.get("name") else map(known.get, ("first_name", "last_name"))
+    )
+    return " ".join(part for part in parts if isinstance(part, str))
+
+
+def _case_label(fields: Mapping[str, Any]) -> str:
+    """Where on the body it is."""
+    said = parsed(fields.get("triage_data"))
+    site = said.get("site") if isinstance(said, dict) else None
+    return site if isinstance(site, str) else ""
+
+
 def _chw() -> Field:
     return Field("chw_id", Type.STRING, "Who created it: from the token, for good.", Owner.SERVER)
 
@@ -281,6 +312,7 @@ CATALOG = Catalog(
     people="patients",
     person_word="patient",
     maker="chw_id",
+    of_users=(SAVED_TEXTS,),
     urgent=_urgent,
     collections=(
         Collection(
@@ -297,6 +329,7 @@ CATALOG = Catalog(
             ),
             context=("demographics",),
             effects=_patient_effects,
+            label=_patient_label,
         ),
         Collection(
             "cases",
@@ -323,7 +356,8 @@ CATALOG = Catalog(
                     Type.STRING,
                     "Only moves forward; the server and doctors move it. Steps: "
                     "`TRIAGED` → `PENDING_DIAGNOSIS`, `TRIAGED` → `DIAGNOSED`, "
-                    "`PENDING_DIAGNOSIS` → `DIAGNOSED`.",
+                    "`PENDING_DIAGNOSIS` → `DIAGNOSED`. Back from `DIAGNOSED` only when a doctor takes a "
+                    "signature back, within seconds.",
                     Owner.SERVER,
                     default=TRIAGED,
                     choices=(TRIAGED, PENDING, DIAGNOSED),
@@ -363,6 +397,7 @@ CATALOG = Catalog(
             effects=_case_effects,
             restored=_case_restored,
             redact=_redact_case,
+            label=_case_label,
         ),
         Collection(
             "diagnoses",
@@ -387,6 +422,7 @@ CATALOG = Catalog(
                 ),
             ),
             pushable=False,
+            restored=_diagnosis_restored,
         ),
         Collection(
             "medgemma_queue",

@@ -4,7 +4,8 @@ The list is ordered by `_rank` (emergency, red, what somebody must look at, yell
 by how long the patient waits, by the phone's time. It is read by one query for 30 scopes; pages go on
 behind a position, so a case that moves up meanwhile may come twice or not, never another one in its place.
 Each filter has an index, so that a page costs what it shows. Two lists are read whole: the caller's claims,
-which end by themselves, and the cases of one patient.
+which end by themselves, and the cases of one patient. What changed since it was signed is little: cases of
+one worker are picked out of it.
 
 `since` asks first whether anything of the caller's scopes changed, by commit time: exact, and the
 price of an idle poll is one read and a few empty listings. A claim that ends by itself is no change.
@@ -32,8 +33,8 @@ from shared.products.dermadetect.photos import photos_of
 from shared.products.dermadetect.review import CASES, COLLECTION, DIAGNOSES, VERDICT, VERDICT_TEXT
 from shared.products.dermadetect.rights import ReviewAction, may
 from shared.products.dermadetect.screen import MOST
-from shared.products.dermadetect.signal import CHANGED, RANK, RANKS
-from shared.products.dermadetect.tables import JOB, PENDING, QUEUE
+from shared.products.dermadetect.signal import CHANGED, LOOK, RANK, RANKS
+from shared.products.dermadetect.tables import DIAGNOSED, JOB, PENDING, QUEUE
 from shared.products.dermadetect.worklist_query import Place, WorklistQuery, sealed
 from shared.records import record
 from shared.records.collection import Catalog, Type
@@ -47,6 +48,7 @@ STORED = (
         (
             (record.SCOPE, "status", RANK, record.CREATED),
             (record.SCOPE, record.WAITS, RANK, record.CREATED),
+            (record.SCOPE, record.WAITS, "status", RANK, record.CREATED),
             (record.SCOPE, "status", "chw_id", RANK, record.CREATED),
             (record.SCOPE, record.WAITS, "chw_id", RANK, record.CREATED),
             (record.SCOPE, "patient_id", f"{record.CREATED} desc", "__name__"),
@@ -84,6 +86,9 @@ _MOST_COUNTED = 1000
 
 #: Urgent entries of the inbox at the head of the list; the inbox itself has all.
 _MOST_UNFILED = 20
+
+#: Of what waits: it was signed before, and changed since.
+_SIGNED = ("status", "==", DIAGNOSED)
 
 #: A case with its place in a list.
 _Placed = tuple[Place, Document]
@@ -159,7 +164,7 @@ class WorkList:
         """Live cases in the order of the list, with their places."""
         for query in _queries(asked):
             for document in self._merged(query, scopes):
-                if document.fields.get(record.DELETED) is None or asked.status == PENDING:
+                if _wanted(document.fields, asked):
                     yield _place(document), document
 
     def _claimed(self, caller: Caller, scopes: Sequence[str], now_ms: int) -> Iterator[Document]:
@@ -201,20 +206,22 @@ class WorkList:
         scopes = review.scopes_for(members, scope_id, ReviewAction.REVIEW)
         held = ("claimed_until", ">", now_ms)
 
-        def count(name: str, *where: tuple[str, str, Any], by: str) -> int:
-            query = Query(name, where, ((by, "asc"),), _MOST_COUNTED)
+        def count(name: str, *where: tuple[str, str, Any], by: Sequence[str]) -> int:
+            query = Query(name, where, tuple((each, "asc") for each in by), _MOST_COUNTED)
             return self._counted(query, scopes)
 
+        waits = (record.WAITS, "==", True)
         ranks = {
-            word: count(CASES, (record.WAITS, "==", True), (RANK, "==", rank), by=record.CREATED)
+            word: count(CASES, waits, (RANK, "==", rank), by=[record.CREATED])
             for word, rank in RANKS.items()
         }
         found = {
             **ranks,
             "waiting": min(sum(ranks.values()), _MOST_COUNTED),
-            "claimed": count(COLLECTION, held, by="claimed_until"),
+            "changed": count(CASES, waits, _SIGNED, by=[RANK, record.CREATED]),
+            "claimed": count(COLLECTION, held, by=["claimed_until"]),
             "mine": count(
-                COLLECTION, ("claimed_by", "==", caller.user_id), held, by="claimed_until"
+                COLLECTION, ("claimed_by", "==", caller.user_id), held, by=["claimed_until"]
             ),
             "cannot_be_filed": inbox.count_urgent(self._store, scopes, _MOST_COUNTED),
         }
@@ -313,7 +320,9 @@ class WorkList:
         if not cases:
             return []
         beside = self._store.read(case_rows.keys_beside(cases), case_rows.BESIDE)
-        return [case_rows.entry(case, beside, now_ms) for case in cases]
+        holders = case_rows.holders(cases, beside, now_ms)
+        doctors = self._store.read(people.keys(holders), people.FIELDS) if holders else None
+        return [case_rows.entry(case, beside, doctors, now_ms) for case in cases]
 
     # --- one case
 
@@ -334,13 +343,15 @@ class WorkList:
         patient_key = Key("patients", case.fields["patient_id"])
         job_key = jobs.key(case.fields.get(JOB) or "none")
         worker = str(case.fields.get("chw_id") or "")
-        who = self._store.read(people.keys([worker]), people.FIELDS)
         beside = self._store.read([patient_key, job_key]).documents
         patient, job = beside.get(patient_key), beside.get(job_key)
         others, next_others = self._others(case, _MOST_BESIDE, None)
         if patient is not None and not _of(scope_id, patient):
             patient = None  # it is on its way to another scope, or gone
         signed = documents.get(review.key_of(case_id))
+        done = {} if signed is None else signed.fields
+        acted = _acted(done)
+        who = self._store.read(people.keys([worker, *acted]), people.FIELDS)
         photos = photos_of(self._store, case)
         urls = [each["url"] for each in photos if each["url"]] or None
 
@@ -350,6 +361,7 @@ class WorkList:
         return {
             "case": {**self._row(case, role), "image_urls": urls},
             "version": case.version,
+            "rank": case.fields.get(RANK, LOOK),
             "reason": case_rows.reason(case.fields),
             "changed": list(case.fields.get(CHANGED) or ()),
             "deleted_at": case.fields.get(record.DELETED),
@@ -359,7 +371,12 @@ class WorkList:
             "patient_cases": others,
             "patient_cases_next": next_others,
             "diagnoses": self._diagnoses(case, role),
-            "review": _reviewed({} if signed is None else signed.fields, now_ms),
+            "review": _reviewed(done, now_ms),
+            "people": {
+                user_id: found.name
+                for user_id in (worker, *acted)
+                if (found := people.in_scope(who, user_id, scope_id)) is not None and found.name
+            },
             "job": None if job is None else _job(job.fields),
             "photos": photos,
             "conflicts": [_conflict(entry) for entry in logged("conflicts")],
@@ -391,7 +408,7 @@ class WorkList:
             (("patient_id", "==", case.fields["patient_id"]),),
             ((record.CREATED, "desc"),),
             limit + 2,  # this one, and one more than is shown
-            case_rows.LISTED,
+            (*case_rows.LISTED, "triage_data"),
             behind,
         )
         found = (
@@ -493,7 +510,9 @@ def _queries(asked: WorklistQuery) -> Iterator[Query]:
     if asked.status == PENDING:
         # Not the status: what changed since it was signed, or was deleted while it waited, waits too.
         where = ((record.WAITS, "==", True),)
-    if asked.worker is not None:
+    if asked.changed:
+        where = (*where, _SIGNED)
+    elif asked.worker is not None:
         where = (*where, ("chw_id", "==", asked.worker))
     some_days = [
         (record.CREATED, operator, at_ms)
@@ -531,6 +550,7 @@ def _wanted(have: Mapping[str, Any], asked: WorklistQuery) -> bool:
         here = have.get("status") == asked.status and have.get(record.DELETED) is None
     return (
         here
+        and (not asked.changed or have.get("status") == DIAGNOSED)
         and (asked.risk is None or rank == RANKS[asked.risk])
         and (asked.worker is None or have.get("chw_id") == asked.worker)
         and (asked.patient is None or have.get("patient_id") == asked.patient)
@@ -548,6 +568,16 @@ def _reviewed(have: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
         **{name: have.get(name) for name in names},
         "history": list(have.get("history", ())),
     }
+
+
+def _acted(have: Mapping[str, Any]) -> list[str]:
+    """Who did something with a case, and whom it was given to."""
+    steps = have.get("history") or ()
+    named = [
+        have.get("claimed_by"),
+        *(step.get(who) for step in steps for who in ("by", "doctor_id")),
+    ]
+    return list(dict.fromkeys(str(each) for each in named if each))
 
 
 def _job(have: Mapping[str, Any]) -> dict[str, Any]:

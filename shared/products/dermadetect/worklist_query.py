@@ -39,6 +39,7 @@ class WorklistQuery(NamedTuple):
     behind: Place | None = None
     since_ms: int | None = None
     mine: bool = False
+    changed: bool = False
     worker: str | None = None
     patient: str | None = None
     from_ms: int | None = None
@@ -69,6 +70,7 @@ def parse(asked: CasesAsked) -> WorklistQuery:
         None,
         _since(asked.since) if isinstance(asked.since, str) else None,
         asked.mine == "1",
+        asked.changed == "1",
         asked.worker or None,
         asked.patient or None,
         from_ms,
@@ -78,6 +80,7 @@ def parse(asked: CasesAsked) -> WorklistQuery:
     if query.unread:
         further = {
             "mine": query.mine,
+            "changed": query.changed,
             "worker": query.worker,
             "patient": query.patient,
             "first_day": from_ms,
@@ -86,6 +89,8 @@ def parse(asked: CasesAsked) -> WorklistQuery:
         for name, value in further.items():
             if value:
                 raise InvalidRequest(f"{name} cannot be joined with unread.", field=name)
+    if query.changed and query.status != PENDING:
+        raise InvalidRequest("changed cannot be joined with status.", field="changed")
     return query._replace(behind=behind(asked.page, query.kind))
 
 

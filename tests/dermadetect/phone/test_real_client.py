@@ -123,6 +123,32 @@ def test_a_push_whose_answer_was_lost_is_repeated_without_effect(
     assert one.rows("patients")[name]["demographics"] == '{"a":1}'
 
 
+def test_a_record_whose_answer_was_lost_and_that_others_edit_holds_up_no_pull(
+    phone: Make, deployment: Deployment
+) -> None:
+    # given a record that is on the server, and new on its phone, for the answer to the push was lost
+    one, two = phone("amina"), phone("joseph")
+    name = new()
+    one.create("patients", name, demographics='{"v":1}')
+    one.settings(loseAnswers=1)
+    with pytest.raises(SyncFailed, match="lost"):
+        one.sync()
+    # and that somebody else edits meanwhile
+    two.sync()
+    two.update("patients", name, demographics='{"v":2}')
+    two.sync()
+    # when a page breaks off, so that what is new goes ahead of the next ones
+    one.settings(cutPulls=1)
+    assert one.call()["next"] == "retry"
+    patient, case = new(), new("c")
+    one.create("patients", patient, demographics="{}")
+    one.create("cases", case, patient_id=patient, risk_level="red")
+    one.sync()
+    # then the pull comes, and nothing is held up
+    assert not one.unsynced()
+    assert stored(deployment, "cases", case)
+
+
 def test_a_pull_that_was_cut_changes_nothing_and_is_repeated(phone: Make) -> None:
     one, two = phone("amina"), phone("joseph")
     name = new()

@@ -1,0 +1,119 @@
+"""The languages of the console: messages (gettext), numbers, dates and durations (Babel).
+
+Messages are English in code and templates. `locales/LANGUAGE.po` of each package translates them and is
+read as it is, at the first request in that language; `python -m infra.messages` gathers them.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from babel import Locale, dates, negotiate_locale, numbers
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
+
+#: What the console speaks: the language's code and its own name for itself.
+LANGUAGES: Final = {
+    "en": "English",
+    "fr": "Français",
+    "sw": "Kiswahili",
+    "hi": "हिन्दी",
+    "ar": "العربية",
+}
+
+SOURCE: Final = "en"
+
+
+@dataclass(frozen=True)
+class Words:
+    """How things are said in one language, of one deployment's time zone."""
+
+    language: str
+    translations: NullTranslations
+    zone: ZoneInfo
+
+    @property
+    def locale(self) -> Locale:
+        """The language's rules."""
+        return Locale.parse(self.language)
+
+    @property
+    def direction(self) -> str:
+        """`ltr` or `rtl`."""
+        return self.locale.text_direction
+
+    def said(self, message: str, **values: object) -> str:
+        """A message in this language, with values in the places of their names (`%(name)s`)."""
+        text = self.translations.ugettext(message) if message else ""
+        return text % values if values else text
+
+    def many(self, one: str, more: str, count: int, **values: object) -> str:
+        """A message that depends on a number, which it may name as `%(num)s`."""
+        text = self.translations.ungettext(one, more, count)
+        return text % {"num": self.number(count), **values}
+
+    def number(self, value: float) -> str:
+        """A number as it is written here."""
+        return numbers.format_decimal(value, locale=self.locale)
+
+    def percent(self, part: float) -> str:
+        """A share (0 to 1) as a percentage."""
+        return numbers.format_percent(part, locale=self.locale)
+
+    def moment(self, at_ms: int) -> str:
+        """A day and a time."""
+        return dates.format_datetime(self._local(at_ms), "medium", locale=self.locale)
+
+    def day(self, at_ms: int) -> str:
+        """A day."""
+        return dates.format_date(self._local(at_ms), "medium", locale=self.locale)
+
+    def short_day(self, day: date) -> str:
+        """A day without its year, for tables and charts."""
+        return dates.format_skeleton("MMMd", day, locale=self.locale)
+
+    def duration(self, span_ms: float) -> str:
+        """How long something takes, roughly: two hours, three days."""
+        span = timedelta(milliseconds=max(0.0, span_ms))
+        return dates.format_timedelta(span, threshold=1.5, locale=self.locale)
+
+    def _local(self, at_ms: int) -> datetime:
+        return datetime.fromtimestamp(at_ms / 1000, self.zone)
+
+
+def chosen(wanted: str | None, accepted: str) -> str:
+    """The language of a request: the one that was chosen, else the best of `Accept-Language`."""
+    if wanted in LANGUAGES:
+        return str(wanted)
+    preferred = [name for name, _ in parse_accept_header(accepted[:200], LanguageAccept)]
+    return negotiate_locale(preferred, list(LANGUAGES), sep="-") or SOURCE
+
+
+@cache
+def words_of(language: str, folders: tuple[Path, ...], zone: str) -> Words:
+    """A language with the messages of some packages; what two of them say, the first says."""
+    whole = NullTranslations()
+    for folder in reversed(folders):
+        file = folder / "locales" / f"{language}.po"
+        if language != SOURCE and file.exists():
+            found = _read(file, language)
+            whole = whole.merge(found) if isinstance(whole, Translations) else found
+    return Words(language, whole, ZoneInfo(zone))
+
+
+def _read(file: Path, language: str) -> Translations:
+    with file.open("rb") as source:
+        catalog = read_po(source, locale=language)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalog)
+    compiled.seek(0)
+    return Translations(compiled)

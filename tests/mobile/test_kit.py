@@ -16,6 +16,9 @@ from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.e2e.conftest import Deployment
 from tests.patience import PATIENCE_SECONDS, until
 
+#: Each needs a running back end and Node; what needs neither is in the kit's own tests (test_units.py).
+pytestmark = pytest.mark.proof
+
 PASSWORD = "correct horse battery"
 
 

@@ -14,6 +14,8 @@ from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.dermadetect.phone.test_photos import original as original
 from tests.dermadetect.phone.test_photos import red_case, send_all, shot
 
+pytestmark = pytest.mark.proof
+
 Original = Callable[[str, str], bytes]
 
 
@@ -33,7 +35,6 @@ def test_a_photo_of_a_red_case_gets_through_a_line_that_breaks(
     assert one.photos() == []
 
 
-@pytest.mark.proof
 class TestKilled:
     @pytest.fixture
     def adapter(self) -> str:

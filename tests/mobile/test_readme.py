@@ -43,6 +43,7 @@ def project(kit: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.proof
 def test_the_app_of_the_readme_syncs(project: Path, deployment: Deployment) -> None:
     url, team = deployment.stack.url, "readme"
     deployment.join("boss", team, "supervisor")

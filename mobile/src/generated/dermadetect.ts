@@ -147,7 +147,7 @@ export class Case extends Row {
     return this.map('ai_analysis')
   }
 
-  /** Only moves forward; the server and doctors move it. Steps: `TRIAGED` → `PENDING_DIAGNOSIS`, `TRIAGED` → `DIAGNOSED`, `PENDING_DIAGNOSIS` → `DIAGNOSED`. */
+  /** Only moves forward; the server and doctors move it. Steps: `TRIAGED` → `PENDING_DIAGNOSIS`, `TRIAGED` → `DIAGNOSED`, `PENDING_DIAGNOSIS` → `DIAGNOSED`. Back from `DIAGNOSED` only when a doctor takes a signature back, within seconds. */
   get status(): 'TRIAGED' | 'PENDING_DIAGNOSIS' | 'DIAGNOSED' | null {
     return this.text('status') as 'TRIAGED' | 'PENDING_DIAGNOSIS' | 'DIAGNOSED' | null
   }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -86,9 +86,6 @@ class Frame:
     clock_ms: Callable[[], int]
     may: Callable[[str | None, Enum], bool]
     images: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_static", static_files(self.folders))
 
     @property
     def folders(self) -> Mapping[str, Path]:
@@ -259,10 +256,9 @@ class Frame:
         """Where a static file is."""
         return address("static", self._files[name].tag, name)
 
-    @property
+    @cached_property
     def _files(self) -> Mapping[str, StaticFile]:
-        found: Mapping[str, StaticFile] = self._static  # type: ignore[attr-defined]
-        return found
+        return static_files(self.folders)
 
     def _static_file(self, call: Call, asked: StaticAsked) -> Response:
         file = self._files.get(asked.name)
@@ -309,8 +305,10 @@ class Frame:
     def _kept(self, call: Call) -> str:
         """A form that came when the session was over, sealed for whoever sent it; empty: none."""
         request = call.request
+        if request.method != "POST" or call.route is None:
+            return ""
         user_id = self.accounts().sessions.whose(request.cookies.get(cookies.SESSION, ""))
-        if request.method != "POST" or call.route is None or user_id is None:
+        if user_id is None:
             return ""
         try:
             values = _form(call)

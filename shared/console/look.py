@@ -18,6 +18,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
+from shared.console.refusals import sentence
 from shared.console.words import Words
 
 #: The frame's own templates, locales and static files.
@@ -90,6 +91,7 @@ def environment(folders: Mapping[str, Path], words: Words) -> Environment:
     )
     made.filters |= {
         "said": words.said,
+        "sentence": sentence,
         "number": words.number,
         "percent": words.percent,
         "moment": words.moment,

@@ -20,7 +20,6 @@ from shared.api.web import Call, compressed
 from shared.console import cookies
 from shared.console.client import Api
 from shared.console.page import HOME, Page
-from shared.console.refusals import sentence
 from shared.console.words import LANGUAGES, Words
 from shared.errors import Fault
 
@@ -100,10 +99,6 @@ class Visit:
         """Codes and own names of the languages to choose from."""
         return LANGUAGES.items()
 
-    def sentence(self, fault: Fault) -> str:
-        """The message of a refusal."""
-        return sentence(fault)
-
     # --- what is answered
 
     def take_up(self, kept: str, otherwise: str) -> Response:
@@ -181,6 +176,11 @@ class Visit:
             return ""
         message, values = json.loads(text)
         return self.words.said(message, **values)
+
+
+def no_page(visit: Visit) -> Response:
+    """For a path that takes a form and shows nothing: to the beginning."""
+    return visit.go(address())
 
 
 #: What sessions of browsers are called where phones name their device.

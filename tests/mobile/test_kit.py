@@ -93,32 +93,6 @@ def test_airplane_mode_in_the_middle_of_a_push_and_of_a_pull(
     assert set(two.rows("patients")) == set(names)
 
 
-def test_a_record_whose_answer_was_lost_and_that_others_edit_holds_up_no_pull(
-    phone: Make, deployment: Deployment
-) -> None:
-    # given a record that is on the server, and new on its phone, for the answer to the push was lost
-    one, two = phone("amina"), phone("joseph")
-    name = new()
-    one.create("patients", name, demographics='{"v":1}')
-    one.settings(loseAnswers=1)
-    with pytest.raises(SyncFailed, match="lost"):
-        one.sync()
-    # and that somebody else edits meanwhile
-    two.sync()
-    two.update("patients", name, demographics='{"v":2}')
-    two.sync()
-    # when pages break off, so that what is new is sent ahead of the next ones
-    one.settings(cutPulls=1)
-    assert one.call()["next"] == "retry"
-    patient, case = new(), new("c")
-    one.create("patients", patient, demographics="{}")
-    one.create("cases", case, patient_id=patient, risk_level="red")
-    one.sync()
-    # then the pull comes, and nothing is held up
-    assert not one.unsynced()
-    assert stored(deployment, "cases", case)
-
-
 @pytest.mark.parametrize("request_number", [1, 2])
 def test_an_edit_while_a_sync_runs_is_not_lost(
     phone: Make, deployment: Deployment, request_number: int

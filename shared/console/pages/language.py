@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from shared.console import cookies
 from shared.console.page import N_, Act, Page
-from shared.console.visit import LONGEST_BACK, Visit, address, inside
+from shared.console.visit import LONGEST_BACK, Visit, address, inside, no_page
 from shared.console.words import LANGUAGES
 from shared.errors import InvalidRequest
 
@@ -19,11 +19,6 @@ class LanguageForm(Struct):
 
     language: Annotated[str, Meta(max_length=16)]
     back: Annotated[str, Meta(max_length=LONGEST_BACK)] = ""
-
-
-def no_page(visit: Visit) -> Response:
-    """Nothing is shown here."""
-    return visit.go(address())
 
 
 def choose(visit: Visit, form: LanguageForm) -> Response:

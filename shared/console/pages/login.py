@@ -11,7 +11,7 @@ from shared.console import cookies
 from shared.console.frame import LOGIN
 from shared.console.page import N_, Act, Page
 from shared.console.refusals import SENTENCES
-from shared.console.visit import LONGEST_BACK, Visit, address, inside
+from shared.console.visit import LONGEST_BACK, Visit, address, inside, no_page
 
 
 class LoginAsked(Struct):
@@ -65,11 +65,6 @@ def log_out(visit: Visit) -> Response:
     response = visit.go(address(LOGIN), N_("You are logged out."))
     cookies.drop(response, cookies.SESSION)
     return response
-
-
-def no_page(visit: Visit) -> Response:
-    """Nothing is shown here."""
-    return visit.go(address())
 
 
 def _after(visit: Visit, asked: LoginAsked) -> str:

@@ -504,7 +504,7 @@ def test_a_text_that_cannot_be_kept_stays_in_the_form(clinic: Clinic) -> None:
 
 def test_every_code_of_a_case_has_words() -> None:
     assert set(case_words.FLAGS) == set(RED_FLAGS)
-    assert {name for name, _ in case_words.RANKS} == set(RANKS)
+    assert set(case_words.RISKS) == set(RANKS)
     assert set(case_words.READINGS) == {*STATUSES, *DRAFT_STATUSES}
     assert set(case_words.URGENCIES) == set(URGENCIES)
     assert set(case_words.STEPS) == set(NEXT_STEPS)

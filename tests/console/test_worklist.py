@@ -144,7 +144,7 @@ def test_a_row_says_who_waits_why_and_whom_to_call(enter: Enter) -> None:
     found = text(row(doctor.get(LIST), "c1"))
     for said in (
         "Emergency", "2 photos", "Juma Okello", "34 years, male, Kito", "2 hours", "Dr. Chw1",
-        "+255712345678", "Within two weeks", "read 5 hours ago", "Take",
+        "+255712345678", "Soon: within 14 days", "read 5 hours ago", "Take",
     ):  # fmt: skip
         assert said in found, said
     assert f'href="{LIST}/c1"' in doctor.get(LIST)

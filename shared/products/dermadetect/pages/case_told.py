@@ -8,15 +8,11 @@ from typing import Any, NamedTuple
 from shared.files.file import plain_key
 from shared.products.dermadetect import emergency
 from shared.products.dermadetect.pages.case_words import TIMELINE
-from shared.products.dermadetect.signal import RANKS
 
 Json = Mapping[str, Any]
 
 #: Photos that somebody announces within so long are one step, ms.
 _TOGETHER_MS = 10 * 60_000
-
-#: What the ranks of a case are called, by number.
-RANK_WORDS = {number: word for word, number in RANKS.items()}
 
 
 class PhotosByState(NamedTuple):

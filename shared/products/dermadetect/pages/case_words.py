@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from shared.console.page import N_
+from shared.products.dermadetect.signal import RANKS
 
 
 class Flag(NamedTuple):
@@ -96,13 +97,17 @@ EMERGENCIES = (
     N_("orbital cellulitis"),
 )
 
-RANKS = (
-    ("emergency", N_("Emergency")),
-    ("red", N_("Red")),
-    ("look", N_("Needs a look")),
-    ("yellow", N_("Yellow")),
-    ("green", N_("Green")),
-)
+#: How bad a case is at worst, as badges say it.
+RISKS = {
+    "emergency": N_("Emergency"),
+    "red": N_("Red"),
+    "look": N_("Needs a look"),
+    "yellow": N_("Yellow"),
+    "green": N_("Green"),
+}
+
+#: A case's rank as a word of `RISKS`.
+WORD_OF = {rank: word for word, rank in RANKS.items()}
 
 COLOURS = {
     "green": N_("Green"),

@@ -13,7 +13,7 @@ from shared.console import charts
 from shared.console.page import N_, Page, Response
 from shared.console.visit import Visit
 from shared.products.dermadetect import days
-from shared.products.dermadetect.pages.worklist import RISKS
+from shared.products.dermadetect.pages.case_words import RISKS
 from shared.products.dermadetect.rights import ReviewAction
 
 #: Numbers of weeks to choose from.

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from shared.console.page import N_, Page, Response
 from shared.console.visit import Visit
-from shared.products.dermadetect.pages.worklist import RISKS, WORD_OF
+from shared.products.dermadetect.pages.case_words import RISKS, WORD_OF
 from shared.products.dermadetect.rights import ReviewAction
 
 

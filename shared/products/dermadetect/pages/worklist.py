@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 from shared.api.fields import Id
 from shared.console.page import N_, Act, Page, Response
 from shared.console.visit import Visit, address
+from shared.products.dermadetect.pages.case_words import READINGS, RISKS, URGENCIES, WORD_OF
 from shared.products.dermadetect.rights import ReviewAction
 from shared.products.dermadetect.signal import RANKS
 from shared.products.dermadetect.tables import DIAGNOSED, PENDING
@@ -32,18 +33,6 @@ EVERY_SECONDS = 15
 #: A list that did not change is shown anew after this time all the same: it says how long people wait.
 _STALE_MS = 10 * 60_000
 
-#: How bad a case is at worst, as badges say it.
-RISKS = {
-    "emergency": N_("Emergency"),
-    "red": N_("Red"),
-    "look": N_("Needs a look"),
-    "yellow": N_("Yellow"),
-    "green": N_("Green"),
-}
-
-#: A case's rank as a word of `RISKS`.
-WORD_OF = {rank: word for word, rank in RANKS.items()}
-
 #: What is red or worse is told as urgent.
 _URGENT = RANKS["red"]
 
@@ -55,23 +44,6 @@ CHANGES = {
     "image_keys": N_("photos"),
     "image_urls": N_("photos"),
     "ai_analysis": N_("reading by the AI"),
-}
-
-URGENCIES = {
-    "routine": N_("Routine"),
-    "soon": N_("Within two weeks"),
-    "urgent": N_("Within three days"),
-    "emergency": N_("At once"),
-}
-
-#: What became of the reading, where there is no urgency to show.
-READINGS = {
-    "ok": N_("Read"),
-    "insufficient_image": N_("Photos are not good enough"),
-    "not_skin": N_("No skin in the photos"),
-    "refused": N_("The model refused"),
-    "parse_failed": N_("No usable answer"),
-    "unavailable": N_("No answer"),
 }
 
 #: Where the job of the reading stands.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from typing import Any
 
 import pytest
 
 from shared import wiring
 from shared.console.page import HOME
+from shared.products.dermadetect import days
 from shared.products.dermadetect.pages.week import parts
 from shared.records import record
 from shared.records.store import Key, put
@@ -16,6 +18,7 @@ from tests.console.browser_in_process import Browser, Seen
 from tests.console.clinic import OTHER, OWN, Clinic
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 def signed(name: str, at_ms: int, phone: str, verdict: str, wait_ms: int = HOUR_MS) -> None:
@@ -37,13 +40,14 @@ def signed(name: str, at_ms: int, phone: str, verdict: str, wait_ms: int = HOUR_
 
 @pytest.fixture
 def boss(house: Clinic) -> Browser:
-    """A supervisor of a team that signed twenty red cases just now."""
-    now_ms = wiring.clock_ms()
+    """A supervisor of a team that signed twenty red cases in the middle of last week."""
+    monday = days.monday_of(days.day_at(wiring.clock_ms(), UTC))
+    middle_ms = days.begins_ms(monday, UTC) - 4 * DAY_MS
     for number in range(20):
         verdict = "agree" if number < 14 else "edit"
         phone = "red" if number < 9 else "green"
         wait_ms = HOUR_MS if number < 18 else 10 * HOUR_MS
-        signed(f"c{number}", now_ms - 1000, phone, verdict, wait_ms)
+        signed(f"c{number}", middle_ms, phone, verdict, wait_ms)
     return house.logged_in("supervisor")
 
 

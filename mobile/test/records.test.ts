@@ -51,6 +51,14 @@ test('writing what is there already is no edit', async () => {
   assert.equal(await hasUnsyncedChanges({ database }), false)
 })
 
+test('an edit that is made of the record as it is loses no other', async () => {
+  const { cases } = repositories(openLoki())
+  const { id } = await cases.create({ patient_id: 'p1', image_keys: [] })
+  const add = (key: string) => cases.update(id, ({ image_keys }) => ({ image_keys: [...(image_keys ?? []), key] }))
+  await Promise.all([add('a'), add('b'), add('c')])
+  assert.deepEqual((await cases.find(id))?.image_keys, ['a', 'b', 'c'])
+})
+
 test('a column of the server cannot be written, and a record that is gone cannot be edited', async () => {
   const { cases } = repositories(openLoki())
   await assert.rejects(cases.create({ patient_id: 'p1', status: 'DIAGNOSED' } as never), TypeError)

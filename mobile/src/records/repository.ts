@@ -74,11 +74,14 @@ export class Repository<T extends Row, Draft extends object> {
     return made
   }
 
-  /** Changes a record. A value that is the same already is no change. Throws `Gone`. */
-  async update(id: string, change: Partial<Draft>): Promise<T> {
-    const values = this.values(change)
+  /**
+   * Changes a record. A value that is the same already is no change. A function is given the record as it is then: no
+   * other edit falls in between. Throws `Gone`.
+   */
+  async update(id: string, change: Partial<Draft> | ((now: T) => Partial<Draft>)): Promise<T> {
     const [updated] = await this.write(async () => {
       const record = await this.existing(id)
+      const values = this.values(typeof change === 'function' ? change(record) : change)
       await this.keepBase(record, values)
       return this.updating(record, values)
     })

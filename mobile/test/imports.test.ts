@@ -34,6 +34,8 @@ test('no module needs anything native, and only the hooks need React', () => {
 test('an app carries only the parts that it imports', () => {
   const parts = (entry: string) => [...closure(entry)].map((name) => name.split('/')[0]!)
   assert.deepEqual([...closure('connectivity/index.js')].sort(), ['connectivity/index.js', 'ports.js'])
+  const triage = ['index', 'pixels', 'risk', 'tensorflow', 'triage'].map((name) => `triage/${name}.js`)
+  assert.deepEqual([...closure('triage/index.js')].sort(), ['ports.js', ...triage])
   assert.deepEqual([...closure('react/index.js')].sort(), ['react', 'react/index.js'])
   for (const entry of ['index.js', 'sync/index.js', 'photos/index.js', 'records/index.js', 'queue/index.js'])
     for (const other of ['react', 'connectivity', 'generated', 'dermadetect.js'])

@@ -5,6 +5,7 @@
 //   {op: "dieAt", request, when}        the process is killed "before" or "after" the n-th request
 //   {op: "status"|"conflicts"|…}        what screens show
 //   {op: "take"|"send"|"photos"}        photos: files on disk
+//   {op: "triage", id, scores}          a model on the phone looks at a case and says this, label by label
 //
 // Of the settings: `adapter` is loki or sqlite; `file` is where a SQLite database lies; `access` and `refresh` are
 // the tokens of a log-in.
@@ -15,6 +16,7 @@ import { hasUnsyncedChanges } from '@nozbe/watermelondb/sync/index.js'
 import { contents, migrations, models, repositories, schema } from './dist/src/dermadetect.js'
 import { CareKit, systemClock } from './dist/src/index.js'
 import { PhotoQueue } from './dist/src/photos/index.js'
+import { DeviceTriage, recordLook } from './dist/src/triage/index.js'
 
 const require = createRequire(import.meta.url)
 const { app, now, serve, settings } = require(process.env.KIT_LINES)
@@ -187,6 +189,15 @@ const operations = {
   },
   photos: () => photos.list(),
   settled: async () => settled,
+  async triage({ id, scores }) {
+    const labels = Object.keys(scores)
+    const input = { width: 2, height: 2 }
+    const classifier = { name: 'scripted', version: '7', labels, input, scores: async () => Object.values(scores) }
+    const thresholds = { version: '1', labels: Object.fromEntries(labels.map((label) => [label, { red: 0.5 }])) }
+    const read = () => ({ width: 2, height: 1, data: Uint8ClampedArray.of(9, 9, 9, 255, 0, 0, 0, 255) })
+    const look = await new DeviceTriage({ classifier, thresholds, clock }).look([{ key: 'k1', read }])
+    await recordLook(tables.cases, id, look)
+  },
   async start() {
     await ready()
     kit.start()

@@ -10,6 +10,8 @@ import pytest
 import requests
 
 from shared.accounts import tokens
+from shared.products.dermadetect.tables import PENDING
+from shared.products.dermadetect.triage import phone_scored
 from tests.dermadetect.phone import SyncFailed
 from tests.dermadetect.phone.conftest import Make, new, stored
 from tests.dermadetect.phone.cutting import CuttingProxy
@@ -91,6 +93,31 @@ def test_airplane_mode_in_the_middle_of_a_push_and_of_a_pull(
     line.brings, line.down = None, False
     assert two.call()["next"] == "rest"
     assert set(two.rows("patients")) == set(names)
+
+
+def test_what_a_model_on_the_phone_saw_raises_the_case_and_is_no_answer_of_the_form(
+    phone: Make, deployment: Deployment
+) -> None:
+    """The labels are words of signs: the server's rules must not take scores for answers."""
+    one = phone("amina")
+    patient, case = new(), new("c")
+    one.create("patients", patient, demographics="{}")
+    one.create("cases", case, patient_id=patient, risk_level="green", triage_data='{"site":"arm"}')
+    one.do("triage", id=case, scores={"ulcer": 0.91, "bleeding": 1.0, "pus": 0.1})
+    one.sync()
+    kept = stored(deployment, "cases", case)
+    assert (kept["risk_level"], kept["status"], kept.get("rules")) == ("red", PENDING, None)
+    triage = json.loads(str(kept["triage_data"]))
+    assert triage["device_triage"]["photos"][0]["reached"] == ["ulcer", "bleeding"]
+    assert (triage["device_triage"]["model_version"], triage["site"]) == ("7", "arm")
+    assert phone_scored({**kept, "triage_data": triage})
+    assert one.rows("medgemma_queue")[case]["status"] == "queued"
+    # a photo that nobody could read is for a person, and the server may look at it
+    one.do("triage", id=case, scores={"ulcer": 2})
+    one.sync()
+    kept = stored(deployment, "cases", case)
+    assert kept["risk_level"] == "red"
+    assert not phone_scored({**kept, "triage_data": json.loads(str(kept["triage_data"]))})
 
 
 @pytest.mark.parametrize("request_number", [1, 2])

@@ -53,6 +53,9 @@ export interface FetchAnswer {
 /** The platform's `fetch`. */
 export type Fetch = (url: string, init: FetchInit) => Promise<FetchAnswer>
 
+/** The platform's own: browsers refuse one that is called as a method of something else. */
+export const systemFetch: Fetch = (url, init) => globalThis.fetch(url, init)
+
 /** SHA-256 of a text's UTF-8 as 64 hex digits. */
 export type Sha256 = (text: string) => string
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Connectivity } from '../src/connectivity/index.js'
 import { contents, repositories } from '../src/dermadetect.js'
 import { CareKit } from '../src/index.js'
 import { Gone } from '../src/records/index.js'
@@ -43,6 +44,22 @@ test('pauses double, are random, and have an end', () => {
   const longest = (attempt: number) => advice(new Unreachable(), attempt, () => 1).seconds
   assert.deepEqual([0, 1, 2, 7, 8, 50].map(longest), [2, 4, 8, 256, 300, 300])
   assert.equal(advice(new Unreachable(), 9, () => 0).seconds, 0)
+})
+
+// --- requests
+
+test('the platform’s fetch is called as browsers want it: not as a method of something else', async (t) => {
+  const asked: string[] = []
+  t.mock.method(globalThis, 'fetch', async function (this: unknown, where: string) {
+    if (this !== undefined && this !== globalThis) throw new TypeError('Illegal invocation')
+    asked.push(where)
+    return new Response('{"status": "ok", "access_token": "a2", "refresh_token": "r2"}')
+  })
+  const session = new Session({ url, version, tokens: tokensInMemory(tokens) })
+  await session.renew('a1')
+  await new Server({ url, version, session }).json('/x')
+  assert.equal(await new Connectivity({ url }).probe(), 'online')
+  assert.deepEqual(asked, [`${url}/api/v1/auth/refresh`, `${url}/x`, `${url}/health`])
 })
 
 // --- tokens

@@ -1,5 +1,5 @@
 /** Whether the server can be reached: "connected" is not "online", and a hotel's log-in page is neither. */
-import { Store, systemClock, type Clock, type Fetch } from '../ports.js'
+import { Store, systemClock, systemFetch, type Clock, type Fetch } from '../ports.js'
 
 /**
  * `offline`: there is no network, or nothing answers. `captive`: something else than the server answers, as the log-in
@@ -103,7 +103,7 @@ export class Connectivity {
   }
 
   private async ask(): Promise<Reach> {
-    const { url, fetch = globalThis.fetch as Fetch } = this.options
+    const { url, fetch = systemFetch } = this.options
     const limit = new AbortController()
     const stop = this.#clock.after(PROBE_MS, () => limit.abort())
     try {

@@ -1,4 +1,4 @@
-import { systemClock, type Clock, type Fetch } from '../ports.js'
+import { systemClock, systemFetch, type Clock, type Fetch } from '../ports.js'
 import { OutOfTime, Refused, Unreachable } from './errors.js'
 import type { Session } from './session.js'
 
@@ -41,7 +41,7 @@ export class Server {
   #offset: { ms: number | null } = { ms: null }
 
   constructor(private readonly options: ServerOptions) {
-    this.#fetch = options.fetch ?? (globalThis.fetch as Fetch)
+    this.#fetch = options.fetch ?? systemFetch
     this.#clock = options.clock ?? systemClock
   }
 

@@ -1,4 +1,4 @@
-import { systemClock, type Clock, type Fetch } from '../ports.js'
+import { systemClock, systemFetch, type Clock, type Fetch } from '../ports.js'
 import { LoggedOut, Refused, Unreachable } from './errors.js'
 
 /** The two tokens of a log-in. */
@@ -106,7 +106,7 @@ export class Session {
   }
 
   private async post(path: string, body: object): Promise<Record<string, unknown>> {
-    const { url, version, fetch = globalThis.fetch as Fetch, clock = systemClock } = this.options
+    const { url, version, fetch = systemFetch, clock = systemClock } = this.options
     const limit = new AbortController()
     const stop = clock.after(PATIENCE_MS, () => limit.abort())
     let text, answer

@@ -54,6 +54,18 @@ test('while one is open it looks again, more and more rarely, and then not at al
   stop()
 })
 
+test('a phone without room looks no more often', async () => {
+  const [database, clock, looks] = [openLoki(), new TestClock(), [] as number[]]
+  const { id } = await repositories(database, clock).cases.create({ patient_id: 'p1', risk_level: 'red' })
+  await sync(database, id, 'queued')
+  database.localStorage.set = () => Promise.reject(new Error('QuotaExceededError'))
+  const began = clock.now()
+  const stop = of(database, clock, looks).start()
+  await clock.pass(80_000)
+  stop()
+  assert.deepEqual(looks.map((at) => at - began), [5000, 15_000, 35_000, 75_000])
+})
+
 test('a pause goes on after the app was killed', async () => {
   const [kept, clock, looks] = [disk(), new TestClock(), [] as number[]]
   const before = openLoki(kept)

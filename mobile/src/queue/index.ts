@@ -55,6 +55,7 @@ export class AnalysisQueue {
 
   #end: (() => void) | null = null
   #cancel: (() => void) | null = null
+  #looks: Looks | null = null
 
   constructor(private readonly options: QueueOptions) {}
 
@@ -90,7 +91,7 @@ export class AnalysisQueue {
     const open = this.open()
     if (!open) return null
     const { clock = systemClock } = this.options
-    const known = (await this.looks.all())['now']
+    const known = (this.#looks ??= (await this.kept.get('now')) ?? null)
     if (known?.open === open && known.dueAt - clock.now() <= LONGEST_LOOK_MS) return known.dueAt
     return this.next(open, 0) // other analyses than before, or a clock that was set back
   }
@@ -104,8 +105,7 @@ export class AnalysisQueue {
     if (dueAt === null) return
     this.#cancel = clock.after(Math.max(0, dueAt - clock.now()), () => {
       void (async () => {
-        const count = (await this.looks.all())['now']?.count ?? 0
-        await this.next(this.open(), count + 1)
+        await this.next(this.open(), (this.#looks?.count ?? 0) + 1)
         look()
         await this.plan()
       })()
@@ -121,11 +121,13 @@ export class AnalysisQueue {
     const { clock = systemClock, random = Math.random } = this.options
     const longest = Math.min(LONGEST_LOOK_MS, FIRST_LOOK_MS * 2 ** count)
     const dueAt = clock.now() + longest / 2 + (random() * longest) / 2
-    await this.looks.change((kept) => (kept['now'] = { open, count, dueAt }))
+    this.#looks = { open, count, dueAt }
+    // On a phone without room the pause is known until the app is closed.
+    await this.kept.change((kept) => (kept['now'] = { open, count, dueAt })).catch(() => undefined)
     return dueAt
   }
 
-  private get looks() {
+  private get kept() {
     return shelfOf<Looks>(this.options.database, 'kit/looks')
   }
 }

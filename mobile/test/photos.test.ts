@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { NoRoom, PhotoQueue, type Photo, type PhotoOptions } from '../src/photos/index.js'
+import { Store } from '../src/ports.js'
 import { Server, tokensInMemory, Session } from '../src/sync/index.js'
 import { network, quiet, reply, TestClock, type Sent } from './machine.js'
 import { openLoki } from './phone.js'
@@ -14,8 +15,9 @@ function camera(more: Partial<PhotoOptions> = {}, database = openLoki()) {
   const files = new Map<string, Uint8Array<ArrayBuffer>>()
   const uploads = new Map<string, { key: string; bytes: number; sha256: string; have: Buffer }>()
   const order: string[] = []
-  const state = { breaks: 0, requestsLeft: Infinity, refuse: new Map<string, object>() }
-  const answer = (sent: Sent) => {
+  const state = { breaks: 0, requestsLeft: Infinity, refuse: new Map<string, object>(), meanwhile: async () => {} }
+  const answer = async (sent: Sent) => {
+    if (sent.method === 'PUT') await state.meanwhile()
     if (state.requestsLeft-- <= 0) throw new TypeError('fetch failed')
     if (sent.path === '/api/v1/files') {
       const asked = (JSON.parse(String(sent.body)) as { files: (Photo & { sha256: string; bytes: number })[] }).files
@@ -151,4 +153,54 @@ test('a photo whose record is not there yet waits', async () => {
   assert.equal((await queue.send()).next, 'rest')
   assert.deepEqual(order, ['a'])
   await quiet()
+})
+
+test('a red photo that is taken meanwhile goes first, and the other one goes on where it was', async () => {
+  const { queue, take, order, state, sent } = camera()
+  await take('a', 'green', 200_000)
+  state.meanwhile = async () => {
+    state.meanwhile = async () => {}
+    await take('b', 'red')
+    await take('c', 'green')
+  }
+  assert.equal((await queue.send()).next, 'rest')
+  assert.deepEqual(order, ['b', 'a', 'c'])
+  const bytes = sent.reduce((sum, { method, body }) => sum + (method === 'PUT' && body ? body.length : 0), 0)
+  assert.equal(bytes, 210_000)
+})
+
+test('photos go by themselves: when they are taken, after a pause, when the network is back, when it costs nothing', async () => {
+  const online = new Store(true)
+  const metered = new Store(false)
+  const { queue, take, order, state, clock } = camera({ wifiOnly: () => true, metered: metered.get, random: () => 1 })
+  const listener = (tell: (now: boolean) => void) => online.subscribe(() => tell(online.get()))
+  const stop = queue.start({ online: listener, metered: metered.subscribe })
+  await take('a', 'green')
+  await clock.pass(0)
+  assert.deepEqual(order, ['a'])
+  state.refuse.set('b', { code: 'unknown_record', message: 'later' })
+  await take('b', 'red')
+  await clock.pass(4999)
+  state.refuse.clear()
+  assert.deepEqual(order, ['a'])
+  await clock.pass(1)
+  assert.deepEqual(order, ['a', 'b'])
+  online.set(false)
+  await take('c', 'red')
+  await clock.pass(3_600_000)
+  assert.deepEqual(order, ['a', 'b'])
+  online.set(true)
+  await clock.pass(0)
+  assert.deepEqual(order, ['a', 'b', 'c'])
+  metered.set(true)
+  await take('d', 'green')
+  await clock.pass(3_600_000)
+  assert.equal(order.length, 3)
+  metered.set(false)
+  await clock.pass(0)
+  assert.equal(order.at(-1), 'd')
+  stop()
+  await take('e', 'red')
+  await clock.pass(3_600_000)
+  assert.equal(order.length, 4)
 })

@@ -64,6 +64,14 @@ export interface PhotoOptions {
   readonly random?: Random
 }
 
+/** When photos go by themselves. Each function takes a listener and returns what ends it. */
+export interface PhotoSignals {
+  /** `connectivity.online`: photos go when it becomes true, and none while it is false. */
+  readonly online?: (listener: (online: boolean) => void) => () => void
+  /** `connectivity.metered.subscribe`: photos that waited for a network that costs nothing go at once. */
+  readonly metered?: (listener: () => void) => () => void
+}
+
 /** There is no room for another photo: the user sends, or gives up, some that wait. */
 export class NoRoom extends Error {
   override readonly name = 'NoRoom'
@@ -120,6 +128,10 @@ export class PhotoQueue {
   #broken = false
   #failures = 0
   #running: Promise<Outcome> | null = null
+  #added = false
+  #online = true
+  #cancel: (() => void) | null = null
+  #ends: (() => void)[] | null = null
   readonly #clock: Clock
 
   constructor(private readonly options: PhotoOptions) {
@@ -136,6 +148,8 @@ export class PhotoQueue {
         throw new NoRoom(`${waiting} bytes of photos wait; ${bytes} more are over the budget`)
       kept[place(photo)] = { table, record_id, key, type, uri, bytes, state: 'new', tries: 0 }
     })
+    this.#added = true
+    this.trigger()
     await this.list()
   }
 
@@ -148,6 +162,7 @@ export class PhotoQueue {
   /** The user wants a refused photo to be sent once more. */
   async again(photo: PhotoName): Promise<void> {
     await this.change(photo, { state: 'new', sha256: null, tries: 0, told: false })
+    this.trigger()
   }
 
   /** All that are kept. */
@@ -157,10 +172,49 @@ export class PhotoQueue {
     return photos
   }
 
-  /** What an app calls after each sync. Never throws: says what to do next. */
+  /** Sends now: what an app calls that has not called `start`. Never throws: says what to do next. */
   send(): Promise<Outcome> {
     this.#running ??= this.once().finally(() => (this.#running = null))
     return this.#running
+  }
+
+  /** Sends by itself from now on: photos that are taken, and after each pause. The answer stops that. */
+  start({ online, metered }: PhotoSignals = {}): () => void {
+    this.stop()
+    const ends = [
+      online?.((now) => {
+        this.#online = now
+        if (now) this.trigger()
+      }),
+      metered?.(() => this.trigger()),
+    ]
+    this.#ends = ends.filter((end) => end !== undefined)
+    this.trigger()
+    return () => this.stop()
+  }
+
+  /** Photos may go now: after a sync, or when the user has changed what they wait for. Does nothing before `start`. */
+  trigger(): void {
+    if (this.#ends && this.#online) this.later(0)
+  }
+
+  private later(seconds: number): void {
+    this.#cancel?.()
+    this.#cancel = this.#clock.after(1000 * seconds, () => {
+      this.#cancel = null
+      void this.send().then(async ({ next, seconds = 0 }) => {
+        // One that was taken while the last one ended is not in that round.
+        const missed = next === 'rest' && (await this.waiting().catch(() => [])).length > 0
+        if (this.#ends && this.#online && !this.#cancel && (missed || next === 'retry')) this.later(missed ? 0 : seconds)
+      })
+    })
+  }
+
+  private stop(): void {
+    for (const end of this.#ends ?? []) end()
+    this.#ends = null
+    this.#cancel?.()
+    this.#cancel = null
   }
 
   private get shelf() {
@@ -176,7 +230,7 @@ export class PhotoQueue {
         return { next: 'rest' }
       }
       // Their records are not on the server yet, or the check takes longer.
-      return { next: 'retry', seconds: Math.min(300, 5 * 2 ** this.#failures++) }
+      return { next: 'retry', seconds: Math.min(300, 5 * 2 ** this.#failures++) * (0.5 + random() / 2) }
     } catch (error) {
       return advice(error, this.#failures++, random)
     }
@@ -196,8 +250,9 @@ export class PhotoQueue {
         continue
       }
       try {
-        turns.set(place(photo), (turns.get(place(photo)) ?? 0) + 1)
-        await this.upload(photo)
+        const turn = turns.get(place(photo)) ?? 0
+        turns.set(place(photo), turn + 1)
+        if (await this.upload(photo)) turns.set(place(photo), turn) // it was overtaken, and goes on later
       } catch (error) {
         if (!(error instanceof Refused) || FOR_ALL.includes(error.status)) throw error
         fault ??= error
@@ -207,13 +262,25 @@ export class PhotoQueue {
     if (fault) throw fault
   }
 
+  private async rankOf(photo: PhotoName): Promise<number> {
+    const risk = await this.options.risk(photo).catch(() => null)
+    return RANKS[risk ?? ''] ?? 3
+  }
+
+  /** Whether a more urgent photo was taken meanwhile: nobody with a red case waits for the end of a large green photo. */
+  private async overtaken(photo: Photo): Promise<boolean> {
+    if (!this.#added) return false
+    this.#added = false
+    const [first] = await this.waiting()
+    return first !== undefined && (await this.rankOf(first)) < (await this.rankOf(photo))
+  }
+
   /** Photos that may go now, the most urgent first. */
   private async waiting(): Promise<Photo[]> {
     const ranked: [number, Photo][] = []
     for (const photo of await this.list()) {
       if (photo.state === 'ready' || photo.state === 'refused') continue
-      const risk = await this.options.risk(photo).catch(() => null)
-      ranked.push([RANKS[risk ?? ''] ?? 3, photo])
+      ranked.push([await this.rankOf(photo), photo])
     }
     const held = (this.options.wifiOnly?.() ?? false) && (this.options.metered?.() ?? false)
     return ranked
@@ -293,8 +360,11 @@ export class PhotoQueue {
     }
   }
 
-  /** Sends a photo from where the server is. Returns when all is there, or a new ticket is needed. */
-  private async upload(photo: Photo): Promise<void> {
+  /**
+   * Sends a photo from where the server is. Returns when all is there, when a new ticket is needed, or, with true, when a
+   * more urgent photo is waiting.
+   */
+  private async upload(photo: Photo): Promise<boolean> {
     let offset = photo.offset ?? null
     let reached = offset ?? 0
     for (let breaks = 0; ; ) {
@@ -307,7 +377,7 @@ export class PhotoQueue {
         await this.change(photo, { offset })
         if (error instanceof Refused && (NEW_TICKET.includes(error.status) || error.code === 'wrong_size')) {
           await this.change(photo, { state: 'new', sha256: null })
-          return
+          return false
         }
         if (!(error instanceof Unreachable) || ++breaks > MOST_BREAKS) throw error
         this.#piece = Math.max(LEAST_PIECE, Math.floor(this.#piece / 2))
@@ -318,7 +388,7 @@ export class PhotoQueue {
       }
       if (answer.state !== 'upload' || !answer.upload) {
         await this.heard(photo, answer)
-        return
+        return false
       }
       offset = answer.upload.offset
       if (offset > reached) {
@@ -326,10 +396,11 @@ export class PhotoQueue {
         breaks = 0
       } else if (!asks && ++breaks > MOST_BREAKS) {
         await this.change(photo, { state: 'new' })
-        return
+        return false
       }
       const now = await this.change(photo, { offset })
-      if (!now) return // the user has dropped it
+      if (!now) return false // the user has dropped it
+      if (await this.overtaken(now)) return true
       photo = now
     }
   }

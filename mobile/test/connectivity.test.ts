@@ -67,6 +67,24 @@ test('behind a log-in page the phone asks again, more and more rarely, until the
   stop()
 })
 
+test('a phone that is connected and gets no answer is not called offline', async () => {
+  const { netInfo, say } = phoneNetwork()
+  const fetch = async () => {
+    throw new TypeError('fetch failed')
+  }
+  const watcher = new Connectivity({ url, clock: new TestClock(), fetch, netInfo })
+  const told: boolean[] = []
+  watcher.online((online) => told.push(online))
+  const stop = watcher.start()
+  say(true)
+  await quiet()
+  assert.equal(watcher.reach.get(), 'unreachable')
+  say(false)
+  assert.equal(watcher.reach.get(), 'offline')
+  assert.deepEqual(told, [false, false]) // no sync begins by itself
+  stop()
+})
+
 test('an answer of the network before is not believed', async () => {
   let answered: (answer: typeof well) => void = () => {}
   const { fetch } = network(() => new Promise<typeof well>((done) => (answered = done)))

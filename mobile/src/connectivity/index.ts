@@ -2,10 +2,11 @@
 import { Store, systemClock, systemFetch, type Clock, type Fetch } from '../ports.js'
 
 /**
- * `offline`: there is no network, or nothing answers. `captive`: something else than the server answers, as the log-in
- * page of a hotspot does. `unknown`: nobody has looked yet.
+ * `offline`: there is no network; without netinfo, also if nothing answers. `unreachable`: the phone is connected, and
+ * nothing answers. `captive`: something else than the server answers, as the log-in page of a hotspot does. `unknown`:
+ * nobody has looked yet.
  */
-export type Reach = 'unknown' | 'offline' | 'captive' | 'online'
+export type Reach = 'unknown' | 'offline' | 'unreachable' | 'captive' | 'online'
 
 /** What the phone says of its network: the part of `@react-native-community/netinfo` that the kit uses. */
 export interface NetInfo {
@@ -40,6 +41,7 @@ export class Connectivity {
   /** Whether the network costs money; false if the phone does not say. */
   readonly metered = new Store<boolean>(false)
 
+  #connected = false
   #started = false
   #failures = 0
   #round = 0
@@ -56,6 +58,7 @@ export class Connectivity {
     const end = this.options.netInfo?.addEventListener(({ isConnected, details }) => {
       this.metered.set(details?.isConnectionExpensive ?? false)
       this.#failures = 0
+      this.#connected = isConnected === true
       if (isConnected === false) this.gone()
       else void this.probe()
     })
@@ -111,7 +114,8 @@ export class Connectivity {
       const said = JSON.parse(await answer.text()) as { status?: unknown; error?: unknown } | null
       return said?.status === 'ok' || said?.error ? 'online' : 'captive'
     } catch (error) {
-      return error instanceof SyntaxError ? 'captive' : 'offline'
+      if (error instanceof SyntaxError) return 'captive'
+      return this.#connected ? 'unreachable' : 'offline'
     } finally {
       stop()
     }

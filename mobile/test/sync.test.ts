@@ -339,3 +339,38 @@ test('an edit that falls just before a pulled deletion is applied is not lost un
   assert.ok(edit)
   await edit
 })
+
+// --- what the user decides
+
+test('a conflict gives the other value as a repository takes it, and is gone from screens when it is settled', async () => {
+  let rows: object[] = []
+  const { kit, patients } = phone((sent) =>
+    sent.method === 'GET' ? reply(200, { changes: { patients: { created: [], updated: rows, deleted: [] } }, timestamp: 2000 }) : agreeable(sent),
+  )
+  await patients.create({ demographics: { age: 34 } }, 'p1')
+  await kit.sync()
+  await patients.update('p1', { demographics: { age: 35 } })
+  rows = [{ id: 'p1', demographics: '{"age":43}', last_modified_at: 1, created_at: 1, updated_at: 1 }]
+  await kit.sync()
+  const [conflict] = kit.executor.conflicts.get()
+  assert.deepEqual(conflict?.columns, { demographics: { mine: '{"age":35}', theirs: '{"age":43}' } })
+  await patients.update('p1', kit.executor.theirs(conflict))
+  assert.deepEqual((await patients.find('p1'))?.demographics, { age: 43 })
+  await kit.executor.settleConflict(conflict)
+  assert.deepEqual([kit.executor.conflicts.get(), kit.executor.status.get().conflicts], [[], 0])
+})
+
+test('a refused record that is put away is gone from screens, and still on the phone', async () => {
+  const said = { table: 'patients', id: 'p1', code: 'too_long', field: 'demographics', message: 'no' }
+  const { kit, patients } = phone((sent) =>
+    sent.method === 'GET'
+      ? agreeable(sent)
+      : reply(200, { experimentalRejectedIds: { patients: ['p1'] }, rejected: [said], receipt: { id: 'r1', digest: {} } }),
+  )
+  await patients.create({ demographics: { age: 34 } }, 'p1')
+  await kit.sync()
+  assert.deepEqual(kit.executor.refused.get().map(({ id, kept }) => [id, kept]), [['p1', true]])
+  await kit.executor.putAway({ table: 'patients', id: 'p1' })
+  assert.deepEqual([kit.executor.refused.get(), kit.executor.status.get().refused], [[], 0])
+  assert.equal((await patients.find('p1'))?.sync_status, 'created')
+})

@@ -11,19 +11,23 @@ import type { RefusedRecord } from '../sync/refused.js'
 
 /** What the hooks want of a kit. */
 export interface HasExecutor {
-  readonly executor: SyncExecutor
+  readonly executor: Pick<SyncExecutor, 'status' | 'refused' | 'conflicts'>
 }
 
 /** The value of any store of the kit. */
-export function useStore<T>(store: Store<T>): T {
-  return useSyncExternalStore(store.subscribe, store.get, store.get)
+export function useStore<T>(store: Store<T>): T
+/** What `of` reads from it: a word or a number, or a part that stays the same object as long as nothing changes. */
+export function useStore<T, Part>(store: Store<T>, of: (value: T) => Part): Part
+export function useStore<T, Part>(store: Store<T>, of?: (value: T) => Part): T | Part {
+  const read = (): T | Part => (of ? of(store.get()) : store.get())
+  return useSyncExternalStore(store.subscribe, read, read)
 }
 
 /** What a status line shows. */
 export const useSyncStatus = ({ executor }: HasExecutor): SyncStatus => useStore(executor.status)
 
 /** How many records wait to be sent. */
-export const useUnsent = (kit: HasExecutor): number => useSyncStatus(kit).unsent
+export const useUnsent = ({ executor }: HasExecutor): number => useStore(executor.status, ({ unsent }) => unsent)
 
 /** Records that the server did not take, with what it said. */
 export const useRefused = ({ executor }: HasExecutor): readonly RefusedRecord[] => useStore(executor.refused)
@@ -32,13 +36,14 @@ export const useRefused = ({ executor }: HasExecutor): readonly RefusedRecord[] 
 export const useConflicts = ({ executor }: HasExecutor): readonly Conflict[] => useStore(executor.conflicts)
 
 /** The last attempts to sync, the newest first. */
-export const useHistory = ({ history }: { readonly history: History }): readonly Attempt[] => useStore(history.attempts)
+export const useHistory = ({ history }: { readonly history: Pick<History, 'attempts'> }): readonly Attempt[] =>
+  useStore(history.attempts)
 
 /** Where each analysis stands. */
-export const useQueue = (queue: AnalysisQueue): readonly QueueEntry[] => useStore(queue.entries)
+export const useQueue = (queue: Pick<AnalysisQueue, 'entries'>): readonly QueueEntry[] => useStore(queue.entries)
 
 /** Photos that wait, with how much of each is sent. */
-export const usePhotos = (queue: PhotoQueue): readonly Photo[] => useStore(queue.photos)
+export const usePhotos = (queue: Pick<PhotoQueue, 'photos'>): readonly Photo[] => useStore(queue.photos)
 
 /** Whether the server can be reached. */
-export const useReach = (connectivity: Connectivity): Reach => useStore(connectivity.reach)
+export const useReach = (connectivity: Pick<Connectivity, 'reach'>): Reach => useStore(connectivity.reach)

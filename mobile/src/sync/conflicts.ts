@@ -1,6 +1,7 @@
 import { Q, type Database } from '@nozbe/watermelondb'
+import type { Json } from '../ports.js'
 import { basesOf } from '../records/repository.js'
-import { rawOf } from '../records/row.js'
+import { rawOf, type Kinds } from '../records/row.js'
 import { placeOf, shelfOf } from '../records/shelf.js'
 import { writable, type Changes, type Phone } from './phone.js'
 
@@ -30,6 +31,16 @@ export function settleConflict(database: Database, { table, id }: Pick<Conflict,
   return conflictsOf(database).change((kept) => {
     delete kept[placeOf(table, id)]
   })
+}
+
+/** The others' values of some columns, as apps write them. */
+export function theirsOf({ columns }: Conflict, names: readonly string[], kinds: Kinds): Record<string, Json> {
+  const entries = names.flatMap((name): [string, Json][] => {
+    const value = (columns[name]?.theirs ?? null) as Json
+    const text = (kinds[name] === 'json' || kinds[name] === 'list') && typeof value === 'string' && value !== ''
+    return name in columns ? [[name, text ? (JSON.parse(value) as Json) : value]] : []
+  })
+  return Object.fromEntries(entries)
 }
 
 /**

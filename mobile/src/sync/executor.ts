@@ -1,12 +1,12 @@
 import type { Database } from '@nozbe/watermelondb'
 import type { History } from '../history.js'
-import { Store, systemClock, type Clock, type Random, type Sha256 } from '../ports.js'
+import { Store, systemClock, type Clock, type Json, type Random, type Sha256 } from '../ports.js'
 import { sha256 as ownSha256 } from '../sha256.js'
-import { conflictsOf, type Conflict } from './conflicts.js'
+import { conflictsOf, settleConflict, theirsOf, type Conflict } from './conflicts.js'
 import { advice, Refused, type Next, type Outcome } from './errors.js'
 import { deviceId, writable, type Phone } from './phone.js'
 import { piecesOf } from './pull.js'
-import { refusedOf, type RefusedRecord } from './refused.js'
+import { putAway, refusedOf, type RefusedRecord } from './refused.js'
 import { check, synchronizeNow, unsentOf, verify, type Comparison, type Moved } from './run.js'
 import type { Server } from './server.js'
 
@@ -176,6 +176,23 @@ export class SyncExecutor {
     await this.refresh()
     if (!found) throw fault
     return found
+  }
+
+  /** As `putAway`; screens see it at once. */
+  async putAway(record: Pick<RefusedRecord, 'table' | 'id'>): Promise<void> {
+    await putAway(this.#phone.database, record)
+    await this.refresh()
+  }
+
+  /** As `settleConflict`; screens see it at once. */
+  async settleConflict(conflict: Pick<Conflict, 'table' | 'id'>): Promise<void> {
+    await settleConflict(this.#phone.database, conflict)
+    await this.refresh()
+  }
+
+  /** What the others wrote in these columns, as a repository's `update` takes it. */
+  theirs(conflict: Conflict, columns: readonly string[] = Object.keys(conflict.columns)): Record<string, Json> {
+    return theirsOf(conflict, columns, this.#phone.contents[conflict.table] ?? {})
   }
 
   /** Reads anew what is unsent, refused and in conflict. */

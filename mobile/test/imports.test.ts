@@ -22,12 +22,15 @@ function closure(entry: string, found = new Set<string>()): Set<string> {
 
 const all = (readdirSync(source, { recursive: true }) as string[]).filter((name) => name.endsWith('.js'))
 
-test('no module needs anything native, and only the hooks need React', () => {
+/** The parts that need more than WatermelonDB, or less. */
+const NEEDS: Record<string, string[]> = { react: ['react'], ui: ['react', 'react-native'], words: [] }
+
+test('no module needs anything native, and only hooks and components need React', () => {
   for (const file of all)
     for (const name of imports(join(source, file)).filter((each) => !each.startsWith('.'))) {
-      const allowed = file.startsWith('react') ? ['react'] : ['@nozbe/watermelondb']
+      const allowed = NEEDS[file.split('/')[0]!] ?? ['@nozbe/watermelondb']
       assert.ok(allowed.some((each) => name === each || name.startsWith(`${each}/`)), `${file} imports ${name}`)
-      assert.ok(!/adapters|native|decorators/.test(name), `${file} imports ${name}`)
+      assert.ok(name === 'react-native' || !/adapters|native|decorators/.test(name), `${file} imports ${name}`)
     }
 })
 
@@ -38,8 +41,17 @@ test('an app carries only the parts that it imports', () => {
   assert.deepEqual([...closure('triage/index.js')].sort(), ['ports.js', ...triage])
   assert.deepEqual([...closure('react/index.js')].sort(), ['react', 'react/index.js'])
   for (const entry of ['index.js', 'sync/index.js', 'photos/index.js', 'records/index.js', 'queue/index.js'])
-    for (const other of ['react', 'connectivity', 'generated', 'dermadetect.js'])
+    for (const other of ['react', 'react-native', 'ui', 'words', 'connectivity', 'generated', 'dermadetect.js'])
       assert.ok(!parts(entry).includes(other), `${entry} carries ${other}`)
+  // Components read the kit's stores: they carry none of its parts, nor the languages that the app does not name.
+  assert.deepEqual([...new Set(parts('ui/index.js'))].sort(), ['ports.js', 'react', 'react-native', 'ui', 'words'])
+  assert.deepEqual([...closure('ui/index.js')].filter((name) => name.startsWith('words')).sort(), ['words/codes.js', 'words/en.js', 'words/speech.js'])
   assert.ok(!parts('sync/index.js').includes('photos'))
   assert.ok(!parts('dermadetect.js').includes('sync'))
+})
+
+test('an app without React Native\'s types can use the types of the components', () => {
+  const types = (readdirSync(source, { recursive: true }) as string[]).filter((name) => name.endsWith('.d.ts'))
+  assert.ok(types.includes('ui/index.d.ts'))
+  for (const file of types) assert.ok(!readFileSync(join(source, file), 'utf8').includes("'react-native'"), file)
 })

@@ -73,7 +73,7 @@ def test_the_app_of_the_readme_syncs(project: Path, deployment: Deployment) -> N
 
 def test_every_exported_thing_says_what_it_is() -> None:
     silent = []
-    for module in sorted((MOBILE / "src").rglob("*.ts")):
+    for module in sorted((MOBILE / "src").rglob("*.ts*")):
         lines = module.read_text("utf-8").splitlines()
         silent += [
             f"{module.name}: {line}"

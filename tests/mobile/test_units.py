@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+OPENAPI = Path(__file__).parents[2] / "infra" / "openapi.json"
+
 
 def run(folder: Path, **environ: str) -> None:
     done = subprocess.run(
         ["node", "--test", "--test-reporter=spec", *folder.glob("dist/test/*.test.js")],
         cwd=folder,
-        env={**os.environ, **environ},
+        env={**os.environ, "CARE_OPENAPI": str(OPENAPI), **environ},
         capture_output=True,
         text=True,
         check=False,

@@ -14,12 +14,9 @@ export interface HasExecutor {
   readonly executor: Pick<SyncExecutor, 'status' | 'refused' | 'conflicts'>
 }
 
-/** The value of any store of the kit. */
-export function useStore<T>(store: Store<T>): T
-/** What `of` reads from it: a word or a number, or a part that stays the same object as long as nothing changes. */
-export function useStore<T, Part>(store: Store<T>, of: (value: T) => Part): Part
-export function useStore<T, Part>(store: Store<T>, of?: (value: T) => Part): T | Part {
-  const read = (): T | Part => (of ? of(store.get()) : store.get())
+/** The value of any store of the kit; or what `of` reads from it: a word, a number, or an object that stays the same. */
+export function useStore<T, Part = T>(store: Store<T>, of = (value: T): Part => value as unknown as Part): Part {
+  const read = (): Part => of(store.get())
   return useSyncExternalStore(store.subscribe, read, read)
 }
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -696,13 +696,18 @@ def misspelt(known: Collection[str], environ: Mapping[str, str] | None = None) -
     unless a mapping is given. Other programs have variables of their own, so that this is for a warning,
     never for a refusal.
     """
-    found = {}
-    for name in os.environ if environ is None else environ:
-        long = [each for each in known if abs(len(each) - len(name)) <= _SLIP_LONGER]
-        near = get_close_matches(name.upper(), long, 1, _SLIP_SIMILAR)
-        if name not in known and len(name) >= _SLIP_LETTERS and near:
-            found[name] = near[0]
-    return found
+    names, settings = os.environ if environ is None else environ, frozenset(known)
+    found = {name: _nearest(name, settings) for name in names if name not in settings}
+    return {name: meant for name, meant in found.items() if meant}
+
+
+@lru_cache(maxsize=1024)
+def _nearest(name: str, known: frozenset[str]) -> str:
+    """The setting that a name is nearly spelt like, or nothing. Remembered: it compares a lot."""
+    if len(name) < _SLIP_LETTERS:
+        return ""
+    long = [each for each in known if abs(len(each) - len(name)) <= _SLIP_LONGER]
+    return next(iter(get_close_matches(name.upper(), long, 1, _SLIP_SIMILAR)), "")
 
 
 def example(variables: Mapping[str, Field[Any]]) -> str:

@@ -69,11 +69,6 @@ class Route:
         """What the operation is called in clients made of the description."""
         return self.name or self.handler.__name__
 
-    def match(self, path: str) -> dict[str, str] | None:
-        """The path's arguments, or None if it is another path."""
-        found = find((self,), path, self.method)
-        return None if found.route is None else found.arguments
-
 
 class Found(NamedTuple):
     """What is at a path: the route of the method, or none and the methods that it has."""
@@ -88,19 +83,24 @@ def find(routes: Sequence[Route], path: str, method: str) -> Found:
     if path.startswith("//"):  # Werkzeug would look without the slashes in front
         return Found(None, {})
     try:
-        route, arguments = _map(tuple(routes)).bind("").match(path, method)
+        at, arguments = _map(_paths(tuple(routes))).bind("").match(path, method)
     except NotFound:
         return Found(None, {})
     except MethodNotAllowed as error:
         return Found(None, {}, tuple(sorted(set(error.valid_methods or ()) - {"HEAD"})))
-    return Found(route, dict(arguments))
+    return Found(routes[at], dict(arguments))
 
 
 @cache
-def _map(routes: tuple[Route, ...]) -> Map:
+def _paths(routes: tuple[Route, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((route.method, route.path) for route in routes)
+
+
+@cache
+def _map(paths: tuple[tuple[str, str], ...]) -> Map:
     rules = [
-        Rule(re.sub(r"{(\w+)}", r"<\1>", route.path), methods=[route.method], endpoint=route)
-        for route in routes
+        Rule(re.sub(r"{(\w+)}", r"<\1>", path), methods=[method], endpoint=at)
+        for at, (method, path) in enumerate(paths)
     ]
     return Map(rules, merge_slashes=False, redirect_defaults=False)
 

@@ -25,15 +25,12 @@ from shared.accounts.token_issuer import Tokens
 from shared.adapters.file_keys import FileKeys
 from shared.errors import Fault
 from shared.records.store import RecordStore
-from tests.api.conftest import Api, StartApi
+from tests.api.conftest import CHEAP, Api, StartApi
 from tests.api.conftest import start_api as start_any_api
 from tests.neutral.product import NOTEBOOKS
 from tests.stores import BOTH, fresh
 
 __all__ = ["start_any_api"]
-
-#: As little as argon2 takes; what the parameters are is no matter of these tests.
-CHEAP = Cost(memory_kib=8, passes=1)
 
 ACCOUNTS = NOTEBOOKS.accounts
 

@@ -18,12 +18,11 @@ from shared import wiring
 from shared.access.audit import OPERATOR
 from shared.accounts import tokens
 from shared.accounts.forgotten import Letter
-from shared.accounts.passwords import Passwords
 from shared.adapters.sqlite import SqliteStore
 from shared.api.codes import ACCOUNTS_ONLY
 from shared.api.openapi.typed import codes
 from shared.telemetry import JsonFormatter
-from tests.accounts.conftest import CHEAP, PASSWORD
+from tests.accounts.conftest import PASSWORD
 from tests.accounts.issuer import Issuer
 from tests.api.conftest import Api, StartApi
 from tests.api.test_openapi import keeps_its_word
@@ -32,13 +31,6 @@ from tests.patience import PATIENCE_SECONDS
 AUTH = "/api/v1/auth/"
 EMAIL = "amina@example.org"
 Json = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one hash costs is no matter of these tests."""
-    monkeypatch.setattr("shared.accounts.passwords.Passwords.__init__.__defaults__", (CHEAP,))
-    assert Passwords().hash(PASSWORD).startswith("$argon2id$v=19$m=8,t=1")
 
 
 class Client:

@@ -9,9 +9,9 @@ from shared.access import membership
 from shared.accounts import people
 from shared.errors import InvalidRequest
 from tests.accounts.conftest import PASSWORD
-from tests.accounts.test_http import Client, ask, cheap
+from tests.accounts.test_http import Client, ask
 
-__all__ = ["ask", "cheap"]
+__all__ = ["ask"]
 
 
 def test_people_say_their_name_and_number_and_take_them_back(ask: Client) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from infra.local import photos
@@ -37,16 +37,24 @@ class Person:
     role: str
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a clinic remembers of its data."""
+
+    people: dict[str, Person] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)  #: by user
+    photos: dict[str, list[str]] = field(default_factory=dict)  #: ids of files, by team
+
+
 class Clinic:
     """The functions in this process, with people and data."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, known: Known | None = None) -> None:
         self.api = api
         self.frame: Frame = importlib.import_module("functions.console").FRAME
-        self.people: dict[str, Person] = {}
-        self.tokens: dict[str, str] = {}
-        self._sessions: dict[str, str] = {}
-        self.photos: dict[str, list[str]] = {}
+        self.known = known or Known()
+        self.people, self.tokens = self.known.people, self.known.tokens
+        self.photos = self.known.photos
 
     # --- people
 
@@ -151,7 +159,7 @@ class Clinic:
         phone.save("patients", f"{team}-gone", at=now - 9000, demographics={"name": note})
         phone.sync()
         for name in ("red", "signed"):
-            seed = len(self.photos) + (name == "red")
+            seed = sum(map(len, self.photos.values()))
             file = self.photo(phone, f"{team}-{name}", f"{team}-{name}.jpg", seed)
             self.photos.setdefault(team, []).append(file)
         phone.delete("patients", f"{team}-gone")

@@ -5,7 +5,11 @@ Both on SQLite; `clinics` on each store, for what is about rights.
 
 from __future__ import annotations
 
+import shutil
 import uuid
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,10 +26,27 @@ def house(start_api: StartApi) -> Clinic:
     return Clinic(start_api())
 
 
+@pytest.fixture(scope="session")
+def day() -> dict[str, Any]:
+    """What the teams of the first `clinic` of a session had done, for the others."""
+    return {}
+
+
 @pytest.fixture
-def clinic(start_api: StartApi) -> Clinic:
+def clinic(
+    start_api: StartApi,
+    day: dict[str, Any],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Clinic:
     """Two teams with their data."""
-    return _filled(Clinic(start_api()))
+    if day:
+        shutil.copytree(day["folder"], tmp_path, dirs_exist_ok=True)
+        return Clinic(start_api(), deepcopy(day["known"]))
+    made = _filled(Clinic(start_api()))
+    day["folder"] = shutil.copytree(tmp_path, tmp_path_factory.mktemp("day") / "data")
+    day["known"] = deepcopy(made.known)
+    return made
 
 
 @pytest.fixture(params=BOTH)

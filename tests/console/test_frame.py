@@ -386,7 +386,7 @@ def test_a_strangers_form_is_tied_to_the_browser(house: Clinic) -> None:
         (b"--x\r\n\r\n\r\n--x--", "multipart/form-data; boundary=x", {400}),
         (b"act=log-in", "text/plain", {400}),
         (b"act=log-in", "", {400}),
-        (gzip.compress(b"a" * 50_000_000), "gzip", {400, 413}),
+        (gzip.compress(b"a" * 50_000_000, mtime=0), "gzip", {400, 413}),
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str | bytes) else "",
 )

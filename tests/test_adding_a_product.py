@@ -162,6 +162,7 @@ def rows(printed: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.proof
 def test_what_the_page_shows_works_as_pasted(desk: Desk) -> None:
     start, prepare, *calls = blocks(PAGE, "sh")
     assert "infra.local" in start[1]
@@ -185,6 +186,7 @@ def test_what_the_page_shows_works_as_pasted(desk: Desk) -> None:
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
 
 
+@pytest.mark.proof
 def test_the_code_of_the_page_is_written_as_ours_is(tree: Path) -> None:
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(

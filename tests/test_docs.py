@@ -305,6 +305,7 @@ def holds(said: str, answer: Any) -> bool:
     return True
 
 
+@pytest.mark.proof
 def test_every_call_of_the_readme_works_as_pasted(shell: Shell) -> None:
     for said, script in calls():
         [stated] = re.findall(r"[Aa]nswers (\d{3})", said)
@@ -320,6 +321,7 @@ def test_every_call_of_the_readme_works_as_pasted(shell: Shell) -> None:
         until(right, said)
 
 
+@pytest.mark.proof
 def test_every_call_of_the_guide_s_accounts_works_as_pasted(shell: Shell) -> None:
     chapter = [
         (said, part) for said, part in blocks(API, "sh") if "/auth/" in part or "CODE" in part
@@ -338,6 +340,7 @@ def test_every_call_of_the_guide_s_accounts_works_as_pasted(shell: Shell) -> Non
     assert ended == out == {}
 
 
+@pytest.mark.proof
 def test_every_call_of_the_guide_s_photos_works_as_pasted(shell: Shell) -> None:
     chapter = [
         (said, part) for said, part in blocks(API, "sh") if "photo.jpg" in part or "FILE" in part
@@ -356,6 +359,7 @@ def test_the_readme_shows_five_calls_and_a_refusal() -> None:
     assert "answers 401" in calls()[-1][0]
 
 
+@pytest.mark.proof
 def test_a_real_answer_has_the_documented_fields_and_no_others(shell: Shell) -> None:
     answer = json.loads(shell(calls()[1][1])[0])
     documented = [re.findall(r"\w+", row[0]) for row in table(API, "answer field")]

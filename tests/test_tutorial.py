@@ -40,6 +40,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.proof
 def test_the_tutorial_works_as_it_is_written(folder: Path) -> None:
     if shutil.which("node") is None or shutil.which("curl") is None:
         absent("node or curl is not installed")
@@ -86,6 +87,7 @@ def test_the_tutorial_works_as_it_is_written(folder: Path) -> None:
         assert diagnosis["diagnosis_text"] == "Tinea pedis"
 
 
+@pytest.mark.proof
 def test_users_of_one_phone_send_and_see_only_what_is_theirs(folder: Path) -> None:
     """docs/shared-phone.md: the tutorial's app with a file for each user."""
     if shutil.which("node") is None:

@@ -71,6 +71,7 @@ def test_the_index_counts_the_lines_of_each_way() -> None:
 # --- a doctor
 
 
+@pytest.mark.proof
 def test_a_doctor_s_calls_work_as_pasted(shell: Shell) -> None:
     page, chapters = WAYS["a doctor with curl"]
     first, *then = commands(page, *chapters)
@@ -91,6 +92,7 @@ def test_a_doctor_s_calls_work_as_pasted(shell: Shell) -> None:
 # --- an analyst
 
 
+@pytest.mark.proof
 def test_an_analyst_s_commands_leave_what_the_page_says(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -151,6 +151,7 @@ def test_a_restore_empties_every_collection_that_there_is() -> None:
 # --- blocks that run
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("name", "script"),
     [

@@ -32,6 +32,8 @@ from tests.infra.wire import Door, Line, running
 from tests.patience import PATIENCE_SECONDS, until
 from tests.reliability.grpc_proxy import Fault, GrpcProxy
 
+pytestmark = pytest.mark.proof
+
 #: What Firestore says of a query without its index (cloud.google.com/firestore/docs/query-data/indexing).
 NO_INDEX = (
     "The query requires an index. You can create it here: "

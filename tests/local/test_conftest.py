@@ -42,6 +42,7 @@ def test_stops(broken):
 """
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("ci", "outcome"),
     [("true", "2 failed"), ("1", "2 failed"), ("", "2 skipped"), ("false", "2 skipped")],
@@ -63,6 +64,7 @@ def test_an_absent_emulator_skips_at_a_desk_and_fails_in_ci(
     assert said.returncode == (1 if "failed" in outcome else 0)
 
 
+@pytest.mark.proof
 def test_a_run_that_failed_ends_with_how_to_repeat_what_failed(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_unconfigure\n")
     (tmp_path / "test_probe.py").write_text(FAILING)
@@ -80,6 +82,7 @@ def test_a_run_that_failed_ends_with_how_to_repeat_what_failed(tmp_path: Path) -
     ], said.stdout
 
 
+@pytest.mark.proof
 def test_of_a_worker_that_crashed_the_test_is_named_that_it_was_at(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_unconfigure\n")
     (tmp_path / "test_probe.py").write_text("import os\n\ndef test_dies():\n    os.abort()\n")
@@ -94,6 +97,7 @@ def test_of_a_worker_that_crashed_the_test_is_named_that_it_was_at(tmp_path: Pat
     assert last == "again: TEST_SEED=7 .venv/bin/python -m pytest -m '' test_probe.py::test_dies"
 
 
+@pytest.mark.proof
 def test_a_check_that_failed_ends_with_how_to_repeat_it(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +110,7 @@ def test_a_check_that_failed_ends_with_how_to_repeat_it(
     ]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("clean", [True, False])
 def test_a_stage_that_failed_ends_with_how_to_repeat_it(clean: bool, tmp_path: Path) -> None:
     # given a project whose tests fail, and then whose style does too

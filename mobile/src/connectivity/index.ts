@@ -1,5 +1,5 @@
 /** Whether the server can be reached: "connected" is not "online", and a hotel's log-in page is neither. */
-import { Store, systemClock, systemFetch, type Clock, type Fetch } from '../ports.js'
+import { Store, systemClock, systemFetch, type Clock, type Fetch, type Random } from '../ports.js'
 
 /**
  * `offline`: there is no network; without netinfo, also if nothing answers. `unreachable`: the phone is connected, and
@@ -24,8 +24,14 @@ export interface ConnectivityOptions {
   readonly url: string
   /** The default export of netinfo. Without it only probes tell. */
   readonly netInfo?: NetInfo
+  /**
+   * An address of plain HTTP that answers 204, such as those that phones ask themselves. A hotspot cannot answer for the
+   * server over HTTPS: only on such an address its log-in page is seen. Apps must allow plain HTTP for it.
+   */
+  readonly plainUrl?: string
   readonly fetch?: Fetch
   readonly clock?: Clock
+  readonly random?: Random
 }
 
 /** How long a probe waits for an answer; pauses between probes while the server is out of reach, ms. */
@@ -80,7 +86,18 @@ export class Connectivity {
     return this.reach.subscribe(tell)
   }
 
-  /** Asks the server now: also after a request that failed. */
+  /**
+   * Asks the server also when a sync got no answer: `connectivity.follow(kit.executor.status)`. Then the next one waits
+   * until the server is there, and begins at once. The answer ends that.
+   */
+  follow(status: Store<{ readonly phase: string; readonly code: string }>): () => void {
+    return status.subscribe(() => {
+      const { phase, code } = status.get()
+      if (phase === 'idle' && code === 'Unreachable' && this.reach.get() === 'online') void this.probe()
+    })
+  }
+
+  /** Asks the server now. */
   async probe(): Promise<Reach> {
     const round = (this.#round += 1)
     const found = await this.ask()
@@ -89,7 +106,8 @@ export class Connectivity {
     this.#cancel?.()
     if (found === 'online') this.#failures = 0
     else if (this.#started) {
-      const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++)
+      const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++)
+      const pause = longest * (0.5 + (this.options.random ?? Math.random)() / 2)
       this.#cancel = this.#clock.after(pause, () => void this.probe())
     }
     return found
@@ -106,18 +124,42 @@ export class Connectivity {
   }
 
   private async ask(): Promise<Reach> {
-    const { url, fetch = systemFetch } = this.options
+    const { url, plainUrl, netInfo } = this.options
+    const said = await this.read(`${url}/health`)
+    if (said) return reachOf(said)
+    if (netInfo && !this.#connected) return 'offline'
+    const plain = plainUrl ? await this.read(plainUrl) : null
+    if (plain && plain.status !== 204) return 'captive'
+    return this.#connected || plain ? 'unreachable' : 'offline'
+  }
+
+  /** An answer, whoever gives it; null if there is none in time. */
+  private async read(url: string): Promise<Said | null> {
+    const { fetch = systemFetch } = this.options
     const limit = new AbortController()
     const stop = this.#clock.after(PROBE_MS, () => limit.abort())
     try {
-      const answer = await fetch(`${url}/health`, { method: 'GET', headers: { Accept: 'application/json' }, signal: limit.signal })
-      const said = JSON.parse(await answer.text()) as { status?: unknown; error?: unknown } | null
-      return said?.status === 'ok' || said?.error ? 'online' : 'captive'
-    } catch (error) {
-      if (error instanceof SyntaxError) return 'captive'
-      return this.#connected ? 'unreachable' : 'offline'
+      const answer = await fetch(url, { method: 'GET', headers: { Accept: 'application/json' }, signal: limit.signal })
+      return { status: answer.status, text: await answer.text() }
+    } catch {
+      return null
     } finally {
       stop()
     }
+  }
+}
+
+interface Said {
+  readonly status: number
+  readonly text: string
+}
+
+/** Who answers. The server does in JSON; a proxy whose server is gone has a page of its own, with 502, 503 or 504. */
+function reachOf({ status, text }: Said): Reach {
+  try {
+    const said = JSON.parse(text) as { status?: unknown; error?: unknown } | null
+    return said?.status === 'ok' || said?.error ? 'online' : 'captive'
+  } catch {
+    return status >= 500 && status !== 511 ? 'unreachable' : 'captive' // 511: "log in to the network", RFC 6585
   }
 }

@@ -85,6 +85,7 @@ test('what is no picture, or shows nothing, is not read', async () => {
     { width: 0, height: 0, data: new Uint8ClampedArray() },
     { width: 2, height: 2, data: new Uint8ClampedArray(12) },
     { width: 1.5, height: 2, data: new Uint8ClampedArray(12) },
+    { width: 2, height: 1, data: Float32Array.of(0, 0, 0, 1, 1, 1, 1, 1) as never }, // 0 to 1: all would be black
     { width: 8, height: 8, data: new Uint8ClampedArray(256) }, // a canvas that nothing was drawn on
     picture(8, 8, () => [90, 90, 90]),
     undefined as never,

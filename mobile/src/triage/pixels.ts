@@ -71,7 +71,8 @@ export async function tensorOf(pixels: Pixels, input: ModelInput, pause?: () => 
 
 function check({ width, height, data }: Pixels): void {
   const whole = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0
-  if (!whole || data?.length !== 4 * width * height) throw new Unreadable('these are not the pixels of a picture')
+  if (!whole || data?.length !== 4 * width * height || data.BYTES_PER_ELEMENT !== 1)
+    throw new Unreadable('these are not the pixels of a picture')
   for (let at = 4; at < data.length; at += 4)
     if (data[at] !== data[0] || data[at + 1] !== data[1] || data[at + 2] !== data[2]) return
   throw new Unreadable('this picture has only one colour')

@@ -26,12 +26,13 @@ export const conflict: Conflict = {
   table: 'cases', id: 'c1', at: 1_800_000_000_000,
   columns: {
     risk_level: { mine: 'red', theirs: 'green' },
+    body_site: { mine: true, theirs: null },
     triage_data: { mine: '{"age":34,"site":"foot"}', theirs: '{"age":43,"site":"foot"}' },
   },
 } // prettier-ignore
 
 const attempt = (next: string, code: string): Attempt => ({
-  at: 1_800_000_000_000, reason: 'user', next, code, requestId: code && 'req-1', durationMs: 900, sent: 1, received: 2, refused: 0,
+  at: 1_800_000_000_000, reason: 'user', next, code, requestId: code && 'req-1', durationMs: 900, sent: 1, received: 2, refused: code ? 1 : 0,
   unsent: 0,
 }) // prettier-ignore
 

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import type { ReactElement } from 'react'
 import { dark, light, pillOf } from '../src/ui/index.js'
-import { ar, en, fr, hi, sw } from '../src/words/index.js'
+import { ar, en, fr, hi, sw, type Words } from '../src/words/index.js'
 import { everything, inCare, PILLS, quietly } from './screens.js'
 
 const { renderToStaticMarkup } = createRequire(import.meta.url)('react-dom/server') as {
@@ -12,6 +12,14 @@ const { renderToStaticMarkup } = createRequire(import.meta.url)('react-dom/serve
 
 test('a pill shows first what only the user can mend', () => {
   for (const [state, status] of PILLS) assert.equal(pillOf({ ...quietly, retryAt: 1, ...status }, state === 'waits_for_network'), state)
+})
+
+test('there is no sentence that nothing says', () => {
+  const said = new Set<string>()
+  const words = new Proxy(en.words, { get: (all, name: keyof Words) => (said.add(name), all[name]) })
+  for (const [, element] of everything()) renderToStaticMarkup(inCare(element, { ...en, words }))
+  const silent = Object.keys(en.words).filter((name) => !said.has(name) && !name.startsWith('why_'))
+  assert.deepEqual(silent, ['no', 'did_not_work']) // of a value, and after a fault
 })
 
 test('every component in every state has its words in every language, and its roles', () => {

@@ -22,9 +22,10 @@ export function SyncHistory({ kit, most = 20 }: {
           <Box row style={{ justifyContent: 'space-between' }}>
             <Say bold>{when(at)}</Say>
             <Sign tone={next === 'rest' ? 'good' : next === 'retry' ? 'wait' : 'bad'} sign={next === 'rest' ? '✓' : '!'}>
-              {next === 'rest' ? say('history_complete') : why(code)}
+              {say(next === 'rest' ? 'history_complete' : 'history_open')}
             </Sign>
           </Box>
+          {next !== 'rest' && <Say>{why(code)}</Say>}
           <Say color={theme.quiet} size="small">
             {[
               say('sent', { n: number(sent) }),

@@ -7,6 +7,9 @@ import type { RefusedRecord } from '../sync/refused.js'
 import type { Speech } from '../words/speech.js'
 import { Box, Button, Card, Cards, Say, useCare } from './parts.js'
 
+/** Between what is read and what is pressed. */
+const ROOM = { marginTop: 6 }
+
 interface HasRefused {
   readonly executor: HasExecutor['executor'] & Pick<SyncExecutor, 'putAway'>
 }
@@ -36,7 +39,7 @@ export function RefusedRecords({ kit, describe, onCorrect }: {
             <Say color={theme.quiet} size="small">
               {say(record.kept ? 'refused_kept' : 'refused_let_go')}
             </Say>
-            <Box row>
+            <Box row style={ROOM}>
               {record.kept && onCorrect && <Button label={say('correct')} about={name} onPress={() => onCorrect(record)} />}
               <Button plain label={say('put_away')} about={name} onPress={() => void kit.executor.putAway(record)} />
             </Box>
@@ -125,7 +128,9 @@ function OneConflict({ kit, conflict, name, onTake }: {
         )
       })}
       {state === 'failed' && <Problem>{say('did_not_work')}</Problem>}
-      <Button label={say('keep_marked')} about={name} busy={state === 'busy'} onPress={() => void settle()} />
+      <Box style={ROOM}>
+        <Button label={say('keep_marked')} about={name} busy={state === 'busy'} onPress={() => void settle()} />
+      </Box>
     </Card>
   )
 }
@@ -150,7 +155,7 @@ function Choice({ of, value, marked, onPress }: {
     <Pressable
       role="radio"
       aria-checked={marked}
-      aria-label={`${of}: ${value}`}
+      aria-label={`${of}: ${value.replaceAll('\n', ', ')}`}
       onPress={onPress}
       onKeyDown={(event) => {
         if (event.key !== ' ') return // react-native-web takes Enter; browsers' radio buttons take the space bar
@@ -159,6 +164,7 @@ function Choice({ of, value, marked, onPress }: {
       }}
       style={{
         flexGrow: 1,
+        gap: 4,
         flexBasis: 130,
         minHeight: theme.touch,
         padding: theme.gap - (marked ? 1 : 0), // what is marked has the thicker edge; the text stays where it is

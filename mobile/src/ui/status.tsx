@@ -12,18 +12,20 @@ export type HasReach = Pick<Connectivity, 'reach'>
 
 const isAway = (reach: Reach): reach is 'offline' | 'unreachable' | 'captive' => reach !== 'online' && reach !== 'unknown'
 
-/** Says that the server is out of reach, why, and how many records wait. Draws nothing while it is in reach. */
+/** Says that the server is out of reach, why, how many records wait, and how old is what is seen. Empty while it is in reach. */
 export function OfflineBanner({ kit, connectivity }: { readonly kit: HasExecutor; readonly connectivity: HasReach }) {
   const { theme, speech } = useCare()
   const reach = useReach(connectivity)
   const unsent = useUnsent(kit)
+  const since = useStore(kit.executor.status, ({ lastSuccessAt }) => lastSuccessAt)
   const { ink, ground } = theme.tones.wait
-  // The box is there all the time: screen readers tell of what appears in a region that they know.
+  // The box is there all the time: Android and browsers read out what appears in a region that they know.
+
   return (
     <Box role="status" aria-live="polite">
       {isAway(reach) && (
         <Box row style={{ backgroundColor: ground, borderRadius: theme.radius, padding: theme.gap, flexWrap: 'nowrap' }}>
-          <Say aria-hidden bold color={ink} size="title">
+          <Say aria-hidden bold color={ink} size="title" style={{ minWidth: 14 }}>
             {reach === 'captive' ? '!' : '×'}
           </Say>
           <Box style={{ flexShrink: 1, gap: 2 }}>
@@ -34,6 +36,11 @@ export function OfflineBanner({ kit, connectivity }: { readonly kit: HasExecutor
             <Say color={ink} size="small">
               {speech.say('work_on')}
             </Say>
+            {since !== null && (
+              <Say color={ink} size="small">
+                {speech.say('last_complete', { time: speech.when(since) })}
+              </Say>
+            )}
           </Box>
         </Box>
       )}

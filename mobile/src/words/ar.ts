@@ -64,6 +64,7 @@ export const ar: Language = {
     history_title: 'الإرسال والاستلام',
     history_none: 'لا شيء بعد.',
     history_complete: 'اكتمل',
+    history_open: 'لم يكتمل',
     sent: 'أُرسل: {n}',
     received: 'استُلم: {n}',
     refused: 'لم يُقبل: {n}',

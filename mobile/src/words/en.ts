@@ -46,6 +46,7 @@ export const en: Language = {
     history_title: 'Sent and received',
     history_none: 'Nothing yet.',
     history_complete: 'Complete',
+    history_open: 'Not complete',
     sent: 'Sent: {n}',
     received: 'Received: {n}',
     refused: 'Not accepted: {n}',

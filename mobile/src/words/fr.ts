@@ -46,6 +46,7 @@ export const fr: Language = {
     history_title: 'Envois et réceptions',
     history_none: 'Rien pour l’instant.',
     history_complete: 'Complet',
+    history_open: 'Incomplet',
     sent: 'Envoyées : {n}',
     received: 'Reçues : {n}',
     refused: 'Non acceptées : {n}',

@@ -46,6 +46,7 @@ export const hi: Language = {
     history_title: 'भेजा और लिया गया',
     history_none: 'अभी कुछ नहीं।',
     history_complete: 'पूरा हुआ',
+    history_open: 'अधूरा',
     sent: 'भेजे गए: {n}',
     received: 'मिले: {n}',
     refused: 'स्वीकार नहीं हुए: {n}',

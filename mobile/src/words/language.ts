@@ -26,7 +26,7 @@ export type Sentence =
   | 'record' | 'refused_title' | 'refused_none' | 'refused_kept' | 'refused_let_go' | 'field' | 'conflicts_title'
   | 'conflicts_none' | 'conflict_hint' | 'mine' | 'theirs' | 'empty' | 'yes' | 'no' | 'did_not_work'
   // the history
-  | 'history_title' | 'history_none' | 'history_complete' | 'sent' | 'received' | 'refused' | 'support'
+  | 'history_title' | 'history_none' | 'history_complete' | 'history_open' | 'sent' | 'received' | 'refused' | 'support'
   // the analyses
   | 'queue_title' | 'queue_none' | 'state_unsent' | 'state_queued' | 'state_processing' | 'state_done' | 'state_failed'
   | `why_${Why}` // prettier-ignore

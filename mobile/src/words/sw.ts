@@ -46,6 +46,7 @@ export const sw: Language = {
     history_title: 'Zilizotumwa na kupokewa',
     history_none: 'Bado hakuna.',
     history_complete: 'Imekamilika',
+    history_open: 'Haijakamilika',
     sent: 'Zilizotumwa: {n}',
     received: 'Zilizopokewa: {n}',
     refused: 'Hazikukubaliwa: {n}',

@@ -9,6 +9,9 @@ PYTEST := $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile 
 # Hundreds of processes are started; what they import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Tests make thousands of small stores, each of which waits for its disk. Where memory has 4 GB for files, they are there.
+export PYTEST_DEBUG_TEMPROOT ?= $(shell [ -w /dev/shm ] && df -Pk /dev/shm | awk 'END { if ($$4 > 4e6) print "/dev/shm" }')
+
 # Checkers of Terraform and Cloud Build, if they are there: tests/infra/test_tools.py.
 export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -150,14 +151,25 @@ def module_of(path: Path) -> str:
     return ".".join(steps[:-1] if steps[-1] == "__init__" else steps)
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """What the tests here look at in a file: imports, names, attributes, classes."""
+    looked_at = (ast.Import, ast.ImportFrom, ast.Name, ast.Attribute, ast.ClassDef)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return tuple(node for node in ast.walk(tree) if isinstance(node, looked_at))
+
+
+@cache
+def imported(path: Path) -> tuple[str, ...]:
     """Every module that a file imports, wherever in it; `a.b.c` for `from a.b import c`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    found: list[str] = []
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += (f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(found)
 
 
 def ours(path: Path) -> Iterator[str]:
@@ -227,7 +239,7 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
     forbidden = {"environ", "environb", "getenv", "getenvb", "putenv", "load_dotenv"}
     named = {
         node.attr if isinstance(node, ast.Attribute) else node.id
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute | ast.Name)
     }
     named |= {name.rpartition(".")[2] for name in imported(path)}
@@ -238,8 +250,7 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
 def test_nothing_is_imported_by_a_computed_name(path: Path) -> None:
     names = set(imported(path))
     assert not any(name.partition(".")[0] == "importlib" for name in names)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert "__import__" not in {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    assert "__import__" not in {n.id for n in nodes(path) if isinstance(n, ast.Name)}
 
 
 def test_only_wiring_and_what_is_outside_names_adapters() -> None:
@@ -379,7 +390,7 @@ def test_a_class_name_has_one_meaning() -> None:
     places: dict[str, set[str]] = {}
     for folder in ("shared", "functions", "infra"):
         for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in nodes(path):
                 if isinstance(node, ast.ClassDef):
                     places.setdefault(node.name, set()).add(str(path.relative_to(ROOT)))
     assert {name: sorted(found) for name, found in places.items() if len(found) > 1} == {}

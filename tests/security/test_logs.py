@@ -94,9 +94,7 @@ def play(api: Api) -> Story:
     ask("POST", f"{auth}/register", {**who, "invite_code": code})
     for password in (OTHER_PASSWORD, PASSWORD):
         ask("POST", f"{auth}/login", {**who, "password": password})
-    for _ in range(
-        64
-    ):  # more on a slow machine, whose next try comes after the wait that was asked for
+    for _ in range(64):  # on a slow machine the next try comes after the wait that was asked for
         said = ask("POST", f"{auth}/login", {**who, "password": OTHER_PASSWORD})
         if said["error"]["code"] == "too_many_tries":
             break

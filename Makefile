@@ -33,9 +33,10 @@ test: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
 	$(PYTEST)
 
-# The tests that are left: kills, planted faults, fleets, many examples, stories on the emulators. Half an hour.
+# The tests that are left: kills, planted faults, fleets, stories on the emulators, processes; and all properties
+# again, with more examples. Half an hour.
 proof: $(VENV)/.dev
-	$(PYTEST) -m 'proof and not soak'
+	TEST_EXAMPLES=100 $(PYTEST) -m '(proof or hypothesis) and not soak'
 
 # Debian's Chromium, for the console's tests in a browser, if it is missing and we may install it.
 browser:

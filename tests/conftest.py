@@ -47,10 +47,12 @@ def forget_the_caller(environ: MutableMapping[str, str]) -> None:
 
 forget_the_caller(os.environ)
 
-# How long an example takes, or to be drawn, says nothing of what is tested.
+# How long an example takes, or to be drawn, says nothing of what is tested. A property gets some examples
+# in `make test`, other ones each time, and as many as hypothesis thinks right in `make proof`.
 hypothesis.settings.register_profile(
     "patient",
     hypothesis.settings.default,
+    max_examples=int(os.environ.get("TEST_EXAMPLES", "25")),
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )

@@ -246,6 +246,7 @@ def test_a_function_starts_with_a_misspelt_variable_and_names_it() -> None:
     assert "private" not in started.stdout + started.stderr
 
 
+@pytest.mark.proof
 def test_accounts_does_not_start_without_a_secret_that_its_instances_share() -> None:
     cloud = {
         "KEY_STORE": "secret_manager",

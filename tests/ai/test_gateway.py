@@ -507,6 +507,7 @@ def _vertex() -> Iterator[Vertex]:
         yield vertex
 
 
+@pytest.mark.proof
 def test_no_identifier_reaches_the_server_and_the_clinical_facts_do(vertex: Vertex) -> None:
     vertex.server.model = ScriptedModel([say("broken: \ud83d"), normal])  # a repair goes out, too
     document = Gateway(Terms(vertex.model, 500, PATIENCE_SECONDS)).analyse(
@@ -528,6 +529,7 @@ def test_no_identifier_reaches_the_server_and_the_clinical_facts_do(vertex: Vert
     assert user["content"][1]["image_url"]["url"] == photos(1)[0].url
 
 
+@pytest.mark.proof
 def test_no_identifier_is_in_any_message_of_a_failure(vertex: Vertex) -> None:
     # a server that quotes the request in its error, as some do
     for status, kind in ((400, ModelRefused), (503, ModelBusy)):
@@ -539,6 +541,7 @@ def test_no_identifier_is_in_any_message_of_a_failure(vertex: Vertex) -> None:
         assert not [word for word in IDENTIFIERS if word in str(caught.value)]
 
 
+@pytest.mark.proof
 def test_behind_the_wire_an_analysis_is_the_same_as_at_home(vertex: Vertex) -> None:
     model = vertex.model
     there = Gateway(Terms(model, 500, PATIENCE_SECONDS)).analyse(

@@ -125,6 +125,7 @@ def test_the_words_of_before_still_work_under_the_old_name(tmp_path: Path) -> No
     assert call("-c", script, str(tmp_path / "mistyped")).returncode != 0
 
 
+@pytest.mark.proof
 def test_a_clinic_backs_up_and_restores_on_another_machine(tmp_path: Path) -> None:
     old, new, kept = tmp_path / "old", tmp_path / "new", tmp_path / "kept"
     old.mkdir()
@@ -179,6 +180,7 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
     assert not (tmp_path / ".backup").exists()
 
 
+@pytest.mark.proof
 def test_run_and_token_are_those_of_the_local_stack(tmp_path: Path) -> None:
     data = tmp_path / "data"  # made by `run` alone
     words = ["-m", "infra.cli", "--data", str(data), "run", "--port", "0", "--quiet"]

@@ -23,6 +23,8 @@ from tests.ai.pictures import png
 from tests.clients.conftest import HERE, OPENAPI, Clinic, Json
 from tests.patience import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.proof
+
 PHOTO = png()
 
 #: States of a photo that has come.

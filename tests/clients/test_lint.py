@@ -7,7 +7,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.clients.conftest import HERE, OPENAPI
+
+pytestmark = pytest.mark.proof
 
 #: Rule and place (or where it begins): why it stays.
 EXPLAINED = {

@@ -201,6 +201,7 @@ def test_encodings_that_lie_are_refused(attacker: Attacker) -> None:
     assert wrong == {}
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("untouched")
 def test_bodies_over_the_cap_are_refused(attacker: Attacker) -> None:
     head = (

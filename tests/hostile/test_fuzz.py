@@ -335,6 +335,7 @@ def test_accounts_are_among_the_operations() -> None:
     assert len([name for name in OPERATIONS if "/api/v1/auth/" in name]) >= 11
 
 
+@pytest.mark.proof
 @COUNTS
 @SEEDS
 @pytest.mark.parametrize("known", ["chw", "supervisor", ""], ids=["chw", "supervisor", "without"])

@@ -22,6 +22,8 @@ from tests.ai.workplace import Workplace
 from tests.ai.workplace import place as place
 from tests.files.conftest import photo
 
+pytestmark = pytest.mark.proof
+
 
 def everything(place: Workplace) -> dict[Key, dict[str, object]]:
     return {

@@ -13,6 +13,8 @@ import pytest
 from infra.local.table import load
 from tests.infra.operations import MANY, ONE
 
+pytestmark = pytest.mark.proof
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "capacity.md").read_text("utf-8")
 

@@ -19,6 +19,8 @@ import pytest
 from tests.infra.hcl import ROOT, TERRAFORM, resources, variables
 from tests.infra.test_plans import bootstrap
 
+pytestmark = pytest.mark.proof
+
 STAND_IN = """\
 #!PYTHON
 import json, os, pathlib, sys

@@ -44,6 +44,7 @@ def unit(name: str) -> configparser.ConfigParser:
     return parser
 
 
+@pytest.mark.proof
 def test_what_the_image_holds_is_enough_to_serve(tmp_path: Path) -> None:
     """Its COPY lines, in a folder of their own, started as its CMD says."""
     app, data = tmp_path / "app", tmp_path / "data"
@@ -124,6 +125,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line.partition("python -m ")[2]) for line in found]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("words", commands(), ids=lambda words: " ".join(words[:4]))
 def test_a_command_that_is_run_exists_with_its_options(words: list[str]) -> None:
     module, *rest = words

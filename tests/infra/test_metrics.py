@@ -68,6 +68,7 @@ def test_metrics_are_put_together_as_this_test_does_it() -> None:
     assert measured["value_extractor"] == "EXTRACT(jsonPayload.${each.value.field})"
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", [*COUNTED, *MEASURED])
 def test_every_metric_finds_a_line_that_was_really_written(
     name: str, entries: list[dict[str, Any]]
@@ -83,6 +84,7 @@ def test_every_metric_finds_a_line_that_was_really_written(
             assert isinstance(value_at(payload, metric["field"]), int | float)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", [*COUNTED, *MEASURED])
 def test_every_message_that_a_metric_names_is_one_that_was_written(
     name: str, entries: list[dict[str, Any]]
@@ -95,6 +97,7 @@ def test_every_message_that_a_metric_names_is_one_that_was_written(
         assert service in {function.replace("_", "-") for function in load()}
 
 
+@pytest.mark.proof
 def test_lines_say_what_they_should(entries: list[dict[str, Any]]) -> None:
     def counts(name: str, label: str) -> set[str]:
         return {
@@ -118,6 +121,7 @@ def test_lines_say_what_they_should(entries: list[dict[str, Any]]) -> None:
     assert prices == [100, 0, 0, 1000]
 
 
+@pytest.mark.proof
 def test_no_line_tells_of_a_patient(entries: list[dict[str, Any]]) -> None:
     for entry in entries:
         for word in ("demographics", "triage_data", "patient"):
@@ -169,6 +173,7 @@ def test_a_filter_that_this_reader_does_not_know_is_no_quiet_yes(query: str) -> 
         matches(query, {})
 
 
+@pytest.mark.proof
 def test_the_list_of_failing_devices_finds_refused_syncs(entries: list[dict[str, Any]]) -> None:
     text = resolved(local("failing_devices"))
     found = [entry["jsonPayload"] for entry in entries if matches(text, entry)]

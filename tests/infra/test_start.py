@@ -119,6 +119,7 @@ def test_the_settings_of_each_environment_make_sense(path: Path) -> None:
         settings.load({**deployed.environment(function, 8080), **given})
 
 
+@pytest.mark.proof
 def test_nothing_is_imported_that_is_not_installed_for_functions(
     clean_python: Path, workspace: Path
 ) -> None:

@@ -68,6 +68,7 @@ def test_the_pipelines_fit_cloud_build_s_message() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "what", ["validate"]
 )  # "test": test_plans.py, which looks at the plans too

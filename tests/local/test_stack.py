@@ -33,6 +33,8 @@ from shared.records.bell import Bell
 from shared.records.store import Key, put
 from tests.patience import PATIENCE_SECONDS, until
 
+pytestmark = pytest.mark.proof
+
 #: Marks every process of one stack: environments are inherited, and /proc shows them.
 MARK = "STACK_TEST_MARK"
 

@@ -38,7 +38,7 @@ Json = dict[str, Any]
 MARKS = re.compile(r"mk[a-z]\d+km")
 
 #: Examples of one run. Each takes about a tenth of a second.
-FEW, SOME, MANY = 20, 60, 1000
+FEW, SOME, MANY = 8, 60, 1000
 
 TABLES = ("patients", "cases")
 ROLES = ("chw", "supervisor", "doctor")

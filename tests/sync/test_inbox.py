@@ -167,6 +167,7 @@ def test_no_quota_keeps_a_member_s_signal_from_being_seen(clinic: Clinic) -> Non
     assert len(refused(clinic)) == 2 * MOST_OF_OTHERS
 
 
+@pytest.mark.proof
 def test_what_is_kept_of_a_member_is_bounded_and_a_signal_has_room_of_its_own(
     clinic: Clinic,
 ) -> None:

@@ -16,6 +16,8 @@ from tests.dermadetect.phone.conftest import Make, MakeBatch, fill, new, settle,
 from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.e2e.conftest import Deployment
 
+pytestmark = pytest.mark.proof
+
 RECORDS = 10_000
 CUT_EVERY = 300_000
 

@@ -149,6 +149,7 @@ def test_a_record_whose_answer_was_lost_and_that_others_edit_holds_up_no_pull(
     assert stored(deployment, "cases", case)
 
 
+@pytest.mark.proof
 def test_a_pull_that_was_cut_changes_nothing_and_is_repeated(phone: Make) -> None:
     one, two = phone("amina"), phone("joseph")
     name = new()
@@ -162,6 +163,7 @@ def test_a_pull_that_was_cut_changes_nothing_and_is_repeated(phone: Make) -> Non
     assert name in two.rows("patients")
 
 
+@pytest.mark.proof
 def test_two_thousand_records_in_one_push_and_a_first_pull_of_all(phone: Make) -> None:
     one, two = phone("amina"), phone("joseph")
     patient = new()
@@ -177,6 +179,7 @@ def test_two_thousand_records_in_one_push_and_a_first_pull_of_all(phone: Make) -
     assert set(two.rows("cases")) == {row["id"] for row in rows}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("hours", [-30, 5])
 def test_a_clock_that_is_hours_off_does_not_stop_the_sync(phone: Make, hours: int) -> None:
     wrong, right = phone("amina"), phone("joseph")
@@ -195,6 +198,7 @@ def test_a_clock_that_is_hours_off_does_not_stop_the_sync(phone: Make, hours: in
     assert right.rows("patients")[name]["last_modified_at"] <= time.time() * 1000 + 1000
 
 
+@pytest.mark.proof
 def test_an_analysis_reaches_the_phone_that_pushed_the_case(phone: Make) -> None:
     one = phone("amina")
     patient, case = new(), new("c")
@@ -216,6 +220,7 @@ def test_an_analysis_reaches_the_phone_that_pushed_the_case(phone: Make) -> None
     assert one.rows("medgemma_queue")[case]["status"] == "done"
 
 
+@pytest.mark.proof
 def test_a_phone_that_joins_gets_old_records_and_loses_them_when_it_leaves(
     phone: Make, deployment: Deployment, team: str
 ) -> None:
@@ -233,6 +238,7 @@ def test_a_phone_that_joins_gets_old_records_and_loses_them_when_it_leaves(
     assert two.rows("patients") == {}
 
 
+@pytest.mark.proof
 def test_a_bad_record_stays_on_the_phone_and_the_rest_is_synced(
     phone: Make, deployment: Deployment
 ) -> None:
@@ -247,6 +253,7 @@ def test_a_bad_record_stays_on_the_phone_and_the_rest_is_synced(
     assert bad in one.rows("cases")
 
 
+@pytest.mark.proof
 def test_a_reinstalled_phone_gets_everything_of_its_own(phone: Make) -> None:
     one = phone("amina")
     name = new()
@@ -260,6 +267,7 @@ def test_a_reinstalled_phone_gets_everything_of_its_own(phone: Make) -> None:
 # --- what two phones do to one record
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("column", ["risk_level", "triage_data"])
 def test_a_push_that_is_overtaken_is_merged_by_itself(phone: Make, column: str) -> None:
     """Different columns both survive; of the same column, the one that merged last stays."""
@@ -287,6 +295,7 @@ def conflicts_of(deployment: Deployment, name: str) -> list[Document]:
     return list(deployment.store.query(Query("conflicts", where=(("record_id", "==", name),))))
 
 
+@pytest.mark.proof
 def test_an_edit_of_what_was_deleted_elsewhere_is_kept(phone: Make, deployment: Deployment) -> None:
     # given a record that one deletes while two, offline, edits it
     one, two = phone("amina"), phone("joseph")
@@ -311,6 +320,7 @@ def test_an_edit_of_what_was_deleted_elsewhere_is_kept(phone: Make, deployment: 
     assert len(two.shown()) == len(conflicts_of(deployment, name)) == 1
 
 
+@pytest.mark.proof
 def test_a_kept_edit_survives_a_sync_that_breaks_off(phone: Make, deployment: Deployment) -> None:
     one, two = phone("amina"), phone("joseph")
     name = new()
@@ -330,6 +340,7 @@ def test_a_kept_edit_survives_a_sync_that_breaks_off(phone: Make, deployment: De
     assert len(conflicts_of(deployment, name)) == 1
 
 
+@pytest.mark.proof
 def test_a_kept_edit_of_a_record_that_comes_back_is_an_edit_again(
     phone: Make, deployment: Deployment
 ) -> None:
@@ -357,6 +368,7 @@ def test_a_kept_edit_of_a_record_that_comes_back_is_an_edit_again(
     assert two.do("storage", name="kept_edits") is None
 
 
+@pytest.mark.proof
 def test_a_kept_edit_that_the_server_takes_comes_back(phone: Make, deployment: Deployment) -> None:
     one = phone("amina")
     name = new()
@@ -382,6 +394,7 @@ def late(deployment: Deployment, name: str) -> list[Document]:
     return [entry for entry in found if entry.fields.get("late")]
 
 
+@pytest.mark.proof
 def test_an_unsent_edit_of_a_moved_patient_reaches_those_who_care_now(
     phone: Make, deployment: Deployment, team: str
 ) -> None:
@@ -417,6 +430,7 @@ def test_an_unsent_edit_of_a_moved_patient_reaches_those_who_care_now(
     assert "worse" in str(late(deployment, patient)[0].fields["raw"])
 
 
+@pytest.mark.proof
 def test_an_unsent_edit_of_a_leaver_is_heard(
     phone: Make, deployment: Deployment, team: str
 ) -> None:
@@ -440,6 +454,7 @@ def test_an_unsent_edit_of_a_leaver_is_heard(
 # --- what the stock client says, and what it is spared
 
 
+@pytest.mark.proof
 def test_the_stock_client_has_nothing_to_complain_about(phone: Make) -> None:
     """As it stood, a teammate's 50 patients logged "This could be a serious bug" 50 times."""
     one, two = phone("amina"), phone("joseph")
@@ -458,6 +473,7 @@ def test_the_stock_client_has_nothing_to_complain_about(phone: Make) -> None:
     assert one.logged() == two.logged() == []
 
 
+@pytest.mark.proof
 def test_what_a_phone_sent_does_not_come_back_unless_its_answer_is_gone(
     phone: Make, line: CuttingProxy
 ) -> None:
@@ -481,6 +497,7 @@ def test_what_a_phone_sent_does_not_come_back_unless_its_answer_is_gone(
     assert sizes[0] < sizes[1] / 3
 
 
+@pytest.mark.proof
 def test_a_phone_that_is_set_back_to_a_backup_gets_its_own_edits_again(phone: Make) -> None:
     one = phone("amina")
     name, later = new(), new()
@@ -498,6 +515,7 @@ def test_a_phone_that_is_set_back_to_a_backup_gets_its_own_edits_again(phone: Ma
     assert later in one.rows("patients")
 
 
+@pytest.mark.proof
 def test_a_record_says_when_the_phone_made_it(phone: Make, deployment: Deployment) -> None:
     one, two = phone("amina"), phone("joseph")
     name = new()
@@ -511,6 +529,7 @@ def test_a_record_says_when_the_phone_made_it(phone: Make, deployment: Deploymen
     assert made == two.rows("patients")[name]["created_at"]
 
 
+@pytest.mark.proof
 def test_half_an_emoji_stays_with_its_author_and_holds_up_nothing(
     phone: Make, deployment: Deployment
 ) -> None:
@@ -529,6 +548,7 @@ def test_half_an_emoji_stays_with_its_author_and_holds_up_nothing(
 # --- proof
 
 
+@pytest.mark.proof
 def test_a_phone_that_differs_finds_out_and_is_repaired(
     phone: Make, deployment: Deployment
 ) -> None:
@@ -572,6 +592,7 @@ def test_a_phone_that_differs_finds_out_and_is_repaired(
     assert two.verify() == "equal"
 
 
+@pytest.mark.proof
 def test_a_repair_keeps_the_unsent_edits_of_what_is_gone(
     phone: Make, deployment: Deployment, team: str
 ) -> None:
@@ -588,6 +609,7 @@ def test_a_repair_keeps_the_unsent_edits_of_what_is_gone(
     assert "worse" in str(late(deployment, name)[0].fields["raw"])
 
 
+@pytest.mark.proof
 def test_after_a_restore_phones_offer_what_the_server_lost(
     phone: Make, deployment: Deployment
 ) -> None:
@@ -639,6 +661,7 @@ def without_stamp(fields: dict[str, object]) -> dict[str, object]:
 # --- large
 
 
+@pytest.mark.proof
 def test_a_first_pull_of_ten_thousand_records(
     phone: Make, deployment: Deployment, team: str
 ) -> None:

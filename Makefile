@@ -97,7 +97,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m shared.products.dermadetect.analysis.schema > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write
 	$(RUN) -m infra.messages
-	$(RUN) -m infra.kit > mobile/src/generated/dermadetect.ts
+	$(RUN) -m infra.kit
 
 # Pins what pyproject.toml asks for, and all that it brings, with hashes. Needs an index of packages.
 lock: $(VENV)/.runtime

@@ -150,10 +150,10 @@ _FIRST = (
     "reliability/test_faults.py",
     "dermadetect/test_kills.py",
     "dermadetect/test_queue.py",
-    "dermadetect/phone/test_real_client.py",
+    "mobile/test_stories.py",
     "local/test_stack.py",
     "reliability/test_races.py",
-    "dermadetect/phone/test_photos.py",
+    "mobile/test_photos.py",
 )
 
 
@@ -169,9 +169,6 @@ _ON_FIRESTORE_TOO = (
 
 #: What is long by its size, or waits for deadlines of whole processes.
 _LONG = (
-    "test_mobile_photos.py::test_pieces_halve_after_breaks_and_grow_slowly_again",
-    "dermadetect/phone/test_photos.py::test_a_photo_gets_through_a_line_that_breaks_every_100_kilobytes",
-    "dermadetect/phone/test_photos.py::test_the_power_may_fail_at_any_step_of_an_upload",
     "contracts/test_queue.py::test_after_five_deliveries_a_bell_is_a_dead_letter[pubsub]",
     "contracts/test_queue.py::test_a_bell_whose_subscriber_outlasts_the_deadline_comes_again[sqlite]",
     "ai/test_analysis.py::test_a_hostile_answer_is_read_in_bounded_time",
@@ -186,8 +183,6 @@ _LONG = (
     "local/test_stack.py::test_a_signal_ends_everything[9-",
     "dermadetect/test_queue.py::test_a_bell_that_dies_makes_its_job_due_and_it_is_done_after_healing",
     "dermadetect/test_queue.py::test_with_a_locked_doorbell_file_a_sync_succeeds_and_the_sweeper_catches_up",
-    "dermadetect/phone/test_bad_line.py::test_ten_thousand_records_arrive_over_a_line_that_breaks_all_the_time",
-    "dermadetect/phone/test_real_client.py::test_a_first_pull_of_ten_thousand_records",
 )
 
 

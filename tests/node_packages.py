@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -14,10 +15,14 @@ class NodeMissing(Exception):
 
 
 def install(source: Path, name: str) -> Path:
-    """The folder with the packages of `source`'s lock file; made on first use. Raises `NodeMissing`."""
+    """The folder with the packages of `source`'s lock file; made on first use. Raises `NodeMissing`.
+
+    Each lock file has a folder of its own, so checkouts that share an environment do not undo each other's.
+    """
     if not shutil.which("node") or not shutil.which("npm"):
         raise NodeMissing("Node and npm are not installed")
-    folder = Path(sys.prefix) / name
+    lock = (source / "package-lock.json").read_bytes()
+    folder = Path(sys.prefix) / f"{name}-{hashlib.sha256(lock).hexdigest()[:12]}"
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as alone:  # of two test processes one installs
         fcntl.flock(alone, fcntl.LOCK_EX)
@@ -26,15 +31,14 @@ def install(source: Path, name: str) -> Path:
 
 
 def _fill(folder: Path, source: Path) -> None:
-    lock = (source / "package-lock.json").read_text("utf-8")
     done = folder / "installed"
-    if done.exists() and done.read_text("utf-8") == lock:
+    if done.exists():
         return
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(source / name, folder / name)
+    for file in ("package.json", "package-lock.json"):
+        shutil.copy(source / file, folder / file)
     subprocess.run(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
         cwd=folder,
         check=True,
     )
-    done.write_text(lock, "utf-8")
+    done.touch()

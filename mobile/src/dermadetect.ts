@@ -1,20 +1,14 @@
 /** DermaDetect's records: the generated models, and what of its rules concerns the phone. */
 import { Q, type Database, type Model } from '@nozbe/watermelondb'
-import {
-  Case,
-  contents,
-  type CaseDraft,
-  type MedgemmaQueue,
-  Patient,
-  type PatientDraft,
-  versions,
-} from './generated/dermadetect.js'
+import { Case, type MedgemmaQueue, Patient, versions } from './generated/dermadetect.js'
+import { contents, type CaseDraft, type PatientDraft } from './generated/dermadetect-columns.js'
 import { systemClock, type Clock } from './ports.js'
 import { Repository } from './records/repository.js'
 import { rawOf } from './records/row.js'
 import { migrationsOf, schemaOf } from './records/schema.js'
 
 export * from './generated/dermadetect.js'
+export * from './generated/dermadetect-columns.js'
 
 /** For the adapter. */
 export const schema = /* @__PURE__ */ schemaOf(versions)

@@ -1,6 +1,5 @@
-import type { Database } from '@nozbe/watermelondb'
 import { Store } from './ports.js'
-import { shelfOf } from './records/shelf.js'
+import { shelfOf, type HasLocalStorage } from './records/shelf.js'
 
 /**
  * One attempt to sync. Counts, codes and times only: a support line may read it, and it may be sent as telemetry. There is
@@ -32,7 +31,7 @@ export class History {
   /** What is known of them; empty until `load`. */
   readonly attempts = new Store<readonly Attempt[]>([])
 
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: HasLocalStorage) {}
 
   /** Reads what was kept before the app was closed. */
   async load(): Promise<readonly Attempt[]> {

@@ -23,6 +23,11 @@ export interface KitOptions {
   readonly random?: Random
   readonly sha256?: Sha256
   readonly gzip?: (text: string) => Uint8Array<ArrayBuffer>
+  /**
+   * The first sync goes unparsed into the database: for SQLite with JSI, whose native code reads it (`unsafeTurbo` of
+   * WatermelonDB). On a bad line it comes in pages all the same.
+   */
+  readonly turbo?: boolean
   /** Called after every sync: for photos and for what else goes on from there. */
   readonly after?: (outcome: Outcome) => Promise<void>
 }
@@ -35,7 +40,7 @@ export class CareKit {
   readonly executor: SyncExecutor
 
   constructor(private readonly options: KitOptions) {
-    const { database, tokens, after, contents, url, version, ...ports } = options
+    const { database, tokens, after, turbo, contents, url, version, ...ports } = options
     const { fetch, clock, random, sha256, gzip } = ports
     const shared = { url, version, ...(fetch && { fetch }), ...(clock && { clock }) }
     this.session = new Session({ ...shared, tokens })
@@ -50,6 +55,7 @@ export class CareKit {
       ...(random && { random }),
       ...(sha256 && { sha256 }),
       ...(after && { after }),
+      ...(turbo && { turbo }),
     })
   }
 

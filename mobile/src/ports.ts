@@ -59,6 +59,11 @@ export const systemFetch: Fetch = (url, init) => globalThis.fetch(url, init)
 /** SHA-256 of a text's UTF-8 as 64 hex digits. */
 export type Sha256 = (text: string) => string
 
+/** Half a character, as of an emoji that was cut, is marked as lost: the server would refuse the whole record. */
+export function whole(value: unknown): unknown {
+  return typeof value === 'string' ? value.replace(/[\uD800-\uDFFF]/gu, '\uFFFD') : value
+}
+
 /** A value that tells of its changes: what the hooks and any other screen read. */
 export class Store<T> {
   #value: T

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { test } from 'node:test'
 
 const source = join(dirname(fileURLToPath(import.meta.url)), '..', 'src')
@@ -47,6 +48,8 @@ test('an app carries only the parts that it imports', () => {
   assert.deepEqual([...new Set(parts('ui/index.js'))].sort(), ['ports.js', 'react', 'react-native', 'ui', 'words'])
   assert.deepEqual([...closure('ui/index.js')].filter((name) => name.startsWith('words')).sort(), ['words/codes.js', 'words/en.js', 'words/speech.js'])
   assert.ok(!parts('sync/index.js').includes('photos'))
+  for (const entry of ['batch/index.js', 'photos/index.js', 'generated/dermadetect-columns.js'])
+    assert.ok(!parts(entry).includes('@nozbe'), `${entry} carries WatermelonDB`)
   assert.ok(!parts('dermadetect.js').includes('sync'))
 })
 
@@ -54,4 +57,16 @@ test('an app without React Native\'s types can use the types of the components',
   const types = (readdirSync(source, { recursive: true }) as string[]).filter((name) => name.endsWith('.d.ts'))
   assert.ok(types.includes('ui/index.d.ts'))
   for (const file of types) assert.ok(!readFileSync(join(source, file), 'utf8').includes("'react-native'"), file)
+})
+
+test('the README says how large the kit is, and that it has no dependencies', () => {
+  const home = join(source, '..', '..')
+  const [, said] = /are (\d+) kB of JavaScript, gzipped/.exec(readFileSync(join(home, 'README.md'), 'utf8'))!
+  const size = gzipSync(all.map((file) => readFileSync(join(source, file), 'utf8')).join('\n')).length / 1000
+  assert.ok(Math.abs(size - Number(said)) < 0.1 * size, `${size} kB`)
+  const { dependencies = {}, peerDependencies, peerDependenciesMeta } = JSON.parse(
+    readFileSync(join(home, 'package.json'), 'utf8'),
+  ) as Record<string, Record<string, unknown>>
+  assert.deepEqual(dependencies, {})
+  assert.deepEqual(Object.keys(peerDependenciesMeta!), Object.keys(peerDependencies!)) // each may be absent
 })

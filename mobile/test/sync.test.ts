@@ -310,7 +310,8 @@ test('a phone whose storage is full keeps what it has, and goes on when there is
   const adapter = database.adapter.underlyingAdapter as unknown as Record<string, (...given: unknown[]) => void>
   const setLocal = adapter['setLocal']!.bind(adapter)
   adapter['setLocal'] = (_key, _value, answer) => (answer as (result: object) => void)({ error: new Error('disk is full') })
-  assert.equal((await kit.sync()).next, 'report')
+  assert.equal((await kit.sync()).next, 'retry')
+  assert.equal(kit.executor.status.get().code, 'storage_full')
   adapter['setLocal'] = setLocal
   assert.equal(kit.executor.status.get().unsent, 1)
   assert.equal((await kit.sync()).next, 'rest')

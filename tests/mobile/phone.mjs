@@ -1,57 +1,102 @@
-// A phone with the kit, driven as the phones of the mobile guide are (tests/dermadetect/phone/phone.cjs), and more:
+// A phone with the kit on WatermelonDB, driven as lines.mjs says:
 //
+//   {op: "create"|"update"|"delete", table, id, values}    offline work
+//   {op: "createMany", table, rows}     rows as they are kept, past the repository
+//   {op: "tamper", table, id, values}   change a row behind WatermelonDB's back
 //   {op: "sync", budgetMs}              one sync of the executor; fails as it fails
+//   {op: "call"}                        what an app calls: never fails, says what next
+//   {op: "check"|"verify"|"repair"}     against the server's digest
 //   {op: "during", request, then}       what the user does while the answer to the n-th request is on its way
 //   {op: "dieAt", request, when}        the process is killed "before" or "after" the n-th request
-//   {op: "status"|"conflicts"|…}        what screens show
-//   {op: "take"|"send"|"photos"}        photos: files on disk
+//   {op: "failAt", request, when}       the network goes "before" or "after" the n-th request has reached the server
+//   {op: "room", left}                  the storage of a SQLite database is full, or has room again
+//   {op: "rows"|"unsynced"|"status"|…}  what the phone holds, and what screens show
+//   {op: "take"|"send"|…}               photos: see camera.mjs
+//   {op: "reset"|"restart"}             a new installation; the app anew, on the same database
+//   {op: "backup"|"restore"}            the database, to be set back to later
 //   {op: "triage", id, scores}          a model on the phone looks at a case and says this, label by label
 //
-// Of the settings: `adapter` is loki or sqlite; `file` is where a SQLite database lies; `access` and `refresh` are
+// Of the settings: `adapter` is loki or sqlite; `file` is where a SQLite database lies; `next`: the app is of a version
+// whose schema has a column and a table that the server does not know; `access` and `refresh` are
 // the tokens of a log-in.
-import { open as openFile, stat, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { Database } from '@nozbe/watermelondb'
+import { sanitizedRaw } from '@nozbe/watermelondb/RawRecord/index.js'
 import { hasUnsyncedChanges } from '@nozbe/watermelondb/sync/index.js'
-import { contents, migrations, models, repositories, schema } from './dist/src/dermadetect.js'
+import { contents, migrations, models, repositories, schema, versions } from './dist/src/dermadetect.js'
 import { CareKit, systemClock } from './dist/src/index.js'
-import { PhotoQueue } from './dist/src/photos/index.js'
+import { migrationsOf, schemaOf } from './dist/src/records/index.js'
+import { deviceId } from './dist/src/sync/index.js'
 import { DeviceTriage, recordLook } from './dist/src/triage/index.js'
+import { camera, operations as ofPhotos } from './camera.mjs'
+import { now, said, send, serve, settings, shared, tokensNow } from './lines.mjs'
 
 const require = createRequire(import.meta.url)
-const { app, now, serve, settings } = require(process.env.KIT_LINES)
 const LokiJSAdapter = require('@nozbe/watermelondb/adapters/lokijs').default
 
-console.log = () => {} // standard output belongs to the answers
+const clock = { ...systemClock, now }
 
-const clock = { ...systemClock, now: () => (settings.frozenAt ?? now()) }
+/** The native reader of a first sync ("turbo"), as strict as it: plain inserts of well-formed rows. */
+class TurboAdapter extends LokiJSAdapter {
+  provideSyncJson(id, text, callback) {
+    this.text = text
+    callback({ value: undefined })
+  }
 
-// Where the kit believes the server to be: a test moves the phone to other networks.
-const KIT_URL = 'http://care.example'
+  unsafeLoadFromSync(id, callback) {
+    turbos += 1
+    const { changes, ...rest } = JSON.parse(this.text)
+    const inserts = []
+    for (const [table, { created, updated, deleted, ...more }] of Object.entries(changes)) {
+      if (deleted.length || Object.keys(more).length) throw new Error('not a turbo answer')
+      for (const row of [...created, ...updated]) {
+        const raw = sanitizedRaw({ ...row, _status: 'synced', _changed: '' }, schema.tables[table])
+        inserts.push(['create', table, raw])
+      }
+    }
+    this.batch(inserts, ({ error }) => {
+      this._clearCachedRecords() // written below WatermelonDB: it has seen none of them
+      callback(error ? { error } : { value: rest })
+    })
+  }
+}
+
+/** The schema of this version, or of a made-up one that follows. */
+function tablesOf(next) {
+  if (!next) return { schema, migrations }
+  const { version, tables } = versions.at(-1)
+  const village = { name: 'village', type: 'string', isOptional: true }
+  const more = tables.map((table) => ({ ...table, columns: table.name === 'patients' ? [...table.columns, village] : table.columns }))
+  const visits = { name: 'visits', columns: [{ name: 'patient_id', type: 'string' }] }
+  const all = [...versions, { version: version + 1, tables: [...more, visits] }]
+  return { schema: schemaOf(all), migrations: migrationsOf(all) }
+}
 
 let requests = 0
-let plans = [] // {request, then} and {request, die}
+let turbos = 0
+let plans = [] // {request, then}, {request, die} and {request, fail}
 let tokens = null
 let [database, kit, tables, photos, backup] = []
-const settled = []
 
 async function fetch(url, init) {
   const request = (requests += 1)
   const due = plans.filter((plan) => plan.request === request)
   if (due.some(({ die }) => die === 'before')) process.kill(process.pid, 'SIGKILL')
-  if (settings.airplane) throw new TypeError('fetch failed')
-  const answer = await app.fetch(url.replace(KIT_URL, settings.url), init)
+  if (due.some(({ fail }) => fail === 'before')) throw new TypeError('fetch failed')
+  const answer = await send(url, init)
   for (const { then = [] } of due)
     for (const { op, ...given } of then) await operations[op](given)
   if (due.some(({ die }) => die === 'after')) process.kill(process.pid, 'SIGKILL')
+  if (due.some(({ fail }) => fail === 'after')) throw new TypeError('the answer was lost')
   return answer
 }
 
 function open() {
   const adapter =
     settings.adapter === 'sqlite'
-      ? new (require('@nozbe/watermelondb/adapters/sqlite').default)({ schema, migrations, dbName: settings.file })
-      : new LokiJSAdapter({
+      ? new (require('@nozbe/watermelondb/adapters/sqlite').default)({ ...tablesOf(settings.next), dbName: settings.file })
+      : new TurboAdapter({
           schema,
           migrations,
           useWebWorker: false,
@@ -61,37 +106,16 @@ function open() {
         })
   database = new Database({ adapter, modelClasses: models })
   tables = repositories(database, clock)
-  tokens ??= { access: settings.access || settings.token, refresh: settings.refresh || '' }
+  tokens ??= tokensNow()
   const store = {
     load: async () => tokens,
     save: async (given) => {
       tokens = given
     },
   }
-  kit = new CareKit({
-    database, contents, clock, fetch, tokens: store, version: '1.4.0', gzip: app.gzip,
-    url: KIT_URL,
-  })
-  photos = new PhotoQueue({
-    database, files, clock,
-    server: kit.server,
-    risk: async ({ record_id }) => (await tables.cases.find(record_id))?.risk_level ?? null,
-    settled: async (photo) => void settled.push(photo),
-  })
-}
-
-const files = {
-  size: async (uri) => (await stat(uri)).size,
-  async read(uri, first, end) {
-    const file = await openFile(uri)
-    try {
-      const bytes = new Uint8Array(end - first)
-      await file.read(bytes, 0, bytes.length, first)
-      return bytes
-    } finally {
-      await file.close()
-    }
-  },
+  kit = new CareKit({ ...shared, database, contents, clock, fetch, tokens: store, turbo: settings.turbo })
+  const risk = async ({ record_id }) => (await tables.cases.find(record_id))?.risk_level ?? null
+  photos = camera({ database, clock, risk, server: kit.server })
 }
 
 const sqlite = () => new (require('better-sqlite3'))(settings.file)
@@ -115,6 +139,7 @@ const values = (given) =>
   )
 
 const operations = {
+  ...ofPhotos(() => photos),
   create: async ({ table, id, values: given }) => void (await tables[table].create(values(given), id)),
   createMany: ({ table, rows }) =>
     database.write(() =>
@@ -147,15 +172,16 @@ const operations = {
   },
   async call() {
     await ready()
-    const { next, seconds, error } = await kit.sync()
-    return { next, seconds, code: error?.code, error: error && String(error.stack) }
+    return said(await kit.sync())
   },
+  device: () => deviceId({ database, random: Math.random }),
+  turbos: async () => turbos,
   check: () => kit.executor.compare(),
   verify: () => kit.executor.repair(),
   async repair() {
     const { synchronizeNow } = await import('./dist/src/sync/run.js')
     const { sha256 } = await import('./dist/src/sha256.js')
-    const phone = { database, contents, server: kit.server, clock, random: Math.random, sha256 }
+    const phone = { database, contents, server: kit.server, clock, random: Math.random, sha256, turbo: false }
     await synchronizeNow(phone, { whole: true })
     await kit.executor.refresh()
   },
@@ -181,14 +207,16 @@ const operations = {
   async dieAt({ request, when }) {
     plans.push({ request: requests + request, die: when })
   },
-  requests: async () => requests,
-  take: ({ table, record_id, key, uri }) => photos.add({ table, record_id, key, uri, type: 'image/jpeg' }),
-  async send() {
-    const { next, seconds, error } = await photos.send()
-    return { next, seconds, code: error?.code, error: error && String(error.stack) }
+  async failAt({ request, when }) {
+    plans = [{ request: requests + request, fail: when }]
   },
-  photos: () => photos.list(),
-  settled: async () => settled,
+  requests: async () => requests,
+  async room({ left }) {
+    await database.localStorage.get('any') // it is open now
+    const { connections } = require('@nozbe/watermelondb/adapters/sqlite/sqlite-node/DatabaseBridge').default
+    const { instance } = Object.values(connections).at(-1).driver.database
+    instance.pragma(`max_page_count = ${left ? 1_000_000 : 1}`) // never less than there are
+  },
   async triage({ id, scores }) {
     const labels = Object.keys(scores)
     const input = { width: 2, height: 2 }

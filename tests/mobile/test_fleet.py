@@ -7,16 +7,16 @@ import random
 
 import pytest
 
-from tests.dermadetect.phone import NodePhone, SyncFailed
-from tests.dermadetect.phone.conftest import Make, new, settle, stored
 from tests.e2e.conftest import Deployment
+from tests.mobile import KitPhone, SyncFailed
+from tests.mobile.conftest import Make, new, settle, stored
 
 pytestmark = pytest.mark.proof
 
 STEPS = 120
 
 
-def step(dice: random.Random, one: NodePhone, known: dict[str, str], deleted: set[str]) -> None:
+def step(dice: random.Random, one: KitPhone, known: dict[str, str], deleted: set[str]) -> None:
     """One thing that happens on a phone. `known`: patients that anybody made, each with its case."""
     here = {table: one.rows(table) for table in ("patients", "cases")}
     what = dice.choice(
@@ -49,11 +49,9 @@ def step(dice: random.Random, one: NodePhone, known: dict[str, str], deleted: se
         one.call()
 
 
-@pytest.mark.parametrize("adapter", ["loki", "sqlite"])
+@pytest.mark.parametrize("stage", ["loki", "sqlite", "emulator"])
 @pytest.mark.parametrize("seed", [1, 18])
-def test_three_phones_converge(
-    phone: Make, deployment: Deployment, adapter: str, seed: int
-) -> None:
+def test_three_phones_converge(phone: Make, deployment: Deployment, stage: str, seed: int) -> None:
     dice = random.Random(seed)
     phones = [phone("amina"), phone("joseph"), phone("amina", "second")]
     known: dict[str, str] = {}
@@ -84,7 +82,7 @@ def test_three_phones_converge(
         assert each.verify() == "equal"
 
 
-def contents(one: NodePhone, table: str) -> dict[str, dict[str, str]]:
+def contents(one: KitPhone, table: str) -> dict[str, dict[str, str]]:
     """What phones own of each record."""
     columns = {"patients": ["demographics"], "cases": ["patient_id", "triage_data", "risk_level"]}
     rows = one.rows(table)

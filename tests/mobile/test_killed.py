@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.dermadetect.phone import SyncFailed
-from tests.dermadetect.phone.conftest import Make, new, stored
 from tests.e2e.conftest import Deployment
+from tests.mobile import SyncFailed
+from tests.mobile.conftest import Make, new, settle, stored
 
 pytestmark = pytest.mark.proof
 
 
 @pytest.fixture
-def adapter() -> str:
+def stage() -> str:
     return "sqlite"
 
 
@@ -51,6 +53,54 @@ def test_an_app_that_is_killed_goes_on_from_what_it_kept(
     assert again.rows("patients")[shared]["demographics"] == '{"v":2}'
     assert stored(deployment, "cases", case)
     assert stored(deployment, "patients", mine)["demographics"] == '{"v":1}'
+
+
+def test_a_full_storage_loses_nothing_and_the_sync_goes_on_when_there_is_room(
+    phone: Make, deployment: Deployment
+) -> None:
+    # given a phone whose storage is full, with unsent records, and more from others than it has room for
+    one, two = phone("amina"), phone("joseph")
+    mine, note = new(), json.dumps({"note": "x" * 2000})
+    one.create("patients", mine, demographics='{"v":1}')
+    names = [new() for _ in range(200)]
+    two.create_many("patients", [{"id": name, "demographics": note} for name in names])
+    two.sync()
+    one.do("room", left=False)
+    # when it syncs, it says so
+    said = one.call()
+    assert said["next"] == "retry"
+    assert one.do("status")["code"] == "storage_full"
+    assert set(one.rows("patients")) == {mine}
+    # then it goes on with room: nothing is lost, nothing is there in part
+    one.do("room", left=True)
+    one.sync()
+    assert set(one.rows("patients")) == {mine, *names}
+    assert stored(deployment, "patients", mine)["demographics"] == '{"v":1}'
+    settle()
+    one.sync()
+    assert one.check() == "equal"
+
+
+def test_an_app_of_the_next_version_keeps_its_data_and_syncs_with_this_server(
+    phone: Make, deployment: Deployment
+) -> None:
+    """It asks for a table and a column that the server does not know."""
+    one, two = phone("amina"), phone("joseph")
+    kept, unsent, news = new(), new(), new()
+    one.create("patients", kept, demographics='{"v":1}')
+    one.sync()
+    one.create("patients", unsent, demographics='{"v":2}')
+    one.close()
+    two.create("patients", news, demographics="{}")
+    two.sync()
+    upgraded = phone("amina", next=True)
+    assert set(upgraded.rows("patients")) == {kept, unsent}
+    upgraded.sync()
+    assert set(upgraded.rows("patients")) == {kept, unsent, news}
+    assert upgraded.rows("patients")[kept]["village"] is None
+    assert stored(deployment, "patients", unsent)["demographics"] == '{"v":2}'
+    upgraded.sync()
+    assert upgraded.check() == "equal"
 
 
 def test_two_phones_on_sqlite_converge(phone: Make) -> None:

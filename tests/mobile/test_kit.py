@@ -12,10 +12,10 @@ import requests
 from shared.accounts import tokens
 from shared.products.dermadetect.tables import PENDING
 from shared.products.dermadetect.triage import phone_scored
-from tests.dermadetect.phone import SyncFailed
-from tests.dermadetect.phone.conftest import Make, new, stored
-from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.e2e.conftest import Deployment
+from tests.mobile import SyncFailed
+from tests.mobile.conftest import Make, new, stored
+from tests.mobile.cutting import CuttingProxy
 from tests.patience import PATIENCE_SECONDS, until
 
 #: Each needs a running back end and Node; what needs neither is in the kit's own tests (test_units.py).
@@ -93,6 +93,35 @@ def test_airplane_mode_in_the_middle_of_a_push_and_of_a_pull(
     line.brings, line.down = None, False
     assert two.call()["next"] == "rest"
     assert set(two.rows("patients")) == set(names)
+
+
+def test_airplane_mode_before_or_after_any_request_loses_nothing(
+    phone: Make, deployment: Deployment
+) -> None:
+    one, two = phone("amina"), phone("joseph")
+    for when in ("before", "after"):
+        for number in range(1, 9):
+            # given unsent work on one phone, and news from another one
+            mine, case, news = new(), new("c"), new()
+            two.create("patients", news, demographics="{}")
+            two.sync()
+            one.create("patients", mine, demographics='{"v":1}')
+            one.create("cases", case, patient_id=mine, risk_level="red")
+            # when the network goes at a request of its sync
+            before = one.do("requests")
+            one.do("failAt", request=number, when=when)
+            said = one.call()
+            reached = one.do("requests") - before >= number
+            assert said["next"] == ("retry" if reached else "rest")
+            # then the next sync is as if it had not
+            one.do("failAt", request=0, when=when)
+            one.sync()
+            assert not one.unsynced()
+            assert news in one.rows("patients")
+            assert stored(deployment, "cases", case)["patient_id"] == mine
+            if not reached:
+                break
+        assert number > 2
 
 
 def test_what_a_model_on_the_phone_saw_raises_the_case_and_is_no_answer_of_the_form(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
-import tarfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import requests
 
 from shared.records.store import Query
 from tests.e2e.conftest import Deployment
-from tests.mobile.conftest import MOBILE
+from tests.mobile.conftest import HERE, MOBILE
 from tests.patience import PATIENCE_SECONDS
 
 README = (MOBILE / "README.md").read_text("utf-8")
+PINNED = json.loads((MOBILE / "package.json").read_text("utf-8"))["devDependencies"]
 APP = re.findall(r"^```js\n(.*?)^```", README, re.M | re.S)[0]
 
 
@@ -24,23 +26,19 @@ def test_the_app_of_the_readme_has_twenty_lines() -> None:
     assert len([line for line in APP.splitlines() if line.strip()]) <= 20
 
 
-@pytest.fixture
-def project(kit: Path, tmp_path: Path) -> Path:
-    """A fresh project with the kit's package, and its peers."""
-    subprocess.run(
-        ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(tmp_path)],
-        cwd=kit,
-        check=True,
-        capture_output=True,
-    )
-    (package,) = tmp_path.glob("*.tgz")
-    home = tmp_path / "node_modules" / "@dermadetect"
-    home.mkdir(parents=True)
-    with tarfile.open(package) as archive:
-        archive.extractall(home, filter="data")
-    (home / "package").rename(home / "care-kit")
-    (tmp_path / "node_modules" / "@nozbe").symlink_to(kit / "node_modules" / "@nozbe")
-    return tmp_path
+@pytest.fixture(scope="module")
+def project(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh project into which the kit's package was installed, and what the app has beside it."""
+    folder = tmp_path_factory.mktemp("fresh")
+    shutil.copytree(HERE / "fresh", folder, dirs_exist_ok=True)
+    pack = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(folder)]
+    package = subprocess.run(
+        pack, cwd=kit, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefer-offline"]
+    beside = [f"{name}@{PINNED[name]}" for name in ("@nozbe/watermelondb", "typescript")]
+    subprocess.run(["npm", "install", *quiet, f"./{package}", *beside], cwd=folder, check=True)
+    return folder
 
 
 @pytest.mark.proof
@@ -69,6 +67,24 @@ def test_the_app_of_the_readme_syncs(project: Path, deployment: Deployment) -> N
     assert re.search(r"^rest \[", done.stdout, re.M), done.stdout
     found = deployment.store.query(Query("cases", where=(("scope_id", "==", team),)))
     assert [case.fields["risk_level"] for case in found] == ["red"]
+
+
+@pytest.mark.proof
+def test_the_package_installs_into_a_fresh_project_and_its_types_hold(project: Path) -> None:
+    modules = project / "node_modules"
+    package = {path.name for path in (modules / "@dermadetect" / "care-kit").iterdir()}
+    assert package == {"README.md", "dist", "package.json"}
+    assert not any((modules / peer).exists() for peer in ("react", "@tensorflow"))
+
+    def node(*words: str) -> str:
+        done = subprocess.run(
+            ["node", *words], cwd=project, check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    node("node_modules/typescript/bin/tsc")
+    assert node("out/app.js") == "log_in 1 4 1\n"
 
 
 def test_every_exported_thing_says_what_it_is() -> None:

@@ -13,7 +13,7 @@ OPENAPI = Path(__file__).parents[2] / "infra" / "openapi.json"
 
 def run(folder: Path, **environ: str) -> None:
     done = subprocess.run(
-        ["node", "--test", "--test-reporter=spec", *folder.glob("dist/test/*.test.js")],
+        ["node", "dist/test/all.js"],
         cwd=folder,
         env={**os.environ, "CARE_OPENAPI": str(OPENAPI), **environ},
         capture_output=True,

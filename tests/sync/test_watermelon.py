@@ -1,6 +1,6 @@
 """The WatermelonDB protocol, rule by rule, on both stores: what the stock client sends and relies on.
 
-The client itself runs in `tests/dermadetect/phone`; here are the edges that it reaches rarely.
+The client itself runs in `tests/mobile`; here are the edges that it reaches rarely.
 """
 
 from __future__ import annotations

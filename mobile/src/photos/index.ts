@@ -1,7 +1,6 @@
 /** Photos that are not safely on the server yet: sent after the records, in pieces, the most urgent first. */
-import type { Database } from '@nozbe/watermelondb'
 import { Store, systemClock, type Clock, type Random } from '../ports.js'
-import { shelfOf } from '../records/shelf.js'
+import { shelfOf, type HasLocalStorage } from '../records/shelf.js'
 import { Sha256Stream } from '../sha256.js'
 import { advice, Refused, Unreachable, type Outcome } from '../sync/errors.js'
 import type { Asked, Server } from '../sync/server.js'
@@ -47,7 +46,8 @@ export interface PhotoFiles {
 
 /** What a queue of photos needs. */
 export interface PhotoOptions {
-  readonly database: Database
+  /** The WatermelonDB database; in the batch dialect `storageOf(store)`. */
+  readonly database: HasLocalStorage
   readonly server: Server
   readonly files: PhotoFiles
   /** The urgency of a record: `red` goes first, then `yellow`, `green`, and what has none. */
@@ -117,6 +117,14 @@ interface Said {
 
 type Told = Said & PhotoName & { sha256?: string; error?: { code: string; message: string; found?: string } }
 
+/** The file of a photo cannot be read any more. */
+class Gone extends Error {}
+
+/** A photo as places are asked for. */
+const asked = ({ table, record_id, key, type, bytes, sha256 }: Photo): object => ({
+  table, record_id, key, type, bytes, sha256,
+}) // prettier-ignore
+
 const place = ({ table, record_id, key }: PhotoName): string => `${table}/${record_id}/${key}`
 
 /** The queue of photos. It is kept in the database, and goes on after the app was killed where the server is. */
@@ -138,7 +146,10 @@ export class PhotoQueue {
     this.#clock = options.clock ?? systemClock
   }
 
-  /** A photo was taken. Throws `NoRoom` if it would be more than the phone may keep; then nothing is kept of it. */
+  /**
+   * A photo was taken: its file stays as it is until the photo is `ready`. Throws `NoRoom` if it would be more than the
+   * phone may keep; then nothing is kept of it.
+   */
   async add(photo: PhotoName & { readonly type: string; readonly uri: string }): Promise<void> {
     const { table, record_id, key, type, uri } = photo
     const bytes = await this.options.files.size(uri)
@@ -148,6 +159,7 @@ export class PhotoQueue {
         throw new NoRoom(`${waiting} bytes of photos wait; ${bytes} more are over the budget`)
       kept[place(photo)] = { table, record_id, key, type, uri, bytes, state: 'new', tries: 0 }
     })
+    await this.measured(photo)
     this.#added = true
     this.trigger()
     await this.list()
@@ -176,6 +188,23 @@ export class PhotoQueue {
   send(): Promise<Outcome> {
     this.#running ??= this.once().finally(() => (this.#running = null))
     return this.#running
+  }
+
+  /** `files` of a sync in the batch dialect: photos without a place, and those that are being checked. */
+  async asks(): Promise<readonly object[]> {
+    const open = (await this.waiting()).filter(({ state, sha256 }) => state !== 'upload' && sha256)
+    return open.slice(0, MOST_ASKED).map(asked)
+  }
+
+  /** Takes over the answers to `asks`. */
+  async told(answers: readonly object[]): Promise<void> {
+    for (const { error, ...said } of answers as readonly Told[]) {
+      const photo = await this.shelf.get(place(said))
+      if (!photo?.sha256 || (said.sha256 && said.sha256 !== photo.sha256)) continue
+      if (!error) await this.heard(photo, said)
+      else if (LATER.includes(error.code)) await this.change(photo, { state: 'new' })
+      else await this.heard(photo, { ...error, ...(said.id ? { id: said.id } : {}), state: 'refused' })
+    }
   }
 
   /** Sends by itself from now on: photos that are taken, and after each pause. The answer stops that. */
@@ -307,23 +336,11 @@ export class PhotoQueue {
       if (now && now.state !== 'refused') ready.push(now)
     }
     if (ready.length === 0) return
-    const files = ready.map(({ table, record_id, key, type, bytes, sha256 }) => ({ table, record_id, key, type, bytes, sha256 }))
-    const answer = await this.request<{ files: Told[] }>('/api/v1/files', { body: JSON.stringify({ files }) })
-    for (const [at, said] of answer.files.entries()) {
-      const photo = ready[at]
-      if (!photo) continue
-      await this.told(photo, said)
-      turns.set(place(photo), said.state === 'upload' ? (turns.get(place(photo)) ?? 0) + 1 : MOST_TURNS)
-    }
-  }
-
-  /** Takes over an answer to `ask`. */
-  private async told(asked: Photo, { error, ...said }: Told): Promise<void> {
-    const photo = await this.shelf.get(place(asked))
-    if (!photo?.sha256 || photo.sha256 !== asked.sha256) return
-    if (!error) await this.heard(photo, said)
-    else if (LATER.includes(error.code)) await this.change(photo, { state: 'new' })
-    else await this.heard(photo, { ...error, ...(said.id ? { id: said.id } : {}), state: 'refused' })
+    const body = JSON.stringify({ files: ready.map(asked) })
+    const answer = await this.request<{ files: Told[] }>('/api/v1/files', { body })
+    await this.told(answer.files)
+    for (const [at, photo] of ready.entries())
+      turns.set(place(photo), answer.files[at]?.state === 'upload' ? (turns.get(place(photo)) ?? 0) + 1 : MOST_TURNS)
   }
 
   /** What the server says of a photo. */
@@ -346,7 +363,7 @@ export class PhotoQueue {
   }
 
   /** Size and SHA-256 of a photo, computed once. A file that is gone cannot be sent: the user is told. */
-  private async measured(photo: Photo): Promise<Photo | null> {
+  private async measured(photo: PhotoName): Promise<Photo | null> {
     const now = await this.shelf.get(place(photo))
     if (!now || now.sha256) return now ?? null
     const { files } = this.options
@@ -373,6 +390,10 @@ export class PhotoQueue {
       try {
         answer = await this.put(photo, offset)
       } catch (error) {
+        if (error instanceof Gone) {
+          await this.change(photo, { state: 'refused', code: 'unreadable' })
+          return false
+        }
         offset = null // nobody knows how much of the piece arrived: ask
         await this.change(photo, { offset })
         if (error instanceof Refused && (NEW_TICKET.includes(error.status) || error.code === 'wrong_size')) {
@@ -411,7 +432,9 @@ export class PhotoQueue {
     const bytes = photo.bytes ?? 0
     if (offset === null) return this.request(path, { range: `bytes */${bytes}` })
     const end = Math.min(bytes, offset + this.#piece)
-    const piece = await this.options.files.read(photo.uri, offset, end)
+    const piece = await this.options.files.read(photo.uri, offset, end).catch((error: unknown) => {
+      throw new Gone(String(error))
+    })
     const began = this.#clock.steady()
     const answer = await this.request<Said>(path, { body: piece, range: `bytes ${offset}-${end - 1}/${bytes}` })
     // Twice as large while all goes well; after the first break by small steps.

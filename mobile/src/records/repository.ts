@@ -1,5 +1,5 @@
 import { Q, type Database, type Model, type Query } from '@nozbe/watermelondb'
-import { systemClock, type Clock } from '../ports.js'
+import { systemClock, whole, type Clock } from '../ports.js'
 import { gateOf } from './gate.js'
 import { rawOf, type Kinds, type Raw, type Row } from './row.js'
 import { placeOf, shelfOf } from './shelf.js'
@@ -169,9 +169,4 @@ export class Repository<T extends Row, Draft extends object> {
 /** Of `values` those that a row does not have already. */
 function changedOf(raw: Raw, values: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(values).filter(([column, value]) => raw[column] !== value))
-}
-
-/** Half a character, as of an emoji that was cut, is marked as lost: the server would refuse the whole record. */
-function whole(value: unknown): unknown {
-  return typeof value === 'string' ? value.replace(/[\uD800-\uDFFF]/gu, '\uFFFD') : value
 }

@@ -1,4 +1,13 @@
-import type { Database } from '@nozbe/watermelondb'
+/** What is small and not synced lies here: `localStorage` of a WatermelonDB database, or a store of the app. */
+export interface LocalStorage {
+  get<T>(key: string): Promise<T | null | undefined>
+  set(key: string, value: unknown): Promise<void>
+}
+
+/** A database, as far as shelves need one. */
+export interface HasLocalStorage {
+  readonly localStorage: LocalStorage
+}
 
 /**
  * A table of keys and values under one key of the database's local storage, for what is small and is not synced. It
@@ -8,7 +17,7 @@ export class Shelf<T> {
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(
-    private readonly database: Database,
+    private readonly database: HasLocalStorage,
     private readonly name: string,
   ) {}
 
@@ -36,10 +45,10 @@ export class Shelf<T> {
   }
 }
 
-const shelves = new WeakMap<Database, Map<string, Shelf<unknown>>>()
+const shelves = new WeakMap<HasLocalStorage, Map<string, Shelf<unknown>>>()
 
 /** The shelf of this name: one of each for a database, since its changes must wait for one another. */
-export function shelfOf<T>(database: Database, name: string): Shelf<T> {
+export function shelfOf<T>(database: HasLocalStorage, name: string): Shelf<T> {
   let known = shelves.get(database)
   if (!known) shelves.set(database, (known = new Map()))
   let shelf = known.get(name)

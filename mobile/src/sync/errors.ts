@@ -44,6 +44,22 @@ export class OutOfTime extends Error {
   override readonly name = 'OutOfTime'
 }
 
+/** What platforms say of a write for which there is no room: SQLite, files, IndexedDB. */
+const NO_ROOM = /disk (is )?full|SQLITE_FULL|ENOSPC|no space left|QuotaExceeded/i
+
+/** Whether the phone's storage is full. What is kept stays, and the same sync can succeed when there is room. */
+export function isFull(error: unknown): boolean {
+  const { name, message, code } = error as { name?: unknown; message?: unknown; code?: unknown }
+  return NO_ROOM.test(`${name} ${message} ${code}`)
+}
+
+/** What an attempt is called on screens and in the history: the server's code, or the kind of fault. */
+export function codeOf(error: Error | undefined): string {
+  if (!error) return ''
+  if (error instanceof Refused) return error.code || String(error.status)
+  return isFull(error) ? 'storage_full' : error.name
+}
+
 /**
  * What an app does after a sync: nothing (`rest`), sync again after a pause (`retry`), ask the user to log in or to
  * update, or report a fault of the app. Everything unsent stays unsent, and it is always safe to sync again.
@@ -74,6 +90,7 @@ export function advice(error: unknown, attempt: number, random: Random = Math.ra
   const pause = random() * Math.min(LONGEST, 2 * SHORTEST * 2 ** attempt)
   if (fault instanceof Unreachable) return { next: 'retry', seconds: pause, error: fault }
   if (fault instanceof LoggedOut) return { next: 'log_in', error: fault }
+  if (isFull(fault)) return { next: 'retry', seconds: LONGEST, error: fault }
   if (!(fault instanceof Refused)) return { next: 'report', error: fault }
   if (fault.status === 401) return { next: 'log_in', error: fault }
   if (fault.status === 426) return { next: 'update_app', error: fault }

@@ -3,7 +3,7 @@ import type { History } from '../history.js'
 import { Store, systemClock, type Clock, type Json, type Random, type Sha256 } from '../ports.js'
 import { sha256 as ownSha256 } from '../sha256.js'
 import { conflictsOf, settleConflict, theirsOf, type Conflict } from './conflicts.js'
-import { advice, Refused, type Next, type Outcome } from './errors.js'
+import { advice, codeOf, Refused, type Next, type Outcome } from './errors.js'
 import { deviceId, writable, type Phone } from './phone.js'
 import { piecesOf } from './pull.js'
 import { putAway, refusedOf, type RefusedRecord } from './refused.js'
@@ -51,6 +51,7 @@ export interface ExecutorOptions {
   readonly clock?: Clock
   readonly random?: Random
   readonly sha256?: Sha256
+  readonly turbo?: boolean
   /** Called after every sync; the next one waits for it. */
   readonly after?: (outcome: Outcome) => Promise<void>
 }
@@ -105,7 +106,8 @@ export class SyncExecutor {
 
   constructor(private readonly options: ExecutorOptions) {
     const { database, contents, server, clock = systemClock, random = Math.random, sha256 = ownSha256 } = options
-    this.#phone = { database, contents, server, clock, random, sha256 }
+    const { turbo = false } = options
+    this.#phone = { database, contents, server, clock, random, sha256, turbo }
   }
 
   /** Syncs now, or joins the sync that runs. */
@@ -236,9 +238,8 @@ export class SyncExecutor {
       if (more > pieces) this.#failures = 0 // a page came through: the next pause is a short one
       outcome = advice(error, this.#failures++, random)
     }
-    const { next, seconds, error } = outcome
-    const code = error instanceof Refused ? error.code || String(error.status) : (error?.name ?? '')
-    const retryAt = next === 'retry' ? clock.now() + 1000 * (seconds ?? 0) : null
+    const { next, error } = outcome
+    const code = codeOf(error)
     try {
       await this.refresh()
       await this.options.history?.add({
@@ -256,8 +257,12 @@ export class SyncExecutor {
       // A phone whose storage is full, or the app's own `after`: what the sync did stays done.
       if (!error) outcome = advice(fault, 0, random)
     }
-    this.say({ phase: 'idle', next: outcome.next, code, retryAt })
+    this.say({ phase: 'idle', next: outcome.next, code: codeOf(outcome.error), retryAt: this.dueAt(outcome) })
     return outcome
+  }
+
+  private dueAt({ next, seconds = 0 }: Outcome): number | null {
+    return next === 'retry' ? this.#phone.clock.now() + 1000 * seconds : null
   }
 
   /** After a sync: what waited for its end, or the next try. Only while the executor is started. */

@@ -1,7 +1,7 @@
 /** The sync: WatermelonDB's own `synchronize()` against the server, and when it runs. */
 export { conflictsOf, settleConflict, type Conflict, type Disagreement } from './conflicts.js'
 export { canonical, content, tableDigest, type TableDigest } from './digest.js'
-export { advice, LoggedOut, OutOfTime, Refused, Unreachable, type Next, type Outcome } from './errors.js'
+export { advice, isFull, LoggedOut, OutOfTime, Refused, Unreachable, type Next, type Outcome } from './errors.js'
 export { SyncExecutor, type ExecutorOptions, type Reason, type Signals, type SyncAsked, type SyncStatus } from './executor.js'
 export { deviceId, type Phone, type Rejection } from './phone.js'
 export { putAway, type RefusedRecord } from './refused.js'

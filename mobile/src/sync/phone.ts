@@ -12,6 +12,8 @@ export interface Phone {
   readonly clock: Clock
   readonly random: Random
   readonly sha256: Sha256
+  /** Whether the adapter can take a first answer unparsed. */
+  readonly turbo: boolean
 }
 
 /** A row as it travels. */
@@ -43,11 +45,15 @@ export function writable(contents: Phone['contents']): string[] {
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 
+/** An id for an installation. */
+export const newDeviceId = (random: Random): string =>
+  Array.from({ length: 16 }, () => ALPHABET[Math.floor(random() * ALPHABET.length)]).join('')
+
 /** The id of this installation: made once, kept as long as the phone's data. */
 export async function deviceId({ database, random }: Pick<Phone, 'database' | 'random'>): Promise<string> {
   const known = await database.localStorage.get<string>('device_id')
   if (known) return known
-  const made = Array.from({ length: 16 }, () => ALPHABET[Math.floor(random() * ALPHABET.length)]).join('')
+  const made = newDeviceId(random)
   await database.localStorage.set('device_id', made)
   return made
 }

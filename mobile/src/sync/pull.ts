@@ -1,10 +1,11 @@
 import type { Database } from '@nozbe/watermelondb'
-import { fetchLocalChanges, markLocalChangesAsSynced } from '@nozbe/watermelondb/sync/impl/index.js'
+import { fetchLocalChanges, getLastPulledAt, markLocalChangesAsSynced } from '@nozbe/watermelondb/sync/impl/index.js'
 import { gateOf } from '../records/gate.js'
 import { rawOf } from '../records/row.js'
 import { noteConflicts } from './conflicts.js'
 import { Refused, Unreachable } from './errors.js'
 import { keepEdits, offerAgain } from './kept.js'
+import { fewerRows, moreRows, MOST_ROWS } from './pages.js'
 import { deviceId, type Changes, type ChangeSet, type Phone } from './phone.js'
 import { pushChanges, receiptOf, type Pushed } from './push.js'
 import { settle } from './refused.js'
@@ -28,10 +29,6 @@ export interface PullAsked {
   migration: unknown
 }
 
-/** Rows of a page: at most, and at least. A page that breaks off is halved. */
-const MOST_ROWS = 500
-const LEAST_ROWS = 25
-
 /** Longest text in one value of the local storage: Android reads values of up to 2 MB. */
 const LONGEST_PIECE = 500_000
 
@@ -51,11 +48,8 @@ const keptPull = async (database: Database): Promise<Kept> =>
 /** How many pieces of an unfinished pull are kept: more than before means that something came through. */
 export const piecesOf = async (database: Database): Promise<number> => (await keptPull(database)).pieces
 
-/** For `synchronize()`. `whole`: everything anew, as a repair. Edits wait from its end until the answer is applied. */
-export async function pullChanges(phone: Phone, asked: PullAsked, whole: boolean): Promise<PullAnswer> {
-  const { database } = phone
-  const { lastPulledAt, schemaVersion, migration } = asked
-  const query = [
+async function queryOf(phone: Phone, { lastPulledAt, schemaVersion, migration }: PullAsked, whole = false): Promise<string> {
+  return [
     `last_pulled_at=${lastPulledAt}`,
     `schema_version=${schemaVersion}`,
     `migration=${encodeURIComponent(JSON.stringify(migration))}`,
@@ -63,13 +57,45 @@ export async function pullChanges(phone: Phone, asked: PullAsked, whole: boolean
     ...(whole ? ['strategy=replacement'] : []),
     `device_id=${await deviceId(phone)}`,
   ].join('&')
-  const answer = await gather(phone, query, lastPulledAt ?? null, whole)
+}
+
+/** For `synchronize()`. `whole`: everything anew, as a repair. Edits wait from its end until the answer is applied. */
+export async function pullChanges(phone: Phone, asked: PullAsked, whole: boolean): Promise<PullAnswer> {
+  const { database } = phone
+  const answer = await gather(phone, await queryOf(phone, asked, whole), asked.lastPulledAt ?? null, whole)
   receiptOf(database).id = ''
   gateOf(database).shut() // `synchronizeNow` opens it, whatever happens
   if (answer.resync === 'upload_first') await offerAgain(phone, answer.changes)
   await keepEdits(phone, answer)
   await noteConflicts(phone, answer.changes)
   return answer // as it came: with experimentalStrategy, resync and sync_again
+}
+
+/**
+ * Whether this sync may go unparsed into the database: the first one, into empty tables, on a line that has brought all it
+ * was asked for so far.
+ */
+export async function mayBeTurbo({ database, turbo }: Phone): Promise<boolean> {
+  if (!turbo || (await getLastPulledAt(database)) !== null || (await database.localStorage.get('page_rows'))) return false
+  for (const table of Object.keys(database.schema.tables)) if ((await database.get(table).query().fetchCount()) > 0) return false
+  return true
+}
+
+/** The next sync takes pages. */
+export const takePages = ({ database }: Phone): Promise<void> => database.localStorage.set('page_rows', fewerRows(null))
+
+/** The text of a first answer, for `unsafeTurbo`. If it breaks off, the next attempt takes pages. */
+export async function pullUnparsed(phone: Phone, asked: PullAsked): Promise<{ syncJson: string }> {
+  try {
+    const syncJson = await phone.server.text(`/api/v1/sync?${await queryOf(phone, asked)}`)
+    // Behind some proxies a connection that breaks looks like the end of the answer.
+    if (!/"timestamp":\d+}$/.test(syncJson.slice(-40))) throw new Unreachable('the answer was cut short')
+    gateOf(phone.database).shut()
+    return { syncJson }
+  } catch (error) {
+    if (error instanceof Unreachable) await takePages(phone)
+    throw error
+  }
 }
 
 /** All pages of a pull, as one answer. A page that is here is not asked for again, also after the app was killed. */
@@ -97,13 +123,13 @@ async function gather(phone: Phone, query: string, lastPulledAt: number | null, 
       if (error instanceof Refused && ['page_expired', 'invalid_cursor'].includes(error.code))
         await forgetPull(database)
       if (!(error instanceof Unreachable)) throw error
-      await localStorage.set('page_rows', fewer(rows))
+      await localStorage.set('page_rows', fewerRows(rows))
       breaks += 1
       if (kept.pieces === 0 || breaks > MOST_BREAKS) throw error
       continue
     }
     breaks = 0
-    if (rows) await localStorage.set('page_rows', more(rows))
+    if (rows) await localStorage.set('page_rows', moreRows(rows))
     if (kept.pieces === 0 && !answer.has_more) return answer
     // Deletions that are held back set the timestamp, which pages do not know: in one go, then.
     if (kept.pieces === 0 && answer.sync_again) return server.json<PullAnswer>(`/api/v1/sync?${query}`)
@@ -116,9 +142,6 @@ async function gather(phone: Phone, query: string, lastPulledAt: number | null, 
   }
   return together(database, kept.pieces)
 }
-
-const fewer = (rows: number | null | undefined): number => Math.max(LEAST_ROWS, Math.floor((rows || MOST_ROWS) / 2))
-const more = (rows: number): number | null => (rows + LEAST_ROWS < MOST_ROWS ? rows + LEAST_ROWS : null)
 
 /** The kept pages as one answer: each id once, as the last page that names it has it. */
 async function together(database: Database, pieces: number): Promise<PullAnswer> {

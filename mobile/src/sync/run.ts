@@ -4,10 +4,10 @@ import { getLastPulledAt } from '@nozbe/watermelondb/sync/impl/index.js'
 import { gateOf } from '../records/gate.js'
 import { forgetBases } from './conflicts.js'
 import { tableDigest, type TableDigest } from './digest.js'
-import { Refused } from './errors.js'
+import { advice, Refused } from './errors.js'
 import { sendKept } from './kept.js'
 import { writable, type Changes, type Phone } from './phone.js'
-import { forgetPull, piecesOf, pullChanges, type PullAnswer } from './pull.js'
+import { forgetPull, mayBeTurbo, piecesOf, pullChanges, pullUnparsed, takePages, type PullAnswer } from './pull.js'
 import { pushChanges, type Pushed } from './push.js'
 import { forgetTaken, settle } from './refused.js'
 
@@ -52,9 +52,12 @@ async function oneRound(phone: Phone, whole: boolean): Promise<Moved & { again: 
   const pushed: Pushed = { said: [], sent: [] }
   let pulled: Partial<PullAnswer> = {}
   let received = 0
+  const turbo = !whole && (await mayBeTurbo(phone))
   const parts: SyncArgs = {
     database,
+    unsafeTurbo: turbo,
     pullChanges: async (asked) => {
+      if (turbo) return pullUnparsed(phone, asked)
       const answer = await pullChanges(phone, asked, whole)
       received = count(answer.changes)
       return answer
@@ -75,9 +78,17 @@ async function oneRound(phone: Phone, whole: boolean): Promise<Moved & { again: 
   }
   try {
     await synchronize(parts)
+  } catch (error) {
+    // What the native code cannot take comes in pages.
+    if (turbo && advice(error, 0).next === 'report' && !(error instanceof Refused)) {
+      await takePages(phone)
+      return { received, sent: 0, refused: 0, again: true }
+    }
+    throw error
   } finally {
     gate.open()
   }
+  if (turbo) received = await rowsOf(database)
   await forgetPull(database)
   await settle(phone, pushed.said)
   await forgetTaken(phone, pushed.sent, pushed.said)
@@ -85,6 +96,12 @@ async function oneRound(phone: Phone, whole: boolean): Promise<Moved & { again: 
   const stored = await sendKept(phone)
   const again = Boolean(pulled.sync_again) || stored
   return { received, sent: pushed.sent.length - pushed.said.length, refused: pushed.said.length, again }
+}
+
+async function rowsOf(database: Phone['database']): Promise<number> {
+  const tables = Object.keys(database.schema.tables)
+  const counts = await Promise.all(tables.map((table) => database.get(table).query().fetchCount()))
+  return counts.reduce((sum, each) => sum + each, 0)
 }
 
 const count = (changes: Changes): number =>

@@ -119,11 +119,17 @@ export class Server {
   }
 }
 
-/** An answer's text as a value; throws `Unreachable` for one that was cut short. */
+/**
+ * An answer's text as a value; throws `Unreachable` for one that was cut short. What the server left out of a request,
+ * as columns that it does not know, is logged: names and codes, for whoever builds the app.
+ */
 export function parsed<T>(text: string): T {
+  let answer
   try {
-    return JSON.parse(text) as T
+    answer = JSON.parse(text) as T & { readonly ignored?: unknown }
   } catch (error) {
     throw new Unreachable(String(error))
   }
+  if (answer?.ignored) console.warn('The server left out:', JSON.stringify(answer.ignored))
+  return answer
 }

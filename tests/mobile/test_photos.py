@@ -1,4 +1,4 @@
-"""The guide's photos against the running back end, over a network that breaks, on both profiles."""
+"""The kit's photos against the running back end, over a network that breaks, on both profiles."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import pytest
 import requests
 
 from shared.files.file import file_key
-from tests.dermadetect.phone import BatchPhone, NodePhone
-from tests.dermadetect.phone.conftest import Make, MakeBatch, new, stored
-from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.e2e.conftest import Deployment
 from tests.files.conftest import photo as picture
+from tests.mobile import BatchPhone, KitPhone, Phone, SyncFailed
+from tests.mobile.conftest import Make, MakeBatch, new, stored
+from tests.mobile.cutting import CuttingProxy
 from tests.patience import PATIENCE_SECONDS, until
+
+pytestmark = pytest.mark.proof
 
 SIZE = 800_000
 CUT_AFTER = 100_000
@@ -28,7 +30,13 @@ CUT_AFTER = 100_000
 MOST_CALLS = 40
 
 Json = dict[str, Any]
-Phone = NodePhone | BatchPhone
+Original = Callable[[str, str], bytes]
+
+
+@pytest.fixture(params=["loki", "emulator"])
+def stage(request: pytest.FixtureRequest) -> str:
+    """Both profiles."""
+    return str(request.param)
 
 
 def shot(folder: Path, seed: int, size: int = SIZE) -> Path:
@@ -42,7 +50,7 @@ def shot(folder: Path, seed: int, size: int = SIZE) -> Path:
 def red_case(phone: Phone, *keys: str) -> str:
     """A red case that names these photos, saved and synced."""
     patient, case = new(), new("c")
-    if isinstance(phone, NodePhone):
+    if isinstance(phone, KitPhone):
         listed = "[" + ",".join(f'"{key}"' for key in keys) + "]"
         phone.create("patients", patient, demographics="{}")
         phone.create(
@@ -130,7 +138,6 @@ def test_a_photo_gets_through_a_line_that_breaks_every_100_kilobytes(
     assert row["image_urls"] == [f"/api/v1/files/{told['id']}"]
 
 
-@pytest.mark.proof
 def test_a_server_that_dies_in_the_middle_goes_on_where_it_was(
     batch: MakeBatch, deployment: Deployment, original: Original, line: CuttingProxy, tmp_path: Path
 ) -> None:
@@ -177,9 +184,10 @@ def test_a_lost_last_answer_is_asked_for(
 def test_a_hash_that_is_wrong_once_is_computed_anew(
     batch: MakeBatch, original: Original, tmp_path: Path
 ) -> None:
-    phone = batch("amina", wrongHashes=1)
+    phone = batch("amina")
     case = red_case(phone, "a.jpg")
     file = shot(tmp_path, 4, 150_000)
+    phone.settings(wrongHashes={str(file): 1})
     phone.take(case, "a.jpg", file)
     assert send_all(phone)["next"] == "rest"
     assert [told["state"] for told in phone.settled()] == ["ready"]
@@ -189,13 +197,12 @@ def test_a_hash_that_is_wrong_once_is_computed_anew(
 def test_a_hash_that_stays_wrong_is_told_and_holds_up_no_other_photo(
     batch: MakeBatch, original: Original, tmp_path: Path
 ) -> None:
-    phone = batch("amina", wrongHashes=2)
+    phone = batch("amina")
     case = red_case(phone, "a.jpg", "b.jpg")
     file = shot(tmp_path, 5, 150_000)
+    phone.settings(wrongHashes={str(file): 2})
     phone.take(case, "a.jpg", file)
-    phone.settings(wrongHashes=0)
     phone.take(case, "b.jpg", shot(tmp_path, 6, 150_000))
-    phone.settings(wrongHashes=1)
     assert send_all(phone)["next"] == "rest"
     told = {each["key"]: each for each in phone.settled()}
     assert told["b.jpg"]["state"] == "ready"
@@ -211,10 +218,12 @@ def test_a_hash_that_stays_wrong_is_told_and_holds_up_no_other_photo(
 def test_what_is_no_photo_is_told_at_once(batch: MakeBatch, tmp_path: Path) -> None:
     phone = batch("amina")
     case = red_case(phone, "a.jpg", "b.jpg")
-    file = tmp_path / "text.jpg"
-    file.write_bytes(b"no photo at all" * 100)
+    file, gone = tmp_path / "text.jpg", tmp_path / "gone.jpg"
+    for each in (file, gone):
+        each.write_bytes(b"no photo at all" * 100)
+    phone.take(case, "b.jpg", gone)
     phone.take(case, "a.jpg", file)
-    phone.take(case, "b.jpg", tmp_path / "gone.jpg")
+    gone.unlink()  # by a cleaner of storage, before it was sent
     assert send_all(phone)["next"] == "rest"
     told = {each["key"]: each["code"] for each in phone.settled()}
     assert told == {"a.jpg": "wrong_type", "b.jpg": "unreadable"}
@@ -292,7 +301,6 @@ def test_the_power_may_fail_at_any_step_of_an_upload(
     assert 10 < step < 39
 
 
-@pytest.mark.proof
 def test_a_watermelon_phone_sends_photos_over_a_line_that_breaks(
     phone: Make, original: Original, line: CuttingProxy, tmp_path: Path
 ) -> None:
@@ -308,4 +316,27 @@ def test_a_watermelon_phone_sends_photos_over_a_line_that_breaks(
         assert original(case, key) == file.read_bytes()
     assert line.body_bytes <= 1.1 * 600_000
     assert melon.photos() == []
-    assert melon.do("storage", name="photos") == {}
+    assert melon.do("storage", name="kit/photos") is None
+
+
+class TestKilled:
+    @pytest.fixture
+    def stage(self) -> str:
+        return "sqlite"
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    @pytest.mark.parametrize("request_number", [1, 2, 4])
+    def test_an_app_that_is_killed_sends_the_rest(
+        self, phone: Make, original: Original, tmp_path: Path, when: str, request_number: int
+    ) -> None:
+        one = phone("amina")
+        case = red_case(one, "k1")
+        file = shot(tmp_path, 2, 800_000)
+        one.take(case, "k1", file)
+        one.do("dieAt", request=request_number, when=when)
+        with pytest.raises(SyncFailed, match="ended"):
+            one.send()
+        again = phone("amina")
+        time.sleep(1)  # the server keeps first what came
+        assert send_all(again)["next"] == "rest"
+        assert original(case, "k1") == file.read_bytes()

@@ -1,4 +1,4 @@
-"""A first sync on a bad line ends, and holds up no red case: both clients of the guide, on both profiles.
+"""A first sync on a bad line ends, and holds up no red case: both dialects, on both profiles.
 
 People of apps on WatermelonDB ask for this since years: a first answer of 50 MB that comes whole or not at
 all (github.com/Nozbe/WatermelonDB/issues/650, 989, 1183).
@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.dermadetect.phone import BatchPhone, NodePhone, SyncFailed
-from tests.dermadetect.phone.conftest import Make, MakeBatch, fill, new, settle, stored
-from tests.dermadetect.phone.cutting import CuttingProxy
 from tests.e2e.conftest import Deployment
-
-pytestmark = pytest.mark.proof
+from tests.mobile import KitPhone, Phone, SyncFailed
+from tests.mobile.conftest import Make, MakeBatch, fill, new, settle, stored
+from tests.mobile.cutting import CuttingProxy
 
 RECORDS = 10_000
 CUT_EVERY = 300_000
@@ -24,17 +22,25 @@ CUT_EVERY = 300_000
 #: How many times the app calls again at most.
 MOST_CALLS = 60
 
-Phone = NodePhone | BatchPhone
+pytestmark = pytest.mark.proof
+
+#: Where phones keep their records, or what the server is; and their dialect.
+STAGES = ("loki", "sqlite", "emulator", "loki batch", "emulator batch")
 
 
-@pytest.fixture(params=["watermelon", "batch"])
+@pytest.fixture(params=STAGES)
+def stage(request: pytest.FixtureRequest) -> str:
+    return str(request.param).partition(" ")[0]
+
+
+@pytest.fixture
 def make(request: pytest.FixtureRequest, phone: Make, batch: MakeBatch) -> Make | MakeBatch:
     """A maker of phones of each dialect."""
-    return phone if request.param == "watermelon" else batch
+    return batch if "batch" in request.node.callspec.params["stage"] else phone
 
 
 def held(phone: Phone) -> set[str]:
-    if isinstance(phone, NodePhone):
+    if isinstance(phone, KitPhone):
         return set(phone.rows("patients"))
     return {key.split("/")[2] for key in phone.kept("row/patients/")}
 
@@ -42,7 +48,7 @@ def held(phone: Phone) -> set[str]:
 def register(phone: Phone, risk: str) -> str:
     """A new patient with a case, saved without a network; returns the case's id."""
     patient, case = new(), new("c")
-    if isinstance(phone, NodePhone):
+    if isinstance(phone, KitPhone):
         phone.create("patients", patient, demographics="{}")
         phone.create("cases", case, patient_id=patient, triage_data="{}", risk_level=risk)
     else:
@@ -139,7 +145,7 @@ def test_a_repair_on_a_bad_line_ends(
     sync(one)
     # given a phone that holds another value, and a record that the server never had
     wrong, much = min(names), new()
-    if isinstance(one, NodePhone):
+    if isinstance(one, KitPhone):
         one.tamper("patients", wrong, demographics="{}")
     else:
         row = one.row("patients", wrong)

@@ -1,7 +1,4 @@
-"""The guide's client of photos (`docs/mobile/photos.js`) against a server that answers as told.
-
-`tests/dermadetect/phone/test_photos.py` runs it against the real one.
-"""
+"""The kit's photos against a server that answers as told; `test_photos.py` has the real one."""
 
 from __future__ import annotations
 
@@ -13,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.dermadetect.phone import BatchPhone
+from tests.mobile import BatchPhone
+from tests.mobile.test_errors import Answer, Asked, Scripted, batch_answer, error
+from tests.mobile.test_errors import batch as batch
+from tests.mobile.test_errors import server as server
 from tests.tables import table
 from tests.test_docs import API, GUIDE
-from tests.test_mobile_guide import Answer, Asked, Scripted, batch_answer, error
-from tests.test_mobile_guide import batch as batch
-from tests.test_mobile_guide import folder as folder
-from tests.test_mobile_guide import server as server
+
+pytestmark = pytest.mark.proof
 
 Json = dict[str, Any]
 

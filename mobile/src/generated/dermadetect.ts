@@ -78,17 +78,17 @@ export class Patient extends Row {
 
   /** Name, age, sex, village … as the app collects them. */
   get demographics(): Json {
-    return this.json('demographics')
+    return this._json('demographics')
   }
 
   /** Who created it: from the token, for good. */
   get chw_id(): string | null {
-    return this.text('chw_id')
+    return this._text('chw_id')
   }
 
   /** The records of `cases` that belong to it. */
   get cases(): Query<Case> {
-    return this.children<Case>('cases', 'patient_id')
+    return this._children<Case>('cases', 'patient_id')
   }
 }
 
@@ -103,62 +103,62 @@ export class Case extends Row {
 
   /** The patient it belongs to. */
   get patient_id(): string {
-    return this.text('patient_id') as string
+    return this._text('patient_id') as string
   }
 
   /** Who created it: from the token, for good. */
   get chw_id(): string | null {
-    return this.text('chw_id')
+    return this._text('chw_id')
   }
 
   /** Answers of the triage questions. */
   get triage_data(): Json {
-    return this.json('triage_data')
+    return this._json('triage_data')
   }
 
   /** MedGemma's reading; before a doctor signed, phones see a part of it. */
   get ai_analysis(): JsonMap | null {
-    return this.map('ai_analysis')
+    return this._map('ai_analysis')
   }
 
   /** Only moves forward; the server and doctors move it. Steps: `TRIAGED` → `PENDING_DIAGNOSIS`, `TRIAGED` → `DIAGNOSED`, `PENDING_DIAGNOSIS` → `DIAGNOSED`. Back from `DIAGNOSED` only when a doctor takes a signature back, within seconds. */
   get status(): 'TRIAGED' | 'PENDING_DIAGNOSIS' | 'DIAGNOSED' | null {
-    return this.text('status') as 'TRIAGED' | 'PENDING_DIAGNOSIS' | 'DIAGNOSED' | null
+    return this._text('status') as 'TRIAGED' | 'PENDING_DIAGNOSIS' | 'DIAGNOSED' | null
   }
 
   /** The phone's own triage, in any case and many words. Red is analysed at once; what cannot be read, or is missing, is `unknown`: a person must look. */
   get risk_level(): 'green' | 'yellow' | 'unknown' | 'red' | null {
-    return this.text('risk_level') as 'green' | 'yellow' | 'unknown' | 'red' | null
+    return this._text('risk_level') as 'green' | 'yellow' | 'unknown' | 'red' | null
   }
 
   /** What the red-flag rules found in the answers (triage, flags, version); null: nothing. */
   get rules(): JsonMap | null {
-    return this.map('rules')
+    return this._map('rules')
   }
 
   /** Names of the photos on the phone. */
   get image_keys(): readonly string[] | null {
-    return this.list('image_keys')
+    return this._list('image_keys')
   }
 
   /** Where its photos are, all that are ready. */
   get image_urls(): readonly string[] | null {
-    return this.list('image_urls')
+    return this._list('image_urls')
   }
 
   /** Its record of `patients`; null while it is not on this phone. */
   patient(): Promise<Patient | null> {
-    return this.parent<Patient>('patients', 'patient_id')
+    return this._parent<Patient>('patients', 'patient_id')
   }
 
   /** The records of `diagnoses` that belong to it. */
   get diagnoses(): Query<Diagnosis> {
-    return this.children<Diagnosis>('diagnoses', 'case_id')
+    return this._children<Diagnosis>('diagnoses', 'case_id')
   }
 
   /** The records of `medgemma_queue` that belong to it. */
   get medgemma_queue(): Query<MedgemmaQueue> {
-    return this.children<MedgemmaQueue>('medgemma_queue', 'case_id')
+    return this._children<MedgemmaQueue>('medgemma_queue', 'case_id')
   }
 }
 
@@ -171,37 +171,37 @@ export class Diagnosis extends Row {
 
   /** The case it is about. */
   get case_id(): string | null {
-    return this.text('case_id')
+    return this._text('case_id')
   }
 
   /** Who signed it. */
   get doctor_id(): string | null {
-    return this.text('doctor_id')
+    return this._text('doctor_id')
   }
 
   /** The finding. */
   get diagnosis_text(): string | null {
-    return this.text('diagnosis_text')
+    return this._text('diagnosis_text')
   }
 
   /** What to take or do. */
   get prescription(): string | null {
-    return this.text('prescription')
+    return this._text('prescription')
   }
 
   /** The diagnosis that it corrects. */
   get amends(): string | null {
-    return this.text('amends')
+    return this._text('amends')
   }
 
   /** The diagnosis that corrects it; null in the one that counts. */
   get amended_by(): string | null {
-    return this.text('amended_by')
+    return this._text('amended_by')
   }
 
   /** Its record of `cases`; null while it is not on this phone. */
   case(): Promise<Case | null> {
-    return this.parent<Case>('cases', 'case_id')
+    return this._parent<Case>('cases', 'case_id')
   }
 }
 
@@ -214,22 +214,22 @@ export class MedgemmaQueue extends Row {
 
   /** The case. */
   get case_id(): string | null {
-    return this.text('case_id')
+    return this._text('case_id')
   }
 
   /** Where the analysis stands. */
   get status(): 'queued' | 'processing' | 'done' | 'failed' | null {
-    return this.text('status') as 'queued' | 'processing' | 'done' | 'failed' | null
+    return this._text('status') as 'queued' | 'processing' | 'done' | 'failed' | null
   }
 
   /** Attempts so far. */
   get attempts(): number | null {
-    return this.number('attempts')
+    return this._number('attempts')
   }
 
   /** Its record of `cases`; null while it is not on this phone. */
   case(): Promise<Case | null> {
-    return this.parent<Case>('cases', 'case_id')
+    return this._parent<Case>('cases', 'case_id')
   }
 }
 

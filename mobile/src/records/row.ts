@@ -17,17 +17,17 @@ export const rawOf = (record: Model): Raw => record._raw as unknown as Raw
 export class Row extends Model {
   /** The team that the record belongs to; null until the server has said it. */
   get scope_id(): string | null {
-    return this.text('scope_id')
+    return this._text('scope_id')
   }
 
   /** When it was edited last: milliseconds, by the clock of the phone that did it. */
   get last_modified_at(): number {
-    return this.number('last_modified_at') ?? 0
+    return this._number('last_modified_at') ?? 0
   }
 
   /** When it was made, in the same way. */
   get created_at(): number {
-    return this.number('created_at') ?? 0
+    return this._number('created_at') ?? 0
   }
 
   /** `synced`, or what of it waits to be sent: `created`, `updated`, `deleted`. */
@@ -40,21 +40,23 @@ export class Row extends Model {
     return rawOf(this)._changed.split(',').filter(Boolean)
   }
 
-  protected text(column: string): string | null {
+  // What reads columns: named unlike any column that a product may declare.
+
+  protected _text(column: string): string | null {
     return (this._getRaw(column) as string | null | undefined) ?? null
   }
 
-  protected number(column: string): number | null {
+  protected _number(column: string): number | null {
     return (this._getRaw(column) as number | null | undefined) ?? null
   }
 
-  protected flag(column: string): boolean | null {
+  protected _flag(column: string): boolean | null {
     return (this._getRaw(column) as boolean | null | undefined) ?? null
   }
 
   /** The value of a column of JSON text; null for an empty one, and for one that does not parse. */
-  protected json(column: string): Json {
-    const text = this.text(column)
+  protected _json(column: string): Json {
+    const text = this._text(column)
     if (!text) return null
     try {
       return JSON.parse(text) as Json
@@ -63,22 +65,22 @@ export class Row extends Model {
     }
   }
 
-  protected map(column: string): JsonMap | null {
-    const value = this.json(column)
+  protected _map(column: string): JsonMap | null {
+    const value = this._json(column)
     return value && typeof value === 'object' && !Array.isArray(value) ? (value as JsonMap) : null
   }
 
-  protected list(column: string): readonly string[] | null {
-    const value = this.json(column)
+  protected _list(column: string): readonly string[] | null {
+    const value = this._json(column)
     return Array.isArray(value) ? (value as readonly string[]) : null
   }
 
-  protected children<T extends Model>(table: string, column: string): Query<T> {
+  protected _children<T extends Model>(table: string, column: string): Query<T> {
     return this.collections.get<T>(table).query(Q.where(column, this.id))
   }
 
-  protected async parent<T extends Model>(table: string, column: string): Promise<T | null> {
-    const id = this.text(column)
+  protected async _parent<T extends Model>(table: string, column: string): Promise<T | null> {
+    const id = this._text(column)
     if (!id) return null
     const [found] = await this.collections.get<T>(table).query(Q.where('id', id)).fetch()
     return found ?? null

@@ -17,6 +17,7 @@ def agree(now: ledger.Counts) -> None:
         pytest.fail("\n".join(["benchmarks/ledger.json does not agree:", *said]), pytrace=False)
 
 
+@pytest.mark.proof
 def test_no_function_loads_more_at_its_start() -> None:
     agree(ledger.starts())
 

@@ -9,6 +9,8 @@ import pytest
 from benchmarks import load, processes, profile
 from benchmarks.load_client import Phone
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.mark.parametrize(
     ("share", "value"), [(0.0, 1), (0.5, 5), (0.51, 6), (0.95, 10), (0.9, 9), (1.0, 10)]

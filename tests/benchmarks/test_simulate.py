@@ -18,6 +18,8 @@ from benchmarks.simulate import (
     mmc,
 )
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.mark.parametrize(("servers", "busy"), [(1, 0.5), (1, 0.8), (4, 0.8), (16, 0.8)])
 def test_a_line_waits_as_erlang_says(servers: int, busy: float) -> None:

@@ -47,6 +47,8 @@ from tests.benchmarks.golden import (
     untimed,
 )
 
+pytestmark = pytest.mark.proof
+
 # --- going on
 
 

@@ -38,6 +38,7 @@ def cli(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return call("-m", "infra.cli", *words, **settings)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "words",
     [

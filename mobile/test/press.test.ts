@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { act, createElement, type FunctionComponent, type ReactElement } from 'react'
+import { act, createElement, Fragment, Profiler, type ReactElement } from 'react'
 import { useUnsent } from '../src/react/index.js'
 import type { Conflict, SyncStatus } from '../src/sync/index.js'
 import { ConflictView, RefusedRecords, RetryButton, StatusPill } from '../src/ui/index.js'
@@ -18,7 +18,6 @@ interface Node {
 }
 interface Drawn {
   readonly root: Node
-  unmount(): void
 }
 
 /** Draws into memory: what is pressed there is pressed as in an app. */
@@ -73,16 +72,16 @@ test('of a conflict only what was marked is taken, and it is settled after that'
 
 test('a pill and a count are drawn anew only when they say something else', async () => {
   const kit = kitOf({ unsent: 2 })
-  let times = 0
-  const counted: FunctionComponent = () => {
-    times += 1
-    return createElement('text', null, useUnsent(kit))
-  }
-  const shown = await drawn(createElement(counted))
+  const drawings = { pill: 0, count: 0 }
+  const counted = (id: keyof typeof drawings, element: ReactElement) =>
+    createElement(Profiler, { key: id, id, onRender: () => (drawings[id] += 1) }, element)
+  const Count = () => createElement('text', null, useUnsent(kit))
+  await drawn(createElement(Fragment, null, counted('pill', createElement(StatusPill, { kit })), counted('count', createElement(Count))))
   const say = (status: Partial<SyncStatus>) => act(async () => kit.executor.status.set({ ...kit.executor.status.get(), ...status }))
-  await say({ clockOffsetMs: 12, lastSuccessAt: 2 })
-  assert.equal(times, 1)
+  await say({ clockOffsetMs: 12, lastSuccessAt: 2, code: 'busy' })
+  assert.deepEqual(drawings, { pill: 1, count: 1 })
+  await say({ phase: 'syncing' })
+  assert.deepEqual(drawings, { pill: 2, count: 1 })
   await say({ unsent: 3 })
-  assert.equal(times, 2)
-  await act(async () => shown.unmount())
+  assert.deepEqual(drawings, { pill: 2, count: 2 })
 })

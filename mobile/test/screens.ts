@@ -99,6 +99,7 @@ export const PILLS: [PillState, Partial<SyncStatus>][] = [
   ['syncing', { phase: 'syncing', next: 'log_in' }],
   ['log_in', { next: 'log_in', clockOffsetMs: 1e9 }],
   ['update_app', { next: 'update_app', refused: 1 }],
+  ['storage_full', { next: 'retry', code: 'storage_full', clockOffsetMs: 1e9 }],
   ['clock_wrong', { clockOffsetMs: -1e9, next: 'report' }],
   ['app_fault', { next: 'report', refused: 1 }],
   ['attention', { refused: 1, conflicts: 1, next: 'retry' }],

@@ -50,13 +50,14 @@ export function OfflineBanner({ kit, connectivity }: { readonly kit: HasExecutor
 
 /** What a status pill shows. */
 export type PillState =
-  | 'syncing' | 'log_in' | 'update_app' | 'clock_wrong' | 'app_fault' | 'attention' | 'waits_for_network' | 'retry_at'
-  | 'waiting' | 'never' | 'complete' // prettier-ignore
+  | 'syncing' | 'log_in' | 'update_app' | 'storage_full' | 'clock_wrong' | 'app_fault' | 'attention' | 'waits_for_network'
+  | 'retry_at' | 'waiting' | 'never' | 'complete' // prettier-ignore
 
 const SIGNS: Readonly<Record<PillState, readonly [tone: Tone, sign: string]>> = {
   syncing: ['busy', '↻'],
   log_in: ['bad', '!'],
   update_app: ['bad', '!'],
+  storage_full: ['bad', '!'],
   clock_wrong: ['bad', '!'],
   app_fault: ['bad', '!'],
   attention: ['wait', '!'],
@@ -72,9 +73,10 @@ const CLOCK_MS = 5 * 60_000
 
 /** What to show of a status: what only the user can mend comes first. */
 export function pillOf(status: SyncStatus, away = false): PillState {
-  const { phase, next, refused, conflicts, retryAt, unsent, lastSuccessAt, clockOffsetMs } = status
+  const { phase, next, code, refused, conflicts, retryAt, unsent, lastSuccessAt, clockOffsetMs } = status
   if (phase === 'syncing') return 'syncing'
   if (next === 'log_in' || next === 'update_app') return next
+  if (code === 'storage_full') return 'storage_full'
   if (Math.abs(clockOffsetMs ?? 0) > CLOCK_MS) return 'clock_wrong'
   if (next === 'report') return 'app_fault'
   if (refused + conflicts > 0) return 'attention'
@@ -87,6 +89,7 @@ export function pillOf(status: SyncStatus, away = false): PillState {
 function wordsOf({ say, count, clock }: Speech, { refused, conflicts, unsent, retryAt }: SyncStatus, state: PillState): string {
   if (state === 'attention') return count(state, refused + conflicts)
   if (state === 'waiting') return count(state, unsent)
+  if (state === 'storage_full') return say('why_storage')
   return say(state, { time: clock(retryAt ?? 0) })
 }
 

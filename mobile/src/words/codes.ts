@@ -17,7 +17,7 @@ const CODES: Readonly<Record<Exclude<Why, 'other'>, string>> = {
   moved: 'moved',
   not_allowed: 'not_allowed forbidden',
   id_taken: 'id_unavailable',
-  photo_broken: 'broken_file empty_file',
+  photo_broken: 'broken_file empty_file unreadable',
   photo_type: 'type_not_allowed',
   photo_again: 'wrong_size wrong_hash upload_lost not_processed upload_expired upload_incomplete file_missing too_many_at_once',
   photos_many: 'too_many_files',
@@ -31,7 +31,7 @@ const CODES: Readonly<Record<Exclude<Why, 'other'>, string>> = {
   overtaken: 'stale_push',
   unreachable: 'Unreachable',
   time: 'OutOfTime',
-  storage: 'QuotaExceededError',
+  storage: 'storage_full NoRoom',
 }
 
 /** Answers that came without a code, as from a proxy. */

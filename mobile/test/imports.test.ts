@@ -70,3 +70,18 @@ test('the README says how large the kit is, and that it has no dependencies', ()
   assert.deepEqual(dependencies, {})
   assert.deepEqual(Object.keys(peerDependenciesMeta!), Object.keys(peerDependencies!)) // each may be absent
 })
+
+test('what the README imports of the kit is there', async () => {
+  const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, { default: string }> }
+  const lines = readFileSync('README.md', 'utf8').matchAll(/import \{([^}]*)\} from '@dermadetect\/care-kit([^']*)'/g)
+  let seen = 0
+  for (const [, names, entry] of lines) {
+    const file = entries[`.${entry}`]!.default.replace('./dist', '..')
+    const found = (await import(file)) as object
+    for (const name of names!.split(',').map((each) => each.trim()).filter(Boolean)) {
+      assert.ok(name in found, `${name} of ${entry}`)
+      seen += 1
+    }
+  }
+  assert.ok(seen > 20, `${seen} names`)
+})

@@ -361,6 +361,21 @@ test('a conflict gives the other value as a repository takes it, and is gone fro
   assert.deepEqual([kit.executor.conflicts.get(), kit.executor.status.get().conflicts], [[], 0])
 })
 
+test('the echo of an own edit is no conflict, in whatever order the server writes its JSON', async () => {
+  let rows: object[] = []
+  const { kit, patients } = phone((sent) =>
+    sent.method === 'GET' ? reply(200, { changes: { patients: { created: [], updated: rows, deleted: [] } }, timestamp: 2000 }) : agreeable(sent),
+  )
+  await patients.create({ demographics: { name: 'Asha', age: 34 } }, 'p1')
+  await kit.sync()
+  await patients.update('p1', { demographics: { name: 'Asha', age: 35 } })
+  await kit.sync()
+  await patients.update('p1', { demographics: { name: 'Asha', age: 36 } })
+  rows = [{ id: 'p1', demographics: '{"age":35,"name":"Asha"}', last_modified_at: 1, created_at: 1, updated_at: 1 }]
+  await kit.sync()
+  assert.deepEqual(kit.executor.conflicts.get(), [])
+})
+
 test('a refused record that is put away is gone from screens, and still on the phone', async () => {
   const said = { table: 'patients', id: 'p1', code: 'too_long', field: 'demographics', message: 'no' }
   const { kit, patients } = phone((sent) =>

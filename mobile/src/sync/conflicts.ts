@@ -3,6 +3,7 @@ import type { Json } from '../ports.js'
 import { basesOf } from '../records/repository.js'
 import { rawOf, type Kinds } from '../records/row.js'
 import { placeOf, shelfOf } from '../records/shelf.js'
+import { isSame } from './digest.js'
 import { writable, type Changes, type Phone } from './phone.js'
 
 /** A column that two phones changed. */
@@ -57,9 +58,12 @@ export async function noteConflicts({ database, contents, clock }: Phone, change
       const [row, raw, base] = [rows.get(record.id), rawOf(record), bases[placeOf(table, record.id)]]
       if (!row || !base) continue
       const columns: Record<string, Disagreement> = {}
-      for (const column of raw._changed.split(','))
-        if (column in base && column in row && row[column] !== base[column] && row[column] !== raw[column])
-          columns[column] = { mine: raw[column], theirs: row[column] }
+      for (const column of raw._changed.split(',')) {
+        const kind = contents[table]?.[column]
+        if (!kind || !(column in base && column in row)) continue
+        if (isSame(kind, row[column], base[column]) || isSame(kind, row[column], raw[column])) continue
+        columns[column] = { mine: raw[column], theirs: row[column] }
+      }
       if (Object.keys(columns).length > 0) found.push({ table, id: record.id, columns, at: clock.now() })
     }
   }

@@ -29,6 +29,17 @@ const READ: Readonly<Record<Kind, (value: unknown) => unknown>> = {
   list: (value) => (value === '' ? null : fromText(value)),
 }
 
+/** Whether two values of a column say the same: the server writes JSON in its own order. */
+export function isSame(kind: Kind, one: unknown, two: unknown): boolean {
+  if (one === two) return true
+  const read = (value: unknown) => canonical(value == null ? null : READ[kind](value))
+  try {
+    return read(one) === read(two)
+  } catch {
+    return false // written past the repository: no JSON
+  }
+}
+
 /** What is hashed of a record: the columns that phones own, without nulls and times. */
 export function content(row: Columns, kinds: Kinds): string {
   const fields: Record<string, unknown> = {}

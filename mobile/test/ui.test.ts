@@ -22,7 +22,8 @@ test('there is no sentence that nothing says', () => {
   assert.deepEqual(silent, ['no', 'did_not_work']) // of a value, and after a fault
 })
 
-test('every component in every state has its words in every language, and its roles', () => {
+test('every component in every state has its words in every language, and its roles', ({ mock }) => {
+  const warned = mock.method(console, 'error', () => {}) // React's, of keys and of tags within tags
   for (const language of [en, fr, sw, hi, ar])
     for (const [name, element] of everything()) {
       const html = renderToStaticMarkup(inCare(element, language))
@@ -39,6 +40,7 @@ test('every component in every state has its words in every language, and its ro
       if (!/none/.test(name) && /^(refused|conflict|history|queue)/.test(name))
         assert.match(html, /<h2.*<ul[^>]*aria-label="[^"]+".*<li/, where)
     }
+  assert.deepEqual(warned.mock.calls.map(({ arguments: words }) => words), [])
 })
 
 /** Contrast as WCAG 2 has it, of `#rrggbb`. */

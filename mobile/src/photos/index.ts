@@ -86,6 +86,9 @@ const MOST_PIECE = 512 * 1024
 const SLOW_MS = 10_000
 const REST_MS = 1000
 
+/** A photo that was just taken waits so long: the sync of its record is quicker, and sends it with the next `trigger`. */
+const RECORD_FIRST_SECONDS = 3
+
 /** Most photos in one question; breaks in a row without a new byte; turns of a photo in one round. */
 const MOST_ASKED = 50
 const MOST_BREAKS = 3
@@ -161,7 +164,7 @@ export class PhotoQueue {
     })
     await this.measured(photo)
     this.#added = true
-    this.trigger()
+    this.trigger(RECORD_FIRST_SECONDS)
     await this.list()
   }
 
@@ -222,9 +225,9 @@ export class PhotoQueue {
     return () => this.stop()
   }
 
-  /** Photos may go now: after a sync, or when the user has changed what they wait for. Does nothing before `start`. */
-  trigger(): void {
-    if (this.#ends && this.#online) this.later(0)
+  /** Photos may go: after a sync, or when the user has changed what they wait for. Does nothing before `start`. */
+  trigger(seconds = 0): void {
+    if (this.#ends && this.#online) this.later(seconds)
   }
 
   private later(seconds: number): void {

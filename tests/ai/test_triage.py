@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from shared.adapters.vertex import VertexEmbedder
 from shared.ai.embedding import Embedding
 from shared.ai.model import Image
 from shared.errors import ModelBusy, ModelFault, ModelMisconfigured, ModelRefused
-from shared.products.dermadetect import triage
+from shared.products.dermadetect import rules, triage
 from shared.products.dermadetect.analysis.document import SecondLook, finish
 from shared.products.dermadetect.analysis.draft_reading import parse
 from shared.products.dermadetect.triage import LABELS, LABELS_SHA256, ZeroShot, phone_scored, score
@@ -141,6 +142,26 @@ def test_the_second_look_is_for_cases_that_the_phone_did_not_score(
     case: dict[str, Any], scored: bool
 ) -> None:
     assert phone_scored(case) is scored
+
+
+def test_scores_of_a_phones_model_are_no_answers_of_its_form() -> None:
+    """Its labels may be called like signs; the kit keeps them as lists, which no question is read from."""
+    seen = {
+        "photo": "k1",
+        "risk": None,
+        "scores": [["bleeding", 0.9], ["ulcer", 1.0]],
+        "reached": [],
+    }
+    look = {
+        "status": "done",
+        "model": "skin",
+        "model_version": "3",
+        "thresholds": "1",
+        "risk": None,
+    }
+    form = {"site": "arm", "device_triage": {**look, "photos": [seen]}, "model_score": 1.0}
+    assert rules.judge(form, None, date(2026, 11, 30)) == rules.NOTHING
+    assert phone_scored({"risk_level": "green", "triage_data": form})
 
 
 def test_a_second_look_raises_and_never_lowers() -> None:

@@ -88,6 +88,18 @@ test('a phone that is connected and gets no answer is not called offline', async
   stop()
 })
 
+test('news of the same network are none', async () => {
+  const { fetch, sent } = network(() => well)
+  const { netInfo, say } = phoneNetwork()
+  const stop = new Connectivity({ url, clock: new TestClock(), fetch, netInfo }).start()
+  for (let strength = 0; strength < 9; strength++) say(true)
+  await quiet()
+  assert.equal(sent.length, 1)
+  say(true, true)
+  assert.equal(sent.length, 2)
+  stop()
+})
+
 test('over HTTPS a hotspot can only be seen on an address of plain HTTP', async () => {
   let plain: ReturnType<typeof reply> | null = page
   const { fetch, sent } = network(({ path }) => {

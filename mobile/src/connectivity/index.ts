@@ -12,7 +12,9 @@ export type Reach = 'unknown' | 'offline' | 'unreachable' | 'captive' | 'online'
 export interface NetInfo {
   addEventListener(
     listener: (state: {
+      readonly type?: string
       readonly isConnected: boolean | null
+      readonly isInternetReachable?: boolean | null
       readonly details: { readonly isConnectionExpensive?: boolean } | null
     }) => void,
   ): () => void
@@ -61,8 +63,14 @@ export class Connectivity {
   /** Watches until the answer is called. */
   start(): () => void {
     this.#started = true
-    const end = this.options.netInfo?.addEventListener(({ isConnected, details }) => {
-      this.metered.set(details?.isConnectionExpensive ?? false)
+    let before = ''
+    const end = this.options.netInfo?.addEventListener(({ type, isConnected, isInternetReachable, details }) => {
+      const metered = details?.isConnectionExpensive ?? false
+      // Phones tell of every change of the signal's strength, too: that is no other network.
+      const now = JSON.stringify([type, isConnected, isInternetReachable, metered])
+      if (now === before) return
+      before = now
+      this.metered.set(metered)
       this.#failures = 0
       this.#connected = isConnected === true
       if (isConnected === false) this.gone()

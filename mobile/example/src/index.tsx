@@ -1,17 +1,17 @@
 /** The app: who is there, which screen, and the bar to the others. */
-import { useEffect, useState } from 'react'
+import { useEffect, useState, type ReactNode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { Pressable, View } from 'react-native'
-import { useReach, useStore, useSyncStatus } from '@dermadetect/care-kit/react'
+import { Pressable, useColorScheme, View } from 'react-native'
+import { useStore } from '@dermadetect/care-kit/react'
+import { CareProvider, dark, light, OfflineBanner, StatusPill, useCare } from '@dermadetect/care-kit/ui'
 import { go, PhoneContext, usePath } from './hooks'
-import { Notice, Screen, Words } from './parts'
+import { Screen, Sign, Words } from './parts'
 import { OpenElsewhere, openPhone, type Phone } from './phone'
 import { CaseForm, Cases, CaseScreen } from './screens/cases'
 import { LogIn } from './screens/login'
 import { EditPatient, PatientForm, Patients, PatientScreen } from './screens/patients'
 import { SyncScreen } from './screens/sync'
-import { useTheme } from './theme'
-import { t } from './words'
+import { language, names, t } from './words'
 
 /** Whose phone this is: stays until somebody logs out, whatever becomes of the session. */
 const USER = 'user'
@@ -19,13 +19,13 @@ const USER = 'user'
 function App() {
   const [phone, setPhone] = useState<Phone | null>(null)
   const [fault, setFault] = useState<unknown>(null)
-  const [user, setUser] = useState(() => localStorage.getItem(USER))
+  const [user] = useState(() => localStorage.getItem(USER))
   useEffect(() => {
-    if (user && !phone) openPhone(user).then(setPhone, setFault)
-  }, [user, phone])
+    if (user) openPhone(user).then(setPhone, setFault)
+  }, [user])
   useEffect(() => {
-    const stop = phone?.start()
-    return () => void stop?.then((end) => end())
+    const started = phone?.start()
+    return () => void started?.then((stop) => stop())
   }, [phone])
 
   const logIn = async (email: string, password: string, otp: string) => {
@@ -39,7 +39,6 @@ function App() {
     localStorage.setItem(USER, email)
     void navigator.storage.persist()
     setPhone(opened)
-    setUser(email)
   }
   const logOut = async () => {
     await phone?.kit.session.logOut()
@@ -47,28 +46,26 @@ function App() {
     localStorage.removeItem(USER)
     location.replace('./')
   }
-  if (fault) return <Frame><Screen title="DermaDetect"><Notice tone="red">{fault instanceof OpenElsewhere ? t('The app is open in another tab. Close it there, then reload.') : String(fault)}</Notice></Screen></Frame>
-  if (!user) return <Frame><LogIn logIn={logIn} /></Frame>
-  if (!phone) return <Frame><View /></Frame>
-  return <PhoneContext value={phone}><Inside phone={phone} logOut={() => void logOut()} /></PhoneContext>
+  const elsewhere = t('The app is open in another tab. Close it there, then reload.')
+  if (phone) return <PhoneContext value={phone}><Inside phone={phone} logOut={() => void logOut()} /></PhoneContext> // prettier-ignore
+  if (fault) return <Frame><Screen title="DermaDetect"><Sign says="alert" tone="bad">{fault instanceof OpenElsewhere ? elsewhere : String(fault)}</Sign></Screen></Frame> // prettier-ignore
+  return <Frame>{!user && <LogIn logIn={logIn} />}</Frame>
 }
 
 function Inside({ phone, logOut }: { phone: Phone; logOut: () => void }) {
-  const { next, phase, unsent } = useSyncStatus(phone.kit)
-  const reach = useReach(phone.connectivity)
+  const { kit, connectivity } = phone
+  const ended = useStore(kit.executor.status, ({ next, phase }) => next === 'log_in' && phase === 'idle')
   const full = useStore(phone.full)
   const path = usePath()
   const again = async (email: string, password: string, otp: string) => {
-    await phone.kit.logIn(email, password, otp)
-    void phone.kit.sync()
-    go('/')
+    await kit.logIn(email, password, otp)
+    void kit.sync()
   }
-  const away = reach === 'offline' || reach === 'captive'
   return (
-    <Frame bar={<Bar path={path} badge={unsent} />}>
-      {away && <Banner>{t(unsent ? 'No connection. {unsent} records are kept here until there is one.' : 'No connection. You can go on working.', { unsent })}</Banner>}
-      {full && <Notice tone="red">{t('The phone’s storage is full. Do not close the app: free space, or sync. What you wrote is still here.')}</Notice>}
-      {next === 'log_in' && phase === 'idle' ? <LogIn user={phone.user} logIn={again} /> : <Current path={path} logOut={logOut} />}
+    <Frame pill={<StatusPill kit={kit} connectivity={connectivity} onPress={() => go('/sync')} />} bar={<Bar path={path} />}>
+      <OfflineBanner kit={kit} connectivity={connectivity} />
+      {full && <Sign says="alert" tone="bad">{t('The phone’s storage is full. Make room, and do not close the app before: what you wrote is still here.')}</Sign>}
+      {ended ? <LogIn user={phone.user} logIn={again} /> : <Current path={path} logOut={logOut} />}
     </Frame>
   ) // prettier-ignore
 }
@@ -81,48 +78,54 @@ function Current({ path, logOut }: { path: string; logOut: () => void }) {
   if (where === 'patient') return <PatientScreen key={id} id={id} />
   if (where === 'cases') return <Cases />
   if (where === 'case') return <CaseScreen key={id} id={id} />
-  if (where === 'sync') return <SyncScreen logOut={logOut} />
-  return <Patients />
+  return where === 'sync' ? <SyncScreen logOut={logOut} /> : <Patients />
 }
 
-function Banner({ children }: { children: string }) {
-  return <Notice tone="yellow">{children}</Notice>
-}
-
-/** A phone's width, in the middle of whatever is wider. */
-function Frame({ children, bar }: { children: React.ReactNode; bar?: React.ReactNode }) {
-  const theme = useTheme()
+/** A phone's width, in the middle of whatever is wider: the app's name, a screen, the bar. */
+function Frame({ children, pill, bar }: { children?: ReactNode; pill?: ReactNode; bar?: ReactNode }) {
+  const { theme } = useCare()
+  const head = { flexDirection: 'row', alignItems: 'center', justifyContent: 'space-between', minHeight: 56, paddingHorizontal: 16 }
   return (
-    <View style={{ flex: 1, backgroundColor: theme.ground, alignItems: 'center' }}>
+    <View style={{ flex: 1, alignItems: 'center' }}>
       <View style={{ flex: 1, width: '100%', maxWidth: 560 }}>
+        <View role="banner" style={{ ...head, backgroundColor: theme.card, borderBottomWidth: 1, borderBottomColor: theme.line }}>
+          <Words bold color={theme.accent}>✚ DermaDetect</Words>
+          <View>{pill}</View>
+        </View>
         {children}
         {bar}
       </View>
     </View>
-  )
+  ) // prettier-ignore
 }
 
-const TABS = [
-  ['/', 'Patients'],
-  ['/cases', 'Cases'],
-  ['/sync', 'Sync'],
-] as const
+const TABS = { '/': 'Patients', '/cases': 'Cases', '/sync': 'Sync' }
 
-function Bar({ path, badge }: { path: string; badge: number }) {
-  const theme = useTheme()
+function Bar({ path }: { path: string }) {
+  const { theme } = useCare()
   const place = path.startsWith('/case') ? '/cases' : path === '/sync' ? '/sync' : '/'
+  const tab = { flex: 1, minHeight: 56, alignItems: 'center', justifyContent: 'center', borderTopWidth: 3 }
   return (
     <View role="navigation" style={{ flexDirection: 'row', backgroundColor: theme.card, borderTopWidth: 1, borderTopColor: theme.line }}>
-      {TABS.map(([href, text]) => (
-        <Pressable key={href} role="link" href={`#${href}`} {...(place === href ? { 'aria-current': 'page' } : {})} style={{ flex: 1, minHeight: 56, alignItems: 'center', justifyContent: 'center' }}>
-          <Words bold={place === href} size={15} color={place === href ? theme.accent : theme.quiet}>
-            {t(text)}{href === '/sync' && badge > 0 ? ` (${badge})` : ''}
-          </Words>
-        </Pressable>
-      ))}
+      {Object.entries(TABS).map(([href, text]) => {
+        const here = href === place
+        return (
+          <Pressable key={href} role="link" href={`#${href}`} {...(here ? { 'aria-current': 'page' } : {})} style={{ ...tab, borderTopColor: here ? theme.accent : theme.card }}>
+            <Words bold={here} color={here ? theme.accent : theme.quiet}>{t(text)}</Words>
+          </Pressable>
+        )
+      })}
     </View>
   ) // prettier-ignore
 }
 
-createRoot(document.getElementById('root')!).render(<App />)
+function Root() {
+  return (
+    <CareProvider language={language} theme={useColorScheme() === 'dark' ? dark : light} names={names}>
+      <App />
+    </CareProvider>
+  )
+}
+
+createRoot(document.getElementById('root')!).render(<Root />)
 void navigator.serviceWorker?.register('sw.js')

@@ -1,173 +1,172 @@
-/** The few parts that all screens are made of. */
-import type { ReactNode } from 'react'
-import { useEffect, useId, useState } from 'react'
-import { Image, Pressable, ScrollView, Text, TextInput, View } from 'react-native'
+/** The few parts that all screens are made of. Colours and sizes are the kit's, so that its components go with them. */
+import { useEffect, useId, useRef, useState, type ReactNode } from 'react'
+import { Image, Pressable, ScrollView, Text, TextInput, View, type Style } from 'react-native'
+import { useCare, type Tone } from '@dermadetect/care-kit/ui'
 import { usePhone } from './hooks'
-import { SIZE, toneOf, useTheme, type Tone } from './theme'
-import { t } from './words'
+import { plain, t } from './words'
 
-const FONT = 'system-ui, "Noto Sans", sans-serif'
+export type { Tone }
+
+interface Around {
+  readonly children?: ReactNode
+}
 
 /** Text. `level` makes it a heading. */
-export function Words(props: { children: ReactNode; quiet?: boolean; bold?: boolean; size?: number; level?: 1 | 2 | 3; color?: string; id?: string }) {
-  const theme = useTheme()
-  const { quiet, bold, size = SIZE.text, level, color = quiet ? theme.quiet : theme.ink } = props
-  const style = { fontFamily: FONT, fontSize: size, lineHeight: size * 1.45, color, fontWeight: bold || level ? '600' : '400' }
+export function Words({ children, quiet, bold, level, size, color, ...more }: Around & {
+  quiet?: boolean; bold?: boolean; level?: 1 | 2; size?: number; color?: string; id?: string
+}) { // prettier-ignore
+  const { theme } = useCare()
+  const px = size ?? (level === 1 ? 24 : level === 2 ? 18 : quiet ? theme.small : theme.text)
   const heading = level ? { role: 'heading', 'aria-level': level } : {}
-  return <Text {...heading} {...(props.id ? { id: props.id } : {})} style={style}>{props.children}</Text> // prettier-ignore
+  const look = { color: color ?? (quiet ? theme.quiet : theme.ink), fontWeight: bold || level ? '600' : '400' }
+  return <Text {...heading} {...more} style={{ ...look, fontSize: px, lineHeight: px * 1.4 }}>{children}</Text> // prettier-ignore
 }
 
-/** What a screen holds, below its title. */
-export function Screen({ title, back, action, children }: { title: string; back?: string; action?: ReactNode; children: ReactNode }) {
+/** A screen below the app's bar: a way back, a title, what it is for, and the rest. */
+export function Screen({ title, back, action, children }: Around & { title: string; back?: string; action?: ReactNode }) {
   useEffect(() => void (document.title = `${title} · DermaDetect`), [title])
   return (
-    <ScrollView role="main" style={{ flex: 1 }} contentContainerStyle={{ padding: 16, paddingBottom: 32, gap: 12 }}>
-      {back && <Go href={back}>‹ {t('Back')}</Go>}
-      <View style={{ flexDirection: 'row', alignItems: 'center', justifyContent: 'space-between', gap: 12 }}>
-        <View style={{ flexShrink: 1 }}>
-          <Words level={1} size={SIZE.screen}>{title}</Words>
-        </View>
+    <ScrollView role="main" style={{ flex: 1 }} contentContainerStyle={{ padding: 16, paddingBottom: 40, gap: 14 }}>
+      {back && <Go href={back}>{t('Back')}</Go>}
+      <Row apart>
+        <Words level={1}>{title}</Words>
         {action}
-      </View>
+      </Row>
       {children}
     </ScrollView>
-  ) // prettier-ignore
+  )
 }
 
-/** A box. With `href` all of it is a link. */
-export function Card({ children, href, tone, label }: { children: ReactNode; href?: string; tone?: Tone; label?: string }) {
-  const theme = useTheme()
-  const edge = tone ? { borderStartWidth: 4, borderStartColor: toneOf(theme, tone).color } : {}
+/** A box. With `href` all of it is a link; a tone is a coloured edge. */
+export function Card({ children, href, tone, title }: Around & { href?: string; tone?: Tone; title?: string }) {
+  const { theme } = useCare()
+  const edge = tone ? { borderStartWidth: 5, borderStartColor: theme.tones[tone].ink } : {}
   const box = { backgroundColor: theme.card, borderWidth: 1, borderColor: theme.line, borderRadius: 12, padding: 14, gap: 8, ...edge }
-  const named = label ? { 'aria-label': label } : {}
-  if (href) return <Pressable role="link" href={`#${href}`} style={box} {...named}>{children}</Pressable> // prettier-ignore
-  return <View style={box} {...(label ? { role: 'group', ...named } : {})}>{children}</View> // prettier-ignore
-}
-
-/** A card with a heading. */
-export function Section({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <Card>
-      <Words level={2} size={SIZE.card}>{title}</Words>
-      {children}
-    </Card>
-  ) // prettier-ignore
+  const inside = title ? [<Words key="title" level={2}>{title}</Words>, children] : children // prettier-ignore
+  return href ? <Pressable role="link" href={`#${href}`} style={box}>{inside}</Pressable> : <View style={box}>{inside}</View> // prettier-ignore
 }
 
 /** Things beside each other, or below if there is no room. */
-export function Row({ children, apart }: { children: ReactNode; apart?: boolean }) {
+export function Row({ children, apart }: Around & { apart?: boolean }) {
   const justifyContent = apart ? 'space-between' : 'flex-start'
   return <View style={{ flexDirection: 'row', flexWrap: 'wrap', alignItems: 'center', gap: 8, justifyContent }}>{children}</View>
 }
 
-/** A small word on coloured ground. */
-export function Chip({ tone, children }: { tone: Tone; children: ReactNode }) {
-  const { color, backgroundColor } = toneOf(useTheme(), tone)
+/** Words on coloured ground: a state, or what the app says. That is read out when it appears; an alert at once. */
+export function Sign({ tone, says, children }: Around & { tone: Tone; says?: 'status' | 'alert' }) {
+  const { ink, ground } = useCare().theme.tones[tone]
+  const box = says ? { borderRadius: 10, padding: 12 } : { borderRadius: 99, paddingHorizontal: 10, paddingVertical: 3 }
   return (
-    <View style={{ backgroundColor, borderRadius: 99, paddingHorizontal: 10, paddingVertical: 2, alignSelf: 'flex-start' }}>
-      <Words bold size={SIZE.small} color={color}>{children}</Words>
+    <View {...(says && { role: says })} style={{ backgroundColor: ground, alignSelf: says ? 'stretch' : 'flex-start', ...box }}>
+      <Words bold={!says} quiet={!says} color={ink}>{children}</Words>
     </View>
   ) // prettier-ignore
 }
 
-/** A button; `main` is the one that a screen is for. With `href` it goes somewhere. */
-export function Button(props: { children: string; onPress?: () => void; href?: string; main?: boolean; busy?: boolean }) {
-  const theme = useTheme()
-  const [ground, ink] = props.main ? [theme.accent, theme.accentInk] : [theme.card, theme.accent]
+/** A button, or with `href` a link like one. `main` is what a screen is for. */
+export function Button({ children, onPress, href, main }: { children: string; onPress?: () => void; href?: string; main?: boolean }) {
+  const { theme } = useCare()
   const box = {
-    backgroundColor: ground, borderColor: theme.accent, borderWidth: 1, borderRadius: 10, minHeight: 48,
-    paddingHorizontal: 18, alignItems: 'center', justifyContent: 'center', opacity: props.busy ? 0.6 : 1,
+    backgroundColor: main ? theme.accent : theme.card, borderColor: theme.accent, borderWidth: 1, borderRadius: theme.radius,
+    minHeight: theme.touch, paddingHorizontal: 18, alignItems: 'center', justifyContent: 'center',
   } // prettier-ignore
-  const way = props.href ? { role: 'link', href: `#${props.href}` } : { role: 'button', disabled: props.busy ?? false }
   return (
-    <Pressable style={box} {...way} {...(props.onPress ? { onPress: props.onPress } : {})}>
-      <Words bold color={ink}>{props.children}</Words>
+    <Pressable style={box} onPress={onPress} {...(href ? { role: 'link', href: `#${href}` } : { role: 'button' })}>
+      <Words bold color={main ? theme.onAccent : theme.accent}>{children}</Words>
     </Pressable>
   ) // prettier-ignore
 }
 
-/** A link in a text's size, as large as a thumb. */
-export function Go({ href, children }: { href: string; children: ReactNode }) {
+function Go({ href, children }: { href: string; children: string }) {
   return (
     <Pressable role="link" href={`#${href}`} style={{ minHeight: 32, justifyContent: 'center', alignSelf: 'flex-start' }}>
-      <Words bold color={useTheme().accent}>{children}</Words>
+      <Words bold color={useCare().theme.accent}>{children}</Words>
     </Pressable>
   ) // prettier-ignore
 }
 
 /** A line to fill in. */
-export function Field(props: {
-  label: string; value: string; onChange: (text: string) => void; onEnter?: () => void; secret?: boolean; long?: boolean
-  mode?: 'text' | 'numeric' | 'decimal' | 'email' | 'search'; complete?: string
+export function Field({ label, value, onChange, onEnter, mode = 'text', complete = 'off', long = false, secret = false }: {
+  label: string; value: string; onChange: (text: string) => void; onEnter?: () => void
+  mode?: 'text' | 'numeric' | 'decimal' | 'email' | 'search'; complete?: string; long?: boolean; secret?: boolean
 }) { // prettier-ignore
-  const theme = useTheme()
+  const { theme } = useCare()
   const id = useId()
-  const box = {
-    fontFamily: FONT, fontSize: SIZE.text, color: theme.ink, backgroundColor: theme.card, borderColor: theme.quiet,
-    borderWidth: 1, borderRadius: 10, minHeight: props.long ? 88 : 48, paddingHorizontal: 12, paddingVertical: 10,
+  const box: Style = {
+    fontSize: theme.text, color: theme.ink, backgroundColor: theme.card, borderColor: theme.quiet,
+    borderWidth: 1, borderRadius: theme.radius, minHeight: long ? 88 : theme.touch, paddingHorizontal: 12, paddingVertical: 10,
   } // prettier-ignore
   return (
     <View style={{ gap: 4 }}>
-      <Words bold size={SIZE.small} id={id}>{props.label}</Words>
+      <Words bold size={theme.small} id={id}>{label}</Words>
       <TextInput
-        aria-labelledby={id}
-        style={box}
-        value={props.value}
-        onChangeText={props.onChange}
-        inputMode={props.mode ?? 'text'}
-        autoComplete={props.complete ?? 'off'}
-        autoCapitalize={props.mode === 'email' || props.secret ? 'none' : 'sentences'}
-        multiline={props.long ?? false}
-        secureTextEntry={props.secret ?? false}
-        {...(props.onEnter ? { onSubmitEditing: props.onEnter } : {})}
+        aria-labelledby={id} style={box} value={value} onChangeText={onChange} onSubmitEditing={onEnter} inputMode={mode}
+        autoComplete={complete} multiline={long} secureTextEntry={secret}
+        autoCapitalize={mode === 'email' || secret ? 'none' : 'sentences'}
       />
     </View>
   ) // prettier-ignore
 }
 
-/** One of a few answers. */
-export function Choice<T extends string>(props: { label: string; options: readonly T[]; value: T | ''; onChange: (value: T) => void; hidden?: boolean }) {
-  const theme = useTheme()
+/** Answers to touch: one of them, or with `many` all that fit. */
+export function Choice<T extends string>({ label, options, chosen, onPress, many, tone }: {
+  label: string; options: readonly T[]; chosen: (option: T) => boolean; onPress: (option: T) => void
+  many?: boolean; tone?: (option: T) => Tone
+}) { // prettier-ignore
+  const { theme } = useCare()
   const id = useId()
-  const box = (chosen: boolean) => ({
-    minHeight: 44, paddingHorizontal: 14, borderRadius: 99, borderWidth: 1, justifyContent: 'center',
-    borderColor: chosen ? theme.accent : theme.line, backgroundColor: chosen ? theme.accentSoft : theme.card,
-  }) // prettier-ignore
   return (
-    <View role="radiogroup" aria-labelledby={id} style={{ gap: 6 }}>
-      <Words bold size={SIZE.small} id={id}>{props.label}</Words>
+    <View role={many ? 'group' : 'radiogroup'} aria-labelledby={id} style={{ gap: 6 }}>
+      <Words bold size={theme.small} id={id}>{label}</Words>
       <Row>
-        {props.options.map((option) => (
-          <Pressable key={option} role="radio" aria-checked={option === props.value} style={box(option === props.value)} onPress={() => props.onChange(option)}>
-            <Words bold={option === props.value} color={option === props.value ? theme.accent : theme.ink}>{t(option)}</Words>
-          </Pressable>
-        ))}
+        {options.map((option) => {
+          const on = chosen(option)
+          const { ink, ground } = tone ? theme.tones[tone(option)] : { ink: theme.accent, ground: theme.tones.good.ground }
+          const look = { borderColor: on ? ink : theme.line, backgroundColor: on ? ground : theme.card, borderWidth: 1, borderRadius: 99 }
+          return (
+            <Pressable
+              key={option} role={many ? 'checkbox' : 'radio'} aria-checked={on} onPress={() => onPress(option)}
+              style={{ ...look, minHeight: 44, paddingHorizontal: 14, justifyContent: 'center' }}
+            >
+              <Words bold={on} color={on ? ink : theme.ink}>{plain(option)}</Words>
+            </Pressable>
+          )
+        })}
       </Row>
     </View>
   ) // prettier-ignore
 }
 
-/** A sentence on coloured ground. It is read out when it appears. */
-export function Notice({ tone, children }: { tone: Tone; children: ReactNode }) {
-  const { color, backgroundColor } = toneOf(useTheme(), tone)
-  return (
-    <View role={tone === 'red' ? 'alert' : 'status'} style={{ backgroundColor, borderRadius: 10, padding: 12 }}>
-      <Words color={color}>{children}</Words>
-    </View>
-  )
-}
-
-/** A photo that this phone keeps. */
-export function Photo({ uri, label }: { uri: string; label: string }) {
+/** A photo that this phone keeps, with what becomes of it. */
+export function Photo({ uri, label, children }: { uri: string; label: string; children?: ReactNode }) {
   const { files } = usePhone()
-  const theme = useTheme()
+  const { theme } = useCare()
   const [address, setAddress] = useState<string | null>(null)
   useEffect(() => {
     const found = files.address(uri)
     void found.then(setAddress)
     return () => void found.then((each) => each && URL.revokeObjectURL(each))
   }, [files, uri])
-  const box = { width: 96, height: 96, borderRadius: 10, backgroundColor: theme.greySoft, overflow: 'hidden' }
-  if (!address) return <View style={{ ...box, padding: 8, justifyContent: 'center' }}><Words quiet size={SIZE.small}>{t('On another phone')}</Words></View>
-  return <Image source={{ uri: address }} aria-label={label} role="img" style={box} /> // prettier-ignore
+  const box = { width: 96, height: 96, borderRadius: theme.radius, backgroundColor: theme.tones.quiet.ground }
+  return (
+    <View style={{ gap: 4 }}>
+      {address ? <Image role="img" aria-label={label} source={{ uri: address }} style={box} /> : <View style={box} />}
+      <Words quiet>{address ? children : t('On another phone')}</Words>
+    </View>
+  )
+}
+
+/** Takes a photo, or a file. In React Native this part is the platform's camera. */
+export function Camera({ onPhoto }: { onPhoto: (photo: Blob) => void }) {
+  const input = useRef<HTMLInputElement>(null)
+  const taken = ({ target }: { target: HTMLInputElement }) => {
+    if (target.files?.[0]) onPhoto(target.files[0])
+    target.value = '' // the same one again is another photo
+  }
+  return (
+    <View>
+      <input ref={input} type="file" accept="image/*" capture="environment" aria-label={t('Photo')} hidden onChange={taken} />
+      <Button onPress={() => input.current?.click()}>{t('Take a photo')}</Button>
+    </View>
+  )
 }

@@ -4,7 +4,7 @@ import lokijs from '@nozbe/watermelondb/adapters/lokijs/index.js'
 import logger from '@nozbe/watermelondb/utils/common/logger'
 import { CareKit, Store } from '@dermadetect/care-kit'
 import { Connectivity, type NetInfo } from '@dermadetect/care-kit/connectivity'
-import { contents, migrations, models, repositories, schema } from '@dermadetect/care-kit/dermadetect'
+import { contents, migrations, models, repositories, schema, type Diagnosis } from '@dermadetect/care-kit/dermadetect'
 import { PhotoQueue } from '@dermadetect/care-kit/photos'
 import { AnalysisQueue } from '@dermadetect/care-kit/queue'
 import type { TokenStore } from '@dermadetect/care-kit/sync'
@@ -56,9 +56,9 @@ export async function openPhone(user: string) {
 
   const kit = new CareKit({
     database, contents, url, version: '1.0.0', tokens: tokensOf(user),
-    after: async ({ next }) => {
+    after: async () => {
+      photos.trigger()
       await flush()
-      if (next === 'rest') void sendPhotos()
     },
   }) // prettier-ignore
   const connectivity = new Connectivity({ url, netInfo: browserNetwork })
@@ -70,15 +70,6 @@ export async function openPhone(user: string) {
   const queue = new AnalysisQueue({
     database, table: 'medgemma_queue', column: 'case_id', of: 'cases', look: () => kit.executor.trigger('timer'),
   }) // prettier-ignore
-
-  let later: ReturnType<typeof setTimeout> | undefined
-  const sendPhotos = async () => {
-    clearTimeout(later)
-    const { next, seconds = 0 } = await photos.send()
-    await flush()
-    if (next === 'retry' && connectivity.reach.get() !== 'offline')
-      later = setTimeout(() => void sendPhotos(), 1000 * seconds)
-  }
 
   /** Photos of cases that were never saved, or have left the phone; not those of a form that is still open. */
   const tidy = async () => {
@@ -92,16 +83,16 @@ export async function openPhone(user: string) {
   }
 
   const start = async () => {
-    await tidy()
+    await tidy().catch(() => full.set(true)) // without room there is not even a folder; all else goes on
     const ends = [
       connectivity.start(),
       queue.start(),
+      photos.start({ online: connectivity.online, metered: connectivity.metered.subscribe }),
       kit.start({ online: connectivity.online, foreground: onForeground }),
     ]
     return () => ends.forEach((end) => end())
   }
   const close = async () => {
-    clearTimeout(later)
     await flush()
     release()
   }
@@ -109,8 +100,8 @@ export async function openPhone(user: string) {
 }
 
 /** The signed diagnosis of a case that counts: the one that no other corrects. */
-export async function diagnosisOf({ database }: Phone, id: string) {
-  const rows = await database.get('diagnoses').query(Q.where('case_id', id), Q.where('amended_by', null)).fetch()
+export async function diagnosisOf({ database }: Phone, id: string): Promise<Diagnosis | null> {
+  const rows = await database.get<Diagnosis>('diagnoses').query(Q.where('case_id', id), Q.where('amended_by', null)).fetch()
   return rows.at(-1) ?? null
 }
 

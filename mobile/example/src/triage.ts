@@ -1,15 +1,14 @@
-/** The questions of a case, and what of their answers makes it red whatever else is said. */
+/** The questions of a case, what of their answers makes it red, and a model on the phone. */
 import { DeviceTriage, type Classifier } from '@dermadetect/care-kit/triage'
 
-
 /** Where it is. */
-export const SITES = ['face', 'scalp', 'neck', 'trunk', 'arm', 'hand', 'leg', 'foot'] as const
+export const SITES = ['face', 'scalp', 'neck', 'trunk', 'arm', 'hand', 'leg', 'foot']
 
 /** Signs of danger: the server's red flags that a health worker can see without an instrument. */
 export const SIGNS = [
   'bleeding', 'fever', 'severe_pain', 'breathing_difficulty', 'spreading_infection', 'blistering', 'facial_swelling',
   'rapid_growth',
-] as const // prettier-ignore
+] // prettier-ignore
 
 /** A form, as it is filled in. `signs` is null until somebody has answered. */
 export interface Answers {
@@ -21,10 +20,8 @@ export interface Answers {
 }
 
 /** One sign makes a case red. Without any it is what the health worker thinks; '' until that is said. */
-export function riskOf({ signs, impression }: Answers): 'red' | 'yellow' | 'green' | '' {
-  if (!signs) return ''
-  return signs.length > 0 ? 'red' : impression
-}
+export const riskOf = ({ signs, impression }: Answers): 'red' | Answers['impression'] =>
+  !signs ? '' : signs.length > 0 ? 'red' : impression
 
 /** The answers as they are sent. */
 export function triageData({ site, days, signs, note }: Answers) {
@@ -34,7 +31,7 @@ export function triageData({ site, days, signs, note }: Answers) {
 
 /**
  * Stands where a clinic's model goes (`tensorFlowClassifier`, with its files in `public`). It measures how much darker the
- * middle of a photo is than its edge, and knows nothing of skin: for showing the way of a photo, never for a patient.
+ * middle of a photo is than its corners, and knows nothing of skin: it shows the way of a photo, and is for no patient.
  */
 const exercise: Classifier = {
   name: 'exercise-without-clinical-value',

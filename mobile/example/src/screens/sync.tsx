@@ -1,46 +1,59 @@
-/** What waits, what went wrong, what the phone did. */
-import { useHistory, useConflicts, usePhotos, useQueue, useReach, useRefused, useSyncStatus } from '@dermadetect/care-kit/react'
-import { putAway, settleConflict } from '@dermadetect/care-kit/sync'
-import { usePhone } from '../hooks'
-import { Button, Card, Row, Screen, Section, Words } from '../parts'
-import { t, when } from '../words'
+/** What waits, what went wrong, and what the phone did. */
+import { usePhotos, useSyncStatus } from '@dermadetect/care-kit/react'
+import { ConflictView, QueueList, RefusedRecords, RetryButton, SyncHistory, useCare } from '@dermadetect/care-kit/ui'
+import { go, usePhone, useRecords } from '../hooks'
+import { Button, Card, Photo, Row, Screen, Words } from '../parts'
+import { t } from '../words'
+import { nameOf } from './patients'
+
+interface Named {
+  readonly table: string
+  readonly id: string
+}
 
 export function SyncScreen({ logOut }: { logOut: () => void }) {
-  const phone = usePhone()
-  const { kit, database } = phone
-  const status = useSyncStatus(kit)
-  const reach = useReach(phone.connectivity)
-  const refused = useRefused(kit)
-  const conflicts = useConflicts(kit)
-  const waiting = usePhotos(phone.photos)
-  const queue = useQueue(phone.queue).filter(({ state }) => state !== 'done')
-  const history = useHistory(kit)
+  const { kit, patients, cases, queue } = usePhone()
+  const { conflicts, refused } = useSyncStatus(kit)
+  const people = useRecords(async () => {
+    const known = new Map((await patients.query().fetch()).map((patient) => [patient.id, nameOf(patient)]))
+    for (const { id, patient_id } of await cases.query().fetch()) known.set(id, known.get(patient_id) ?? t('Case'))
+    return known
+  })
+  const name = (id: string) => people?.get(id) ?? ''
+  const take = ({ table, id }: Named, values: object) => (table === 'cases' ? cases : patients).update(id, values)
+  const correct = ({ table, id }: Named) => go(table === 'patients' ? `/patient/${id}/edit` : `/case/${id}`)
   return (
     <Screen title={t('Sync')}>
-      <Card>
-        <Words bold>{reach === 'online' ? t('Online') : t('Offline')}</Words>
-        <Words>{t('{unsent} records wait', { unsent: status.unsent })}</Words>
-        {status.lastSuccessAt && <Words quiet>{t('Last sync {when}', { when: when(status.lastSuccessAt) })}</Words>}
-        <Button main busy={status.phase === 'syncing'} onPress={() => void kit.sync()}>{t('Sync now')}</Button>
-      </Card>
-      {refused.map((each) => (
-        <Section key={each.id} title={t('Not taken')}>
-          <Words>{each.message}</Words>
-          <Button onPress={() => void putAway(database, each).then(() => kit.executor.refresh())}>{t('Put away')}</Button>
-        </Section>
-      ))}
-      {conflicts.map((each) => (
-        <Section key={each.id} title={t('Two versions')}>
-          <Words>{JSON.stringify(each.columns)}</Words>
-          <Button onPress={() => void settleConflict(database, each).then(() => kit.executor.refresh())}>{t('Keep mine')}</Button>
-        </Section>
-      ))}
-      <Section title={t('Photos that wait')}><Words>{String(waiting.length)}</Words></Section>
-      <Section title={t('Analyses that wait')}><Words>{String(queue.length)}</Words></Section>
-      <Section title={t('History')}>
-        {history.slice(0, 8).map((each) => <Row apart key={each.at}><Words quiet>{when(each.at)}</Words><Words>{each.next}</Words></Row>)}
-      </Section>
+      <RetryButton kit={kit} />
+      {conflicts > 0 && <ConflictView kit={kit} describe={({ id }) => name(id)} onTake={take} />}
+      {refused > 0 && <RefusedRecords kit={kit} describe={({ id }) => name(id)} onCorrect={correct} />}
+      <Waiting name={name} />
+      <QueueList queue={queue} describe={({ recordId }) => name(recordId)} />
+      <SyncHistory kit={kit} most={5} />
       <Button onPress={logOut}>{t('Log out')}</Button>
     </Screen>
+  )
+}
+
+/** Photos that are not on the server yet. One that was refused is sent again, or given up. */
+function Waiting({ name }: { name: (id: string) => string }) {
+  const { photos, forgetPhoto } = usePhone()
+  const { why } = useCare().speech
+  const waiting = usePhotos(photos)
+  return waiting.length === 0 ? null : (
+    <Card title={t('Photos that wait')}>
+      {waiting.map((photo) => (
+        <Row key={photo.key}>
+          <Photo uri={photo.uri} label={name(photo.record_id)}>{name(photo.record_id)}</Photo>
+          {photo.state === 'refused' && (
+            <>
+              <Words>{why(photo.code ?? '')}</Words>
+              <Button onPress={() => void photos.again(photo)}>{t('Send again')}</Button>
+              <Button onPress={() => void forgetPhoto(photo.record_id, photo.key)}>{t('Give up')}</Button>
+            </>
+          )}
+        </Row>
+      ))}
+    </Card>
   ) // prettier-ignore
 }

@@ -3,7 +3,7 @@ import { History } from './history.js'
 import type { Clock, Fetch, Random, Sha256 } from './ports.js'
 import { deviceId, type Phone } from './sync/phone.js'
 import { SyncExecutor, type Signals, type SyncAsked } from './sync/executor.js'
-import type { Outcome } from './sync/errors.js'
+import { OtherUser, type Outcome } from './sync/errors.js'
 import { Server } from './sync/server.js'
 import { Session, type TokenStore } from './sync/session.js'
 
@@ -14,6 +14,8 @@ export interface KitOptions {
   readonly contents: Phone['contents']
   /** The address of the server, without a slash at the end. */
   readonly url: string
+  /** Addresses that this server had before. A database that was synced with another server is not synced. */
+  readonly formerUrls?: readonly string[]
   /** The app's version, like `1.4.0`. */
   readonly version: string
   /** Where the tokens are kept: the platform's keychain. */
@@ -40,11 +42,11 @@ export class CareKit {
   readonly executor: SyncExecutor
 
   constructor(private readonly options: KitOptions) {
-    const { database, tokens, after, turbo, contents, url, version, ...ports } = options
+    const { database, tokens, after, turbo, formerUrls, contents, url, version, ...ports } = options
     const { fetch, clock, random, sha256, gzip } = ports
     const shared = { url, version, ...(fetch && { fetch }), ...(clock && { clock }) }
     this.session = new Session({ ...shared, tokens })
-    this.server = new Server({ ...shared, session: this.session, ...(gzip && { gzip }) })
+    this.server = new Server({ ...shared, session: this.session, ...(gzip && { gzip }), ...(formerUrls && { formerUrls }) })
     this.history = new History(database)
     this.executor = new SyncExecutor({
       database,
@@ -59,11 +61,20 @@ export class CareKit {
     })
   }
 
-  /** Logs in as the user of this database. Throws `Refused` and `Unreachable`. */
+  /**
+   * Logs in as the user of this database, and syncs if `start` was called. Throws `Refused`, `Unreachable`, and `OtherUser`
+   * if the database belongs to somebody else.
+   */
   async logIn(email: string, password: string, otp?: string): Promise<void> {
     const { database, random = Math.random } = this.options
     const device = await deviceId({ database, random })
-    await this.session.logIn(email, password, { deviceId: device, ...(otp ? { otp } : {}) })
+    const check = async (userId: string) => {
+      const before = await database.localStorage.get<string>('kit/user')
+      if (before && userId && before !== userId) throw new OtherUser('this database belongs to somebody else: open a database for each user')
+      if (userId) await database.localStorage.set('kit/user', userId)
+    }
+    await this.session.logIn(email, password, { deviceId: device, check, ...(otp ? { otp } : {}) })
+    this.executor.loggedIn()
   }
 
   /** Syncs now. Never throws. */

@@ -53,7 +53,7 @@ function open() {
   const server = new Server({ ...shared, fetch, clock, session })
   const risk = async ({ table, record_id }) => (disk.get(`row/${table}/${record_id}`) || {}).risk_level
   photos = camera({ database: storageOf({ ...store }), server, risk, clock })
-  phone = new BatchPhone({ store, contents, server, photos, clock }, settings.size)
+  phone = new BatchPhone({ store, contents, server, photos, clock })
 }
 
 /** A power cut takes what the class held in memory. */

@@ -9,12 +9,15 @@ test can hold on to is bytes, not seconds: the line is cut by what has passed.
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.e2e.conftest import Deployment
 from tests.mobile import KitPhone, Phone, SyncFailed
 from tests.mobile.conftest import Make, MakeBatch, fill, new, settle, stored
 from tests.mobile.cutting import CuttingProxy
+from tests.mobile.test_readme import README
 
 RECORDS = 10_000
 CUT_EVERY = 300_000
@@ -77,6 +80,9 @@ def test_ten_thousand_records_arrive_over_a_line_that_breaks_all_the_time(
     sync(whole)
     size = line.answer_bytes
     assert size > 4 * CUT_EVERY
+    # what the README promises is counted, not waited for
+    [seconds] = re.findall(r"(\d+) seconds at 100 kbit/s", README)
+    assert size * 8 / 100_000 == pytest.approx(float(seconds), rel=0.15)
     line.cut_answers_every = CUT_EVERY
     line.answer_bytes = 0
     one = make("amina")

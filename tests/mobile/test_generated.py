@@ -43,6 +43,15 @@ def test_a_product_whose_tables_were_never_released_has_one_version(tmp_path: Pa
     ]
 
 
+def test_a_number_that_is_lowered_takes_no_phone_back(tmp_path: Path) -> None:
+    """WatermelonDB empties a database whose schema is newer than the app's (WatermelonDB#1810)."""
+    now = {"version": 1, "tables": schema_js.tables(CATALOG)}
+    for each in (now, {**now, "version": 2}):
+        text = json.dumps(each)
+        (tmp_path / f"{CATALOG.name}-{each['version']}.json").write_text(text, "utf-8")
+    assert generate.versions(CATALOG, tmp_path, 1)[-1]["version"] == 2
+
+
 def test_releases_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (2, 10, 1):
         (tmp_path / f"{CATALOG.name}-{number}.json").write_text(

@@ -112,10 +112,10 @@ const LET_GO = ['deleted', 'moved']
  *   reading, unseen     a listing that is not at its end, and rows that it has not brought so far
  *   refused/TABLE/ID    an edit that the server did not take
  *   notice/TABLE/ID/…   what lost, was overwritten, or is not the phone's any more
- *   cursor, device_id, clock_offset_ms, in_doubt, page_rows
+ *   cursor, device_id, server, clock_offset_ms, in_doubt, page_rows
  */
 export class BatchPhone<Drafts extends object = Record<string, Record<string, unknown>>> {
-  #most: number
+  #most = MOST_EDITS
   #failures = 0
   #running: Promise<Outcome> | null = null
   #last: Promise<unknown> = Promise.resolve()
@@ -124,11 +124,7 @@ export class BatchPhone<Drafts extends object = Record<string, Record<string, un
   readonly #random: Random
   readonly #sha256: Sha256
 
-  constructor(
-    private readonly options: BatchOptions,
-    mostEdits = MOST_EDITS,
-  ) {
-    this.#most = mostEdits
+  constructor(private readonly options: BatchOptions) {
     this.#store = options.store
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? Math.random
@@ -228,12 +224,16 @@ export class BatchPhone<Drafts extends object = Record<string, Record<string, un
 
   /** Sends all edits, and takes all pages. Throws `Refused` and `Unreachable`; nothing is lost. */
   async syncNow(): Promise<void> {
+    const { server } = this.options
+    const before = await this.read<string>('server')
+    server.assertSame(before)
+    if (before !== server.url) await this.#store.write({ server: server.url })
     for (;;) {
       const interrupted = await this.read<Sent>('sent')
       const sent = interrupted ?? (await this.alone(() => this.prepare()))
       let answer
       try {
-        answer = await this.options.server.json<Answer>('/api/sync', { body: sent.body, seconds: true })
+        answer = await server.json<Answer>('/api/sync', { body: sent.body, seconds: true })
       } catch (error) {
         await this.alone(() => this.recover(error, sent))
         if (error instanceof Refused && error.status === 413 && Object.keys(sent.edits).length > 1) continue

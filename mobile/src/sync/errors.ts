@@ -39,6 +39,20 @@ export class LoggedOut extends Error {
   override readonly name = 'LoggedOut'
 }
 
+/** Somebody else has logged in than the one whose database this is: what is unsent would be sent in the wrong name. */
+export class OtherUser extends Error {
+  override readonly name = 'OtherUser'
+}
+
+/** The database was synced with another server: its records and its cursor mean nothing to this one. */
+export class OtherServer extends Error {
+  override readonly name = 'OtherServer'
+
+  constructor(before: string) {
+    super(`this database was synced with ${before}: open another one, or name that address in formerUrls`)
+  }
+}
+
 /** The time that the sync was given is over. What was done is kept; the next one goes on from there. */
 export class OutOfTime extends Error {
   override readonly name = 'OutOfTime'

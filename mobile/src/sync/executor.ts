@@ -52,7 +52,7 @@ export interface ExecutorOptions {
   readonly random?: Random
   readonly sha256?: Sha256
   readonly turbo?: boolean
-  /** Called after every sync; the next one waits for it. */
+  /** Called after every sync; the next one waits for it, but not for long. */
   readonly after?: (outcome: Outcome) => Promise<void>
 }
 
@@ -68,6 +68,9 @@ const DEBOUNCE_MS = 1500
 
 /** A sync begins by itself after so long, ms. */
 const PERIOD_MS = 15 * 60_000
+
+/** So long a sync waits for what the app does after it, ms. */
+const AFTER_MS = 10_000
 
 /** After these only the user, or a start of the app, begins a sync. */
 const WAITS_FOR_USER: readonly (Next | null)[] = ['log_in', 'update_app']
@@ -128,6 +131,11 @@ export class SyncExecutor {
     if (!this.#online && reason !== 'user') return
     if (WAITS_FOR_USER.includes(this.status.get().next) && !['user', 'foreground'].includes(reason)) return
     this.later(DEBOUNCE_MS, reason)
+  }
+
+  /** Somebody has logged in: if syncs begin by themselves, one does now. */
+  loggedIn(): void {
+    if (this.#ends) this.trigger('user')
   }
 
   /** Syncs by itself from now on. The answer stops that. */
@@ -226,6 +234,9 @@ export class SyncExecutor {
     let moved: Moved = { received: 0, sent: 0, refused: 0 }
     let pieces = Infinity
     try {
+      const before = await database.localStorage.get<string>('kit/server')
+      server.assertSame(before)
+      if (before !== server.url) await database.localStorage.set('kit/server', server.url)
       pieces = await piecesOf(database)
       await deviceId(phone)
       moved = await synchronizeNow(phone)
@@ -252,13 +263,20 @@ export class SyncExecutor {
         ...moved,
         unsent: this.status.get().unsent,
       })
-      await this.options.after?.(outcome)
+      await this.afterwards(outcome)
     } catch (fault) {
       // A phone whose storage is full, or the app's own `after`: what the sync did stays done.
       if (!error) outcome = advice(fault, 0, random)
     }
     this.say({ phase: 'idle', next: outcome.next, code: codeOf(outcome.error), retryAt: this.dueAt(outcome) })
     return outcome
+  }
+
+  /** What hangs there, as an upload of photos does, holds up no record. */
+  private async afterwards(outcome: Outcome): Promise<void> {
+    let stop = () => {}
+    const enough = new Promise<void>((done) => (stop = this.#phone.clock.after(AFTER_MS, done)))
+    await Promise.race([this.options.after?.(outcome), enough]).finally(stop)
   }
 
   private dueAt({ next, seconds = 0 }: Outcome): number | null {

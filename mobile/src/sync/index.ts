@@ -1,10 +1,10 @@
 /** The sync: WatermelonDB's own `synchronize()` against the server, and when it runs. */
 export { conflictsOf, settleConflict, type Conflict, type Disagreement } from './conflicts.js'
 export { canonical, content, tableDigest, type TableDigest } from './digest.js'
-export { advice, isFull, LoggedOut, OutOfTime, Refused, Unreachable, type Next, type Outcome } from './errors.js'
+export { advice, isFull, LoggedOut, OtherServer, OtherUser, OutOfTime, Refused, Unreachable, type Next, type Outcome } from './errors.js'
 export { SyncExecutor, type ExecutorOptions, type Reason, type Signals, type SyncAsked, type SyncStatus } from './executor.js'
 export { deviceId, type Phone, type Rejection } from './phone.js'
 export { putAway, type RefusedRecord } from './refused.js'
 export { type Comparison, type Moved } from './run.js'
 export { Server, type Asked, type ServerOptions } from './server.js'
-export { Session, tokensInMemory, type SessionOptions, type Tokens, type TokenStore } from './session.js'
+export { Session, tokensInMemory, type LogIn, type SessionOptions, type Tokens, type TokenStore } from './session.js'

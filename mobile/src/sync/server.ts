@@ -1,5 +1,5 @@
 import { systemClock, systemFetch, type Clock, type Fetch } from '../ports.js'
-import { OutOfTime, Refused, Unreachable } from './errors.js'
+import { OtherServer, OutOfTime, Refused, Unreachable } from './errors.js'
 import type { Session } from './session.js'
 
 /** What requests need. */
@@ -11,6 +11,8 @@ export interface ServerOptions {
   readonly session: Pick<Session, 'access' | 'renew'>
   readonly fetch?: Fetch
   readonly clock?: Clock
+  /** Addresses that this server had before. */
+  readonly formerUrls?: readonly string[]
   /** The text's UTF-8 as gzip bytes, from any library: a third of the upload. */
   readonly gzip?: (text: string) => Uint8Array<ArrayBuffer>
 }
@@ -43,6 +45,16 @@ export class Server {
   constructor(private readonly options: ServerOptions) {
     this.#fetch = options.fetch ?? systemFetch
     this.#clock = options.clock ?? systemClock
+  }
+
+  /** The address of the server. */
+  get url(): string {
+    return this.options.url
+  }
+
+  /** Throws `OtherServer` if `before`, where this phone's records were synced, is another server. */
+  assertSame(before: string | null | undefined): void {
+    if (before && before !== this.url && !this.options.formerUrls?.includes(before)) throw new OtherServer(before)
   }
 
   /** The phone's clock minus the server's, ms; null until an answer has said it. To the second. */

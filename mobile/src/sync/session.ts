@@ -32,6 +32,14 @@ export interface SessionOptions {
   readonly clock?: Clock
 }
 
+/** What a log-in says beside e-mail address and password. */
+export interface LogIn {
+  readonly deviceId?: string
+  readonly otp?: string
+  /** Called with the user's id before the tokens are kept. What it throws ends the log-in. */
+  readonly check?: (userId: string) => Promise<void>
+}
+
 /** Longest wait for an answer about tokens, ms. */
 const PATIENCE_MS = 30_000
 
@@ -47,10 +55,17 @@ export class Session {
   constructor(private readonly options: SessionOptions) {}
 
   /** Logs in. Throws `Refused` (`credentials_wrong`, `otp_missing` …) and `Unreachable`. */
-  async logIn(email: string, password: string, more: { deviceId?: string; otp?: string } = {}): Promise<void> {
-    const { deviceId, otp } = more
+  async logIn(email: string, password: string, more: LogIn = {}): Promise<void> {
+    const { deviceId, otp, check } = more
     const given = { ...(deviceId ? { device_id: deviceId } : {}), ...(otp ? { otp } : {}) }
-    await this.keep(await this.post('login', { email, password, ...given }))
+    const answer = await this.post('login', { email, password, ...given })
+    try {
+      await check?.(String(answer['user_id'] ?? ''))
+    } catch (error) {
+      await this.post('logout', { refresh_token: answer['refresh_token'] }).catch(() => undefined)
+      throw error
+    }
+    await this.keep(answer)
   }
 
   /** Logs out: here at once, on the server if it can be reached. */

@@ -93,6 +93,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m infra.openapi > infra/openapi.json
 	$(RUN) -m infra.schema_js > infra/schema.js
 	$(RUN) -m infra.indexes > infra/firestore.indexes.json
+	$(RUN) -m infra.indexes --collections > infra/collections.json
 	$(RUN) -m infra.numbers > infra/numbers.sql
 	$(RUN) -m shared.products.dermadetect.analysis.schema > docs/ai-analysis.schema.json
 	$(RUN) -m infra.ci.words --write

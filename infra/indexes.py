@@ -1,5 +1,7 @@
 """`python -m infra.indexes`: Firestore's indexes for Terraform, made from the declarations.
 
+`--collections` prints which collections each product's deployment has: Terraform makes their indexes.
+
 Terraform makes these indexes, the SQLite store its own like them, and `infra.cli backup` copies the
 collections that stand here. Firestore would index every field by itself; each collection is exempt from
 that, and only what a query needs is indexed: what modules declare beside their queries
@@ -9,6 +11,7 @@ that, and only what a query needs is indexed: what modules declare beside their 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 
 from infra.cli import migrator
@@ -66,10 +69,10 @@ def of_table(table: Collection, job_rows: str | None) -> StoredCollection:
     return StoredCollection(table.name, ((record.SCOPE, STAMP), (record.KEPT,), *deleted, *parents))
 
 
-def declared() -> Iterator[StoredCollection]:
-    """What is declared for the engine and for every product; a collection may come several times."""
+def declared(*products: str) -> Iterator[StoredCollection]:
+    """What is declared for the engine and every product, or these; a collection may come several times."""
     yield from ENGINE
-    for product in map(named, names()):
+    for product in map(named, products or names()):
         catalog = product.catalog(Settings())
         yield from (of_table(table, catalog.job_rows) for table in catalog.collections)
         yield from product.stored()
@@ -112,5 +115,12 @@ def text() -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
+def collections() -> str:
+    """The text that says which collections each product's deployment has, the engine's among them."""
+    rows = {name: sorted({each.name for each in declared(name)}) for name in names()}
+    lines = (f"  {json.dumps(name)}: {json.dumps(found)}" for name, found in rows.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 if __name__ == "__main__":
-    print(text(), end="")
+    print(collections() if "--collections" in sys.argv else text(), end="")

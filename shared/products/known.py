@@ -22,6 +22,10 @@ def named(name: str) -> Product:
         from shared.products.dermadetect.product import DERMADETECT
 
         return DERMADETECT
+    if name == "hemoday":
+        from shared.products.hemoday.product import HEMODAY
+
+        return HEMODAY
     raise ConfigurationFault(f"there is no product {name}", field="PRODUCT")
 
 

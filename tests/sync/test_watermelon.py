@@ -31,13 +31,13 @@ class Melon:
 
     def __init__(self, clinic: Clinic, user: str = "member1", device: str | None = "phone") -> None:
         self.clinic, self.device = clinic, device
-        self.caller = Caller(user, "member", device or record.UNNAMED)
+        self.caller = Caller(user, clinic.member, device or record.UNNAMED)
         self.receipt: Json = {"id": ""}  #: of the last push whose answer it has
 
     def pull(self, last_pulled_at: object = "null", **more: str) -> Json:
         arguments = {"last_pulled_at": str(last_pulled_at), "schema_version": "1", **more}
         arguments.setdefault("receipt", self.receipt["id"])
-        asked = watermelon.parse_pull(arguments, CATALOG)
+        asked = watermelon.parse_pull(arguments, self.clinic.catalog)
         start = Start(
             0 if asked.replacement else asked.cursor_ms,
             echo=asked.echo,
@@ -46,7 +46,7 @@ class Melon:
         )
         request, now_ms = SyncRequest(start=start), self.clinic.now_ms()
         synced = self.clinic.session().sync(self.caller, request, now_ms)
-        text = b"".join(watermelon.render_pull(CATALOG, asked, synced.pull))
+        text = b"".join(watermelon.render_pull(self.clinic.catalog, asked, synced.pull))
         answer: Json = json.loads(text)
         for sets in answer["changes"].values():
             assert set(sets) == {"created", "updated", "deleted"}
@@ -60,7 +60,7 @@ class Melon:
         body = orjson.loads(orjson.dumps(changes))
         push = watermelon.parse_push(
             body,
-            CATALOG,
+            self.clinic.catalog,
             cursor_ms=watermelon.parse_cursor(str(last_pulled_at)),
             fingerprint=record.canonical(body),
             client_time_ms=None,

@@ -1,0 +1,31 @@
+"""HemoDay as one value: its tables, its people, its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from shared.notify.notice import AlertWords
+from shared.products.hemoday.rights import ACCOUNTS, RIGHTS
+from shared.products.hemoday.tables import CATALOG
+from shared.products.product import Product
+
+if TYPE_CHECKING:
+    from shared.files.file import Attachment
+
+
+def _attachments() -> Mapping[str, Attachment]:
+    from shared.products.hemoday.documents import ATTACHMENTS
+
+    return ATTACHMENTS
+
+
+HEMODAY = Product(
+    name="hemoday",
+    title="HemoDay",
+    catalog=lambda _settings: CATALOG,
+    rights=RIGHTS,
+    accounts=ACCOUNTS,
+    attachments=_attachments,
+    alert=AlertWords("Something is to be done", "Open the app to see it."),
+)

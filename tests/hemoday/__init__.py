@@ -1,0 +1,1 @@
+"""HemoDay: what it declares, on the engine."""

@@ -1,0 +1,20 @@
+"""A family on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.sqlite import SqliteStore
+from tests.hemoday.family import Family
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Iterator[Family]:
+    """One family, team1, with a member in it, member1."""
+    place = Family(SqliteStore(tmp_path / "records.db"))
+    place.join("member1")
+    yield place
+    place.store.close()

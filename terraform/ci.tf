@@ -252,7 +252,7 @@ resource "google_cloudbuild_trigger" "release" {
 
   substitutions = {
     _ENVIRONMENT = var.environment
-    _PRODUCT     = lookup(var.settings, "PRODUCT", "dermadetect")
+    _PRODUCT     = var.product
     _REGION      = var.region
   }
 

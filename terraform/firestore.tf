@@ -1,19 +1,22 @@
 # The record store: database, indexes, backups. infra/firestore.indexes.json is the one list of
-# indexes; the emulator enforces none, so a query without its index fails here first.
+# indexes; the emulator enforces none, so a query without its index fails here first. Of it are made those of
+# the collections that this product has (infra/collections.json).
 
 locals {
-  indexes = jsondecode(file("${path.module}/../infra/firestore.indexes.json"))
+  indexes     = jsondecode(file("${path.module}/../infra/firestore.indexes.json"))
+  collections = jsondecode(file("${path.module}/../infra/collections.json"))[var.product]
 
   composite = {
     for index in local.indexes.indexes : join(" ", concat(
       [index.collectionGroup],
       [for field in index.fields : "${field.fieldPath}:${try(field.order, field.arrayConfig)}"],
-    )) => index
+    )) => index if contains(local.collections, index.collectionGroup)
   }
 
   # `*` with no index: every field of the collection is exempt unless it has its own row.
   fields = {
     for field in local.indexes.fieldOverrides : "${field.collectionGroup} ${field.fieldPath}" => field
+    if contains(local.collections, field.collectionGroup)
   }
 }
 

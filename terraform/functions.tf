@@ -1,15 +1,18 @@
-# The functions of infra/functions.yaml. That table is the only list of them.
+# The functions of infra/functions.yaml. That table is the only list of them; a row that names products is made
+# for these alone, and nobody takes dead letters of a topic that is not there.
 
 locals {
-  functions = yamldecode(file("${path.module}/../infra/functions.yaml"))
+  table     = yamldecode(file("${path.module}/../infra/functions.yaml"))
+  functions = { for name, row in local.table : name => row if contains(try(row.products, [var.product]), var.product) }
 
   public = { for name, row in local.functions : name => row if row.trigger == "http" }
   pushed = { for name, row in local.functions : name => row if row.trigger == "push" }
   timed  = { for name, row in local.functions : name => row if row.trigger == "schedule" }
 
   # topic → its function's name and row
+  taken = flatten([for name, row in local.pushed : row.topics])
   topics = merge([
-    for name, row in local.pushed : { for topic in row.topics : topic => name }
+    for name, row in local.pushed : { for topic in row.topics : topic => name if contains(local.taken, trimsuffix(topic, "-dead")) }
   ]...)
 
   kinds = toset([for topic in keys(local.topics) : topic if !endswith(topic, "-dead")])

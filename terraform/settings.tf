@@ -37,6 +37,7 @@ locals {
 
   # Other variables decide these: they go with a resource, a right or a price. Without null: unset.
   decided = {
+    PRODUCT              = var.product
     RECORD_STORE         = "firestore"
     JOB_QUEUE            = "pubsub"
     KEY_STORE            = "secret_manager"

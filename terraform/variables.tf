@@ -199,6 +199,17 @@ variable "operators" {
   default     = []
 }
 
+variable "product" {
+  description = "Which product this deployment serves: only its functions, indexes and collections are made."
+  type        = string
+  default     = "dermadetect"
+
+  validation {
+    condition     = contains(keys(jsondecode(file("${path.module}/../infra/collections.json"))), var.product)
+    error_message = "A name that the setting PRODUCT may have."
+  }
+}
+
 variable "project" {
   description = "Project id. One environment is one project."
   type        = string

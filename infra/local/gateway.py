@@ -29,6 +29,7 @@ from infra.local.server import not_found
 from infra.local.table import TABLE, Function, Routes, load
 from shared.api.problems import JSON, rendered
 from shared.errors import InvalidRequest
+from shared.settings import current
 
 _BLOCK = 64 * 1024
 
@@ -261,7 +262,9 @@ def main(arguments: list[str] | None = None) -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with ReverseProxy((chosen.host, chosen.port), load(chosen.table), upstreams) as gateway:
+    with ReverseProxy(
+        (chosen.host, chosen.port), load(chosen.table, current().product), upstreams
+    ) as gateway:
         threading.Thread(target=gateway.serve_forever, args=(0.1,), daemon=True).start()
         ended.wait()
         gateway.shutdown()

@@ -193,7 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
         _Worker.shared = lambda _: True
     logging.getLogger("waitress").setLevel(logging.ERROR)  # a warning quotes what was sent
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-    functions = load(chosen.table)
+    functions = load(chosen.table, settings.product)
     routes = Routes(functions.values())
     metrics = Metrics(settings.data_path, lambda path: getattr(routes.find(path), "name", "own"))
     logging.getLogger("shared").addHandler(metrics)

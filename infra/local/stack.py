@@ -101,8 +101,8 @@ class Stack:
     ) -> None:
         self.profile = profile
         self.host = host
-        self.functions = load(table)
         self.environ = self._settings({**os.environ, **(environ or {})}, data)
+        self.functions = load(table, load_settings(self.environ).product)
         self.data = Path(self.environ["DATA_FOLDER"])
         self.port = 0  #: the public port, once started
         self._wanted_port = port

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Function:
     environment: Mapping[str, str] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
     schedule: str = ""
     ack_deadline_seconds: int = 600
     min_backoff_seconds: int = 10
@@ -64,8 +65,11 @@ class Function:
         return f"{folder}{self.name}" if folder else ""
 
 
-def load(path: Path = TABLE) -> dict[str, Function]:
-    """Read and check the table. Raises `ConfigurationFault` naming the function and the column."""
+def load(path: Path = TABLE, product: str | None = None) -> dict[str, Function]:
+    """Read and check the table: all of it, or what the deployment of a product has.
+
+    Raises `ConfigurationFault` naming the function and the column.
+    """
     rows: Mapping[str, Mapping[str, Any]] = yaml.safe_load(path.read_text("utf-8"))
     functions = {name: _row(name, row) for name, row in rows.items()}
     seen: dict[str, str] = {}
@@ -77,7 +81,19 @@ def load(path: Path = TABLE) -> dict[str, Function]:
     for topic in list(seen):
         if not topic.startswith("/") and not topic.endswith(DEAD) and topic + DEAD not in seen:
             raise _absurd(seen[topic], f"has topic {topic}, but nobody takes {topic}{DEAD}")
-    return functions
+    return functions if product is None else _of_product(functions, product)
+
+
+def _of_product(functions: Mapping[str, Function], product: str) -> dict[str, Function]:
+    """The rows that a product needs, without dead letters of topics that nobody else's row has."""
+    needed = [row for row in functions.values() if product in (row.products or (product,))]
+    taken = {topic for row in needed for topic in row.topics}
+    return {
+        row.name: replace(
+            row, topics=tuple(each for each in row.topics if each.removesuffix(DEAD) in taken)
+        )
+        for row in needed
+    }
 
 
 def _row(name: str, row: Mapping[str, Any]) -> Function:

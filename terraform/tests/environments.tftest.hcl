@@ -104,13 +104,13 @@ run "dev" {
   }
 
   assert {
-    condition     = length(google_firestore_index.this) == length(jsondecode(file("../infra/firestore.indexes.json")).indexes)
-    error_message = "Every index of the list is made."
+    condition     = length(google_firestore_index.this) == length([for index in jsondecode(file("../infra/firestore.indexes.json")).indexes : index if contains(jsondecode(file("../infra/collections.json"))[var.product], index.collectionGroup)])
+    error_message = "Every index of the product's collections is made."
   }
 
   assert {
-    condition     = length(google_firestore_field.this) == length(jsondecode(file("../infra/firestore.indexes.json")).fieldOverrides)
-    error_message = "Every exemption of the list is made."
+    condition     = length(google_firestore_field.this) == length([for field in jsondecode(file("../infra/firestore.indexes.json")).fieldOverrides : field if contains(jsondecode(file("../infra/collections.json"))[var.product], field.collectionGroup)])
+    error_message = "Every exemption of the product's collections is made."
   }
 
   assert {
@@ -241,13 +241,13 @@ run "prod" {
   }
 
   assert {
-    condition     = length(google_firestore_index.this) == length(jsondecode(file("../infra/firestore.indexes.json")).indexes)
-    error_message = "Every index of the list is made."
+    condition     = length(google_firestore_index.this) == length([for index in jsondecode(file("../infra/firestore.indexes.json")).indexes : index if contains(jsondecode(file("../infra/collections.json"))[var.product], index.collectionGroup)])
+    error_message = "Every index of the product's collections is made."
   }
 
   assert {
-    condition     = length(google_firestore_field.this) == length(jsondecode(file("../infra/firestore.indexes.json")).fieldOverrides)
-    error_message = "Every exemption of the list is made."
+    condition     = length(google_firestore_field.this) == length([for field in jsondecode(file("../infra/firestore.indexes.json")).fieldOverrides : field if contains(jsondecode(file("../infra/collections.json"))[var.product], field.collectionGroup)])
+    error_message = "Every exemption of the product's collections is made."
   }
 
   assert {
@@ -283,5 +283,48 @@ run "prod" {
   assert {
     condition     = output.base_url == "https://api.example.org" && alltrue([for url in values(output.api_urls) : url == output.base_url])
     error_message = "All paths are behind one host."
+  }
+}
+
+run "hemoday" {
+  command = plan
+
+  variables {
+    alert_emails        = ["families@example.org"]
+    artifact_days       = 14
+    audit_log_days      = 30
+    backup              = { daily_days = 3, weekly_days = 14 }
+    budget              = null
+    deletion_protection = false
+    environment         = "dev"
+    load_balancer       = null
+    medgemma            = null
+    min_instances       = false
+    operators           = []
+    product             = "hemoday"
+    project             = "hemoday-dev"
+    region              = "europe-west1"
+    settings            = {}
+    trigger             = null
+  }
+
+  assert {
+    condition     = !contains(keys(module.function), "analyse") && !contains(keys(module.function), "review") && contains(keys(module.function), "sync")
+    error_message = "Of the table only what the product needs is made."
+  }
+
+  assert {
+    condition     = length(setintersection(keys(google_pubsub_subscription.jobs), ["analyse", "analyse-dead"])) == 0 && contains(keys(google_pubsub_subscription.jobs), "images-dead")
+    error_message = "Nobody takes dead letters of a topic that is not there."
+  }
+
+  assert {
+    condition     = length([for name in keys(google_firestore_index.this) : name if startswith(name, "cases ")]) == 0 && length([for name in keys(google_firestore_index.this) : name if startswith(name, "transfusions ")]) > 0
+    error_message = "Every index is of a collection that the product has."
+  }
+
+  assert {
+    condition     = local.settings.PRODUCT == "hemoday"
+    error_message = "Functions are told which product they serve."
   }
 }

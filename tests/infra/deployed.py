@@ -23,6 +23,7 @@ PLATFORM = ("FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE", "K_SERVICE", "PORT")
 
 #: Values that Terraform takes from elsewhere, as a deployment without a model would have them; None: unset.
 _BARE: Mapping[str, str | None] = {
+    "PRODUCT": lock.DEFAULT,
     "FIRESTORE_DATABASE": "(default)",
     "GOOGLE_CLOUD_PROJECT": "clinic",
     "SOURCE_COMMIT": "r1",

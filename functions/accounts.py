@@ -7,6 +7,8 @@ The only function that may load private keys. What a request may do is decided b
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from flask import Request, Response
@@ -39,7 +41,8 @@ def register(call: Call, body: bodies.RegisterRequest) -> Response:
     """Make an account.
 
     Makes an account and logs in. Where registration is by invitation, `invite_code` is needed; it makes the
-    new user a member at once.
+    new user a member at once. Where everybody may register, a product may make a scope along for those who
+    bring no code: `me` names it.
     """
     made = wiring.accounts().registration.register(
         body.email,
@@ -48,6 +51,7 @@ def register(call: Call, body: bodies.RegisterRequest) -> Response:
         wiring.clock_ms(),
         code=body.invite_code,
         name=body.name,
+        scope_name=body.scope_name,
     )
     return _tokens(call, made)
 
@@ -232,7 +236,8 @@ def profile(call: Call, body: bodies.ProfileRequest) -> Response:
 def join(call: Call, body: bodies.JoinRequest) -> Response:
     """Enter a scope by a code.
 
-    Makes the caller a member. Who is one already stays what they are, and uses nothing up.
+    Makes the caller a member. Who is one already stays what they are, and uses nothing up. A scope that
+    came with the account, and in which nobody wrote anything, ends with that.
     """
     origin, now_ms = _origin(call, body.device_id), wiring.clock_ms()
     return _me(call, wiring.accounts().invites.join(call.caller, body.invite_code, origin, now_ms))
@@ -241,7 +246,8 @@ def join(call: Call, body: bodies.JoinRequest) -> Response:
 def leave(call: Call, body: bodies.LeaveRequest) -> Response:
     """Leave a scope.
 
-    Ends the caller's own membership: the user's phones drop the scope's records.
+    Ends the caller's own membership: the user's phones drop the scope's records. Where the product says so,
+    the last who looks after a scope hands over before.
     """
     return _me(call, wiring.accounts().members.leave(call.caller, body.scope_id, wiring.clock_ms()))
 
@@ -251,9 +257,7 @@ def invites(call: Call, body: bodies.InvitesRequest) -> Response:
 
     For supervisors and admins of the scope. Nobody gives away more than they hold.
     """
-    roles = wiring.catalog().roles
-    if body.role not in roles:
-        raise InvalidRequest(f"role must be one of {', '.join(roles)}.", field="role")
+    _demand_role(body.role)
     days = 7 if body.expires_in_days is None else body.expires_in_days
     uses = 1 if body.max_uses is None else body.max_uses
     code, invite = wiring.accounts().invites.give(
@@ -311,6 +315,18 @@ def put_out(call: Call, asked: bodies.OneMember, body: bodies.InScopeRequest) ->
     supervisors and admins of the scope, and roles that they may give away; one leaves oneself by `leave`.
     """
     wiring.accounts().members.put_out(call.caller, body.scope_id, asked.id, wiring.clock_ms())
+    return answer({}, call=call)
+
+
+def change_role(call: Call, asked: bodies.OneMember, body: bodies.RoleRequest) -> Response:
+    """Give a member another role.
+
+    Of both roles the caller may give away; of oneself, too. The member's phones get the scope anew.
+    """
+    _demand_role(body.role)
+    wiring.accounts().members.change_role(
+        call.caller, body.scope_id, asked.id, body.role, wiring.clock_ms()
+    )
     return answer({}, call=call)
 
 
@@ -442,6 +458,12 @@ def jwks(_: Call) -> Response:
 # --- what was asked
 
 
+def _demand_role(role: str) -> None:
+    roles = wiring.catalog().roles
+    if role not in roles:
+        raise InvalidRequest(f"role must be one of {', '.join(roles)}.", field="role")
+
+
 def _caller(call: Call) -> Caller:
     keys, policy = wiring.accounts_verification_keys(), wiring.token_policy()
     only = "" if call.route is None else call.route.only
@@ -505,13 +527,14 @@ _SHOWN = ("credentials_wrong", "password_length")
 _NEW = ("password_length", "password_guessable")
 _FACTOR = ("totp_required", "totp_wrong")
 _INVITE = ("invite_needed", "invite_invalid")
+
 _DONE = {"type": "object", "description": "Done."}
 _HOME = "/api/v1/auth"
 
 _get = partial(Route, "GET")
 _post = partial(Route, "POST", gives=_DONE)
 
-ROUTES = (
+_ROUTES = (
     _post(
         f"{_HOME}/register",
         register,
@@ -604,7 +627,10 @@ ROUTES = (
         faults=(*_SHOWN, *_SESSION, *_STORE),
     ),
     _post(
-        f"{_HOME}/delete", delete, takes=bodies.ProofRequest, faults=(*_SHOWN, *_SESSION, *_STORE)
+        f"{_HOME}/delete",
+        delete,
+        takes=bodies.ProofRequest,
+        faults=("hand_over_first", *_SHOWN, *_SESSION, *_STORE),
     ),
     _get(
         f"{_HOME}/me",
@@ -632,7 +658,7 @@ ROUTES = (
         leave,
         takes=bodies.LeaveRequest,
         gives=bodies.MeAnswer,
-        faults=(*_SESSION, *_STORE),
+        faults=("hand_over_first", *_SESSION, *_STORE),
     ),
     _post(
         f"{_HOME}/invites",
@@ -668,6 +694,13 @@ ROUTES = (
         asks=bodies.OneMember,
         takes=bodies.InScopeRequest,
         faults=("forbidden", *_SESSION, *_STORE),
+    ),
+    _post(
+        f"{_HOME}/members/{{id}}/role",
+        change_role,
+        asks=bodies.OneMember,
+        takes=bodies.RoleRequest,
+        faults=("forbidden", "hand_over_first", *_SESSION, *_STORE),
     ),
     _get(
         f"{_HOME}/users",
@@ -708,6 +741,17 @@ ROUTES = (
     ),
     _get("/.well-known/jwks.json", jwks, gives=bodies.Jwks, secured=False, answer_headers=()),
 )
+
+
+def _aliases() -> Iterator[Route]:
+    """The same operations under the names that the product's apps have for them."""
+    by_path = {route.path: route for route in _ROUTES}
+    for alias, word in wiring.account_policy().aliases.items():
+        route = by_path[f"{_HOME}/{word}"]
+        yield replace(route, path=f"{_HOME}/{alias}", name=alias.replace("-", "_"))
+
+
+ROUTES = (*_ROUTES, *_aliases())
 
 
 def accounts(request: Request) -> Response:

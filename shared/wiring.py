@@ -386,6 +386,7 @@ def accounts() -> AccountServices:
         secret=accounts_secret(),
         factor_roles=chosen.factor_roles,
         of_users=catalog().of_users,
+        tables=tuple(catalog().by_name),
         life=Life(chosen.refresh_days * 86_400_000, chosen.session_days * 86_400_000),
         post=_post(),
         address=chosen.public_url,

@@ -82,6 +82,7 @@ RIGHTS: Mapping[str, str] = {
     "delete-account": "somebody deleted their own account; the entry has no name",
     "invite": "somebody made an invite code",
     "void-invite": "somebody made a code admit nobody any more",
+    "change-role": "a member gave somebody in their team another role",
     "put-out": "a member ended somebody else's membership",
     "register": "somebody made an account for themselves",
     "join": "somebody became a member by a code",

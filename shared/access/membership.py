@@ -154,8 +154,19 @@ def grant(
         store.commit([*writes, *also])
 
 
-def granting(reading: Snapshot, user_id: str, scope_id: str, role: str, now_ms: int) -> list[Write]:
-    """Writes that make a user a member, given both documents; none if nothing changes."""
+def granting(
+    reading: Snapshot,
+    user_id: str,
+    scope_id: str,
+    role: str,
+    now_ms: int,
+    *,
+    instead_of: Sequence[str] = (),
+) -> list[Write]:
+    """Writes that make a user a member, given both documents; none if nothing changes.
+
+    `instead_of` are scopes that the user leaves in the same write.
+    """
     held = known(user_id, reading.documents.get(key(user_id)))
     now_ms = _not_before(reading, now_ms)
     if held.roles.get(scope_id) == role:
@@ -165,9 +176,15 @@ def granting(reading: Snapshot, user_id: str, scope_id: str, role: str, now_ms: 
         entry = _entry(user_id, scope_id, role, held.since_ms[scope_id])
         return [verify(key(user_id), held.version), entry]
     # A changed role may show more than before: the scope is sent whole again, as for a new member.
-    scopes = {**_scopes(held), scope_id: {"role": role, "since": now_ms}}
-    left = {scope: at for scope, at in held.left_ms.items() if scope != scope_id}
-    return [_write(held, scopes, left), _entry(user_id, scope_id, role, now_ms)]
+    kept = {scope: entry for scope, entry in _scopes(held).items() if scope not in instead_of}
+    scopes = {**kept, scope_id: {"role": role, "since": now_ms}}
+    left = {**held.left_ms, **dict.fromkeys(instead_of, now_ms)}
+    left.pop(scope_id, None)
+    return [
+        _write(held, scopes, left),
+        _entry(user_id, scope_id, role, now_ms),
+        *(delete(member_key(scope, user_id)) for scope in instead_of),
+    ]
 
 
 def revoke(

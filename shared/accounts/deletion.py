@@ -13,6 +13,7 @@ from shared.accounts.account import Account
 from shared.accounts.caller import Origin
 from shared.accounts.contention import retried
 from shared.accounts.credentials import Credentials
+from shared.accounts.members import Members
 from shared.records.store import Key, RecordStore, Snapshot, Write, delete
 
 
@@ -22,17 +23,27 @@ class Deletion:
 
     store: RecordStore
     credentials: Credentials
+    members: Members
     of_users: tuple[str, ...] = ()  #: collections with a document a user, under the user's id
 
     def delete_own(self, caller: Caller, password: str, origin: Origin, now_ms: int) -> None:
-        """The end of the caller's account: see `delete`. Raises as `Sessions.end`."""
+        """The end of the caller's account: see `delete`. Raises as `Sessions.end`.
+
+        Nor may the last keeper of a scope go while others are in it: `Forbidden` (hand_over_first).
+        """
         # of this person the trail gets the id alone
         who = Caller(caller.user_id, "", caller.device)
 
         def writes(present: Account, reading: Snapshot) -> list[Write]:
             held = membership.of(reading, caller.user_id)
             ends = self._ends(present, held, reading, now_ms)
-            return [*ends, *_ended_by(who, held, now_ms, "delete-account", "leave")]
+            kept = {
+                write.key: write
+                for scope, role in held.roles.items()
+                if len(membership.members(self.store, scope, limit=2)) > 1
+                for write in self.members.kept(scope, caller.user_id, role)
+            }
+            return [*ends, *kept.values(), *_ended_by(who, held, now_ms, "delete-account", "leave")]
 
         self.credentials.prove(caller, password, origin, now_ms, writes)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,9 +111,17 @@ def of_scope(store: RecordStore, scope_id: str) -> Iterator[Document]:
     return store.query(Query("invites", where=where, limit=MOST_LISTED))
 
 
-def granting(reading: Snapshot, user_id: str, invite: Invite, now_ms: int) -> list[Write]:
+def granting(
+    reading: Snapshot,
+    user_id: str,
+    invite: Invite,
+    now_ms: int,
+    instead_of: Sequence[str] = (),
+) -> list[Write]:
     """Writes that make a user a member as an invite promises, given both documents."""
-    return membership.granting(reading, user_id, invite.scope_id, invite.role, now_ms)
+    return membership.granting(
+        reading, user_id, invite.scope_id, invite.role, now_ms, instead_of=instead_of
+    )
 
 
 def parse(document: Document) -> Invite:

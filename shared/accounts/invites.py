@@ -27,6 +27,7 @@ class Invites:
     store: RecordStore
     members: Members
     secret: bytes  #: keys the names of codes and gates
+    tables: tuple[str, ...] = ()  #: those that hold the records of scopes
 
     def give(
         self, caller: Caller, scope_id: str, role: str, days: float, uses: int, now_ms: int
@@ -91,6 +92,9 @@ class Invites:
     def join(self, caller: Caller, code: str, origin: Origin, now_ms: int) -> Me:
         """Make the caller a member by a code. A member stays what they are, and uses nothing up.
 
+        A scope of the caller's own that came with the account (`AccountPolicy.founds`), in which nobody
+        else is and nothing was written, ends in the same commit: the caller's phones know one scope.
+
         Raises `Forbidden` (invite_invalid), `TooManyTries`.
         """
         gates = [
@@ -98,7 +102,7 @@ class Invites:
             throttle.gate("invite-address", invites.TRIES, self.secret, origin.address),
         ]
 
-        def attempt() -> None:
+        def attempt() -> list[str]:
             mine = accounts.key(caller.user_id)
             keys = [mine, membership.key(caller.user_id), *self.keys(code)]
             reading = throttle.read(self.store, gates, keys)
@@ -107,21 +111,40 @@ class Invites:
             held = membership.of(reading, caller.user_id)
             invite = self._known(reading, code)
             if invite is not None and invite.scope_id in held.roles:
-                return
+                return []
             invite, use = self.admitted(reading, code, gates, now_ms)
+            empty = [each for each in held.scopes if self._is_unused(each, caller.user_id)]
             writes = [
                 *use,
-                *invites.granting(reading, caller.user_id, invite, now_ms),
+                *invites.granting(reading, caller.user_id, invite, now_ms, empty),
+                *(audit.right(who, "leave", now_ms, each, of=caller.user_id) for each in empty),
                 *throttle.unchanged(gates, reading),
                 joined(who, invite, now_ms),
             ]
             if mine not in reading.documents:
                 writes.append(put(mine, accounts.first_fields(caller.user_id, now_ms), ABSENT))
             self.store.commit(writes)
+            return empty
 
         who = noted(check(self.store, caller).account, caller.device)
-        retried(attempt)
+        for scope in retried(attempt):
+            if has_records(self.store, self.tables, scope):
+                # A phone wrote in between. Nobody can from now on: the scope stays the caller's.
+                founder = self.members.policy.founder
+                entry = audit.right(who, "found", now_ms, scope, of=caller.user_id, role=founder)
+                membership.grant(self.store, caller.user_id, scope, founder, now_ms, [entry])
         return check(self.store, caller)
+
+    def _is_unused(self, scope_id: str, user_id: str) -> bool:
+        """Whether a scope came with somebody's account, and nobody ever used it."""
+        if not self.members.policy.founds:
+            return False
+        about = accounts.scope_key(scope_id)
+        made = self.store.read([about]).documents.get(about)
+        if made is None or made.fields.get("made_by") != user_id:
+            return False
+        alone = len(membership.members(self.store, scope_id, limit=2)) == 1
+        return alone and not has_records(self.store, self.tables, scope_id)
 
     def admitted(
         self, reading: Snapshot, code: str | None, gates: Sequence[Gate], now_ms: int
@@ -167,6 +190,12 @@ class Invites:
         if found is None or not self.members.policy.may_invite(role, invite.role):
             return None
         return [verify(where, found.version)]
+
+
+def has_records(store: RecordStore, tables: Sequence[str], scope_id: str) -> bool:
+    """Whether anything was ever stored in a scope, deleted records included."""
+    read_at = store.read([accounts.scope_key(scope_id)]).read_at
+    return any(True for table in tables for _ in store.changes(table, (scope_id,), 0, read_at))
 
 
 def joined(who: Caller, invite: Invite, now_ms: int) -> Write:

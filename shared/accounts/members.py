@@ -12,7 +12,7 @@ from shared.accounts.caller import Me, check, noted
 from shared.accounts.contention import retried
 from shared.accounts.policy import AccountPolicy
 from shared.errors import Forbidden, NotFound
-from shared.records.store import RecordStore, verify
+from shared.records.store import RecordStore, Write, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,79 @@ class Members:
         return found
 
     def leave(self, caller: Caller, scope_id: str, now_ms: int) -> Me:
-        """End the caller's own membership; harmless if there is none."""
+        """End the caller's own membership; harmless if there is none.
+
+        Raises `Forbidden` (hand_over_first).
+        """
         who = noted(check(self.store, caller).account, caller.device)
         entry = audit.right(who, "leave", now_ms, scope_id, of=caller.user_id)
-        retried(lambda: membership.revoke(self.store, caller.user_id, scope_id, now_ms, [entry]))
+
+        def attempt() -> None:
+            role = check(self.store, caller).memberships.roles.get(scope_id)
+            kept = self.kept(scope_id, caller.user_id, role)
+            membership.revoke(self.store, caller.user_id, scope_id, now_ms, [entry, *kept])
+
+        retried(attempt)
         return check(self.store, caller)
+
+    def change_role(
+        self, caller: Caller, scope_id: str, user_id: str, role: str, now_ms: int
+    ) -> None:
+        """Give a member, or oneself, another role; harmless if it is theirs already.
+
+        The caller may give away both roles. The member's phones get the scope anew. Raises `NotFound` (no
+        such scope or member), `Forbidden` (hand_over_first: the last keeper of a scope makes another one
+        before).
+        """
+
+        def attempt() -> None:
+            me = self.managing(caller, scope_id, role)
+            mine = me.memberships
+            where = [membership.key(user_id), membership.member_key(scope_id, user_id)]
+            reading = self.store.read(where)
+            theirs = membership.role_of(user_id, reading.documents.get(where[0]), scope_id)
+            if theirs is None:
+                raise NotFound("There is no such member.")
+            if theirs == role:
+                return
+            if not self.policy.may_invite(mine.roles[scope_id], theirs):
+                raise Forbidden("Your role may not change this membership. Ask an admin.")
+            who = noted(me.account, caller.device)
+            writes = [
+                *membership.granting(reading, user_id, scope_id, role, now_ms),
+                audit.right(
+                    who, "change-role", now_ms, scope_id, of=user_id, role=role, before=theirs
+                ),
+            ]
+            still = [] if role in self.policy.keepers else self.kept(scope_id, user_id, theirs)
+            own = verify(membership.key(caller.user_id), mine.version)
+            if user_id != caller.user_id and own not in still:
+                still.append(own)
+            self.store.commit([*writes, *still])
+
+        retried(attempt)
+
+    def kept(self, scope_id: str, user_id: str, role: str | None) -> list[Write]:
+        """What must still hold when a member's role ends: a scope that has keepers keeps another one.
+
+        Raises `Forbidden` (hand_over_first).
+        """
+        if role not in self.policy.keepers:
+            return []
+        listed = [
+            each for each, _, _ in membership.members(self.store, scope_id) if each != user_id
+        ]
+        keys = [membership.key(each) for each in listed]
+        found = self.store.read(keys).documents if keys else {}
+        for other, key in zip(listed, keys, strict=True):
+            document = found.get(key)
+            if membership.role_of(other, document, scope_id) in self.policy.keepers:
+                return [verify(key, document.version if document else 0)]
+        raise Forbidden(
+            "You are the last who looks after this scope: give somebody in it your role first.",
+            code="hand_over_first",
+            field="scope_id",
+        )
 
     def put_out(self, caller: Caller, scope_id: str, user_id: str, now_ms: int) -> None:
         """End somebody's membership; harmless if it has ended.

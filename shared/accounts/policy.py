@@ -19,6 +19,10 @@ class AccountPolicy:
     those that its people would make passwords of. `idle_days` are for roles whose sessions shall
     live shorter without use than REFRESH_DAYS. `factor_roles` may have to set up a second factor; the
     phones of all others must sync whatever was set up.
+
+    `founds`: who registers without a code makes a scope along, and gives it up unwritten when they enter
+    another. `keepers` are the roles of whom a scope always keeps one: the last hands over before they
+    leave. `aliases` are names that its apps have for operations: "enter-club" for "join".
     """
 
     registration: str
@@ -29,6 +33,9 @@ class AccountPolicy:
     words: tuple[str, ...] = ()
     idle_days: Mapping[str, int] = field(default_factory=dict)
     factor_roles: frozenset[str] = frozenset()
+    founds: bool = False
+    keepers: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def demand_factor_roles(self, asked: frozenset[str]) -> None:
         """Raises `ConfigurationFault` if TOTP_ROLES names a role that is never asked for a factor."""

@@ -20,6 +20,7 @@ from shared.accounts.credentials import Credentials
 from shared.accounts.invites import Invites, joined
 from shared.accounts.passwords import Passwords
 from shared.accounts.policy import AccountPolicy
+from shared.accounts.scopes import founding, new_scope_id
 from shared.accounts.throttle import Window
 from shared.accounts.token_issuer import TokenIssuer, Tokens
 from shared.errors import Forbidden, Taken
@@ -50,8 +51,11 @@ class Registration:
         *,
         code: str | None = None,
         name: str | None = None,
+        scope_name: str | None = None,
     ) -> Tokens:
-        """A new account, its membership if a code is given, and its first session.
+        """A new account, its first session, and its membership: by a code, or of a scope that it makes.
+
+        A scope is made where the product says so, and called `scope_name`.
 
         Raises `InvalidRequest` (invalid_email, password_length, password_guessable), `Forbidden`
         (invite_needed, invite_invalid), `Taken`, `TooManyTries`.
@@ -64,7 +68,7 @@ class Registration:
                 code="invite_needed",
                 field="invite_code",
             )
-        user_id = accounts.new_user_id()
+        user_id, made_id = accounts.new_user_id(), new_scope_id()
         login = accounts.login_key(email)
         gates = [
             throttle.gate("invite-login", invites.TRIES, self.secret, email),
@@ -101,8 +105,13 @@ class Registration:
                 invite, use = joining
                 roles[invite.scope_id] = invite.role
                 writes += [*use, *invites.granting(reading, user_id, invite, now_ms)]
+            elif self.policy.founds:
+                roles[made_id] = self.policy.founder
             session, refresh = self.issuer.begin(account, origin, roles, now_ms)
             who = noted(account, session.device)
+            if joining is None and roles:
+                called = scope_name or name or ""
+                writes += founding(reading, who, made_id, called, roles[made_id], now_ms)
             writes.append(audit.right(who, "register", now_ms, of=user_id))
             if joining is not None:
                 writes.append(joined(who, joining[0], now_ms))

@@ -12,7 +12,7 @@ from shared.accounts.caller import Me, check, noted
 from shared.accounts.contention import retried
 from shared.accounts.policy import AccountPolicy
 from shared.errors import Forbidden, Taken
-from shared.records.store import ABSENT, RecordStore, put
+from shared.records.store import ABSENT, RecordStore, Snapshot, Write, put
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +49,26 @@ class Scopes:
                 raise Taken(
                     "This id is taken. Make another one.", code="scope_taken", field="scope_id"
                 )
-            founder = self.policy.founder
-            writes = [
-                put(about, {"name": name, "made_by": caller.user_id, "made_at": now_ms}, ABSENT),
-                *membership.granting(reading, caller.user_id, named, founder, now_ms),
-                audit.right(
-                    noted(me.account, caller.device),
-                    *("found", now_ms, named),
-                    of=caller.user_id,
-                    role=founder,
-                ),
-            ]
+            who = noted(me.account, caller.device)
+            writes = founding(reading, who, named, name, self.policy.founder, now_ms)
             if mine not in reading.documents:
                 writes.append(put(mine, accounts.first_fields(caller.user_id, now_ms), ABSENT))
             self.store.commit(writes)
 
         retried(attempt)
         return named, check(self.store, caller)
+
+
+def founding(
+    reading: Snapshot, who: Caller, scope_id: str, name: str, role: str, now_ms: int
+) -> list[Write]:
+    """Writes that make a scope with its first member, given the member's documents."""
+    about = {"name": name, "made_by": who.user_id, "made_at": now_ms}
+    return [
+        put(accounts.scope_key(scope_id), about, ABSENT),
+        *membership.granting(reading, who.user_id, scope_id, role, now_ms),
+        audit.right(who, "found", now_ms, scope_id, of=who.user_id, role=role),
+    ]
 
 
 def new_scope_id() -> str:

@@ -62,14 +62,15 @@ def account_services(
     address: str = "",
     administrators: frozenset[str] = frozenset(),
     of_users: tuple[str, ...] = (),
+    tables: tuple[str, ...] = (),
 ) -> AccountServices:
     """The services on a store. `secret` keys their hashes and is the same in every instance; `post` and
-    `address` are of `Forgotten`, `administrators` of `TeamUsers`.
+    `address` are of `Forgotten`, `administrators` of `TeamUsers`, `tables` of `Invites`.
     """
     credentials = Credentials(store, passwords, secret, policy.words)
     issuer = TokenIssuer(keys, token_policy, policy, life, factor_roles)
     members = Members(store, policy)
-    invites = Invites(store, members, secret)
+    invites = Invites(store, members, secret, tables)
     return AccountServices(
         Registration(store, policy, passwords, credentials, invites, issuer, secret),
         Login(store, passwords, credentials, issuer),
@@ -79,7 +80,7 @@ def account_services(
         invites,
         Scopes(store, policy),
         Administration(store, passwords, credentials),
-        Deletion(store, credentials, of_users),
+        Deletion(store, credentials, members, of_users),
         Profile(store),
         Forgotten(store, passwords, credentials, secret, post, address),
         TeamUsers(store, policy, passwords, credentials, administrators),

@@ -76,12 +76,12 @@ _Role = Annotated[str, schema(type=None, **{"$ref": REF.format(name="Role")})]
 _Seconds = Annotated[float, schema(minimum=0, deprecated=True)]
 
 
-def _one_line(name: str) -> str:
+def _one_line(name: str, field: str = "name") -> str:
     """A name without blanks around it. Raises `InvalidRequest` if it is no line of text."""
     text = unicodedata.normalize("NFC", name).strip()
     if not 1 <= len(text) <= _LONGEST_NAME or _CONTROL.search(text):
         raise InvalidRequest(
-            f"name must be one line of 1 to {_LONGEST_NAME} characters.", field="name"
+            f"{field} must be one line of 1 to {_LONGEST_NAME} characters.", field=field
         )
     return text
 
@@ -96,10 +96,14 @@ class RegisterRequest(Struct):
     password: _Password
     invite_code: _Code | None = None
     name: Annotated[_Name, says("What others in the scope see.")] | None = None
+    scope_name: Annotated[_Name, says("What the scope that is made along is called.")] | None = None
     device_id: _Device | None = None
 
     def __post_init__(self) -> None:
         self.name = None if self.name is None else _one_line(self.name)
+        self.scope_name = (
+            None if self.scope_name is None else _one_line(self.scope_name, "scope_name")
+        )
 
 
 class ProfileRequest(Struct):
@@ -185,6 +189,13 @@ class InScopeRequest(Struct):
     """A scope."""
 
     scope_id: Id
+
+
+class RoleRequest(Struct):
+    """Another role in a scope."""
+
+    scope_id: Id
+    role: _Role
 
 
 class InvitesRequest(Struct):

@@ -175,8 +175,9 @@ def test_every_code_of_the_accounts_function_is_met(
     declared = {code for route in ask.api.routes["accounts"] for code in codes(route)}
     others = {"busy", "store_unavailable", "token_expired", "invalid_json", "request_too_large",
               "unsupported_encoding", "keys_unavailable", "method_not_allowed", "internal",
-              "configuration"}  # fmt: skip
-    assert set(ACCOUNTS_ONLY) <= ask.seen
+              "configuration", "hand_over_first"}  # fmt: skip
+    # the last is of products whose scopes have keepers; notebooks has none
+    assert set(ACCOUNTS_ONLY) - {"hand_over_first"} <= ask.seen
     assert declared - others == ask.seen
 
 
@@ -234,6 +235,7 @@ BODIES: dict[str, Json] = {
     "invites": {"scope_id": "team1", "role": "member", "expires_in_days": 1, "max_uses": 1},
     "invites/x/void": {"scope_id": "team1"},
     "members/x/remove": {"scope_id": "team1"},
+    "members/x/role": {"scope_id": "team1", "role": "member"},
     "scopes": {"name": "N", "scope_id": "s"},
     "forgot": {"email": EMAIL, "device_id": "d"},
     "reset": {"code": "x" * 43, "new_password": PASSWORD, "device_id": "d"},

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.sqlite import SqliteStore
+from tests.api.conftest import start_api
 from tests.hemoday.family import Family
+
+__all__ = ["start_api"]
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from shared import wiring
 from shared.access import audit, membership
 from shared.access.audit import Sealer
 from shared.accounts import invite, session
+from shared.accounts.invites import has_records
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
 from shared.export import stream
@@ -107,6 +108,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     studio.runner().answer(ANALYSE, None, 60)
     studio.cleaner.clean(place.time + YEAR)
     phone.sync()
+    assert has_records(store, ("patients",), "team1")
     digest(store, CATALOG, caller, None)
     digest(store, CATALOG, caller, wall_ms() + 1000)
     # what doctors cause

@@ -35,5 +35,8 @@ ACCOUNTS = AccountPolicy(
     founder=OWNER,
     newcomer=MEMBER,
     invitable={OWNER: frozenset(ROLES), MEMBER: frozenset()},
+    founds=True,
+    keepers=frozenset({OWNER}),
+    aliases={"join-family": "join"},
     words=("hemoday", "hemo", "family", "transfusion", "thalassaemia", "thalassemia"),
 )

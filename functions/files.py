@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import mimetypes
 import re
 import threading
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from typing import Annotated, Any
 
 from flask import Request, Response
 from msgspec import UNSET, Struct, UnsetType
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from shared import wiring
 from shared.access import audit
@@ -38,6 +42,7 @@ from shared.errors import (
     Forbidden,
     InvalidRequest,
     LinkExpired,
+    NotFound,
     RequestTooLarge,
     StoreUnavailable,
     UnsupportedEncoding,
@@ -48,13 +53,37 @@ from shared.files.codes import FILE_CODES
 from shared.files.disposition import attachment
 from shared.files.file import CHECK, PHOTO_TYPES
 from shared.files.tickets import MOST_ASKED
-from shared.files.uploads import Progress, parse_range
+from shared.files.uploads import ByteRange, Progress, parse_range
 from shared.records.bell import Bell
 
 SETTINGS = wiring.begin()
 
+#: What is read at once of a file that is here, bytes.
+_HASHED = 2**16
+
 #: What is read of a body at once, bytes: what a broken connection may cost at most.
 _BLOCK = 4096
+
+#: Fields of a form with a file, bytes together, and how many parts it may have.
+_FIELDS_BYTES, _PARTS = 2**16, 16
+
+#: A form with a file.
+_FORM = {
+    "type": "object",
+    "required": ["file", "record_id"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "The file, with its type."},
+        "record_id": {"type": "string", "description": "The record that it belongs to."},
+        "table": {
+            "type": "string",
+            "description": "The record's table; absent: the only one whose records have files.",
+        },
+        "key": {
+            "type": "string",
+            "description": "Its name in the record; absent: the file's name.",
+        },
+    },
+}
 
 #: A photo of 50 megapixels takes up to 460 MB to check: one at a time in an instance. A usual one takes a
 #: tenth of a second; who would wait longer than this, in seconds, is left to the function `images`.
@@ -206,6 +235,21 @@ class TicketsAnswer(Struct):
     files: Annotated[list[Any], schema(items=either(StoredFile, FileRefusedAnswer))]
 
 
+class UploadedFile(Struct):
+    """A file that came in one request."""
+
+    id: _FileId
+    table: str
+    record_id: Id
+    key: str
+    state: Annotated[
+        str, says("As of a ticket's file.", enum=["upload", "checking", "ready", "refused"])
+    ]
+    file_url: Annotated[str, says("Where it is: `GET` says what became of it and gives links.")]
+    code: Annotated[TextOrNull, says("Why it was refused.")] = None
+    message: Annotated[TextOrNull, says("Why it was refused, and what to do.")] = None
+
+
 class UploadIncompleteAnswer(Struct):
     """What is still missing."""
 
@@ -252,6 +296,76 @@ def ask(call: Call, body: TicketsRequest) -> Response:
         "rejected": sum("error" in each for each in asked.answers),
     }
     return answer(TicketsAnswer(asked.answers), call=call)
+
+
+def upload(call: Call) -> Response:
+    """Send a whole file in one request.
+
+    A form (`multipart/form-data`), for good lines and browsers: what the other way does in two steps. Its
+    record is sent before. Safe to repeat; on a bad line ask for a ticket and send pieces.
+    """
+    part, fields = _form(call)
+    key = fields.get("key") or part.filename or "file"
+    hashed, size = hashlib.sha256(), 0
+    while block := part.stream.read(_HASHED):
+        hashed.update(block)
+        size += len(block)
+    tables = sorted(wiring.attachments())
+    kind = part.mimetype
+    if kind in ("", "application/octet-stream"):
+        kind = mimetypes.guess_type(part.filename or "")[0] or ""
+    wanted = {
+        "table": fields.get("table") or (tables[0] if len(tables) == 1 else None),
+        "record_id": fields.get("record_id"),
+        "key": key,
+        "name": part.filename,
+        "type": kind,
+        "bytes": size,
+        "sha256": hashed.hexdigest(),
+    }
+    asked = wiring.tickets().ask(call.caller, wiring.tickets().parse([wanted]), wiring.clock_ms())
+    wiring.ring(asked.bells)
+    [said] = asked.answers
+    if "error" in said:
+        error = said["error"]
+        if error["code"] == "unknown_record":
+            raise NotFound(error["message"], field="record_id")
+        if error["code"] == "not_allowed":
+            raise Forbidden(error["message"])
+        raise InvalidRequest(error["message"], code="file_not_taken", field=error.get("field"))
+    call.notes["file"] = said["id"]
+    if said["state"] == "upload":
+        part.stream.seek(0)
+        blocks = iter(lambda: part.stream.read(_HASHED), b"")
+        span = ByteRange(0, size - 1, size)
+        progress = wiring.uploads().receive(
+            call.caller, said["id"], span, blocks, wiring.clock_ms()
+        )
+        if progress.job_id is not None:
+            progress = _check(call, progress, progress.job_id)
+        said = progress.value()
+    told = {name: said.get(name) for name in UploadedFile.__struct_fields__}
+    return answer({**told, "file_url": f"/api/v1/files/{said['id']}"}, call=call)
+
+
+def _form(call: Call) -> tuple[FileStorage, dict[str, str]]:
+    """The file of a form, and its other fields. Raises `InvalidRequest`, `RequestTooLarge`."""
+    request = call.request
+    request.max_content_length = SETTINGS.file_bytes + _FIELDS_BYTES
+    request.max_form_memory_size, request.max_form_parts = _FIELDS_BYTES, _PARTS
+    fields: dict[str, str] = {}
+    try:
+        part, fields = request.files.get("file"), request.form.to_dict()
+    except RequestEntityTooLarge:
+        raise RequestTooLarge(f"A file may have {SETTINGS.file_bytes} bytes.") from None
+    except HTTPException:
+        part = None
+    if part is None:
+        raise InvalidRequest(
+            "Send a form (multipart/form-data) with a part `file`, which has a file name.",
+            field="file",
+        )
+    return part, fields
 
 
 def receive(call: Call, asked: OneFile) -> Response:
@@ -379,6 +493,16 @@ ROUTES = (
         gives=TicketsAnswer,
         faults=_STORES,
         names=(FileAsked, StoredFile, FileRefusedAnswer),
+        answer_headers=_SHOWN,
+    ),
+    Route(
+        "POST",
+        "/api/v1/upload",
+        upload,
+        name="uploadFile",
+        form=_FORM,
+        gives=UploadedFile,
+        faults=("file_not_taken", Forbidden, RequestTooLarge, UploadExpired, *_STORES),
         answer_headers=_SHOWN,
     ),
     Route(

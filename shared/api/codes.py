@@ -38,6 +38,7 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "address. Correct it.",
         "hook_taken": "The scope has an endpoint with this address. Change that one.",
         "too_many_hooks": "The scope has as many endpoints as it may. Remove one first.",
+        "file_not_taken": "The form's file cannot be taken. The message says why and what to do.",
         "wrong_size": "The file was announced with another size. Ask for a new ticket.",
         "password_length": f"A password has {SHORTEST} to {LONGEST} characters; `field` names it. "
         "Ask the user for another one.",
@@ -90,6 +91,8 @@ ERROR_CODES: dict[type[Fault], dict[str, str]] = {
         "forbidden": "The user is known and may not do this. Sending it again cannot help.",
         "invite_needed": "Nobody registers here without a code. Ask the user for one.",
         "invite_invalid": "The code is mistyped, expired or used up. Ask the user for another one.",
+        "hand_over_first": "The user is the last who looks after a scope. Let the user give somebody in it "
+        "that role, then send it again.",
         "mail_off": "No mail is sent from here. Tell the user to ask an admin of the team.",
         "reset_invalid": "The code of the mail is mistyped, too old, or was used. Let the user ask for "
         "another mail.",
@@ -184,10 +187,11 @@ ACCOUNTS_ONLY = (
     "session_ended",
     "invite_needed",
     "invite_invalid",
+    "hand_over_first",
     "mail_off",
     "reset_invalid",
 )
-FILES_ONLY = ("invalid_range", "wrong_size")
+FILES_ONLY = ("invalid_range", "wrong_size", "file_not_taken")
 HOOKS_ONLY = ("hook_address", "hook_taken", "too_many_hooks")
 SELDOM = frozenset((*ACCOUNTS_ONLY, *FILES_ONLY, *HOOKS_ONLY))
 

@@ -48,6 +48,7 @@ class Route:
     handler: Callable[..., Response]
     limits: Limits = FORM
     takes: type[Struct | bytes] | None = None  #: None: no body
+    form: Mapping[str, Any] | None = None  #: schema of a body that is a form with files; None: none
     gives: Any = None  #: the type of a 200, or its schema; None: described elsewhere
     faults: tuple[type[Fault] | str, ...] = ()
     names: tuple[type[Struct], ...] = ()  #: further types that its schemas name

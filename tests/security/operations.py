@@ -222,6 +222,16 @@ class World:
             "sha256": hashlib.sha256(data).hexdigest(),
         }
 
+    def form(self) -> tuple[str, bytes, dict[str, str]]:
+        """A whole photo of the home team's case, as a browser's form sends it."""
+        parts = (
+            f'--x\r\nContent-Disposition: form-data; name="record_id"\r\n\r\n{self.case()}\r\n'
+            '--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n'
+            f"Content-Type: image/jpeg\r\n\r\n{self.fresh()}\r\n--x--\r\n"
+        )
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        return "/api/v1/upload", parts.encode(), headers
+
     def link(self) -> str:
         """A link of ours to a file of the home team."""
         name = f"originals/{self.fresh()}/a/original"
@@ -374,6 +384,7 @@ OPERATIONS: tuple[Line, ...] = (
          lambda world, _: ("/api/sync", {"files": [world.announced(world.fresh())]}), _takes),
     Line("POST /api/v1/files", "announce", Action.WRITE,
          lambda world, _: ("/api/v1/files", {"files": [world.announced(world.fresh())]}), _takes),
+    Line("POST /api/v1/upload", "send whole", Action.WRITE, lambda world, _: world.form()),
     Line("PUT /api/v1/files/{id}/content", "send", Action.WRITE, _bytes, _wants_more),
     Line("POST /api/v1/files/{id}/complete", "complete", Action.WRITE,
          lambda world, _: (f"/api/v1/files/{world.whole()}/complete", {})),
@@ -479,6 +490,9 @@ OPERATIONS: tuple[Line, ...] = (
          lambda world, _: (f"{_AUTH}/invites/{world.invite()}/void", {"scope_id": HOME})),
     Line("POST /api/v1/auth/members/{id}/remove", "put out", MANAGES,
          lambda world, _: (f"{_AUTH}/members/{world.member()}/remove", {"scope_id": HOME})),
+    Line("POST /api/v1/auth/members/{id}/role", "make a doctor", MANAGES,
+         lambda world, _: (f"{_AUTH}/members/{world.member()}/role",
+                           {"scope_id": HOME, "role": "doctor"})),
     Line("POST /api/v1/auth/scopes", "make one", FOUNDS,
          lambda world, _: (f"{_AUTH}/scopes", {"scope_id": world.fresh(), "name": "another"})),
     Line("GET /api/v1/auth/me", "ask", TOKEN, _path(f"{_AUTH}/me")),

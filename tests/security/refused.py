@@ -20,6 +20,7 @@ REFUSED: dict[str, set[str]] = {
     "GET /api/v1/sync/digest (ask)": _OUTSIDE,
     "POST /api/sync (announce a photo)": _OUTSIDE | {"home-doctor"},
     "POST /api/v1/files (announce)": _OUTSIDE | {"home-doctor"},
+    "POST /api/v1/upload (send whole)": _OUTSIDE | {"home-doctor"},
     "PUT /api/v1/files/{id}/content (send)": _OUTSIDE | {"home-doctor"},
     "POST /api/v1/files/{id}/complete (complete)": _OUTSIDE | {"home-doctor"},
     "GET /api/v1/files/{id} (look)": _OUTSIDE,
@@ -86,6 +87,8 @@ REFUSED: dict[str, set[str]] = {
     "POST /api/v1/auth/invites/{id}/void (void)": _OUTSIDE
     | {"home-chw", "home-doctor", "home-member"},
     "POST /api/v1/auth/members/{id}/remove (put out)": _OUTSIDE
+    | {"home-chw", "home-doctor", "home-member"},
+    "POST /api/v1/auth/members/{id}/role (make a doctor)": _OUTSIDE
     | {"home-chw", "home-doctor", "home-member"},
     "POST /api/v1/auth/scopes (make one)": _NO_TOKEN
     | {"nobody", "left"}

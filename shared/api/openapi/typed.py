@@ -51,7 +51,9 @@ def operation(route: Route, tag: str, examples: Mapping[str, Schema]) -> Schema:
             for name in (*route.headers, "RequestId", *coded)
         ),
     ]
-    if route.takes is bytes:
+    if route.form is not None:
+        said["requestBody"] = content("multipart/form-data", dict(route.form)) | {"required": True}
+    elif route.takes is bytes:
         said["requestBody"] = content("application/octet-stream", _BYTES) | {"required": False}
     elif _is_struct(route.takes) and msgspec.structs.fields(route.takes):
         body = content("application/json", _schema(route.takes), examples.get("request"))

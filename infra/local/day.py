@@ -145,7 +145,11 @@ def send_photos(phone: Phone, url: str, token: str, taken: dict[str, list[bytes]
     """After the sync that announced them."""
     for name, each in taken.items():
         for number, data in enumerate(each):
-            photos.send(url, token, phone.tickets[key(name, number)], data)
+            ticket = phone.tickets[key(name, number)]
+            if (
+                ticket["state"] == "upload"
+            ):  # not one that the server has from the morning, and has checked
+                photos.send(url, token, ticket, data)
     phone.photos = []
 
 

@@ -150,8 +150,9 @@ def clinic(
 def is_for_everybody(phone: Handset, axe: str) -> list[str]:
     """What keeps people out of a screen, light and dark."""
     wrong = []
-    for scheme in ("light", "dark"):
+    for scheme, ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(24, 34, 39)")):
         phone.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        expect(phone.page.get_by_role("banner")).to_have_css("background-color", ground)
         where = f"{phone.page.title()} {scheme}"
         wrong += [f"{where}: {each}" for each in found_by_axe(phone.page, axe)]
         wrong += [f"{where}: sideways: {each}" for each in sideways(phone.page)]

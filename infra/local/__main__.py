@@ -79,13 +79,15 @@ def _follow(folder: Path, read: dict[Path, int], ended: threading.Event) -> None
 
 
 def _seed(data: Path) -> None:
-    """Example data, and a token of its first health worker to paste."""
+    """Example data, and a token of the first in it to paste."""
     from infra.cli.local import seed
     from infra.local.environment import use_stack
     from infra.local.token import token_for
 
     use_stack(data)
     users = seed("demo")
+    if not users:
+        return
     print(f"example data of {', '.join(users)}; a token of {users[0]}:\n")
     print(token_for(users[0]), flush=True)
 

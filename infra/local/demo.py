@@ -3,13 +3,15 @@
 Starts the whole back end on this machine, lets two health workers of one team work offline and
 sync, waits for the analysis of the red case, lets a doctor sign it, and checks every step. Then it shows
 the day in the console: at a terminal it stays up until Ctrl-C, elsewhere and with `--end` it ends by
-itself. Exit code 0 if the story ends well, 1 if anything is not as it should be.
+itself. That is DermaDetect's day; of another product (`PRODUCT`) it shows the example data. Exit code 0 if
+the story ends well, 1 if anything is not as it should be.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from infra.cli.local import seed
 from infra.cli.members import grant
 from infra.local import day, photos
 from infra.local.environment import use_stack
@@ -26,6 +29,9 @@ from infra.local.phone import Json, Phone, over_http
 from infra.local.processes import StartFailed
 from infra.local.stack import Stack
 from infra.local.token import token_for
+from shared import wiring
+from shared.products.known import named
+from shared.settings import load
 
 TEAM = day.TEAM
 
@@ -52,13 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Tell the story; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__)
     parser.add_argument("--end", action="store_true", help="do not stay up at the end")
+    product = load(os.environ).product
     stays = not parser.parse_args(arguments).end and sys.stdin.isatty()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    say("DermaDetect Cloud: one day of two health workers, on this machine.\n")
+    told = product == "dermadetect"
+    if told:
+        say("DermaDetect Cloud: one day of two health workers, on this machine.\n")
+    else:
+        say(f"{named(product).title}, on this machine.\n")
     with tempfile.TemporaryDirectory(prefix="dermadetect-demo-") as folder:
         try:
             with _running(Path(folder)) as stack:
-                _day(stack.url, Path(folder))
+                (_day if told else _examples)(stack.url, Path(folder))
                 if stays:
                     say("    It stays up until you press Ctrl-C.")
                     with suppress(KeyboardInterrupt):
@@ -79,6 +90,21 @@ def _running(folder: Path) -> Iterator[Stack]:
     with Stack(profile="local", data=folder, port=0, sweep_seconds=2.0) as stack:
         say(f"   It answers at {stack.url}")
         yield stack
+
+
+def _examples(url: str, folder: Path) -> None:
+    """What a product without a story of its own shows: its example data, on everybody's phone."""
+    use_stack(folder)
+    seed("demo")
+    say(
+        "\n2. Example data is stored, and everybody sets up a phone: a first sync brings all of it."
+    )
+    for user, role in wiring.product().seed("demo").members:
+        phone = Phone(over_http(url, token_for(user, role=role)), user, f"{user}-phone")
+        phone.sync()
+        asked = sum(bool(row.get("questions")) for row in phone.rows.values())
+        expect(len(phone.rows) > 0, f"{user} got nothing")
+        say(f"   {user} ({role}): {len(phone.rows)} records, {asked} with a question.")
 
 
 def _day(url: str, folder: Path) -> None:

@@ -12,14 +12,14 @@ _DAY_SECONDS = 12 * 3600
 
 
 def token_for(
-    user: str, *, role: str = "chw", device: str | None = None, seconds: int = _DAY_SECONDS
+    user: str, *, role: str | None = None, device: str | None = None, seconds: int = _DAY_SECONDS
 ) -> str:
-    """An access token signed with the keys that the settings name."""
+    """An access token signed with the keys that the settings name; no role: that of newcomers."""
     return tokens.issue(
         wiring.signing_keys().current(),
         wiring.token_policy(),
         user_id=user,
-        role=role,
+        role=role or wiring.account_policy().newcomer,
         device=device,
         now_s=time.time(),
         seconds=seconds,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.files.file import ANY_PHOTO, PhotoLimits
 from shared.notify.notice import SOMETHING_WAITS, AlertWords
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 
 #: Something that the sweeper does each minute: given the time (server ms), it says how much it did.
 Round = Callable[[int], int]
+
+
+class Seed(NamedTuple):
+    """Example data of one scope: who is in it, and what the first of them wrote."""
+
+    members: tuple[tuple[str, str], ...] = ()  #: user, role
+    #: Table, id, columns: JSON as objects, times in ms.
+    records: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,8 @@ class Product:
     views: Callable[[], Views] | None = None
     #: Examples for the API's description by operation: `request` and `answer`.
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
+    #: Example data for a scope, to try things with; its ids begin with the scope's.
+    seed: Callable[[str], Seed] = lambda _scope: Seed()
     #: Changes of what it has stored to the form of this release, the newest last.
     migrations: Callable[[], Sequence[Migration]] = tuple
     #: What it stores beside its tables, and the indexes of its own queries.

@@ -9,6 +9,7 @@ import pytest
 
 from shared.access.rights import Action
 from shared.products.hemoday.rights import RIGHTS, ROLES
+from shared.products.hemoday.seed import seed
 from shared.products.hemoday.tables import CATALOG
 from shared.records.collection import Owner, Type
 from tests.hemoday.family import Family, changes, row
@@ -137,6 +138,27 @@ def test_a_viewer_reads_and_writes_nothing() -> None:
     assert {role for role in ROLES if RIGHTS.may(role, Action.READ)} == set(ROLES)
     allowed = {right for right in Action if RIGHTS.may("viewer", right)}
     assert allowed == {Action.READ, Action.ALERT}
+
+
+def test_the_example_family_is_stored_whole_and_one_value_of_it_is_asked_about(
+    family: Family,
+) -> None:
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for table, name, fields in seed("f").records:
+        columns = {
+            column: json.dumps(value) if isinstance(value, list | dict) else value
+            for column, value in fields.items()
+        }
+        rows.setdefault(table, []).append({**row(name), **columns})
+    assert family.melon().push(changes(**rows)) == {}
+    asked = {
+        document.key.id: document.fields["questions"]
+        for table in rows
+        for document in family.all(table)
+        if document.fields.get("questions")
+    }
+    assert list(asked) == ["f-result-5"]
+    assert asked["f-result-5"]["value"]["units"] == ["g/L"]
 
 
 def test_every_number_and_text_is_bounded() -> None:

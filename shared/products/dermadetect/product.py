@@ -12,7 +12,7 @@ from shared.products.dermadetect.photo_limits import PHOTO_LIMITS
 from shared.products.dermadetect.rights import RIGHTS
 from shared.products.dermadetect.settings import DermaDetectSettings
 from shared.products.dermadetect.tables import ACCOUNTS, ANALYSE, catalog
-from shared.products.product import Parts, Product, Round
+from shared.products.product import Parts, Product, Round, Seed
 from shared.settings import own
 
 if TYPE_CHECKING:
@@ -178,6 +178,12 @@ def _examples() -> Mapping[str, dict[str, Any]]:
     return EXAMPLES
 
 
+def _seed(scope: str) -> Seed:
+    from shared.products.dermadetect.seed import seed
+
+    return seed(scope)
+
+
 def _migrations() -> Sequence[Migration]:
     from shared.products.dermadetect.review import MIGRATIONS
 
@@ -215,6 +221,7 @@ DERMADETECT = Product(
     pages=_pages,
     schemas=_schemas,
     fhir=_fhir,
+    seed=_seed,
     migrations=_migrations,
     views=_views,
     examples=_examples,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.notify.notice import AlertWords
 from shared.products.hemoday.rights import ACCOUNTS, RIGHTS
 from shared.products.hemoday.tables import CATALOG
-from shared.products.product import Product
+from shared.products.product import Product, Seed
 
 if TYPE_CHECKING:
     from shared.files.file import Attachment
@@ -20,6 +20,12 @@ def _attachments() -> Mapping[str, Attachment]:
     return ATTACHMENTS
 
 
+def _seed(scope: str) -> Seed:
+    from shared.products.hemoday.seed import seed
+
+    return seed(scope)
+
+
 HEMODAY = Product(
     name="hemoday",
     title="HemoDay",
@@ -27,5 +33,6 @@ HEMODAY = Product(
     rights=RIGHTS,
     accounts=ACCOUNTS,
     attachments=_attachments,
+    seed=_seed,
     alert=AlertWords("Something is to be done", "Open the app to see it."),
 )

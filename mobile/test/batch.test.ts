@@ -68,6 +68,21 @@ test('two edits of one record at once are both kept', async () => {
   assert.equal(await one.unsent(), 1)
 })
 
+test('a repair and a sync never run at once', async () => {
+  let [now, most] = [0, 0]
+  const { phone: one, sent } = phone(async (asked) => {
+    now += 1
+    most = Math.max(most, now)
+    await quiet()
+    now -= 1
+    return asked.method === 'GET' ? reply(200, { current: true, tables: {} }) : takes(asked)
+  })
+  await one.save('patients', 'p1', { demographics: {} })
+  const [outcome, found] = await Promise.all([one.sync(), one.repair(), one.sync()])
+  assert.deepEqual([outcome.next, found.state, most], ['rest', 'equal', 1])
+  assert.ok(sent.some(({ path }) => path.includes('/digest')))
+})
+
 test('half an emoji does not cost the record, and a column of the server is not written', async () => {
   const { phone: one } = phone()
   await one.save('patients', 'p1', { demographics: { note: 'cut \uD83D', whole: '😀' } })

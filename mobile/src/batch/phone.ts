@@ -214,7 +214,7 @@ export class BatchPhone<Drafts extends object = Record<string, Record<string, un
   private async once(): Promise<Outcome> {
     try {
       await this.syncNow()
-      if (await this.read('in_doubt')) await this.repair()
+      if (await this.read('in_doubt')) await this.mend()
       this.#failures = 0
       return { next: 'rest' }
     } catch (error) {
@@ -420,8 +420,23 @@ export class BatchPhone<Drafts extends object = Record<string, Record<string, un
     return { state: tables.length === 0 ? 'equal' : 'different', tables }
   }
 
-  /** Compares; what differs is taken anew, then compared again. Unsent edits stay. Throws as `Server` does. */
+  /**
+   * Compares; what differs is taken anew, then compared again. Unsent edits stay. Waits for a sync that runs. Throws as
+   * `Server` does.
+   */
   async repair(): Promise<Comparison> {
+    while (this.#running) await this.#running
+    const work = this.mend()
+    const ended = work.then(
+      (): Outcome => ({ next: 'rest' }),
+      (error: unknown) => advice(error, 0, this.#random),
+    )
+    this.#running = ended.finally(() => (this.#running = null))
+    await this.#running
+    return work
+  }
+
+  private async mend(): Promise<Comparison> {
     let found = await this.compare()
     for (let round = 0; round < 3 && !['equal', 'unsent'].includes(found.state); round++) {
       await this.syncNow()

@@ -1,16 +1,12 @@
-/** The app's words. English stands where it is used; the other languages of the kit look it up. */
-import { ar, en, fr, hi, sw, type Language, type Names } from '@dermadetect/care-kit/words'
-import arabic from './languages/ar.json'
+/** The app's words. English stands where it is used; other languages look it up. */
+import { en, fr, sw, type Language, type Names } from '@dermadetect/care-kit/words'
 import french from './languages/fr.json'
-import hindi from './languages/hi.json'
 import swahili from './languages/sw.json'
 
-/** What users choose from. */
-export const LANGUAGES: readonly Language[] = [en, fr, sw, hi, ar]
+/** What users choose from. The kit speaks Hindi and Arabic, too; the app would need catalogues of its own for them. */
+export const LANGUAGES: readonly Language[] = [en, fr, sw]
 
-const CATALOGUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  fr: french, sw: swahili, hi: hindi, ar: arabic,
-} // prettier-ignore
+const CATALOGUES: Readonly<Record<string, Readonly<Record<string, string>>>> = { fr: french, sw: swahili }
 
 const KEY = 'language'
 const asked = localStorage.getItem(KEY) ?? navigator.language.slice(0, 2)

@@ -8,7 +8,7 @@ import { OpenElsewhere } from '../phone'
 import { language, LANGUAGES, speak, t } from '../words'
 
 /** What each language calls itself. */
-const OWN_NAMES: Readonly<Record<string, string>> = { en: 'English', fr: 'Français', sw: 'Kiswahili', hi: 'हिन्दी', ar: 'العربية' }
+const OWN_NAMES: Readonly<Record<string, string>> = { en: 'English', fr: 'Français', sw: 'Kiswahili' }
 
 /** `user` is given when somebody's session has ended: all records of that user are still here. */
 export function LogIn({ user, logIn }: { user?: string; logIn: (email: string, password: string, otp: string) => Promise<void> }) {

@@ -157,18 +157,15 @@ _FIRST = (
 )
 
 
-#: What `make test` plays on Firestore too: the contract, and what stores could do differently under way.
-#: All other suites are about the engine: there Firestore's turn is in `make proof`.
-_ON_FIRESTORE_TOO = (
-    "tests/contracts/",
-    "tests/infra/",
-    "tests/benchmarks/",
-    "tests/sync/test_pull.py",
-    "tests/sync/test_push.py",
-)
+#: What `make test` plays on Firestore too: the contract of stores. All other suites are about the engine:
+#: there Firestore's turn is in `make proof`.
+_ON_FIRESTORE_TOO = ("tests/contracts/", "tests/infra/", "tests/benchmarks/")
 
 #: What is long by its size, or waits for deadlines of whole processes.
 _LONG = (
+    "contracts/test_store.py::test_a_polling_reader_misses_nothing_that_four_writers_commit[firestore]",
+    "contracts/test_store.py::test_eight_writers_lose_no_increment[firestore]",
+    "contracts/test_sqlite.py::test_processes_on_one_new_file_lose_no_increment",
     "contracts/test_queue.py::test_after_five_deliveries_a_bell_is_a_dead_letter[pubsub]",
     "contracts/test_queue.py::test_a_bell_whose_subscriber_outlasts_the_deadline_comes_again[sqlite]",
     "ai/test_analysis.py::test_a_hostile_answer_is_read_in_bounded_time",

@@ -204,6 +204,7 @@ def embedder(vertex: Vertex) -> VertexEmbedder:
     return VertexEmbedder(**parameters(vertex.server))
 
 
+@pytest.mark.proof
 def test_texts_and_photos_go_out_in_the_documented_shape(
     vertex: Vertex, embedder: VertexEmbedder
 ) -> None:
@@ -232,6 +233,7 @@ def _reply(*predictions: Any) -> wire.PlannedFault:
 WHOLE = {"embedding": [1, 0], "model_temperature": 1, "model_bias": 0, "input_type": "text"}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [

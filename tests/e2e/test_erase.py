@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
+import pytest
 from google.cloud import firestore
 from PIL import Image
 
@@ -295,6 +296,7 @@ class Story:
         self.ask("supervisor", "POST", f"{path}/close", word, If_Match=f'"{case.version}"')
 
 
+@pytest.mark.proof
 def test_an_erased_patient_is_in_no_document_and_in_no_file(
     deployment: Deployment, tmp_path: Path
 ) -> None:

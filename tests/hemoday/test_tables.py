@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from shared.products.hemoday.rights import RIGHTS, ROLES
 from shared.products.hemoday.seed import seed
 from shared.products.hemoday.tables import CATALOG
 from shared.records.collection import Owner, Type
+from tests import stores
 from tests.hemoday.family import Family, changes, row
 
 
@@ -140,9 +142,12 @@ def test_a_viewer_reads_and_writes_nothing() -> None:
     assert allowed == {Action.READ, Action.ALERT}
 
 
+@pytest.mark.parametrize("kind", stores.BOTH)
 def test_the_example_family_is_stored_whole_and_one_value_of_it_is_asked_about(
-    family: Family,
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
+    family = Family(stores.fresh(kind, request, tmp_path))
+    family.join("member1")
     rows: dict[str, list[dict[str, Any]]] = {}
     for table, name, fields in seed("f").records:
         columns = {
@@ -159,6 +164,13 @@ def test_the_example_family_is_stored_whole_and_one_value_of_it_is_asked_about(
     }
     assert list(asked) == ["f-result-5"]
     assert asked["f-result-5"]["value"]["units"] == ["g/L"]
+    # one that is asked about in a list, by its place
+    sent = row("x9", date=1, indicators_after='[{"name":"Hb","value":124,"unit":"g/dL"}]')
+    family.melon().push(changes(transfusions=[sent]))
+    assert "indicators_after[0]" in family.stored("transfusions", "x9")["questions"]
+    pulled = family.melon(device="second").pull()["changes"]["transfusions"]["created"]
+    assert len(pulled) == 4
+    family.store.close()
 
 
 def test_every_number_and_text_is_bounded() -> None:

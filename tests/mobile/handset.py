@@ -67,7 +67,7 @@ class Handset:
         self.url = url
         self.said: list[str] = []
         settings: dict[str, Any] = {"viewport": SIZE, "device_scale_factor": 2, "locale": "en-GB"}
-        self.context = browser.new_context(bypass_csp=True, **{**settings, **more})
+        self.context = browser.new_context(**{**settings, **more})
         self.context.set_default_timeout(1000 * PATIENCE_SECONDS)
         self.context.on("console", lambda message: self._hear(message.type, message.text))
         self.context.on("weberror", lambda error: self.said.append(f"crashed: {error.error}"))

@@ -63,15 +63,21 @@ export function Sign({ tone, says, children }: Around & { tone: Tone; says?: 'st
   ) // prettier-ignore
 }
 
-/** A button, or with `href` a link like one. `main` is what a screen is for. */
-export function Button({ children, onPress, href, main }: { children: string; onPress?: () => void; href?: string; main?: boolean }) {
+/** A button, or with `href` a link like one. `main` is what a screen is for. Two presses at once are one. */
+export function Button({ children, onPress, href, main }: { children: string; onPress?: () => unknown; href?: string; main?: boolean }) {
   const { theme } = useCare()
+  const busy = useRef(false)
+  const press = async () => {
+    if (busy.current) return
+    busy.current = true
+    await Promise.resolve(onPress?.()).finally(() => (busy.current = false))
+  }
   const box = {
     backgroundColor: main ? theme.accent : theme.card, borderColor: theme.accent, borderWidth: 1, borderRadius: theme.radius,
     minHeight: theme.touch, paddingHorizontal: 18, alignItems: 'center', justifyContent: 'center',
   } // prettier-ignore
   return (
-    <Pressable style={box} onPress={onPress} {...(href ? { role: 'link', href: `#${href}` } : { role: 'button' })}>
+    <Pressable style={box} onPress={() => void press()} {...(href ? { role: 'link', href: `#${href}` } : { role: 'button' })}>
       <Words bold color={main ? theme.onAccent : theme.accent}>{children}</Words>
     </Pressable>
   ) // prettier-ignore

@@ -234,7 +234,7 @@ export function CaseForm({ patientId }: { patientId: string }) {
       </Row>
       <Field label={t('Note')} value={draft.note} onChange={(note) => change({ note })} long />
       {wrong !== '' && <Sign says="alert" tone="bad">{wrong}</Sign>}
-      <Button main onPress={() => void save().catch(failed)}>{t('Save')}</Button>
+      <Button main onPress={() => save().catch(failed)}>{t('Save')}</Button>
     </Screen>
   ) // prettier-ignore
 }

@@ -87,7 +87,7 @@ export function PatientScreen({ id }: { id: string }) {
 export function PatientForm({ patient }: { patient?: Patient }) {
   const { patients, flush } = usePhone()
   const known = patient ? about(patient) : {}
-  const [draft, change, forget] = useDraft(`patient/${patient?.id ?? 'new'}`, () => {
+  const [draft, change, forget] = useDraft(`patient/${patient?.id ?? 'new'}/${patient?.last_modified_at ?? ''}`, () => {
     const { name = '', age = '', sex = '', village = '' } = known
     return { id: patient?.id ?? crypto.randomUUID(), name: String(name), age: String(age), sex: String(sex), village: String(village) }
   })
@@ -112,7 +112,7 @@ export function PatientForm({ patient }: { patient?: Patient }) {
       <Choice label={t('Sex')} options={['female', 'male']} chosen={(each) => each === draft.sex} onPress={(sex) => change({ sex })} />
       <Field label={t('Village')} value={draft.village} onChange={(village) => change({ village })} />
       {wrong !== '' && <Sign says="alert" tone="bad">{wrong}</Sign>}
-      <Button main onPress={() => void save()}>{t('Save')}</Button>
+      <Button main onPress={() => save().catch(() => setWrong(t('This is not on this phone any more.')))}>{t('Save')}</Button>
     </Screen>
   ) // prettier-ignore
 }

@@ -66,7 +66,7 @@ class Handset:
     def __init__(self, browser: Browser, url: str, **more: Any) -> None:
         self.url = url
         self.said: list[str] = []
-        settings: dict[str, Any] = {"viewport": SIZE, "device_scale_factor": 2, "locale": "en-GB"}
+        settings: dict[str, Any] = {"viewport": SIZE, "locale": "en-GB"}
         self.context = browser.new_context(**{**settings, **more})
         self.context.set_default_timeout(1000 * PATIENCE_SECONDS)
         self.context.on("console", lambda message: self._hear(message.type, message.text))

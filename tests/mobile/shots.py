@@ -38,7 +38,7 @@ def main(words: list[str]) -> int:
             email, password, wiring.clock_ms(), user_id="amina", name="Amina Hassan"
         )
         browser = driver.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
-        phone = Handset(browser, url, timezone_id="Africa/Nairobi")
+        phone = Handset(browser, url, timezone_id="Africa/Nairobi", device_scale_factor=2)
         phone.log_in(email, password)
         a_day(phone, folder)
         browser.close()

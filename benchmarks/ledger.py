@@ -24,8 +24,8 @@ from typing import Any
 
 from benchmarks import imports
 from infra.local.emulators import firestore_emulator
+from infra.local.table import load
 from shared.products.known import names
-from tests.infra.deployed import FUNCTIONS
 
 LEDGER = Path(__file__).with_name("ledger.json")
 
@@ -44,7 +44,11 @@ def row(product: str, name: str) -> str:
 
 def starts() -> Counts:
     """Per product and function: packages loaded at start with their modules; and all packages' releases."""
-    wanted = {row(product, name): (name, "", product) for product in names() for name in FUNCTIONS}
+    wanted = {
+        row(product, name): (name, "", product)
+        for product in names()
+        for name in load(product=product)
+    }
     wanted |= {row(product, MADE): ("sync", imports.MADE, product) for product in names()}
     with ThreadPoolExecutor(2) as pool:
         running = {name: pool.submit(imports.loaded, *each) for name, each in wanted.items()}

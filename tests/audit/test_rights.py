@@ -151,6 +151,14 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
         DOC,
         TEAM,
     ),
+    "change-role": (
+        lambda d: d.send("join", d.nurse, invite_code=d.code["invite_code"]),
+        lambda d: d.send(
+            f"members/{d.nurse['user_id']}/role", d.boss, scope_id=TEAM, role="doctor"
+        ),
+        DOC,
+        TEAM,
+    ),
     "put-out": (
         lambda d: d.send("join", d.nurse, invite_code=d.code["invite_code"]),
         lambda d: d.send(f"members/{d.nurse['user_id']}/remove", d.boss, scope_id=TEAM),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import ledger
+from infra.local.table import load
 from shared.products.known import names
-from tests.infra.deployed import FUNCTIONS
 
 KNOWN = ledger.known()
 
@@ -34,8 +34,9 @@ def test_no_sync_asks_more_of_firestore(firestore_emulator: str) -> None:
 
 
 def test_every_function_and_kind_of_sync_is_in_the_ledger() -> None:
-    rows = (*FUNCTIONS, ledger.MADE)
-    assert KNOWN["starts"].keys() == {ledger.row(each, name) for each in names() for name in rows}
+    assert KNOWN["starts"].keys() == {
+        ledger.row(each, name) for each in names() for name in (*load(product=each), ledger.MADE)
+    }
     assert KNOWN["port"].keys() == KNOWN["client"].keys()
     for dialect in ("batch", "watermelon"):
         assert sum(name.startswith(f"{dialect}: ") for name in KNOWN["port"]) >= 8

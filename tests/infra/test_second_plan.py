@@ -53,7 +53,7 @@ MODELS: Mapping[str, str] = {
 }
 
 #: Where everything is, or what it is called: another value is another deployment.
-ANOTHER_DEPLOYMENT = {"name", "project", "region"}
+ANOTHER_DEPLOYMENT = {"name", "product", "project", "region"}
 
 #: Who has rights, and keys.
 GUARDED = re.compile(r"google_(\w+_iam_(member|binding|policy)|kms_\w+|service_account)$")

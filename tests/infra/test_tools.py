@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.products.known import names
 from tests.conftest import absent
 from tests.infra.hcl import ENVIRONMENTS, ROOT, TERRAFORM, read
 
@@ -90,7 +91,10 @@ def test_the_plans_that_are_tested_are_those_of_the_environments() -> None:
         for run in read(TERRAFORM / "tests" / "environments.tftest.hcl")["run"]
         for name, block in run.items()
     }
+    others = {name: tested.pop(name) for name in names() if name in tested}
     assert tested == {path.name: read(path / "terraform.tfvars") for path in ENVIRONMENTS}
+    assert others
+    assert all(given["product"] == name for name, given in others.items())
 
 
 def test_checkov_finds_nothing() -> None:

@@ -353,17 +353,20 @@ def test_sync_loads_no_client_that_it_does_not_use(
     assert ("sqlite3" in modules) is (_MAKE in code and not environ)
 
 
+@pytest.mark.proof
 def test_the_embedded_profile_loads_nothing_of_google_s(tmp_path: Path) -> None:
     modules = loaded(f"import functions.sync; {_MAKE}", tmp_path)
     assert not [name for name in modules if name.startswith(("google.cloud.", "grpc"))]
 
 
+@pytest.mark.proof
 def test_a_collector_of_traces_costs_nothing_at_start(tmp_path: Path) -> None:
     collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     modules = loaded(f"import functions.sync; {_MAKE}", tmp_path, **collector)
     assert not [name for name in modules if name.startswith("opentelemetry")]
 
 
+@pytest.mark.proof
 def test_files_load_the_client_that_is_asked_for(tmp_path: Path) -> None:
     code = "from shared import wiring; wiring.files()"
     assert not [

@@ -15,9 +15,8 @@ from tests.neutral.tables import PHOTO_LIMITS
 
 #: Blurs, as standard deviations in px of a picture 448 px wide.
 BLURS = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 9, 14)
-EVERY_TONE = pytest.mark.parametrize("tone", TONES, ids=lambda tone: bytes(tone).hex())
-#: Of what costs half a second each, every third is tried by each `make test`, all by `make proof`.
-EVERY_TONE_IN_PROOF = pytest.mark.parametrize(
+#: Every third is tried by each `make test`, all by `make proof`.
+EVERY_TONE = pytest.mark.parametrize(
     "tone",
     [pytest.param(t, marks=() if t in TONES[::3] else pytest.mark.proof) for t in TONES],
     ids=lambda tone: bytes(tone).hex(),
@@ -82,7 +81,7 @@ def test_blur_is_named_on_every_skin_also_under_noise(tone: tuple[int, int, int]
     assert "blurred" not in judged(grainy(good(tone), 8)).reasons
 
 
-@EVERY_TONE_IN_PROOF
+@EVERY_TONE
 def test_more_blur_is_never_less_blurred(tone: tuple[int, int, int]) -> None:
     found = [judged(blurred(good(tone), radius)) for radius in BLURS]
     named = ["blurred" in each.reasons for each in found]

@@ -24,6 +24,7 @@ def bill() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.proof
 def test_it_is_valid_cyclonedx() -> None:
     check = JsonStrictValidator(SchemaVersion.V1_6)
     assert check.validate_str(bom.bill()) is None
@@ -63,6 +64,7 @@ def test_it_says_who_asked_for_what(bill: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.proof
 def test_the_same_lock_gives_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         assert package.main(["--to", str(tmp_path / folder)]) == 0

@@ -91,6 +91,7 @@ def test_the_archive_of_a_product_has_its_packages_and_no_other_product(
     assert package.files().keys() > package.files("another").keys()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", load())
 def test_every_function_starts_from_the_archive_alone(name: str, tmp_path: Path) -> None:
     package.pack(tmp_path / "source.zip")
@@ -210,6 +211,7 @@ def osv(asked: dict[str, str]) -> Answer:
     return answer
 
 
+@pytest.mark.proof
 def test_a_known_fault_of_a_pinned_package_fails(tmp_path: Path) -> None:
     bad = tmp_path / "requirements.txt"
     bad.write_text(f"pyyaml==5.3.1 \\\n    --hash=sha256:{'0' * 64}\n")
@@ -219,6 +221,7 @@ def test_a_known_fault_of_a_pinned_package_fails(tmp_path: Path) -> None:
     assert re.search(r"pyyaml +5\.3\.1 +PYSEC-2021-142 +5\.4", done.stdout), done.stdout
 
 
+@pytest.mark.proof
 def test_every_package_of_the_lock_is_asked_for() -> None:
     asked: dict[str, str] = {}
     with server(osv(asked)) as url:
@@ -229,6 +232,7 @@ def test_every_package_of_the_lock_is_asked_for() -> None:
     assert locked.keys() - asked.keys() <= {"colorama"}  # Windows alone
 
 
+@pytest.mark.proof
 def test_not_knowing_is_no_pass() -> None:
     with server(lambda path, body: (503, {})) as url:
         assert audit(ROOT / "requirements-dev.txt", "--osv-url", url).returncode != 0

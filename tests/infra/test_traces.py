@@ -388,6 +388,7 @@ def test_a_collector_gets_one_trace_from_the_request_over_the_queue_to_the_model
             assert word not in sent
 
 
+@pytest.mark.proof
 def test_one_trace_leads_from_the_phone_s_request_to_the_model(tmp_path: Path) -> None:
     # given a stack that shows its spans, when a red case is synced and read
     def seen() -> set[str]:

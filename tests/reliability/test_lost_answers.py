@@ -351,6 +351,7 @@ def test_a_push_that_got_no_answer_at_all_is_answered_rightly_when_sent_again(
     assert len(log_of(line.truth)) == len(log_of(reference.store))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("kind", "loss", "lost"),
     [
@@ -530,9 +531,6 @@ CUTS = (
     (grpc.StatusCode.DATA_LOSS, False),
 )
 
-#: One that passes and one that does not, for each `make test`; all are part of `make proof`.
-_ALWAYS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DATA_LOSS)
-
 
 def shelf_of(line: Line) -> list[Key]:
     """60 documents of one scope, in two commits."""
@@ -542,12 +540,10 @@ def shelf_of(line: Line) -> list[Key]:
     return keys
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("code", "passing"),
-    [
-        pytest.param(code, passing, marks=() if code in _ALWAYS else pytest.mark.proof)
-        for code, passing in CUTS
-    ],
+    [(code, passing) for code, passing in CUTS],
 )
 def test_a_stream_that_is_cut_is_complete_or_a_fault_never_short(
     line_of: Callable[..., Line], code: grpc.StatusCode, passing: bool
@@ -579,6 +575,7 @@ def test_a_stream_that_is_cut_is_complete_or_a_fault_never_short(
             assert found == keys, (name, after, code)
 
 
+@pytest.mark.proof
 def test_a_pull_through_cut_streams_gets_every_row(line_of: Callable[..., Line]) -> None:
     line = line_of("firestore", timeout_seconds=30)
     place = Workplace(line.truth)

@@ -92,6 +92,7 @@ def depth(value: Any) -> int:
     return 1 + max(map(depth, held), default=0) if isinstance(value, dict | list) else 0
 
 
+@pytest.mark.proof
 @unhurried
 @given(values, st.integers(0, 6), st.booleans())
 def test_depth_is_that_of_brackets_outside_strings(value: Any, limit: int, plain: bool) -> None:

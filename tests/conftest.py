@@ -96,6 +96,7 @@ def _emulator(kind: emulators.EmulatorKind, variable: str, scheme: str = "") -> 
         else:
             os.environ[variable] = before
         if emulator is not None:
+            emulator.child.kill()  # what it holds, nobody needs
             emulator.stop()
 
 

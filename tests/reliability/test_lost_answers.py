@@ -543,7 +543,7 @@ def shelf_of(line: Line) -> list[Key]:
 @pytest.mark.proof
 @pytest.mark.parametrize(
     ("code", "passing"),
-    [(code, passing) for code, passing in CUTS],
+    CUTS,
 )
 def test_a_stream_that_is_cut_is_complete_or_a_fault_never_short(
     line_of: Callable[..., Line], code: grpc.StatusCode, passing: bool

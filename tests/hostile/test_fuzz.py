@@ -337,7 +337,7 @@ def test_accounts_are_among_the_operations() -> None:
 
 @pytest.mark.proof
 @COUNTS
-@SEEDS
+@pytest.mark.parametrize("number", [CHANCE], ids=["random"])
 @pytest.mark.parametrize("known", ["chw", "supervisor", ""], ids=["chw", "supervisor", "without"])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_what_the_document_lets_people_send_is_answered_as_it_says(

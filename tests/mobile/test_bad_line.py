@@ -28,7 +28,14 @@ MOST_CALLS = 60
 pytestmark = pytest.mark.proof
 
 #: Where phones keep their records, or what the server is; and their dialect.
-STAGES = ("loki", "sqlite", "emulator", "loki batch", "emulator batch")
+STAGES = (
+    "loki",
+    "loki batch",
+    *(
+        pytest.param(each, marks=pytest.mark.soak)
+        for each in ("sqlite", "emulator", "emulator batch")
+    ),
+)
 
 
 @pytest.fixture(params=STAGES)

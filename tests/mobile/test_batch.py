@@ -14,7 +14,7 @@ pytestmark = pytest.mark.proof
 MANY_STEPS = 40
 
 
-@pytest.fixture(params=["loki", "emulator"])
+@pytest.fixture(params=["loki", pytest.param("emulator", marks=pytest.mark.soak)])
 def stage(request: pytest.FixtureRequest) -> str:
     """Both profiles."""
     return str(request.param)

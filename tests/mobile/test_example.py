@@ -135,7 +135,7 @@ def address(example: Path, deploy: Callable[[str], Deployment]) -> Iterator[Call
         yield serve
 
 
-@pytest.fixture(params=PROFILES)
+@pytest.fixture(params=["local", pytest.param("emulator", marks=pytest.mark.soak)])
 def clinic(
     request: pytest.FixtureRequest,
     chromium: Browser,

@@ -33,7 +33,7 @@ Json = dict[str, Any]
 Original = Callable[[str, str], bytes]
 
 
-@pytest.fixture(params=["loki", "emulator"])
+@pytest.fixture(params=["loki", pytest.param("emulator", marks=pytest.mark.soak)])
 def stage(request: pytest.FixtureRequest) -> str:
     """Both profiles."""
     return str(request.param)

@@ -22,7 +22,12 @@ from tests.sync.clinic import wall_ms
 pytestmark = pytest.mark.proof
 
 
-@pytest.fixture(params=["loki", "sqlite", "emulator"])
+@pytest.fixture(
+    params=[
+        "loki",
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ("sqlite", "emulator")),
+    ]
+)
 def stage(request: pytest.FixtureRequest) -> str:
     """Where phones keep their records; on the emulators, in memory."""
     return str(request.param)

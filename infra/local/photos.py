@@ -12,7 +12,6 @@ import io
 import json
 import random
 import time
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from infra.local.phone import Json, ServerRefused
@@ -24,7 +23,6 @@ _PAUSES_SECONDS = (0.2, 0.5, 1.5)
 _LATER = (429, 500, 502, 503, 504)
 
 
-@lru_cache(maxsize=64)
 def generated(seed: int, size: tuple[int, int] = (1600, 1200)) -> bytes:
     """A JPEG of a dark spot on textured skin with a camera's data in it; another one for each seed."""
     from PIL import Image, ImageDraw, ImageFilter

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from infra.local import photos
@@ -102,7 +103,7 @@ class Clinic:
 
     def photo(self, phone: Phone, case: str, key: str, seed: int = 7, **fields: Any) -> str:
         """A photo of a case arrives: its file's id."""
-        data = photos.generated(seed, (640, 480))
+        data = _photo(seed)
         phone.photos = [photos.announced("cases", case, key, data)]
         phone.sync()
         phone.photos = []
@@ -210,6 +211,11 @@ class Clinic:
             f"the page {page.path} asks for {name}: say in tests/console/clinic.py what one is"
         )
         return ask(self, team) if callable(ask) else ask.format(team=team)
+
+
+@cache
+def _photo(seed: int) -> bytes:
+    return photos.generated(seed, (640, 480))
 
 
 def _names(page: Page) -> Iterator[str]:

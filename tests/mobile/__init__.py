@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Self
 
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 
 Json = dict[str, Any]
 
@@ -143,6 +143,16 @@ class KitPhone(Driven):
 
     def rows(self, table: str) -> dict[str, Json]:
         return {row["id"]: row for row in self.do("rows", table=table)}
+
+    def analysed(self, case: str) -> Json:
+        """A case when the model has read it: an analysis alone may say that a busy one has not yet."""
+
+        def read() -> bool:
+            self.sync()
+            return bool(self.rows("medgemma_queue")[case]["status"] == "done")
+
+        until(read, "the analysis", 0.2)
+        return self.rows("cases")[case]
 
     def unsynced(self) -> bool:
         return bool(self.do("unsynced"))

@@ -16,7 +16,7 @@ from tests.e2e.conftest import Deployment
 from tests.mobile import SyncFailed
 from tests.mobile.conftest import Make, new, stored
 from tests.mobile.cutting import CuttingProxy
-from tests.patience import PATIENCE_SECONDS, until
+from tests.patience import PATIENCE_SECONDS
 
 #: Each needs a running back end and Node; what needs neither is in the kit's own tests (test_units.py).
 pytestmark = pytest.mark.proof
@@ -217,12 +217,7 @@ def test_a_red_case_comes_back_with_its_diagnosis(phone: Make, deployment: Deplo
     one.sync()
     assert not one.unsynced()
 
-    def read() -> bool:
-        one.sync()
-        return bool(one.rows("cases")[case]["ai_analysis"])
-
-    until(read, "the analysis", 0.2)
-    assert one.rows("medgemma_queue")[case]["status"] == "done"
+    assert one.analysed(case)["ai_analysis"]
     # and a doctor signs
     team = str(stored(deployment, "patients", patient)["scope_id"])
     deployment.join(f"doctor-{team}", team, "doctor")

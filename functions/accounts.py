@@ -527,7 +527,6 @@ _SHOWN = ("credentials_wrong", "password_length")
 _NEW = ("password_length", "password_guessable")
 _FACTOR = ("totp_required", "totp_wrong")
 _INVITE = ("invite_needed", "invite_invalid")
-
 _DONE = {"type": "object", "description": "Done."}
 _HOME = "/api/v1/auth"
 

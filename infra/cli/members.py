@@ -57,11 +57,8 @@ def revoke(user: str, scope: str) -> None:
 
 def members_of(scope: str) -> Iterator[dict[str, Any]]:
     """The members of a scope, by user."""
-    after: str | None = None
-    while page := membership.members(wiring.store(), scope, after):
-        for user, role, since_ms in page:
-            yield {"user": user, "role": role, "since": iso(since_ms)}
-        after = page[-1][0]
+    for user, role, since_ms in membership.everybody(wiring.store(), scope):
+        yield {"user": user, "role": role, "since": iso(since_ms)}
 
 
 def scopes() -> list[dict[str, Any]]:

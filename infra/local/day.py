@@ -146,9 +146,7 @@ def send_photos(phone: Phone, url: str, token: str, taken: dict[str, list[bytes]
     for name, each in taken.items():
         for number, data in enumerate(each):
             ticket = phone.tickets[key(name, number)]
-            if (
-                ticket["state"] == "upload"
-            ):  # not one that the server has from the morning, and has checked
+            if ticket["state"] == "upload":  # the server may have it from the morning, checked
                 photos.send(url, token, ticket, data)
     phone.photos = []
 

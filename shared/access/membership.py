@@ -13,7 +13,7 @@ is written in the same commit, and is never asked whether somebody may do someth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -130,6 +130,14 @@ def members(
         (str(each.fields["user_id"]), str(each.fields["role"]), int(each.fields["since"]))
         for each in store.query(query)
     ]
+
+
+def everybody(store: RecordStore, scope_id: str) -> Iterator[tuple[str, str, int]]:
+    """All members of a scope, as `members` gives them, read page by page."""
+    after: str | None = None
+    while page := members(store, scope_id, after):
+        yield from page
+        after = page[-1][0]
 
 
 def has_members(store: RecordStore, scope_id: str) -> bool:

@@ -62,12 +62,12 @@ class Members:
 
         Raises `Forbidden` (hand_over_first).
         """
-        who = noted(check(self.store, caller).account, caller.device)
-        entry = audit.right(who, "leave", now_ms, scope_id, of=caller.user_id)
 
         def attempt() -> None:
-            role = check(self.store, caller).memberships.roles.get(scope_id)
-            kept = self.kept(scope_id, caller.user_id, role)
+            me = check(self.store, caller)
+            who = noted(me.account, caller.device)
+            entry = audit.right(who, "leave", now_ms, scope_id, of=caller.user_id)
+            kept = self.kept(scope_id, caller.user_id, me.memberships.roles.get(scope_id))
             membership.revoke(self.store, caller.user_id, scope_id, now_ms, [entry, *kept])
 
         retried(attempt)
@@ -117,15 +117,13 @@ class Members:
         """
         if role not in self.policy.keepers:
             return []
-        listed = [
-            each for each, _, _ in membership.members(self.store, scope_id) if each != user_id
-        ]
-        keys = [membership.key(each) for each in listed]
-        found = self.store.read(keys).documents if keys else {}
-        for other, key in zip(listed, keys, strict=True):
-            document = found.get(key)
-            if membership.role_of(other, document, scope_id) in self.policy.keepers:
-                return [verify(key, document.version if document else 0)]
+        for other, listed, _ in membership.everybody(self.store, scope_id):
+            if other == user_id or listed not in self.policy.keepers:
+                continue
+            key = membership.key(other)
+            document = self.store.read([key]).documents.get(key)
+            if document and membership.role_of(other, document, scope_id) in self.policy.keepers:
+                return [verify(key, document.version)]
         raise Forbidden(
             "You are the last who looks after this scope: give somebody in it your role first.",
             code="hand_over_first",

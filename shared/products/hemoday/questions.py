@@ -9,7 +9,7 @@ be stored, shown or exported.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -273,7 +273,3 @@ def _known_zone(name: str) -> bool:
     except (KeyError, ValueError, OSError):
         return False
     return True
-
-
-#: A function that asks about a record: (values, now_ms) → questions.
-Asks = Callable[[Values, int], Questions]

@@ -13,7 +13,7 @@ from shared.access import membership
 from shared.products.hemoday.rights import ACCOUNTS, ROLES
 from shared.records import record
 from shared.records.store import Key, Write, put
-from tests.accounts.conftest import CHEAP, HOME, NOON, PASSWORD, Office, code_of, together
+from tests.accounts.conftest import HOME, NOON, PASSWORD, Office, code_of, together
 from tests.accounts.conftest import quick as quick
 from tests.api.conftest import Api, StartApi
 from tests.stores import Interrupted
@@ -23,8 +23,7 @@ SYNC = "/api/v1/sync"
 
 
 @pytest.fixture
-def api(start_api: StartApi, monkeypatch: pytest.MonkeyPatch) -> Api:
-    monkeypatch.setattr("shared.accounts.passwords.Passwords.__init__.__defaults__", (CHEAP,))
+def api(start_api: StartApi) -> Api:
     return start_api(product="hemoday")
 
 

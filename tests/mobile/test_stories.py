@@ -12,7 +12,7 @@ from shared.records.store import Document, Key, Query, delete, put
 from shared.support.undelete import undelete
 from shared.sync.pull import EPOCH
 from tests.e2e.conftest import Deployment
-from tests.mobile import SyncFailed
+from tests.mobile import KitPhone, SyncFailed
 from tests.mobile.conftest import Make, fill, leave, move, new, settle, stored
 from tests.mobile.cutting import CuttingProxy
 from tests.sync.clinic import wall_ms
@@ -291,8 +291,8 @@ def conflicts_of(deployment: Deployment, name: str) -> list[Document]:
     return list(deployment.store.query(Query("conflicts", where=(("record_id", "==", name),))))
 
 
-def test_an_edit_of_what_was_deleted_elsewhere_is_kept(phone: Make, deployment: Deployment) -> None:
-    # given a record that one deletes while two, offline, edits it
+def deleted_while_edited(phone: Make) -> tuple[KitPhone, str]:
+    """A patient whom one phone deletes while another one, offline, edits it: the other one, and the id."""
     one, two = phone("amina"), phone("joseph")
     name = new()
     one.create("patients", name, demographics='{"v":1}')
@@ -301,6 +301,11 @@ def test_an_edit_of_what_was_deleted_elsewhere_is_kept(phone: Make, deployment: 
     one.delete("patients", name)
     one.sync()
     two.update("patients", name, demographics='{"v":"worse"}')
+    return two, name
+
+
+def test_an_edit_of_what_was_deleted_elsewhere_is_kept(phone: Make, deployment: Deployment) -> None:
+    two, name = deleted_while_edited(phone)
     # when two syncs, WatermelonDB drops the record with its edit
     two.sync()
     assert name not in two.rows("patients")
@@ -316,14 +321,7 @@ def test_an_edit_of_what_was_deleted_elsewhere_is_kept(phone: Make, deployment: 
 
 
 def test_a_kept_edit_survives_a_sync_that_breaks_off(phone: Make, deployment: Deployment) -> None:
-    one, two = phone("amina"), phone("joseph")
-    name = new()
-    one.create("patients", name, demographics="{}")
-    one.sync()
-    two.sync()
-    one.delete("patients", name)
-    one.sync()
-    two.update("patients", name, demographics='{"v":"worse"}')
+    two, name = deleted_while_edited(phone)
     two.settings(loseAnswers=1)
     with pytest.raises(SyncFailed, match="lost"):
         two.sync()

@@ -590,7 +590,12 @@ def _drain(request: Request) -> None:
 
     The framework reads the rest into memory before it answers, so that the connection survives; an
     endless body of somebody without a token must not cost memory, so beyond a bound it is not read.
+    A handler's own limit (`max_content_length`) ends here: past it the caller is still sending, and
+    would see a broken connection instead of the answer.
     """
+    request.max_content_length = None
+    if request.environ.get("wsgi.input_terminated"):
+        request.stream = request.environ["wsgi.input"]
     with suppress(InvalidJson):  # broken off: there is nothing left to take
         for _ in range(_DRAIN_BYTES // _DRAIN_PIECE):
             if not _take(request, _DRAIN_PIECE):

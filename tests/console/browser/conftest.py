@@ -5,12 +5,14 @@ Without Chromium these tests skip at a desk and fail in CI; `make browser` insta
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +47,22 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The browser, once a session."""
+def chromium() -> Browser:
+    """The browser, once a process."""
     found = chromium_path()
     if found is None:
         absent("Chromium is not installed: make browser")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    return _chromium(found)
+
+
+@cache
+def _chromium(path: str) -> Browser:
+    """Started once, until the process ends: a fixture would be another one for every folder that imports
+    it, and Playwright refuses to be started twice in a process."""
+    driver = sync_playwright().start()
+    browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
+    atexit.register(driver.stop)
+    return browser
 
 
 @pytest.fixture(scope="session")

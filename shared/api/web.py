@@ -593,9 +593,9 @@ def _drain(request: Request) -> None:
     A handler's own limit (`max_content_length`) ends here: past it the caller is still sending, and
     would see a broken connection instead of the answer.
     """
-    request.max_content_length = None
-    if request.environ.get("wsgi.input_terminated"):
-        request.stream = request.environ["wsgi.input"]
+    if request.max_content_length is not None:
+        request.max_content_length = None
+        vars(request).pop("stream", None)  # it is made anew, without that limit
     with suppress(InvalidJson):  # broken off: there is nothing left to take
         for _ in range(_DRAIN_BYTES // _DRAIN_PIECE):
             if not _take(request, _DRAIN_PIECE):

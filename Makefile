@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
+# What the product (PRODUCT) runs with on this machine: a lock of its own, if it needs more than others.
+HOST_LOCK := $(or $(wildcard requirements/$(PRODUCT)-host.txt),requirements-host.txt)
+RUNTIME := $(VENV)/.runtime$(if $(filter requirements/%,$(HOST_LOCK)),-$(PRODUCT))
+
 # A file's tests run in one process, one after the other: they share what was started for them.
 PYTEST := $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -18,14 +22,14 @@ export INFRA_TOOLS ?= $(wildcard ../shared/tools)
 .PHONY: install demo run test proof browser shots check soak mutants bench bench-quick clean generated deploy-check lock smoke
 
 # The story of a day: phones, a red case, its analysis, and a console that shows it. Needs nothing but Python 3.11.
-demo: $(VENV)/.runtime
+demo: $(RUNTIME)
 	$(RUN) -m infra.local.demo
 
 # What the back end needs to run, in .venv: for a clinic's own server (docs/self-hosting.md).
-install: $(VENV)/.runtime
+install: $(RUNTIME)
 
 # Leaves the stack up, with example data and a token to paste.
-run: $(VENV)/.runtime
+run: $(RUNTIME)
 	$(RUN) -m infra.local --seed
 
 # Style, types and tests, with the emulators where they are installed: minutes.
@@ -92,6 +96,7 @@ smoke: $(VENV)/.runtime
 generated: $(VENV)/.dev
 	$(RUN) -m infra.env_example > .env.example
 	$(RUN) -m infra.openapi > infra/openapi.json
+	PRODUCT=hemoday $(RUN) -m infra.openapi > shared/products/hemoday/openapi.json
 	$(RUN) -m infra.schema_js > infra/schema.js
 	$(RUN) -m infra.indexes > infra/firestore.indexes.json
 	$(RUN) -m infra.indexes --collections > infra/collections.json
@@ -110,6 +115,11 @@ lock: $(VENV)/.runtime
 $(VENV)/.runtime: requirements-host.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-host.txt
+	touch $@
+
+$(VENV)/.runtime-%: requirements/%-host.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime

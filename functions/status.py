@@ -17,7 +17,17 @@ from shared.sync.pull import EPOCH
 
 SETTINGS = wiring.begin()
 
-_OPENAPI = Path(__file__).parent.parent / "infra" / "openapi.json"
+_ROOT = Path(__file__).parent.parent
+
+#: The description of this deployment's API: its product's own, else that of the repository.
+_OPENAPI = next(
+    path
+    for path in (
+        _ROOT / "shared" / "products" / SETTINGS.product / "openapi.json",
+        _ROOT / "infra" / "openapi.json",
+    )
+    if path.exists()
+)
 
 
 class Health(Struct):

@@ -3,7 +3,8 @@
 `pyproject.toml` says what we want; the locks what that brings, with the hashes of all files that Python
 3.11 could install. pip refuses any other file: at a desk, in the pipeline, when Google builds a function. A
 product that needs more than all others do says so in an extra of its name: `requirements/<product>.txt`
-has all that its deployment installs, others install nothing of it, and tests install everything. The locks
+has all that its deployment installs, `requirements/<product>-host.txt` what a server of one's own does,
+others install nothing of it, and tests install everything. The locks
 come from one resolution, so what is tested is what is deployed. Versions stay as they are unless
 `pyproject.toml` or `--upgrade` asks for others.
 """
@@ -40,7 +41,12 @@ def locks(extras: Sequence[str], products: Sequence[str]) -> dict[str, tuple[str
     return {
         "requirements-host.txt": (),
         "requirements.txt": (_CLOUD,),
-        **{f"requirements/{name}.txt": (_CLOUD, name) for name in products if name in extras},
+        **{
+            f"requirements/{name}{host}.txt": (*cloud, name)
+            for name in products
+            if name in extras
+            for host, cloud in (("", (_CLOUD,)), ("-host", ()))
+        },
         "requirements-dev.txt": tuple(extras),
     }
 

@@ -6,7 +6,10 @@ import ast
 import copy
 import gzip
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -179,6 +182,25 @@ def test_the_committed_document_is_current() -> None:
     assert COMMITTED.read_text(encoding="utf-8") == document.text(described()), (
         "run: python -m infra.openapi > infra/openapi.json"
     )
+
+
+@pytest.mark.parametrize("product", ["hemoday"])
+def test_the_committed_document_of_another_product_is_current_and_valid(
+    start_api: StartApi, product: str
+) -> None:
+    api = start_api(product=product)
+    path = ROOT / "shared" / "products" / product / "openapi.json"
+    made = subprocess.run(  # functions of this process are of another product
+        [sys.executable, "-m", "infra.openapi"],
+        env={**os.environ, "PRODUCT": product, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+    )
+    assert path.read_bytes() == made.stdout, "run: make generated"
+    said = json.loads(path.read_text(encoding="utf-8"))
+    assert api.ask("GET", "/openapi.json").json == said
+    OpenAPIV31SpecValidator(said).validate()
+    assert api.ask("GET", "/docs").status_code == 200
 
 
 def test_the_committed_schema_of_phones_is_current() -> None:

@@ -45,7 +45,9 @@ from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList
 from shared.products.dermadetect.worklist_query import WorklistQuery
-from shared.records.store import Key, Query, StoredCollection
+from shared.products.hemoday.household import Households
+from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
+from shared.records.store import Key, Query, RecordStore, StoredCollection
 from shared.settings import Settings
 from shared.support import conflicts, deleted, inbox, ledger, moves, stuck_jobs, trail
 from shared.sync import journal, receipts
@@ -205,12 +207,20 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
         trail.page(store, wanted, None)
     stuck_jobs.listed(store, ["team1"], wall_ms() + YEAR)
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()
+    hemoday(store)
     backup.export(store, io.StringIO())
     backup.holds_records(store)
     store.close()
     found = dict(SHAPES.seen)
     SHAPES.seen.update(before)
     return found
+
+
+def hemoday(store: RecordStore) -> None:
+    """What HemoDay asks beside the engine."""
+    families = Households(store, FAMILY_TABLES)
+    for _ in ("read whole", "what changed since"):
+        families.of("team1")
 
 
 def test_every_place_that_asks_a_store_was_made_to_ask(asked: dict[Shape, set[str]]) -> None:

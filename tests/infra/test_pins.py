@@ -47,10 +47,13 @@ def test_what_is_tested_is_what_is_deployed() -> None:
 
 
 def test_what_a_product_adds_is_locked_beside_what_all_have() -> None:
-    host, core, added, tests = lock.locks(["gcp", "drawings", "dev"], ["plain", "drawings"]).items()
+    host, core, added, alone, tests = lock.locks(
+        ["gcp", "drawings", "dev"], ["plain", "drawings"]
+    ).items()
     assert host == ("requirements-host.txt", ())
     assert core == ("requirements.txt", ("gcp",))
     assert added == ("requirements/drawings.txt", ("gcp", "drawings"))
+    assert alone == ("requirements/drawings-host.txt", ("drawings",))
     assert tests == ("requirements-dev.txt", ("gcp", "drawings", "dev"))
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shared.notify.notice import AlertWords
 from shared.products.hemoday.rights import ACCOUNTS, RIGHTS
 from shared.products.hemoday.tables import CATALOG
-from shared.products.product import Product, Seed
+from shared.products.product import Parts, Product, Seed
 
 if TYPE_CHECKING:
+    from shared.api.routes import Route
     from shared.files.file import Attachment
 
 
@@ -26,6 +27,12 @@ def _seed(scope: str) -> Seed:
     return seed(scope)
 
 
+def _routes(parts: Parts) -> Sequence[Route]:
+    from shared.products.hemoday.routes import routes
+
+    return routes(parts)
+
+
 HEMODAY = Product(
     name="hemoday",
     title="HemoDay",
@@ -33,6 +40,7 @@ HEMODAY = Product(
     rights=RIGHTS,
     accounts=ACCOUNTS,
     attachments=_attachments,
+    routes=_routes,
     seed=_seed,
     alert=AlertWords("Something is to be done", "Open the app to see it."),
 )

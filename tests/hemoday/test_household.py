@@ -1,0 +1,104 @@
+"""A family's records in memory are those of the store, whatever happened since they were read."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from infra.local.phone import wall_ms
+from shared.access.membership import Caller
+from shared.products.hemoday.household import Household, Households
+from shared.products.hemoday.tables import CATALOG, TRANSFUSIONS
+from shared.records.store import Key, RecordStore, put
+from shared.support.moves import move
+from shared.sync.pull import EPOCH
+from tests.hemoday.family import Family, changes, row
+
+
+def names(household: Household) -> set[str]:
+    return {each.key.id for table in household.tables.values() for each in table.values()}
+
+
+def living(store: RecordStore, scope: str) -> set[str]:
+    """What a reading from nothing finds."""
+    return names(Households(store, CATALOG).of(scope))
+
+
+def test_it_follows_what_changes_and_what_is_deleted(family: Family) -> None:
+    households = Households(family.store, CATALOG)
+    assert names(households.of("team1")) == set()
+    family.melon().push(changes(transfusions=[row("t1", date=1), row("t2", date=2)]))
+    first = households.of("team1")
+    assert names(first) == {"t1", "t2"}
+    assert households.of("team1").tables == first.tables  # nothing new: the same tables
+    phone = family.melon()
+    phone.push(
+        {"transfusions": {"created": [], "updated": [row("t1", date=3)], "deleted": ["t2"]}},
+        phone.pull()["timestamp"],
+    )
+    assert {
+        id: each.fields["date"] for id, each in households.of("team1").tables[TRANSFUSIONS].items()
+    } == {"t1": 3}
+    assert names(first) == {"t1", "t2"}  # who holds an older one keeps it
+
+
+def test_nothing_of_another_family_is_in_it(family: Family) -> None:
+    family.join("carl", "team2")
+    family.melon().push(changes(transfusions=[row("t1", date=1)]))
+    family.melon("carl").push(changes(transfusions=[row("c1", date=1)]))
+    households = Households(family.store, CATALOG)
+    assert (names(households.of("team1")), names(households.of("team2"))) == ({"t1"}, {"c1"})
+    assert names(households.of("nobody")) == set()
+
+
+def test_what_moves_to_another_family_is_there_and_no_longer_here(family: Family) -> None:
+    family.join("owner1", "team1", "owner")
+    family.join("owner1", "team2", "owner")
+    households = Households(family.store, CATALOG)
+    family.melon().push(changes(transfusions=[row("t1", date=1), row("t2", date=2)]))
+    assert len(households.of("team1")) == 2
+    owner = Caller("owner1", "owner", "phone")
+    for to, here, there in (("team2", {"t2"}, {"t1"}), ("team1", {"t1", "t2"}, set())):
+        move(family.store, CATALOG, owner, Key(TRANSFUSIONS, "t1"), to, wall_ms(), dry_run=False)
+        assert names(households.of("team1")) == here
+        assert names(households.of("team2")) == there
+
+
+def test_a_copy_that_was_brought_back_is_read_whole(family: Family) -> None:
+    households = Households(family.store, CATALOG)
+    family.melon().push(changes(transfusions=[row("t1", date=1)]))
+    assert names(households.of("team1")) == {"t1"}
+    family.store.commit([put(EPOCH, {"started_at": wall_ms()}, None)])
+    assert households.of("team1").epoch > 0
+    assert names(households.of("team1")) == {"t1"}
+
+
+def test_families_that_nobody_asks_for_are_forgotten(family: Family) -> None:
+    family.join("carl", "team2")
+    family.melon().push(changes(transfusions=[row(f"t{n}", date=n) for n in range(5)]))
+    family.melon("carl").push(changes(transfusions=[row(f"c{n}", date=n) for n in range(5)]))
+    households = Households(family.store, CATALOG, most_records=7)
+    for scope in ("team1", "team2", "team1"):
+        assert len(households.of(scope)) == 5
+    assert list(households._slots) == ["team1"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_any_changes_it_is_what_a_reading_from_nothing_finds(
+    family: Family, seed: int
+) -> None:
+    rng = random.Random(seed)
+    households, phone, known = Households(family.store, CATALOG), family.melon(), set[str]()
+    for step in range(40):
+        name = f"r{rng.randrange(12)}"
+        there = {TRANSFUSIONS: {"created": [], "updated": [], "deleted": []}}
+        if name in known and rng.random() < 0.4:
+            there[TRANSFUSIONS]["deleted"] = [name]
+            known.discard(name)
+        else:
+            there[TRANSFUSIONS]["updated" if name in known else "created"] = [row(name, date=step)]
+            known.add(name)
+        phone.push(there, phone.pull()["timestamp"])
+        if rng.random() < 0.5:
+            assert names(households.of("team1")) == living(family.store, "team1")

@@ -5,7 +5,7 @@ Devices, job states, the inbox, conflicts, what was deleted and comes back, move
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields
 from itertools import chain
 from typing import Any
@@ -16,6 +16,7 @@ from shared import wiring
 from shared.access import audit, membership
 from shared.access.membership import Caller, Memberships
 from shared.access.rights import Action
+from shared.accounts import people
 from shared.api import support as bodies
 from shared.api.bodies import PAGE
 from shared.api.web import Call, Route, answer, serve, tagged
@@ -259,11 +260,11 @@ def move_record(call: Call, body: bodies.MoveRequest) -> Response:
 def show_trail(call: Call, asked: bodies.TrailAsked) -> Response:
     """Who did what.
 
-    Without `scope_id` what the caller did, wherever. With it what was done in that team, for its admins.
-    The newest first, 50 at a time; with a filter a page may be shorter. Of records it says how many.
+    Without `scope_id` what the caller did, wherever. With it what was done in that team, for roles that
+    see that. The newest first, 50 at a time; with a filter a page may be shorter. Of records how many.
     """
     if asked.scope_id:
-        _demand_administered(call.caller, asked.scope_id)
+        _demand(call.caller, asked.scope_id, Action.TRAIL)
     else:
         _memberships(call.caller)  # of nobody who is disabled
     wanted = trail.TrailWanted(
@@ -275,16 +276,30 @@ def show_trail(call: Call, asked: bodies.TrailAsked) -> Response:
     )
     token = asked.page if isinstance(asked.page, str) else None
     found = trail.page(wiring.store(), wanted, token)
-    return answer({"entries": found.entries, "next_page": found.next_page}, call=call)
+    names = _names(asked.scope_id, found.entries)
+    entries = [
+        {**each, "name": each["name"] or names.get(each["user_id"])} for each in found.entries
+    ]
+    return answer({"entries": entries, "next_page": found.next_page, "names": names}, call=call)
+
+
+def _names(scope_id: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What those whom entries of a scope are about are called, as far as they are its members now."""
+    about = sorted({who for each in entries for who in (each["user_id"], *each["of"])})
+    if not scope_id or not about:
+        return {}
+    reading = wiring.store().read(people.keys(about), people.FIELDS)
+    found = {who: people.in_scope(reading, who, scope_id) for who in about}
+    return {who: person.name for who, person in found.items() if person and person.name}
 
 
 def check_trail(call: Call, asked: bodies.TrailCheckAsked) -> Response:
     """Whether a team's trail is whole.
 
     Reads all of it: every entry must be there, unaltered, and fit what was kept outside the store. For
-    admins of the team.
+    roles that see the trail.
     """
-    _demand_administered(call.caller, asked.scope_id)
+    _demand(call.caller, asked.scope_id, Action.TRAIL)
     kept, anchors = wiring.audit_heads(), []
     if kept is not None and kept.exists():
         with kept.open(encoding="utf-8") as lines:
@@ -377,7 +392,7 @@ def redrive_job(call: Call, asked: bodies.OneJob) -> Response:
     """
     job, _ = readable_job(wiring.store(), wiring.catalog(), call.caller, asked.id)
     scope = stuck_jobs.scope_of(wiring.store(), job)
-    _demand_administered(call.caller, scope)
+    _demand(call.caller, scope, Action.ADMINISTER)
     again = wiring.runner().redrive(job.id)
     if again:
         wiring.ring([Bell(job.kind, job.id, job.subject_id)])
@@ -429,12 +444,12 @@ def _public_keys() -> list[bodies.PublicKeyShown] | None:
     ]
 
 
-def _demand_administered(caller: Caller, scope_id: str) -> None:
-    """Raises `NotFound` of a team that the caller is not in, `Forbidden` of one they do not administer."""
+def _demand(caller: Caller, scope_id: str, action: Action) -> None:
+    """Raises `NotFound` of a team that the caller is not in, `Forbidden` of one in which they may not."""
     role = _memberships(caller).roles.get(scope_id)
     if role is None:
         raise NotFound("There is no such team, or you are not in it.")
-    if not wiring.catalog().may(role, Action.ADMINISTER):
+    if not wiring.catalog().may(role, action):
         raise Forbidden("Your role does not allow this in this team.")
 
 

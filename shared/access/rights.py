@@ -31,7 +31,8 @@ class Action(Right):
     UNFILED = "unfiled"  #: see urgent records of people who are in no scope
     JOB_HISTORY = "job_history"  #: see each step of a job, and why it failed
     HOOKS = "hooks"  #: say which other systems hear of the events of a scope
-    ADMINISTER = "administer"  #: see a scope's trail, stuck jobs and accounts, and act on them
+    TRAIL = "trail"  #: see what everybody did in a scope, and whether its trail is whole
+    ADMINISTER = "administer"  #: see a scope's stuck jobs and accounts, and act on them
     ALERT = "alert"  #: be told with words on the screen that a result waits; others' phones sync silently
 
 

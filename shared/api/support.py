@@ -176,7 +176,7 @@ class TrailAsked(Struct):
     """Which entries."""
 
     scope_id: Annotated[
-        IdOrEmpty, says("A team that the caller administers; empty: what the caller did.")
+        IdOrEmpty, says("A team whose trail the caller may see; empty: what the caller did.")
     ] = ""
     user_id: Annotated[IdOrEmpty, says("Only what this user did in the team.")] = ""
     action: Annotated[
@@ -219,6 +219,9 @@ class Trail(Struct):
 
     entries: Annotated[list[TrailEntry], says("The newest first.")]
     next_page: _NextPage
+    names: Annotated[
+        dict[str, str], says("Of a team's: what its members among those named are called, by id.")
+    ]
 
 
 class TrailChecked(Struct):

@@ -44,6 +44,7 @@ RIGHTS = Rights(
         Action.UNFILED: frozenset({"admin"}),
         Action.JOB_HISTORY: frozenset({"doctor", "supervisor", "admin"}),
         Action.HOOKS: frozenset({"admin"}),
+        Action.TRAIL: frozenset({"admin"}),
         Action.ADMINISTER: frozenset({"admin"}),
         Action.ALERT: frozenset({"doctor", "supervisor", "admin"}),
         NoteAction.SEE_UNSIGNED: frozenset({"doctor", "supervisor", "admin"}),

@@ -513,8 +513,8 @@ OPERATIONS: tuple[Line, ...] = (
         for act in ("disable", "enable", "end-sessions", "reset")
     ),
     Line("GET /api/v1/trail", "own", TOKEN, _path("/api/v1/trail")),
-    Line("GET /api/v1/trail", "a team's", Action.ADMINISTER, _path(f"/api/v1/trail?scope_id={HOME}")),
-    Line("GET /api/v1/trail/check", "check", Action.ADMINISTER,
+    Line("GET /api/v1/trail", "a team's", Action.TRAIL, _path(f"/api/v1/trail?scope_id={HOME}")),
+    Line("GET /api/v1/trail/check", "check", Action.TRAIL,
          _path(f"/api/v1/trail/check?scope_id={HOME}")),
     Line("GET /api/v1/jobs", "list", Action.ADMINISTER, lambda world, _: world.stuck() and "/api/v1/jobs",
          _shows(MARK)),

@@ -134,17 +134,17 @@ class RedriveForm(Struct):
     id: Annotated[str, Meta(max_length=300)]
 
 
-def _chosen(visit: Visit, wanted: str) -> str:
+def _chosen(visit: Visit, wanted: str, right: Action = Action.ADMINISTER) -> str:
     """The team that is looked at: the one that is asked for, else the first. Raises `NotFound`."""
-    scopes = visit.scopes(Action.ADMINISTER)
+    scopes = visit.scopes(right)
     if wanted and wanted not in scopes:
-        raise NotFound("There is no such team, or you do not administer it.")
+        raise NotFound("There is no such team, or your role in it does not allow this.")
     return wanted or scopes[0]
 
 
-def _teams(visit: Visit) -> list[tuple[str, str]]:
+def _teams(visit: Visit, right: Action = Action.ADMINISTER) -> list[tuple[str, str]]:
     """The teams to choose from: values and labels."""
-    return [(scope, scope) for scope in visit.scopes(Action.ADMINISTER)]
+    return [(scope, scope) for scope in visit.scopes(right)]
 
 
 def _kinds(visit: Visit, wanted: str) -> list[tuple[str, str]]:
@@ -231,7 +231,7 @@ def show_audit(
     visit: Visit, asked: AuditPageAsked, checked: dict[str, Any] | None = None
 ) -> Response:
     """What was done in a team."""
-    scope = _chosen(visit, asked.scope)
+    scope = _chosen(visit, asked.scope, Action.TRAIL)
     begins, ends = _day(visit, asked.day)
     found = visit.api.get(
         "/api/v1/trail",
@@ -246,7 +246,7 @@ def show_audit(
         "console/audit.html",
         found=found,
         scope=scope,
-        teams=_teams(visit),
+        teams=_teams(visit, Action.TRAIL),
         asked=asked,
         actions=visit.frame.actions,
         kinds=[("", visit.words.said(N_("Everything"))), *_kinds(visit, asked.action)],
@@ -257,7 +257,7 @@ def show_audit(
 
 def check(visit: Visit, asked: AuditPageAsked, form: CheckForm) -> Response:
     """Whether a team's trail is whole."""
-    scope = _chosen(visit, form.scope or asked.scope)
+    scope = _chosen(visit, form.scope or asked.scope, Action.TRAIL)
     checked = visit.api.get("/api/v1/trail/check", scope_id=scope)
     return show_audit(visit, AuditPageAsked(scope=scope), checked)
 
@@ -314,7 +314,7 @@ PAGES = (
         shows=show_audit,
         title=N_("Audit trail"),
         asks=AuditPageAsked,
-        right=Action.ADMINISTER,
+        right=Action.TRAIL,
         menu=_SERVICE,
         acts={"check": Act(check, CheckForm)},
     ),

@@ -30,6 +30,7 @@ RIGHTS = Rights(
         Action.UNFILED: frozenset({"admin"}),
         Action.JOB_HISTORY: frozenset({"doctor", "supervisor", "admin"}),
         Action.HOOKS: frozenset({"admin"}),
+        Action.TRAIL: frozenset({"admin"}),
         Action.ADMINISTER: frozenset({"admin"}),
         Action.ALERT: frozenset({"doctor", "supervisor", "admin"}),
         ReviewAction.REVIEW: frozenset({"doctor", "supervisor", "admin"}),

@@ -11,7 +11,8 @@ ROLES = (OWNER, MEMBER, VIEWER)
 
 _WRITERS = frozenset({OWNER, MEMBER})
 
-#: A viewer reads. Nobody administers the accounts of others: a family's people are equals.
+#: A viewer reads. Who writes sees what was done. Nobody administers the accounts of others: a family's
+#: people are equals.
 RIGHTS = Rights(
     ROLES,
     {
@@ -24,6 +25,7 @@ RIGHTS = Rights(
         Action.SUPERVISE: frozenset({OWNER}),
         Action.JOB_HISTORY: frozenset({OWNER}),
         Action.HOOKS: frozenset({OWNER}),
+        Action.TRAIL: _WRITERS,
         Action.ALERT: frozenset(ROLES),
     },
 )

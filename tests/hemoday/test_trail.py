@@ -1,0 +1,74 @@
+"""What a family sees of what was done in it: who writes sees it, with names; nobody else does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared import wiring
+from shared.records.store import Key, put
+from tests.api.conftest import Api, StartApi
+from tests.hemoday.family import changes
+
+NAMES = {"anna": "Anna Owner", "max": "Max Member", "vera": "Vera Viewer", "carl": "Carl Stranger"}
+
+
+@pytest.fixture
+def api(start_api: StartApi) -> Api:
+    api = start_api(product="hemoday")
+    for user, family, role in (
+        ("anna", "f1", "owner"),
+        ("max", "f1", "member"),
+        ("vera", "f1", "viewer"),
+        ("carl", "f2", "owner"),
+    ):
+        api.join(user, family, role)
+        account = {"name": NAMES[user], "created_at": 0}
+        wiring.store().commit([put(Key("accounts", user), account, None)])
+    for user in ("max", "carl"):
+        sets = changes(transfusions=[{"id": f"{user}-t", "date": 1}])
+        token = api.token(user)
+        assert (
+            api.ask("POST", "/api/v1/sync?last_pulled_at=0", sets, token=token).status_code == 200
+        )
+    return api
+
+
+def trail(api: Api, user: str, way: str = "", family: str = "f1") -> Any:
+    answer = api.ask("GET", f"/api/v1/trail{way}?scope_id={family}", token=api.token(user))
+    return {"status": answer.status_code, **(answer.json or {})}
+
+
+@pytest.mark.parametrize(
+    ("user", "status"), [("anna", 200), ("max", 200), ("vera", 403), ("carl", 404), ("nobody", 404)]
+)
+@pytest.mark.parametrize("way", ["", "/check"])
+def test_who_writes_in_a_family_sees_its_trail(api: Api, user: str, status: int, way: str) -> None:
+    assert trail(api, user, way)["status"] == status
+
+
+def test_entries_name_the_people_of_the_family(api: Api) -> None:
+    said = trail(api, "anna")
+    [push] = [each for each in said["entries"] if each["action"] == "push"]
+    assert (push["user_id"], push["name"]) == ("max", NAMES["max"])
+    assert push["records"] == {"transfusions": 1}
+    assert "carl" not in str(said).lower()
+
+
+def test_who_left_is_an_id_again(api: Api) -> None:
+    left = api.ask("POST", "/api/v1/auth/leave", {"scope_id": "f1"}, token=api.token("max"))
+    assert left.status_code == 200
+    said = trail(api, "anna")
+    assert said["names"] == {}
+    assert {each["name"] for each in said["entries"] if each["action"] == "push"} == {None}
+
+
+def test_somebody_whose_role_changed_is_named(api: Api) -> None:
+    way = "/api/v1/auth/members/vera/role"
+    body = {"scope_id": "f1", "role": "member"}
+    assert api.ask("POST", way, body, token=api.token("anna")).status_code == 200
+    said = trail(api, "vera")  # as a member she sees it from now on
+    [changed] = [each for each in said["entries"] if each["action"] == "change-role"]
+    assert (changed["name"], changed["of"]) == (NAMES["anna"], ["vera"])
+    assert said["names"]["vera"] == NAMES["vera"]

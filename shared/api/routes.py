@@ -116,7 +116,7 @@ def arguments(route: Route, path: Mapping[str, str], query: Mapping[str, str]) -
     ones are listed, its value is not repeated. Raises as `decode` does for the others.
     """
     asked = () if route.asks is None else _fields(route.asks)
-    known = [each.name for each in asked if each.name not in path]
+    known = [each.encode_name for each in asked if each.encode_name not in path]
     for name in query:
         if name not in known:
             listed = ", ".join(known) or "none"
@@ -131,23 +131,27 @@ def decode(value: object, kind: type[Body], *, strict: bool = True) -> Body:
     """A body, or the arguments of a path and its query, as its type. Raises `InvalidRequest`.
 
     The first field in the order of the type that is missing or another one than declared is named; its
-    value is not repeated. What is not declared is dropped, or refused if the type forbids unknown fields.
+    value is not repeated. Fields go by the names that they have outside (`msgspec.field(name=…)`).
+    What is not declared is dropped, or refused if the type forbids unknown fields.
     Not `strict`: numbers are texts. Raises `NotFound` for a field that `names` something.
     """
     if not isinstance(value, Mapping):
         raise InvalidRequest("The body must be an object.")
     fields = _fields(kind)
-    if kind.__struct_config__.forbid_unknown_fields and value.keys() - {f.name for f in fields}:
-        known = ", ".join(each.name for each in fields) or "none"
+    if kind.__struct_config__.forbid_unknown_fields and value.keys() - {
+        f.encode_name for f in fields
+    }:
+        known = ", ".join(each.encode_name for each in fields) or "none"
         raise InvalidRequest(f"There is an unknown field. Known are: {known}.")
     found = {}
     for each in fields:
-        if each.name not in value:
+        if each.encode_name not in value:
             if each.required:
                 raise _refusal(each)
             continue
         try:
-            found[each.name] = msgspec.convert(value[each.name], each.type, strict=strict)
+            said = value[each.encode_name]
+            found[each.name] = msgspec.convert(said, each.type, strict=strict)
         except ValidationError:
             raise _refusal(each) from None
     return kind(**found)
@@ -159,7 +163,8 @@ def _refusal(field: FieldInfo) -> Fault:
     extra = (isinstance(kind, inspect.Metadata) and kind.extra) or {}
     if NOTHING in extra:
         return errors.NotFound(extra[NOTHING])
-    return InvalidRequest(f"{field.name} must be {_wanted(kind)}.", field=extra.get(AT, field.name))
+    name = field.encode_name
+    return InvalidRequest(f"{name} must be {_wanted(kind)}.", field=extra.get(AT, name))
 
 
 #: Reads annotations, which takes longer than a body.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.api.routes import Route
-from shared.products.hemoday import series, timeline
+from shared.products.hemoday import searching, series, timeline
 from shared.products.hemoday.household import Households
+from shared.products.hemoday.search import Search
 from shared.products.hemoday.tables import CATALOG
 from shared.products.product import Parts
 
@@ -14,4 +15,8 @@ from shared.products.product import Parts
 def routes(parts: Parts) -> Sequence[Route]:
     """All of them; they share what they know of families."""
     households = Households(parts.store(), CATALOG)
-    return (*timeline.routes(parts, households), *series.routes(parts, households))
+    return (
+        *timeline.routes(parts, households),
+        *series.routes(parts, households),
+        *searching.routes(parts, Search(households)),
+    )

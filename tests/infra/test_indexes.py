@@ -46,8 +46,10 @@ from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList
 from shared.products.dermadetect.worklist_query import WorklistQuery
 from shared.products.hemoday.household import Households
+from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
-from shared.records.store import Key, Query, RecordStore, StoredCollection
+from shared.products.hemoday.tables import DOCUMENTS
+from shared.records.store import Key, Query, RecordStore, StoredCollection, put
 from shared.settings import Settings
 from shared.support import conflicts, deleted, inbox, ledger, moves, stuck_jobs, trail
 from shared.sync import journal, receipts
@@ -218,9 +220,11 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
 
 def hemoday(store: RecordStore) -> None:
     """What HemoDay asks beside the engine."""
-    families = Households(store, FAMILY_TABLES)
+    families = Households(store, FAMILY_TABLES, beside={TEXTS: DOCUMENTS})
     for _ in ("read whole", "what changed since"):
         families.of("team1")
+    store.commit([put(Key(DOCUMENTS, "d1"), {"scope_id": "team1"}, None)])
+    families.of("team1")  # a document, with its texts
 
 
 def test_every_place_that_asks_a_store_was_made_to_ask(asked: dict[Shape, set[str]]) -> None:

@@ -26,7 +26,10 @@ def urls(keys: Sequence[str], files: Mapping[str, str]) -> dict[str, Any]:
 def _settled(turn: Settled) -> Effects:
     document = turn.record.fields
     files = {**(document.get(FILES) or {}), **turn.files}
-    return Effects({FILES: files, **urls(document.get(PAGES) or (), files)})
+    from shared.products.hemoday.reading import due
+
+    jobs = due(turn.store, turn.record, turn.files, turn.now_ms)
+    return Effects({FILES: files, **urls(document.get(PAGES) or (), files)}, jobs)
 
 
 ATTACHMENTS = {"documents": Attachment((*PHOTO_TYPES, *DOCUMENT_TYPES), _settled)}

@@ -15,11 +15,14 @@ from types import MappingProxyType
 
 from shared.records import record
 from shared.records.collection import Catalog
-from shared.records.store import Document, RecordStore
+from shared.records.store import Document, Query, RecordStore
 from shared.sync.pull import EPOCH
 
 #: Records of all families that one process keeps: about 2 KB each.
 _MOST_RECORDS = 100_000
+
+#: Values of one `in` of a query.
+MOST_IN = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,15 @@ class Households:
     """Reads families. Safe to share between threads; each family is read by one at a time."""
 
     def __init__(
-        self, store: RecordStore, catalog: Catalog, most_records: int = _MOST_RECORDS
+        self,
+        store: RecordStore,
+        catalog: Catalog,
+        most_records: int = _MOST_RECORDS,
+        *,
+        beside: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._store, self._most = store, most_records
+        """`beside`: collections of what belongs to records (`record.LOGS`), and the table of these."""
+        self._store, self._most, self._beside = store, most_records, beside
         self._names = tuple(each.name for each in catalog.collections)
         self._slots: OrderedDict[str, _Slot] = OrderedDict()
         self._lock = threading.Lock()
@@ -73,7 +82,10 @@ class Households:
         reading = self._store.read([EPOCH])
         epoch = reading.documents[EPOCH].version if EPOCH in reading.documents else 0
         if held is None or held.epoch != epoch:
-            held = Household(scope_id, 0, epoch, {name: {} for name in self._names})
+            nothing: dict[str, dict[str, Document]] = {
+                name: {} for name in (*self._names, *self._beside)
+            }
+            held = Household(scope_id, 0, epoch, nothing)
         gone: dict[str, set[str]] = {}
         if held.read_at:
             moved = self._store.changes(
@@ -87,6 +99,8 @@ class Households:
             name: self._table(name, held, gone.get(name, set()), reading.read_at)
             for name in self._names
         }
+        for name, table in self._beside.items():
+            tables[name] = self._belongings(name, table, held, tables[table], reading.read_at)
         return Household(scope_id, reading.read_at, epoch, tables)
 
     def _table(
@@ -106,6 +120,36 @@ class Households:
             else:
                 rows.pop(id, None)
         return MappingProxyType(rows)
+
+    def _belongings(
+        self, name: str, table: str, held: Household, owners: Mapping[str, Document], read_at: int
+    ) -> Mapping[str, Document]:
+        """What belongs to living records of a table.
+
+        It is told of what changed in it, but not of what comes back along with its record, as from another
+        family: that is asked for.
+        """
+        listing = self._store.changes(
+            name, [held.scope_id], held.read_at, read_at, even_if_newer=True
+        )
+        changed = {change.document.key.id: change.document for change in listing}
+        before = held.tables[table]
+        if not changed and owners is before:
+            return held.tables[name]
+        back = sorted(owners.keys() - before.keys()) if held.read_at else []
+        for at in range(0, len(back), MOST_IN):
+            query = Query(name, where=(("record_id", "in", back[at : at + MOST_IN]),))
+            for row in self._store.query(query):
+                if row.fields[record.SCOPE] == held.scope_id:
+                    changed.setdefault(row.key.id, row)
+        rows = {**held.tables[name], **changed}
+        return MappingProxyType(
+            {
+                id: row
+                for id, row in rows.items()
+                if row.fields["table"] == table and row.fields["record_id"] in owners
+            }
+        )
 
     def _forget(self) -> None:
         with self._lock:

@@ -13,6 +13,8 @@ from shared.products.product import Parts, Product, Seed
 if TYPE_CHECKING:
     from shared.api.routes import Route
     from shared.files.file import Attachment
+    from shared.jobs.runner import Task
+    from shared.records.store import StoredCollection
 
 
 def _attachments() -> Mapping[str, Attachment]:
@@ -33,6 +35,18 @@ def _routes(parts: Parts) -> Sequence[Route]:
     return routes(parts)
 
 
+def _tasks(parts: Parts) -> Mapping[str, Task]:
+    from shared.products.hemoday.reading import KIND, ReadDocument
+
+    return {KIND: ReadDocument(parts.store(), parts.files)}
+
+
+def _stored() -> Sequence[StoredCollection]:
+    from shared.products.hemoday.reading import STORED
+
+    return STORED
+
+
 HEMODAY = Product(
     name="hemoday",
     title="HemoDay",
@@ -40,7 +54,9 @@ HEMODAY = Product(
     rights=RIGHTS,
     accounts=ACCOUNTS,
     attachments=_attachments,
+    tasks=_tasks,
     routes=_routes,
     seed=_seed,
+    stored=_stored,
     alert=AlertWords("Something is to be done", "Open the app to see it."),
 )

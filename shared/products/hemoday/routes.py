@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from shared.api.routes import Route
 from shared.products.hemoday import searching, series, timeline
 from shared.products.hemoday.household import Households
+from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.search import Search
-from shared.products.hemoday.tables import CATALOG
+from shared.products.hemoday.tables import CATALOG, DOCUMENTS
 from shared.products.product import Parts
 
 
 def routes(parts: Parts) -> Sequence[Route]:
     """All of them; they share what they know of families."""
-    households = Households(parts.store(), CATALOG)
+    households = Households(parts.store(), CATALOG, beside={TEXTS: DOCUMENTS})
     return (
         *timeline.routes(parts, households),
         *series.routes(parts, households),

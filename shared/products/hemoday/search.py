@@ -21,9 +21,11 @@ import orjson
 from shared.products.hemoday.household import Household, Households
 from shared.products.hemoday.indicators import named
 from shared.products.hemoday.meanings import MEANINGS, month
+from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import (
     BLOOD_TESTS,
     CATALOG,
+    DOCUMENTS,
     PROFILES,
     REMINDERS,
     RESULTS,
@@ -288,11 +290,12 @@ class Search:
             slot.index.renew(household)
             scores, meant = slot.index.find(asked)
             hits = slot.index.best(scores, most, after, fits)
+            parts = {table: _parts(household, table) for table in {hit.table for hit in hits}}
             found = [
                 FoundRecord(
                     hit,
                     document,
-                    text_of(document, *_parts(household, hit.table)(document)).text,
+                    text_of(document, *parts[hit.table](document)).text,
                     slot.index.about(hit, meant),
                 )
                 for hit in hits
@@ -314,8 +317,8 @@ class Search:
 
 # --- what a record says
 
-#: Tables whose records are made of others as well: results of their blood test.
-_BESIDE = {RESULTS: BLOOD_TESTS}
+#: Tables whose records are made of others as well: results of their blood test, documents of their texts.
+_BESIDE = {RESULTS: BLOOD_TESTS, DOCUMENTS: TEXTS}
 
 
 def _parts(household: Household, table: str) -> Callable[[Document], tuple[Document, ...]]:
@@ -326,13 +329,17 @@ def _parts(household: Household, table: str) -> Callable[[Document], tuple[Docum
         test = tests.get(str(row.fields["blood_test_id"]))
         return () if test is None else (test,)
 
-    return of_result if table == RESULTS else lambda _row: ()
+    texts: dict[str, list[Document]] = {}
+    if table == DOCUMENTS:
+        for _, text in sorted(household.tables.get(TEXTS, {}).items()):
+            texts.setdefault(str(text.fields["record_id"]), []).append(text)
+    return of_result if table == RESULTS else lambda row: tuple(texts.get(row.key.id, ()))
 
 
 def text_of(row: Document, *parts: Document) -> Text:
     """A record as it is searched, with what belongs to it."""
     table, have = row.key.collection, row.fields
-    lines = list(_lines(row))
+    lines = [*_lines(row), *(str(part.fields["text"]) for part in parts if table == DOCUMENTS)]
     besides = {f"~{table}", f"~{have.get('category')}"}
     for line in _names(row):
         if (known := named(line)) is not None:

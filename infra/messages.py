@@ -1,6 +1,7 @@
 """`python -m infra.messages`: gathers what the console says into `locales/LANGUAGE.po` of each package.
 
-Translations that are there are kept; new messages come in empty, those that nobody says any more go.
+Translations that are there are kept; new messages come in empty, those that nobody says any more go. A
+package speaks the languages that it has a file of: an empty one begins a new language.
 Prints how many are missing in each language. Translators edit the files with any editor for gettext.
 """
 
@@ -15,8 +16,6 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
-
-from shared.console.words import LANGUAGES, SOURCE
 
 _SHARED = Path(__file__).resolve().parents[1] / "shared"
 
@@ -36,9 +35,14 @@ _LOST = re.compile(rf"\b({'|'.join(_KEYWORDS)})\[")
 
 
 def folders() -> Iterator[Path]:
-    """Packages with pages of the console."""
+    """Packages that speak to people: the console, and those of products that have translations."""
     yield _SHARED / "console"
-    yield from sorted((_SHARED / "products").glob("*/pages"))
+    yield from sorted(each.parent for each in (_SHARED / "products").glob("*/*/locales"))
+
+
+def languages(folder: Path) -> list[str]:
+    """The languages that a package has a file of."""
+    return sorted(path.stem for path in (folder / "locales").glob("*.po"))
 
 
 def gathered(folder: Path) -> Catalog:
@@ -102,11 +106,8 @@ def main() -> int:
     """Write the files; 1 if a translation is missing."""
     lacking = 0
     for folder in folders():
-        for language in LANGUAGES:
-            if language == SOURCE:
-                continue
+        for language in languages(folder):
             catalog = updated(folder, language)
-            (folder / "locales").mkdir(exist_ok=True)
             (folder / "locales" / f"{language}.po").write_bytes(text(catalog))
             gone = len(missing(catalog))
             lacking += gone

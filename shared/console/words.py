@@ -81,6 +81,10 @@ class Words:
         """A day without its year, for tables and charts."""
         return dates.format_skeleton("MMMd", day, locale=self.locale)
 
+    def month(self, day: date) -> str:
+        """A month with its year."""
+        return dates.format_skeleton("yMMM", day, locale=self.locale)
+
     def duration(self, span_ms: float) -> str:
         """How long something takes, roughly: two hours, three days."""
         span = timedelta(milliseconds=max(0.0, span_ms))

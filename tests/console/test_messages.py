@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from infra import messages
-from shared.console.words import LANGUAGES, SOURCE, words_of
+from shared.console.words import LANGUAGES, words_of
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 _FOLDERS = list(messages.folders())
-_TRANSLATED = [each for each in LANGUAGES if each != SOURCE]
+_TRANSLATED = [(folder, language) for folder in _FOLDERS for language in messages.languages(folder)]
+_NAMES = [f"{language}-{folder.parent.name}" for folder, language in _TRANSLATED]
 
 
-@pytest.mark.parametrize("language", _TRANSLATED)
-@pytest.mark.parametrize("folder", _FOLDERS, ids=lambda each: each.parent.name)
+@pytest.mark.parametrize(("folder", "language"), _TRANSLATED, ids=_NAMES)
 def test_every_message_is_translated(folder: Path, language: str) -> None:
     catalog = messages.updated(folder, language)
     assert len(catalog) > 5
@@ -25,8 +25,7 @@ def test_every_message_is_translated(folder: Path, language: str) -> None:
     assert written == messages.text(catalog), "python -m infra.messages"
 
 
-@pytest.mark.parametrize("language", _TRANSLATED)
-@pytest.mark.parametrize("folder", _FOLDERS, ids=lambda each: each.parent.name)
+@pytest.mark.parametrize(("folder", "language"), _TRANSLATED, ids=_NAMES)
 def test_translations_name_the_same_values(folder: Path, language: str) -> None:
     for message in messages.updated(folder, language):
         if not message.id:

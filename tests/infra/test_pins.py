@@ -7,6 +7,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from infra.ci import lock, package
 from shared.products.known import names
@@ -71,7 +72,7 @@ def test_a_clinic_s_server_installs_nothing_of_google_s() -> None:
 def test_this_environment_is_the_lock() -> None:
     locked = lock.pinned("requirements-dev.txt")
     installed = {
-        re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower(): each.version
+        re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower(): str(Version(each.version))
         for each in distributions()
     }
     other = {

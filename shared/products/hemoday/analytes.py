@@ -30,6 +30,16 @@ _WEIGHTS = {
     "I": Fraction("126.90"),
 }
 
+#: Names of a language other than English, in its letters.
+_SCRIPTS = {
+    "ru": re.compile(r"[а-яё0-9 -]+"),
+    "ar": re.compile(r"[\u0621-\u0652 0-9]+"),
+    "hi": re.compile(r"[\u0900-\u097f 0-9]+"),
+}
+
+#: Russian names of so many letters are acronyms.
+_ACRONYM = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Analyte:
@@ -53,6 +63,19 @@ class Analyte:
     def name(self) -> str:
         """Its English name."""
         return self.names.partition(";")[0]
+
+    def called(self, language: str) -> str:
+        """Its name in a language: the first that is of the language's script, else in English."""
+        script = _SCRIPTS.get(language)
+        if script is None:
+            return self.name
+        names = (each.strip() for each in self.names.split(";"))
+        found = next((each for each in names if script.fullmatch(each)), self.name)
+        if language != "ru":
+            return found
+        if len(found) <= _ACRONYM:
+            return found.upper()
+        return re.sub(r"^\w|\b(?!в\b)\w\d*\b", lambda letter: letter[0].upper(), found)
 
     @property
     def molar_mass(self) -> Fraction | None:
@@ -201,8 +224,8 @@ ANALYTES = (
     Analyte(
         "14800-7",
         "umol/L",
-        "TIBC; total iron binding capacity; iron binding capacity; ожсс; "
-        "общая железосвязывающая способность; السعة الكلية للارتباط بالحديد; السعة الرابطة للحديد; "
+        "TIBC; total iron binding capacity; iron binding capacity; "
+        "общая железосвязывающая способность; ожсс; السعة الكلية للارتباط بالحديد; السعة الرابطة للحديد; "
         "टीआईबीसी",
         ("5", "200"),
         formula=_FE,

@@ -8,6 +8,7 @@ from shared.api.routes import Route
 from shared.products.hemoday import searching, series, timeline
 from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
+from shared.products.hemoday.report import routes as report
 from shared.products.hemoday.search import Search
 from shared.products.hemoday.tables import CATALOG, DOCUMENTS
 from shared.products.product import Parts
@@ -20,4 +21,5 @@ def routes(parts: Parts) -> Sequence[Route]:
         *timeline.routes(parts, households),
         *series.routes(parts, households),
         *searching.routes(parts, Search(households)),
+        *report.routes(parts, households),
     )

@@ -191,7 +191,7 @@ def family_ranges(household: Household) -> dict[str, dict[str, float]]:
     return found
 
 
-class _Value(NamedTuple):
+class IndicatorValue(NamedTuple):
     """One indicator as a record has it, with what the server knows of it."""
 
     at: int
@@ -202,9 +202,10 @@ class _Value(NamedTuple):
     found: Mapping[str, Any]  #: loinc, canonical_value, canonical_unit, comparator
     question: str | None
     side: str = ""  #: of a transfusion: "before" or "after"
+    field: str = "value"  #: under which it is asked about
 
 
-def values_of(household: Household) -> Iterator[_Value]:
+def values_of(household: Household) -> Iterator[IndicatorValue]:
     """Every indicator that a family has, of blood tests and of transfusions; in no order."""
     tests = household.tables[BLOOD_TESTS]
     for result in household.of(RESULTS):
@@ -213,15 +214,16 @@ def values_of(household: Household) -> Iterator[_Value]:
             fields = result.fields
             code = question(result, "value") or question(test, "date")
             at, name = day_of(test), str(fields["name"])
-            yield _Value(at, RESULTS, result.key.id, name, fields, fields, code)
+            yield IndicatorValue(at, RESULTS, result.key.id, name, fields, fields, code)
     for given in household.of(TRANSFUSIONS):
         for side, found in (given.fields.get("indicators") or {}).items():
             entered = opened(given.fields.get(f"indicators_{side}")) or []
             for place, (said, known) in enumerate(zip(entered, found, strict=False)):
-                code = question(given, f"indicators_{side}[{place}]") or question(given, "date")
-                name = str(known.get("name") or "")
-                yield _Value(
-                    day_of(given), TRANSFUSIONS, given.key.id, name, said, known, code, side
+                field, name = f"indicators_{side}[{place}]", str(known.get("name") or "")
+                code = question(given, field) or question(given, "date")
+                at = day_of(given)
+                yield IndicatorValue(
+                    at, TRANSFUSIONS, given.key.id, name, said, known, code, side, field
                 )
 
 
@@ -253,23 +255,33 @@ def digits(value: Decimal) -> str:
 def indicator(household: Household, which: str) -> list[Series]:
     """All that a family has of an indicator: one series, of a family's own one a unit."""
     analyte = named(which)
-    values = list(values_of(household))
     if analyte is not None:
-        mine = [each for each in values if each.found.get("loinc") == analyte.loinc]
+        mine = [one for one in values_of(household) if one.found.get("loinc") == analyte.loinc]
         return [_known(household, "indicator", analyte.loinc, mine)]
-    mine = [
-        each
-        for each in values
-        if each.found.get("loinc") is None and plain(each.name) == plain(which)
-    ]
-    units: dict[str, list[_Value]] = {}
-    for each in mine:
-        unit = str(each.said.get("unit") or "").strip()
-        units.setdefault(ucum(unit) or unit, []).append(each)
-    return [_own(mine[-1].name, unit, some) for unit, some in sorted(units.items())]
+    return list(indicators(household, (one for one in values_of(household) if _is_own(one, which))))
 
 
-def _known(household: Household, kind: str, loinc: str, values: Iterable[_Value]) -> Series:
+def _is_own(value: IndicatorValue, which: str) -> bool:
+    return value.found.get("loinc") is None and plain(value.name) == plain(which)
+
+
+def indicators(household: Household, values: Iterable[IndicatorValue]) -> Iterator[Series]:
+    """Some values of a family as series, one an indicator, of its own ones one a unit."""
+    groups: dict[tuple[str | None, str, str], list[IndicatorValue]] = {}
+    for each in values:
+        loinc, unit = each.found.get("loinc"), str(each.said.get("unit") or "").strip()
+        key = (None, plain(each.name), ucum(unit) or unit) if loinc is None else (loinc, "", "")
+        groups.setdefault(key, []).append(each)
+    for (loinc, _, unit), some in sorted(
+        groups.items(), key=lambda one: (one[0][0] or "~", *one[0][1:])
+    ):
+        if loinc is not None:
+            yield _known(household, "indicator", loinc, some)
+        else:
+            yield _own(some[-1].name, unit, some)
+
+
+def _known(household: Household, kind: str, loinc: str, values: Iterable[IndicatorValue]) -> Series:
     analyte, family = BY_LOINC[loinc], family_ranges(household)
     points, unplaced = [], []
     for each in values:
@@ -278,11 +290,12 @@ def _known(household: Household, kind: str, loinc: str, values: Iterable[_Value]
             unplaced.append(_unplaced(each))
             continue
         ends = [_end(each.said, end, loinc) for end in ("range_low", "range_high")]
-        points.append(_point(each, value, applied((ends[0], ends[1]), loinc, family)))
+        own = {} if each.side == "after" else family  # a family's aim is one before transfusions
+        points.append(_point(each, value, applied((ends[0], ends[1]), loinc, own)))
     return _series(kind, analyte.name, loinc, analyte.unit, points, unplaced)
 
 
-def _own(name: str, unit: str, values: Iterable[_Value]) -> Series:
+def _own(name: str, unit: str, values: Iterable[IndicatorValue]) -> Series:
     points, unplaced = [], []
     for each in values:
         value = _number(each.said.get("value"))
@@ -308,7 +321,7 @@ def _number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _point(each: _Value, value: float, range_: AppliedRange | None) -> SeriesPoint:
+def _point(each: IndicatorValue, value: float, range_: AppliedRange | None) -> SeriesPoint:
     sign = each.found.get("comparator") or ""
     return SeriesPoint(
         each.at,
@@ -346,7 +359,7 @@ def placed(range_: AppliedRange, sign: str, value: float) -> str | None:
     return "in" if here == "in" and end is None and other is not None else None
 
 
-def _unplaced(each: _Value) -> Unplaced:
+def _unplaced(each: IndicatorValue) -> Unplaced:
     return Unplaced(each.at, entered(each.said), each.table, each.id, each.question)
 
 

@@ -6,8 +6,10 @@ as a Bundle.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from typing import IO, Any, Protocol
 
@@ -87,3 +89,42 @@ def bundle(mapper: FhirMapping, documents: Iterable[Document]) -> Resource:
         for each in resources(mapper, documents)
     ]
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+# --- what mappings are made of
+
+
+def made(document: Document, kind: str, **fields: Any) -> Resource:
+    """A resource of a record; its id is the record's, if it is not given another."""
+    meta = {"lastUpdated": moment(document.version // 1000), **(fields.pop("meta", None) or {})}
+    name = fields.pop("id", None) or fhir_id(document.key.id)
+    return {"resourceType": kind, "id": name, "meta": meta, **fields}
+
+
+def fhir_id(name: str, part: str = "") -> str:
+    """An id as FHIR allows it (64 of A-Z a-z 0-9 - .): ours, if it is one, else its hash."""
+    whole = f"{name}.{part}" if part else name
+    if len(whole) <= 64 and "_" not in whole:
+        return whole
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def reference(kind: str, name: Any) -> Resource | None:
+    """A reference to a resource by its record's id; None to nothing."""
+    return {"reference": f"{kind}/{fhir_id(str(name))}"} if name else None
+
+
+def concept(text: str | None, system: str, code: str) -> Resource:
+    """A code of a system, and how people say it."""
+    coded: Resource = {"coding": [{"system": system, "code": code}]}
+    return {**coded, "text": text} if text else coded
+
+
+def moment(ms: Any) -> str | None:
+    """A time in Unix ms as FHIR writes it; None if it is none."""
+    if not isinstance(ms, int):
+        return None
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError):
+        return None

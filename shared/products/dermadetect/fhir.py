@@ -19,10 +19,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from shared.export.fhir import Resource
+from shared.export.fhir import Resource, concept, fhir_id, made, moment, reference
 from shared.records import record
 from shared.records.store import Document
 
@@ -72,24 +71,24 @@ class Mapper:
         yield from self._team(fields)
         yield from self._person(fields.get("chw_id"))
         name, sex = said.get("name"), said.get("sex")
-        yield _made(
+        yield made(
             document,
             "Patient",
             identifier=[_identifier("patients", document.key.id)],
             name=[{"text": name}] if isinstance(name, str) and name.strip() else None,
             gender=_SEX.get(str(sex).strip().lower(), "unknown") if sex is not None else None,
-            managingOrganization=_reference("Organization", fields.get(record.SCOPE)),
+            managingOrganization=reference("Organization", fields.get(record.SCOPE)),
         )
         age = said.get("age")
         if isinstance(age, int | float) and not isinstance(age, bool) and 0 <= age <= 130:
-            yield _made(
+            yield made(
                 document,
                 "Observation",
-                id=_id(document.key.id, "age"),
+                id=fhir_id(document.key.id, "age"),
                 status="final",
-                code=_concept("Age", _LOINC, "30525-0"),
-                subject=_reference("Patient", document.key.id),
-                effectiveDateTime=_time(fields.get(record.CREATED)),
+                code=concept("Age", _LOINC, "30525-0"),
+                subject=reference("Patient", document.key.id),
+                effectiveDateTime=moment(fields.get(record.CREATED)),
                 valueQuantity={
                     "value": age,
                     "unit": "years",
@@ -104,18 +103,18 @@ class Mapper:
         if patient not in self._patients:
             return
         self._patient_of[case] = patient
-        subject, made = _reference("Patient", patient), _time(fields.get(record.CREATED))
+        subject, entered = reference("Patient", patient), moment(fields.get(record.CREATED))
         answers = _opened(fields.get("triage_data"))
         yield from self._person(fields.get("chw_id"))
-        author = _reference("Practitioner", fields.get("chw_id"))
+        author = reference("Practitioner", fields.get("chw_id"))
         media = [
-            _made(
+            made(
                 document,
                 "Media",
-                id=_id(case, f"photo-{number}"),
+                id=fhir_id(case, f"photo-{number}"),
                 status="completed",
                 subject=subject,
-                createdDateTime=made,
+                createdDateTime=entered,
                 operator=author,
                 content={"contentType": "image/jpeg", "url": url},
             )
@@ -123,49 +122,49 @@ class Mapper:
         ]
         yield from media
         site = answers.get("site")
-        yield _made(
+        yield made(
             document,
             "Condition",
             identifier=[_identifier("cases", case)],
-            clinicalStatus=_concept(
+            clinicalStatus=concept(
                 None, "http://terminology.hl7.org/CodeSystem/condition-clinical", "active"
             ),
-            verificationStatus=_concept(
+            verificationStatus=concept(
                 None,
                 "http://terminology.hl7.org/CodeSystem/condition-ver-status",
                 "confirmed" if fields.get("status") == "DIAGNOSED" else "unconfirmed",
             ),
-            code=_concept("Skin problem", _SNOMED, "95320005"),
+            code=concept("Skin problem", _SNOMED, "95320005"),
             bodySite=[{"text": site}] if isinstance(site, str) and site.strip() else None,
             subject=subject,
-            recordedDate=made,
+            recordedDate=entered,
             recorder=author,
-            evidence=[{"detail": [_reference("Media", each["id"]) for each in media]}]
+            evidence=[{"detail": [reference("Media", each["id"]) for each in media]}]
             if media
             else None,
         )
         items = [item for key, value in answers.items() if (item := _item(key, value))]
         if items:
-            yield _made(
+            yield made(
                 document,
                 "QuestionnaireResponse",
-                id=_id(case, "answers"),
+                id=fhir_id(case, "answers"),
                 status="completed",
                 subject=subject,
-                authored=made,
+                authored=entered,
                 author=author,
                 item=items,
             )
         if colour := fields.get("risk_level"):
-            yield _made(
+            yield made(
                 document,
                 "Observation",
-                id=_id(case, "triage"),
+                id=fhir_id(case, "triage"),
                 status="final",
                 code={"text": "Triage by the health worker's phone"},
                 subject=subject,
-                focus=[_reference("Condition", case)],
-                effectiveDateTime=made,
+                focus=[reference("Condition", case)],
+                effectiveDateTime=entered,
                 valueCodeableConcept={"text": colour},
             )
         if analysis := fields.get("ai_analysis"):
@@ -187,7 +186,7 @@ class Mapper:
                 else None,
             }
         label = {"security": [AI_ASSERTED]}
-        report = _id(case, "ai")
+        report = fhir_id(case, "ai")
         opinions = [each["label"] for each in analysis.get("differential") or ()]
         said = [
             str(analysis.get("disclaimer", "")),
@@ -199,7 +198,7 @@ class Mapper:
             ),
             *([f"Considered: {'; '.join(opinions)}."] if opinions else ()),
         ]
-        yield _made(
+        yield made(
             document,
             "DiagnosticReport",
             meta=label,
@@ -207,7 +206,7 @@ class Mapper:
             status="preliminary",
             code={"text": "Reading of a skin problem by software"},
             subject=subject,
-            issued=_time(document.version // 1000),
+            issued=moment(document.version // 1000),
             conclusion=" ".join(filter(None, said)),
             presentedForm=[
                 {
@@ -219,21 +218,21 @@ class Mapper:
                 }
             ],
         )
-        yield _made(
+        yield made(
             document,
             "Provenance",
             meta=label,
-            id=_id(case, "ai-provenance"),
-            target=[_reference("DiagnosticReport", report)],
-            recorded=_time(document.version // 1000),
+            id=fhir_id(case, "ai-provenance"),
+            target=[reference("DiagnosticReport", report)],
+            recorded=moment(document.version // 1000),
             agent=[
                 {
-                    "type": _concept(
+                    "type": concept(
                         None,
                         "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
                         "assembler",
                     ),
-                    "who": _reference("Device", device),
+                    "who": reference("Device", device),
                 }
             ],
         )
@@ -242,45 +241,45 @@ class Mapper:
         fields, case = document.fields, str(document.fields.get("case_id", ""))
         if fields.get("amended_by") or case not in self._patient_of:
             return
-        subject = _reference("Patient", self._patient_of[case])
+        subject = reference("Patient", self._patient_of[case])
         doctor = fields.get("doctor_id")
         yield from self._person(doctor)
-        performer = _reference("Practitioner", doctor)
-        yield _made(
+        performer = reference("Practitioner", doctor)
+        yield made(
             document,
             "DiagnosticReport",
             identifier=[_identifier("diagnoses", document.key.id)],
             status="amended" if fields.get("amends") else "final",
             code={"text": "Diagnosis of a skin problem"},
             subject=subject,
-            issued=_time(fields.get(record.CREATED)),
+            issued=moment(fields.get(record.CREATED)),
             performer=[performer] if performer else None,
             conclusion=fields.get("diagnosis_text"),
         )
         if what := fields.get("prescription"):
-            yield _made(
+            yield made(
                 document,
                 "CarePlan",
-                id=_id(document.key.id, "plan"),
+                id=fhir_id(document.key.id, "plan"),
                 status="active",
                 intent="plan",
                 subject=subject,
                 author=performer,
-                created=_time(fields.get(record.CREATED)),
-                addresses=[_reference("Condition", case)],
+                created=moment(fields.get(record.CREATED)),
+                addresses=[reference("Condition", case)],
                 description=what,
             )
 
     def _team(self, fields: Mapping[str, Any]) -> Iterator[Resource]:
         scope = fields.get(record.SCOPE)
         if scope and self._first("Organization", str(scope)):
-            yield {"resourceType": "Organization", "id": _id(str(scope)), "name": scope}
+            yield {"resourceType": "Organization", "id": fhir_id(str(scope)), "name": scope}
 
     def _person(self, user_id: Any) -> Iterator[Resource]:
         if user_id and self._first("Practitioner", str(user_id)):
             yield {
                 "resourceType": "Practitioner",
-                "id": _id(str(user_id)),
+                "id": fhir_id(str(user_id)),
                 "identifier": [_identifier("users", str(user_id))],
             }
 
@@ -291,31 +290,8 @@ class Mapper:
         return True
 
 
-def _made(document: Document, kind: str, **fields: Any) -> Resource:
-    meta = {"lastUpdated": _time(document.version // 1000), **(fields.pop("meta", None) or {})}
-    name = fields.pop("id", None) or _id(document.key.id)
-    return {"resourceType": kind, "id": name, "meta": meta, **fields}
-
-
-def _id(name: str, part: str = "") -> str:
-    """An id as FHIR allows it (64 of A-Z a-z 0-9 - .): ours, if it is one, else its hash."""
-    whole = f"{name}.{part}" if part else name
-    if len(whole) <= 64 and "_" not in whole:
-        return whole
-    return hashlib.sha256(whole.encode()).hexdigest()
-
-
-def _reference(kind: str, name: Any) -> Resource | None:
-    return {"reference": f"{kind}/{_id(str(name))}"} if name else None
-
-
 def _identifier(table: str, name: str) -> Resource:
     return {"system": f"{SYSTEM}:{table}", "value": name}
-
-
-def _concept(text: str | None, system: str, code: str) -> Resource:
-    coded: Resource = {"coding": [{"system": system, "code": code}]}
-    return {**coded, "text": text} if text else coded
 
 
 def _item(key: str, value: Any) -> Resource | None:
@@ -342,12 +318,3 @@ def _opened(value: Any) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def _time(ms: Any) -> str | None:
-    if not isinstance(ms, int):
-        return None
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError):
-        return None

@@ -12,6 +12,7 @@ from shared.products.product import Parts, Product, Seed
 
 if TYPE_CHECKING:
     from shared.api.routes import Route
+    from shared.export.fhir import FhirMapping
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.records.store import StoredCollection
@@ -21,6 +22,12 @@ def _attachments() -> Mapping[str, Attachment]:
     from shared.products.hemoday.documents import ATTACHMENTS
 
     return ATTACHMENTS
+
+
+def _fhir() -> FhirMapping:
+    from shared.products.hemoday.fhir import FamilyMapper
+
+    return FamilyMapper()
 
 
 def _seed(scope: str) -> Seed:
@@ -57,6 +64,7 @@ HEMODAY = Product(
     tasks=_tasks,
     routes=_routes,
     seed=_seed,
+    fhir=_fhir,
     stored=_stored,
     alert=AlertWords("Something is to be done", "Open the app to see it."),
 )

@@ -177,14 +177,19 @@ def opened(text: Any) -> Any:
 
 
 def family_ranges(household: Household) -> dict[str, dict[str, float]]:
-    """The family's own ranges, without what is no number."""
-    stored = opened(profile_of(household).get("ranges"))
+    """The family's own ranges, by LOINC code."""
+    return ranges_of(profile_of(household))
+
+
+def ranges_of(profile: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The ranges of a profile, without what is no number."""
+    stored = opened(profile.get("ranges"))
     found = {}
     for code, ends in (stored if isinstance(stored, dict) else {}).items():
         kept = {
             end: value
             for end in ("low", "high")
-            if isinstance(ends, dict) and (value := _number(ends.get(end))) is not None
+            if isinstance(ends, dict) and (value := number_of(ends.get(end))) is not None
         }
         if kept:
             found[code] = kept
@@ -211,20 +216,29 @@ def values_of(household: Household) -> Iterator[IndicatorValue]:
     for result in household.of(RESULTS):
         test = tests.get(str(result.fields["blood_test_id"]))
         if test is not None:
-            fields = result.fields
-            code = question(result, "value") or question(test, "date")
-            at, name = day_of(test), str(fields["name"])
-            yield IndicatorValue(at, RESULTS, result.key.id, name, fields, fields, code)
+            yield value_of_result(result, test)
     for given in household.of(TRANSFUSIONS):
-        for side, found in (given.fields.get("indicators") or {}).items():
-            entered = opened(given.fields.get(f"indicators_{side}")) or []
-            for place, (said, known) in enumerate(zip(entered, found, strict=False)):
-                field, name = f"indicators_{side}[{place}]", str(known.get("name") or "")
-                code = question(given, field) or question(given, "date")
-                at = day_of(given)
-                yield IndicatorValue(
-                    at, TRANSFUSIONS, given.key.id, name, said, known, code, side, field
-                )
+        yield from values_of_transfusion(given)
+
+
+def value_of_result(result: Document, test: Document) -> IndicatorValue:
+    """The indicator of one result of a blood test."""
+    fields, code = result.fields, question(result, "value") or question(test, "date")
+    name = str(fields["name"])
+    return IndicatorValue(day_of(test), RESULTS, result.key.id, name, fields, fields, code)
+
+
+def values_of_transfusion(given: Document) -> Iterator[IndicatorValue]:
+    """The indicators before and after a transfusion, in their order."""
+    for side, found in (given.fields.get("indicators") or {}).items():
+        entered = opened(given.fields.get(f"indicators_{side}")) or []
+        for place, (said, known) in enumerate(zip(entered, found, strict=False)):
+            field, name = f"indicators_{side}[{place}]", str(known.get("name") or "")
+            code = question(given, field) or question(given, "date")
+            at = day_of(given)
+            yield IndicatorValue(
+                at, TRANSFUSIONS, given.key.id, name, said, known, code, side, field
+            )
 
 
 def question(document: Document, field: str) -> str | None:
@@ -236,7 +250,7 @@ def question(document: Document, field: str) -> str | None:
 def entered(said: Mapping[str, Any]) -> str:
     """An indicator as somebody entered it: "9.4 g/dL"."""
     value, unit = said.get("value"), said.get("unit")
-    if (plain_number := _number(value)) is not None:
+    if (plain_number := number_of(value)) is not None:
         value = digits(number(plain_number))
     elif not isinstance(value, str):
         value = said.get("value_text")
@@ -289,34 +303,40 @@ def _known(household: Household, kind: str, loinc: str, values: Iterable[Indicat
         if value is None:
             unplaced.append(_unplaced(each))
             continue
-        ends = [_end(each.said, end, loinc) for end in ("range_low", "range_high")]
-        own = {} if each.side == "after" else family  # a family's aim is one before transfusions
-        points.append(_point(each, value, applied((ends[0], ends[1]), loinc, own)))
+        points.append(_point(each, value, range_of(each, family)))
     return _series(kind, analyte.name, loinc, analyte.unit, points, unplaced)
 
 
 def _own(name: str, unit: str, values: Iterable[IndicatorValue]) -> Series:
     points, unplaced = [], []
     for each in values:
-        value = _number(each.said.get("value"))
+        value = number_of(each.said.get("value"))
         if value is None:
             unplaced.append(_unplaced(each))
             continue
-        report = (_number(each.said.get("range_low")), _number(each.said.get("range_high")))
+        report = (number_of(each.said.get("range_low")), number_of(each.said.get("range_high")))
         points.append(_point(each, value, applied(report, None, {})))
     return _series("indicator", name, None, unit, points, unplaced)
 
 
+def range_of(value: IndicatorValue, family: Mapping[str, Any]) -> AppliedRange | None:
+    """The range of an indicator that is known, in its analyte's unit."""
+    loinc = value.found["loinc"]
+    ends = [_end(value.said, end, loinc) for end in ("range_low", "range_high")]
+    own = {} if value.side == "after" else family  # a family's aim is one before transfusions
+    return applied((ends[0], ends[1]), loinc, own)
+
+
 def _end(said: Mapping[str, Any], end: str, loinc: str) -> float | None:
     """An end of the report's own range, in the analyte's unit."""
-    value, unit = _number(said.get(end)), said.get("unit")
+    value, unit = number_of(said.get(end)), said.get("unit")
     if value is None:
         return None
     found = canonical(BY_LOINC[loinc], number(value), unit if isinstance(unit, str) else None)
     return None if found is None else float(found)
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """A number of a JSON column; None: it is none."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 

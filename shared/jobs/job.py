@@ -63,7 +63,7 @@ class Job:
     attempts: int
     due_at: int | None
     token: str | None  #: of the attempt that holds the lease
-    created_at: int
+    created_at: int  #: since when it waits: when it was stored, or the time that it was stored for
     outage_at: int | None  #: since when the deployment is at fault, as far as this job has met it
     history: tuple[Mapping[str, Any], ...]
     version: int
@@ -121,10 +121,12 @@ def create(
 ) -> Write:
     """The write that makes a job due (now, unless `due_ms` says when), and late after so long.
 
-    One that awaits files is due when it should run without them.
+    One that awaits files is due when it should run without them. Any other one that is due later waits
+    from then on only.
 
     Repeating it queues the job anew: the id is its identity.
     """
+    due_at = now_ms if due_ms is None else due_ms
     return put(
         key(job_id),
         {
@@ -135,8 +137,8 @@ def create(
             "scope_id": scope_id,
             "priority": priority,
             "attempts": 0,
-            "due_at": now_ms if due_ms is None else due_ms,
-            "created_at": now_ms,
+            "due_at": due_at,
+            "created_at": max(due_at, now_ms) if state == QUEUED else now_ms,
             "history": [{"state": state, "at": now_ms}],
             **({} if late_after_ms is None else {"late_at": now_ms + late_after_ms}),
         },

@@ -2,7 +2,8 @@
 
     claim   compare-and-set: state running, a lease, an attempt token, the attempt counted
     work    outside any transaction, within a bounded time
-    finish  the result and the job's end in one commit, guarded by the claim's version
+    finish  the result and the job's end, or its next time (`Again`), in one commit, guarded by the
+            claim's version
 
 Killed anywhere, the lease runs out and the job is due again. A second worker that takes over makes
 the first one's finish fail its precondition. A faulty answer of the store is settled by reading
@@ -29,8 +30,17 @@ from shared.records.store import Document, Query, RecordStore, Write, patch
 
 log = logging.getLogger(__name__)
 
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The writes of a finish, after which the same job is due again, as one that was never tried."""
+
+    due_ms: int  #: server ms
+    writes: Sequence[Write] = ()
+
+
 #: Builds the writes of a finish from a fresh read; None: the subject changed, the result is stale.
-Finish = Callable[[int], Sequence[Write] | None]
+Finish = Callable[[int], Sequence[Write] | Again | None]
 
 #: How often a finish is built anew when its subject changes meanwhile.
 _FINISH_ATTEMPTS = 10
@@ -330,11 +340,16 @@ class Runner:
                     # Either our own finish got through, or the lease went to somebody else.
                     return now_at if now_at in jobs.FINAL else "held"
             now = self._clock()
-            writes = finish(now)
-            reached = jobs.STALE if writes is None else state
+            result = finish(now)
+            reached = jobs.STALE if result is None else state
             code = None if fault is None else fault.code
+            if isinstance(result, Again):
+                reached, writes = jobs.QUEUED, result.writes
+                move = _renewed(job, result.due_ms, now, code)
+            else:
+                writes, move = result or (), job.move(reached, now, fault=code)
             try:
-                self._store.commit([job.move(reached, now, fault=code), *(writes or ())])
+                self._store.commit([move, *writes])
                 reach("job.finished")
                 self._tell(job, reached, code, now)
                 self._tasks[job.kind].finished(job)
@@ -344,6 +359,13 @@ class Runner:
             except StoreUnavailable as error:
                 unreachable = error
         raise unreachable or StoreUnavailable("A job's result could not be stored in time.")
+
+
+def _renewed(job: Job, due_ms: int, now_ms: int, code: str | None) -> Write:
+    fresh = dataclasses.replace(job, history=())
+    since = {"due_at": due_ms, "created_at": max(due_ms, now_ms), "attempts": 0}
+    gone = dict.fromkeys(("token", "outage_at", "late_at"))
+    return fresh.move(jobs.QUEUED, now_ms, fault=code, **since, **gone)
 
 
 def _crash(error: Exception) -> Fault:

@@ -13,9 +13,10 @@ from shared.ai.model import ChatRequest
 from shared.errors import ConfigurationFault, ModelMisconfigured, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, RetryPolicy
+from shared.jobs.runner import Again, Finish, Runner, Task
 from shared.jobs.sweep import revive
 from shared.records import record
-from shared.records.store import Key, Write, patch
+from shared.records.store import ABSENT, Key, Write, patch, put
 from tests.jobs.conftest import LEASE_MS, Workplace
 from tests.neutral.scripted import ScriptedModel, normal
 from tests.stores import Interrupted
@@ -598,3 +599,46 @@ def test_a_redriven_job_has_all_its_attempts_again(place: Workplace) -> None:
     assert worker.run(job_id) == "parked"
     assert worker.redrive() == [job_id]
     assert worker.run(job_id) == "done"
+
+
+class Rings(Task):
+    """A job that is due again a minute after each time, thrice."""
+
+    def __init__(self, times: list[int]) -> None:
+        self.times = times
+
+    def work(self, job: Job) -> Finish:
+        def finish(now_ms: int) -> Again | list[Write]:
+            rung = put(Key("rung", f"{now_ms}"), {"at": now_ms}, ABSENT)
+            return [rung] if len(self.times) == 3 else Again(now_ms + 60_000, [rung])
+
+        self.times.append(job.attempts)
+        return finish
+
+
+def test_a_job_that_is_due_again_begins_anew_in_the_commit_of_its_result(place: Workplace) -> None:
+    times: list[int] = []
+    runner = Runner(
+        place.store,
+        {"rings": Rings(times)},
+        policy=RetryPolicy(attempts=2),
+        lease_ms=600_000,
+        clock=place.now_ms,
+    )
+    later = place.time + 60_000
+    place.store.commit([jobs.create("r", "rings", "t", "s", "team1", place.time, due_ms=later)])
+    assert place.fields("jobs", "r")["created_at"] == later  # until then nobody waits for it
+    assert runner.run("r") == "held"
+    place.time = later
+    # more often than a job may be tried: each time is a first attempt
+    assert [runner.run("r"), runner.run("r")] == ["queued", "held"]
+    assert (place.fields("jobs", "r")["due_at"], "token" in place.fields("jobs", "r")) == (
+        later + 60_000,
+        False,
+    )
+    place.time += 60_000
+    assert runner.run("r") == "queued"
+    place.time += 60_000
+    assert [runner.run("r"), runner.run("r")] == ["done", "done"]
+    assert times == [1, 1, 1]
+    assert len(place.all("rung")) == 3

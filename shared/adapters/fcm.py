@@ -1,23 +1,32 @@
 """The notifier on Firebase Cloud Messaging, HTTP v1: one POST a phone, nothing of any record in it.
 
 A phone gets a silent data message `{"kind": "sync"}`; an alert is a notification of fixed words, too.
-`collapse_key` and `apns-collapse-id` let a phone that was off get one message, not twenty.
+`collapse_key` and `apns-collapse-id` let a phone that was off get one message, not twenty. Messages about
+other things have no `collapse_key`, since FCM keeps four of them for a phone; `tag` lets Android show one
+a thing.
 Wire: `POST /v1/projects/{project}/messages:send` with `{"message": {…}}`
 (firebase.google.com/docs/reference/fcm/rest/v1/projects.messages).
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from typing import Any
 
 from shared.errors import NotifyFault
-from shared.notify.notice import AlertWords, Message
+from shared.notify.notice import NOT_TAKEN, SYNC, AlertWords, Message
 
 #: Longest wait for one answer, seconds: nobody waits for a notice.
 TIMEOUT_SECONDS = 5.0
 #: Hours a message may wait for a phone that is off. Then the next sync brings the news anyway.
 _LIFE_SECONDS = 3600
+
+#: Longest `apns-collapse-id`, bytes (developer.apple.com, "Sending notification requests to APNs").
+_LONGEST_ABOUT = 64
+
+#: Answers after which FCM wants the message again, as it was not taken: too many, unavailable.
+_NOT_TAKEN = (429, 503)
 
 _URL = "https://fcm.googleapis.com"
 _SCOPES = ("https://www.googleapis.com/auth/firebase.messaging",)
@@ -56,7 +65,8 @@ class FcmNotifier:
         # The error's text may repeat the token, so only its status is looked at.
         if response.status_code == 404 or "UNREGISTERED" in response.text[:4000]:
             return False
-        raise NotifyFault(f"FCM answered {response.status_code}.")
+        code = NOT_TAKEN if response.status_code in _NOT_TAKEN else None
+        raise NotifyFault(f"FCM answered {response.status_code}.", code=code)
 
     def _opened(self) -> Any:
         with self._lock:
@@ -74,18 +84,25 @@ class FcmNotifier:
 
 
 def wire_message(message: Message, words: AlertWords) -> dict[str, Any]:
-    """The `message` of a request."""
-    silent: dict[str, Any] = {
+    """The `message` of a request. `words` are those of an alert that has none of its own."""
+    about = message.about
+    if len(about.encode()) > _LONGEST_ABOUT:
+        about = hashlib.sha256(about.encode()).hexdigest()
+    android: dict[str, Any] = {
+        "priority": "HIGH" if message.alert else "NORMAL",
+        "ttl": f"{_LIFE_SECONDS}s",
+    }
+    if message.kind == SYNC:
+        android["collapse_key"] = about
+    elif message.alert:
+        android["notification"] = {"tag": about}
+    sent: dict[str, Any] = {
         "token": message.token,
-        "data": {"kind": "sync"},
-        "android": {
-            "priority": "HIGH" if message.alert else "NORMAL",
-            "collapse_key": "sync",
-            "ttl": f"{_LIFE_SECONDS}s",
-        },
+        "data": {**message.data, "kind": message.kind},
+        "android": android,
         "apns": {
             "headers": {
-                "apns-collapse-id": "sync",
+                "apns-collapse-id": about,
                 "apns-priority": "10" if message.alert else "5",
                 "apns-push-type": "alert" if message.alert else "background",
             },
@@ -93,5 +110,5 @@ def wire_message(message: Message, words: AlertWords) -> dict[str, Any]:
         },
     }
     if message.alert:
-        silent["notification"] = words._asdict()
-    return silent
+        sent["notification"] = (message.words or words)._asdict()
+    return sent

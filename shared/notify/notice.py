@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from shared.access import membership
@@ -56,15 +56,6 @@ _A_ROUND = 50
 _MOST_PHONES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is sent to one phone. `alert`: with words on the screen; else silent, "sync now"."""
-
-    token: str
-    record_id: str
-    alert: bool
-
-
 class AlertWords(NamedTuple):
     """What an alert says on a locked screen: that something waits, and nothing of what it is."""
 
@@ -75,6 +66,28 @@ class AlertWords(NamedTuple):
 #: For a product that has no words of its own.
 SOMETHING_WAITS = AlertWords("Something waits for you", "Open the app to see it.")
 
+#: What a message is unless it says otherwise: "sync now".
+SYNC = "sync"
+
+#: The code of a fault after which the message was certainly not taken: it may be sent again.
+NOT_TAKEN = "notify_not_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent to one phone. `alert`: with words on the screen; else silent.
+
+    A phone shows one message `about` a thing: a later one takes the place of an earlier one.
+    """
+
+    token: str
+    record_id: str
+    alert: bool
+    words: AlertWords | None = None  #: None: those of the deployment
+    kind: str = SYNC  #: tells the app what it is about
+    about: str = SYNC
+    data: Mapping[str, str] = field(default_factory=dict)  #: for the app, beside `kind`
+
 
 class Notifier(Protocol):
     """Sends to one phone. Adapters: FCM, the log."""
@@ -82,7 +95,7 @@ class Notifier(Protocol):
     def send(self, message: Message) -> bool:
         """Send once, not again. False: the token is dead and should be forgotten.
 
-        Raises `NotifyFault` when it is not known to have been taken.
+        Raises `NotifyFault` when it is not known to have been taken; with the code `NOT_TAKEN`, it was not.
         """
         ...
 
@@ -149,7 +162,7 @@ class Deliveries:
 
     def _tell(self, notice: dict[str, Any]) -> int:
         told = 0
-        for device, role in self._phones(notice["scope_id"]):
+        for device, role in phones(self._store, self._catalog, notice["scope_id"]):
             message = Message(
                 device.fields[TOKEN],
                 str(notice.get("record_id", "")),
@@ -162,44 +175,47 @@ class Deliveries:
                 continue
             told += alive
             if not alive:
-                self._forget(device)
+                forget(self._store, device)
         return told
 
-    def _phones(self, scope_id: str) -> Iterator[tuple[Document, str]]:
-        """Phones of the scope's members that can be reached, with the member's role now.
 
-        Those that are alerted come first, so that no other takes their place; and of each user
-        the phone that was heard of last before any other.
-        """
-        found = [
-            device
-            for device in ledger.devices(self._store, scope_id, ("user_id", TOKEN, "attempt_at"))
-            if device.fields.get(TOKEN)
-        ]
-        found.sort(key=lambda device: -int(device.fields["attempt_at"]))
-        users = {str(device.fields["user_id"]) for device in found}
-        read = self._store.read([membership.key(user) for user in sorted(users)]).documents
-        of_user: Counter[str] = Counter()
-        reached: list[tuple[bool, int, Document, str]] = []
-        for device in found:
-            user = str(device.fields["user_id"])
-            role = membership.role_of(user, read.get(membership.key(user)), scope_id)
-            if role is not None and self._catalog.may(role, Action.READ):
-                alert = self._catalog.may(role, Action.ALERT)
-                reached.append((not alert, of_user[user], device, role))
-                of_user[user] += 1
-        reached.sort(key=lambda each: each[:2])
-        seen: set[str] = set()
-        for _, _, device, role in reached:
-            if device.fields[TOKEN] not in seen and len(seen) < _MOST_PHONES:
-                seen.add(device.fields[TOKEN])
-                yield device, role
+def phones(store: RecordStore, catalog: Catalog, scope_id: str) -> Iterator[tuple[Document, str]]:
+    """Phones of the scope's members that can be reached, with the member's role now; each token once.
 
-    def _forget(self, device: Document) -> None:
-        try:
-            self._store.commit([patch(device.key, {TOKEN: None}, device.version)])
-        except Fault as fault:  # it was renewed meanwhile, or goes next time
-            log.warning("dead token kept", extra={"code": fault.code})
+    Those that are alerted come first, so that no other takes their place; and of each user
+    the phone that was heard of last before any other. Entries have `user_id`, `attempt_at` and `TOKEN`.
+    """
+    found = [
+        device
+        for device in ledger.devices(store, scope_id, ("user_id", TOKEN, "attempt_at"))
+        if device.fields.get(TOKEN)
+    ]
+    found.sort(key=lambda device: -int(device.fields["attempt_at"]))
+    users = {str(device.fields["user_id"]) for device in found}
+    read = store.read([membership.key(user) for user in sorted(users)]).documents
+    of_user: Counter[str] = Counter()
+    reached: list[tuple[bool, int, Document, str]] = []
+    for device in found:
+        user = str(device.fields["user_id"])
+        role = membership.role_of(user, read.get(membership.key(user)), scope_id)
+        if role is not None and catalog.may(role, Action.READ):
+            alert = catalog.may(role, Action.ALERT)
+            reached.append((not alert, of_user[user], device, role))
+            of_user[user] += 1
+    reached.sort(key=lambda each: each[:2])
+    seen: set[str] = set()
+    for _, _, device, role in reached:
+        if device.fields[TOKEN] not in seen and len(seen) < _MOST_PHONES:
+            seen.add(device.fields[TOKEN])
+            yield device, role
+
+
+def forget(store: RecordStore, device: Document) -> None:
+    """Forget the dead token of a phone, unless it has another one meanwhile. Never raises a `Fault`."""
+    try:
+        store.commit([patch(device.key, {TOKEN: None}, device.version)])
+    except Fault as fault:  # it was renewed meanwhile, or goes next time
+        log.warning("dead token kept", extra={"code": fault.code})
 
 
 class LogNotifier:

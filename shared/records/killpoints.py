@@ -28,6 +28,8 @@ POINTS = (
     "restore.batch",  # some children brought back, others not
     "sweep.rung",  # one bell of a sweep rung
     "notice.taken",  # a notice taken, nobody told
+    "delivery.taken",  # one phone of several taken, nothing sent
+    "delivery.sent",  # sent, nobody knows of it
     "upload.piece",  # a piece of a photo stored, no document speaks of it
     "upload.added",  # the piece counts, nothing answered
     "check.derived",  # the smaller versions stored, the original not sealed

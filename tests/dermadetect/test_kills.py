@@ -50,7 +50,8 @@ def red_day(phone: Phone, stem: str, more: int) -> str:
 #: Points that a red case does not pass.
 _FOLLOWING = ("transfer.batch", "restore.batch", "cascade.batch")
 _PHOTOS = ("upload.piece", "upload.added", "check.derived", "check.sealed")
-_ASIDE = (*_FOLLOWING, *_PHOTOS)
+_DELIVERIES = ("delivery.taken", "delivery.sent")
+_ASIDE = (*_FOLLOWING, *_PHOTOS, *_DELIVERIES)
 
 #: Where every `make test` kills, on one profile: around the commit of a push, and in what follows it.
 #: The other points, photos and the emulators are part of `make proof`.

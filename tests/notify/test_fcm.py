@@ -12,7 +12,7 @@ import pytest
 
 from shared.adapters.fcm import FcmNotifier
 from shared.errors import NotifyFault
-from shared.notify.notice import AlertWords, LogNotifier, Message, Notifier
+from shared.notify.notice import NOT_TAKEN, AlertWords, LogNotifier, Message, Notifier
 
 WORDS = AlertWords("Something waits", "Open the app.")
 POKE = Message("phone-token", "case-77", alert=False)
@@ -76,6 +76,26 @@ def test_a_doctor_sees_words_and_none_about_the_case(fcm: Fcm, notifier: FcmNoti
     assert "case-77" not in json.dumps(body)
 
 
+def test_a_message_about_a_thing_has_words_of_its_own_and_takes_the_place_of_an_earlier_one(
+    fcm: Fcm, notifier: FcmNotifier
+) -> None:
+    about = "thing~" + "x" * 80
+    words = AlertWords("It is time", "Look.")
+    call = Message("phone", "r1", True, words, "bell", about, {"bell": "7", "kind": "x"})
+    notifier.send(call)
+    notifier.send(Message("phone", "r1", alert=False, kind="bell", about=about))
+    loud, silent = (body["message"] for _, body in fcm.asked)
+    assert loud["notification"] == {"title": "It is time", "body": "Look."}
+    assert loud["data"] == {"bell": "7", "kind": "bell"}
+    # four keys a phone is what FCM keeps apart: none is used
+    assert "collapse_key" not in loud["android"]
+    tag = loud["android"]["notification"]["tag"]
+    assert loud["apns"]["headers"]["apns-collapse-id"] == tag
+    assert len(tag) == 64
+    assert silent["apns"]["headers"]["apns-collapse-id"] == tag
+    assert "notification" not in {**silent, **silent["android"]}
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(404, "{}"), (400, '{"error": {"details": [{"errorCode": "UNREGISTERED"}]}}')],
@@ -95,6 +115,7 @@ def test_any_other_answer_is_a_fault_that_quotes_nothing(
     with pytest.raises(NotifyFault) as caught:
         notifier.send(POKE)
     assert "phone-token" not in caught.value.message
+    assert (caught.value.code == NOT_TAKEN) is (status in (429, 503))
     assert len(fcm.asked) >= 1
 
 

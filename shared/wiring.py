@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from shared.hooks.fan_out import FanOut
     from shared.hooks.hooks import Hooks
     from shared.jobs.subscriber import Subscriber
+    from shared.notify.mail import Mailer
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ def product() -> Product:
 @cache
 def parts() -> Parts:
     """What this deployment has, for the product to make its own things of."""
-    return Parts(settings(), clock_ms, store, files, catalog, terms, embedder)
+    return Parts(settings(), clock_ms, store, files, catalog, terms, embedder, notifier, mailer)
 
 
 @cache
@@ -409,24 +410,32 @@ def console_accounts() -> AccountServices:
     )
 
 
-def _post() -> Callable[[Letter | None], None] | None:
-    """Sends letters beside whoever asks; None: no mail is sent."""
+@cache
+def mailer() -> Mailer | None:
+    """Who carries mail; None: no mail is sent."""
     chosen = settings()
     if chosen.mailer == "off":
         return None
     from shared.adapters.smtp import SmtpMailer
+
+    return SmtpMailer(
+        chosen.smtp_host,
+        chosen.smtp_port,
+        security=chosen.smtp_security,
+        sender=chosen.mail_from,
+        user=chosen.smtp_user,
+        password=chosen.smtp_password,
+    )
+
+
+def _post() -> Callable[[Letter | None], None] | None:
+    """Sends letters beside whoever asks; None: no mail is sent."""
+    carrier = mailer()
+    if carrier is None:
+        return None
     from shared.notify.mail import Mail, Outbox
 
-    outbox = Outbox(
-        SmtpMailer(
-            chosen.smtp_host,
-            chosen.smtp_port,
-            security=chosen.smtp_security,
-            sender=chosen.mail_from,
-            user=chosen.smtp_user,
-            password=chosen.smtp_password,
-        )
-    )
+    outbox = Outbox(carrier)
     return lambda letter: outbox.put(None if letter is None else Mail(*letter))
 
 
@@ -556,20 +565,25 @@ def embedder() -> Embedder | None:
 
 
 @cache
+def notifier() -> Notifier:
+    """Sends to phones."""
+    chosen = settings()
+    if chosen.notifier != "fcm":
+        return LogNotifier()
+    from shared.adapters.fcm import FcmNotifier
+
+    return FcmNotifier(
+        chosen.google_cloud_project,
+        product().alert,
+        url=chosen.fcm_url,
+        credentials=chosen.fcm_credentials,
+    )
+
+
+@cache
 def deliveries() -> Deliveries:
     """Pokes phones, and alerts those who are to look at a result."""
-    chosen = settings()
-    notifier: Notifier = LogNotifier()
-    if chosen.notifier == "fcm":
-        from shared.adapters.fcm import FcmNotifier
-
-        notifier = FcmNotifier(
-            chosen.google_cloud_project,
-            product().alert,
-            url=chosen.fcm_url,
-            credentials=chosen.fcm_credentials,
-        )
-    return Deliveries(store(), catalog(), notifier, clock_ms)
+    return Deliveries(store(), catalog(), notifier(), clock_ms)
 
 
 @cache

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from shared.files.store import FileStore
     from shared.hooks.event import Event
     from shared.jobs.runner import Task
+    from shared.notify.mail import Mailer
+    from shared.notify.notice import Notifier
     from shared.records.collection import Catalog
     from shared.records.migration import Migration
     from shared.records.store import Document, RecordStore, StoredCollection
@@ -56,6 +58,8 @@ class Parts:
     catalog: Callable[[], Catalog]
     terms: Callable[[], Terms]  #: how the language model is asked
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
+    notifier: Callable[[], Notifier]  #: sends to phones
+    mailer: Callable[[], Mailer | None]  #: None: no mail is sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

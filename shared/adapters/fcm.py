@@ -85,9 +85,9 @@ class FcmNotifier:
 
 def wire_message(message: Message, words: AlertWords) -> dict[str, Any]:
     """The `message` of a request. `words` are those of an alert that has none of its own."""
-    about = message.about
+    about = collapsed = message.about
     if len(about.encode()) > _LONGEST_ABOUT:
-        about = hashlib.sha256(about.encode()).hexdigest()
+        collapsed = hashlib.sha256(about.encode()).hexdigest()
     android: dict[str, Any] = {
         "priority": "HIGH" if message.alert else "NORMAL",
         "ttl": f"{_LIFE_SECONDS}s",
@@ -102,7 +102,7 @@ def wire_message(message: Message, words: AlertWords) -> dict[str, Any]:
         "android": android,
         "apns": {
             "headers": {
-                "apns-collapse-id": about,
+                "apns-collapse-id": collapsed,
                 "apns-priority": "10" if message.alert else "5",
                 "apns-push-type": "alert" if message.alert else "background",
             },

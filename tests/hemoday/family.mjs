@@ -70,10 +70,11 @@ async function step(mine, number) {
     const here = await collection.query().fetch()
     if (what === 'create') {
       const values = { ...some, ...plan.needed[table] }
-      if (table === plan.child) {
-        const parents = await mine.database.get(plan.parent).query().fetch()
+      if (plan.parents[table]) {
+        const [column, parent] = plan.parents[table]
+        const parents = await mine.database.get(parent).query().fetch()
         if (!parents.length) return
-        values[plan.reference] = one(parents).id
+        values[column] = one(parents).id
       }
       await collection.create((record) => {
         record._raw.id = `${table}-${number}`

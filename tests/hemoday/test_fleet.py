@@ -24,11 +24,18 @@ COLUMNS: dict[str, dict[str, tuple[Any, ...]]] = {
     "blood_test_results": {"value": (7, 7.2, 91), "unit": ("g/dL", "г/л", "?"), "name": ("Hb",)},
     "analysis_templates": {"name": ("Iron", "Liver")},
     "reminders": {"title": ("Desferal", "Lab"), "completed": (True, False)},
+    "reminder_actions": {"occurrence": ("2026-03-01T00:00",), "action": ("done", "snooze")},
     "documents": {"name": ("MRI", "ECG"), "category": ("imaging", "other")},
 }
 
 #: What else a new record needs, seconds in one dialect and milliseconds in the other.
 TIMES = {"transfusions": "date", "blood_tests": "date", "reminders": "remind_at"}
+
+#: Whom a new record refers to: column and table.
+PARENTS = {
+    "blood_test_results": ("blood_test_id", "blood_tests"),
+    "reminder_actions": ("reminder_id", "reminders"),
+}
 
 PEOPLE = ("anna", "boris", "vera")
 
@@ -53,11 +60,12 @@ def step(dice: random.Random, phone: Phone | StockPhone, number: int) -> None:
         columns = {name: dice.choice(values) for name, values in COLUMNS[table].items()}
         if table in TIMES:
             columns[TIMES[table]] = 1_772_323_200 * (1000 if isinstance(phone, StockPhone) else 1)
-        if table == "blood_test_results":
-            tests = sorted(name for each, name in phone.rows if each == "blood_tests")
-            if not tests:
+        if table in PARENTS:
+            column, parent = PARENTS[table]
+            known = sorted(name for each, name in phone.rows if each == parent)
+            if not known:
                 return
-            columns["blood_test_id"] = dice.choice(tests)
+            columns[column] = dice.choice(known)
         phone.save(table, f"{table}-{number}", **columns)
     elif what == "edit" and here and some:
         phone.save(table, dice.choice(here), **some)

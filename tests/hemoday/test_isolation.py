@@ -39,6 +39,11 @@ NEEDED: dict[str, Json] = {
     },
     "analysis_templates": {"name": "%s", "indicators": '["%s"]'},
     "reminders": {"title": "%s", "remind_at": 1_772_323_200_000},
+    "reminder_actions": {
+        "reminder_id": "%s-reminders-0",
+        "occurrence": "%s",
+        "action": "snooze",
+    },
     "documents": {"name": "%s", "pages": '["%s.pdf"]'},
 }
 

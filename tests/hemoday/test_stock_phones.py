@@ -22,7 +22,7 @@ from shared.records import record
 from shared.records.store import Query
 from tests import node_packages
 from tests.conftest import absent
-from tests.hemoday.test_fleet import COLUMNS, TIMES
+from tests.hemoday.test_fleet import COLUMNS, PARENTS, TIMES
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("family.mjs")
@@ -44,9 +44,7 @@ def plan(stack: Stack, seed: int, steps: int) -> dict[str, Any]:
             table: {name: 1_772_323_200_000 for each, name in TIMES.items() if each == table}
             for table in COLUMNS
         },
-        "parent": "blood_tests",
-        "child": "blood_test_results",
-        "reference": "blood_test_id",
+        "parents": PARENTS,
         "people": [
             {
                 "user": user,
@@ -95,8 +93,9 @@ def test_stock_phones_of_a_family_converge(tmp_path: Path) -> None:
                     if row["_status"] == "synced"
                 }
                 assert shown == stored, (user, table)
-                # a result whose test somebody else deleted meanwhile is refused, and stays on its phone
+                # what belongs to a record that somebody else deleted is refused, and stays on its phone
+                column, parent = PARENTS.get(table, ("", ""))
                 left = [row for row in mine.values() if row["_status"] != "synced"]
-                assert all(row["blood_test_id"] not in held[user]["blood_tests"] for row in left)
-            assert stored or table == "blood_test_results", table
+                assert all(row[column] not in held[user][parent] for row in left)
+            assert stored or table in PARENTS, table
         store.close()

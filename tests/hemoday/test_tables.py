@@ -118,13 +118,26 @@ def test_indicators_of_a_transfusion_are_read_like_results(family: Family) -> No
             "ends_at",
             "ends_before",
         ),
+        (
+            "reminder_actions",
+            {"reminder_id": "r1", "occurrence": "today", "action": "done"},
+            "occurrence",
+            "unknown_occurrence",
+        ),
+        (
+            "reminder_actions",
+            {"reminder_id": "r1", "occurrence": "2026-03-01T08:00", "action": "snooze"},
+            "until",
+            "until_missing",
+        ),
         ("documents", {"name": "MRI", "date": 5 * 10**12}, "date", "unlikely_date"),
     ],
 )
 def test_each_table_asks_about_what_is_odd_in_it(
     family: Family, table: str, columns: dict[str, Any], field: str, code: str
 ) -> None:
-    family.melon().push(changes(**{table: [row("a1", **columns)]}))
+    first = changes(reminders=[row("r1", title="Desferal", remind_at=10**12)])
+    family.melon().push({**first, **changes(**{table: [row("a1", **columns)]})})
     assert family.stored(table, "a1")["questions"][field]["code"] == code
 
 

@@ -45,6 +45,7 @@ from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList
 from shared.products.dermadetect.worklist_query import WorklistQuery
+from shared.products.hemoday import reminder_settings, reminders
 from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
@@ -61,6 +62,7 @@ from tests.ai.studio import Studio
 from tests.ai.workplace import Workplace
 from tests.conftest import SHAPES
 from tests.files.conftest import photo
+from tests.hemoday.reminding import Home
 from tests.review.conftest import numbers_of
 from tests.shapes import Shape, needs_index
 
@@ -225,6 +227,12 @@ def hemoday(store: RecordStore) -> None:
         families.of("team1")
     store.commit([put(Key(DOCUMENTS, "d1"), {"scope_id": "team1"}, None)])
     families.of("team1")  # a document, with its texts
+    home = Home(store, wall_ms() + YEAR)
+    home.join("anna", "team1", "owner")
+    home.remind(remind_at=home.time)
+    home.sweep()
+    reminders.remove_expired(store, home.time + YEAR)
+    reminder_settings.phones_of(store, "anna")
 
 
 def test_every_place_that_asks_a_store_was_made_to_ask(asked: dict[Shape, set[str]]) -> None:
@@ -324,7 +332,7 @@ AT_ONE_PLACE = {
 }
 
 #: Indexes of whole days: within one, the ids spread the entries.
-BY_DAY = {("devices", "expires_at"), ("quarantine", "expires_at")}
+BY_DAY = {("devices", "expires_at"), ("quarantine", "expires_at"), ("reminded", "expires_at")}
 
 
 def test_no_index_at_the_rate_of_syncs_grows_at_one_place() -> None:

@@ -89,10 +89,10 @@ def test_a_message_about_a_thing_has_words_of_its_own_and_takes_the_place_of_an_
     assert loud["data"] == {"bell": "7", "kind": "bell"}
     # four keys a phone is what FCM keeps apart: none is used
     assert "collapse_key" not in loud["android"]
-    tag = loud["android"]["notification"]["tag"]
-    assert loud["apns"]["headers"]["apns-collapse-id"] == tag
-    assert len(tag) == 64
-    assert silent["apns"]["headers"]["apns-collapse-id"] == tag
+    assert loud["android"]["notification"] == {"tag": about}
+    collapsed = loud["apns"]["headers"]["apns-collapse-id"]
+    assert len(collapsed) == 64
+    assert silent["apns"]["headers"]["apns-collapse-id"] == collapsed
     assert "notification" not in {**silent, **silent["android"]}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.notify.notice import AlertWords
 from shared.products.hemoday.rights import ACCOUNTS, RIGHTS
 from shared.products.hemoday.tables import CATALOG
-from shared.products.product import Parts, Product, Seed
+from shared.products.product import Parts, Product, Round, Seed
 
 if TYPE_CHECKING:
     from shared.api.routes import Route
@@ -36,22 +37,37 @@ def _seed(scope: str) -> Seed:
     return seed(scope)
 
 
+def _tasks(parts: Parts) -> Mapping[str, Task]:
+    from shared.products.hemoday.reading import KIND, ReadDocument
+    from shared.products.hemoday.reminders import Remind, Tell
+    from shared.products.hemoday.schedule import REMIND, TELL
+
+    link = f"{parts.settings.public_url}/console"
+    tell = Tell(parts.store(), parts.catalog(), parts.notifier, parts.mailer, parts.clock_ms, link)
+    # the sweeper runs them in this order: a reminder waits behind no document
+    return {
+        REMIND: Remind(parts.store()),
+        TELL: tell,
+        KIND: ReadDocument(parts.store(), parts.files),
+    }
+
+
+def _rounds(parts: Parts) -> Mapping[str, Round]:
+    from shared.products.hemoday.reminders import remove_expired
+
+    return {"reminded": partial(remove_expired, parts.store())}
+
+
+def _stored() -> Sequence[StoredCollection]:
+    from shared.products.hemoday import reading, reminder_settings, reminders
+
+    return (*reading.STORED, *reminders.STORED, *reminder_settings.STORED)
+
+
 def _routes(parts: Parts) -> Sequence[Route]:
     from shared.products.hemoday.routes import routes
 
     return routes(parts)
-
-
-def _tasks(parts: Parts) -> Mapping[str, Task]:
-    from shared.products.hemoday.reading import KIND, ReadDocument
-
-    return {KIND: ReadDocument(parts.store(), parts.files)}
-
-
-def _stored() -> Sequence[StoredCollection]:
-    from shared.products.hemoday.reading import STORED
-
-    return STORED
 
 
 HEMODAY = Product(
@@ -62,6 +78,7 @@ HEMODAY = Product(
     accounts=ACCOUNTS,
     attachments=_attachments,
     tasks=_tasks,
+    rounds=_rounds,
     routes=_routes,
     seed=_seed,
     fhir=_fhir,

@@ -12,9 +12,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from shared.products.hemoday.analytes import Analyte
 from shared.products.hemoday.indicators import (
@@ -27,6 +25,7 @@ from shared.products.hemoday.indicators import (
     reading,
     taken,
 )
+from shared.products.hemoday.recurrence import is_occurrence, known_zone
 from shared.products.hemoday.units import ucum
 
 Values = Mapping[str, Any]
@@ -42,6 +41,8 @@ CODES = {
     "unlikely_volume": "The volume does not fit the weight.",
     "unknown_time_zone": "The time zone is not one of the IANA database.",
     "ends_before": "The end is before the beginning.",
+    "unknown_occurrence": "The reminder has no time that is called so: the action does nothing.",
+    "until_missing": "It is not said when to remind again: the action does nothing.",
 }
 
 SHAPE = {
@@ -141,12 +142,24 @@ def of_reminder(values: Values) -> Questions:
     """About a reminder."""
     asked = Questions(values)
     zone = values.get("time_zone")
-    if zone is not None and not _known_zone(zone):
+    if zone is not None and not known_zone(zone):
         message = "Choose a time zone such as Asia/Kolkata. Until then the reminder goes by UTC."
         asked.ask("time_zone", zone, "unknown_time_zone", message)
     begins, ends = values.get("remind_at"), values.get("ends_at")
     if begins is not None and ends is not None and ends < begins:
         asked.ask("ends_at", ends, "ends_before", "The reminder ends before its first time.")
+    return asked
+
+
+def of_action(values: Values) -> Questions:
+    """About what somebody did with a reminder."""
+    asked = Questions(values)
+    name = values.get("occurrence")
+    if not is_occurrence(name):
+        message = "Send the `occurrence` of the message, or of the reminder's `next_occurrence`."
+        asked.ask("occurrence", name, "unknown_occurrence", message)
+    if values.get("action") == "snooze" and values.get("until") is None:
+        asked.ask("until", None, "until_missing", "Say when to remind again.")
     return asked
 
 
@@ -264,12 +277,3 @@ def _date(text: str) -> date | None:
 
 def _today(now_ms: int) -> date:
     return datetime.fromtimestamp(now_ms / 1000, UTC).date()
-
-
-@lru_cache(maxsize=256)
-def _known_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True

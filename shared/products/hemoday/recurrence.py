@@ -22,6 +22,7 @@ from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 9990
 
 _PART = re.compile(r"(FREQ|INTERVAL|COUNT|UNTIL)=([A-Z0-9]{1,20})")
+_NAMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
 _UNTIL = "%Y%m%dT%H%M%SZ"
 
 
@@ -132,9 +134,8 @@ class Recurrence:
         return self.start + number * self._step
 
     def _resolve(self, wall: datetime) -> int:
-        # Of a time that comes twice `fold=0` is the first, of one that never comes it is read with the
-        # offset before (PEP 495). Only the first wall time may have another: arithmetic drops it.
-        return _ms(wall.replace(tzinfo=self.zone))
+        # Only the first wall time may have another fold than 0: arithmetic drops it.
+        return instant(wall, self.zone)
 
 
 def parse(text: str, start: datetime, zone: ZoneInfo) -> Recurrence:
@@ -185,11 +186,30 @@ def of_reminder(values: Mapping[str, Any]) -> Recurrence:
     )
 
 
-def _zone(name: object) -> ZoneInfo:
+def is_occurrence(name: object) -> bool:
+    """Whether it can be an occurrence's name."""
+    return isinstance(name, str) and _NAMED.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=256)
+def known_zone(name: str) -> bool:
+    """Whether there is a time zone of this name."""
     try:
-        return ZoneInfo(str(name or "UTC"))
+        ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
+        return False
+    return True
+
+
+def instant(wall: datetime, zone: ZoneInfo) -> int:
+    """The instant, Unix ms, at which a clock shows a wall time; `fold` 0: the first, if it comes twice."""
+    # Of a time that never comes it is read with the offset before (PEP 495).
+    return _ms(wall.replace(tzinfo=zone))
+
+
+def _zone(name: object) -> ZoneInfo:
+    named = str(name or "UTC")
+    return ZoneInfo(named if known_zone(named) else "UTC")
 
 
 def _whole(text: str, name: str, most: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.api.routes import Route
-from shared.products.hemoday import searching, series, timeline
+from shared.products.hemoday import reminder_settings, searching, series, timeline
 from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.report import routes as report
@@ -22,4 +22,5 @@ def routes(parts: Parts) -> Sequence[Route]:
         *series.routes(parts, households),
         *searching.routes(parts, Search(households)),
         *report.routes(parts, households),
+        *reminder_settings.routes(parts),
     )

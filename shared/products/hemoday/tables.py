@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.jobs.cascade import cascade
-from shared.products.hemoday import questions
+from shared.products.hemoday import questions, schedule
 from shared.products.hemoday.documents import FILES, PAGES, URL, URLS, urls
 from shared.products.hemoday.questions import Questions
+from shared.products.hemoday.recurrence import is_occurrence
 from shared.products.hemoday.rights import RIGHTS
 from shared.records.collection import Catalog, Collection, Effects, Field, Merge, Owner, Turn, Type
 
@@ -22,6 +23,11 @@ BLOOD_TESTS = "blood_tests"
 RESULTS = "blood_test_results"
 TEMPLATES = "analysis_templates"
 REMINDERS = "reminders"
+ACTIONS = "reminder_actions"
+
+#: How people want to be reminded, a document each (`reminder_settings.py`).
+REMINDER_SETTINGS = "reminder_settings"
+
 DOCUMENTS = "documents"
 
 #: Beyond this no number is one that a person typed; what is odd below it is asked about.
@@ -107,6 +113,29 @@ def _reminder(turn: Turn) -> tuple[Questions, Mapping[str, Any]]:
     return questions.of_reminder(turn.values), {}
 
 
+def _reminder_effects(turn: Turn) -> Effects:
+    asked, (found, writes) = _effects(_reminder)(turn), schedule.scheduled(turn)
+    return Effects({**asked.fields, **found}, writes)
+
+
+def _reminder_restored(turn: Turn) -> Effects:
+    return Effects(*schedule.scheduled(turn, back=True))
+
+
+def _action(turn: Turn) -> tuple[Questions, Mapping[str, Any]]:
+    return questions.of_action(turn.values), {}
+
+
+def _action_effects(turn: Turn) -> Effects:
+    values, asked = turn.values, _effects(_action)(turn)
+    if not is_occurrence(values["occurrence"]):
+        return asked
+    told = schedule.tell_job(
+        values["reminder_id"], values["occurrence"], turn.scope_id, turn.now_ms
+    )
+    return Effects(asked.fields, (told,))
+
+
 def _document(turn: Turn) -> tuple[Questions, Mapping[str, Any]]:
     files = (turn.before or {}).get(FILES)
     found = urls(turn.values.get(PAGES) or (), files) if files else {}
@@ -124,6 +153,7 @@ CATALOG = Catalog(
     roles=RIGHTS.roles,
     may=RIGHTS.may,
     maker="made_by",
+    of_users=(REMINDER_SETTINGS,),
     collections=(
         Collection(
             PROFILES,
@@ -248,10 +278,53 @@ CATALOG = Catalog(
                 Field("every", Type.INTEGER, "Days between two times.", default=1, low=1, high=366),
                 Field("ends_at", Type.TIME, "The last moment that it may be; null: no end."),
                 Field("completed", Type.BOOLEAN, "Whether it is done for good.", default=False),
+                Field(
+                    "who",
+                    Type.STRINGS,
+                    "Ids of the users who are reminded; null, or none in the family: everybody who reads.",
+                ),
+                Field("next_at", Type.TIME, "Its next time; null: there is none.", Owner.SERVER),
+                Field("next_occurrence", Type.STRING, "What that time is called.", Owner.SERVER),
+                Field("last_due", Type.TIME, "The last time that it was due.", Owner.SERVER),
+                Field("last_occurrence", Type.STRING, "What that time is called.", Owner.SERVER),
+                Field(
+                    "missed",
+                    Type.STRINGS,
+                    "Times of which somebody could not be told, until somebody did it; null: none.",
+                    Owner.SERVER,
+                ),
                 *_ASKED,
             ),
-            effects=_effects(_reminder),
+            context=schedule.CONTEXT,
+            effects=_reminder_effects,
+            restored=_reminder_restored,
             label=lambda fields: str(fields.get("title") or ""),
+        ),
+        Collection(
+            ACTIONS,
+            "What somebody did with one time of a reminder. Rows are added, not changed.",
+            (
+                Field(
+                    "reminder_id",
+                    Type.STRING,
+                    "The reminder it is of.",
+                    required=True,
+                    references=REMINDERS,
+                ),
+                _text("occurrence", "The time, as the server calls it.", 60, required=True),
+                Field(
+                    "action",
+                    Type.STRING,
+                    "What was done; what cannot be read is `other`, which does nothing.",
+                    default="other",
+                    choices=("done", "snooze", "other"),
+                    aliases={"taken": "done", "completed": "done", "snoozed": "snooze"},
+                    unreadable="other",
+                ),
+                Field("until", Type.TIME, "Of a snooze: when to remind again."),
+                *_ASKED,
+            ),
+            effects=_action_effects,
         ),
         Collection(
             DOCUMENTS,

@@ -1,0 +1,527 @@
+"""Reminders fire: once each on every chosen phone, or the row says that one was missed.
+
+    remind~ID        waits for the next time. In one commit: what became due gets a document
+                     (`reminded/ID~NAME`) and a job that tells of it, row and job get their next time
+    tell~ID~NAME     tells the phones of one time, and ends when each of them was told
+
+The document of a time holds what became of each phone, and every step is a compare-and-set of it:
+
+    waiting → taken → sent
+       │        ├──→ missed    nobody knows whether it was sent: the process died, or there was no answer
+       │        └──→ waiting   it was certainly not taken: again in two minutes
+       ├──→ missed             older than `OLDEST_MS`
+       └──→ gone               left the family, chose otherwise, has no token any more
+
+So a phone is sent a time once at most. `done` by anybody ends a time: what waits is dropped, and phones
+that were told get a silent message that takes it off the screen. `snooze` does the same, and makes
+it due again at `until`; the last word by the phones' corrected clocks counts. Both are rows of
+`reminder_actions`, whose commit has the job look again; so they may come late, twice and in any order.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from shared.access import membership
+from shared.access.rights import Action
+from shared.accounts import people
+from shared.errors import Contended, MailFault, NotifyFault
+from shared.jobs.job import Job
+from shared.jobs.runner import Again, Finish, Task
+from shared.notify.mail import Mail, Mailer
+from shared.notify.notice import NOT_TAKEN, TOKEN, Message, Notifier, forget, phones
+from shared.products.hemoday import reminder_settings, reminder_words, schedule
+from shared.products.hemoday.recurrence import Occurrence
+from shared.products.hemoday.reminder_settings import Choice
+from shared.products.hemoday.schedule import (
+    CURSOR,
+    LONGEST_SNOOZE_MS,
+    MOST,
+    OLDEST_MS,
+    OWED,
+    SINCE,
+    TELL,
+)
+from shared.products.hemoday.tables import ACTIONS, REMINDERS
+from shared.records import record
+from shared.records.collection import Catalog
+from shared.records.insist import insist
+from shared.records.killpoints import reach
+from shared.records.store import (
+    ABSENT,
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    StoredCollection,
+    Write,
+    patch,
+    put,
+    remove_found,
+    verify,
+)
+from shared.support import ledger
+
+log = logging.getLogger(__name__)
+
+#: What is known of one time of a reminder.
+COLLECTION = "reminded"
+
+STORED = (
+    StoredCollection(COLLECTION, (("expires_at",),)),
+    StoredCollection(ACTIONS, (("reminder_id", "occurrence"),)),
+)
+
+#: Kinds of messages for the app: show a time, take it off the screen.
+SHOW, CLEAR = "reminder", "reminder_clear"
+
+#: What became of a phone, or of a mail.
+_WAITING, _TAKEN, _SENT, _MISSED, _GONE = "waiting", "taken", "sent", "missed", "gone"
+
+#: Why a time ended: everybody was told, somebody did it, the reminder was completed or deleted.
+_TOLD, _DONE, _STOPPED = "told", "done", "stopped"
+
+#: Later than this a message says that it is late, ms.
+_LATE_MS = 10 * 60_000
+
+#: After this, who took a phone and said nothing of it is dead, ms: longer than any send takes.
+_TAKING_MS = 5 * 60_000
+
+#: When what was not taken is sent again, ms.
+_RETRY_MS = 2 * 60_000
+
+#: Missed times that a row names, and documents that are removed in a round.
+_MOST_MISSED, _MOST_REMOVED = 20, 400
+
+#: How long one attempt goes on telling, seconds; well below a lease.
+_BUDGET_SECONDS = 40.0
+
+_ATTEMPTS = 8
+
+_MAIL = "@mail"
+
+
+class Remind(Task):
+    """The task of kind `remind`."""
+
+    longest_seconds = 10.0
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+
+    def work(self, job: Job) -> Finish:
+        """Nothing is done outside of the commit."""
+        return lambda now_ms: self._finish(job, now_ms)
+
+    def _finish(self, job: Job, now_ms: int) -> list[Write] | Again | None:
+        key = Key(REMINDERS, job.subject_id)
+        row = self._store.read([key]).documents.get(key)
+        if row is None or not _lives(row) or row.fields.get(CURSOR) is None:
+            return None
+        have = row.fields
+        rule, scope = schedule.rule_of(have), str(have[record.SCOPE])
+        if rule is None or not membership.has_members(self._store, scope):
+            return []
+        looked = schedule.looked_at_ms(have)
+        found = list(islice(rule.between(looked + 1, now_ms + 1), MOST))
+        until = found[-1].at_ms if len(found) == MOST else max(looked, now_ms)
+        due = {**(have.get(OWED) or {}), **{each.name: each.at_ms for each in found}}
+        following = rule.next(until)
+        writes = self._told(job.subject_id, scope, due, now_ms)
+        if due or have.get(SINCE) is not None or have.get("next_at") != _at(following):
+            fields = {CURSOR: until, SINCE: None, OWED: None, **schedule.coming(following)}
+            if due:
+                last = max(due, key=lambda name: due[name])
+                fields |= {"last_due": due[last], "last_occurrence": last}
+            writes.append(record.server_patch(row, fields))
+        else:
+            writes.append(verify(row.key, row.version))
+        return writes if following is None else Again(following.at_ms, writes)
+
+    def _told(self, name: str, scope: str, due: Mapping[str, int], now_ms: int) -> list[Write]:
+        """A document and a job for each time that has none: a time comes once, whatever edits do."""
+        keys = {each: Key(COLLECTION, schedule.occurrence_id(name, each)) for each in due}
+        there = self._store.read(list(keys.values()), ("at",)).documents if keys else {}
+        writes: list[Write] = []
+        for each, key in keys.items():
+            if key in there:
+                continue
+            fields = {
+                "reminder_id": name,
+                "name": each,
+                "at": due[each],
+                "due": due[each],
+                "round": "",
+                record.SCOPE: scope,
+                "expires_at": schedule.kept_until_ms(now_ms),
+            }
+            writes += [
+                put(key, fields, ABSENT),
+                schedule.tell_job(name, each, scope, now_ms),
+            ]
+        return writes
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One time of a reminder as it was read."""
+
+    row: Document
+    time: Document
+    done: Document | None
+    snooze: Document | None  #: the last word of those that put it off
+
+    @property
+    def told(self) -> dict[str, Any] | None:
+        """Phones and mails, each with `state`, `at` and `due`; None: this round has not begun."""
+        told = self.time.fields.get("told")
+        return None if told is None else dict(told)
+
+    @property
+    def ended(self) -> str | None:
+        ended = self.time.fields.get("ended")
+        return None if ended is None else str(ended)
+
+    @property
+    def over(self) -> bool:
+        """Whether it ended for good."""
+        return self.ended in (_DONE, _STOPPED)
+
+    @property
+    def put_off(self) -> bool:
+        """Whether it was put off, and this is not known of it yet."""
+        have = self.time.fields
+        said = None if self.snooze is None else _spoken(self.snooze)
+        return said is not None and said > (int(have.get("round_at") or 0), str(have["round"]))
+
+    @property
+    def tag(self) -> str:
+        """What a phone calls it: it shows one message of a tag."""
+        return self.time.key.id
+
+
+class Tell(Task):
+    """The task of kind `tell`. `link` is where a mail leads; `mailer` gives None where no mail is sent."""
+
+    longest_seconds = 60.0
+
+    def __init__(
+        self,
+        store: RecordStore,
+        catalog: Catalog,
+        notifier: Callable[[], Notifier],
+        mailer: Callable[[], Mailer | None],
+        clock: Callable[[], int],
+        link: str = "",
+    ) -> None:
+        self._store, self._catalog, self._clock, self._link = store, catalog, clock, link
+        self._notifier, self._mailer = notifier, mailer
+
+    def work(self, job: Job) -> Finish:
+        """Tell whom it is time to tell, one after the other."""
+        end = time.monotonic() + _BUDGET_SECONDS
+        while time.monotonic() < end:
+            view = self._view(job)
+            try:
+                if view is None or not self._step(view):
+                    break
+            except Contended:
+                continue  # somebody else was faster: look again
+        return lambda now_ms: self._finish(job, now_ms)
+
+    def _view(self, job: Job) -> _View | None:
+        """None: it is not due yet, or forgotten."""
+        own = Key(COLLECTION, job.id.removeprefix(f"{TELL}~"))
+        row = Key(REMINDERS, job.subject_id)
+        documents = self._store.read([row, own]).documents
+        if row not in documents or own not in documents:
+            return None
+        name = documents[own].fields["name"]
+        query = Query(
+            ACTIONS,
+            where=(("reminder_id", "==", job.subject_id), ("occurrence", "==", name)),
+        )
+        said = [each for each in self._store.query(query) if _counts(each)]
+        done = [each for each in said if each.fields["action"] == "done"]
+        snoozes = [each for each in said if each.fields["action"] == "snooze"]
+        return _View(
+            documents[row],
+            documents[own],
+            min(done, key=_spoken, default=None),
+            max(snoozes, key=_spoken, default=None),
+        )
+
+    # --- one step: a commit, and what is sent after it
+
+    def _step(self, view: _View) -> bool:
+        """Do what comes next; False: nothing is to be done now. Raises `Contended`."""
+        if view.over:
+            return False
+        if view.done is not None or not _lives(view.row):
+            self._silence(view, view.done, {"ended": _STOPPED if view.done is None else _DONE})
+            return False
+        if view.put_off and view.snooze is not None:
+            at_ms, name = _spoken(view.snooze)
+            anew = {"round": name, "round_at": at_ms, "due": view.snooze.fields["until"]}
+            self._silence(view, view.snooze, {**anew, "told": None, "ended": None})
+            return True
+        now_ms, told = self._clock(), view.told
+        if view.ended is not None:
+            return False
+        if told is None:
+            return self._begin(view, now_ms)
+        for name, state in told.items():
+            if state["state"] in (_WAITING, _TAKEN) and self._tell(view, name, state, now_ms):
+                return True
+        return False
+
+    def _silence(self, view: _View, by: Document | None, fields: Mapping[str, Any]) -> None:
+        """Note that a time needs nobody now, and take it off the screens of others than who said so."""
+        self._store.commit([patch(view.time.key, fields, view.time.version)])
+        shown = [
+            name
+            for name, state in (view.told or {}).items()
+            if state["state"] in (_TAKEN, _SENT) and not name.endswith(_MAIL)
+        ]
+        own = by and f"{by.fields.get(record.AUTHOR)}~{by.fields.get(record.DEVICE)}"
+        keys = [Key(ledger.COLLECTION, name) for name in shown if name != own]
+        for device in self._store.read(keys).documents.values() if keys else ():
+            if token := device.fields.get(TOKEN):
+                clear = self._message(view, str(token), CLEAR)
+                try:
+                    self._notifier().send(clear)
+                except NotifyFault as fault:  # the next sync says so, too
+                    log.warning("reminder not cleared", extra={"code": fault.code})
+
+    def _begin(self, view: _View, now_ms: int) -> bool:
+        """Note whom to tell, and when: at its time, or at the end of their quiet hours."""
+        due_ms = int(view.time.fields["due"])
+        if now_ms < due_ms:
+            return False
+        told: dict[str, Any] = {}
+        for name, choice in self._chosen(view.row).items():
+            at_ms = due_ms if self._awake(view, name) else choice.quiet_until(due_ms)
+            told[name] = {"state": _WAITING, "due": at_ms, "at": at_ms}
+        self._store.commit([patch(view.time.key, {"told": told}, view.time.version)])
+        return True
+
+    def _chosen(self, row: Document) -> dict[str, Choice]:
+        """Phones that can be reached, and mails, of those who are to be reminded."""
+        scope = str(row.fields[record.SCOPE])
+        readers = [
+            user
+            for user, role, _ in membership.everybody(self._store, scope)
+            if self._catalog.may(role, Action.READ)
+        ]
+        # of people who have all left the family nobody would be reminded: then everybody is
+        named = set(row.fields.get("who") or ()) & set(readers) or set(readers)
+        read = self._store.read([reminder_settings.key(user) for user in sorted(named)]).documents
+        choices = {user: Choice.of(read.get(reminder_settings.key(user))) for user in sorted(named)}
+        found: dict[str, Choice] = {}
+        for device, _ in phones(self._store, self._catalog, scope):
+            user = str(device.fields["user_id"])
+            if user in choices and choices[user].chooses(device.key.id.removeprefix(f"{user}~")):
+                found[device.key.id] = choices[user]
+        if self._mailer() is not None:
+            found |= {f"{user}{_MAIL}": each for user, each in choices.items() if each.mail}
+        return found
+
+    def _awake(self, view: _View, name: str) -> bool:
+        """Whether it is for the one who put it off until now: their quiet hours are no reason then."""
+        by = view.snooze if view.time.fields["round"] else None
+        return by is not None and _user(name) == by.fields.get(record.AUTHOR)
+
+    def _tell(self, view: _View, name: str, state: Mapping[str, Any], now_ms: int) -> bool:
+        """Go on with one phone; False: not now."""
+        if state["state"] == _TAKEN:
+            if now_ms - state["at"] < _TAKING_MS:
+                return False
+            return self._note(view, name, _MISSED, now_ms)
+        if now_ms < state["at"]:
+            return False
+        if now_ms - state["due"] > OLDEST_MS:
+            return self._note(view, name, _MISSED, now_ms)
+        device, choice = self._reachable(view, name)
+        if choice is None:
+            return self._note(view, name, _GONE, now_ms)
+        due_ms, soon = state["due"], now_ms - state["due"] <= _LATE_MS
+        # what was due just before quiet hours is sent though nobody looked until just after their beginning
+        as_due = self._awake(view, name) or (soon and choice.quiet_until(due_ms) == due_ms)
+        quiet_ms = now_ms if as_due else choice.quiet_until(now_ms)
+        if quiet_ms > now_ms:
+            return self._note(view, name, _WAITING, quiet_ms, due=quiet_ms)
+        # whoever completes or deletes the reminder at this moment must be heard
+        self._note(view, name, _TAKEN, now_ms, verify(view.row.key, view.row.version))
+        reach("delivery.taken")
+        late_ms = now_ms - int(view.time.fields["due"])
+        if name.endswith(_MAIL):
+            reached = self._mail(_user(name), choice, late_ms)
+        else:
+            reached = self._push(view, device, choice, late_ms)
+        reach("delivery.sent")
+        insist(lambda: self._became(view, name, now_ms, reached), _ATTEMPTS)
+        return True
+
+    def _note(
+        self, view: _View, name: str, state: str, at_ms: int, *also: Write, due: int | None = None
+    ) -> bool:
+        told = view.told or {}
+        since = told[name]["due"] if due is None else due
+        told[name] = {"state": state, "at": at_ms, "due": since}
+        self._store.commit([patch(view.time.key, {"told": told}, view.time.version), *also])
+        return True
+
+    def _became(self, view: _View, name: str, taken_ms: int, state: str) -> None:
+        """Note what became of a phone that this process took, unless another round began meanwhile."""
+        time = self._store.read([view.time.key]).documents.get(view.time.key)
+        told = {} if time is None else dict(time.fields.get("told") or {})
+        have = told.get(name)
+        if time is None or have is None or (have["state"], have["at"]) != (_TAKEN, taken_ms):
+            return
+        at_ms = taken_ms + _RETRY_MS if state == _WAITING else taken_ms
+        told[name] = {**have, "state": state, "at": at_ms}
+        self._store.commit([patch(time.key, {"told": told}, time.version)])
+
+    def _reachable(self, view: _View, name: str) -> tuple[Document | None, Choice | None]:
+        """The phone, and its user's choice now; no choice: it is not to be told any more."""
+        user, scope = _user(name), str(view.row.fields[record.SCOPE])
+        own, chosen = membership.key(user), reminder_settings.key(user)
+        places = [] if name.endswith(_MAIL) else [Key(ledger.COLLECTION, name)]
+        documents = self._store.read([own, chosen, *places]).documents
+        role = membership.role_of(user, documents.get(own), scope)
+        choice = Choice.of(documents.get(chosen))
+        if not self._catalog.may(role, Action.READ):
+            return None, None
+        if not places:
+            return None, choice if choice.mail and self._mailer() is not None else None
+        device = documents.get(places[0])
+        wanted = choice.chooses(name.removeprefix(f"{user}~"))
+        if device is None or not device.fields.get(TOKEN) or not wanted:
+            return None, None
+        return device, choice
+
+    def _message(
+        self, view: _View, token: str, kind: str, late_ms: int = 0, language: str = ""
+    ) -> Message:
+        have, late = view.time.fields, late_ms > _LATE_MS
+        data = {
+            "reminder_id": view.row.key.id,
+            "occurrence": str(have["name"]),
+            "at": str(have["at"]),
+            "tag": view.tag,
+            **({"late": str(late_ms // 60_000)} if late else {}),
+        }
+        words = reminder_words.alert(language, late=late) if kind == SHOW else None
+        return Message(token, view.row.key.id, kind == SHOW, words, kind, view.tag, data)
+
+    def _push(self, view: _View, device: Document | None, choice: Choice, late_ms: int) -> str:
+        if device is None:
+            return _GONE
+        token = str(device.fields[TOKEN])
+        try:
+            alive = self._notifier().send(
+                self._message(view, token, SHOW, late_ms, choice.language)
+            )
+        except NotifyFault as fault:
+            log.warning("reminder not sent", extra={"code": fault.code})
+            return _WAITING if fault.code == NOT_TAKEN else _MISSED
+        if not alive:
+            forget(self._store, device)
+        return _SENT if alive else _GONE
+
+    def _mail(self, user: str, choice: Choice, late_ms: int) -> str:
+        mailer, key = self._mailer(), people.account_key(user)
+        account = self._store.read([key], ("email",)).documents.get(key)
+        email = None if account is None else account.fields.get("email")
+        if mailer is None or email is None:
+            return _GONE
+        subject, text = reminder_words.mail(choice.language, self._link, late=late_ms > _LATE_MS)
+        try:
+            mailer.send(Mail(str(email), subject, text))
+        except MailFault as fault:
+            log.warning("reminder not mailed", extra={"code": fault.code})
+            return _MISSED
+        return _SENT
+
+    # --- the end of an attempt
+
+    def _finish(self, job: Job, now_ms: int) -> list[Write] | Again | None:
+        """When to look again, or the end: the row says what was missed."""
+        view = self._view(job)
+        if view is None:
+            return None
+        said = view.done is not None or view.put_off or not _lives(view.row)
+        if said and not view.over:
+            return Again(now_ms)  # it came just now, or there was no time left for it
+        if view.ended is None:
+            if view.told is None:
+                return Again(int(view.time.fields["due"]))
+            waits = [
+                each["at"] + (_TAKING_MS if each["state"] == _TAKEN else 0)
+                for each in view.told.values()
+                if each["state"] in (_WAITING, _TAKEN)
+            ]
+            if waits:
+                return Again(max(min(waits), now_ms))
+        writes = self._missed(view)
+        if view.ended is None:
+            writes.append(patch(view.time.key, {"ended": _TOLD}, view.time.version))
+        return writes
+
+    def _missed(self, view: _View) -> list[Write]:
+        """The row names a time of which somebody was not told, until somebody did it."""
+        states = [each["state"] for each in (view.told or {}).values()]
+        missed = _MISSED in states or (bool(states) and _SENT not in states)
+        name, listed = str(view.time.fields["name"]), list(view.row.fields.get("missed") or ())
+        wanted = [each for each in listed if each != name]
+        if missed and not view.over:
+            wanted = sorted([*wanted, name])[-_MOST_MISSED:]
+        if wanted == listed or view.row.fields.get(record.DELETED) is not None:
+            return []
+        return [record.server_patch(view.row, {"missed": wanted or None})]
+
+
+def remove_expired(store: RecordStore, now_ms: int) -> int:
+    """Remove what is known of times long ago; how many."""
+    query = Query(
+        COLLECTION,
+        where=(("expires_at", "<=", now_ms),),
+        order=(("expires_at", "asc"),),
+        limit=_MOST_REMOVED,
+        fields=("expires_at",),
+    )
+    return remove_found(store, query)
+
+
+def _lives(row: Document) -> bool:
+    return row.fields.get(record.DELETED) is None and not row.fields.get("completed")
+
+
+def _at(occurrence: Occurrence | None) -> int | None:
+    return None if occurrence is None else occurrence.at_ms
+
+
+def _user(name: str) -> str:
+    """Whose phone or mail it is."""
+    return name.removesuffix(_MAIL) if name.endswith(_MAIL) else name.partition("~")[0]
+
+
+def _spoken(action: Document) -> tuple[int, str]:
+    """When an action was made, by the phone's corrected clock; the id breaks ties."""
+    return int(action.fields.get(record.MODIFIED) or 0), action.key.id
+
+
+def _counts(action: Document) -> bool:
+    """Whether a row of `reminder_actions` does anything."""
+    have = action.fields
+    if have.get(record.DELETED) is not None:
+        return False
+    if have.get("action") == "snooze":
+        until = have.get("until")
+        return until is not None and until <= _spoken(action)[0] + LONGEST_SNOOZE_MS
+    return have.get("action") == "done"

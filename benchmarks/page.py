@@ -27,6 +27,7 @@ MODULES = (
     "scale",
     "files",
     "console",
+    "search",
 )
 
 README = Path(__file__).with_name("README.md")

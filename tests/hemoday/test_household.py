@@ -9,7 +9,8 @@ import pytest
 from infra.local.phone import wall_ms
 from shared.access.membership import Caller
 from shared.products.hemoday.household import Household, Households
-from shared.products.hemoday.tables import CATALOG, TRANSFUSIONS
+from shared.products.hemoday.reading import TEXTS
+from shared.products.hemoday.tables import CATALOG, DOCUMENTS, TRANSFUSIONS
 from shared.records.store import Key, RecordStore, put
 from shared.support.moves import move
 from shared.sync.pull import EPOCH
@@ -102,3 +103,14 @@ def test_after_any_changes_it_is_what_a_reading_from_nothing_finds(
         phone.push(there, phone.pull()["timestamp"])
         if rng.random() < 0.5:
             assert names(households.of("team1")) == living(family.store, "team1")
+
+
+def test_long_texts_count_for_many_records(family: Family) -> None:
+    family.join("carl", "team2")
+    for scope, user, id in (("team1", "member1", "d1"), ("team2", "carl", "d2")):
+        family.melon(user).push(changes(documents=[row(id, name="MRI", pages="[]")]))
+        text = {"scope_id": scope, "table": DOCUMENTS, "record_id": id, "text": "word " * 2_000}
+        family.store.commit([put(Key(TEXTS, f"{id}-text"), text, None)])
+    households = Households(family.store, CATALOG, most_records=20, beside={TEXTS: DOCUMENTS})
+    assert [households.of(scope).size for scope in ("team1", "team2")] == [12, 12]
+    assert list(households._slots) == ["team2"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
 
 from shared import wiring
-from shared.records.store import Key, put
 from tests.api.conftest import Api, StartApi
+from tests.console.browser_in_process import Browser
 from tests.hemoday.family import changes
 
 NAMES = {"anna": "Anna Owner", "max": "Max Member", "vera": "Vera Viewer", "carl": "Carl Stranger"}
+
+PASSWORD = "a rather long pass phrase"
 
 
 @pytest.fixture
@@ -23,9 +26,11 @@ def api(start_api: StartApi) -> Api:
         ("vera", "f1", "viewer"),
         ("carl", "f2", "owner"),
     ):
+        administration, now_ms = wiring.accounts().administration, wiring.clock_ms()
+        administration.create(
+            f"{user}@example.org", PASSWORD, now_ms, user_id=user, name=NAMES[user]
+        )
         api.join(user, family, role)
-        account = {"name": NAMES[user], "created_at": 0}
-        wiring.store().commit([put(Key("accounts", user), account, None)])
     for user in ("max", "carl"):
         sets = changes(transfusions=[{"id": f"{user}-t", "date": 1}])
         token = api.token(user)
@@ -72,3 +77,16 @@ def test_somebody_whose_role_changed_is_named(api: Api) -> None:
     [changed] = [each for each in said["entries"] if each["action"] == "change-role"]
     assert (changed["name"], changed["of"]) == (NAMES["anna"], ["vera"])
     assert said["names"]["vera"] == NAMES["vera"]
+
+
+@pytest.mark.parametrize(
+    ("user", "status"), [("anna", 200), ("max", 200), ("vera", 403), ("carl", 404)]
+)
+def test_the_console_s_page_opens_for_who_may_see_it(api: Api, user: str, status: int) -> None:
+    browser = Browser(importlib.import_module("functions.console").FRAME)
+    browser.log_in(f"{user}@example.org", PASSWORD)
+    seen = browser.open("/console/audit?scope=f1")
+    assert seen.status == status
+    assert (NAMES["max"] in seen.text) == (status == 200)
+    if status == 200:
+        assert "The trail is whole" in browser.act("check").text

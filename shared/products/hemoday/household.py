@@ -21,6 +21,9 @@ from shared.sync.pull import EPOCH
 #: Records of all families that one process keeps: about 2 KB each.
 _MOST_RECORDS = 100_000
 
+#: Characters that take as much memory as a record.
+_A_RECORD = 1_000
+
 #: Values of one `in` of a query.
 MOST_IN = 30
 
@@ -33,6 +36,7 @@ class Household:
     read_at: int  #: µs, as in `Snapshot`
     epoch: int  #: version of the store's epoch; another one: a copy was brought back
     tables: Mapping[str, Mapping[str, Document]]
+    size: int = 0  #: what it takes of memory, in records
 
     def of(self, table: str) -> Iterator[Document]:
         """The records of a table, in no order."""
@@ -101,7 +105,9 @@ class Households:
         }
         for name, table in self._beside.items():
             tables[name] = self._belongings(name, table, held, tables[table], reading.read_at)
-        return Household(scope_id, reading.read_at, epoch, tables)
+        size = sum(len(tables[name]) for name in self._names)
+        size += sum(map(_records_in, (tables[name] for name in self._beside)))
+        return Household(scope_id, reading.read_at, epoch, tables, size)
 
     def _table(
         self, name: str, held: Household, gone: set[str], read_at: int
@@ -153,10 +159,18 @@ class Households:
 
     def _forget(self) -> None:
         with self._lock:
-            held = [(scope, len(slot.held)) for scope, slot in self._slots.items() if slot.held]
+            held = [(scope, slot.held.size) for scope, slot in self._slots.items() if slot.held]
             over = sum(size for _, size in held) - self._most
             for scope, size in held[:-1]:
                 if over <= 0:
                     return
                 del self._slots[scope]
                 over -= size
+
+
+def _records_in(belongings: Mapping[str, Document]) -> int:
+    """As how many records what belongs to records counts: a text may be a hundred times as long."""
+    long = (value for row in belongings.values() for value in row.fields.values())
+    return (
+        len(belongings) + sum(len(value) for value in long if isinstance(value, str)) // _A_RECORD
+    )

@@ -23,6 +23,7 @@ from shared.products.hemoday.indicators import named
 from shared.products.hemoday.meanings import MEANINGS, month
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import (
+    ACTIONS,
     BLOOD_TESTS,
     CATALOG,
     DOCUMENTS,
@@ -37,11 +38,17 @@ from shared.products.hemoday.words import words
 from shared.records.collection import Owner, Type
 from shared.records.store import Document
 
+#: Tables that are searched; what was done with a reminder says nothing of its own.
+SEARCHED = tuple(name for name in CATALOG.by_name if name != ACTIONS)
+
+#: Texts that nobody looks for.
+_UNSAID = ("time_zone",)
+
 #: Words of a question that count.
 MOST_WORDS = 12
 
-#: Different words of all records that the indexes of this process hold: about 100 bytes each.
-_MOST_HELD = 3_000_000
+#: Different words of all records that the indexes of this process hold: about 150 bytes each.
+_MOST_HELD = 1_500_000
 
 #: Characters of a record that are read, those of its PDFs too.
 _READ = 400_000
@@ -112,7 +119,7 @@ class Index:
         self._places: list[tuple[str, str]] = []  #: by number: table and id
         self._days: array[int] = array("q")
         self._free: list[int] = []
-        self._having: dict[str, set[int]] = {}
+        self._having: dict[str, int | set[int]] = {}  #: one, or several
         self._known = Vocabulary()
         self.size = 0
 
@@ -123,7 +130,7 @@ class Index:
             self._tables, self._epoch = {}, household.epoch
         now, before = household.tables, self._tables
         changed = {name for name in now if now[name] is not before.get(name)}
-        for table in CATALOG.by_name:
+        for table in SEARCHED:
             if table in changed or _BESIDE.get(table) in changed:
                 self._renew(household, table)
         self._tables = now
@@ -153,12 +160,13 @@ class Index:
             starts.setdefault(word.form, word.start)
         forms = (*starts, *(made.besides - starts.keys()))
         for form in forms:
-            having = self._having.get(form)
-            if having is None:
-                having = self._having[form] = set()
-                if not form.startswith("~"):
-                    self._known.add(form)
-            having.add(number)
+            having = self._having.setdefault(form, number)
+            if isinstance(having, set):
+                having.add(number)
+            elif having != number:
+                self._having[form] = {having, number}
+            elif not form.startswith("~"):
+                self._known.add(form)
         self._entries[place] = _Entry(number, stamp, forms, array("I", starts.values()))
         self.size += len(forms)
 
@@ -168,10 +176,13 @@ class Index:
             return
         for form in entry.forms:
             having = self._having[form]
-            having.discard(entry.number)
-            if not having:
+            if not isinstance(having, set):
                 del self._having[form]
                 self._known.discard(form)
+                continue
+            having.discard(entry.number)
+            if len(having) == 1:
+                [self._having[form]] = having
         self._free.append(entry.number)
         self.size -= len(entry.forms)
 
@@ -179,24 +190,32 @@ class Index:
         """How well which records fit words (number → score), and what was meant."""
         scores: dict[int, int] = {}
         meant = Meant({}, set())
-        for word in asked:
-            levels: list[list[set[int]]] = [[] for _ in range(NONE)]
-            for form, level in self._known.meant(word):
-                levels[level].append(self._having[form])
-                meant.words[form] = min(level, meant.words.get(form, NONE))
-            for said, level in _WORDS_OF_MEANINGS.meant(word):
-                for meaning in MEANINGS[said]:
-                    if meaning in self._having:
-                        levels[level].append(self._having[meaning])
-                        meant.meanings.add(meaning)
+        for place, word in enumerate(asked, 1):
+            typing = place == len(asked)
+            levels: list[set[int]] = [set() for _ in range(NONE)]
+            for form, level in self._known.meant(word, typing=typing):
+                self._into(levels[level], form)
+                if meant.words.get(form, NONE) > level:
+                    meant.words[form] = level
+            for said, level in _WORDS_OF_MEANINGS.meant(word, typing=typing):
+                for meaning in MEANINGS[said] & self._having.keys():
+                    self._into(levels[level], meaning)
+                    meant.meanings.add(meaning)
             seen: set[int] = set()
             for level, found in enumerate(levels):
-                fresh = set().union(*found) - seen
                 gain = _A_WORD - level
-                for number in fresh:
+                for number in found - seen:
                     scores[number] = scores.get(number, 0) + gain
-                seen |= fresh
+                seen |= found
         return scores, meant
+
+    def _into(self, found: set[int], form: str) -> None:
+        """Add the records that have a form."""
+        having = self._having[form]
+        if isinstance(having, set):
+            found |= having
+        else:
+            found.add(having)
 
     def best(
         self,
@@ -369,7 +388,9 @@ def _lines(row: Document) -> Iterator[str]:
         yield f"{_number(volume)} ml"
     for spec in CATALOG.by_name[table].fields:
         value = have.get(spec.name)
-        if spec.owner is not Owner.CLIENT or not value or not isinstance(value, str):
+        if spec.owner is not Owner.CLIENT or spec.name in _UNSAID:
+            continue
+        if not isinstance(value, str) or not value:
             continue
         if spec.type is Type.STRING and not (spec.choices or spec.references):
             yield value

@@ -13,7 +13,15 @@ from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
 from shared.errors import InvalidCursor, NotFound, StoreUnavailable
 from shared.products.hemoday.asked import UNSET, Scope, family_of
-from shared.products.hemoday.search import MOST_WORDS, FoundRecord, Hit, Meant, Search, title_of
+from shared.products.hemoday.search import (
+    MOST_WORDS,
+    SEARCHED,
+    FoundRecord,
+    Hit,
+    Meant,
+    Search,
+    title_of,
+)
 from shared.products.hemoday.tables import CATALOG
 from shared.products.hemoday.words import words
 from shared.products.product import Parts
@@ -28,7 +36,7 @@ PAGE, MOST = 20, 50
 #: Characters of a snippet before the word that it is about, and all in all.
 _BEFORE, _SNIPPET = 40, 160
 
-_Table = Annotated[str, one_of(tuple(CATALOG.by_name))]
+_Table = Annotated[str, one_of(SEARCHED)]
 _Day = Annotated[int, must("Unix milliseconds", ge=-(10**14), le=10**14)]
 
 
@@ -143,14 +151,15 @@ def _filter(asked: SearchAsked) -> Callable[[int, str], bool] | None:
 
 
 def routes(parts: Parts, search: Search) -> tuple[Route, ...]:
-    """The route of search."""
+    """The routes of search."""
 
     def find(call: Call, asked: SearchAsked) -> Response:
         """Search everything of a family.
 
         Transfusions, blood tests and their results, reminders, templates, documents and the text of PDFs.
         Words may be begun, or have a slip: one from 4 letters on, two from 8. Indicators are found by any
-        of their names, dates as `2026-03-12`, `2026-03` or "March 2026".
+        of their names, dates as `2026-03-12`, `2026-03` or "March 2026". Servers on the way note addresses:
+        an app asks by POST.
         """
         scope = family_of(parts.store(), call.caller, asked.scope)
         after = _opened(asked.page) if isinstance(asked.page, str) else None
@@ -165,15 +174,31 @@ def routes(parts: Parts, search: Search) -> tuple[Route, ...]:
         call.notes["entries"] = len(entries)
         return answer(SearchAnswer(scope, entries, last), call=call)
 
+    def find_by_body(call: Call, asked: SearchAsked) -> Response:
+        """Search, with the question in the body.
+
+        The same as by GET, without leaving what is looked for in an address.
+        """
+        return find(call, asked)
+
+    faults = ("invalid_request", "invalid_cursor", NotFound, StoreUnavailable)
+    names = (SearchEntry, SearchMark)
+    path = "/api/v1/search"
     return (
         Route(
-            "GET",
-            "/api/v1/search",
-            find,
+            *("GET", path, find),
             name="search",
             asks=SearchAsked,
             gives=SearchAnswer,
-            names=(SearchEntry, SearchMark),
-            faults=("invalid_request", "invalid_cursor", NotFound, StoreUnavailable),
+            names=names,
+            faults=faults,
+        ),
+        Route(
+            *("POST", path, find_by_body),
+            name="searchByBody",
+            takes=SearchAsked,
+            gives=SearchAnswer,
+            names=names,
+            faults=faults,
         ),
     )

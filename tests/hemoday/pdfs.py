@@ -5,20 +5,21 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-#: A face that has every script of the product, where the machine has one; else what the typesetter has.
-_FACES = '("Noto Sans", "Noto Naskh Arabic", "Noto Sans Devanagari")'
+_FACES = '("Noto Sans", "Noto Sans Devanagari")'
 
 
 def typeset(text: str, folder: Path) -> bytes:
     """A PDF as programs write it: subset fonts, ligatures, words hyphenated at the ends of lines."""
     import typst
 
+    from shared.products.hemoday.report.letters import folders
+
     source = folder / "document.typ"
     source.write_text(
         "#set page(width: 6cm, height: 12cm, margin: 5mm)\n#set par(justify: true)\n"
         f'#set text(hyphenate: true, lang: "en", font: {_FACES})\n' + text
     )
-    made = typst.compile(str(source))
+    made = typst.compile(str(source), font_paths=folders())
     assert isinstance(made, bytes)
     return made
 

@@ -80,8 +80,11 @@ def test_a_word_inside_a_pdf_finds_its_document(api: Api) -> None:
     assert [*texts()] == [made["id"]]
 
 
-def test_every_script_is_read_and_words_are_put_together(api: Api, tmp_path: Path) -> None:
-    said = "office hypergammaglobulinaemia thalassaemia haemoglobinopathies гемоглобин"
+def test_what_a_typesetter_took_apart_is_put_together(api: Api, tmp_path: Path) -> None:
+    said = (
+        "office hypergammaglobulinaemia thalassaemia haemoglobinopathies гемоглобин "
+        "हीमोग्लोबिन हिन्दी आधान"
+    )
     send(api, "anna", typeset(said, tmp_path))
     work()
     for word in said.split():

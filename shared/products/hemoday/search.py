@@ -2,7 +2,7 @@
 
 An index of a family stands in memory, made of its `Household` and brought up to date by it: the words of a
 record that did not change are not read again. It holds records of that family and nothing else. What is
-found is ordered by how many words of the question it has, then how well they fit, then the newest first.
+found are the records with most words of the question, those first in which they fit best, then the newest.
 """
 
 from __future__ import annotations
@@ -224,19 +224,22 @@ class Index:
         after: Hit | None = None,
         fits: Callable[[int, str], bool] | None = None,
     ) -> list[Hit]:
-        """The first records of the list behind `after`, at most so many. `fits`: by day and table."""
+        """The first records of the list behind `after`, at most so many. `fits`: by day and table.
+
+        Only those that have as many words as the best: else long questions would find nearly everything.
+        """
         groups: dict[int, list[int]] = {}
         for number, score in scores.items():
-            groups.setdefault(score, []).append(number)
+            if fits is None or fits(self._days[number], self._places[number][0]):
+                groups.setdefault(score, []).append(number)
+        least = (max(groups, default=1) - 1) // _A_WORD * _A_WORD
         found: list[Hit] = []
         for score in sorted(groups, reverse=True):
-            if len(found) >= most:
+            if len(found) >= most or score <= least:
                 break
             if after is not None and score > after.score:
                 continue
             numbers = groups[score]
-            if fits is not None:
-                numbers = [n for n in numbers if fits(self._days[n], self._places[n][0])]
             hits = [
                 Hit(score, self._days[n], *self._places[n])
                 for n in self._newest(numbers, after, score, most)

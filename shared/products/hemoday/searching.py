@@ -85,9 +85,7 @@ class SearchAnswer(Struct):
     scope_id: str
     entries: Annotated[
         list[SearchEntry],
-        says(
-            "Those with most words of the question first, then those that fit best, then the newest."
-        ),
+        says("Those with most words of the question: those first that fit best, then the newest."),
     ]
     next_page: Annotated[str | None, says("Send as `page`; null: that was all.")]
 

@@ -90,14 +90,14 @@ def folded(word: str) -> str:
 
 
 def _date(text: str) -> str:
-    """A date as ISO 8601 has it; the day comes first, unless that is no month."""
-    parts = re.split(r"[./]", text)
-    if len(parts) == 1:
+    """A date or a month as ISO 8601 has it; the day comes first, unless the month would be none.
+
+    What is no date of the last century or this one stays as it is: 0.1234 is a number.
+    """
+    if "-" in text:
         return text
-    if len(parts) == 2:
-        month, year = parts
-        return f"{year}-{month:0>2}"
-    day, month, year = parts
-    if int(month) > 12:
-        day, month = month, day
-    return f"{year}-{month:0>2}-{day:0>2}"
+    *days, month, year = map(int, re.split(r"[./]", text))
+    if month > 12 and days:
+        days, month = [month], days[0]
+    fits = 1900 <= year < 2100 and 1 <= month <= 12 and all(1 <= day <= 31 for day in days)
+    return "-".join([f"{year}", f"{month:02}", *(f"{day:02}" for day in days)]) if fits else text

@@ -50,7 +50,8 @@ def _cell(value: Any, kind: Type) -> str | int | float:
         case int() | float():
             return iso(int(value)) if kind is Type.TIME else value
         case str():
-            return f"'{value}" if value.startswith(FORMULA) else value
+            # one that has the apostrophe already gets another: both can be told again
+            return f"'{value}" if value.lstrip("'").startswith(FORMULA) else value
         case _:
             return orjson.dumps(value).decode()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.api.routes import Route
-from shared.products.hemoday import reminder_settings, searching, series, timeline
+from shared.products.hemoday import import_routes, reminder_settings, searching, series, timeline
 from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.report import routes as report
@@ -23,4 +23,5 @@ def routes(parts: Parts) -> Sequence[Route]:
         *searching.routes(parts, Search(households)),
         *report.routes(parts, households),
         *reminder_settings.routes(parts),
+        *import_routes.routes(parts, households),
     )

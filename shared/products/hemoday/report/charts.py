@@ -24,6 +24,9 @@ _MOST_DAYS, _MOST_VALUES = 5, 6
 #: Months between two labels.
 _STEPS = (1, 2, 3, 6, 12, 24, 60, 120)
 
+#: The room that a number beside a point takes, and how many points are drawn smaller.
+_ROOM, _MANY = 0.15, 40
+
 #: A line is not drawn over a longer gap than this, days: nobody knows what was between.
 _GAP_DAYS = 200
 
@@ -81,16 +84,20 @@ def chart(
     def height(value: Decimal) -> float:
         return float((min(max(value, low), high) - low) / (high - low))
 
-    points = []
+    points: list[dict[str, Any]] = []
+    named = -1.0  # where the last number beyond the scale was written
     for each in series.points:
-        value = number(each.value)
+        value, x = number(each.value), days.at(period.day(each.at))
+        beyond = not low <= value <= high and x - named > _ROOM
+        if beyond:
+            named = x
         points.append(
             {
-                "x": days.at(period.day(each.at)),
+                "x": x,
                 "y": height(value),
                 "shape": "cross" if each.question else _SHAPES[each.place],
                 "hollow": bool(each.comparator) or each.partial,
-                "text": "" if low <= value <= high else written(value),
+                "text": written(value) if beyond else "",
             }
         )
     lines = [
@@ -102,6 +109,7 @@ def chart(
         "points": points,
         "lines": lines,
         "bars": not joined,
+        "size": 4.2 if len(points) <= _MANY else 2.8,
         "bands": _bands(series.points, points, height, low, high),
         "scale": [{"y": height(each), "text": written(each)} for each in scale],
     }

@@ -136,6 +136,7 @@ class _Report:
             "direction": self._words.direction,
             "title": said("Report for the doctor"),
             "name": own(self._profile.get("patient_name") or said("No name entered"), 80),
+            "short_name": own(self._profile.get("patient_name") or said("No name entered"), 30),
             "subtitle": self._subtitle(),
             "facts": self._facts(),
             "page": said("Page"),
@@ -342,6 +343,8 @@ class _Report:
             lines.append(said("the 365 days up to %(day)s", day=self._day(last.at)))
             if last.partial:
                 lines.append(said("the records do not reach over the whole year"))
+            if last.question:
+                lines.append(said("values that are asked about are in it"))
             if last.missing:
                 lines.append(
                     many(
@@ -529,13 +532,14 @@ class _Report:
 
     def _transfusion_table(self) -> dict[str, Any]:
         said = self._words.said
-        sides: dict[tuple[str, str], list[str]] = {}
+        sides: dict[tuple[str, str], list[list[str]]] = {}
         for side in ("before", "after"):
             for point in self._series[f"haemoglobin_{side}"].points:
-                cell = ltr(f"{self._value(point)}{_mark(point.place, point.question)}")
+                cell = [ltr(self._value(point)), _mark(point.place, point.question)]
                 sides.setdefault((point.id, side), []).append(cell)
             for left in self._series[f"haemoglobin_{side}"].unplaced:
-                sides.setdefault((left.id, side), []).append(ltr(f"{line(left.entered, 20)} ?"))
+                cell = [own(left.entered, 20), _mark(None, left.question)]
+                sides.setdefault((left.id, side), []).append(cell)
         rows = []
         for each in self._given[:MOST_TRANSFUSIONS]:
             fields = each.fields
@@ -543,14 +547,12 @@ class _Report:
             words = [fields.get("medication"), fields.get("comment")]
             rows.append(
                 [
-                    self._day(day_of(each)) + _mark(None, question(each, "date")),
+                    f"{self._day(day_of(each))} {_mark(None, question(each, 'date'))}",
                     self._cell(volume, question(each, "volume_ml")),
                     self._cell(weight, question(each, "weight_kg"), "0.1"),
-                    self._tenths(number(volume) / number(weight))
-                    if volume and weight and weight > 0 and volume / weight < 10**6
-                    else "",
-                    " / ".join(sides.get((each.key.id, "before"), ())),
-                    " / ".join(sides.get((each.key.id, "after"), ())),
+                    self._per_kg(volume, weight),
+                    sides.get((each.key.id, "before"), []),
+                    sides.get((each.key.id, "after"), []),
                     own(" · ".join(line(one, 90) for one in words if one), 180)
                     if any(words)
                     else "",
@@ -568,19 +570,22 @@ class _Report:
         more = self._more(MOST_TRANSFUSIONS, len(self._given))
         return {"title": said("Transfusions"), "head": head, "rows": rows, "more": more}
 
-    def _cell(self, value: float | None, asked: str | None, least: str = "1") -> str:
-        """A number with at least so many decimals, so that points stand below each other."""
+    def _cell(self, value: float | None, asked: str | None, least: str = "1") -> list[list[str]]:
+        """A number with at least so many decimals, so that points stand below each other; its mark."""
         if value is None:
-            return ""
+            return []
         exact, few = number(value), Decimal(least)
         same = exact < 10**9 and exact == exact.quantize(few)
         text = (
             self._point.join(str(exact.quantize(few)).split(".")) if same else self._number(value)
         )
-        return ltr(text + _mark(None, asked))
+        return [[ltr(text), _mark(None, asked)]]
 
-    def _tenths(self, value: Decimal) -> str:
-        return str(value.quantize(Decimal("0.1"), ROUND_HALF_EVEN)).replace(".", self._point)
+    def _per_kg(self, volume: float | None, weight: float | None) -> list[list[str]]:
+        if not volume or not weight or weight <= 0 or not 0 < volume / weight < 10**6:
+            return []
+        exact = number(volume) / number(weight)
+        return self._cell(float(exact.quantize(Decimal("0.1"), ROUND_HALF_EVEN)), None, "0.1")
 
     def _test_tables(self) -> dict[str, Any]:
         """Blood tests, the newest first, some side by side; a row an indicator."""
@@ -591,13 +596,13 @@ class _Report:
         tables = []
         for at in range(0, min(len(there), MOST_TESTS), _A_TABLE):
             some = there[at : min(at + _A_TABLE, MOST_TESTS)]
-            rows: dict[tuple[int, str, str], dict[str, list[str]]] = {}
+            rows: dict[tuple[int, str, str], dict[str, list[list[str]]]] = {}
             for test in some:
                 for name, unit, loinc, cell in cells.get(test.key.id, ()):
                     key = (order.get(loinc or "", len(order)), name, unit)
                     rows.setdefault(key, {}).setdefault(test.key.id, []).append(cell)
             table = [
-                [name, unit, [" / ".join(row.get(each.key.id, ())) for each in some]]
+                [name, unit, [row.get(each.key.id, []) for each in some]]
                 for (_, name, unit), row in sorted(rows.items())
             ]
             heads = [
@@ -619,9 +624,9 @@ class _Report:
             "legend": said("↑ above its range, ↓ below it, ? asked about."),
         }
 
-    def _test_cells(self) -> dict[str, list[tuple[str, str, str | None, str]]]:
+    def _test_cells(self) -> dict[str, list[tuple[str, str, str | None, list[str]]]]:
         """By blood test: name, unit and LOINC code of an indicator, and its value."""
-        found: dict[str, list[tuple[str, str, str | None, str]]] = {}
+        found: dict[str, list[tuple[str, str, str | None, list[str]]]] = {}
         parents = {
             each.key.id: str(each.fields["blood_test_id"])
             for results in self._results.values()
@@ -632,11 +637,11 @@ class _Report:
             name = self._named(series.loinc, series.name)
             unit = ltr(printed(series.unit)) if series.loinc else own(series.unit, 20)
             cells = [
-                (each.id, ltr(f"{self._value(each)}{_mark(each.place, each.question)}"))
+                (each.id, [ltr(self._value(each)), _mark(each.place, each.question)])
                 for each in series.points
             ]
             cells += [
-                (each.id, own(each.entered, 24) + _mark(None, each.question))
+                (each.id, [own(each.entered, 24), _mark(None, each.question)])
                 for each in series.unplaced
             ]
             for id, cell in cells:
@@ -764,5 +769,5 @@ def _signed(comparator: str | None) -> str:
 
 
 def _mark(place: str | None, asked: str | None) -> str:
-    """The sign behind a value."""
-    return f"{' ↑' if place == 'high' else ' ↓' if place == 'low' else ''}{' ?' if asked else ''}"
+    """The signs behind a value."""
+    return f"{'↑' if place == 'high' else '↓' if place == 'low' else ''}{'?' if asked else ''}"

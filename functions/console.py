@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask import Request, Response
 
-from functions import accounts, files, review, support
+from functions import accounts, files, review, support, sync
 from shared import wiring
 from shared.console.frame import Frame
 from shared.console.pages import PAGES
@@ -17,13 +17,10 @@ SETTINGS = wiring.begin()
 
 _PRODUCT = wiring.product()
 
-#: Photos are looked at here, not sent.
-_PHOTOS = [each for each in files.ROUTES if each.id == "getFile"]
-
 FRAME = Frame(
     title=_PRODUCT.title,
     packages=(PAGES,) if _PRODUCT.pages is None else (PAGES, _PRODUCT.pages(wiring.parts())),
-    api=(*accounts.ROUTES, *support.ROUTES, *review.ROUTES, *_PHOTOS),
+    api=(*accounts.ROUTES, *support.ROUTES, *review.ROUTES, *sync.ROUTES, *files.ROUTES),
     settings=SETTINGS,
     accounts=wiring.console_accounts,
     secret=wiring.page_secret,

@@ -26,7 +26,7 @@ locals {
     files    = { records = "write", rings = true, photos = ["add", "clear", "read"], signs = true }
     review   = { records = "write", photos = ["read"], signs = true }
     # Pages: what the routes do that they ask.
-    console = { records = "write", rings = true, photos = ["read"], signs = true }
+    console = { records = "write", rings = true, photos = ["add", "read"], signs = true }
     # Jobs.
     analyse      = { records = "write", model = true, photos = ["read"], notifies = true }
     images       = { records = "write", rings = true, photos = ["add", "read"] }

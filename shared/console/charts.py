@@ -7,7 +7,8 @@ nothing is not drawn: the table says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
@@ -40,12 +41,41 @@ def lines(
     return _drawn(Line, labels, series, title)
 
 
+def over_time(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    title: str,
+    named: Callable[[float], str],
+    marks: int = 5,
+) -> Markup:
+    """Points joined by lines, at their places in time: `named` says a moment (ms) below the chart."""
+    from pygal.graph.xy import XY
+
+    moments = [at for points in series.values() for at, _ in points]
+    if not moments:
+        return Markup("")
+    first, last = min(moments), max(moments)
+    steps = [first + (last - first) * part / (marks - 1) for part in range(marks)]
+    chart = _empty(XY, x_value_formatter=named)
+    chart.x_labels = steps if last > first else [first]
+    for name, points in series.items():
+        chart.add(name, list(points))
+    return _rendered(chart, title)
+
+
 def _drawn(
     kind: type, labels: Sequence[str], series: Mapping[str, Sequence[float | None]], title: str
 ) -> Markup:
     if not any(each for values in series.values() for each in values):
         return Markup("")
-    chart = kind(
+    chart = _empty(kind)
+    chart.x_labels = list(labels)
+    for name, values in series.items():
+        chart.add(name, list(values))
+    return _rendered(chart, title)
+
+
+def _empty(kind: type, **more: Any) -> Any:
+    return kind(
         width=720,
         height=260,
         css=(),
@@ -60,10 +90,11 @@ def _drawn(
         max_scale=5,
         dots_size=3,
         allow_interruptions=True,
+        **more,
     )
-    chart.x_labels = list(labels)
-    for name, values in series.items():
-        chart.add(name, list(values))
+
+
+def _rendered(chart: Any, title: str) -> Markup:
     root = chart.render_tree()
     _undress(root)
     root.attrib |= {"class": "chart", "role": "img", "aria-label": title}

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import orjson
 from flask import Request, Response
-from werkzeug.datastructures import Headers
+from werkzeug.datastructures import FileStorage, Headers, MultiDict
 from werkzeug.test import EnvironBuilder
 
 from shared.access.membership import Caller
@@ -47,6 +47,11 @@ class Api:
         """The answer to another method."""
         return orjson.loads(self._answer(method, path, {}, body or {}, headers).get_data())
 
+    def upload(self, path: str, fields: Mapping[str, str], file: FileStorage) -> Any:
+        """The answer to a form with a file, `file`."""
+        form = MultiDict[str, Any]({**fields, "file": file})
+        return orjson.loads(self._answer("POST", path, {}, form=form).get_data())
+
     def _answer(
         self,
         method: str,
@@ -54,13 +59,14 @@ class Api:
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
+        form: MultiDict[str, Any] | None = None,
     ) -> Response:
         asked = {name: value for name, value in query.items() if value not in (None, "")}
         builder = EnvironBuilder(
             path=path,
             method=method,
             query_string=urlencode(asked),
-            data=None if body is None else orjson.dumps(body),
+            data=form if body is None else orjson.dumps(body),
             content_type=None if body is None else "application/json",
             headers=Headers(self._headers(headers or {})),
             environ_base={"REMOTE_ADDR": self._request.remote_addr or ""},

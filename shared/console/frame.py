@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from flask import Request, Response
 from jinja2 import Environment
 from msgspec import Struct
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from shared.accounts.services import AccountServices
 from shared.api.bodies import PAGE
@@ -25,8 +26,15 @@ from shared.console import cookies
 from shared.console.look import FOLDER, FRAME, StaticFile, environment, static_files
 from shared.console.page import HOME, KEPT, N_, Page, Pages
 from shared.console.visit import Visit, address, inside
-from shared.console.words import Words, chosen, words_of
-from shared.errors import Fault, Forbidden, InvalidRequest, NotFound, Unauthenticated
+from shared.console.words import Words, chosen, spoken, words_of
+from shared.errors import (
+    Fault,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    RequestTooLarge,
+    Unauthenticated,
+)
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -103,6 +111,11 @@ class Frame:
         """What the audit trail's words mean (`N_`)."""
         return {word: said for package in self.packages for word, said in package.actions.items()}
 
+    @property
+    def instead(self) -> tuple[tuple[str, str], ...]:
+        """Messages of the frame that a product words anew."""
+        return tuple(pair for package in self.packages for pair in package.instead.items())
+
     def serve(self, request: Request, routes: Sequence[Route]) -> Response:
         """Answer a browser. Never raises."""
         return serve(
@@ -154,7 +167,7 @@ class Frame:
             return elsewhere
         if page.open and visit.holder is not None:
             call.count_stranger()  # a session must not make more tries of passwords than none
-        values = _form(call)
+        values = self._sent(page, visit)
         token = values.pop(cookies.FIELD, "")
         name = values.pop("act", "")
         try:
@@ -165,6 +178,7 @@ class Frame:
             act = page.acts.get(name)
             if act is None:
                 raise NotFound("There is no such form.")
+            visit.sent = values
             taken = [] if act.takes is None else [decode(values, act.takes, strict=False)]
             return act.does(visit, *asked, *taken)
         except Unauthenticated as fault:
@@ -176,6 +190,22 @@ class Frame:
         call.notes["code"] = visit.fault.code
         visit.typed = {"act": name, **values}
         return _later(self._shown(visit, *asked), visit.fault)
+
+    def _sent(self, page: Page, visit: Visit) -> dict[str, str]:
+        """The fields of a form, its file apart. Raises `InvalidRequest`, `RequestTooLarge`."""
+        request = visit.call.request
+        if not page.takes_file or request.mimetype != "multipart/form-data":
+            return _form(visit.call)
+        request.max_content_length = self.settings.file_bytes + PAGE.sent
+        request.max_form_memory_size, request.max_form_parts = PAGE.sent, _MOST_FIELDS
+        try:
+            visit.file, fields = request.files.get("file"), request.form.to_dict()
+        except RequestEntityTooLarge:
+            most = self.settings.file_bytes
+            raise RequestTooLarge(f"A file may have {most} bytes.", field="file") from None
+        except HTTPException:
+            raise InvalidRequest("The form cannot be read.") from None
+        return {name: value.replace("\r\n", "\n") for name, value in fields.items()}
 
     def _let_in(self, visit: Visit) -> Response | None:
         """None, or where those go who may not be here (yet). Raises `Forbidden`, `Unauthenticated`."""
@@ -228,16 +258,25 @@ class Frame:
 
     # --- what pages are made with
 
+    @cached_property
+    def languages(self) -> Mapping[str, str]:
+        """Codes and own names of the languages in which all pages speak."""
+        return spoken(self.folders.values())
+
     def words(self, request: Request) -> Words:
         """The language of a request."""
         language = chosen(
-            request.cookies.get(cookies.LANGUAGE), request.headers.get("Accept-Language", "")
+            request.cookies.get(cookies.LANGUAGE),
+            request.headers.get("Accept-Language", ""),
+            self.languages,
         )
-        return words_of(language, tuple(self.folders.values()), self.settings.console_time_zone)
+        zone = self.settings.console_time_zone
+        return words_of(language, tuple(self.folders.values()), zone, self.instead)
 
     def environment(self, words: Words) -> Environment:
         """Templates in a language."""
-        return _environment(tuple(self.folders.items()), words.language, words.zone.key)
+        folders = tuple(self.folders.items())
+        return _environment(folders, words.language, words.zone.key, self.instead)
 
     def menu(self, visit: Visit) -> list[tuple[str, list[MenuEntry]]]:
         """The navigation of whoever looks: groups, and the pages in them."""
@@ -402,6 +441,11 @@ def _form(call: Call) -> dict[str, str]:
 
 
 @cache
-def _environment(folders: tuple[tuple[str, Path], ...], language: str, zone: str) -> Environment:
-    words = words_of(language, tuple(folder for _, folder in folders), zone)
+def _environment(
+    folders: tuple[tuple[str, Path], ...],
+    language: str,
+    zone: str,
+    instead: tuple[tuple[str, str], ...],
+) -> Environment:
+    words = words_of(language, tuple(folder for _, folder in folders), zone, instead)
     return environment(dict(folders), words)

@@ -87,7 +87,7 @@ def environment(folders: Mapping[str, Path], words: Words) -> Environment:
         auto_reload=False,
     )
     made.install_gettext_callables(  # type: ignore[attr-defined]
-        words.translations.ugettext, words.translations.ungettext, newstyle=True
+        words.text, words.translations.ungettext, newstyle=True
     )
     made.filters |= {
         "said": words.said,

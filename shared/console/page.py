@@ -56,6 +56,7 @@ class Page:
     )
     open: bool = False  #: for people who are not logged in, too
     sets_up: bool = False  #: also for those who have yet to set up their second factor
+    takes_file: bool = False  #: its forms may carry a file, `file`: `Visit.file`
     quiet: bool = False  #: asked by a clock: it does not keep a session alive
 
 
@@ -65,7 +66,8 @@ class Pages:
 
     `folder` holds `templates/`, of which pages name files as `NAME/file.html`, and where there are some
     `locales/LANGUAGE.po` and `static/`. `home` is where a log-in leads those who may open it. `actions`
-    says in words (`N_`) what the audit trail's words for what people do mean.
+    says in words (`N_`) what the audit trail's words for what people do mean. `instead` words messages of
+    the frame anew (each `N_`): where the frame says team, a product of families says family.
     """
 
     name: str
@@ -73,3 +75,4 @@ class Pages:
     pages: Sequence[Page]
     home: str = ""
     actions: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)

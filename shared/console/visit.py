@@ -20,10 +20,12 @@ from shared.api.web import Call, compressed
 from shared.console import cookies
 from shared.console.client import Api
 from shared.console.page import HOME, Page
-from shared.console.words import LANGUAGES, Words
+from shared.console.words import Words
 from shared.errors import Fault
 
 if TYPE_CHECKING:
+    from werkzeug.datastructures import FileStorage
+
     from shared.console.frame import Frame
 
 #: How long a browser keeps what is to be said on the next page, seconds.
@@ -52,6 +54,8 @@ class Visit:
     visitor: str = ""  #: what ties forms to a browser without a session
     fault: Fault | None = None
     typed: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, str] = field(default_factory=dict)  #: all fields of the form that is done
+    file: FileStorage | None = None  #: what a form carries, on pages that take one
     kept: str = ""  #: a form that somebody sent whose session was over, sealed: see `Frame.refused`
 
     # --- who
@@ -97,7 +101,7 @@ class Visit:
     @property
     def languages(self) -> Iterable[tuple[str, str]]:
         """Codes and own names of the languages to choose from."""
-        return LANGUAGES.items()
+        return self.frame.languages.items()
 
     # --- what is answered
 

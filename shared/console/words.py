@@ -7,7 +7,8 @@ read as it is, at the first request in that language; `python -m infra.messages`
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -21,9 +22,10 @@ from babel.support import NullTranslations, Translations
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
-#: What the console speaks: the language's code and its own name for itself.
+#: What the console's own pages speak: the language's code and its own name for itself.
 LANGUAGES: Final = {
     "en": "English",
+    "ru": "Русский",
     "fr": "Français",
     "sw": "Kiswahili",
     "hi": "हिन्दी",
@@ -40,6 +42,7 @@ class Words:
     language: str
     translations: NullTranslations
     zone: ZoneInfo
+    instead: Mapping[str, str] = field(default_factory=dict)  #: messages that a product words anew
 
     @property
     def locale(self) -> Locale:
@@ -51,9 +54,14 @@ class Words:
         """`ltr` or `rtl`."""
         return self.locale.text_direction
 
+    def text(self, message: str) -> str:
+        """A message in this language, as it is."""
+        worded = self.instead.get(message, message)
+        return str(self.translations.ugettext(worded)) if message else ""
+
     def said(self, message: str, **values: object) -> str:
         """A message in this language, with values in the places of their names (`%(name)s`)."""
-        text = self.translations.ugettext(message) if message else ""
+        text = self.text(message)
         return text % values if values else text
 
     def many(self, one: str, more: str, count: int, **values: object) -> str:
@@ -77,6 +85,10 @@ class Words:
         """A day."""
         return dates.format_date(self._local(at_ms), "medium", locale=self.locale)
 
+    def year(self, at_ms: int) -> str:
+        """The year of a moment."""
+        return dates.format_skeleton("y", self._local(at_ms), locale=self.locale)
+
     def short_day(self, day: date) -> str:
         """A day without its year, for tables and charts."""
         return dates.format_skeleton("MMMd", day, locale=self.locale)
@@ -94,24 +106,42 @@ class Words:
         return datetime.fromtimestamp(at_ms / 1000, self.zone)
 
 
-def chosen(wanted: str | None, accepted: str) -> str:
+def spoken(folders: Iterable[Path]) -> dict[str, str]:
+    """The languages in which every one of some packages speaks, with their names."""
+    return {
+        code: name
+        for code, name in LANGUAGES.items()
+        if code == SOURCE or all((each / "locales" / f"{code}.po").exists() for each in folders)
+    }
+
+
+def chosen(wanted: str | None, accepted: str, languages: Container[str] = LANGUAGES) -> str:
     """The language of a request: the one that was chosen, else the best of `Accept-Language`."""
-    if wanted in LANGUAGES:
+    if wanted in languages:
         return str(wanted)
     preferred = [name for name, _ in parse_accept_header(accepted[:200], LanguageAccept)]
-    return negotiate_locale(preferred, list(LANGUAGES), sep="-") or SOURCE
+    known = [each for each in LANGUAGES if each in languages]
+    return negotiate_locale(preferred, known, sep="-") or SOURCE
 
 
 @cache
-def words_of(language: str, folders: tuple[Path, ...], zone: str) -> Words:
-    """A language with the messages of some packages; what two of them say, the first says."""
+def words_of(
+    language: str,
+    folders: tuple[Path, ...],
+    zone: str,
+    instead: tuple[tuple[str, str], ...] = (),
+) -> Words:
+    """A language with the messages of some packages; what two of them say, the first says.
+
+    `instead`: messages of the frame, each with the product's own.
+    """
     whole = NullTranslations()
     for folder in reversed(folders):
         file = folder / "locales" / f"{language}.po"
         if language != SOURCE and file.exists():
             found = _read(file, language)
             whole = whole.merge(found) if isinstance(whole, Translations) else found
-    return Words(language, whole, ZoneInfo(zone))
+    return Words(language, whole, ZoneInfo(zone), dict(instead))
 
 
 def _read(file: Path, language: str) -> Translations:

@@ -16,7 +16,7 @@ from shared.console import cookies
 from shared.console.look import calm
 from shared.console.page import HOME, Response
 from shared.console.visit import LONGEST_BACK, Visit, inside
-from shared.console.words import LANGUAGES, chosen
+from shared.console.words import chosen
 from shared.errors import StoreUnavailable
 from tests.api.conftest import StartApi
 from tests.console.browser_in_process import Browser, Seen
@@ -573,15 +573,15 @@ def test_a_language_is_the_chosen_one_or_the_best_accepted(
 def test_a_browser_remembers_its_language_and_its_direction(house: Clinic) -> None:
     browser = house.browser()
     browser.open(f"{LOGIN}?next=/console/cases")
-    for code in LANGUAGES:
+    for code in ("en", "fr", "sw", "hi", "ar"):
         seen = browser.act("choose", language=code)
         assert seen.where == f"{LOGIN}?next=/console/cases"  # back where one was
         direction = "rtl" if code == "ar" else "ltr"
         assert f'<html lang="{code}" dir="{direction}">' in seen.html
     kept = [h for each in seen.passed for h in each.headers.getlist("Set-Cookie")]
     assert any("__Host-language" in each and "Max-Age=31536000" in each for each in kept)
-    seen = browser.post(f"{HOME}/language", {**seen.form("choose").fields, "language": "tlh"})
-    assert seen.status == 200
+    seen = browser.post(f"{HOME}/language", {**seen.form("choose").fields, "language": "ru"})
+    assert seen.status == 200  # a language that this product's pages do not speak
     assert browser.cookie("__Host-language") == "ar"
 
 

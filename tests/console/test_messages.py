@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra import messages
-from shared.console.words import LANGUAGES, words_of
+from shared.console.words import LANGUAGES, SOURCE, spoken, words_of
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 _FOLDERS = list(messages.folders())
@@ -49,6 +49,16 @@ def test_numbers_days_and_durations_are_said(language: str) -> None:
         assert said.strip()
     assert words.number(12345.5)
     assert words.percent(0.5)
+
+
+def test_the_frame_speaks_every_language_and_a_product_some_of_them() -> None:
+    frame, *products = _FOLDERS
+    assert set(messages.languages(frame)) == set(LANGUAGES) - {SOURCE}
+    for folder in products:
+        assert SOURCE in spoken([frame, folder])
+        assert set(spoken([frame, folder])) == {SOURCE, *messages.languages(folder)} & set(
+            LANGUAGES
+        )
 
 
 def test_plurals_follow_the_language() -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
+import io
 import json
 import os
 import re
@@ -70,14 +72,20 @@ class Watched:
 
 def live() -> dict[str, list[str]]:
     """A photo's life; who called what."""
+    from flask import Request
     from functions_framework import create_app
+    from werkzeug.datastructures import FileStorage
+    from werkzeug.test import EnvironBuilder
 
     from infra.local.phone import Phone, wall_ms
     from shared import wiring
     from shared.access import membership
+    from shared.access.membership import Caller
     from shared.accounts import tokens
     from shared.adapters.file_keys import FileKeys
+    from shared.console.client import Api
     from shared.records.store import Key, delete
+    from shared.settings import Settings
     from tests.files.conftest import photo
 
     watched = Watched(wiring.files())
@@ -190,6 +198,13 @@ def live() -> dict[str, list[str]]:
         said = client("console").get(f"/console/{path}")
         assert said.status_code in (200, 303), said.text
     membership.grant(wiring.store(), "amina", "team1", "chw", wall_ms())
+    # --- a page that takes a file (`Page.takes_file`) sends it as the person who looks
+    watched.who, amina = "console", Caller("amina", "chw", "console")
+    asked = Request(EnvironBuilder().get_environ())
+    api = Api(importlib.import_module("functions.console").FRAME.api, Settings(), amina, asked)
+    page_file = FileStorage(io.BytesIO(photo(3, (320, 240))), "page.jpg")
+    sent = api.upload("/api/v1/upload", {"record_id": "c1", "key": "page.jpg"}, page_file)
+    assert sent["state"] == "ready", sent
     client("sweeper").post("/")
     hour = 3_600_000
     for later in (2 * hour, 40 * 24 * hour):

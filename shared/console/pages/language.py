@@ -10,7 +10,6 @@ from msgspec import Meta, Struct
 from shared.console import cookies
 from shared.console.page import N_, Act, Page
 from shared.console.visit import LONGEST_BACK, Visit, address, inside, no_page
-from shared.console.words import LANGUAGES
 from shared.errors import InvalidRequest
 
 
@@ -23,7 +22,7 @@ class LanguageForm(Struct):
 
 def choose(visit: Visit, form: LanguageForm) -> Response:
     """Keep the language in this browser."""
-    if form.language not in LANGUAGES:
+    if form.language not in visit.frame.languages:
         raise InvalidRequest("There is no such language.", field="language")
     response = visit.go(form.back if inside(form.back) else address())
     cookies.keep_language(response, form.language)

@@ -21,7 +21,9 @@ ROLES = {
     "doctor": N_("Doctor"),
     "supervisor": N_("Supervisor"),
     "admin": N_("Admin"),
+    "owner": N_("Owner"),
     "member": N_("Member"),
+    "viewer": N_("Viewer"),
 }
 
 _Id = Annotated[str, Meta(max_length=128)]

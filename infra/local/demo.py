@@ -3,8 +3,8 @@
 Starts the whole back end on this machine, lets two health workers of one team work offline and
 sync, waits for the analysis of the red case, lets a doctor sign it, and checks every step. Then it shows
 the day in the console: at a terminal it stays up until Ctrl-C, elsewhere and with `--end` it ends by
-itself. That is DermaDetect's day; of another product (`PRODUCT`) it shows the example data. Exit code 0 if
-the story ends well, 1 if anything is not as it should be.
+itself. That is DermaDetect's day; another product (`PRODUCT`) tells the story that it declares, or shows
+its example data. Exit code 0 if the story ends well, 1 if anything is not as it should be.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from infra.local.environment import use_stack
 from infra.local.phone import Json, Phone, over_http
 from infra.local.processes import StartFailed
 from infra.local.stack import Stack
+from infra.local.stage import OnStack, Unexpected, expect, say
 from infra.local.token import token_for
 from shared import wiring
 from shared.products.known import named
@@ -39,21 +40,6 @@ TEAM = day.TEAM
 _PATIENCE_SECONDS = 60.0
 
 
-class Unexpected(Exception):
-    """The story took a wrong turn."""
-
-
-def say(text: str) -> None:
-    """One line of the story."""
-    print(text, flush=True)
-
-
-def expect(holds: bool, what: str) -> None:
-    """Raises `Unexpected` if something is not as the story says."""
-    if not holds:
-        raise Unexpected(what)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Tell the story; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__)
@@ -61,15 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     product = load(os.environ).product
     stays = not parser.parse_args(arguments).end and sys.stdin.isatty()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    told = product == "dermadetect"
-    if told:
-        say("DermaDetect Cloud: one day of two health workers, on this machine.\n")
-    else:
-        say(f"{named(product).title}, on this machine.\n")
-    with tempfile.TemporaryDirectory(prefix="dermadetect-demo-") as folder:
+    say(f"{named(product).title}, on this machine.\n")
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         try:
             with _running(Path(folder)) as stack:
-                (_day if told else _examples)(stack.url, Path(folder))
+                if (story := named(product).story) is not None:
+                    story(OnStack(stack.url))
+                else:
+                    (_day if product == "dermadetect" else _examples)(stack.url, Path(folder))
                 if stays:
                     say("    It stays up until you press Ctrl-C.")
                     with suppress(KeyboardInterrupt):

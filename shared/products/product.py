@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from shared.files.file import ANY_PHOTO, PhotoLimits
 from shared.notify.notice import SOMETHING_WAITS, AlertWords
@@ -45,6 +45,54 @@ class Seed(NamedTuple):
     members: tuple[tuple[str, str], ...] = ()  #: user, role
     #: Table, id, columns: JSON as objects, times in ms.
     records: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
+
+
+class StagePhone(Protocol):
+    """An example phone: rows by table and id, edits that wait for a network."""
+
+    @property
+    def rows(self) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+        """What it holds."""
+        ...
+
+    def save(self, table: str, record_id: str, **fields: Any) -> None:
+        """Create or edit a record, offline."""
+        ...
+
+    def sync(self) -> Any:
+        """Push and pull."""
+        ...
+
+
+class Stage(Protocol):
+    """Where a product's story is told: a running back end, on this machine."""
+
+    def say(self, text: str) -> None:
+        """One line of the story."""
+        ...
+
+    def expect(self, holds: bool, what: str) -> None:
+        """The story ends here if something is not as it says."""
+        ...
+
+    def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
+        """A request to a path here, or to a link: status and JSON, or bytes of what is none.
+
+        A `body` of bytes is sent as it is.
+        """
+        ...
+
+    def send(self, token: str, file: bytes, file_name: str, **fields: str) -> tuple[int, Any]:
+        """A file in one form, to `/api/v1/upload`."""
+        ...
+
+    def phone(self, token: str, user: str) -> StagePhone:
+        """A phone of somebody, that has never synced."""
+        ...
+
+    def keep(self, name: str, data: bytes) -> str:
+        """Keep a file to be looked at; where it is."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +151,8 @@ class Product:
     examples: Callable[[], Mapping[str, dict[str, Any]]] = dict
     #: Example data for a scope, to try things with; its ids begin with the scope's.
     seed: Callable[[str], Seed] = lambda _scope: Seed()
+    #: What `make demo` tells, on a running back end; None: it shows the example data.
+    story: Callable[[Stage], None] | None = None
     #: Changes of what it has stored to the form of this release, the newest last.
     migrations: Callable[[], Sequence[Migration]] = tuple
     #: What it stores beside its tables, and the indexes of its own queries.

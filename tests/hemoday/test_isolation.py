@@ -10,14 +10,24 @@ import json
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from flask import Request
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from werkzeug.test import EnvironBuilder
 
+from infra.local.phone import wall_ms
+from shared.access.membership import Caller
 from shared.adapters.sqlite import SqliteStore
+from shared.api.web import ask
 from shared.errors import Fault
+from shared.products.hemoday.routes import routes
 from shared.products.hemoday.tables import CATALOG
+from shared.products.product import Parts
+from shared.records.store import RecordStore
+from shared.settings import Settings
 from tests.hemoday.family import Family, Json, row
 from tests.sync.test_watermelon import Melon
 
@@ -47,7 +57,10 @@ NEEDED: dict[str, Json] = {
     "documents": {"name": "%s", "pages": '["%s.pdf"]'},
 }
 
-ACTS = ("create", "update", "delete", "pull", "first pull", "steal", "adopt", "erase", "batch")
+ACTS = (
+    *("create", "update", "delete", "pull", "first pull", "steal", "adopt", "erase", "batch"),
+    "look",
+)
 
 acts = st.tuples(
     st.sampled_from(("red", "blue")),
@@ -56,6 +69,15 @@ acts = st.tuples(
     st.sampled_from(TABLES),
     st.integers(0, 2),
 )
+
+
+def parts_on(store: RecordStore) -> Parts:
+    """What the product's routes are made of, on a store alone."""
+
+    def nothing(*_: object) -> Any:
+        raise AssertionError("it is not asked for")
+
+    return Parts(Settings(), wall_ms, lambda: store, nothing, lambda: CATALOG, *(nothing,) * 4)
 
 
 def record_of(family: str, table: str, number: int, mark_of: str | None = None) -> Json:
@@ -76,6 +98,7 @@ class Street:
         self.phones: dict[str, Melon] = {}
         self.cursors: dict[str, Any] = {}
         self.heard: list[tuple[str, str]] = []  #: (family, answer)
+        self.routes = routes(parts_on(self.family.store))
         for name in MARKS:
             for number in "12":
                 user = f"{name}-{number}"
@@ -94,6 +117,8 @@ class Street:
             self.cursors[user] = answer["timestamp"]
         elif act == "first pull":
             answer = phone.pull()
+        elif act == "look":
+            answer = self.look(user, other, theirs)
         elif act == "batch":
             answer = self.family.phone(user, f"{user}-batch").sync()
         else:
@@ -118,9 +143,29 @@ class Street:
             except Fault as fault:
                 answer = {"code": fault.code, "said": str(vars(fault))}
         told = json.dumps(answer, default=str)
-        if act in ("steal", "erase", "adopt"):  # ids that it named itself may come back
+        if act in ("steal", "erase", "adopt", "look"):  # ids that it named itself may come back
             told = told.replace(theirs, "").replace(f"{MARKS[other]}-blood_tests-0", "")
         self.heard.append((family, told))
+
+    def look(self, user: str, other: str, theirs: str) -> list[Any]:
+        """Ask everything that shows records, of one's own family and of the other."""
+        caller, answers = Caller(user, "member", "console"), []
+        for route in self.routes:
+            if route.method != "GET" or "settings" in route.path:
+                continue
+            for table in TABLES if "{table}" in route.path else ("",):
+                path = route.path.replace("{table}", table).replace("{id}", theirs)
+                words: Json = {"q": "maple willow"} if path.endswith("search") else {}
+                for scope in ({}, {"scope": f"{other}-family"}):
+                    url = f"{path}?{urlencode({**words, **scope})}"
+                    request = Request(EnvironBuilder(path=url).get_environ())
+                    try:
+                        said = ask(request, self.routes, Settings(), caller).get_data()
+                        assert not scope, path
+                        answers.append(said.decode("latin-1"))
+                    except Fault as fault:
+                        answers.append(fault.message)
+        return answers
 
     def check(self) -> None:
         for family, told in self.heard:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -26,6 +27,8 @@ def test_at_a_terminal_the_console_stays_up_until_somebody_ends_it() -> None:
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
+        # who starts tests in the background starts them without SIGINT
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     )
     os.close(theirs)
     told = ""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from shared.notify.notice import AlertWords
 from shared.products.hemoday.rights import ACCOUNTS, RIGHTS
 from shared.products.hemoday.tables import CATALOG
-from shared.products.product import Parts, Product, Round, Seed
+from shared.products.product import Parts, Product, Round, Seed, Stage
 
 if TYPE_CHECKING:
     from shared.api.routes import Route
+    from shared.console.page import Pages
     from shared.export.fhir import FhirMapping
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
@@ -70,6 +71,18 @@ def _routes(parts: Parts) -> Sequence[Route]:
     return routes(parts)
 
 
+def _pages(parts: Parts) -> Pages:
+    from shared.products.hemoday.pages import pages
+
+    return pages(parts)
+
+
+def _story(stage: Stage) -> None:
+    from shared.products.hemoday.week import week
+
+    week(stage)
+
+
 HEMODAY = Product(
     name="hemoday",
     title="HemoDay",
@@ -80,8 +93,10 @@ HEMODAY = Product(
     tasks=_tasks,
     rounds=_rounds,
     routes=_routes,
+    pages=_pages,
     seed=_seed,
     fhir=_fhir,
     stored=_stored,
+    story=_story,
     alert=AlertWords("Something is to be done", "Open the app to see it."),
 )

@@ -296,7 +296,9 @@ def indicators(household: Household, values: Iterable[IndicatorValue]) -> Iterat
 
 
 def _known(household: Household, kind: str, loinc: str, values: Iterable[IndicatorValue]) -> Series:
-    analyte, family = BY_LOINC[loinc], family_ranges(household)
+    analyte = BY_LOINC[loinc]
+    # what a family wants before a transfusion says nothing of the hours after it
+    family = {} if kind == "haemoglobin_after" else family_ranges(household)
     points, unplaced = [], []
     for each in values:
         value = each.found.get("canonical_value")

@@ -1,19 +1,20 @@
-"""What happened in a family, the newest first: transfusions, blood tests with their results, documents."""
+"""A family's records as pages show them: what happened, the newest first; one table; one record."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct, UnsetType
 
 from shared.access import audit
-from shared.api.fields import Limit, says
+from shared.api.fields import Id, Limit, names, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
 from shared.errors import NotFound, StoreUnavailable
 from shared.products.hemoday.asked import UNSET, Scope, family_of, shown
 from shared.products.hemoday.household import Household, Households
-from shared.products.hemoday.tables import BLOOD_TESTS, DOCUMENTS, RESULTS, TRANSFUSIONS
+from shared.products.hemoday.tables import BLOOD_TESTS, CATALOG, DOCUMENTS, RESULTS, TRANSFUSIONS
 from shared.products.product import Parts
 from shared.records import record
 from shared.records.store import Document
@@ -25,6 +26,8 @@ DATED = (TRANSFUSIONS, BLOOD_TESTS, DOCUMENTS)
 #: Entries of one page.
 PAGE = 50
 
+TABLES = tuple(each.name for each in CATALOG.collections)
+
 
 class TimelineAsked(Struct):
     """Of which family, which tables, and where the list goes on."""
@@ -35,6 +38,23 @@ class TimelineAsked(Struct):
     ] = UNSET
     limit: Annotated[Limit, says(f"Most entries of one answer; {PAGE} at most.")] = PAGE
     page: Annotated[str | UnsetType, says("`next_page` of the answer before.")] = UNSET
+
+
+class TableAsked(Struct):
+    """Which table of which family."""
+
+    table: Annotated[str, names("There is no such table."), says("Its table.")]
+    scope: Scope = UNSET
+    limit: Annotated[Limit, says(f"Most entries of one answer; {PAGE} at most.")] = PAGE
+    page: Annotated[str | UnsetType, says("`next_page` of the answer before.")] = UNSET
+
+
+class RecordAsked(Struct):
+    """Which record."""
+
+    table: Annotated[str, names("There is no such table."), says("Its table.")]
+    id: Annotated[Id, names("There is no such record, or none that you may see."), says("Its id.")]
+    scope: Scope = UNSET
 
 
 class TimelineEntry(Struct):
@@ -73,8 +93,8 @@ def results_of(household: Household) -> dict[str, list[Document]]:
     return found
 
 
-def page(household: Household, tables: tuple[str, ...], token: str | None, limit: int) -> Timeline:
-    """A page of a family's timeline. Raises `InvalidCursor`."""
+def page(household: Household, tables: Sequence[str], token: str | None, limit: int) -> Timeline:
+    """A page of some tables, the newest first. Raises `InvalidCursor`."""
     rows = [document for table in tables for document in household.of(table)]
     placed = sorted((-day_of(row), row.key.collection, row.key.id, row) for row in rows)
     if token is not None:
@@ -96,38 +116,92 @@ def page(household: Household, tables: tuple[str, ...], token: str | None, limit
     return Timeline(household.scope_id, entries, last)
 
 
-def routes(parts: Parts, households: Households) -> tuple[Route, ...]:
-    """The timeline's route."""
+class _Shown:
+    """Answers who looks at a family's records."""
 
-    def show_timeline(call: Call, asked: TimelineAsked) -> Response:
+    def __init__(self, parts: Parts, households: Households) -> None:
+        self._parts, self._households = parts, households
+
+    def timeline(self, call: Call, asked: TimelineAsked) -> Response:
         """What happened, the newest first.
 
         Transfusions, blood tests with their results, documents.
         """
-        scope = family_of(parts.store(), call.caller, asked.scope)
-        token = asked.page if isinstance(asked.page, str) else None
+        scope = family_of(self._parts.store(), call.caller, asked.scope)
         tables = (asked.table,) if isinstance(asked.table, str) else DATED
-        found = page(households.of(scope), tables, token, min(asked.limit, PAGE))
+        return self._page(call, scope, tables, asked.page, asked.limit)
+
+    def table(self, call: Call, asked: TableAsked) -> Response:
+        """The records of a table, the newest first."""
+        scope = family_of(self._parts.store(), call.caller, asked.scope)
+        if asked.table not in TABLES:
+            raise NotFound("There is no such table.", field="table")
+        return self._page(call, scope, (asked.table,), asked.page, asked.limit)
+
+    def record(self, call: Call, asked: RecordAsked) -> Response:
+        """One record; a blood test with its results."""
+        scope = family_of(self._parts.store(), call.caller, asked.scope)
+        household = self._households.of(scope)
+        document = household.tables.get(asked.table, {}).get(asked.id)
+        if document is None:
+            raise NotFound("There is no such record, or none that you may see.", field="id")
+        found = results_of(household).get(asked.id, []) if asked.table == BLOOD_TESTS else []
+        results = [shown(each) for each in found]
+        entry = TimelineEntry(asked.table, asked.id, day_of(document), shown(document), results)
+        self._note(call, scope, "read_record", [entry])
+        return answer(entry, call=call)
+
+    def _page(
+        self, call: Call, scope: str, tables: Sequence[str], token: str | UnsetType, limit: int
+    ) -> Response:
+        behind = token if isinstance(token, str) else None
+        found = page(self._households.of(scope), tables, behind, min(limit, PAGE))
+        self._note(call, scope, "read_timeline", found.entries)
+        return answer(found, call=call)
+
+    def _note(self, call: Call, scope: str, action: str, entries: Sequence[TimelineEntry]) -> None:
         touched: dict[str, list[str]] = {}
-        for entry in found.entries:
+        for entry in entries:
             touched.setdefault(entry.table, []).append(entry.id)
             for result in entry.results:
                 touched.setdefault(RESULTS, []).append(result["id"])
-        audit.reading(
-            parts.store(), call.caller, "read_timeline", {scope: touched}, parts.clock_ms()
-        )
-        call.notes["entries"] = len(found.entries)
-        return answer(found, call=call)
+        now_ms = self._parts.clock_ms()
+        audit.reading(self._parts.store(), call.caller, action, {scope: touched}, now_ms)
+        call.notes["entries"] = len(entries)
 
+
+def routes(parts: Parts, households: Households) -> tuple[Route, ...]:
+    """What shows records."""
+    shows = _Shown(parts, households)
+    listed = ("invalid_request", "invalid_cursor", NotFound, StoreUnavailable)
     return (
         Route(
             "GET",
             "/api/v1/timeline",
-            show_timeline,
+            shows.timeline,
             name="getTimeline",
             asks=TimelineAsked,
             gives=Timeline,
             names=(TimelineEntry,),
-            faults=("invalid_request", "invalid_cursor", NotFound, StoreUnavailable),
+            faults=listed,
+        ),
+        Route(
+            "GET",
+            "/api/v1/records/{table}",
+            shows.table,
+            name="listRecords",
+            asks=TableAsked,
+            gives=Timeline,
+            names=(TimelineEntry,),
+            faults=listed,
+        ),
+        Route(
+            "GET",
+            "/api/v1/records/{table}/{id}",
+            shows.record,
+            name="getRecord",
+            asks=RecordAsked,
+            gives=TimelineEntry,
+            faults=("invalid_request", NotFound, StoreUnavailable),
         ),
     )

@@ -1,0 +1,96 @@
+"""Where a product's story is told (`shared.products.product.Stage`): a running back end, over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from infra.local.phone import Phone, over_http
+from shared import wiring
+
+#: Longest wait for an answer, seconds.
+_PATIENCE_SECONDS = 60.0
+
+
+class Unexpected(Exception):
+    """The story took a wrong turn."""
+
+
+def say(text: str) -> None:
+    """One line of the story."""
+    print(text, flush=True)
+
+
+def expect(holds: bool, what: str) -> None:
+    """Raises `Unexpected` if something is not as the story says."""
+    if not holds:
+        raise Unexpected(what)
+
+
+class OnStack:
+    """A stage at an address."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._kept: Path | None = None
+
+    def say(self, text: str) -> None:
+        """See `Stage.say`."""
+        say(text)
+
+    def expect(self, holds: bool, what: str) -> None:
+        """See `Stage.expect`."""
+        expect(holds, what)
+
+    def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
+        """See `Stage.ask`."""
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        return self._asked(method, path, data, token, "application/json")
+
+    def send(self, token: str, file: bytes, file_name: str, **fields: str) -> tuple[int, Any]:
+        """See `Stage.send`."""
+        mark = secrets.token_hex(16)
+        parts = [
+            f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields.items()
+        ]
+        head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"'
+        parts += [f"{head}\r\n\r\n".encode(), file, f"\r\n--{mark}--\r\n".encode()]
+        kind = f"multipart/form-data; boundary={mark}"
+        return self._asked("POST", "/api/v1/upload", b"".join(parts), token, kind)
+
+    def phone(self, token: str, user: str) -> Phone:
+        """See `Stage.phone`."""
+        own = tuple(each.name for each in wiring.catalog().collections if each.pushable)
+        return Phone(over_http(self.url, token), user, f"{user}-phone", own_tables=own)
+
+    def keep(self, name: str, data: bytes) -> str:
+        """See `Stage.keep`: in a folder that stays."""
+        if self._kept is None:
+            self._kept = Path(tempfile.mkdtemp(prefix="demo-files-"))
+        (self._kept / name).write_bytes(data)
+        return str(self._kept / name)
+
+    def _asked(
+        self, method: str, path: str, data: bytes | None, token: str, kind: str
+    ) -> tuple[int, Any]:
+        parts = urlsplit(urljoin(self.url, path))
+        headers = {"Content-Type": kind, **({"Authorization": f"Bearer {token}"} if token else {})}
+        line = http.client.HTTPConnection(
+            parts.hostname or "127.0.0.1", parts.port, timeout=_PATIENCE_SECONDS
+        )
+        try:
+            whole = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            line.request(method, whole, data, headers)
+            response = line.getresponse()
+            answered = response.read()
+        finally:
+            line.close()
+        if response.headers.get_content_type() == "application/json":
+            return response.status, json.loads(answered)
+        return response.status, answered

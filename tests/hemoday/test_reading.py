@@ -69,7 +69,7 @@ def test_a_word_inside_a_pdf_finds_its_document(api: Api) -> None:
     made = send(api, "anna", by_hand())
     assert found(api, "ferritin") == []
     work()
-    assert found(api, "ferritin") == found(api, "feritin+1450") == ["d1"]
+    assert found(api, "ferritin") == found(api, "feritin+1450") == found(api, "ферритин") == ["d1"]
     answer = api.ask("GET", "/api/v1/search?q=ferrit", token=api.token("vera")).json
     assert answer is not None
     [entry] = answer["entries"]

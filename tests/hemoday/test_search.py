@@ -246,7 +246,11 @@ def place(family: Family) -> Family:
                 row("r2", blood_test_id="b1", name="Ferritin", value_text="> 2000", unit="ng/mL"),
             ],
             analysis_templates=[row("a1", name="Quarterly", indicators='["Ferritin", "ALT"]')],
-            reminders=[row("m1", title="Pills", remind_at=MARCH, time_zone="Asia/Kolkata")],
+            reminders=[
+                row(
+                    "m1", title="Pills, ask for Ferritin", remind_at=MARCH, time_zone="Asia/Kolkata"
+                )
+            ],
             reminder_actions=[row("x1", reminder_id="m1", occurrence="Pills", action="done")],
             documents=[row("d1", name="Heart", category="imaging", date=MARCH, pages="[]")],
             family_profiles=[row("team1", patient_name="Mira", birth_date="2018-05-14")],
@@ -263,7 +267,7 @@ def place(family: Family) -> Family:
         ("الهيموغلوبين", {"r1", "t1"}),
         ("हीमोग्लोबिन", {"r1", "t1"}),
         ("hemoglobn", {"r1", "t1"}),
-        ("ферритин", {"r2", "a1"}),
+        ("ферритин", {"r2", "a1", "m1"}),
         ("переливание март", {"t1"}),
         ("transfusion 2026-03-12", {"t1"}),
         ("нвпоминание", {"m1"}),

@@ -12,6 +12,9 @@ from shared.products.hemoday import tables
 from shared.products.hemoday.analytes import ANALYTES
 from shared.products.hemoday.words import words
 
+#: Letters of a word that names an indicator in any text; "Na" and "K" may be something else there.
+_A_NAME = 3
+
 #: What people call records of a table, in English, Russian, Arabic and Hindi.
 _TABLES = {
     tables.PROFILES: "profile child patient; профиль ребенок пациент; ملف طفل مريض; प्रोफ़ाइल बच्चा मरीज़",
@@ -78,3 +81,15 @@ def _by_word() -> dict[str, frozenset[str]]:
 
 #: Word → its meanings.
 MEANINGS = _by_word()
+
+
+def _names() -> Iterator[tuple[str, str]]:
+    for each in ANALYTES:
+        for name in each.names.split(";"):
+            said = [word.form for word in words(name)]
+            if len(said) == 1 and len(said[0]) >= _A_NAME:
+                yield said[0], f"~{each.loinc}"
+
+
+#: Words that name an indicator alone, wherever they stand: in a comment, a title, a PDF.
+NAMES = dict(_names())

@@ -20,7 +20,7 @@ import orjson
 
 from shared.products.hemoday.household import Household, Households
 from shared.products.hemoday.indicators import named
-from shared.products.hemoday.meanings import MEANINGS, month
+from shared.products.hemoday.meanings import MEANINGS, NAMES, month
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import (
     ACTIONS,
@@ -158,7 +158,8 @@ class Index:
         starts: dict[str, int] = {}
         for word in words(made.text):
             starts.setdefault(word.form, word.start)
-        forms = (*starts, *(made.besides - starts.keys()))
+        besides = made.besides | {NAMES[form] for form in starts.keys() & NAMES.keys()}
+        forms = (*starts, *(besides - starts.keys()))
         for form in forms:
             having = self._having.setdefault(form, number)
             if isinstance(having, set):

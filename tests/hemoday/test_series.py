@@ -55,6 +55,7 @@ def test_what_is_asked_about_is_marked_and_what_has_no_unit_stands_apart() -> No
 
 
 def test_the_report_s_own_range_goes_before_the_family_s_and_is_converted() -> None:
+    """nightscout/cgm-remote-monitor#6984: what was too low to be measured stayed in the other unit."""
     home = household(
         ("family_profiles", "f1", {"ranges": {"2276-4": {"low": 1, "high": 2}}}),
         *result("r1", "Ferritin", 20000, value=900, unit="ng/mL", range_low=20, range_high=1000),
@@ -161,6 +162,7 @@ HB = st.one_of(
 def test_points_that_look_alike_are_alike(
     values: list[tuple[Any, str]], low: int, high: int
 ) -> None:
+    """nightscout/nightguard#351: a bound of 4 was drawn, and raised its alarm, at another number."""
     home = household(
         ("family_profiles", "f1", {"ranges": {"718-7": {"low": low, "high": high}}}),
         *(transfusion(20000 + at, float(value), unit) for at, (value, unit) in enumerate(values)),
@@ -251,6 +253,8 @@ def test_one_indicator_by_code_and_by_name_and_nothing_of_others(api: Api) -> No
         ("?first_day=2026-02-30", 400, "first_day"),
         ("?first_day=30.02.2026", 400, "first_day"),
         ("?first_day=2026-02-02&last_day=2026-02-01", 400, "last_day"),
+        ("?first_day=0001-01-01", 400, "first_day"),
+        ("?last_day=9999-12-31", 400, "last_day"),
         ("?time_zone=Mars/Base", 400, "time_zone"),
         ("?time_zone=../../etc/passwd", 400, "time_zone"),
         ("?indicator=", 400, "indicator"),

@@ -45,6 +45,9 @@ HAEMOGLOBIN, FERRITIN = "718-7", "2276-4"
 #: Points of one series in an answer, the newest.
 MOST_POINTS = 5000
 
+#: Years of days that may be asked for.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
+
 #: The days of "a year" that ends with a transfusion.
 _YEAR = timedelta(days=365)
 
@@ -527,9 +530,12 @@ def _day(text: str | UnsetType, field: str) -> date | None:
     if not isinstance(text, str):
         return None
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise InvalidRequest("There is no such day.", field=field) from None
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise InvalidRequest(f"Days are of the years {_FIRST_YEAR} to {_LAST_YEAR}.", field=field)
+    return day
 
 
 def routes(parts: Parts, households: Households) -> tuple[Route, ...]:

@@ -56,6 +56,9 @@ _A_TABLE = 6
 #: Digits of a number that nobody wants rounded, and of one that is.
 _EXACT, _ROUNDED = 4, 3
 
+#: Numbers beyond these are written with an exponent: somebody's slip, asked about elsewhere.
+_SMALLEST, _LARGEST = Decimal("1e-6"), Decimal(10**9)
+
 _SIGNS = {"<=": "≤", ">=": "≥"}
 
 _UNITS = {"10*9": "10⁹", "10*12": "10¹²", "[IU]": "IU", "ug": "µg", "umol": "µmol"}
@@ -177,6 +180,8 @@ class _Report:
         return self._words.day(at_ms)
 
     def _figure(self, value: Decimal) -> str:
+        if value and not _SMALLEST <= abs(value) < _LARGEST:
+            return f"{value:.2e}".replace(".", self._point)
         return digits(value).replace(".", self._point).replace("-", "\u2212")
 
     def _number(self, value: float, low: float | None = None, high: float | None = None) -> str:

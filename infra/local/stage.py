@@ -6,6 +6,8 @@ import http.client
 import json
 import secrets
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -46,6 +48,13 @@ class OnStack:
     def expect(self, holds: bool, what: str) -> None:
         """See `Stage.expect`."""
         expect(holds, what)
+
+    def wait(self, holds: Callable[[], bool], what: str) -> None:
+        """See `Stage.wait`."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while not holds():
+            expect(time.monotonic() < end, f"{what} did not come")
+            time.sleep(0.2)
 
     def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
         """See `Stage.ask`."""

@@ -55,6 +55,10 @@ class StagePhone(Protocol):
         """What it holds."""
         ...
 
+    def now(self) -> float:
+        """Unix seconds, by its clock."""
+        ...
+
     def save(self, table: str, record_id: str, **fields: Any) -> None:
         """Create or edit a record, offline."""
         ...
@@ -73,6 +77,10 @@ class Stage(Protocol):
 
     def expect(self, holds: bool, what: str) -> None:
         """The story ends here if something is not as it says."""
+        ...
+
+    def wait(self, holds: Callable[[], bool], what: str) -> None:
+        """Until something holds that the server does by itself; the story ends if it never does."""
         ...
 
     def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:

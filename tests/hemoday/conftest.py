@@ -10,8 +10,18 @@ import pytest
 from shared.adapters.sqlite import SqliteStore
 from tests.api.conftest import start_api
 from tests.hemoday.family import Family
+from tests.stores import BOTH, fresh
 
 __all__ = ["start_api"]
+
+
+@pytest.fixture(params=BOTH)
+def families(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Family]:
+    """The same on each store."""
+    place = Family(fresh(request.param, request, tmp_path))
+    place.join("member1")
+    yield place
+    place.store.close()
 
 
 @pytest.fixture

@@ -5,8 +5,11 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from shared.products.hemoday.recurrence import of_reminder
 from shared.products.product import Stage, StagePhone
 
 _HOUR_S = 3600
@@ -44,6 +47,7 @@ def week(stage: Stage) -> None:
     _offline(stage, hers, his, shown)
     _odd_value(stage, his)
     _document(stage, father, granny, his)
+    _reminders(stage, his, hers)
     _found_again(stage, mother)
     _others(stage, granny, family)
 
@@ -145,9 +149,37 @@ def _document(stage: Stage, father: _Person, granny: _Person, his: StagePhone) -
     stage.expect(data == _PDF, "it is another document")
 
 
+def _reminders(stage: Stage, his: StagePhone, hers: StagePhone) -> None:
+    stage.say(
+        "\n7. Thursday: reminders. Every night at 02:30, in Berlin, where the clock will change."
+    )
+    zone, first = ZoneInfo("Europe/Berlin"), datetime(2027, 3, 27, 2, 30)
+    nightly = {"frequency": "daily", "time_zone": zone.key}
+    begins = first.replace(tzinfo=zone).timestamp()
+    his.save("reminders", "nightly", title="Deferasirox", remind_at=begins, **nightly)
+    his.save("reminders", "now", title="Drink", remind_at=his.now(), time_zone=zone.key)
+    his.sync()
+    row = his.rows["reminders", "nightly"]
+    stage.expect(row["next_occurrence"] == "2027-03-27T02:30", "it comes at another time")
+    rule = of_reminder({**nightly, "remind_at": round(begins * 1000)})
+    for each in islice(rule.between(0, 2**50), 3):
+        shown = datetime.fromtimestamp(each.at_ms / 1000, zone)
+        stage.say(f"   {shown:%d %B, %H:%M}, which is {each.at_ms // 1000} of Unix time")
+
+    def came() -> bool:
+        hers.sync()
+        return hers.rows["reminders", "now"]["last_due"] is not None
+
+    stage.wait(came, "the reminder")
+    at = hers.rows["reminders", "now"]["last_occurrence"]
+    hers.save("reminder_actions", "done", reminder_id="now", occurrence=at, action="done")
+    hers.sync()
+    stage.say("   One that is due now fired; Anna did it, and the other phones fall silent.")
+
+
 def _found_again(stage: Stage, mother: _Person) -> None:
     stage.say(
-        "\n7. Friday, before the doctor: Anna looks for the MRI, with a slip, and opens the report."
+        "\n8. Friday, before the doctor: Anna looks for the MRI, with a slip, and opens the report."
     )
     found = _asked(stage, "GET", "/api/v1/search?q=MRI+hart", mother)["entries"]
     stage.expect(found[0]["id"] == "mri", "the MRI was not found")
@@ -158,7 +190,7 @@ def _found_again(stage: Stage, mother: _Person) -> None:
 
 
 def _others(stage: Stage, granny: _Person, family: str) -> None:
-    stage.say("\n8. The grandmother reads everything and changes nothing; strangers see nothing.")
+    stage.say("\n9. The grandmother reads everything and changes nothing; strangers see nothing.")
     phone = stage.phone(granny.token, "granny-2")
     phone.sync()
     phone.save("transfusions", "monday", volume_ml=1)

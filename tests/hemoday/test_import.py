@@ -365,7 +365,7 @@ LAB = "Date,Hb (g/dL),Ferritin\n2026-03-01,96,900\nnonsense,9,\n2026-04-01,9.5,\
 
 
 def test_an_import_does_what_the_preview_showed_and_nothing_twice(api: Api) -> None:
-    """otherworld-dev/Budget#327: what the preview left out came in; elabftw#2018: everything several times."""
+    """Budget#327: what the preview left out came in; elabftw#2018: everything several times."""
     shown = ask(api, "paul", "/preview", text=LAB)
     assert (shown["status"], shown["new"], shown["kind"]) == (200, 5, "wide")
     asked = {

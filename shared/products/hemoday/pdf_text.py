@@ -53,7 +53,7 @@ def read(pdf: Iterable[bytes], seconds: float = SECONDS) -> PdfText | None:
         paths = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": "", "LC_ALL": "C.UTF-8"}
         try:
             done = subprocess.run(  # noqa: S603  our own program, no words of anybody
-                [sys.executable, str(Path(__file__))],
+                [sys.executable, "-P", str(Path(__file__))],  # its folder has words of its own
                 stdin=given,
                 stdout=said,
                 stderr=subprocess.DEVNULL,

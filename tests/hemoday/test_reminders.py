@@ -391,6 +391,14 @@ def test_the_job_is_made_renewed_and_ended_with_the_row(home: Home) -> None:
     assert len(tokens(home, "2027-03-21T19:30")) == 4
 
 
+def test_one_that_is_completed_for_good_leaves_the_screens(home: Home) -> None:
+    home.remind(remind_at=BEGIN + HOUR)
+    home.until(BEGIN + HOUR)
+    home.write("reminders", "r1", completed=True)
+    home.until(BEGIN + HOUR + 2 * MINUTE)
+    assert sorted(home.post.cleared()) == [(token, "2027-03-18T13:00") for token in sorted(ALL)]
+
+
 def test_a_family_that_nobody_is_in_any_more_is_not_reminded(home: Home) -> None:
     home.remind(remind_at=BEGIN + HOUR)
     for user in ("anna", "boris", "vera"):
@@ -533,6 +541,18 @@ def test_one_set_without_a_network_is_told_to_the_others_late(home: Home) -> Non
     home.sweep()
     assert tokens(home, "2027-03-18T14:00") == sorted(ALL)
     assert {message.data["late"] for _, message in home.post.sent} == {"20"}
+
+
+def test_one_moved_without_a_network_counts_from_then_though_others_wrote_later(
+    home: Home,
+) -> None:
+    home.remind(remind_at=at("2027-03-19T09:00"))
+    home.time = at("2027-03-18T14:10")
+    home.write("reminders", "r1", user="boris", title="Another title")
+    home.time = at("2027-03-18T14:20")
+    home.write("reminders", "r1", remind_at=at("2027-03-18T14:00"), made=at("2027-03-18T13:55"))
+    home.sweep()
+    assert tokens(home, "2027-03-18T14:00") == sorted(ALL)
 
 
 def test_what_was_due_when_its_rule_was_changed_is_told_all_the_same(home: Home) -> None:

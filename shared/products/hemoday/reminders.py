@@ -130,7 +130,7 @@ class Remind(Task):
         looked = schedule.looked_at_ms(have)
         found = list(islice(rule.between(looked + 1, now_ms + 1), MOST))
         until = found[-1].at_ms if len(found) == MOST else max(looked, now_ms)
-        due = {**(have.get(OWED) or {}), **{each.name: each.at_ms for each in found}}
+        due = {**{each.name: each.at_ms for each in found}, **(have.get(OWED) or {})}
         following = rule.next(until)
         writes = self._told(job.subject_id, scope, due, now_ms)
         if due or have.get(SINCE) is not None or have.get("next_at") != _at(following):

@@ -98,8 +98,13 @@ def looked_at_ms(row: Mapping[str, Any]) -> int:
     cursor, since = int(row[CURSOR]), row.get(SINCE)
     if since is None:
         return cursor
-    written = since or int(row.get(record.MODIFIED) or cursor)
-    return min(max(written, cursor - OLDEST_MS) - 1, cursor)
+    return min(max(since or _written_ms(row), cursor - OLDEST_MS) - 1, cursor)
+
+
+def _written_ms(row: Mapping[str, Any]) -> int:
+    """When the phone made the last write of a row: its own clock says so where another wrote later ones."""
+    times = (row.get(name) for name in (record.MODIFIED, record.RAW_MODIFIED))
+    return min((int(each) for each in times if each is not None), default=int(row[CURSOR]))
 
 
 def coming(occurrence: Occurrence | None) -> dict[str, Any]:
@@ -117,12 +122,15 @@ def scheduled(turn: Turn, *, back: bool = False) -> tuple[dict[str, Any], tuple[
         if (
             before.get(SINCE) == 0
         ):  # the row says from now on when it was written for another reason
-            return {SINCE: before.get(record.MODIFIED)}, ()
+            return {SINCE: _written_ms(before)}, ()
         return {}, ()
     rule, job_id = rule_of(turn.values), remind_job(turn.id)
     if rule is None:
         nothing = dict.fromkeys((SINCE, OWED))
-        return {**nothing, CURSOR: now_ms, **coming(None)}, (delete(jobs.key(job_id)),)
+        writes = [delete(jobs.key(job_id))]
+        if last := before.get("last_occurrence"):  # which may be on a screen
+            writes.append(tell_job(turn.id, str(last), turn.scope_id, now_ms))
+        return {**nothing, CURSOR: now_ms, **coming(None)}, tuple(writes)
     owed = _owed(before, now_ms) if known else {}
     anew = back or (known and before.get("completed"))
     following = rule.next(now_ms - 1)
@@ -144,5 +152,5 @@ def _owed(before: Mapping[str, Any], now_ms: int) -> dict[str, int]:
     rule, owed = rule_of(before), dict(before.get(OWED) or {})
     if rule is not None:
         times = islice(rule.between(looked_at_ms(before) + 1, now_ms + 1), MOST)
-        owed |= {each.name: each.at_ms for each in times}
+        owed = {**{each.name: each.at_ms for each in times}, **owed}
     return owed

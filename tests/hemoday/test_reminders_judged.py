@@ -15,15 +15,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
 from shared.adapters.sqlite import SqliteStore
+from shared.products.hemoday.schedule import look, scheduled
+from shared.records.collection import Turn
 from tests import stores
 from tests.conftest import SEED
 from tests.hemoday.reminding import DAY, HOUR, MINUTE, Home, Killed, at
-from tests.hemoday.test_recurrence import ms, seen
+from tests.hemoday.test_recurrence import ODD, due, ms, seen
 from tests.hemoday.test_reminder_settings import watched
 from tests.stores import Interrupted
 
@@ -345,6 +347,55 @@ def judged_with_kills(home: Home, seed: int) -> int:
             ]
             assert not lacking or name in missed, f"seed {seed}: {name} {lacking}"
     return disturbance.killed
+
+
+# --- ten years, all zones
+
+
+def chain(columns: dict[str, Any], until: int, dice: random.Random) -> list[tuple[str, int]]:
+    """What a reminder's job finds that looks when it was told to, or later: a minute, a day, some weeks."""
+    now = columns["remind_at"] - DAY
+    fields, _ = scheduled(Turn("reminders", "r", "f", "anna", columns, None, None, now))
+    row, next_ms = {**columns, **fields, "last_modified_at": now}, fields["next_at"]
+    found: list[tuple[str, int]] = []
+    while next_ms is not None and next_ms < until:
+        now = max(now, next_ms + dice.choice((0, 0, 0, 59_000, DAY, 35 * DAY)))
+        made = look(row, now)
+        assert made is not None
+        found += sorted(made.times.items(), key=lambda each: each[1])
+        row, next_ms = {**row, **made.fields}, made.next_ms
+    return [each for each in found if each[1] < until]
+
+
+def judged_chain(zone: str, wall: datetime, years: int) -> int:
+    """A daily reminder: the times that the clock shows, each once, in order; how many."""
+    place, dice = ZoneInfo(zone), random.Random(zone)
+    expected: list[tuple[str, int]] = []
+    for shown, changes in due(place, wall, wall + timedelta(days=366 * years)):
+        offset = shown.replace(tzinfo=UTC).astimezone(place).utcoffset()
+        assert offset is not None
+        instant = ms(seen(place, shown)) if changes else ms(shown.replace(tzinfo=UTC) - offset)
+        if not expected or instant > expected[-1][1]:
+            expected.append((f"{shown:%Y-%m-%dT%H:%M}", instant))
+    end = expected[-1][1]
+    columns = {"remind_at": expected[0][1], "time_zone": zone, "frequency": "daily", "every": 1}
+    found = chain(columns, end, dice)
+    assert found == expected[:-1], zone
+    return len(found)
+
+
+@pytest.mark.parametrize("zone", ODD)
+def test_a_job_that_is_late_now_and_then_finds_every_day_once(zone: str) -> None:
+    assert judged_chain(zone, datetime(2026, 9, 1, 2, 30), 1) > 360
+
+
+@pytest.mark.proof
+def test_a_job_finds_every_day_of_ten_years_once_in_every_zone() -> None:
+    found = 0
+    for number, zone in enumerate(sorted(available_timezones())):
+        wall = datetime(2025, 1, 1, (0, 1, 2, 3, 23)[number % 5], (30, 0)[number % 2])
+        found += judged_chain(zone, wall, 10)
+    assert found > 3600 * 400
 
 
 def seeds(count: int) -> Sequence[int]:

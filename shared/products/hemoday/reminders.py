@@ -24,7 +24,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from shared.access import membership
@@ -36,14 +35,11 @@ from shared.jobs.runner import Again, Finish, Task
 from shared.notify.mail import Mail, Mailer
 from shared.notify.notice import NOT_TAKEN, TOKEN, Message, Notifier, forget, phones
 from shared.products.hemoday import reminder_settings, reminder_words, schedule
-from shared.products.hemoday.recurrence import Occurrence
 from shared.products.hemoday.reminder_settings import Choice
 from shared.products.hemoday.schedule import (
     CURSOR,
     LONGEST_SNOOZE_MS,
-    MOST,
     OLDEST_MS,
-    OWED,
     SINCE,
     TELL,
 )
@@ -124,24 +120,15 @@ class Remind(Task):
         if row is None or not _lives(row) or row.fields.get(CURSOR) is None:
             return None
         have = row.fields
-        rule, scope = schedule.rule_of(have), str(have[record.SCOPE])
-        if rule is None or not membership.has_members(self._store, scope):
+        due, scope = schedule.look(have, now_ms), str(have[record.SCOPE])
+        if due is None or not membership.has_members(self._store, scope):
             return []
-        looked = schedule.looked_at_ms(have)
-        found = list(islice(rule.between(looked + 1, now_ms + 1), MOST))
-        until = found[-1].at_ms if len(found) == MOST else max(looked, now_ms)
-        due = {**{each.name: each.at_ms for each in found}, **(have.get(OWED) or {})}
-        following = rule.next(until)
-        writes = self._told(job.subject_id, scope, due, now_ms)
-        if due or have.get(SINCE) is not None or have.get("next_at") != _at(following):
-            fields = {CURSOR: until, SINCE: None, OWED: None, **schedule.coming(following)}
-            if due:
-                last = max(due, key=lambda name: due[name])
-                fields |= {"last_due": due[last], "last_occurrence": last}
-            writes.append(record.server_patch(row, fields))
+        writes = self._told(job.subject_id, scope, due.times, now_ms)
+        if due.times or have.get(SINCE) is not None:
+            writes.append(record.server_patch(row, due.fields))
         else:
             writes.append(verify(row.key, row.version))
-        return writes if following is None else Again(following.at_ms, writes)
+        return writes if due.next_ms is None else Again(due.next_ms, writes)
 
     def _told(self, name: str, scope: str, due: Mapping[str, int], now_ms: int) -> list[Write]:
         """A document and a job for each time that has none: a time comes once, whatever edits do."""
@@ -500,10 +487,6 @@ def remove_expired(store: RecordStore, now_ms: int) -> int:
 
 def _lives(row: Document) -> bool:
     return row.fields.get(record.DELETED) is None and not row.fields.get("completed")
-
-
-def _at(occurrence: Occurrence | None) -> int | None:
-    return None if occurrence is None else occurrence.at_ms
 
 
 def _user(name: str) -> str:

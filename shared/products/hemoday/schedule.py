@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.jobs import job as jobs
 from shared.products.hemoday.recurrence import Occurrence, Recurrence, of_reminder
@@ -112,6 +112,30 @@ def coming(occurrence: Occurrence | None) -> dict[str, Any]:
     if occurrence is None:
         return {"next_at": None, "next_occurrence": None}
     return {"next_at": occurrence.at_ms, "next_occurrence": occurrence.name}
+
+
+class Due(NamedTuple):
+    """What a look at a reminder finds."""
+
+    times: dict[str, int]  #: name of each time that came, and its instant, Unix ms
+    fields: dict[str, Any]  #: the server's columns from now on
+    next_ms: int | None  #: when to look again; None: never
+
+
+def look(row: Mapping[str, Any], now_ms: int) -> Due | None:
+    """What of a stored row is due; None: it never is any more. After a long pause, `MOST` at once."""
+    rule, looked = rule_of(row), looked_at_ms(row)
+    if rule is None:
+        return None
+    found = list(islice(rule.between(looked + 1, now_ms + 1), MOST))
+    until = found[-1].at_ms if len(found) == MOST else max(looked, now_ms)
+    due = {**{each.name: each.at_ms for each in found}, **(row.get(OWED) or {})}
+    following = rule.next(until)
+    fields = {CURSOR: until, SINCE: None, OWED: None, **coming(following)}
+    if due:
+        last = max(due, key=lambda name: due[name])
+        fields |= {"last_due": due[last], "last_occurrence": last}
+    return Due(due, fields, None if following is None else following.at_ms)
 
 
 def scheduled(turn: Turn, *, back: bool = False) -> tuple[dict[str, Any], tuple[Write, ...]]:

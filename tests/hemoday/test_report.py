@@ -193,6 +193,41 @@ def test_any_text_can_be_set(name: str, comment: str, language: str) -> None:
     assert pdf(said(home, language), NOW).startswith(b"%PDF")
 
 
+ANY = st.none() | st.floats(-1e9, 1e9) | st.sampled_from([0, 1e-300, -1e-9, 123456789.123, 1e9])
+WILD = ANY | st.sampled_from([1e300, "> 1e9", True, [], {"a": 1}, "12,5"])
+
+
+@settings(max_examples=60)
+@given(
+    volumes=st.lists(ANY, min_size=3, max_size=3),
+    weights=st.lists(ANY, min_size=3, max_size=3),
+    before=st.lists(WILD, min_size=3, max_size=3),
+    results=st.lists(ANY, min_size=3, max_size=3),
+    ends=st.tuples(WILD, WILD),
+    days=st.lists(st.integers(TODAY - 400, TODAY + 5), min_size=3, max_size=3, unique=True),
+    language=st.sampled_from(LANGUAGES),
+)
+def test_any_number_can_be_set(
+    volumes: Any, weights: Any, before: Any, results: Any, ends: Any, days: Any, language: str
+) -> None:
+    ranges = {"718-7": dict(zip(("low", "high"), ends, strict=True))}
+    home = household(
+        ("family_profiles", "f1", {"weight_kg": weights[0], "ranges": ranges}),
+        *(
+            transfusion(day, value, volume_ml=volume, weight_kg=weight)
+            for day, value, volume, weight in zip(days, before, volumes, weights, strict=True)
+        ),
+        *(
+            made
+            for day, value in zip(days, results, strict=True)
+            for made in result(
+                f"r{day}", "Ferritin", day, value=value, unit="mg/dL", range_low=results[0]
+            )
+        ),
+    )
+    assert pdf(said(home, language), NOW).startswith(b"%PDF")
+
+
 @given(st.text(alphabet=st.characters(categories=["L", "M", "Cf", "Zs", "Nd", "S"]), max_size=40))
 def test_a_line_has_only_letters_that_the_fonts_have(text: str) -> None:
     line = letters.line(text)

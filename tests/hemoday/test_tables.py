@@ -141,6 +141,35 @@ def test_each_table_asks_about_what_is_odd_in_it(
     assert family.stored(table, "a1")["questions"][field]["code"] == code
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"value": 1e9, "unit": "g/L"},  # of ng/L more than a phone can count
+        {"value_text": "9" * 40, "unit": "ng/L"},
+        {"value_text": "-" + "9" * 30, "unit": "pg/mL"},
+    ],
+)
+def test_a_number_that_no_phone_can_count_is_asked_about_and_every_phone_still_pulls(
+    family: Family, said: dict[str, Any]
+) -> None:
+    huge = {"name": "PTH", **said}
+    family.melon().push(
+        changes(
+            blood_tests=[row("b1", date=1)],
+            blood_test_results=[row("r1", blood_test_id="b1", **huge)],
+            transfusions=[row("t1", date=1, indicators_before=json.dumps([huge]))],
+        )
+    )
+    result = family.stored("blood_test_results", "r1")
+    assert (result["loinc"], result.get("canonical_value")) == ("2731-8", None)
+    assert result["questions"]["value"]["code"] == "unlikely_value"
+    there = family.melon().pull()["changes"]
+    assert [len(there[table]["created"]) for table in ("transfusions", "blood_test_results")] == [
+        1,
+        1,
+    ]
+
+
 def test_results_go_with_their_blood_test(family: Family) -> None:
     phone = family.melon()
     phone.push(changes(blood_tests=[row("t1", date=1)], blood_test_results=[result()]))

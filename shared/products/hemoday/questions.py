@@ -77,6 +77,9 @@ _WEIGHT_KG = (1.5, 200)
 _VOLUME_ML = (20, 2000)
 _VOLUME_ML_PER_KG = (2, 40)
 
+#: Beyond this a value is asked about and not converted: phones have no such whole numbers (2^53 − 1).
+LARGEST = Decimal(10**15)
+
 #: Indicators of one side of a transfusion that are looked at.
 _MOST_INDICATORS = 60
 
@@ -184,7 +187,8 @@ def indicator(asked: Questions, field: str, entered: Values) -> dict[str, Any]:
     if value is None:
         _ask_unit(asked, field, analyte, said.value, unit)
         return found
-    found |= {"canonical_value": _json(value), "canonical_unit": analyte.unit or None}
+    if abs(value) <= LARGEST:
+        found |= {"canonical_value": _json(value), "canonical_unit": analyte.unit or None}
     low, high = map(Decimal, analyte.asked)
     if not low <= value <= high:
         typed = ucum(unit or "") or ""

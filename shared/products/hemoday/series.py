@@ -33,6 +33,7 @@ from shared.errors import InvalidRequest, NotFound, StoreUnavailable
 from shared.products.hemoday.asked import UNSET, Scope, family_of
 from shared.products.hemoday.household import Household, Households
 from shared.products.hemoday.indicators import BY_LOINC, canonical, named, number, plain
+from shared.products.hemoday.questions import LARGEST
 from shared.products.hemoday.ranges import AppliedRange, applied
 from shared.products.hemoday.tables import BLOOD_TESTS, PROFILES, RESULTS, TRANSFUSIONS
 from shared.products.hemoday.timeline import day_of
@@ -44,6 +45,9 @@ HAEMOGLOBIN, FERRITIN = "718-7", "2276-4"
 
 #: Points of one series in an answer, the newest.
 MOST_POINTS = 5000
+
+#: Whose weight is below this, kg, has none: nothing is divided by a slip.
+_LEAST_KG = 0.1
 
 #: Years of days that may be asked for.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
@@ -338,12 +342,14 @@ def _end(said: Mapping[str, Any], end: str, loinc: str) -> float | None:
     if value is None:
         return None
     found = canonical(BY_LOINC[loinc], number(value), unit if isinstance(unit, str) else None)
-    return None if found is None else float(found)
+    return None if found is None or abs(found) > LARGEST else float(found)
 
 
 def number_of(value: Any) -> float | None:
-    """A number of a JSON column; None: it is none."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A number of a JSON column; None: it is none, or one that nothing is counted with."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= LARGEST else None
 
 
 def _point(each: IndicatorValue, value: float, range_: AppliedRange | None) -> SeriesPoint:
@@ -442,7 +448,7 @@ def _dose(given: Document, profile_kg: float | None) -> _Dose:
     volume, own = given.fields.get("volume_ml"), given.fields.get("weight_kg")
     weight = own or profile_kg
     asked = question(given, "volume_ml") or question(given, "weight_kg") or question(given, "date")
-    if volume is None or volume < 0 or not weight or weight <= 0:
+    if volume is None or volume < 0 or not weight or weight < _LEAST_KG:
         return _Dose(given, None, False, asked)
     return _Dose(given, Fraction(number(volume)) / Fraction(number(weight)), not own, asked)
 

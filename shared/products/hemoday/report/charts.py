@@ -24,6 +24,9 @@ _MOST_DAYS, _MOST_VALUES = 5, 6
 #: Months between two labels.
 _STEPS = (1, 2, 3, 6, 12, 24, 60, 120)
 
+#: Values that differ by less than this share of them are one for a scale.
+_ALIKE = Decimal("1e-9")
+
 #: The room that a number beside a point takes, and how many points are drawn smaller.
 _ROOM, _MANY = 0.15, 40
 
@@ -147,8 +150,8 @@ def _scale(values: Sequence[Decimal], *, from_zero: bool) -> list[Decimal]:
     low, high = (min(values), max(values)) if values else (Decimal(0), Decimal(1))
     if from_zero or (low >= 0 and low < high / 4):
         low = min(Decimal(0), low)
-    if low == high:
-        low, high = low - 1, high + 1
+    if high - low <= abs(high) * _ALIKE:
+        low, high = low - max(Decimal(1), abs(low) / 10), high + max(Decimal(1), abs(high) / 10)
     unit = Decimal(10) ** (high - low).adjusted() / 10
     for factor in (1, 2, 5, 10, 20, 50, 100):
         step = unit * factor

@@ -751,7 +751,7 @@ class _Report:
 def rounded(value: Decimal, low: float | None, high: float | None) -> Decimal:
     """A number for the eye: exact if it is short, else of three digits, but at its side of a range."""
     short = value.normalize()
-    if len(short.as_tuple().digits) <= _EXACT or not value:
+    if len(short.as_tuple().digits) <= _EXACT or not _SMALLEST <= abs(value) < _LARGEST:
         return short
     places = max(_ROUNDED - 1 - value.adjusted(), 0)
     found = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)

@@ -19,8 +19,9 @@ from shared.errors import InvalidRequest
 from shared.export.formats import as_csv
 from shared.export.rows import columns_of, row_of
 from shared.products.hemoday import sheet
-from shared.products.hemoday.importing import Answers, Plan, planned
+from shared.products.hemoday.importing import Answers, Plan, checked, planned
 from shared.products.hemoday.tables import CATALOG
+from shared.records.collection import RecordFault
 from shared.records.store import Document, Key
 from tests.api.conftest import Api, StartApi
 from tests.hemoday.at_home import NOW
@@ -253,6 +254,46 @@ def test_encodings_are_seen(encoding: str, named: str) -> None:
     assert sheet.decoded(text.encode(encoding), None) == (text, named)
     with pytest.raises(InvalidRequest):
         sheet.decoded(b"\x98\xff\xfe", "utf-8")
+
+
+def test_a_file_of_too_many_records_is_refused_soon() -> None:
+    text = "Date" + ",Hb" * 190 + "\n" + ("2026-03-01" + ",9" * 190 + "\n") * 5
+    assert len(plan(text).taken) == 2  # the same a thousand times
+    many = "Date" + "".join(f",own {at}" for at in range(150)) + "\n"
+    many += "".join(f"{2000 + at // 12}-{at % 12 + 1:02}-01{',9' * 150}\n" for at in range(200))
+    with pytest.raises(InvalidRequest, match="5000 records"):
+        plan(many)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(-(10**40), 10**40).map(str),
+            st.floats(allow_nan=False).map(str),
+            st.decimals(allow_nan=False, allow_infinity=False).map(str),
+            st.from_regex(r"[<>≤≥]? ?-?[0-9०-९٠-٩]{1,40}([.,٫][0-9]{1,9})?", fullmatch=True),
+        ),
+        min_size=4,
+        max_size=4,
+    ),
+    st.sampled_from(
+        ["Date;Hb;PTH (ng/L);x;y", "Date;Test;Result;Low;High", "Date;Volume;Weight;Hb до;y"]
+    ),
+)
+def test_any_number_is_stored_as_it_was_or_given_back(numbers: list[str], header: str) -> None:
+    found = plan(f"{header}\n2026-03-01;{';'.join(numbers)}\n")
+    assert len(found.token("f1")) == 64
+    for each in found.taken.values():
+        with contextlib.suppress(RecordFault):  # it is given back then
+            checked(each)
+    [row] = [
+        cells
+        for line, cells in sheet.sheet(f"{header}\nx;{';'.join(numbers)}\n", "", None).rows[1:]
+    ]
+    texts = [
+        each.values["value_text"] for each in found.taken.values() if "value_text" in each.values
+    ]
+    assert {text.strip() for text in texts} <= {cell.strip() for cell in row}
 
 
 # --- our own exports

@@ -196,6 +196,33 @@ def test_the_rolling_year_is_what_adding_up_finds(rows: list[tuple[int, int, flo
         assert abs(Fraction(each.text) - exact) <= Fraction(1, 20)
 
 
+WILD = st.floats(-1e14, 1e14) | st.sampled_from([None, True, "7", 1e300, 0, -1])
+
+
+@given(
+    volume=st.none() | st.floats(-1e9, 1e9),
+    weight=st.none() | st.floats(-1e9, 1e9),
+    before=WILD,
+    ends=st.tuples(WILD, WILD),
+    unit=st.sampled_from(["g/L", "g/dL", "mmol/L", "", "x"]),
+)
+def test_every_number_of_an_answer_is_one(
+    volume: Any, weight: Any, before: Any, ends: Any, unit: str
+) -> None:
+    ranges = {"718-7": dict(zip(("low", "high"), ends, strict=True))}
+    home = household(
+        ("family_profiles", "f1", {"weight_kg": weight, "ranges": ranges}),
+        transfusion(20000, before, unit, volume_ml=volume),
+        transfusion(20021, before, unit, volume_ml=volume, weight_kg=weight),
+        *result("r1", "own", 20000, value=volume, range_low=weight),
+    )
+    found = [*series.standard(home, EVER), *series.indicator(home, "own")]
+    for point in (point for each in found for point in each.points):
+        for number_ in (point.value, point.low or 0, point.high or 0):
+            assert abs(number_) < 1e17
+        assert float(point.text) == point.value
+
+
 # --- the route
 
 

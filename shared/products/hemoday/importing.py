@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from shared.errors import InvalidRequest
 from shared.export.formats import FORMULA
 from shared.export.rows import columns_of
 from shared.products.hemoday.indicators import named, plain, reading
@@ -73,6 +74,12 @@ _UNIT = re.compile(r"(.*?)\s*[(\[,;]\s*([^()\[\]]+?)\s*[)\]]?")
 _DATE = re.compile(
     r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?:[T ]+(\d{1,2}):(\d\d)(?::\d\d(?:\.\d+)?)?)?"
 )
+#: The largest number that a table takes; a larger one is kept as its text, and asked about.
+_LARGEST = 10**9
+
+#: A whole number of so many digits is none that a phone counts.
+_LONG = 18
+
 _TRUTH = {"true": True, "false": False}
 _PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -143,14 +150,14 @@ class Plan:
         self.given_back.append(GivenBack(line, number, header, code, message))
 
     def take(self, one: FileRecord) -> None:
-        """Take a record, once; one too many is given back."""
+        """Take a record, once. Raises `InvalidRequest` for one too many."""
         earlier = self.taken.get((one.table, one.id))
         if earlier is not None:
             if one.table != BLOOD_TESTS or one.own_id:
                 self.give_back(one.line, None, "twice", f"The same as line {earlier.line}.")
         elif len(self.taken) >= MOST_RECORDS:
-            self.give_back(
-                one.line, None, "too_many", f"One file may have {MOST_RECORDS} records. Take two."
+            raise InvalidRequest(
+                f"The file holds more than {MOST_RECORDS} records. Take it in parts.", field="text"
             )
         else:
             self.taken[one.table, one.id] = one
@@ -162,7 +169,7 @@ class Plan:
 
 
 def planned(sheet: Sheet, scope: str, answers: Answers) -> Plan:
-    """What the rows mean for a family."""
+    """What the rows mean for a family. Raises `InvalidRequest` if they are too many."""
     (_, header), *rows = sheet.rows
     header = [cell.strip() for cell in header]
     table = _exported(header)
@@ -374,7 +381,7 @@ class _Rows:
             self._plan.give_back(line, column, "too_long", "A value may have 200 characters.")
             return None
         found = reading(text)
-        if found is None or found.comparator:
+        if found is None or found.comparator or abs(found.value) > _LARGEST:
             return {"value_text": text}
         whole = found.value == found.value.to_integral_value()
         return {"value": int(found.value) if whole else float(found.value)}
@@ -501,7 +508,7 @@ def _stored(spec: Field, text: str) -> Any:
             said = unicodedata.normalize("NFKC", text.strip()).replace(",", ".")
             if not _PLAIN_NUMBER.fullmatch(said):
                 raise ValueError(spec.name)
-            return int(said) if said.lstrip("-").isdigit() else float(said)
+            return int(said) if len(said) < _LONG and said.lstrip("-").isdigit() else float(said)
         case _:
             return orjson.loads(_unquoted(text))
 

@@ -19,6 +19,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -66,6 +67,9 @@ class Task(ABC):
 
     #: Whether somebody here waits for it, so that an old one alarms (`Swept.oldest_ms`).
     awaited: ClassVar[bool] = True
+
+    #: How many of its jobs the sweeper runs at the same time: several, if they mostly wait for others.
+    side_by_side: ClassVar[int] = 1
 
     def started(self, job: Job, now_ms: int) -> Sequence[Write]:
         """Writes that belong in the commit that claims the job."""
@@ -144,6 +148,23 @@ class Runner:
             if not took:
                 break
         return report
+
+    def drain(self, kind: str, budget_seconds: float) -> Report:
+        """Run what is due of a kind while time is left, several at once where the kind says so.
+
+        Raises `StoreUnavailable`.
+        """
+        workers = self._tasks[kind].side_by_side
+        workers = workers if workers == 1 else len(self.due(kind, workers))
+        if workers <= 1:
+            return self.answer(kind, None, budget_seconds)
+        with ThreadPoolExecutor(workers) as pool:
+            reports = list(
+                pool.map(lambda _: self.answer(kind, None, budget_seconds), range(workers))
+            )
+        # what one of them had, the others found held
+        moved = [each for report in reports for each in report.states.items() if each[1] != "held"]
+        return Report(dict(moved))
 
     def due(self, kind: str, limit: int = _DUE_BATCH) -> list[Job]:
         """Jobs of a kind that somebody should look at now, the most urgent first."""

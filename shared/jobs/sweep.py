@@ -81,7 +81,7 @@ class Sweeper:
         for kind in self._rung_kinds:  # first: urgent jobs wait behind nothing
             self._ring(kind, swept)
         for kind in self._own_kinds:
-            report = self._runner.answer(kind, None, max(end - time.monotonic(), 0) + 60)
+            report = self._runner.drain(kind, max(end - time.monotonic(), 0) + 60)
             swept.ran += len(report.states)
         swept.expired = sum(self._expire(name) for name in _EXPIRING)
         for name, act in self._rounds.items():

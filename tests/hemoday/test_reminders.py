@@ -14,6 +14,7 @@ from shared.jobs import job as jobs
 from shared.notify.notice import NOT_TAKEN
 from shared.products.hemoday.reminder_words import WORDS
 from shared.records.store import Key
+from shared.support import stuck_jobs
 from shared.support.undelete import undelete
 from tests import stores
 from tests.hemoday.reminding import DAY, HOUR, MINUTE, Home, Killed, at, touches
@@ -115,6 +116,7 @@ def test_a_mail_is_sent_to_who_chose_it_and_says_nothing_either(home: Home) -> N
 
 
 def test_done_on_one_phone_silences_the_others(home: Home) -> None:
+    """tasks#3089: marked as done elsewhere, and the notification stays."""
     home.choose("boris", ("12:30", "15:00", "Europe/Berlin"))
     home.remind(remind_at=BEGIN + HOUR)
     home.until(BEGIN + HOUR)
@@ -147,6 +149,7 @@ def test_done_before_it_was_due_means_that_nobody_is_told(home: Home) -> None:
 
 
 def test_snooze_makes_it_due_again_once(home: Home) -> None:
+    """kraigsandroid#54, SlowClock#177: a restart forgets it; here every sweep is a new process's."""
     home.remind(remind_at=BEGIN + HOUR)
     home.until(BEGIN + HOUR)
     name = "2027-03-18T13:00"
@@ -220,6 +223,7 @@ def test_an_action_that_says_nothing_useful_is_stored_and_asked_about(home: Home
 def test_what_falls_into_quiet_hours_comes_at_their_end_and_says_that_it_is_late(
     home: Home,
 ) -> None:
+    """CalendarNotification#58: after quiet hours nothing comes; tasks#282: it rings within them."""
     home.choose("boris", ("22:00", "07:00", "Europe/Berlin"))
     home.remind(remind_at=at("2027-03-18T23:30"), frequency="once")
     home.until(at("2027-03-19T06:59"), 30 * MINUTE)
@@ -278,6 +282,7 @@ def test_quiet_hours_that_grow_meanwhile_hold(home: Home) -> None:
 def test_after_a_pause_it_comes_late_and_after_half_a_day_it_is_marked_as_missed(
     home: Home,
 ) -> None:
+    """medTimer#1136: nothing is ever marked as missed; alarm-clock#84: it rings hours later as if new."""
     home.remind(remind_at=at("2027-03-18T18:00"))
     home.time = at("2027-03-20T08:00")
     home.sweep()
@@ -480,6 +485,25 @@ def test_sweepers_at_once_tell_once(home: Home) -> None:
         list(pool.map(lambda _: home.sweep(), range(8)))
     home.until(home.time + 10 * MINUTE)
     assert tokens(home, "2027-03-18T13:00") == sorted([*ALL] * 3)
+
+
+def test_many_at_once_are_told_once_each_by_a_sweeper_with_several_hands(home: Home) -> None:
+    for number in range(12):
+        home.remind(f"r{number}", remind_at=BEGIN + HOUR)
+    home.time = BEGIN + HOUR
+    runner = home.runner()
+    for _ in range(2):
+        for kind in runner.kinds:
+            runner.drain(kind, 600)
+    assert tokens(home, "2027-03-18T13:00") == sorted([*ALL] * 12)
+
+
+def test_one_that_is_planned_is_no_job_that_is_stuck(home: Home) -> None:
+    home.choose("boris", ("12:30", "20:00", "Europe/Berlin"))
+    home.remind(remind_at=BEGIN + HOUR)
+    home.until(BEGIN + 4 * HOUR, HOUR)
+    assert {job.state for job in home.jobs("tell")} == {jobs.QUEUED}
+    assert stuck_jobs.listed(home.store, ["team1"], home.time) == ([], False)
 
 
 def test_a_deletion_at_the_moment_of_sending_is_heard(home: Home) -> None:

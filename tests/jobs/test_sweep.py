@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 
 from infra.cli.migrator import Migrator, known
 from shared.errors import QueueUnavailable
+from shared.jobs import job as jobs
 from shared.jobs.cascade import KIND
+from shared.jobs.job import Job, RetryPolicy
 from shared.jobs.queue import Doorbell
+from shared.jobs.runner import Finish, Runner, Task
 from shared.jobs.sweep import Sweeper
 from shared.records.bell import Bell
 from shared.records.store import ABSENT, Key, put
@@ -111,3 +115,35 @@ def test_what_accounts_no_longer_need_goes_when_it_expires(place: Workplace) -> 
     assert sweeper(place, Noted()).sweep().expired == 3
     for name in names:
         assert [each.key.id for each in place.all(name)] == [f"at-{place.time + 1}"]
+
+
+class Meets(Task):
+    """Jobs that end only when three of them run at the same time."""
+
+    side_by_side = 3
+
+    def __init__(self) -> None:
+        self.meeting, self.done = threading.Barrier(3, timeout=20), 0
+
+    def work(self, job: Job) -> Finish:
+        self.meeting.wait()
+        self.done += 1
+        return lambda _now: ()
+
+
+def test_jobs_that_wait_for_others_run_side_by_side_each_once(place: Workplace) -> None:
+    task = Meets()
+    runner = Runner(
+        place.store,
+        {"meets": task},
+        policy=RetryPolicy(),
+        lease_ms=LEASE_MS,
+        clock=place.now_ms,
+    )
+    names = [f"m{number}" for number in range(3)]
+    place.store.commit([jobs.create(n, "meets", "t", n, "team1", place.time) for n in names])
+    own = Sweeper(
+        place.store, runner, Noted(), rung_kinds=(), own_kinds=("meets",), clock=place.now_ms
+    )
+    assert (own.sweep().ran, own.sweep().ran, task.done) == (3, 0, 3)
+    assert {place.state(name) for name in names} == {jobs.DONE}

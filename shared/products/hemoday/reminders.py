@@ -97,6 +97,9 @@ _MOST_MISSED, _MOST_REMOVED = 20, 400
 #: How long one attempt goes on telling, seconds; well below a lease.
 _BUDGET_SECONDS = 40.0
 
+#: Reminders that one sweeper tells of at the same time: each mostly waits for the store and for FCM.
+_SIDE_BY_SIDE = 8
+
 _ATTEMPTS = 8
 
 _MAIL = "@mail"
@@ -106,6 +109,7 @@ class Remind(Task):
     """The task of kind `remind`."""
 
     longest_seconds = 10.0
+    side_by_side = _SIDE_BY_SIDE
 
     def __init__(self, store: RecordStore) -> None:
         self._store = store
@@ -196,6 +200,7 @@ class Tell(Task):
     """The task of kind `tell`. `link` is where a mail leads; `mailer` gives None where no mail is sent."""
 
     longest_seconds = 60.0
+    side_by_side = _SIDE_BY_SIDE
 
     def __init__(
         self,

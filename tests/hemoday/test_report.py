@@ -103,6 +103,13 @@ def test_it_is_a_tagged_document_in_every_language(language: str) -> None:
     assert own == 0  # nothing is said without its value
 
 
+def test_letters_are_joined_and_can_be_copied() -> None:
+    """FastReports#172, react-pdf#3007, pdfmake#315: Arabic came out letter by letter, or backwards."""
+    for language, words in (("ar", "تقرير للطبيب"), ("hi", "रिपोर्ट"), ("ru", "Отчёт для врача")):
+        _, text = read(pdf(said(household(*story()), language), NOW))
+        assert words in text
+
+
 def test_languages_differ_in_every_heading() -> None:
     home = household(*story())
     titles = [

@@ -1,8 +1,10 @@
 """Texts of people, as the report sets them: letters that its fonts have, one line, no control of direction.
 
-The fonts are Noto Sans for Latin, Greek and Cyrillic, for Arabic and for Devanagari, each a package with a
-variable font (OFL 1.1). PDF/UA allows no letter that a font lacks, so such a letter (an emoji, Chinese) is
-set as a box, and an accent or vowel sign that follows a letter of another script is left out.
+The fonts are Noto Sans for Latin, Greek, Cyrillic and Devanagari, and Almarai for Arabic: its letters are
+whole, where those of Noto are made of strokes and dots and come out doubled when somebody copies them from
+a PDF. All are packages, under the OFL 1.1. PDF/UA allows no letter that a font lacks, so such a letter (an
+emoji, Chinese) is set as a box, and an accent or vowel sign that follows a letter of another script is left
+out.
 """
 
 from __future__ import annotations
@@ -29,11 +31,15 @@ _MARKS_OF = (range(0x0300, 0x0370), range(0x0600, 0x0700), range(0x0900, 0x0980)
 
 def folders() -> list[str]:
     """Where the fonts are."""
+    import fontpkg_almarai
     import fontpkg_noto_sans
-    import fontpkg_noto_sans_arabic
     import fontpkg_noto_sans_devanagari
 
-    packages = (fontpkg_noto_sans, fontpkg_noto_sans_arabic, fontpkg_noto_sans_devanagari)
+    packages = (
+        fontpkg_almarai,
+        fontpkg_noto_sans,
+        fontpkg_noto_sans_devanagari,
+    )
     return [str(Path(str(each.__file__)).parent / "files") for each in packages]
 
 

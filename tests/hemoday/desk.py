@@ -22,7 +22,8 @@ PAGES = (
     "family",
     "family?table=reminders",
     "family?table=analysis_templates",
-    "search?q=feritin",
+    "search",
+    "reminders/settings",
     "charts",
     "report",
     "child",
@@ -31,6 +32,7 @@ PAGES = (
     "records/blood_tests/new?template=demo-template-1",
     "records/documents/demo-document-1",
     "records/reminders/demo-reminder-1",
+    "bring-in",
 )
 
 

@@ -37,7 +37,7 @@ def test_a_page_is_for_everybody(
     seen = context.new_page()
     seen.on("console", lambda message: wrong.append(f"{seen.url}: {message.text}"))
     log_in(seen, home.url, user, language)
-    for page in PAGES:
+    for page in PAGES if user == "demo-mother" else PAGES[:-1]:  # a viewer brings nothing in
         weight = Weight(seen)
         answer = seen.goto(f"{home.url}{HOME}/{page}")
         assert answer is not None

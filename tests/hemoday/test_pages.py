@@ -26,12 +26,12 @@ PAGES = (
     *(f"{HOME}/family?table={each}" for each in ("transfusions", "blood_tests", "documents")),
     *(f"{HOME}/family?table={each}" for each in ("reminders", "analysis_templates")),
     f"{HOME}/search",
-    f"{HOME}/search?q=ferritin",
     f"{HOME}/charts",
     f"{HOME}/charts?years=0",
     f"{HOME}/charts?indicator=ALT",
     f"{HOME}/charts?indicator=nothing",
     f"{HOME}/report",
+    f"{HOME}/reminders/settings",
     f"{HOME}/child",
     *(
         f"{HOME}/records/{each}"
@@ -97,7 +97,7 @@ def test_every_page_is_shown_to_who_writes_and_to_who_reads(
         forms = {each.act for each in seen.forms()} - {"choose", "log-out"}
         assert bool(forms) is (
             (user == "demo-mother" and ("/child" in page or "/records/" in page))
-            or "/report" in page
+            or any(each in page for each in ("/report", "/search", "/settings"))
         ), page
 
 
@@ -238,13 +238,18 @@ def test_a_viewer_who_forges_a_form_writes_nothing(home: Home) -> None:
     assert home.row("transfusions", "demo-transfusion-1")["volume_ml"] == 300
 
 
+def find(browser: Browser, words: str) -> Seen:
+    return browser.act("find", browser.open(f"{HOME}/search"), q=words)
+
+
 def test_what_is_found_is_marked_and_opened(home: Home) -> None:
     browser = home.browser("demo-granny")
-    seen = browser.open(f"{HOME}/search?q=feritin")
+    seen = find(browser, "feritin")
     assert "<mark>Ferritin</mark>" in seen.html
     assert any("/records/blood_tests/demo-test-1" in each for each in seen.parsed.links)
-    assert "Nothing was found." in browser.open(f"{HOME}/search?q=zzzzzz").text
-    assert "Nothing was found." in home.browser("carl").open(f"{HOME}/search?q=ferritin").text
+    assert "feritin" not in seen.where  # an address is noted on the way
+    assert "Nothing was found." in find(browser, "zzzzzz").text
+    assert "Nothing was found." in find(home.browser("carl"), "ferritin").text
     assert list(_pieces("a😀bc", [{"start": 1, "end": 3}])) == [
         ("a", False),
         ("😀", True),
@@ -350,3 +355,83 @@ def test_a_column_of_a_strange_shape_breaks_no_page(home: Home) -> None:
     ):
         seen = browser.open(f"{HOME}/{page}")
         assert seen.status == 200, (page, seen.text)
+
+
+CSV = "Date;Hb, g/dL;Ferritin\n03/04/2026;9,4;1200 ng/mL\n05/06/2026;abc;1100 ng/mL\n"
+
+
+def brought(home: Home, act: str, fields: dict[str, str], content: bytes | None = None) -> Seen:
+    """The page's form with a file, as a browser sends it."""
+    browser = home.browser("demo-mother")
+    token = browser.open(f"{HOME}/bring-in").form("preview").fields["token"]
+    file = {} if content is None else {"file": (io.BytesIO(content), "lab.csv")}
+    return browser.ask(
+        f"{HOME}/bring-in",
+        "POST",
+        {"token": token, "act": act, **fields, **file},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"},
+    )
+
+
+def test_a_table_is_looked_at_and_then_brought_in_once(home: Home) -> None:
+    seen = brought(home, "preview", {}, CSV.encode())
+    assert seen.status == 200, seen.text
+    if "Say above what 03/04 means" in seen.text:
+        seen = brought(home, "preview", {"date_order": "day_first"}, CSV.encode())
+    assert "9.4" in seen.html or "9,4" in seen.html
+    fields = seen.form("take").fields
+    assert fields["kept"]
+    before = home.browser("demo-mother").open(f"{HOME}/family?table=blood_tests").html
+    done = brought(home, "take", {n: v for n, v in fields.items() if n not in ("token", "act")})
+    assert done.status == 303, done.text
+    after = home.browser("demo-mother").open(f"{HOME}/family?table=blood_tests").html
+    assert after.count("<article") == before.count("<article") + 2
+    again = brought(home, "preview", {"date_order": "day_first"}, CSV.encode())
+    assert "0 records would be added" in again.text
+    assert brought(home, "preview", {}).status == 400
+    assert home.browser("demo-granny").open(f"{HOME}/bring-in").status == 403
+
+
+def test_how_one_is_reminded_is_chosen(home: Home) -> None:
+    browser = home.browser("demo-granny")
+    form = browser.open(f"{HOME}/reminders/settings")
+    seen = browser.act("save", form, mail="1", language="hi", quiet_from="22:00", quiet_to="07:00")
+    assert "It is kept." in seen.text
+    said = home.api.ask("GET", "/api/v1/reminders/settings", token=home.api.token("demo-granny"))
+    assert said.json is not None
+    assert (said.json["mail"], said.json["language"]) == (True, "hi")
+    assert said.json["quiet_hours"]["from"] == "22:00"
+    assert browser.act("save", seen, quiet_from="22:00", quiet_to="").status == 400
+
+
+def test_a_reminder_that_came_is_done_on_its_page(home: Home) -> None:
+    token, now = home.api.token("demo-mother"), wall_ms()
+    row: dict[str, Any] = {
+        "id": "now",
+        "title": "Drink",
+        "remind_at": now - 1000,
+        "time_zone": "UTC",
+    }
+    row["last_modified_at"] = now - 5000
+    body = {"reminders": {"created": [row], "updated": [], "deleted": []}}
+    path = "/api/v1/sync?last_pulled_at=null"
+    assert home.api.ask("POST", path, body, token=token).status_code == 200
+    wiring.sweeper().sweep()
+    browser = home.browser("demo-mother")
+    seen = browser.open(f"{HOME}/records/reminders/now")
+    assert "It came:" in seen.text
+    seen = browser.act("done", seen)
+    assert "Noted: it is done." in seen.text
+    assert "It came:" not in seen.text
+
+
+def test_a_familys_ranges_are_chosen_beside_their_sources(home: Home) -> None:
+    browser = home.browser("demo-mother")
+    seen = browser.open(f"{HOME}/child")
+    assert "Thalassaemia International Federation" in seen.text
+    assert seen.form("save").fields["range-718-7-low"] == "95"
+    browser.act("save", seen, **{"range-718-7-low": "", "range-2276-4-high": "1000,5"})
+    ranges = home.row("family_profiles", "demo")["ranges"]
+    assert ranges == {"718-7": {"high": 105}, "2276-4": {"high": 1000.5}}
+    seen = browser.act("save", browser.open(f"{HOME}/child"), **{"range-718-7-low": "200"})
+    assert (seen.status, "range-718-7-low" in seen.text) == (400, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.console.page import Pages
-from shared.products.hemoday.pages import charts, family, record, report, search
+from shared.products.hemoday.pages import bring_in, charts, family, record, report, search, settings
 from shared.products.hemoday.pages.words import ACTIONS, INSTEAD
 from shared.products.product import Parts
 
@@ -18,7 +18,15 @@ def pages(_parts: Parts) -> Pages:
     return Pages(
         name=NAME,
         folder=Path(__file__).parent,
-        pages=(*family.PAGES, *search.PAGES, *charts.PAGES, *report.PAGES, *record.PAGES),
+        pages=(
+            *family.PAGES,
+            *search.PAGES,
+            *charts.PAGES,
+            *report.PAGES,
+            *record.PAGES,
+            *settings.PAGES,
+            *bring_in.PAGES,
+        ),
         home=family.PAGES[0].path,
         actions=ACTIONS,
         instead=INSTEAD,

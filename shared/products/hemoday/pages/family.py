@@ -59,7 +59,7 @@ def show_family(visit: Visit, asked: FamilyAsked) -> Response:
 def family_of(visit: Visit, right: Action, scope: str) -> str:
     """The family that a page is about. Raises `NotFound`; `Forbidden` for who may do it in none."""
     if not visit.scopes(right):
-        raise Forbidden("Your role does not allow this in any of your families.")
+        raise Forbidden(N_("Your role does not allow this in any of your families."))
     return chosen(visit, right, scope)
 
 

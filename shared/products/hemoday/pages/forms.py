@@ -115,7 +115,7 @@ def typed(
         if text == was.get(each.name, ""):
             continue
         if each.required and not text:
-            raise InvalidRequest("This must be filled in.", field=each.name)
+            raise InvalidRequest(N_("This must be filled in."), field=each.name)
         changed[each.name] = _READ[each.kind](each, text, zone) if text else _nothing(each)
     return changed
 
@@ -134,26 +134,26 @@ def rows_of(sent: Mapping[str, str], name: str) -> Iterator[dict[str, str]]:
     found: dict[int, dict[str, str]] = {}
     for key, value in sent.items():
         begin, _, rest = key.partition("-")
-        number, _, column = rest.partition("-")
-        if begin == name and number.isdecimal() and len(number) < 4:
-            row = found.setdefault(int(number), {"name": "", "value": "", "unit": ""})
+        place, _, column = rest.partition("-")
+        if begin == name and place.isdecimal() and len(place) < 4:
+            row = found.setdefault(int(place), {"name": "", "value": "", "unit": ""})
             row[column] = value.strip()
-    yield from (found[number] for number in sorted(found))
+    yield from (found[place] for place in sorted(found))
 
 
 def _entered(row: Mapping[str, str]) -> dict[str, Any]:
     """A value as a number, or as the text that a report prints."""
-    number = _number_in(row["value"])
-    return {"value_text": row["value"]} if number is None else {"value": number}
+    found = _number_in(row["value"])
+    return {"value_text": row["value"]} if found is None else {"value": found}
 
 
 def result(row: Mapping[str, str]) -> dict[str, Any]:
     """A row as columns of a result: a number, or the text that a report prints."""
-    number = _number_in(row["value"])
+    found = _number_in(row["value"])
     return {
         "name": row["name"],
-        "value": number,
-        "value_text": None if number is not None else row["value"],
+        "value": found,
+        "value_text": None if found is not None else row["value"],
         "unit": row["unit"] or None,
     }
 
@@ -162,7 +162,7 @@ def amount(words: Words, each: object) -> str:
     """A value with its unit as it was entered, whatever a phone stored: a number as it is written here."""
     have = each if isinstance(each, dict) else {}
     value = have.get("value")
-    said = words.number(value) if _is_number(value) else str(value or have.get("value_text") or "–")
+    said = words.number(value) if is_number(value) else str(value or have.get("value_text") or "–")
     return f"{said} {have['unit']}" if have.get("unit") else said
 
 
@@ -171,17 +171,19 @@ def named(each: object) -> str:
     return str(each.get("name") or "–") if isinstance(each, dict) else "–"
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value of a JSON column is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _value(each: Values) -> str:
     value = each.get("value")
-    return _plain(value) if _is_number(value) else str(value or each.get("value_text") or "")
+    return plain(value) if is_number(value) else str(value or each.get("value_text") or "")
 
 
-def _plain(number: float) -> str:
-    return f"{number:.12g}"
+def plain(value: float) -> str:
+    """A number in digits, as a form's field holds it."""
+    return f"{value:.12g}"
 
 
 def day(at_ms: float, zone: ZoneInfo) -> str:
@@ -212,7 +214,7 @@ def _said(each: Input, value: Any, zone: ZoneInfo) -> str:
     if each.kind == "moment":
         moment = datetime.fromtimestamp(value / 1000, zone)
         return moment.replace(tzinfo=None).isoformat(timespec="minutes")
-    return _plain(value) if each.kind == "number" else str(value)
+    return plain(value) if each.kind == "number" else str(value)
 
 
 def _nothing(each: Input) -> Any:
@@ -221,19 +223,20 @@ def _nothing(each: Input) -> Any:
 
 def _number_in(text: str) -> float | int | None:
     try:
-        number = float(text.replace(",", ".").replace("\u00a0", "").replace(" ", ""))
+        read = float(text.replace(",", ".").replace("\u00a0", "").replace(" ", ""))
     except ValueError:
         return None
-    if number != number or abs(number) > 1e9:
+    if read != read or abs(read) > 1e9:
         return None
-    return int(number) if number.is_integer() else number
+    return int(read) if read.is_integer() else read
 
 
-def _read_number(each: Input, text: str, _: ZoneInfo) -> float | int:
-    number = _number_in(text)
-    if number is None:
-        raise InvalidRequest("This must be a number.", field=each.name)
-    return number
+def number(name: str, text: str) -> float | int:
+    """A number as it was typed. Raises `InvalidRequest`, which names the field."""
+    found = _number_in(text)
+    if found is None:
+        raise InvalidRequest(N_("This must be a number."), field=name)
+    return found
 
 
 def _read_day(each: Input, text: str, zone: ZoneInfo) -> int:
@@ -241,20 +244,20 @@ def _read_day(each: Input, text: str, zone: ZoneInfo) -> int:
         noon = datetime.combine(date.fromisoformat(text), time(12), zone)
         return round(noon.timestamp() * 1000)
     except (ValueError, OverflowError):
-        raise InvalidRequest("This must be a day: YYYY-MM-DD.", field=each.name) from None
+        raise InvalidRequest(N_("This must be a day: YYYY-MM-DD."), field=each.name) from None
 
 
 def _read_moment(each: Input, text: str, zone: ZoneInfo) -> int:
     try:
         return round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000)
     except (ValueError, OverflowError):
-        said = "This must be a day and a time: YYYY-MM-DDThh:mm."
+        said = N_("This must be a day and a time: YYYY-MM-DDThh:mm.")
         raise InvalidRequest(said, field=each.name) from None
 
 
 def _read_choice(each: Input, text: str, _: ZoneInfo) -> str:
     if each.choices is None or text not in each.choices:
-        raise InvalidRequest("There is no such choice.", field=each.name)
+        raise InvalidRequest(N_("There is no such choice."), field=each.name)
     return text
 
 
@@ -263,7 +266,7 @@ _READ: Mapping[str, Callable[[Input, str, ZoneInfo], Any]] = {
     "area": lambda _each, text, _zone: text,
     "birth": lambda _each, text, _zone: text,
     "check": lambda _each, text, _zone: bool(text),
-    "number": _read_number,
+    "number": lambda each, text, _zone: number(each.name, text),
     "day": _read_day,
     "moment": _read_moment,
     "choice": _read_choice,

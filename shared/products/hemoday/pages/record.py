@@ -6,6 +6,7 @@ changed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from shared.access.rights import Action
 from shared.console.page import N_, Act, Page, Response
 from shared.console.visit import Visit, address
 from shared.errors import InvalidRequest, NotFound
-from shared.products.hemoday.pages import forms
+from shared.products.hemoday.pages import forms, ranges
 from shared.products.hemoday.pages.family import MENU, family_of, place, profile_of
 from shared.products.hemoday.pages.words import ONE, PLACES, QUESTIONS
 
@@ -47,6 +48,12 @@ class RightForm(Struct):
 
     confirm: Annotated[str, Meta(max_length=1024)]
     of: _Id = ""
+
+
+class DoneForm(Struct):
+    """Which time of a reminder, as the server calls it."""
+
+    occurrence: Annotated[str, Meta(max_length=60)]
 
 
 def show_record(visit: Visit, asked: RecordPageAsked) -> Response:
@@ -80,6 +87,8 @@ def show_record(visit: Visit, asked: RecordPageAsked) -> Response:
         templates=templates,
         asked=asked,
         files=_files(visit, record) if table == "documents" else [],
+        ranges=ranges.rows(record, visit.now_ms) if table == "family_profiles" else [],
+        to_do=_to_do(visit, scope, record) if table == "reminders" and entry else [],
         may_write=scope in visit.scopes(Action.WRITE),
         one=ONE,
         questions=QUESTIONS,
@@ -116,6 +125,9 @@ def save(visit: Visit, asked: RecordPageAsked) -> Response:
     changed = forms.typed(forms.FORMS[table], visit.sent, _was(visit), visit.words.zone)
     if new and table == "reminders":
         changed["time_zone"] = visit.words.zone.key
+    if table == "family_profiles":
+        after = ranges.sent(visit.sent, profile_of(visit, scope))
+        changed |= {} if after is None else {"ranges": after}
     rows: dict[str, list[dict[str, Any]]] = {}
     if changed or new:
         rows[table] = [{"id": name, **changed}]
@@ -155,6 +167,15 @@ def confirm(visit: Visit, asked: RecordPageAsked, form: RightForm) -> Response:
     answered = [*(about.get("confirmed") or []), form.confirm]
     push(visit, scope, {table: [{"id": about["id"], "confirmed": answered}]})
     return visit.again(N_("Noted: it is right."))
+
+
+def done(visit: Visit, asked: RecordPageAsked, form: DoneForm) -> Response:
+    """Somebody did what a reminder says, at one of its times: the other phones fall silent."""
+    scope = family_of(visit, Action.WRITE, asked.scope)
+    name = hashlib.sha256(f"{asked.id}~{form.occurrence}~done".encode()).hexdigest()[:32]
+    row = {"reminder_id": asked.id, "occurrence": form.occurrence, "action": "done"}
+    push(visit, scope, {"reminder_actions": [{"id": name, **row}]})
+    return visit.again(N_("Noted: it is done."))
 
 
 def push(visit: Visit, scope: str, rows: dict[str, list[dict[str, Any]]]) -> None:
@@ -231,6 +252,19 @@ def _files(visit: Visit, record: dict[str, Any]) -> list[dict[str, Any]]:
     return [visit.api.get(url) for url in record.get("file_urls") or []]
 
 
+def _to_do(visit: Visit, scope: str, record: dict[str, Any]) -> list[str]:
+    """Times of a reminder that came and that nobody did yet, as far as the newest actions tell."""
+    found = visit.api.get("/api/v1/records/reminder_actions", scope=scope)["entries"]
+    over = {
+        each["record"].get("occurrence")
+        for each in found
+        if each["record"].get("reminder_id") == record["id"]
+        and each["record"].get("action") == "done"
+    }
+    came = dict.fromkeys((*(record.get("missed") or ()), record.get("last_occurrence")))
+    return [each for each in came if each and each not in over]
+
+
 def _found(visit: Visit, scope: str, table: str, name: str) -> Any:
     return visit.api.get(f"/api/v1/records/{table}/{quote(name, safe='')}", scope=scope)
 
@@ -256,7 +290,12 @@ def _where(table: str, name: str, scope: str) -> str:
     return address("records", table, name, scope=scope)
 
 
-_ACTS = {"save": Act(save), "remove": Act(remove), "confirm": Act(confirm, RightForm)}
+_ACTS = {
+    "save": Act(save),
+    "remove": Act(remove),
+    "confirm": Act(confirm, RightForm),
+    "done": Act(done, DoneForm),
+}
 
 PAGES = (
     Page(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from shared.access.rights import Action
-from shared.console.page import N_, Page, Response
+from shared.console.page import N_, Act, Page, Response
 from shared.console.visit import Visit
 from shared.products.hemoday.pages import forms
 from shared.products.hemoday.pages.family import MENU, family_of
@@ -19,19 +19,28 @@ _OPENED_BY = {"blood_test_results": "blood_tests"}
 
 
 class SearchPageAsked(Struct):
-    """What is looked for, in which family, and where the list goes on."""
+    """In which family."""
+
+    scope: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class FindForm(Struct):
+    """What is looked for, and where the list goes on."""
 
     q: Annotated[str, Meta(max_length=200)] = ""
-    scope: Annotated[str, Meta(max_length=2000)] = ""
     page: Annotated[str, Meta(max_length=2000)] = ""
 
 
-def show_search(visit: Visit, asked: SearchPageAsked) -> Response:
-    """The form, and what was found."""
+def show_search(
+    visit: Visit,
+    asked: SearchPageAsked,
+    form: FindForm = FindForm(),  # noqa: B008  it is not changed
+) -> Response:
+    """The form, and what was found. A question is sent as a form: addresses are noted on the way."""
     scope = family_of(visit, Action.READ, asked.scope)
     found: Any = {"entries": [], "next_page": None}
-    if asked.q.strip():
-        found = visit.api.get("/api/v1/search", scope=scope, q=asked.q, page=asked.page)
+    if form.q.strip():
+        found = visit.api.get("/api/v1/search", scope=scope, q=form.q, page=form.page)
     for entry in found["entries"]:
         entry["pieces"] = list(_pieces(entry["snippet"], entry["marks"]))
         table = _OPENED_BY.get(entry["table"], entry["table"])
@@ -41,7 +50,7 @@ def show_search(visit: Visit, asked: SearchPageAsked) -> Response:
     return visit.show(
         "hemoday/search.html",
         scope=scope,
-        asked=asked,
+        q=form.q,
         entries=found["entries"],
         next_page=found["next_page"],
     )
@@ -65,6 +74,7 @@ PAGES = (
         shows=show_search,
         title=N_("Search"),
         asks=SearchPageAsked,
+        acts={"find": Act(show_search, FindForm)},
         right=Action.READ,
         menu=MENU,
     ),

@@ -326,9 +326,9 @@ def export_file(call: Call, asked: bodies.ExportAsked) -> Response:
     """Records of a team as a file.
 
     For roles that export. The file holds people's data, unencrypted. It is sent while it is made; the audit
-    trail notes each record. `csv` and `parquet` are one table, `xlsx` is one or all (a sheet each, 50,000
-    rows at most), `fhir` is FHIR R4 as NDJSON. In CSV a text that a spreadsheet would take for a formula
-    begins with an apostrophe.
+    trail notes each record. `csv` and `parquet` are one table, `csv-semicolon` is CSV for Excel where
+    decimals have a comma, `xlsx` is one or all (a sheet each, 50,000 rows at most), `fhir` is FHIR R4 as
+    NDJSON. In CSV a text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     _role_in(call.caller, asked.scope, Action.EXPORT)
     catalog, kind = wiring.catalog(), asked.format
@@ -337,7 +337,7 @@ def export_file(call: Call, asked: bodies.ExportAsked) -> Response:
     tables = [asked.table] if isinstance(asked.table, str) else list(catalog.by_name)
     if not set(tables) <= set(catalog.by_name):
         raise InvalidRequest("There is no such table.", field="table")
-    if kind in ("csv", "parquet") and len(tables) != 1:
+    if kind in ("csv", "csv-semicolon", "parquet") and len(tables) != 1:
         raise InvalidRequest("This format takes one table.", field="table")
     since, until = (each if isinstance(each, int) else None for each in (asked.since, asked.until))
     made = wiring.product().fhir

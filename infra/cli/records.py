@@ -18,7 +18,7 @@ from infra.cli.command import Group
 from shared import wiring
 from shared.errors import InvalidRequest
 from shared.export import fhir, rows
-from shared.export.formats import FORMATS
+from shared.export.formats import ENDS, FORMATS
 from shared.jobs import restore, transfer
 from shared.privacy import search
 from shared.records.store import Key
@@ -52,7 +52,7 @@ def export(wanted: rows.Wanted, kind: str, folder: Path) -> dict[str, int]:
     with ExitStack() as stack:
         writers = {}
         for table in wanted.tables:
-            out = stack.enter_context(_private(folder / f"{table}.{kind}"))
+            out = stack.enter_context(_private(folder / f"{table}.{ENDS.get(kind, kind)}"))
             columns = rows.columns_of(catalog.by_name[table])
             writers[table] = stack.enter_context(FORMATS[kind](out, columns))
         file = os.open(folder / "dictionary.csv", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, Any
 
 import orjson
@@ -31,14 +32,20 @@ def iso(ms: int) -> str:
 class _Csv:
     """RFC 4180, UTF-8 with a byte-order mark, which spreadsheets need to see that it is UTF-8."""
 
-    def __init__(self, to: IO[str], columns: Sequence[Column]) -> None:
-        self._csv = csv.writer(to)
+    def __init__(self, to: IO[str], columns: Sequence[Column], delimiter: str) -> None:
+        self._csv = csv.writer(to, delimiter=delimiter)
+        self._comma = delimiter == ";"  # who separates by it writes 7,2
         self._types = [column.type for column in columns]
         self._csv.writerow([column.name for column in columns])
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
         for row in rows:
-            self._csv.writerow(map(_cell, row, self._types))
+            cells = map(_cell, row, self._types)
+            self._csv.writerow(map(_with_comma, cells) if self._comma else cells)
+
+
+def _with_comma(cell: str | int | float) -> str | int:
+    return str(cell).replace(".", ",") if isinstance(cell, float) else cell
 
 
 def _cell(value: Any, kind: Type) -> str | int | float:
@@ -79,10 +86,13 @@ def _value(value: Any, kind: Type) -> Any:
 
 
 @contextmanager
-def as_csv(to: IO[bytes], columns: Sequence[Column]) -> Iterator[RowWriter]:
-    """CSV. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+def as_csv(to: IO[bytes], columns: Sequence[Column], delimiter: str = ",") -> Iterator[RowWriter]:
+    """CSV. A text that a spreadsheet would take for a formula gets an apostrophe in front.
+
+    With semicolons numbers have a decimal comma: as Excel opens it where people write so.
+    """
     text = io.TextIOWrapper(to, "utf-8-sig", newline="")
-    yield _Csv(text, columns)
+    yield _Csv(text, columns, delimiter)
     text.flush()
     text.detach()
 
@@ -131,4 +141,12 @@ def _text(value: Any) -> str | None:
 
 
 #: Format → how a file of it is written.
-FORMATS: dict[str, Open] = {"csv": as_csv, "ndjson": as_ndjson, "parquet": as_parquet}
+FORMATS: dict[str, Open] = {
+    "csv": as_csv,
+    "csv-semicolon": partial(as_csv, delimiter=";"),
+    "ndjson": as_ndjson,
+    "parquet": as_parquet,
+}
+
+#: The end of a file's name, where it is not the format's.
+ENDS = {"csv-semicolon": "csv"}

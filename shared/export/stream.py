@@ -1,6 +1,6 @@
 """Records of a team as one file that is sent while it is made, in flat memory.
 
-    csv      one table
+    csv      one table; csv-semicolon is for Excel where people write 7,2
     parquet  one table, where pyarrow is installed
     xlsx     one table or all, a sheet each; made in a temporary file, so at most `MOST_EXCEL_ROWS` rows
     fhir     all tables as FHIR R4, a resource a line (NDJSON)
@@ -49,7 +49,13 @@ _MOST_OF_A_NAME = 31
 _PIECE = 2**16
 
 #: The end of a file's name, by format.
-KINDS = {"csv": "csv", "xlsx": "xlsx", "parquet": "parquet", "fhir": "ndjson"}
+KINDS = {
+    "csv": "csv",
+    "csv-semicolon": "csv",
+    "xlsx": "xlsx",
+    "parquet": "parquet",
+    "fhir": "ndjson",
+}
 
 
 def formats(mapped: bool) -> list[str]:

@@ -239,7 +239,7 @@ def told(clinics: Api) -> Api:
 def test_what_can_be_exported_is_told_to_those_who_may(told: Api) -> None:
     found = get(told, "both", EXPORTS)
     assert found["scopes"] == ["team1", "team2"]
-    assert found["formats"] == ["csv", "xlsx", "parquet", "fhir"]
+    assert found["formats"] == ["csv", "csv-semicolon", "xlsx", "parquet", "fhir"]
     assert [each["name"] for each in found["tables"]][:2] == ["patients", "cases"]
     for user in ("chw1", "doctor1", "stranger"):
         assert code(call(told, user, "GET", EXPORTS)) == (403, "forbidden")
@@ -336,6 +336,6 @@ def test_without_pyarrow_parquet_is_not_offered_and_refused(
     told: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "installed", lambda _name: False)
-    assert get(told, "boss1", EXPORTS)["formats"] == ["csv", "xlsx", "fhir"]
+    assert get(told, "boss1", EXPORTS)["formats"] == ["csv", "csv-semicolon", "xlsx", "fhir"]
     path = f"{FILE}?scope=team1&format=parquet&table=cases"
     assert code(call(told, "boss1", "GET", path)) == (400, "invalid_request")

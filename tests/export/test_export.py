@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from shared.access.audit import OPERATOR
 from shared.errors import StoreUnavailable
-from shared.export.formats import FORMATS, iso
-from shared.export.rows import Wanted, columns_of, dictionary, export
+from shared.export.formats import FORMATS, FORMULA, iso
+from shared.export.rows import Column, Wanted, columns_of, dictionary, export
 from shared.jobs.cascade import cascade
 from shared.records.collection import Catalog, Collection, Field, Owner, Type
 from shared.records.store import Key, Query, RecordStore, put
@@ -218,7 +218,26 @@ def test_no_text_becomes_a_formula_and_every_text_comes_back(text: str) -> None:
         pytest.fail("not UTF-8")
     [row] = csv.DictReader(io.StringIO(said, newline=""))
     assert not row["title"].startswith(("=", "+", "-", "@", "\t", "\r"))
-    assert row["title"].removeprefix("'") == text.removeprefix("'")
+    quoted = row["title"].startswith("'") and row["title"].lstrip("'").startswith(FORMULA)
+    assert row["title"][quoted:] == text
+
+
+def test_semicolons_go_with_decimal_commas() -> None:
+    to = io.BytesIO()
+    columns = (
+        Column("a", Type.NUMBER, ""),
+        Column("b", Type.STRING, ""),
+        Column("c", Type.JSON, ""),
+    )
+    with FORMATS["csv-semicolon"](to, columns) as writer:
+        writer.write([[7.25, "7.25; x", '{"a":7.25}'], [7, None, None], [1e300, "", None]])
+    said = to.getvalue().decode("utf-8-sig")
+    assert said.splitlines() == [
+        "a;b;c",
+        '7,25;"7.25; x";"{""a"":7.25}"',
+        "7;;",
+        "1e+300;;",
+    ]
 
 
 def test_the_dictionary_describes_every_column() -> None:

@@ -18,6 +18,10 @@ from shared.errors import Fault, InvalidRequest
 FORMATS = {
     "xlsx": (N_("Excel"), N_("All tables or one, a sheet each; 50,000 rows at most.")),
     "csv": (N_("CSV"), N_("One table, for any spreadsheet, R or Stata.")),
+    "csv-semicolon": (
+        N_("CSV with semicolons"),
+        N_("One table, for Excel where decimals have a comma."),
+    ),
     "parquet": (N_("Parquet"), N_("One table, for pandas, R and databases.")),
     "fhir": (N_("FHIR R4"), N_("For other systems of a hospital or a ministry; NDJSON.")),
 }
@@ -30,7 +34,7 @@ _MEDIA = {
 }
 
 #: Formats that hold one table.
-_ONE_TABLE = ("csv", "parquet")
+_ONE_TABLE = ("csv", "csv-semicolon", "parquet")
 
 _Day = Annotated[str, Meta(max_length=32)]
 

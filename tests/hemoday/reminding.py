@@ -52,6 +52,7 @@ class Post:
     #: By token: what is raised, or False for a dead token.
     answers: dict[str, BaseException | bool] = dataclasses.field(default_factory=dict)
     mail_fault: MailFault | None = None
+    meanwhile: Callable[[], None] = lambda: None  #: happens while a message is sent
 
     def deliver(self, message: Message) -> bool:
         answer = self.answers.get(message.token, True)
@@ -60,6 +61,7 @@ class Post:
         if isinstance(answer, bool) and not answer:
             return False
         self.sent.append((self.clock(), message))
+        self.meanwhile()
         if isinstance(answer, Killed):
             raise answer
         return True

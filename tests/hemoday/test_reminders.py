@@ -182,6 +182,25 @@ def test_the_last_word_of_several_snoozes_counts_whatever_order_they_come_in(hom
     assert len(tokens(home, name)) == 8
 
 
+def test_a_snooze_that_is_taken_back_leaves_an_earlier_one_asleep(home: Home) -> None:
+    home.remind(remind_at=BEGIN + HOUR)
+    home.until(BEGIN + HOUR)
+    name = "2027-03-18T13:00"
+    home.act("a1", "snooze", name, until=BEGIN + 2 * HOUR)
+    home.until(BEGIN + 2 * HOUR, 10 * MINUTE)
+    home.act("a2", "snooze", name, until=BEGIN + 4 * HOUR)
+    home.until(BEGIN + 2 * HOUR + 10 * MINUTE)
+    home.delete("reminder_actions", "a2")
+    home.act("a3", "paused", name)  # has it look
+    home.until(BEGIN + 6 * HOUR, 10 * MINUTE)
+    hours = [
+        (at_ms - BEGIN) // HOUR
+        for at_ms, m in home.post.sent
+        if m.token == "vera-phone" and m.alert
+    ]
+    assert hours == [1, 2, 4]
+
+
 def test_a_snooze_that_arrives_after_its_time_is_late_and_one_of_yesterday_is_missed(
     home: Home,
 ) -> None:
@@ -394,6 +413,7 @@ def test_the_job_is_made_renewed_and_ended_with_the_row(home: Home) -> None:
     assert due() == at("2027-03-21T19:30")
     home.until(at("2027-03-21T19:31"), 4 * HOUR)
     assert len(tokens(home, "2027-03-21T19:30")) == 4
+    assert home.row().get("missed") is None  # nothing of the time while it was deleted
 
 
 def test_one_that_is_completed_for_good_leaves_the_screens(home: Home) -> None:
@@ -475,6 +495,23 @@ def test_killed_after_sending_it_is_not_sent_again(home: Home) -> None:
     home.post.answers.clear()
     home.until(BEGIN + 3 * HOUR, 10 * MINUTE)
     assert tokens(home, "2027-03-18T13:00") == sorted(ALL)
+
+
+def test_a_snooze_while_a_message_is_on_its_way_begins_a_round_of_its_own(home: Home) -> None:
+    home.remind(remind_at=BEGIN + HOUR, who='["vera"]')
+    home.time = BEGIN + HOUR
+
+    def snoozed() -> None:
+        home.post.meanwhile = lambda: None
+        home.act("a1", "snooze", "2027-03-18T13:00", until=home.time)
+        home.time += 1  # the first look begins the round, and finds its phone quiet until the next
+        home.choose("vera", ("12:00", "14:00", "Europe/Berlin"))
+        home.sweep()
+
+    home.post.meanwhile = snoozed
+    home.sweep()
+    home.until(BEGIN + 4 * HOUR, 10 * MINUTE)
+    assert tokens(home, "2027-03-18T13:00") == ["vera-phone", "vera-phone"]
 
 
 def test_sweepers_at_once_tell_once(home: Home) -> None:

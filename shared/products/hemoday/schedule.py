@@ -143,11 +143,10 @@ def scheduled(turn: Turn, *, back: bool = False) -> tuple[dict[str, Any], tuple[
     before, now_ms = turn.before or {}, turn.now_ms
     known = before.get(CURSOR) is not None and not back
     if known and all(before.get(name) == turn.values.get(name) for name in SCHEDULE):
-        if (
-            before.get(SINCE) == 0
-        ):  # the row says from now on when it was written for another reason
-            return {SINCE: _written_ms(before)}, ()
-        return {}, ()
+        if before.get(SINCE) != 0:
+            return {}, ()
+        # from now on the row says when it was written for another reason
+        return {SINCE: _written_ms(before)}, ()
     rule, job_id = rule_of(turn.values), remind_job(turn.id)
     if rule is None:
         nothing = dict.fromkeys((SINCE, OWED))

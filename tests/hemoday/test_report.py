@@ -242,6 +242,16 @@ def test_a_line_has_only_letters_that_the_fonts_have(text: str) -> None:
     assert letters.line(line) == line
 
 
+def test_a_letter_that_got_through_costs_the_promise_and_not_the_report(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = said(household(*story("Mira")))
+    made = pdf({**data, "name": "Mira 🙂"}, NOW)
+    assert "Mira" in read(made)[1]
+    assert b"pdfuaid:part" not in made
+    assert caplog.messages == ["report is not PDF/UA"]
+
+
 def test_letters_of_the_four_languages_are_there() -> None:
     for text in (
         "Haemoglobin ≥ 5 µg/L ↑↓ β",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import MailFault, NotifyFault
+from shared.errors import MailFault, NotifyFault, StoreUnavailable
 from shared.jobs import job as jobs
 from shared.notify.notice import NOT_TAKEN
 from shared.products.hemoday.reminder_words import WORDS
@@ -384,6 +384,32 @@ def test_who_leaves_before_it_is_sent_is_not_told(home: Home) -> None:
     home.leave("boris")
     home.until(BEGIN + 5 * HOUR, 10 * MINUTE)
     assert "boris-phone" not in tokens(home, "2027-03-18T13:00")
+
+
+def test_who_is_chosen_no_more_before_it_is_sent_is_not_told(home: Home) -> None:
+    home.choose("boris", ("12:30", "15:00", "Europe/Berlin"))
+    home.choose("vera", ("12:30", "15:00", "Europe/Berlin"))
+    home.remind(remind_at=BEGIN + HOUR)
+    home.until(BEGIN + HOUR)
+    home.write("reminders", "r1", who='["anna","vera"]')
+    home.until(BEGIN + 5 * HOUR, 10 * MINUTE)
+    assert tokens(home, "2027-03-18T13:00") == ["anna-phone", "anna-tablet", "vera-phone"]
+
+
+def test_a_store_that_does_not_answer_after_a_message_costs_no_second_one(home: Home) -> None:
+    home.remind(remind_at=BEGIN + HOUR)
+    home.time = BEGIN + HOUR
+    lost = [2]
+
+    def no_answer(writes: Any) -> None:
+        if lost[0] and "'sent'" in str(writes) and "'taken'" not in str(writes):
+            lost[0] -= 1
+            raise StoreUnavailable("no answer")
+
+    home.sweep(Interrupted(home.store, after=no_answer))
+    home.until(BEGIN + 2 * HOUR)
+    assert tokens(home, "2027-03-18T13:00") == sorted(ALL)
+    assert (lost, home.row().get("missed")) == ([0], None)
 
 
 # --- what belongs in the commit that stores the row

@@ -356,7 +356,7 @@ class Tell(Task):
         else:
             reached = self._push(view, device, choice, late_ms)
         reach("delivery.sent")
-        insist(lambda: self._became(view, name, now_ms, reached), _ATTEMPTS)
+        insist(lambda: self._became(view, name, now_ms, reached), _ATTEMPTS, unreachable=3)
         return True
 
     def _note(
@@ -387,7 +387,9 @@ class Tell(Task):
         documents = self._store.read([own, chosen, *places]).documents
         role = membership.role_of(user, documents.get(own), scope)
         choice = Choice.of(documents.get(chosen))
-        if not self._catalog.may(role, Action.READ):
+        who = set(view.row.fields.get("who") or ())
+        others = who & {_user(each) for each in view.told or ()}
+        if not self._catalog.may(role, Action.READ) or (others and user not in who):
             return None, None
         if not places:
             return None, choice if choice.mail and self._mailer() is not None else None

@@ -63,7 +63,6 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     insert(copy / "shared" / "products" / "known.py", row, before="    raise ConfigurationFault(")
     insert(copy / "shared" / "settings.py", '"notebooks", ', before='"dermadetect", "hemoday"')
     insert(copy / "infra" / "functions.yaml", "/notebooks, ", before="/api/v1/review/cases, ")
-    insert(copy / "infra" / "functions.yaml", "notebooks, ", before="dermadetect]\n  trigger: http")
     return copy
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import IO, Any
 
@@ -18,13 +18,15 @@ from shared.records.collection import Type
 #: A spreadsheet takes a text that begins like this for a formula (OWASP, CSV injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 Open = Callable[[IO[bytes], Sequence[Column]], AbstractContextManager[RowWriter]]
 
 
 def iso(ms: int) -> str:
     """A time as RFC 3339 in UTC, to the millisecond; outside of the years 1 to 9999 as milliseconds."""
     try:
-        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+        return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
     except (OverflowError, ValueError):
         return str(ms)
 

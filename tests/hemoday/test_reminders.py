@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -508,6 +509,31 @@ def test_killed_around_any_commit_nobody_is_told_twice_and_what_is_lost_is_misse
     told = tokens(home, "2027-03-18T13:00")
     assert len(told) == len(set(told))
     assert set(told) == set(ALL) or home.row()["missed"] == ["2027-03-18T13:00"]
+    home.until(BEGIN + HOUR + DAY, HOUR)
+    assert tokens(home, "2027-03-19T13:00") == sorted(ALL)
+
+
+def test_a_job_whose_every_attempt_dies_names_what_it_owes_and_the_next_time_comes(
+    home: Home,
+) -> None:
+    home.remind(remind_at=BEGIN + HOUR)
+    home.time = BEGIN + HOUR
+
+    def die(writes: Any) -> None:
+        if touches(writes, "reminded"):
+            raise Killed
+
+    for kind in ("remind", "tell"):
+        for _ in range(3):  # as often as a job may be tried
+            with suppress(Killed):
+                home.runner(Interrupted(home.store, before=die)).answer(kind, None, 600)
+            home.time += 20 * MINUTE
+        home.runner().answer(kind, None, 600)
+        home.time += HOUR
+        home.runner().answer("remind", None, 600)
+    [told] = home.jobs("tell")
+    assert told.state == jobs.PARKED
+    assert (home.post.sent, home.row()["missed"]) == ([], ["2027-03-18T13:00"])
     home.until(BEGIN + HOUR + DAY, HOUR)
     assert tokens(home, "2027-03-19T13:00") == sorted(ALL)
 

@@ -23,13 +23,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.access import membership
 from shared.access.rights import Action
 from shared.accounts import people
-from shared.errors import Contended, MailFault, NotifyFault
+from shared.errors import Contended, Fault, MailFault, NotifyFault
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
 from shared.notify.mail import Mail, Mailer
@@ -79,6 +79,8 @@ SHOW, CLEAR = "reminder", "reminder_clear"
 #: What became of a phone, or of a mail.
 _WAITING, _TAKEN, _SENT, _MISSED, _GONE = "waiting", "taken", "sent", "missed", "gone"
 
+_OPEN = (_WAITING, _TAKEN)
+
 #: Why a time ended: everybody was told, somebody did it, the reminder was completed or deleted.
 _TOLD, _DONE, _STOPPED = "told", "done", "stopped"
 
@@ -87,6 +89,9 @@ _LATE_MS = 10 * 60_000
 
 #: After this, who took a phone and said nothing of it is dead, ms: longer than any send takes.
 _TAKING_MS = 5 * 60_000
+
+#: When a reminder is looked at again whose job failed in all its attempts, ms.
+_GIVEN_UP_MS = 3_600_000
 
 #: When what was not taken is sent again, ms.
 _RETRY_MS = 2 * 60_000
@@ -117,6 +122,11 @@ class Remind(Task):
     def work(self, job: Job) -> Finish:
         """Nothing is done outside of the commit."""
         return lambda now_ms: self._finish(job, now_ms)
+
+    def gave_up(self, job: Job, fault: Fault) -> Finish:
+        """A reminder is never given up: again in an hour, and operators see it in the log."""
+        log.error("reminder not planned", extra={"job": job.id, "fault": fault.code})
+        return lambda now_ms: Again(now_ms + _GIVEN_UP_MS)
 
     def _finish(self, job: Job, now_ms: int) -> list[Write] | Again | None:
         key = Key(REMINDERS, job.subject_id)
@@ -226,6 +236,27 @@ class Tell(Task):
                 continue  # somebody else was faster: look again
         return lambda now_ms: self._finish(job, now_ms)
 
+    def gave_up(self, job: Job, fault: Fault) -> Finish:
+        """Whom nobody could tell in all attempts is named as missed; the job itself stays parked."""
+
+        def finish(_now_ms: int) -> list[Write]:
+            view = self._view(job)
+            if view is None or view.ended is not None:
+                return []
+            told = {
+                name: {**state, "state": _MISSED} if state["state"] in _OPEN else state
+                for name, state in (view.told or {}).items()
+            }
+            over = {"told": told, "ended": _TOLD}
+            time = view.time._replace(fields={**view.time.fields, **over})
+            ended = replace(view, time=time)
+            return [
+                patch(time.key, over, time.version),
+                *self._missed(ended, at_all=view.told is not None),
+            ]
+
+        return finish
+
     def _view(self, job: Job) -> _View | None:
         """None: it is not due yet, or forgotten."""
         own = Key(COLLECTION, job.id.removeprefix(f"{TELL}~"))
@@ -268,7 +299,7 @@ class Tell(Task):
         if told is None:
             return self._begin(view, now_ms)
         for name, state in told.items():
-            if state["state"] in (_WAITING, _TAKEN) and self._tell(view, name, state, now_ms):
+            if state["state"] in _OPEN and self._tell(view, name, state, now_ms):
                 return True
         return False
 
@@ -458,7 +489,7 @@ class Tell(Task):
             waits = [
                 each["at"] + (_TAKING_MS if each["state"] == _TAKEN else 0)
                 for each in view.told.values()
-                if each["state"] in (_WAITING, _TAKEN)
+                if each["state"] in _OPEN
             ]
             if waits:
                 return Again(max(min(waits), now_ms))
@@ -467,10 +498,13 @@ class Tell(Task):
             writes.append(patch(view.time.key, {"ended": _TOLD}, view.time.version))
         return writes
 
-    def _missed(self, view: _View) -> list[Write]:
-        """The row names a time of which somebody was not told, until somebody did it."""
+    def _missed(self, view: _View, *, at_all: bool = True) -> list[Write]:
+        """The row names a time of which somebody was not told, until somebody did it.
+
+        Not `at_all`: nobody even looked whom to tell.
+        """
         states = [each["state"] for each in (view.told or {}).values()]
-        missed = _MISSED in states or (bool(states) and _SENT not in states)
+        missed = _MISSED in states or (bool(states) and _SENT not in states) or not at_all
         name, listed = str(view.time.fields["name"]), list(view.row.fields.get("missed") or ())
         wanted = [each for each in listed if each != name]
         if missed and not view.over:

@@ -1,4 +1,7 @@
-"""The API's description of all functions: `python -m infra.openapi > infra/openapi.json`."""
+"""The API's description of all functions: `python -m infra.openapi > infra/openapi.json`.
+
+With `--compact` on one line: as products keep theirs (`shared/products/PRODUCT/openapi.json`).
+"""
 
 from __future__ import annotations
 
@@ -29,4 +32,4 @@ def described() -> Described:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text(described()))
+    sys.stdout.write(text(described(), compact="--compact" in sys.argv))

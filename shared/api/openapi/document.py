@@ -343,6 +343,9 @@ def _headers() -> Schema:
     }
 
 
-def text(described: Described) -> str:
-    """The document as `infra/openapi.json` holds it."""
-    return json.dumps(document(described), indent=2, ensure_ascii=False) + "\n"
+def text(described: Described, *, compact: bool = False) -> str:
+    """The document as `infra/openapi.json` holds it; `compact`: on one line."""
+    found = document(described)
+    if compact:
+        return json.dumps(found, separators=(",", ":"), ensure_ascii=False) + "\n"
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"

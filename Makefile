@@ -97,7 +97,8 @@ smoke: $(VENV)/.runtime
 generated: $(VENV)/.dev
 	$(RUN) -m infra.env_example > .env.example
 	$(RUN) -m infra.openapi > infra/openapi.json
-	PRODUCT=hemoday $(RUN) -m infra.openapi > shared/products/hemoday/openapi.json
+	PRODUCT=hemoday $(RUN) -m infra.openapi --compact > shared/products/hemoday/openapi.json
+	PRODUCT=medmind $(RUN) -m infra.openapi --compact > shared/products/medmind/openapi.json
 	$(RUN) -m infra.schema_js > infra/schema.js
 	$(RUN) -m infra.indexes > infra/firestore.indexes.json
 	$(RUN) -m infra.indexes --collections > infra/collections.json

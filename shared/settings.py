@@ -80,7 +80,7 @@ class Settings:
         "dermadetect",
         "Which product this deployment serves.",
         shown=True,
-        choices=("dermadetect", "hemoday"),
+        choices=("dermadetect", "hemoday", "medmind"),
     )
     data_folder: str = setting(
         ".data", "Where the embedded profile keeps its database and keys: a folder of its own."

@@ -61,7 +61,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (copy / name).write_text(code)
     [row] = [code for said, code in blocks(PAGE, "python") if "before the last line" in said]
     insert(copy / "shared" / "products" / "known.py", row, before="    raise ConfigurationFault(")
-    insert(copy / "shared" / "settings.py", '"notebooks", ', before='"dermadetect", "hemoday"')
+    insert(
+        copy / "shared" / "settings.py",
+        '"notebooks", ',
+        before='"dermadetect", "hemoday", "medmind"',
+    )
     insert(copy / "infra" / "functions.yaml", "/notebooks, ", before="/api/v1/review/cases, ")
     return copy
 

@@ -26,6 +26,10 @@ def named(name: str) -> Product:
         from shared.products.hemoday.product import HEMODAY
 
         return HEMODAY
+    if name == "medmind":
+        from shared.products.medmind.product import MEDMIND
+
+        return MEDMIND
     raise ConfigurationFault(f"there is no product {name}", field="PRODUCT")
 
 

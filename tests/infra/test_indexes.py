@@ -31,6 +31,9 @@ from shared.export.rows import Wanted
 from shared.files.file import CHECK
 from shared.hooks.fan_out import FanOut
 from shared.hooks.hooks import Access, Hooks
+from shared.jobs import job as jobs
+from shared.jobs.job import RetryPolicy
+from shared.jobs.runner import Runner
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
@@ -50,6 +53,9 @@ from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
 from shared.products.hemoday.tables import DOCUMENTS
+from shared.products.medmind.dosing import Dosing
+from shared.products.medmind.items import VERSIONS
+from shared.products.medmind.tables import DOSING, dosing_job
 from shared.records.store import Key, Query, RecordStore, StoredCollection, put
 from shared.settings import Settings
 from shared.support import conflicts, deleted, inbox, ledger, moves, stuck_jobs, trail
@@ -212,6 +218,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     stuck_jobs.listed(store, ["team1"], wall_ms() + YEAR)
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()
     hemoday(store)
+    medmind(store)
     backup.export(store, io.StringIO())
     backup.holds_records(store)
     store.close()
@@ -233,6 +240,17 @@ def hemoday(store: RecordStore) -> None:
     home.sweep()
     reminders.remove_expired(store, home.time + YEAR)
     reminder_settings.phones_of(store, "anna")
+
+
+def medmind(store: RecordStore) -> None:
+    """What MedMind asks beside the engine."""
+    item, now = Key("medication_plan_items", "i1"), wall_ms()
+    kept = [{"since": 0, "starts_on": "2026-03-02", "times": ["08:00"]}]
+    store.commit([put(item, {VERSIONS: kept, "scope_id": "team1"}, None)])
+    store.commit([jobs.create(dosing_job("i1"), DOSING, item.collection, "i1", "team1", now)])
+    tasks = {DOSING: Dosing(store)}
+    runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
+    assert set(runner.answer(DOSING, None, 60).states.values()) == {"queued"}
 
 
 def test_every_place_that_asks_a_store_was_made_to_ask(asked: dict[Shape, set[str]]) -> None:

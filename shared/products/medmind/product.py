@@ -1,0 +1,46 @@
+"""MedMind as one value: its tables, its people, its doses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from shared.notify.notice import AlertWords
+from shared.products.medmind.rights import ACCOUNTS, RIGHTS
+from shared.products.medmind.tables import CATALOG, DOSING
+from shared.products.product import Parts, Product, Seed
+
+if TYPE_CHECKING:
+    from shared.jobs.runner import Task
+    from shared.records.store import StoredCollection
+
+
+def _tasks(parts: Parts) -> Mapping[str, Task]:
+    from shared.products.medmind.dosing import Dosing
+
+    return {DOSING: Dosing(parts.store())}
+
+
+def _stored() -> Sequence[StoredCollection]:
+    from shared.products.medmind.dosing import STORED
+
+    return STORED
+
+
+def _seed(scope: str) -> Seed:
+    from shared.products.medmind.seed import seed
+
+    return seed(scope)
+
+
+MEDMIND = Product(
+    name="medmind",
+    title="MedMind",
+    catalog=lambda _settings: CATALOG,
+    rights=RIGHTS,
+    accounts=ACCOUNTS,
+    tasks=_tasks,
+    seed=_seed,
+    stored=_stored,
+    alert=AlertWords("Somebody needs you", "Open the app to see it."),
+)

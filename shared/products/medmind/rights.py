@@ -1,0 +1,43 @@
+"""MedMind's roles: who may do what in a care circle, and how people come into one."""
+
+from __future__ import annotations
+
+from shared.access.rights import Action, Rights
+from shared.accounts.policy import AccountPolicy
+
+CAREGIVER, DOCTOR, PATIENT = "caregiver", "doctor", "patient"
+
+ROLES = (CAREGIVER, DOCTOR, PATIENT)
+
+_CARERS = frozenset({CAREGIVER, DOCTOR})
+
+#: A patient reads, and says what became of a dose. Nobody administers the accounts of others.
+RIGHTS = Rights(
+    ROLES,
+    {
+        Action.READ: frozenset(ROLES),
+        Action.WRITE: frozenset(ROLES),
+        Action.UNDELETE: _CARERS,
+        Action.EXPORT: _CARERS,
+        Action.INBOX: _CARERS,
+        Action.MOVE: frozenset({CAREGIVER}),
+        Action.SUPERVISE: frozenset({CAREGIVER}),
+        Action.JOB_HISTORY: frozenset({CAREGIVER}),
+        Action.HOOKS: frozenset({CAREGIVER}),
+        Action.TRAIL: _CARERS,
+        Action.ALERT: _CARERS,
+    },
+)
+
+#: Anybody may register and make a circle; only its caregivers let others in.
+ACCOUNTS = AccountPolicy(
+    registration="open",
+    scope_makers=None,
+    founder=CAREGIVER,
+    newcomer=CAREGIVER,
+    invitable={CAREGIVER: frozenset(ROLES), DOCTOR: frozenset()},
+    founds=True,
+    keepers=frozenset({CAREGIVER}),
+    aliases={"join-circle": "join"},
+    words=("medmind", "circle", "medicine", "medication", "caregiver"),
+)

@@ -1,0 +1,243 @@
+"""MedMind: an elder patient's medicines, the plan of them, and what became of each dose.
+
+The scope is the care circle. Phones and devices write plans and events; doses and their states are the
+server's, made ahead from the plan (`dosing.py`) and settled by events in any order (`doses.py`).
+"""
+
+from __future__ import annotations
+
+from shared.jobs import job as jobs
+from shared.jobs.cascade import cascade
+from shared.products.medmind import items
+from shared.products.medmind.doses import KINDS, STATES
+from shared.products.medmind.plans import FREQUENCIES
+from shared.products.medmind.rights import RIGHTS
+from shared.records.collection import Catalog, Collection, Effects, Field, Merge, Owner, Turn, Type
+from shared.records.store import Key, put
+
+PATIENTS = "patients"
+MEDICATIONS = "medications"
+PLANS = "medication_plans"
+ITEMS = "medication_plan_items"
+DOSES = "dose_occurrences"
+EVENTS = "dose_events"
+
+#: The kind of job that makes and settles the doses of an item, one an item.
+DOSING = "dosing"
+
+#: Events that no job has seen yet: a document an event, under its id.
+NEWS = "dose_news"
+
+_NAME, _TEXT = 200, 5000
+
+
+def dosing_job(item_id: str) -> str:
+    """The job of an item."""
+    return f"{DOSING}~{item_id}"
+
+
+def item_of(dose_id: str) -> str:
+    """The item of a dose, by its id; empty: it is no dose's."""
+    parts = dose_id.rsplit("_", 2)
+    return parts[0] if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal() else ""
+
+
+def _text(name: str, doc: str, length: int = _TEXT, *, required: bool = False) -> Field:
+    return Field(name, Type.STRING, doc, required=required, max_length=length)
+
+
+_MADE_BY = Field("made_by", Type.STRING, "The user who made the record.", Owner.SERVER)
+
+
+def _made(turn: Turn) -> Effects:
+    return Effects() if turn.before is not None else Effects({"made_by": turn.author_id})
+
+
+def _item(turn: Turn) -> Effects:
+    """Another version if days or times changed, and the job that makes doses of it."""
+    fields: dict[str, object] = {"unread": items.unread(turn.values) or None}
+    if turn.before is None:
+        fields["made_by"] = turn.author_id
+    if not items.changed(turn.before, turn.values):
+        return Effects(fields)
+    kept = list((turn.before or {}).get(items.VERSIONS) or ())
+    kept.append(items.version(turn.values, turn.now_ms))
+    fields[items.VERSIONS] = kept[-items.MOST_VERSIONS :]
+    job = jobs.create(dosing_job(turn.id), DOSING, ITEMS, turn.id, turn.scope_id, turn.now_ms)
+    return Effects(fields, (job,))
+
+
+def _item_back(turn: Turn) -> Effects:
+    """A deleted item comes back: what was to come is to come again."""
+    job = jobs.create(dosing_job(turn.id), DOSING, ITEMS, turn.id, turn.scope_id, turn.now_ms)
+    return Effects({}, (job,))
+
+
+def _event(turn: Turn) -> Effects:
+    """The item's job hears of the event."""
+    made = _made(turn)
+    item = item_of(str(turn.values.get("dose_id")))
+    if not item:
+        return made
+    news = {"item_id": item, "dose_id": turn.values["dose_id"], "scope_id": turn.scope_id}
+    job = jobs.create(dosing_job(item), DOSING, ITEMS, item, turn.scope_id, turn.now_ms)
+    fields = {**made.fields, "item_id": item}
+    if (turn.before or {}).get("heard_at") is None:
+        fields["heard_at"] = turn.now_ms
+    return Effects(fields, (put(Key(NEWS, turn.id), news, None), job))
+
+
+CATALOG = Catalog(
+    name="medmind",
+    scope_word="circle",
+    cascade=cascade,
+    roles=RIGHTS.roles,
+    may=RIGHTS.may,
+    maker="made_by",
+    collections=(
+        Collection(
+            PATIENTS,
+            "Whom a circle cares for. A circle has one: its id is the circle's.",
+            (
+                _text("name", "What the patient is called.", _NAME),
+                _text("birth_date", "YYYY-MM-DD.", 30),
+                _text("language", "What the device speaks, as `en`.", 20),
+                _text("time_zone", "Where the patient is, as Asia/Kolkata.", 60),
+                _text("note", "What else is to be remembered."),
+                _MADE_BY,
+            ),
+            effects=_made,
+            label=lambda fields: str(fields.get("name") or ""),
+        ),
+        Collection(
+            MEDICATIONS,
+            "A medicine as its box says it.",
+            (
+                _text("name", "What it is called.", _NAME, required=True),
+                _text("strength", "As the box says: `500 mg`.", 60),
+                _text("form", "Tablet, drops, inhaler.", 60),
+                Field("stock", Type.NUMBER, "How much is left, in units of the form."),
+                _text("note", "What else is to be remembered."),
+                _MADE_BY,
+            ),
+            effects=_made,
+            label=lambda fields: str(fields.get("name") or ""),
+        ),
+        Collection(
+            PLANS,
+            "Why and by whom a medicine is taken; its items say when.",
+            (
+                Field(
+                    "medication_id",
+                    Type.STRING,
+                    "The medicine.",
+                    required=True,
+                    references=MEDICATIONS,
+                ),
+                _text("reason", "What it is for."),
+                _text("prescribed_by", "Who prescribed it.", _NAME),
+                _text("comment", "What else is to be remembered."),
+                _MADE_BY,
+            ),
+            effects=_made,
+        ),
+        Collection(
+            ITEMS,
+            "Doses of a plan at times of the day. A taper is several items, one after the other.",
+            (
+                Field("plan_id", Type.STRING, "The plan.", required=True, references=PLANS),
+                Field("amount", Type.NUMBER, "How much, in `unit`.", low=0, high=1e6),
+                _text("unit", "Tablets, drops, ml.", 40),
+                _text("starts_on", "The first day, YYYY-MM-DD.", 30, required=True),
+                _text("ends_on", "The last day, inclusive; null: no end.", 30),
+                Field("times", Type.STRINGS, "Times of the day, as `08:00`.", merge=Merge.LAST),
+                Field(
+                    "frequency",
+                    Type.STRING,
+                    "On which days; what cannot be read is `as_needed`, which has no times.",
+                    default="daily",
+                    choices=FREQUENCIES,
+                    unreadable="as_needed",
+                ),
+                Field("every", Type.INTEGER, "Days between, of every_n_days.", low=1, high=366),
+                Field("weekdays", Type.STRINGS, "Of weekly: `monday`, …"),
+                Field("paused", Type.BOOLEAN, "Not taken for now.", default=False),
+                _text("time_zone", "Of the clock that it goes by, as Asia/Kolkata.", 60),
+                Field(
+                    "grace_minutes",
+                    Type.INTEGER,
+                    "How long after its time a dose is on time; then it is missed until somebody says.",
+                    default=60,
+                    low=1,
+                    high=1440,
+                ),
+                _text("with_meal", "Before, with or after a meal.", 60),
+                Field("most_a_day", Type.INTEGER, "Of as_needed: at most.", low=1, high=50),
+                Field(
+                    "unread",
+                    Type.STRINGS,
+                    "Columns that cannot be read; null: none. There are no doses meanwhile.",
+                    Owner.SERVER,
+                ),
+                _MADE_BY,
+            ),
+            context=(items.VERSIONS,),
+            effects=_item,
+            restored=_item_back,
+        ),
+        Collection(
+            DOSES,
+            "One dose, made ahead: when it is due, and what became of it.",
+            (
+                Field(
+                    "item_id",
+                    Type.STRING,
+                    "The item; what was taken stays when it goes.",
+                    Owner.SERVER,
+                ),
+                Field("due_at", Type.TIME, "When it is due.", Owner.SERVER),
+                Field("grace_minutes", Type.INTEGER, "How long it is on time.", Owner.SERVER),
+                Field("amount", Type.NUMBER, "How much, in `unit`.", Owner.SERVER),
+                Field("unit", Type.STRING, "Tablets, drops, ml.", Owner.SERVER),
+                Field(
+                    "state",
+                    Type.STRING,
+                    "What became of it.",
+                    Owner.SERVER,
+                    choices=STATES,
+                ),
+                Field("event_id", Type.STRING, "The event that decides.", Owner.SERVER),
+                Field("reason", Type.STRING, "Why it was skipped.", Owner.SERVER),
+                Field(
+                    "amended_at",
+                    Type.TIME,
+                    "When a missed dose turned out not to be; null: it never was missed.",
+                    Owner.SERVER,
+                ),
+            ),
+            pushable=False,
+        ),
+        Collection(
+            EVENTS,
+            "What somebody or a device said of a dose. Rows are added, not changed.",
+            (
+                _text("dose_id", "The dose: `ITEM_20260329_1`.", 128, required=True),
+                Field(
+                    "kind",
+                    Type.STRING,
+                    "What happened.",
+                    required=True,
+                    choices=KINDS,
+                ),
+                Field("at", Type.TIME, "When it happened.", required=True),
+                _text("reason", "Why it was skipped."),
+                _text("undoes", "Of `undone`: the event that never happened.", 128),
+                Field("item_id", Type.STRING, "The item.", Owner.SERVER),
+                Field("heard_at", Type.TIME, "When the server first heard of it.", Owner.SERVER),
+                _MADE_BY,
+            ),
+            context=("heard_at",),
+            effects=_event,
+        ),
+    ),
+)

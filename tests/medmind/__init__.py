@@ -1,0 +1,1 @@
+"""MedMind: plans, doses, a care circle."""

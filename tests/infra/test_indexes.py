@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Request
+from werkzeug.test import EnvironBuilder
 
 from infra import indexes
 from infra.cli import backup
@@ -22,10 +24,12 @@ from infra.local.phone import wall_ms
 from shared import wiring
 from shared.access import audit, membership
 from shared.access.audit import Sealer
+from shared.access.membership import Caller
 from shared.accounts import invite, session
 from shared.accounts.invites import has_records
 from shared.adapters.folder import FolderFiles
 from shared.adapters.sqlite import SqliteStore
+from shared.api.web import ask
 from shared.export import stream
 from shared.export.rows import Wanted
 from shared.files.file import CHECK
@@ -53,9 +57,11 @@ from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
 from shared.products.hemoday.tables import DOCUMENTS
+from shared.products.medmind import device
 from shared.products.medmind.dosing import Dosing
 from shared.products.medmind.items import VERSIONS
 from shared.products.medmind.tables import DOSING, dosing_job
+from shared.products.product import Parts
 from shared.records.store import Key, Query, RecordStore, StoredCollection, put
 from shared.settings import Settings
 from shared.support import conflicts, deleted, inbox, ledger, moves, stuck_jobs, trail
@@ -251,6 +257,16 @@ def medmind(store: RecordStore) -> None:
     tasks = {DOSING: Dosing(store)}
     runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
     assert set(runner.answer(DOSING, None, 60).states.values()) == {"queued"}
+    settings = Settings()
+
+    def nothing(*_: object) -> Any:
+        raise AssertionError("it is not asked for")
+
+    parts = Parts(settings, wall_ms, lambda: store, nothing, nothing, *(nothing,) * 4)
+    membership.grant(store, "table-1", "team1", "device", now)
+    url = Request(EnvironBuilder(path="/devices/table-1/schedule").get_environ())
+    said = ask(url, device.routes(parts), settings, Caller("table-1", "device", "table-1"))
+    assert said.status_code == 200
 
 
 def test_every_place_that_asks_a_store_was_made_to_ask(asked: dict[Shape, set[str]]) -> None:

@@ -11,6 +11,7 @@ from shared.products.medmind.tables import CATALOG, DOSING
 from shared.products.product import Parts, Product, Seed
 
 if TYPE_CHECKING:
+    from shared.api.routes import Route
     from shared.jobs.runner import Task
     from shared.records.store import StoredCollection
 
@@ -22,9 +23,15 @@ def _tasks(parts: Parts) -> Mapping[str, Task]:
 
 
 def _stored() -> Sequence[StoredCollection]:
-    from shared.products.medmind.dosing import STORED
+    from shared.products.medmind import device, dosing
 
-    return STORED
+    return (*dosing.STORED, *device.STORED)
+
+
+def _routes(parts: Parts) -> Sequence[Route]:
+    from shared.products.medmind.device import routes
+
+    return routes(parts)
 
 
 def _seed(scope: str) -> Seed:
@@ -40,6 +47,7 @@ MEDMIND = Product(
     rights=RIGHTS,
     accounts=ACCOUNTS,
     tasks=_tasks,
+    routes=_routes,
     seed=_seed,
     stored=_stored,
     alert=AlertWords("Somebody needs you", "Open the app to see it."),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from shared.access.rights import Action, Rights
 from shared.accounts.policy import AccountPolicy
 
-CAREGIVER, DOCTOR, PATIENT = "caregiver", "doctor", "patient"
+CAREGIVER, DOCTOR, PATIENT, DEVICE = "caregiver", "doctor", "patient", "device"
 
-ROLES = (CAREGIVER, DOCTOR, PATIENT)
+ROLES = (CAREGIVER, DOCTOR, PATIENT, DEVICE)
 
 _CARERS = frozenset({CAREGIVER, DOCTOR})
 
-#: A patient reads, and says what became of a dose. Nobody administers the accounts of others.
+#: A patient reads, and says what became of a dose; so does the device on the table (`device.py`). Nobody
+#: administers the accounts of others.
 RIGHTS = Rights(
     ROLES,
     {

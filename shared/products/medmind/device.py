@@ -1,0 +1,360 @@
+"""What the device on the table asks: its schedule, and what it tells: events and that it lives.
+
+A device is a member of one circle with a role of its own. It comes in by a code that a caregiver makes,
+as any member does (`POST /api/v1/auth/register` with `invite_code`, which a QR code may carry), and who
+puts it out puts an end to it: each request asks the store whether it is in.
+
+It may be offline for weeks. Its events keep their ids, so sending all of them again is safe; one that
+cannot be taken is named and stops no other; its clock is corrected by what it says the time is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from shared.access import audit, membership
+from shared.access.membership import Caller
+from shared.api.bodies import Limits
+from shared.api.fields import Id, TextOrNull, must, names, says
+from shared.api.routes import Route
+from shared.api.web import Call, Response, answer, tagged
+from shared.errors import Contended, NotFound, StoreUnavailable
+from shared.products.medmind.rights import CAREGIVER, DEVICE, DOCTOR
+from shared.products.medmind.tables import (
+    CATALOG,
+    DOSES,
+    EVENTS,
+    ITEMS,
+    MEDICATIONS,
+    PATIENTS,
+    PLANS,
+)
+from shared.products.product import Parts
+from shared.records import record
+from shared.records.collection import RecordFault
+from shared.records.store import (
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    StoredCollection,
+    put,
+)
+from shared.sync.exchange import Entry, Push
+from shared.sync.push import Pusher
+
+HEARTBEATS = "device_heartbeats"
+
+STORED = (
+    StoredCollection(HEARTBEATS),
+    StoredCollection(DOSES, ((record.SCOPE, "due_at"),)),
+)
+
+#: Days of a schedule, unless it is asked otherwise, and at most; days before now that it still shows.
+DAYS, MOST_DAYS, BACK_DAYS = 7, 14, 1
+
+#: Events of one request.
+MOST_EVENTS = 200
+
+#: Doses of one answer: three items at four times of the day, for fifteen days, and as much again.
+_MOST_DOSES = 400
+
+_DAY_MS = 86_400_000
+_NONE = "There is no such device, or none of yours."
+_EVENTS = Limits(2**18, 2**18, 5_000)
+_Moment = Annotated[int, must("Unix milliseconds", ge=0, le=10**14)]
+
+
+class DeviceAsked(Struct):
+    """Which device."""
+
+    id: Annotated[Id, names(_NONE), says("The device: its user id.")]
+
+
+class ScheduleAsked(Struct):
+    """Which device, and how many days ahead."""
+
+    id: Annotated[Id, names(_NONE), says("The device: its user id.")]
+    days: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST_DAYS)], says(f"Days ahead; {MOST_DAYS} at most.")
+    ] = DAYS
+
+
+class ScheduledDose(Struct):
+    """A dose as a device shows and says it."""
+
+    id: str
+    due_at: Annotated[int, says("Unix ms.")]
+    until: Annotated[int, says("The end of its grace, Unix ms.")]
+    state: str
+    medicine: str
+    strength: TextOrNull
+    amount: Annotated[float | None, says("How much, in `unit`.")]
+    unit: TextOrNull
+    with_meal: TextOrNull
+
+
+class Schedule(Struct):
+    """What a device shows for the next days."""
+
+    device_id: str
+    patient: TextOrNull
+    language: TextOrNull
+    time_zone: TextOrNull
+    doses: list[ScheduledDose]
+
+
+class DeviceEvent(Struct):
+    """What happened to a dose."""
+
+    id: Annotated[Id, says("Made by the device, once an event.")]
+    dose_id: Annotated[str, Meta(max_length=128)]
+    kind: Annotated[str, Meta(max_length=20), says("`taken`, `skipped` or `undone`.")]
+    at: Annotated[_Moment, says("When, by the device's clock, Unix ms.")]
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+    undoes: Annotated[str, Meta(max_length=128)] = ""
+
+
+class DeviceEvents(Struct):
+    """Events, and what the device takes for now."""
+
+    now: Annotated[_Moment, says("What the device's clock says, Unix ms.")]
+    events: Annotated[
+        list[dict[str, Any]], Meta(max_length=MOST_EVENTS), says("Each as `DeviceEvent`.")
+    ]
+
+
+class EventRefused(Struct):
+    """An event that was not taken: keep it, and show it to whoever looks after the device."""
+
+    id: str
+    code: str
+    message: str
+
+
+class EventsTaken(Struct):
+    """What became of events."""
+
+    taken: list[str]
+    refused: list[EventRefused]
+    clock_offset_ms: Annotated[int, says("The device's clock minus ours.")]
+
+
+class Heartbeat(Struct):
+    """The device lives."""
+
+    now: Annotated[_Moment, says("What the device's clock says, Unix ms.")]
+    battery_percent: Annotated[int, Meta(ge=0, le=100)] | None = None
+    firmware: Annotated[str, Meta(max_length=100)] = ""
+
+
+class HeartbeatTaken(Struct):
+    """It was heard."""
+
+    now: Annotated[int, says("Our clock, Unix ms: set yours by it.")]
+
+
+class _Devices:
+    """Answers devices, and the circle that looks at theirs."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def schedule(self, call: Call, asked: ScheduleAsked) -> Response:
+        """What to show and say in the next days.
+
+        Small, and the same until something changes: send `If-None-Match`. Keep it for when there is no
+        network. For the device itself, and for caregivers and doctors of its circle.
+        """
+        store, now_ms = self._parts.store(), self._parts.clock_ms()
+        scope = _scope(store, call.caller, asked.id, (CAREGIVER, DOCTOR))
+        query = Query(
+            DOSES,
+            where=(
+                (record.SCOPE, "==", scope),
+                ("due_at", ">=", now_ms - BACK_DAYS * _DAY_MS),
+                ("due_at", "<=", now_ms + asked.days * _DAY_MS),
+            ),
+            order=(("due_at", "asc"),),
+            limit=_MOST_DOSES,
+        )
+        found = [each for each in store.query(query) if each.fields.get(record.DELETED) is None]
+        shown = list(_shown(store, found))
+        patient = store.read([Key(PATIENTS, scope)]).documents.get(Key(PATIENTS, scope))
+        about = {} if patient is None else patient.fields
+        value = Schedule(
+            asked.id, about.get("name"), about.get("language"), about.get("time_zone"), shown
+        )
+        seen = {scope: {DOSES: [each.id for each in shown]}}
+        audit.reading(store, call.caller, "read_schedule", seen, now_ms)
+        call.notes["doses"] = len(shown)
+        tag = [[each.id, each.due_at, each.state] for each in shown]
+        return tagged(value, call, of=[tag, value.patient, value.language])
+
+    def events(self, call: Call, asked: DeviceAsked, body: DeviceEvents) -> Response:
+        """Tell what happened to doses.
+
+        Safe to repeat, in any order, weeks late. Each event is taken or refused by itself. For the device
+        itself.
+        """
+        store, now_ms = self._parts.store(), self._parts.clock_ms()
+        scope = _scope(store, call.caller, asked.id, ())
+        offset_ms = body.now - now_ms
+        refused: list[EventRefused] = []
+        entries = list(_entries(body.events, scope, offset_ms, refused))
+        pusher = Pusher(store, CATALOG)
+        mark = hashlib.sha256(repr((asked.id, body.events, offset_ms // 1000)).encode())
+        push = Push(entries, [], 0, mark.hexdigest())
+        caller = Caller(call.caller.user_id, DEVICE, asked.id)
+        outcome = pusher.push(caller, push, now_ms)
+        refused += [EventRefused(each.id, each.code, each.message) for each in outcome.rejected]
+        left = {each.id for each in refused}
+        taken = [each.id for each in entries if each.id not in left]
+        call.notes |= {"taken": len(taken), "refused": len(refused)}
+        return answer(EventsTaken(taken, refused, offset_ms), call=call)
+
+    def heartbeat(self, call: Call, asked: DeviceAsked, body: Heartbeat) -> Response:
+        """Say that the device lives.
+
+        Every few minutes; the answer has our clock. For the device itself.
+        """
+        store, now_ms = self._parts.store(), self._parts.clock_ms()
+        scope = _scope(store, call.caller, asked.id, ())
+        fields = {
+            record.SCOPE: scope,
+            "heard_at": now_ms,
+            "clock_offset_ms": body.now - now_ms,
+            "battery_percent": body.battery_percent,
+            "firmware": body.firmware or None,
+        }
+        store.commit([put(Key(HEARTBEATS, asked.id), fields, None)])
+        return answer(HeartbeatTaken(now_ms), call=call)
+
+
+def _scope(store: RecordStore, caller: Caller, device: str, also: Sequence[str]) -> str:
+    """The circle of a device, for the device itself and for roles of its circle.
+
+    Raises `NotFound`: a device of others is as one that there is not.
+    """
+    own, asking = membership.key(device), membership.key(caller.user_id)
+    reading = store.read([own, asking])
+    there = membership.known(device, reading.documents.get(own))
+    mine = membership.of(reading, caller.user_id)
+    circles = [scope for scope, role in there.roles.items() if role == DEVICE]
+    if len(circles) == 1 and there.disabled_ms is None:
+        [scope] = circles
+        if caller.user_id == device or mine.roles.get(scope) in also:
+            return scope
+    raise NotFound(_NONE, field="id")
+
+
+def _shown(store: RecordStore, found: Sequence[Document]) -> Iterator[ScheduledDose]:
+    """Doses with the words of their medicines, read in three steps whatever their number."""
+    items = _read(store, ITEMS, (each.fields["item_id"] for each in found))
+    plans = _read(store, PLANS, (each.get("plan_id") for each in items.values()))
+    medicines = _read(store, MEDICATIONS, (each.get("medication_id") for each in plans.values()))
+    for each in found:
+        have = each.fields
+        item = items.get(str(have["item_id"]), {})
+        plan = plans.get(str(item.get("plan_id")), {})
+        medicine = medicines.get(str(plan.get("medication_id")), {})
+        yield ScheduledDose(
+            each.key.id,
+            int(have["due_at"]),
+            int(have["due_at"]) + int(have["grace_minutes"]) * 60_000,
+            str(have["state"]),
+            str(medicine.get("name") or ""),
+            medicine.get("strength"),
+            have.get("amount"),
+            have.get("unit"),
+            item.get("with_meal"),
+        )
+
+
+def _read(store: RecordStore, table: str, ids: Iterator[Any]) -> dict[str, Mapping[str, Any]]:
+    keys = sorted({Key(table, str(each)) for each in ids if each})
+    documents = store.read(keys).documents if keys else {}
+    return {key.id: document.fields for key, document in documents.items()}
+
+
+def _entries(
+    sent: Sequence[Mapping[str, Any]], scope: str, offset_ms: int, refused: list[EventRefused]
+) -> Iterator[Entry]:
+    """Events as records, each once; those that are none go to `refused`."""
+    table, seen = CATALOG.by_name[EVENTS], set[str]()
+    for each in sent:
+        name = str(each.get("id") or "")[:128]
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            if not record.valid_id(each.get("id")):
+                raise RecordFault("id", "invalid_id", "id must be 1 to 128 of A-Z a-z 0-9 _ -.")
+            at = each.get("at")
+            corrected = at - offset_ms if type(at) is int else at
+            values = {
+                **{name: each.get(name) for name in _COLUMNS if name in each},
+                "at": corrected,
+            }
+            coerced = table.coerce(values)
+            table.check_complete(coerced.values)
+        except RecordFault as fault:
+            refused.append(EventRefused(name, fault.code, fault.message))
+            continue
+        yield Entry(
+            table,
+            name,
+            {"id": name, **values},
+            coerced=coerced,
+            raw_ms=corrected,
+            scope_id=scope,
+            fresh=True,
+        )
+
+
+_COLUMNS = ("dose_id", "kind", "reason", "undoes")
+
+
+def routes(parts: Parts) -> tuple[Route, ...]:
+    """What devices call."""
+    devices = _Devices(parts)
+    return (
+        Route(
+            "GET",
+            "/devices/{id}/schedule",
+            devices.schedule,
+            name="getSchedule",
+            asks=ScheduleAsked,
+            gives=Schedule,
+            names=(ScheduledDose,),
+            faults=("invalid_request", NotFound, StoreUnavailable),
+            answer_headers=("Cache-Control", "ETag"),
+            unchanged=True,
+        ),
+        Route(
+            "POST",
+            "/devices/{id}/events",
+            devices.events,
+            _EVENTS,
+            name="sendDeviceEvents",
+            asks=DeviceAsked,
+            takes=DeviceEvents,
+            gives=EventsTaken,
+            names=(EventRefused, DeviceEvent),
+            faults=("invalid_request", NotFound, Contended, StoreUnavailable),
+        ),
+        Route(
+            "POST",
+            "/devices/{id}/heartbeats",
+            devices.heartbeat,
+            name="sendHeartbeat",
+            asks=DeviceAsked,
+            takes=Heartbeat,
+            gives=HeartbeatTaken,
+            faults=("invalid_request", NotFound, StoreUnavailable),
+        ),
+    )

@@ -2,7 +2,7 @@
 
     before their time    doses are made for `AHEAD_DAYS`, moved and taken back as the plan changes
     from then on         only the state changes: a dose that came to be due is never moved, nor made again
-    at the end of grace  a dose of which nobody said anything is missed
+    at the end of grace  a dose of which nobody said anything is missed; the carers' phones are told, once
     an event, ever       the states of its dose are worked out anew: late proof amends
 
 Each finish is one commit: the doses, and the events that they are settled by, and when to look again.
@@ -17,8 +17,9 @@ from typing import Any
 
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
+from shared.notify import notice
 from shared.products.medmind import items
-from shared.products.medmind.doses import DUE, PLANNED, DoseEvent, state
+from shared.products.medmind.doses import DUE, MISSED, PLANNED, DoseEvent, state
 from shared.products.medmind.plans import doses, instant
 from shared.products.medmind.tables import DOSES, EVENTS, ITEMS, NEWS
 from shared.records import record
@@ -37,6 +38,9 @@ from shared.records.store import (
 
 #: Doses are there for so many days ahead, and looked at again for so many days back.
 AHEAD_DAYS, BACK_DAYS = 14, 2
+
+#: When the carers of a missed dose were told, server ms. Never sent to phones.
+TOLD = "_told"
 
 #: Events that one finish takes.
 _MOST_NEWS = 50
@@ -85,11 +89,10 @@ class Dosing(Task):
         again_ms = _tomorrow(item, now_ms)
         for name in sorted(names):
             dose = have.get(Key(DOSES, name))
-            write, next_ms = self._dose(
+            some, next_ms = self._dose(
                 item, name, dose, wanted.get(name), said.get(name, ()), now_ms
             )
-            if write is not None:
-                writes.append(write)
+            writes += some
             if next_ms is not None:
                 again_ms = min(again_ms, next_ms)
         writes += [delete(each.key) for each in news]
@@ -105,16 +108,16 @@ class Dosing(Task):
         due_ms: int | None,
         said: Sequence[DoseEvent],
         now_ms: int,
-    ) -> tuple[Write | None, int | None]:
+    ) -> tuple[list[Write], int | None]:
         """What is to be written of a dose, and when it must be looked at again."""
         if dose is None or dose.fields.get(record.DELETED) is not None:
             if due_ms is None:
-                return None, None
+                return [], None
             return _new(item, name, dose, due_ms, said, now_ms)
         ended_ms = min(int(item.fields.get(record.DELETED) or now_ms), now_ms)
         if due_ms is None and not said and int(dose.fields["due_at"]) > ended_ms:
             gone = {record.DELETED: now_ms, record.MODIFIED: now_ms}
-            return record.server_patch(dose, gone), None
+            return [record.server_patch(dose, gone)], None
         have = dose.fields
         at_ms, moved = int(have["due_at"]), {}
         if have["state"] == PLANNED and at_ms > now_ms and due_ms not in (None, at_ms):
@@ -124,8 +127,14 @@ class Dosing(Task):
         fields = {**moved, **_state(at_ms, grace_ms, said, now_ms)}
         following = _next(at_ms, grace_ms, str(fields["state"]))
         if all(have.get(each) == value for each, value in fields.items()):
-            return None, following
-        return record.server_patch(dose, {**fields, record.MODIFIED: now_ms}), following
+            return [], following
+        told = []
+        if fields["state"] == MISSED and not have.get(TOLD):
+            fields[TOLD] = now_ms
+            scope = str(have[record.SCOPE])
+            told = [notice.due(f"missed~{name}", name, scope, at_ms + grace_ms)]
+        patched = record.server_patch(dose, {**fields, record.MODIFIED: now_ms})
+        return [patched, *told], following
 
     def _planned(self, item: Document, now_ms: int) -> Iterator[tuple[str, int]]:
         """Doses of the days that are looked at, with when they are due."""
@@ -176,7 +185,7 @@ def _new(
     due_ms: int,
     said: Sequence[DoseEvent],
     now_ms: int,
-) -> tuple[Write, int | None]:
+) -> tuple[list[Write], int | None]:
     grace = int(item.fields.get("grace_minutes") or 60)
     fields = {
         "item_id": item.key.id,
@@ -190,7 +199,8 @@ def _new(
         record.MODIFIED: now_ms,
     }
     expect = ABSENT if before is None else before.version
-    return put(Key(DOSES, name), fields, expect), _next(due_ms, grace * 60_000, fields["state"])
+    made = put(Key(DOSES, name), fields, expect)
+    return [made], _next(due_ms, grace * 60_000, fields["state"])
 
 
 def _state(due_ms: int, grace_ms: int, said: Sequence[DoseEvent], now_ms: int) -> dict[str, Any]:

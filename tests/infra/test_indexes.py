@@ -267,6 +267,7 @@ def medmind(store: RecordStore) -> None:
     url = Request(EnvironBuilder(path="/devices/table-1/schedule").get_environ())
     said = ask(url, device.routes(parts), settings, Caller("table-1", "device", "table-1"))
     assert said.status_code == 200
+    device.silent(store, now)
 
 
 def test_every_place_that_asks_a_store_was_made_to_ask(asked: dict[Shape, set[str]]) -> None:

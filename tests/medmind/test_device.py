@@ -12,7 +12,9 @@ from infra.cli.local import seed
 from shared import wiring
 from shared.jobs.runner import Runner
 from shared.products.medmind.items import today
+from shared.products.medmind.product import MEDMIND
 from shared.products.medmind.tables import DOSING
+from shared.records.store import Query
 from tests.api.conftest import Api, StartApi
 
 PASSWORD = "a rather long pass phrase"
@@ -142,3 +144,19 @@ def test_a_heartbeat_is_answered_with_the_time(table: Table) -> None:
     for wrong in ({"now": -1}, {}, {"now": 1, "battery_percent": 101}):
         path = f"/devices/{table.device}/heartbeats"
         assert table.ask("POST", path, wrong, table.token) == 400
+
+
+def test_a_device_that_falls_silent_is_told_of_once_a_silence(table: Table) -> None:
+    silent = MEDMIND.rounds(wiring.parts())["silent_devices"]
+    path = f"/devices/{table.device}/heartbeats"
+    assert silent(wiring.clock_ms() + 2 * HOUR) == 0  # nobody has ever heard of it
+    for _ in range(2):
+        table.ask("POST", path, {"now": 1}, table.token)
+        now = wiring.clock_ms()
+        assert [silent(now + minutes * 60_000) for minutes in (29, 31, 32)] == [0, 1, 0]
+    assert len(list(wiring.store().query(Query("notices")))) == 2
+    table.ask("POST", path, {"now": 1}, table.token)
+    away = f"/api/v1/auth/members/{table.device}/remove"
+    table.ask("POST", away, {"scope_id": "demo"}, table.daughter)
+    assert silent(wiring.clock_ms() + 2 * HOUR) == 0
+    assert list(wiring.store().query(Query("device_heartbeats"))) == []

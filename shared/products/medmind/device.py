@@ -23,6 +23,7 @@ from shared.api.fields import Id, TextOrNull, must, names, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer, tagged
 from shared.errors import Contended, NotFound, StoreUnavailable
+from shared.notify import notice
 from shared.products.medmind.rights import CAREGIVER, DEVICE, DOCTOR
 from shared.products.medmind.tables import (
     CATALOG,
@@ -42,6 +43,8 @@ from shared.records.store import (
     Query,
     RecordStore,
     StoredCollection,
+    delete,
+    patch,
     put,
 )
 from shared.sync.exchange import Entry, Push
@@ -50,12 +53,15 @@ from shared.sync.push import Pusher
 HEARTBEATS = "device_heartbeats"
 
 STORED = (
-    StoredCollection(HEARTBEATS),
+    StoredCollection(HEARTBEATS, (("told", "heard_at"),)),
     StoredCollection(DOSES, ((record.SCOPE, "due_at"),)),
 )
 
 #: Days of a schedule, unless it is asked otherwise, and at most; days before now that it still shows.
 DAYS, MOST_DAYS, BACK_DAYS = 7, 14, 1
+
+#: A device that was heard of and then is silent for so long is told of, ms; so many in one round.
+SILENT_MS, _A_ROUND = 30 * 60_000, 100
 
 #: Events of one request.
 MOST_EVENTS = 200
@@ -230,9 +236,41 @@ class _Devices:
             "clock_offset_ms": body.now - now_ms,
             "battery_percent": body.battery_percent,
             "firmware": body.firmware or None,
+            "told": False,
         }
         store.commit([put(Key(HEARTBEATS, asked.id), fields, None)])
         return answer(HeartbeatTaken(now_ms), call=call)
+
+
+def silent(store: RecordStore, now_ms: int) -> int:
+    """Tell the carers of devices that have fallen silent, once each silence; how many were.
+
+    A device that is in no circle any more is forgotten.
+    """
+    query = Query(
+        HEARTBEATS,
+        where=(("told", "==", False), ("heard_at", "<=", now_ms - SILENT_MS)),
+        order=(("heard_at", "asc"),),
+        limit=_A_ROUND,
+    )
+    told = 0
+    for each in list(store.query(query)):
+        device, scope = each.key.id, str(each.fields[record.SCOPE])
+        own = membership.key(device)
+        role = membership.role_of(device, store.read([own]).documents.get(own), scope)
+        writes = [delete(each.key, each.version)]
+        if role == DEVICE:
+            news = f"silent~{device}~{each.fields['heard_at']}"
+            writes = [
+                patch(each.key, {"told": True}, each.version),
+                notice.due(news, device, scope, now_ms),
+            ]
+        try:
+            store.commit(writes)
+        except Contended:  # it was heard of at this moment
+            continue
+        told += role == DEVICE
+    return told
 
 
 def _scope(store: RecordStore, caller: Caller, device: str, also: Sequence[str]) -> str:

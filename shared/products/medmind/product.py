@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.notify.notice import AlertWords
 from shared.products.medmind.rights import ACCOUNTS, RIGHTS
 from shared.products.medmind.tables import CATALOG, DOSING
-from shared.products.product import Parts, Product, Seed
+from shared.products.product import Parts, Product, Round, Seed
 
 if TYPE_CHECKING:
     from shared.api.routes import Route
@@ -26,6 +26,12 @@ def _stored() -> Sequence[StoredCollection]:
     from shared.products.medmind import device, dosing
 
     return (*dosing.STORED, *device.STORED)
+
+
+def _rounds(parts: Parts) -> Mapping[str, Round]:
+    from shared.products.medmind.device import silent
+
+    return {"silent_devices": lambda now_ms: silent(parts.store(), now_ms)}
 
 
 def _routes(parts: Parts) -> Sequence[Route]:
@@ -47,6 +53,7 @@ MEDMIND = Product(
     rights=RIGHTS,
     accounts=ACCOUNTS,
     tasks=_tasks,
+    rounds=_rounds,
     routes=_routes,
     seed=_seed,
     stored=_stored,

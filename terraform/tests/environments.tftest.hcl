@@ -309,7 +309,7 @@ run "hemoday" {
   }
 
   assert {
-    condition     = !contains(keys(module.function), "analyse") && !contains(keys(module.function), "review") && contains(keys(module.function), "sync")
+    condition     = !contains(keys(module.function), "analyse") && contains(keys(module.function), "review") && contains(keys(module.function), "sync")
     error_message = "Of the table only what the product needs is made."
   }
 

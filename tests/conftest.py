@@ -158,9 +158,13 @@ _FIRST = (
 )
 
 
-#: What `make test` plays on Firestore too: the contract of stores. All other suites are about the engine:
-#: there Firestore's turn is in `make proof`.
-_ON_FIRESTORE_TOO = ("tests/contracts/", "tests/infra/", "tests/benchmarks/")
+#: What `make test` plays on Firestore and on the emulators too: the contract of stores, and of a product
+#: what reads past the engine, and its story. All other suites are about the engine: there Firestore's turn
+#: is in `make proof`.
+_ON_FIRESTORE_TOO = (
+    *("tests/contracts/", "tests/infra/", "tests/benchmarks/"),
+    *("tests/hemoday/test_household.py", "tests/hemoday/test_week.py"),
+)
 
 #: What is long by its size, or waits for deadlines of whole processes.
 _LONG = (
@@ -189,9 +193,8 @@ def _is_proof(item: pytest.Item) -> bool:
     given = item.callspec.params.values() if hasattr(item, "callspec") else ()
     if any(name in item.nodeid for name in _LONG):
         return True
-    if "firestore" in given:
-        return not item.nodeid.startswith(_ON_FIRESTORE_TOO)
-    return "emulator" in given
+    on_google = "firestore" in given or "emulator" in given
+    return on_google and not item.nodeid.startswith(_ON_FIRESTORE_TOO)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

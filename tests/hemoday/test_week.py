@@ -13,7 +13,7 @@ from shared import wiring
 from shared.products.hemoday.week import week
 from tests.api.conftest import StartApi
 
-PROFILES = ("local", pytest.param("emulator", marks=pytest.mark.proof))
+PROFILES = ("local", "emulator")
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -173,7 +173,9 @@ def product() -> Product:
 @cache
 def parts() -> Parts:
     """What this deployment has, for the product to make its own things of."""
-    return Parts(settings(), clock_ms, store, files, catalog, terms, embedder, notifier, mailer)
+    return Parts(
+        settings(), clock_ms, store, files, catalog, pusher, terms, embedder, notifier, mailer
+    )
 
 
 @cache

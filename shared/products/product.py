@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from shared.records.migration import Migration
     from shared.records.store import Document, RecordStore, StoredCollection
     from shared.settings import Settings
+    from shared.sync.push import Pusher
 
 #: Something that the sweeper does each minute: given the time (server ms), it says how much it did.
 Round = Callable[[int], int]
@@ -112,6 +113,7 @@ class Parts:
     store: Callable[[], RecordStore]
     files: Callable[[], FileStore]
     catalog: Callable[[], Catalog]
+    pusher: Callable[[], Pusher]  #: writes as phones do
     terms: Callable[[], Terms]  #: how the language model is asked
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
     notifier: Callable[[], Notifier]  #: sends to phones

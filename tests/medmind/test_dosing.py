@@ -17,10 +17,10 @@ from shared.jobs.runner import Runner
 from shared.notify.notice import Deliveries, Message
 from shared.products.medmind.doses import DoseEvent, state
 from shared.products.medmind.dosing import AHEAD_DAYS, Dosing
-from shared.products.medmind.plans import instant
 from shared.products.medmind.tables import CATALOG, DOSES, DOSING, EVENTS, item_of
 from shared.records import record
 from shared.records.store import Key, put
+from shared.records.wall_time import instant
 from shared.support import ledger
 from tests.sync.clinic import Clinic
 from tests.sync.test_watermelon import Melon
@@ -31,7 +31,7 @@ MINUTE = 60_000
 
 
 def ms(day: date, hour: int, minute: int = 0) -> int:
-    return instant(day, time(hour, minute), ZONE)
+    return instant(datetime.combine(day, time(hour, minute)), ZONE)
 
 
 class Circle(Clinic):

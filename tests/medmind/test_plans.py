@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.products.medmind.plans import MOST_DAYS, DoseDue, DoseRule, RuleVersion, doses, instant
+from shared.products.medmind.plans import MOST_DAYS, DoseDue, DoseRule, RuleVersion, doses
+from shared.records.wall_time import instant
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MORNING, NIGHT = time(8), time(20)
@@ -18,7 +19,7 @@ FEW_ZONES = ("Europe/Berlin", "America/Caracas", "Australia/Lord_Howe", "Pacific
 
 
 def ms(day: date, at: time, zone: ZoneInfo = BERLIN) -> int:
-    return instant(day, at, zone)
+    return instant(datetime.combine(day, at), zone)
 
 
 def of(
@@ -171,6 +172,9 @@ def test_however_often_a_time_is_moved_each_day_has_one_dose(
         for number in range(3):
             day = DAY + timedelta(days=number)
             dose = f"{day:%Y%m%d}_0"
-            if dose not in given_on and instant(day, rule_at(at_ms).times[0], zone) <= at_ms:
+            if (
+                dose not in given_on
+                and instant(datetime.combine(day, rule_at(at_ms).times[0]), zone) <= at_ms
+            ):
                 given_on[dose] = at_ms
     assert found == given_on

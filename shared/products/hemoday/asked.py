@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from shared.access import membership
 from shared.access.membership import Caller
@@ -55,6 +55,3 @@ def shown(document: Document) -> dict[str, Any]:
         record.MODIFIED: fields.get(record.MODIFIED),
         record.CREATED: fields.get(record.CREATED),
     }
-
-
-__all__ = ["UNSET", "Scope", "family_of", "shown"]

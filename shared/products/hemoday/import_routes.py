@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared.access.membership import Caller
 from shared.access.rights import Action
@@ -24,7 +24,7 @@ from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
 from shared.errors import Contended, InvalidRequest, NotFound, StoreUnavailable
 from shared.products.hemoday import sheet
-from shared.products.hemoday.asked import UNSET, Scope, family_of
+from shared.products.hemoday.asked import Scope, family_of
 from shared.products.hemoday.household import Household, Households
 from shared.products.hemoday.importing import Answers, FileRecord, GivenBack, Plan, checked, planned
 from shared.products.hemoday.series import Period, Zone
@@ -181,7 +181,7 @@ def routes(parts: Parts, households: Households) -> tuple[Route, ...]:
         now_ms = parts.clock_ms()
         records = list(_records(plan, households.of(scope), call.caller, now_ms))
         new = [plan.taken[one.table, one.id] for one in records if not one.there]
-        added = _push(_pusher(parts), call.caller, scope, plan, new, now_ms)
+        added = _push(parts.pusher(), call.caller, scope, plan, new, now_ms)
         call.notes["records"] = added
         there = len(records) - len(new)
         return answer(Imported(scope, added, there, *_not_taken(plan.given_back)), call=call)
@@ -264,16 +264,6 @@ def _records(
         )
         asked = table.effects(turn).fields.get("questions")
         yield ImportedRecord(one.line, one.table, one.id, have is not None, one.values, asked)
-
-
-def _pusher(parts: Parts) -> Pusher:
-    chosen = parts.settings
-    return Pusher(
-        parts.store(),
-        parts.catalog(),
-        attempts=chosen.push_attempts,
-        receipt_days=chosen.receipt_days,
-    )
 
 
 def _push(

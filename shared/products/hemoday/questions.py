@@ -25,8 +25,9 @@ from shared.products.hemoday.indicators import (
     reading,
     taken,
 )
-from shared.products.hemoday.recurrence import is_occurrence, known_zone
+from shared.products.hemoday.recurrence import is_occurrence
 from shared.products.hemoday.units import ucum
+from shared.records.wall_time import known_zone
 
 Values = Mapping[str, Any]
 

@@ -26,6 +26,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from shared.records.wall_time import instant, zone_named
+
 #: Longest distance between two occurrences, in units of the frequency; most of them that COUNT may ask for.
 MOST_INTERVAL, MOST_COUNT = 366, 10_000
 
@@ -172,7 +174,7 @@ def parse(text: str, start: datetime, zone: ZoneInfo) -> Recurrence:
 
 def of_reminder(values: Mapping[str, Any]) -> Recurrence:
     """The rule of a row of `reminders`. A zone that is unknown or missing is UTC (`questions` asks)."""
-    zone = _zone(values.get("time_zone"))
+    zone = zone_named(values.get("time_zone"))
     begins = _moment(values["remind_at"]).astimezone(zone).replace(tzinfo=None)
     said = str(values.get("frequency") or "once")
     every = values.get("every") or 1
@@ -192,26 +194,6 @@ def is_occurrence(name: object) -> bool:
 
 
 @lru_cache(maxsize=256)
-def known_zone(name: str) -> bool:
-    """Whether there is a time zone of this name."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True
-
-
-def instant(wall: datetime, zone: ZoneInfo) -> int:
-    """The instant, Unix ms, at which a clock shows a wall time; `fold` 0: the first, if it comes twice."""
-    # Of a time that never comes it is read with the offset before (PEP 495).
-    return _ms(wall.replace(tzinfo=zone))
-
-
-def _zone(name: object) -> ZoneInfo:
-    named = str(name or "UTC")
-    return ZoneInfo(named if known_zone(named) else "UTC")
-
-
 def _whole(text: str, name: str, most: int) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= most:
         raise NoRule(f"{name} must be from 1 to {most}.")

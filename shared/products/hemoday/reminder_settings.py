@@ -22,12 +22,12 @@ from shared.api.fields import MomentOrNull, must, one_of, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
 from shared.errors import Contended, InvalidRequest, StoreUnavailable
-from shared.products.hemoday.recurrence import instant, known_zone
 from shared.products.hemoday.reminder_words import LANGUAGES
 from shared.products.hemoday.tables import REMINDER_SETTINGS as COLLECTION
 from shared.products.product import Parts
 from shared.records.insist import insist
 from shared.records.store import Document, Key, Query, RecordStore, StoredCollection, put, verify
+from shared.records.wall_time import instant, known_zone
 from shared.support import ledger
 
 STORED = (StoredCollection(COLLECTION),)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from msgspec import Struct, UnsetType, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from shared.access import audit
 from shared.api.fields import Limit, TextOrNull, must, one_of, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
 from shared.errors import InvalidCursor, NotFound, StoreUnavailable
-from shared.products.hemoday.asked import UNSET, Scope, family_of
+from shared.products.hemoday.asked import Scope, family_of
 from shared.products.hemoday.search import (
     MOST_WORDS,
     SEARCHED,

@@ -23,14 +23,14 @@ from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
-from msgspec import Meta, Struct, UnsetType, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from shared.access import audit
 from shared.api.fields import must, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
 from shared.errors import InvalidRequest, NotFound, StoreUnavailable
-from shared.products.hemoday.asked import UNSET, Scope, family_of
+from shared.products.hemoday.asked import Scope, family_of
 from shared.products.hemoday.household import Household, Households
 from shared.products.hemoday.indicators import BY_LOINC, canonical, named, number, plain
 from shared.products.hemoday.questions import LARGEST

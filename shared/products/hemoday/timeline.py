@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from msgspec import Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from shared.access import audit
 from shared.api.fields import Id, Limit, names, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
 from shared.errors import NotFound, StoreUnavailable
-from shared.products.hemoday.asked import UNSET, Scope, family_of, shown
+from shared.products.hemoday.asked import Scope, family_of, shown
 from shared.products.hemoday.household import Household, Households
 from shared.products.hemoday.tables import BLOOD_TESTS, CATALOG, DOCUMENTS, RESULTS, TRANSFUSIONS
 from shared.products.product import Parts

@@ -48,7 +48,6 @@ from shared.records.store import (
     put,
 )
 from shared.sync.exchange import Entry, Push
-from shared.sync.push import Pusher
 
 HEARTBEATS = "device_heartbeats"
 
@@ -212,11 +211,10 @@ class _Devices:
         offset_ms = body.now - now_ms
         refused: list[EventRefused] = []
         entries = list(_entries(body.events, scope, offset_ms, refused))
-        pusher = Pusher(store, CATALOG)
         mark = hashlib.sha256(repr((asked.id, body.events, offset_ms // 1000)).encode())
         push = Push(entries, [], 0, mark.hexdigest())
         caller = Caller(call.caller.user_id, DEVICE, asked.id)
-        outcome = pusher.push(caller, push, now_ms)
+        outcome = self._parts.pusher().push(caller, push, now_ms)
         refused += [EventRefused(each.id, each.code, each.message) for each in outcome.rejected]
         left = {each.id for each in refused}
         taken = [each.id for each in entries if each.id not in left]

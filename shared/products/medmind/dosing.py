@@ -12,7 +12,7 @@ Killed anywhere, the job is due again and finds the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from shared.jobs.job import Job
@@ -20,7 +20,7 @@ from shared.jobs.runner import Again, Finish, Task
 from shared.notify import notice
 from shared.products.medmind import items
 from shared.products.medmind.doses import DUE, MISSED, PLANNED, DoseEvent, state
-from shared.products.medmind.plans import doses, instant
+from shared.products.medmind.plans import doses
 from shared.products.medmind.tables import DOSES, EVENTS, ITEMS, NEWS
 from shared.records import record
 from shared.records.store import (
@@ -35,6 +35,7 @@ from shared.records.store import (
     put,
     verify,
 )
+from shared.records.wall_time import instant
 
 #: Doses are there for so many days ahead, and looked at again for so many days back.
 AHEAD_DAYS, BACK_DAYS = 14, 2
@@ -223,4 +224,4 @@ def _next(due_ms: int, grace_ms: int, name: str) -> int | None:
 def _tomorrow(item: Document, now_ms: int) -> int:
     """The next midnight of the patient's clock: then another day comes within reach."""
     zone = items.zone_of(item.fields[items.VERSIONS][-1])
-    return instant(items.today(now_ms, zone) + timedelta(1), time(0), zone)
+    return instant(datetime.combine(items.today(now_ms, zone) + timedelta(1), time(0)), zone)

@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.products.medmind.plans import MOST_TIMES, DoseRule, RuleVersion
+from shared.records.wall_time import known_zone, zone_named
 
 #: Columns that say when doses are due.
 SCHEDULE = (
@@ -63,10 +64,7 @@ def rule_of(values: Mapping[str, Any]) -> DoseRule:
 
 def zone_of(values: Mapping[str, Any]) -> ZoneInfo:
     """The patient's clock; UTC if the row names none that there is."""
-    try:
-        return ZoneInfo(str(values.get("time_zone") or "UTC"))
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
+    return zone_named(values.get("time_zone"))
 
 
 def unread(values: Mapping[str, Any]) -> list[str]:
@@ -77,7 +75,7 @@ def unread(values: Mapping[str, Any]) -> list[str]:
             found.append(name)
     if any(_time(each) is None for each in values.get("times") or ()):
         found.append("times")
-    if values.get("time_zone") and zone_of(values).key != values["time_zone"]:
+    if values.get("time_zone") and not known_zone(values["time_zone"]):
         found.append("time_zone")
     return found
 

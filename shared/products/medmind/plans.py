@@ -17,9 +17,11 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from shared.records.wall_time import instant
 
 #: How often; `as_needed` has no times.
 FREQUENCIES = ("daily", "every_n_days", "weekly", "monthly", "as_needed")
@@ -28,7 +30,6 @@ FREQUENCIES = ("daily", "every_n_days", "weekly", "monthly", "as_needed")
 MOST_TIMES, MOST_EVERY, MOST_DAYS = 24, 366, 3_700
 
 _DAY = timedelta(days=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,6 @@ class DoseDue(NamedTuple):
     at_ms: int
 
 
-def instant(day: date, at: time, zone: ZoneInfo) -> int:
-    """When the clock of a zone first shows a time on a day, Unix ms; a time that never comes is read with
-    the offset before the change."""
-    wall = datetime.combine(day, at).replace(tzinfo=zone, fold=0)
-    return (wall - _EPOCH) // timedelta(milliseconds=1)
-
-
 def doses(
     versions: Sequence[RuleVersion], zone: ZoneInfo, first: date, last: date
 ) -> Iterator[DoseDue]:
@@ -117,7 +111,7 @@ def _due(versions: Sequence[RuleVersion], zone: ZoneInfo, day: date, place: int)
         if not rule.holds(day) or place >= len(rule.times):
             waits = False
             continue
-        due_ms = instant(day, rule.times[place], zone)
+        due_ms = instant(datetime.combine(day, rule.times[place]), zone)
         if due_ms < version.since_ms:
             if not waits:
                 continue  # the item, or this dose of it, is younger

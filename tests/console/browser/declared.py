@@ -19,7 +19,7 @@ def _nothing() -> NoReturn:
 
 #: All of them, in the order of the navigation's groups.
 DECLARED = (
-    *dermadetect.pages(Parts(load({}), *[_nothing] * 8)).pages,
+    *dermadetect.pages(Parts(load({}), *[_nothing] * 9)).pages,
     *PAGES.pages,
 )
 

@@ -6,14 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from shared.access import audit
 from shared.api.fields import says
 from shared.api.routes import Route
 from shared.api.web import Call, Response
 from shared.errors import NotFound, StoreUnavailable
-from shared.products.hemoday.asked import UNSET, Scope, family_of
+from shared.products.hemoday.asked import Scope, family_of
 from shared.products.hemoday.household import Households
 from shared.products.hemoday.series import Day, Period, Zone
 from shared.products.product import Parts

@@ -174,7 +174,7 @@ def product() -> Product:
 def parts() -> Parts:
     """What this deployment has, for the product to make its own things of."""
     return Parts(
-        settings(), clock_ms, store, files, catalog, pusher, terms, embedder, notifier, mailer
+        settings(), clock_ms, store, files, catalog, pusher, terms, embedder, notifier, mailer, ring
     )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shared.jobs.runner import Task
     from shared.notify.mail import Mailer
     from shared.notify.notice import Notifier
+    from shared.records.bell import Bell
     from shared.records.collection import Catalog
     from shared.records.migration import Migration
     from shared.records.store import Document, RecordStore, StoredCollection
@@ -118,6 +119,8 @@ class Parts:
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
     notifier: Callable[[], Notifier]  #: sends to phones
     mailer: Callable[[], Mailer | None]  #: None: no mail is sent
+    #: Rings for jobs that a commit has just left due. Never raises.
+    ring: Callable[[Sequence[Bell]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

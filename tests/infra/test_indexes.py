@@ -262,7 +262,7 @@ def medmind(store: RecordStore) -> None:
     def nothing(*_: object) -> Any:
         raise AssertionError("it is not asked for")
 
-    parts = Parts(settings, wall_ms, lambda: store, *(nothing,) * 7)
+    parts = Parts(settings, wall_ms, lambda: store, *(nothing,) * 8)
     membership.grant(store, "table-1", "team1", "device", now)
     url = Request(EnvironBuilder(path="/devices/table-1/schedule").get_environ())
     said = ask(url, device.routes(parts), settings, Caller("table-1", "device", "table-1"))

@@ -13,13 +13,13 @@ from shared.products.product import Parts
 from shared.settings import load
 
 
-def _nothing() -> NoReturn:
+def _nothing(*_: object) -> NoReturn:
     raise AssertionError("pages are declared without opening anything")
 
 
 #: All of them, in the order of the navigation's groups.
 DECLARED = (
-    *dermadetect.pages(Parts(load({}), *[_nothing] * 9)).pages,
+    *dermadetect.pages(Parts(load({}), *[_nothing] * 10)).pages,
     *PAGES.pages,
 )
 

@@ -57,7 +57,9 @@ from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
 from shared.products.hemoday.tables import DOCUMENTS
-from shared.products.medmind import device
+from shared.products.medmind import alerts, device
+from shared.products.medmind.alert_tables import ALERT
+from shared.products.medmind.alerts import Alerting
 from shared.products.medmind.dosing import Dosing
 from shared.products.medmind.items import VERSIONS
 from shared.products.medmind.tables import DOSING, dosing_job
@@ -257,6 +259,11 @@ def medmind(store: RecordStore) -> None:
     tasks = {DOSING: Dosing(store)}
     runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
     assert set(runner.answer(DOSING, None, 60).states.values()) == {"queued"}
+    store.commit(alerts.raised("low_stock", "m1", "team1", now, "notice"))
+    runner = Runner(
+        store, {ALERT: Alerting(store)}, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now
+    )
+    assert set(runner.answer(ALERT, None, 60).states.values()) == {"done"}
     settings = Settings()
 
     def nothing(*_: object) -> Any:

@@ -10,7 +10,9 @@ import pytest
 
 from infra.cli.local import seed
 from shared import wiring
+from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner
+from shared.products.medmind.alert_tables import ALERT, ALERTS
 from shared.products.medmind.items import today
 from shared.products.medmind.product import MEDMIND
 from shared.products.medmind.tables import DOSING
@@ -53,6 +55,15 @@ class Table:
     def dose(self, days: int) -> str:
         day = today(wiring.clock_ms(), ZoneInfo("Asia/Kolkata")) + timedelta(days=days)
         return f"{ITEM}_{day:%Y%m%d}_0"
+
+
+def run_alerts(now_ms: int) -> None:
+    """The job of each alert, at a time that has not come."""
+    tasks = {ALERT: MEDMIND.tasks(wiring.parts())[ALERT]}
+    policy = RetryPolicy()
+    Runner(wiring.store(), tasks, policy=policy, lease_ms=1, clock=lambda: now_ms).answer(
+        ALERT, None, 60
+    )
 
 
 @pytest.fixture
@@ -154,8 +165,13 @@ def test_a_device_that_falls_silent_is_told_of_once_a_silence(table: Table) -> N
         table.ask("POST", path, {"now": 1}, table.token)
         now = wiring.clock_ms()
         assert [silent(now + minutes * 60_000) for minutes in (29, 31, 32)] == [0, 1, 0]
-    assert len(list(wiring.store().query(Query("notices")))) == 2
+        run_alerts(wiring.clock_ms() + HOUR)
+    raised = [each.fields for each in wiring.store().query(Query(ALERTS))]
+    assert [each["kind"] for each in raised] == ["silent_device"] * 2
+    assert sorted(each["state"] for each in raised) == ["ended", "open"]
     table.ask("POST", path, {"now": 1}, table.token)
+    run_alerts(wiring.clock_ms() + HOUR)
+    assert {each.fields["state"] for each in wiring.store().query(Query(ALERTS))} == {"ended"}
     away = f"/api/v1/auth/members/{table.device}/remove"
     table.ask("POST", away, {"scope_id": "demo"}, table.daughter)
     assert silent(wiring.clock_ms() + 2 * HOUR) == 0

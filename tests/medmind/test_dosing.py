@@ -14,14 +14,13 @@ import pytest
 from shared.adapters.sqlite import SqliteStore
 from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner
-from shared.notify.notice import Deliveries, Message
+from shared.products.medmind.alert_tables import ALERT, ALERTS, MISSED_DOSE, alert_id
+from shared.products.medmind.alerts import Alerting
 from shared.products.medmind.doses import DoseEvent, state
 from shared.products.medmind.dosing import AHEAD_DAYS, Dosing
 from shared.products.medmind.tables import CATALOG, DOSES, DOSING, EVENTS, item_of
 from shared.records import record
-from shared.records.store import Key, put
 from shared.records.wall_time import instant
-from shared.support import ledger
 from tests.sync.clinic import Clinic
 from tests.sync.test_watermelon import Melon
 
@@ -47,14 +46,15 @@ class Circle(Clinic):
         self.join("caregiver1")
         self.runner = Runner(
             self.store,
-            {DOSING: Dosing(self.store)},
+            {DOSING: Dosing(self.store), ALERT: Alerting(self.store)},
             policy=RetryPolicy(),
             lease_ms=60_000,
             clock=lambda: self.at,
         )
 
     def sweep(self) -> None:
-        self.runner.answer(DOSING, None, 60)
+        for kind in self.runner.kinds:
+            self.runner.answer(kind, None, 60)
 
     def go(self, until_ms: int) -> None:
         """Time passes, with a sweep each five minutes and at the end."""
@@ -127,43 +127,22 @@ def test_a_dose_of_which_nobody_says_anything_is_missed_at_the_end_of_its_grace(
     assert circle.doses["i1_20260302_1"]["state"] == "planned"
 
 
-def test_a_missed_dose_is_told_once_whatever_becomes_of_it_later(circle: Circle) -> None:
+def test_a_missed_dose_raises_one_alert_whatever_becomes_of_it_later(circle: Circle) -> None:
     circle.go(ms(DAY, 9))
-    assert circle.all("notices") == []
+    assert circle.all(ALERTS) == []
     circle.go(ms(DAY, 9, 5))
-    [told] = circle.all("notices")
-    assert told.key.id == "missed~i1_20260302_0"
-    assert (told.fields["record_id"], told.fields["due_at"]) == ("i1_20260302_0", ms(DAY, 9))
+    [told] = circle.all(ALERTS)
+    assert told.key.id == alert_id(MISSED_DOSE, "i1_20260302_0", "team1")
+    assert (told.fields["subject"], told.fields["raised_at"]) == ("i1_20260302_0", ms(DAY, 9))
+    assert (told.fields["severity"], told.fields["state"]) == ("urgent", "open")
     circle.says("e1", "i1_20260302_0", "taken", ms(DAY, 8, 10))
+    [ended] = circle.all(ALERTS)
+    assert (ended.fields["state"], ended.fields["ended_at"]) == ("ended", circle.at)
     circle.at += MINUTE
     circle.says("e2", "i1_20260302_0", "undone", circle.at, undoes="e1")
     circle.go(ms(DAY, 12))
     assert circle.doses["i1_20260302_0"]["state"] == "missed"
-    assert [each.version for each in circle.all("notices")] == [told.version]
-
-
-def test_carers_are_alerted_and_the_patient_s_phone_is_not(circle: Circle) -> None:
-    sent: list[Message] = []
-
-    class Phones:
-        def send(self, message: Message) -> bool:
-            sent.append(message)
-            return True
-
-    circle.join("grandmother1", role="patient")
-    for user in ("caregiver1", "grandmother1"):
-        entry = {"user_id": user, "scopes": ["team1"], "attempt_at": circle.at}
-        fields = {**entry, "device": "phone", ledger.PUSH_TOKEN: f"token-{user}"}
-        circle.store.commit([put(Key(ledger.COLLECTION, f"{user}~phone"), fields, None)])
-    circle.go(ms(DAY, 9, 1))
-    deliveries = Deliveries(circle.store, CATALOG, Phones(), lambda: circle.at)
-    for _ in range(2):
-        deliveries.deliver()
-    assert {(each.token, each.alert) for each in sent} == {
-        ("token-caregiver1", True),
-        ("token-grandmother1", False),
-    }
-    assert len(sent) == 2
+    assert [each.version for each in circle.all(ALERTS)] == [ended.version]
 
 
 def test_what_a_device_says_a_week_later_amends_it(circle: Circle) -> None:

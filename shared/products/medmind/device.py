@@ -23,7 +23,8 @@ from shared.api.fields import Id, TextOrNull, must, names, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer, tagged
 from shared.errors import Contended, NotFound, StoreUnavailable
-from shared.notify import notice
+from shared.products.medmind import alerts
+from shared.products.medmind.alert_tables import NOTICE, SILENT_DEVICE
 from shared.products.medmind.rights import CAREGIVER, DEVICE, DOCTOR
 from shared.products.medmind.tables import (
     CATALOG,
@@ -37,7 +38,9 @@ from shared.products.medmind.tables import (
 from shared.products.product import Parts
 from shared.records import record
 from shared.records.collection import RecordFault
+from shared.records.insist import insist
 from shared.records.store import (
+    ABSENT,
     Document,
     Key,
     Query,
@@ -68,7 +71,7 @@ MOST_EVENTS = 200
 #: Doses of one answer: three items at four times of the day, for fifteen days, and as much again.
 _MOST_DOSES = 400
 
-_DAY_MS = 86_400_000
+_DAY_MS, _ATTEMPTS = 86_400_000, 8
 _NONE = "There is no such device, or none of yours."
 _EVENTS = Limits(2**18, 2**18, 5_000)
 _Moment = Annotated[int, must("Unix milliseconds", ge=0, le=10**14)]
@@ -228,6 +231,7 @@ class _Devices:
         """
         store, now_ms = self._parts.store(), self._parts.clock_ms()
         scope = _scope(store, call.caller, asked.id, ())
+        key = Key(HEARTBEATS, asked.id)
         fields = {
             record.SCOPE: scope,
             "heard_at": now_ms,
@@ -236,7 +240,14 @@ class _Devices:
             "firmware": body.firmware or None,
             "told": False,
         }
-        store.commit([put(Key(HEARTBEATS, asked.id), fields, None)])
+
+        def step() -> None:
+            before = store.read([key], ("silence",)).documents.get(key)
+            silence = None if before is None else before.fields.get("silence")
+            over = alerts.ended(SILENT_DEVICE, silence, scope, now_ms) if silence else ()
+            store.commit([put(key, fields, ABSENT if before is None else before.version), *over])
+
+        insist(step, _ATTEMPTS)
         return answer(HeartbeatTaken(now_ms), call=call)
 
 
@@ -258,10 +269,10 @@ def silent(store: RecordStore, now_ms: int) -> int:
         role = membership.role_of(device, store.read([own]).documents.get(own), scope)
         writes = [delete(each.key, each.version)]
         if role == DEVICE:
-            news = f"silent~{device}~{each.fields['heard_at']}"
+            silence = f"{device}~{each.fields['heard_at']}"
             writes = [
-                patch(each.key, {"told": True}, each.version),
-                notice.due(news, device, scope, now_ms),
+                patch(each.key, {"told": True, "silence": silence}, each.version),
+                *alerts.raised(SILENT_DEVICE, silence, scope, now_ms, NOTICE),
             ]
         try:
             store.commit(writes)
@@ -391,6 +402,6 @@ def routes(parts: Parts) -> tuple[Route, ...]:
             asks=DeviceAsked,
             takes=Heartbeat,
             gives=HeartbeatTaken,
-            faults=("invalid_request", NotFound, StoreUnavailable),
+            faults=("invalid_request", NotFound, Contended, StoreUnavailable),
         ),
     )

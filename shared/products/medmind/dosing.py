@@ -2,8 +2,8 @@
 
     before their time    doses are made for `AHEAD_DAYS`, moved and taken back as the plan changes
     from then on         only the state changes: a dose that came to be due is never moved, nor made again
-    at the end of grace  a dose of which nobody said anything is missed; the carers' phones are told, once
-    an event, ever       the states of its dose are worked out anew: late proof amends
+    at the end of grace  a dose of which nobody said anything is missed; that raises an alert, once
+    an event, ever       the states of its dose are worked out anew: late proof amends, and ends the alert
 
 Each finish is one commit: the doses, and the events that they are settled by, and when to look again.
 Killed anywhere, the job is due again and finds the same.
@@ -17,8 +17,8 @@ from typing import Any
 
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
-from shared.notify import notice
-from shared.products.medmind import items
+from shared.products.medmind import alerts, items
+from shared.products.medmind.alert_tables import MISSED_DOSE, URGENT
 from shared.products.medmind.doses import DUE, MISSED, PLANNED, DoseEvent, state
 from shared.products.medmind.plans import doses
 from shared.products.medmind.tables import DOSES, EVENTS, ITEMS, NEWS
@@ -40,7 +40,7 @@ from shared.records.wall_time import instant
 #: Doses are there for so many days ahead, and looked at again for so many days back.
 AHEAD_DAYS, BACK_DAYS = 14, 2
 
-#: When the carers of a missed dose were told, server ms. Never sent to phones.
+#: When the alert of a missed dose was raised, server ms. Never sent to phones.
 TOLD = "_told"
 
 #: Events that one finish takes.
@@ -129,11 +129,13 @@ class Dosing(Task):
         following = _next(at_ms, grace_ms, str(fields["state"]))
         if all(have.get(each) == value for each, value in fields.items()):
             return [], following
-        told = []
+        told: tuple[Write, ...] = ()
+        scope = str(have[record.SCOPE])
         if fields["state"] == MISSED and not have.get(TOLD):
             fields[TOLD] = now_ms
-            scope = str(have[record.SCOPE])
-            told = [notice.due(f"missed~{name}", name, scope, at_ms + grace_ms)]
+            told = alerts.raised(MISSED_DOSE, name, scope, at_ms + grace_ms, URGENT)
+        elif fields["state"] != MISSED and have["state"] == MISSED:
+            told = alerts.ended(MISSED_DOSE, name, scope, now_ms)
         patched = record.server_patch(dose, {**fields, record.MODIFIED: now_ms})
         return [patched, *told], following
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shared.notify.notice import AlertWords
+from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.rights import ACCOUNTS, RIGHTS
 from shared.products.medmind.tables import CATALOG, DOSING
 from shared.products.product import Parts, Product, Round, Seed
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
 
 
 def _tasks(parts: Parts) -> Mapping[str, Task]:
+    from shared.products.medmind.alerts import Alerting
     from shared.products.medmind.dosing import Dosing
 
-    return {DOSING: Dosing(parts.store())}
+    # the sweeper runs them in this order: what is missed is told in the same minute
+    return {DOSING: Dosing(parts.store()), ALERT: Alerting(parts.store())}
 
 
 def _stored() -> Sequence[StoredCollection]:
-    from shared.products.medmind import device, dosing
+    from shared.products.medmind import alerts, device, dosing
 
-    return (*dosing.STORED, *device.STORED)
+    return (*dosing.STORED, *device.STORED, *alerts.STORED)
 
 
 def _rounds(parts: Parts) -> Mapping[str, Round]:

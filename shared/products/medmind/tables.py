@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
-from shared.products.medmind import items
+from shared.products.medmind import alert_tables, items
 from shared.products.medmind.doses import KINDS, STATES
 from shared.products.medmind.plans import FREQUENCIES
 from shared.products.medmind.rights import RIGHTS
@@ -239,5 +239,6 @@ CATALOG = Catalog(
             context=("heard_at",),
             effects=_event,
         ),
+        *alert_tables.TABLES,
     ),
 )

@@ -34,7 +34,8 @@ RECORD_CODES: dict[str, str] = {
     "id_unavailable": "The id cannot be used. Give the record, and what refers to it, a new one.",
     "moved": "The record belongs to another scope by now, or the user left its scope. What was sent is "
     "kept for the people who care for it now. Drop the record on the phone.",
-    "not_allowed": "The user's role may not change records in this scope.",
+    "not_allowed": "The user's role may not change records in this scope, or not in this table; or rows of "
+    "the table are added, and never changed.",
 }
 
 #: Record codes that only one of the dialects has.

@@ -405,7 +405,8 @@ class _Turn:
         role = None if have is None else self._members.roles.get(have.fields[record.SCOPE])
         if have is None or not self._catalog.may(role, Action.READ):
             raise Refused("record_id", "unknown_record", "Send the record first, then its files.")
-        if not self._catalog.may(role, Action.WRITE):
+        table = self._catalog.by_name[subject.collection]
+        if not self._catalog.may(role, Action.WRITE) or not table.open_to(role):
             raise Refused(None, "not_allowed", "Your role may not add files here.")
         if have.fields.get(record.DELETED) is not None:
             raise Refused("record_id", "deleted", "The record was deleted.")

@@ -173,23 +173,30 @@ PROTOCOL_COLUMNS = frozenset(
 class Collection:
     """One table of a product.
 
-    `pushable` says whether phones may write it at all. `effects` is called once for every record
-    that a push is about to write, and must be a pure function of the turn; `restored` is the same
-    for a deleted record that comes back (`before` is all that is stored of it). `redact` hides parts of
-    a row from a role: (fields, role) → fields. `context` names stored fields that `effects`, or the
-    effects of children, want to see.
+    `pushable` says whether phones may write it at all, `writers` which roles of those that may write do
+    (None: all). Phones add rows to an `appended` one, and neither change nor delete any. `effects` is
+    called once for every record that a push is about to write, and must be a pure function of the turn;
+    `restored` is the same for a deleted record that comes back (`before` is all that is stored of it).
+    `redact` hides parts of a row from a role: (fields, role) → fields. `context` names stored fields
+    that `effects`, or the effects of children, want to see.
     """
 
     name: str
     doc: str
     fields: tuple[Field, ...]
     pushable: bool = True
+    writers: frozenset[str] | None = None
+    appended: bool = False
     context: tuple[str, ...] = ()
     effects: Callable[[Turn], Effects] = lambda _turn: _NOTHING
     restored: Callable[[Turn], Effects] = lambda _turn: _NOTHING
     redact: Callable[[dict[str, Any], str], dict[str, Any]] = lambda row, _role: row
     #: A few words by which people know a record, of its fields; empty: there are none.
     label: Callable[[Mapping[str, Any]], str] = lambda _fields: ""
+
+    def open_to(self, role: str | None) -> bool:
+        """Whether a role that may write in a scope may write this table there."""
+        return self.writers is None or role in self.writers
 
     @cached_property
     def by_name(self) -> dict[str, Field]:

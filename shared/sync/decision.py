@@ -244,7 +244,7 @@ class Decision:
         scope_id = have.fields[record.SCOPE]
         if not self._may(scope_id, Action.READ):
             raise _unavailable()
-        if not self._may(scope_id, Action.WRITE):
+        if not self._may_write(scope_id, entry.collection):
             raise _not_allowed()
         if have.fields.get(record.DELETED) is not None:
             self._lose_to_deletion(entry, have)
@@ -254,6 +254,8 @@ class Decision:
             self.stale.append(entry.key)
             return
         if merged.changed:
+            if entry.collection.appended:
+                raise _only_added()
             parent = self._parent(entry, merged.values)
             if parent is not None and parent.scope_id != scope_id:
                 raise _unknown_parent(entry.collection)
@@ -384,6 +386,8 @@ class Decision:
         }
 
     def _delete(self, entry: Entry) -> None:
+        if entry.collection.appended:
+            raise _only_added()
         have = self.documents.get(entry.key)
         if have is None:
             self._delete_unknown(entry)
@@ -397,7 +401,7 @@ class Decision:
             self._accept(entry)
             return
         scope_id = have.fields[record.SCOPE]
-        if not self._may(scope_id, Action.WRITE):
+        if not self._may_write(scope_id, entry.collection):
             raise _not_allowed()
         if have.fields.get(record.DELETED) is not None:
             self._accept(entry, scope_id)
@@ -452,7 +456,8 @@ class Decision:
         Without it, the late creation would bring the record back to every phone. Of several teams
         any will do: the creation is refused wherever it belongs, and other phones know no such id.
         """
-        writable = [scope for scope in self.members.scopes if self._may(scope, Action.WRITE)]
+        spec = entry.collection
+        writable = [scope for scope in self.members.scopes if self._may_write(scope, spec)]
         scope_id = entry.scope_id if entry.scope_id in writable else next(iter(writable), None)
         self._accept(entry, scope_id)
         if scope_id is None:
@@ -564,6 +569,9 @@ class Decision:
     def _may(self, scope_id: str, action: Action) -> bool:
         return self.catalog.may(self.members.roles.get(scope_id), action)
 
+    def _may_write(self, scope_id: str, spec: Collection) -> bool:
+        return self._may(scope_id, Action.WRITE) and spec.open_to(self.members.roles.get(scope_id))
+
     def _scope_of_new(self, entry: Entry, parent: _Parent | None) -> str:
         if parent is not None:
             scope_id = parent.scope_id
@@ -577,7 +585,7 @@ class Decision:
         if not self._may(scope_id, Action.READ):
             word = self.catalog.scope_word
             raise RecordFault("scope_id", "unknown_scope", f"You are not in this {word}")
-        if not self._may(scope_id, Action.WRITE):
+        if not self._may_write(scope_id, entry.collection):
             raise _not_allowed()
         return scope_id
 
@@ -696,7 +704,11 @@ def _unavailable() -> RecordFault:
 
 
 def _not_allowed() -> RecordFault:
-    return RecordFault(None, "not_allowed", "Your role may not change records here")
+    return RecordFault(None, "not_allowed", "Your role may not change records of this table here")
+
+
+def _only_added() -> RecordFault:
+    return RecordFault(None, "not_allowed", "Rows of this table are added, not changed or deleted")
 
 
 def _unknown_parent(spec: Collection) -> RecordFault:

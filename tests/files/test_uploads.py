@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -20,7 +21,7 @@ from shared.errors import (
     UploadIncomplete,
 )
 from shared.files.file import REFUSALS
-from shared.files.tickets import MOST_ASKED
+from shared.files.tickets import MOST_ASKED, Tickets
 from shared.files.uploads import LEAST_PIECE, ByteRange, parse_range
 from shared.records.store import RecordStore, Write
 from tests import stores
@@ -514,6 +515,25 @@ def test_a_doctor_looks_and_does_not_send(studio: Studio) -> None:
     found = studio.send(PHOTO)
     assert studio.uploads.look(doctor, found["id"]).value()["state"] == "ready"
     assert studio.ask(PHOTO, "b.jpg", caller=doctor)["error"]["code"] == "not_allowed"
+
+
+def test_who_does_not_write_a_table_adds_no_files_to_its_records(studio: Studio) -> None:
+    studio.note("a.jpg")
+    of_bosses = tuple(
+        replace(each, writers=frozenset({"supervisor"})) for each in studio.catalog.collections
+    )
+    strict = Tickets(
+        studio.store,
+        studio.attachments,
+        replace(studio.catalog, collections=of_bosses),
+        most_bytes=10 * 2**20,
+        keep_ms=KEEP_MS,
+    )
+    studio.tickets = strict
+    assert studio.ask(PHOTO)["error"]["code"] == "not_allowed"
+    studio.join("boss", role="supervisor")
+    boss = Caller("boss", "supervisor", "desk")
+    assert "error" not in studio.ask(PHOTO, caller=boss)
 
 
 def test_an_upload_that_rests_too_long_is_gone_and_a_new_ticket_opens_it(studio: Studio) -> None:

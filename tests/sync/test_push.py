@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -12,6 +14,7 @@ import pytest
 from infra.local.phone import Json
 from shared.errors import Contended, StoreUnavailable
 from shared.records import record
+from tests.neutral.tables import CATALOG
 from tests.stores import Asked, Interrupted
 from tests.sync.clinic import Clinic
 
@@ -1001,3 +1004,76 @@ def test_a_big_push_that_was_answered_reads_hardly_anything_when_it_comes_again(
     clinic.leave("member1")
     answer = clinic.answer(body, one)
     assert (answer["conflicts"], answer["server_updates"]["notebooks"]) == ([], [])
+
+
+# --- tables that not every role writes
+
+
+def library(clinic: Clinic, table: str, **more: Any) -> Clinic:
+    """A clinic on the same store, one of whose tables is declared in another way."""
+    other = Clinic(clinic.store)
+    other.catalog = replace(
+        CATALOG,
+        collections=tuple(
+            replace(each, **more) if each.name == table else each for each in CATALOG.collections
+        ),
+    )
+    other._serve(clinic.store)
+    other.join("member1")
+    other.join("boss", role="supervisor")
+    return other
+
+
+def test_a_table_is_written_by_its_writers_alone_and_others_rows_are_kept(clinic: Clinic) -> None:
+    here = library(clinic, "notebooks", writers=frozenset({"supervisor"}))
+    boss, member = here.phone("boss"), here.phone()
+    boss.save("notebooks", "p1", cover={"title": "ours"})
+    boss.sync()
+    member.sync()
+    member.save("notebooks", "p1", cover={"title": "mine"})
+    member.save("notebooks", "p2", cover={})
+    member.save("notes", "c1", notebook_id="p1", body={}, mark="green")
+    said = member.sync()
+    assert said["accepted"] == {"notes": ["c1"]}
+    assert [(each["id"], each["code"]) for each in said["rejected"]] == [
+        ("p1", "not_allowed"),
+        ("p2", "not_allowed"),
+    ]
+    assert json.loads(here.fields("notebooks", "p1")["cover"]) == {"title": "ours"}
+    kept = {each.fields["record_id"] for each in here.all("quarantine")}
+    assert kept == {"p1", "p2"}
+    assert member.rows["notebooks", "p1"]["cover"] == {"title": "ours"}  # told what it is
+
+
+def test_who_does_not_write_a_table_deletes_nothing_there(clinic: Clinic) -> None:
+    here = library(clinic, "notebooks", writers=frozenset({"supervisor"}))
+    boss, member = here.phone("boss"), here.phone()
+    boss.save("notebooks", "p1", cover={})
+    boss.sync()
+    member.sync()
+    member.delete("notebooks", "p1")
+    member.delete("notebooks", "p9")  # nobody has it: no tombstone either
+    assert [each["code"] for each in member.sync()["rejected"]] == ["not_allowed"]
+    assert here.fields("notebooks", "p1").get("deleted_at") is None
+    assert here.get("notebooks", "p9") is None
+
+
+def test_rows_of_a_table_that_is_added_to_stay_as_they_came(clinic: Clinic) -> None:
+    here = library(clinic, "notebooks", appended=True)
+    phone = here.phone()
+    phone.save("notebooks", "p1", cover={"title": "first"})
+    sent = phone.request()
+    for _ in range(2):  # sent again: the same answer
+        assert here.answer(sent, phone)["accepted"] == {"notebooks": ["p1"]}
+    phone.sync()
+    for way in ("save", "delete"):
+        for user in ("member1", "boss"):
+            other = here.phone(user)
+            other.sync()
+            getattr(other, way)("notebooks", "p1", **({"cover": {}} if way == "save" else {}))
+            assert [each["code"] for each in other.sync()["rejected"]] == ["not_allowed"], way
+    phone.delete("notebooks", "p9")  # of no use: what comes late under this id is stored
+    assert [each["code"] for each in phone.sync()["rejected"]] == ["not_allowed"]
+    phone.save("notebooks", "p9", cover={})
+    assert phone.sync()["accepted"] == {"notebooks": ["p9"]}
+    assert json.loads(here.fields("notebooks", "p1")["cover"]) == {"title": "first"}

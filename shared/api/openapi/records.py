@@ -106,12 +106,20 @@ def name_of(collection: Collection, role: str) -> str:
     return "".join(word.capitalize() for word in collection.name.split("_")) + role
 
 
+def about(collection: Collection) -> str:
+    """What a table holds, and how it may be written."""
+    said = [collection.doc]
+    if collection.writers is not None:
+        said.append(f"Only these roles write it: {', '.join(sorted(collection.writers))}.")
+    if collection.appended:
+        said.append("Rows are added; a change or a deletion is refused (`not_allowed`).")
+    return " ".join(said)
+
+
 def change(collection: Collection, word: str) -> Schema:
     """What a phone may send as a record of a table."""
     ignored = [item.name for item in collection.fields if item.owner is not Owner.CLIENT]
-    doc = (
-        f"{collection.doc} To send. A field that is absent keeps its stored value, null clears it."
-    )
+    doc = f"{about(collection)} To send. A field that is absent keeps its stored value, null clears it."
     if ignored:
         names = ", ".join(f"`{name}`" for name in ignored)
         doc += f" The server's own columns ({names}) may be sent along and are ignored."

@@ -20,7 +20,7 @@ from shared.api.openapi.parts import (
     ref,
     says,
 )
-from shared.api.openapi.records import name_of, rejection, sent_column, value_of
+from shared.api.openapi.records import about, name_of, rejection, sent_column, value_of
 from shared.api.record_codes import BATCH_ONLY
 from shared.records import record
 from shared.records.collection import Catalog, Collection, Field, Owner, Type
@@ -229,7 +229,7 @@ def _raw_change(collection: Collection, word: str) -> Schema:
     }
     return {
         "type": "object",
-        "description": f"{collection.doc} As WatermelonDB sends it: lists and objects are JSON "
+        "description": f"{about(collection)} As WatermelonDB sends it: lists and objects are JSON "
         "text, an empty text stands for nothing where text makes no sense. The server's own "
         "columns and `_status` are ignored; `_changed` names what the user changed.",
         "required": ["id"],

@@ -74,7 +74,7 @@ TABLES: tuple[Collection, ...] = (
     ),
     Collection(
         ACTIONS,
-        "What somebody did about an alert. Rows are added, not changed.",
+        "What somebody did about an alert.",
         (
             Field("alert_id", Type.STRING, "The alert.", required=True, references=ALERTS),
             Field(
@@ -90,6 +90,7 @@ TABLES: tuple[Collection, ...] = (
             Field("note", Type.STRING, "What was done, in words.", max_length=_NOTE),
             Field("made_by", Type.STRING, "The user who made the record.", Owner.SERVER),
         ),
+        appended=True,
         effects=_action,
     ),
 )

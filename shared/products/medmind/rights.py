@@ -9,7 +9,8 @@ CAREGIVER, DOCTOR, PATIENT, DEVICE = "caregiver", "doctor", "patient", "device"
 
 ROLES = (CAREGIVER, DOCTOR, PATIENT, DEVICE)
 
-_CARERS = frozenset({CAREGIVER, DOCTOR})
+#: Who plans and looks after; all tables of plans are theirs to write (`Collection.writers`).
+CARERS = frozenset({CAREGIVER, DOCTOR})
 
 #: A patient reads, and says what became of a dose; so does the device on the table (`device.py`). Nobody
 #: administers the accounts of others.
@@ -18,15 +19,15 @@ RIGHTS = Rights(
     {
         Action.READ: frozenset(ROLES),
         Action.WRITE: frozenset(ROLES),
-        Action.UNDELETE: _CARERS,
-        Action.EXPORT: _CARERS,
-        Action.INBOX: _CARERS,
+        Action.UNDELETE: CARERS,
+        Action.EXPORT: CARERS,
+        Action.INBOX: CARERS,
         Action.MOVE: frozenset({CAREGIVER}),
         Action.SUPERVISE: frozenset({CAREGIVER}),
         Action.JOB_HISTORY: frozenset({CAREGIVER}),
         Action.HOOKS: frozenset({CAREGIVER}),
-        Action.TRAIL: _CARERS,
-        Action.ALERT: _CARERS,
+        Action.TRAIL: CARERS,
+        Action.ALERT: CARERS,
     },
 )
 

@@ -11,7 +11,7 @@ from shared.jobs.cascade import cascade
 from shared.products.medmind import alert_tables, items
 from shared.products.medmind.doses import KINDS, STATES
 from shared.products.medmind.plans import FREQUENCIES
-from shared.products.medmind.rights import RIGHTS
+from shared.products.medmind.rights import CARERS, RIGHTS
 from shared.records.collection import Catalog, Collection, Effects, Field, Merge, Owner, Turn, Type
 from shared.records.store import Key, put
 
@@ -106,6 +106,7 @@ CATALOG = Catalog(
                 _text("note", "What else is to be remembered."),
                 _MADE_BY,
             ),
+            writers=CARERS,
             effects=_made,
             label=lambda fields: str(fields.get("name") or ""),
         ),
@@ -120,6 +121,7 @@ CATALOG = Catalog(
                 _text("note", "What else is to be remembered."),
                 _MADE_BY,
             ),
+            writers=CARERS,
             effects=_made,
             label=lambda fields: str(fields.get("name") or ""),
         ),
@@ -139,6 +141,7 @@ CATALOG = Catalog(
                 _text("comment", "What else is to be remembered."),
                 _MADE_BY,
             ),
+            writers=CARERS,
             effects=_made,
         ),
         Collection(
@@ -181,6 +184,7 @@ CATALOG = Catalog(
                 ),
                 _MADE_BY,
             ),
+            writers=CARERS,
             context=(items.VERSIONS,),
             effects=_item,
             restored=_item_back,
@@ -219,7 +223,7 @@ CATALOG = Catalog(
         ),
         Collection(
             EVENTS,
-            "What somebody or a device said of a dose. Rows are added, not changed.",
+            "What somebody or a device said of a dose.",
             (
                 _text("dose_id", "The dose: `ITEM_20260329_1`.", 128, required=True),
                 Field(
@@ -236,6 +240,7 @@ CATALOG = Catalog(
                 Field("heard_at", Type.TIME, "When the server first heard of it.", Owner.SERVER),
                 _MADE_BY,
             ),
+            appended=True,
             context=("heard_at",),
             effects=_event,
         ),

@@ -62,6 +62,8 @@ from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.alerts import Alerting
 from shared.products.medmind.dosing import Dosing
 from shared.products.medmind.items import VERSIONS
+from shared.products.medmind.summarising import Summarise
+from shared.products.medmind.summary_tables import DAILY, SUMMARIES
 from shared.products.medmind.tables import DOSING, dosing_job
 from shared.products.product import Parts
 from shared.records.store import Key, Query, RecordStore, StoredCollection, put
@@ -264,6 +266,7 @@ def medmind(store: RecordStore) -> None:
         store, {ALERT: Alerting(store)}, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now
     )
     assert set(runner.answer(ALERT, None, 60).states.values()) == {"done"}
+    summed_up(store, now)
     settings = Settings()
 
     def nothing(*_: object) -> Any:
@@ -275,6 +278,27 @@ def medmind(store: RecordStore) -> None:
     said = ask(url, device.routes(parts), settings, Caller("table-1", "device", "table-1"))
     assert said.status_code == 200
     device.silent(store, now)
+
+
+def summed_up(store: RecordStore, now: int) -> None:
+    """Twice: for the first time, and as something new is there."""
+    patient, item, event = (
+        Key("patients", "team1"),
+        Key("medication_plan_items", "i2"),
+        "dose_events",
+    )
+    job = jobs.create("summaries~team1", SUMMARIES, "patients", "team1", "team1", now)
+    taken = {"scope_id": "team1", "item_id": "i2", "dose_id": "i2_20260302_0", "kind": "taken"}
+    kept = [{"since": 0, "frequency": "as_needed"}]
+    store.commit([put(patient, {"scope_id": "team1", "time_zone": "Asia/Kolkata"}, None)])
+    store.commit([put(item, {VERSIONS: kept, "scope_id": "team1"}, None)])
+    for days in (2, 1):
+        fields = {**taken, "at": now - days * 86_400_000}
+        store.commit([put(Key(event, f"e{days}"), fields, None), job])
+        tasks = {SUMMARIES: Summarise(store)}
+        runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
+        assert set(runner.answer(SUMMARIES, None, 60).states.values()) == {"queued"}
+    assert [each.fields["as_needed"] for each in store.query(Query(DAILY))] == [1, 1]
 
 
 def test_every_place_that_asks_a_store_was_made_to_ask(asked: dict[Shape, set[str]]) -> None:

@@ -4,6 +4,7 @@
     from then on         only the state changes: a dose that came to be due is never moved, nor made again
     at the end of grace  a dose of which nobody said anything is missed; that raises an alert, once
     an event, ever       the states of its dose are worked out anew: late proof amends, and ends the alert
+    of a day that is over    its summary is made anew, too (`summarising.py`)
 
 Each finish is one commit: the doses, and the events that they are settled by, and when to look again.
 Killed anywhere, the job is due again and finds the same.
@@ -15,13 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
 from shared.products.medmind import alerts, items
 from shared.products.medmind.alert_tables import MISSED_DOSE, URGENT
 from shared.products.medmind.doses import DUE, MISSED, PLANNED, DoseEvent, state
 from shared.products.medmind.plans import doses
-from shared.products.medmind.tables import DOSES, EVENTS, ITEMS, NEWS
+from shared.products.medmind.summary_tables import PROGRESS, SUMMARIES, summaries_job
+from shared.products.medmind.tables import DOSES, EVENTS, ITEMS, NEWS, PATIENTS
 from shared.records import record
 from shared.records.store import (
     ABSENT,
@@ -87,6 +90,7 @@ class Dosing(Task):
         have = self._store.read([Key(DOSES, name) for name in sorted(names)]).documents
         said = self._events(sorted(names))
         writes: list[Write] = [verify(item.key, item.version)]
+        new = {str(each.fields["dose_id"]) for each in news}
         again_ms = _tomorrow(item, now_ms)
         for name in sorted(names):
             dose = have.get(Key(DOSES, name))
@@ -94,12 +98,27 @@ class Dosing(Task):
                 item, name, dose, wanted.get(name), said.get(name, ()), now_ms
             )
             writes += some
+            new |= {name} if some else set()
             if next_ms is not None:
                 again_ms = min(again_ms, next_ms)
         writes += [delete(each.key) for each in news]
+        moments = [
+            int(have[key].fields["due_at"]) for name in new if (key := Key(DOSES, name)) in have
+        ]
+        moments += [each.at_ms for name in new for each in said.get(name, ())]
+        writes += self._summed_up(str(item.fields[record.SCOPE]), moments, now_ms)
         if len(news) == _MOST_NEWS:
             again_ms = now_ms
         return Again(again_ms, writes) if living or len(news) == _MOST_NEWS else writes
+
+    def _summed_up(self, scope: str, moments: Sequence[int], now_ms: int) -> list[Write]:
+        """The job of summaries, if something is new of a day that they have."""
+        key = Key(PROGRESS, scope)
+        progress = self._store.read([key]).documents.get(key) if moments else None
+        if progress is None or min(moments) >= progress.fields["until"]:
+            return []
+        name = summaries_job(scope)
+        return [jobs.create(name, SUMMARIES, PATIENTS, scope, scope, now_ms)]
 
     def _dose(
         self,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shared.notify.notice import AlertWords
 from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.rights import ACCOUNTS, RIGHTS
+from shared.products.medmind.summary_tables import SUMMARIES
 from shared.products.medmind.tables import CATALOG, DOSING
 from shared.products.product import Parts, Product, Round, Seed
 
@@ -20,15 +21,21 @@ if TYPE_CHECKING:
 def _tasks(parts: Parts) -> Mapping[str, Task]:
     from shared.products.medmind.alerts import Alerting
     from shared.products.medmind.dosing import Dosing
+    from shared.products.medmind.summarising import Summarise
 
-    # the sweeper runs them in this order: what is missed is told in the same minute
-    return {DOSING: Dosing(parts.store()), ALERT: Alerting(parts.store())}
+    # the sweeper runs them in this order: doses are settled, what is missed is told in the same minute, and
+    # then days are summed up
+    return {
+        DOSING: Dosing(parts.store()),
+        ALERT: Alerting(parts.store()),
+        SUMMARIES: Summarise(parts.store()),
+    }
 
 
 def _stored() -> Sequence[StoredCollection]:
-    from shared.products.medmind import alerts, device, dosing
+    from shared.products.medmind import alerts, device, dosing, summarising
 
-    return (*dosing.STORED, *device.STORED, *alerts.STORED)
+    return (*dosing.STORED, *device.STORED, *alerts.STORED, *summarising.STORED)
 
 
 def _rounds(parts: Parts) -> Mapping[str, Round]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
-from shared.products.medmind import alert_tables, items
+from shared.products.medmind import alert_tables, items, summary_tables
 from shared.products.medmind.doses import KINDS, STATES
 from shared.products.medmind.plans import FREQUENCIES
 from shared.products.medmind.rights import CARERS, RIGHTS
+from shared.products.medmind.summary_tables import SUMMARIES, summaries_job
 from shared.records.collection import Catalog, Collection, Effects, Field, Merge, Owner, Turn, Type
 from shared.records.store import Key, put
 
@@ -51,6 +52,14 @@ _MADE_BY = Field("made_by", Type.STRING, "The user who made the record.", Owner.
 
 def _made(turn: Turn) -> Effects:
     return Effects() if turn.before is not None else Effects({"made_by": turn.author_id})
+
+
+def _patient(turn: Turn) -> Effects:
+    """The job that sums up the patient's days, by the clock that the row says."""
+    job = jobs.create(
+        summaries_job(turn.scope_id), SUMMARIES, PATIENTS, turn.scope_id, turn.scope_id, turn.now_ms
+    )
+    return Effects(_made(turn).fields, (job,) if turn.id == turn.scope_id else ())
 
 
 def _item(turn: Turn) -> Effects:
@@ -107,7 +116,8 @@ CATALOG = Catalog(
                 _MADE_BY,
             ),
             writers=CARERS,
-            effects=_made,
+            effects=_patient,
+            restored=_patient,
             label=lambda fields: str(fields.get("name") or ""),
         ),
         Collection(
@@ -245,5 +255,6 @@ CATALOG = Catalog(
             effects=_event,
         ),
         *alert_tables.TABLES,
+        *summary_tables.TABLES,
     ),
 )

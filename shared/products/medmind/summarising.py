@@ -1,0 +1,271 @@
+"""The job of a circle: at the patient's midnight it sums up the day that is over, and on Mondays the week.
+
+    a day is over            its row is made; a week's when its Sunday is
+    something comes late     days and weeks that it is of are made anew, up to `BACK_DAYS` back
+    nothing is new           nothing is written
+
+What is new it asks of the stores as phones do: what was committed since it looked last, so that nothing is
+missed. The job of an item calls it when it settles a dose of a day that is over (`dosing.py`). Rows and how
+far it has looked are one commit: killed anywhere, the job is due again and finds the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from shared.jobs.job import Job
+from shared.jobs.runner import Again, Finish, Task
+from shared.products.medmind import items
+from shared.products.medmind.doses import TAKEN, UNDONE
+from shared.products.medmind.patient_days import (
+    DAY,
+    PatientClock,
+    ZoneSince,
+    monday,
+    runs,
+    span,
+    week_name,
+)
+from shared.products.medmind.summary import DoseFact, Happened, numbers
+from shared.products.medmind.summary_tables import DAILY, PROGRESS, WEEKLY
+from shared.products.medmind.tables import DOSES, EVENTS, ITEMS, PATIENTS
+from shared.records import record
+from shared.records.store import (
+    ABSENT,
+    Document,
+    Key,
+    Query,
+    RecordStore,
+    Snapshot,
+    StoredCollection,
+    Write,
+    put,
+)
+from shared.records.wall_time import zone_named
+
+#: Days back that something late still changes: two months. What is older stays as it was.
+BACK_DAYS = 62
+
+#: Zones of one patient that are kept, the newest.
+_MOST_ZONES = 100
+
+#: Values of one `in`: Firestore's bound.
+_AT_ONCE = 30
+
+_WEEK = timedelta(days=7)
+
+STORED = (
+    StoredCollection(PROGRESS),
+    StoredCollection(EVENTS, ((record.SCOPE, "at"),)),
+)
+
+
+class Summarise(Task):
+    """The task of kind `summaries`."""
+
+    longest_seconds = 20.0
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+
+    def work(self, job: Job) -> Finish:
+        """Nothing is done outside of the commit."""
+        return lambda now_ms: self._finish(job, now_ms)
+
+    def _finish(self, job: Job, now_ms: int) -> Sequence[Write] | Again:
+        scope = job.subject_id
+        about, seen = Key(PATIENTS, scope), Key(PROGRESS, scope)
+        reading = self._store.read([about, seen])
+        patient, progress = reading.documents.get(about), reading.documents.get(seen)
+        if patient is None or patient.fields.get(record.DELETED) is not None:
+            return ()
+        before = {} if progress is None else progress.fields
+        zones = _zones(before.get("zones") or (), patient, now_ms)
+        clock = PatientClock([ZoneSince(at, zone_named(name)) for at, name in zones])
+        today = clock.day_of(now_ms)
+        days = self._days(scope, clock, today, before, reading)
+        writes = self._summaries(scope, clock, days, today, now_ms)
+        after = {
+            record.SCOPE: scope,
+            "zones": [{"since": at, "zone": name} for at, name in zones],
+            "cursor": reading.read_at,
+            "begun": bool(before.get("begun") or days),
+            "next_day": today.isoformat(),
+            "until": clock.starts_ms(today),
+        }
+        writes.append(put(seen, after, ABSENT if progress is None else progress.version))
+        return Again(clock.starts_ms(today + DAY), writes)
+
+    def _days(
+        self,
+        scope: str,
+        clock: PatientClock,
+        today: date,
+        before: Mapping[str, Any],
+        reading: Snapshot,
+    ) -> set[date]:
+        """Days that are over, and are to be made, or made anew."""
+        oldest, yesterday = today - timedelta(BACK_DAYS), today - DAY
+        if not before.get("begun"):
+            # the first day is that of the first thing that happened, or nobody has been here
+            begun = self._first_day(scope, clock, oldest, today)
+            return set() if begun is None else set(span(begun, yesterday))
+        days = {clock.day_of(each) for each in self._news(scope, before, reading)}
+        days |= set(span(date.fromisoformat(before["next_day"]), yesterday))
+        return {each for each in days if oldest <= each <= yesterday}
+
+    def _news(self, scope: str, before: Mapping[str, Any], reading: Snapshot) -> Iterator[int]:
+        """Moments (Unix ms) of what was committed since the last look, and of what it undoes."""
+        undone = set()
+        for table, moment in ((DOSES, "due_at"), (EVENTS, "at")):
+            for change in self._store.changes(
+                table, [scope], int(before["cursor"]), reading.read_at, even_if_newer=True
+            ):
+                yield int(change.document.fields[moment])
+                undone.add(change.document.fields.get("undoes"))
+        for event in _read(self._store, EVENTS, undone).values():
+            yield int(event["at"])
+
+    def _first_day(self, scope: str, clock: PatientClock, oldest: date, today: date) -> date | None:
+        firsts = []
+        for table, moment in ((DOSES, "due_at"), (EVENTS, "at")):
+            query = _between(
+                table, moment, scope, clock.starts_ms(oldest), clock.starts_ms(today), 1
+            )
+            firsts += [clock.day_of(int(each.fields[moment])) for each in self._store.query(query)]
+        return min(firsts, default=None)
+
+    def _summaries(
+        self, scope: str, clock: PatientClock, days: set[date], today: date, now_ms: int
+    ) -> list[Write]:
+        """Rows of days, and of weeks that they are of, as far as these are over."""
+        mondays = {first for each in days if (first := monday(each)) + _WEEK <= today}
+        wanted = days.union(*(span(first, first + _WEEK - DAY) for first in mondays))
+        happened: dict[date, Happened] = {}
+        for first, last in runs(wanted):
+            happened |= self._happened(scope, clock, first, last)
+        rows: dict[Key, dict[str, Any]] = {}
+        for day in sorted(days):
+            if clock.starts_ms(day) < clock.starts_ms(day + DAY):
+                key = Key(DAILY, f"{scope}_{day:%Y%m%d}")
+                columns = numbers(happened[day]).columns()
+                rows[key] = {"day": day.isoformat(), **_when(clock, day, day + DAY), **columns}
+        for first in sorted(mondays):
+            week = sum((happened[each] for each in span(first, first + _WEEK - DAY)), Happened())
+            name = week_name(first)
+            rows[Key(WEEKLY, f"{scope}_{name.replace('-', '')}")] = {
+                "week": name,
+                "first_day": first.isoformat(),
+                **_when(clock, first, first + _WEEK),
+                **numbers(week).columns(),
+            }
+        have = self._store.read(sorted(rows)).documents if rows else {}
+        return list(_written(scope, rows, have, now_ms))
+
+    def _happened(
+        self, scope: str, clock: PatientClock, first: date, last: date
+    ) -> dict[date, Happened]:
+        """What happened on some days, both inclusive."""
+        found = {day: Happened() for day in span(first, last)}
+        start_ms, end_ms = clock.starts_ms(first), clock.starts_ms(last + DAY)
+        doses = [
+            each
+            for each in self._store.query(_between(DOSES, "due_at", scope, start_ms, end_ms))
+            if each.fields.get(record.DELETED) is None
+        ]
+        decided = _read(self._store, EVENTS, (each.fields.get("event_id") for each in doses))
+        for each in doses:
+            event = decided.get(str(each.fields.get("event_id")))
+            fact = DoseFact(
+                int(each.fields["due_at"]),
+                str(each.fields["state"]),
+                int(event["at"]) if event is not None and event.get("kind") == TAKEN else None,
+                str(each.fields.get("reason") or ""),
+            )
+            found[clock.day_of(fact.due_ms)].doses.append(fact)
+        for at_ms in self._as_needed(scope, start_ms, end_ms):
+            found[clock.day_of(at_ms)].as_needed.append(at_ms)
+        return found
+
+    def _as_needed(self, scope: str, start_ms: int, end_ms: int) -> Iterator[int]:
+        """When something was taken as needed: of items that had no times then, and not undone."""
+        said = [
+            each
+            for each in self._store.query(_between(EVENTS, "at", scope, start_ms, end_ms))
+            if each.fields.get(record.DELETED) is None and each.fields["kind"] == TAKEN
+        ]
+        plans = _read(self._store, ITEMS, (each.fields.get("item_id") for each in said))
+        taken = [
+            each
+            for each in said
+            if _was_as_needed(plans.get(str(each.fields.get("item_id"))), int(each.fields["at"]))
+        ]
+        names = sorted({str(each.fields["dose_id"]) for each in taken})
+        undone = set()
+        for at in range(0, len(names), _AT_ONCE):
+            query = Query(EVENTS, where=(("dose_id", "in", names[at : at + _AT_ONCE]),))
+            for each in self._store.query(query):
+                if each.fields["kind"] == UNDONE and each.fields.get(record.DELETED) is None:
+                    undone.add((each.fields[record.SCOPE], each.fields.get("undoes")))
+        for each in taken:
+            if (scope, each.key.id) not in undone:
+                yield int(each.fields["at"])
+
+
+def _was_as_needed(item: Mapping[str, Any] | None, at_ms: int) -> bool:
+    kept = list((item or {}).get(items.VERSIONS) or ())
+    then = [each for each in kept if int(each["since"]) <= at_ms] or kept[:1]
+    return bool(then) and then[-1].get("frequency") == "as_needed"
+
+
+def _zones(
+    kept: Iterable[Mapping[str, Any]], patient: Document, now_ms: int
+) -> list[tuple[int, str]]:
+    """Where the patient was, and since when; a new zone counts from now on."""
+    found = [(int(each["since"]), str(each["zone"])) for each in kept]
+    name = zone_named(patient.fields.get("time_zone")).key
+    if not found or found[-1][1] != name:
+        found.append((now_ms, name))
+    return found[-_MOST_ZONES:]
+
+
+def _when(clock: PatientClock, first: date, end: date) -> dict[str, Any]:
+    ends_ms = clock.starts_ms(end)
+    return {
+        "time_zone": clock.zone_at(ends_ms - 1).key,
+        "starts_at": clock.starts_ms(first),
+        "ends_at": ends_ms,
+    }
+
+
+def _written(
+    scope: str,
+    rows: Mapping[Key, Mapping[str, Any]],
+    have: Mapping[Key, Document],
+    now_ms: int,
+) -> Iterator[Write]:
+    """New rows, and what differs of those that there are."""
+    for key, row in rows.items():
+        there = have.get(key)
+        if there is None:
+            times = {record.CREATED: now_ms, record.MODIFIED: now_ms}
+            yield put(key, {record.SCOPE: scope, **row, **times}, ABSENT)
+        elif any(there.fields.get(name) != value for name, value in row.items()):
+            # what was open and is settled in its time is no amendment
+            late = {} if there.fields.get("open") else {"amended_at": now_ms}
+            yield record.server_patch(there, {**row, **late, record.MODIFIED: now_ms})
+
+
+def _between(
+    table: str, moment: str, scope: str, start_ms: int, end_ms: int, limit: int | None = None
+) -> Query:
+    where = ((record.SCOPE, "==", scope), (moment, ">=", start_ms), (moment, "<", end_ms))
+    return Query(table, where=where, order=((moment, "asc"),), limit=limit)
+
+
+def _read(store: RecordStore, table: str, ids: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
+    keys = sorted({Key(table, str(each)) for each in ids if each})
+    documents = store.read(keys).documents if keys else {}
+    return {key.id: document.fields for key, document in documents.items()}

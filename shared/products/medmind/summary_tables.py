@@ -1,0 +1,75 @@
+"""What the server writes of a patient's days and weeks; phones read it.
+
+A day's row is named by its circle and its local date (`CIRCLE_20260329`), a week's by its ISO week
+(`CIRCLE_2026W13`): however often they are made, there is one of each.
+"""
+
+from __future__ import annotations
+
+from shared.records.collection import Collection, Field, Owner, Type
+
+DAILY = "daily_patient_summaries"
+WEEKLY = "weekly_patient_summaries"
+
+#: The kind of job that makes them, one a circle.
+SUMMARIES = "summaries"
+
+#: How far a circle is summed up: a document a circle, under its id. `until`: everything before (Unix ms).
+PROGRESS = "summary_progress"
+
+
+def summaries_job(scope: str) -> str:
+    """The job of a circle."""
+    return f"{SUMMARIES}~{scope}"
+
+
+def _server(name: str, type: Type, doc: str) -> Field:
+    return Field(name, type, doc, Owner.SERVER)
+
+
+def _count(name: str, doc: str) -> Field:
+    return _server(name, Type.INTEGER, doc)
+
+
+_WHEN = (
+    _server("time_zone", Type.STRING, "The patient's clock at its end."),
+    _server("starts_at", Type.TIME, "Its first moment."),
+    _server("ends_at", Type.TIME, "The first moment after it."),
+)
+
+_NUMBERS = (
+    _count("due", "Doses that were due. As needed is not among them, nor what was paused."),
+    _count("on_time", "Of those: taken until the end of their grace."),
+    _count("late", "Of those: taken after it."),
+    _count("missed", "Of those: nobody said anything of them."),
+    _count("skipped", "Of those: not taken, and somebody said so."),
+    _count("open", "Of those: their grace was not over when this was made."),
+    _count("percent_taken", "Of those that are not open, rounded down; null: there are none."),
+    _count("as_needed", "Taken as needed."),
+    _count(
+        "delay_minutes", "From due to taken, the median of what was taken; before its time: < 0."
+    ),
+    _server("skip_reasons", Type.STRINGS, "Why doses were skipped: one for each, as it was said."),
+    _server("symptoms", Type.MAP, "Symptoms that were told: how often each."),
+    _server("amended_at", Type.TIME, "When something late changed it; null: nothing did."),
+)
+
+TABLES = (
+    Collection(
+        DAILY,
+        "A patient's day, from midnight to midnight of the patient's clock.",
+        (_server("day", Type.STRING, "YYYY-MM-DD."), *_WHEN, *_NUMBERS),
+        pushable=False,
+    ),
+    Collection(
+        WEEKLY,
+        "A patient's week, Monday to Sunday, when it is over.",
+        (
+            _server("week", Type.STRING, "ISO 8601: 2026-W13."),
+            _server("first_day", Type.STRING, "Its Monday, YYYY-MM-DD."),
+            *_WHEN,
+            *_NUMBERS,
+        ),
+        pushable=False,
+    ),
+)

@@ -93,6 +93,22 @@ class Words:
         """A day without its year, for tables and charts."""
         return dates.format_skeleton("MMMd", day, locale=self.locale)
 
+    def week_day(self, day: date) -> str:
+        """A day with the short name of its day of the week."""
+        return dates.format_skeleton("EdMMM", day, locale=self.locale)
+
+    def long_day(self, day: date) -> str:
+        """A day with its name."""
+        return dates.format_skeleton("EEEEdMMMM", day, locale=self.locale)
+
+    def whole_day(self, day: date) -> str:
+        """A day with its year."""
+        return dates.format_date(day, "medium", locale=self.locale)
+
+    def weekday(self, number: int) -> str:
+        """The name of a day of the week; 0 is Monday."""
+        return str(dates.get_day_names("wide", "stand-alone", self.locale)[number])
+
     def month(self, day: date) -> str:
         """A month with its year."""
         return dates.format_skeleton("yMMM", day, locale=self.locale)

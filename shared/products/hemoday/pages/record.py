@@ -16,14 +16,18 @@ from msgspec import Meta, Struct
 
 from shared.access.rights import Action
 from shared.console.page import N_, Act, Page, Response
+from shared.console.push import push
 from shared.console.visit import Visit, address
-from shared.errors import InvalidRequest, NotFound
+from shared.errors import NotFound
 from shared.products.hemoday.pages import forms, ranges
 from shared.products.hemoday.pages.family import MENU, family_of, place, profile_of
 from shared.products.hemoday.pages.words import ONE, PLACES, QUESTIONS
 
 #: Rows for results of a blood test that are empty.
 _EMPTY_ROWS = 6
+
+#: Columns that are times.
+_TIMES = ("date", "remind_at", "ends_at")
 
 _Id = Annotated[str, Meta(max_length=128)]
 
@@ -137,12 +141,12 @@ def save(visit: Visit, asked: RecordPageAsked) -> Response:
         page = f"{secrets.token_urlsafe(8)}-{visit.file.filename}"[-200:]
         have = [] if new else _found(visit, scope, table, name)["record"].get("pages") or []
         rows[table] = [{"id": name, **changed, "pages": [*have, page]}]
-        push(visit, scope, rows)
+        push(visit, scope, rows, _TIMES)
         visit.file.stream.seek(0)
         fields = {"table": table, "record_id": name, "key": page}
         visit.api.upload("/api/v1/upload", fields, visit.file)
     else:
-        push(visit, scope, rows)
+        push(visit, scope, rows, _TIMES)
     return visit.go(_where(table, name, scope), N_("It is kept."))
 
 
@@ -176,43 +180,6 @@ def done(visit: Visit, asked: RecordPageAsked, form: DoneForm) -> Response:
     row = {"reminder_id": asked.id, "occurrence": form.occurrence, "action": "done"}
     push(visit, scope, {"reminder_actions": [{"id": name, **row}]})
     return visit.again(N_("Noted: it is done."))
-
-
-def push(visit: Visit, scope: str, rows: dict[str, list[dict[str, Any]]]) -> None:
-    """Write rows as a phone would. Raises `InvalidRequest` for the first that is refused."""
-    now_s = visit.now_ms / 1000
-    changes = {
-        table: [_row(each, scope, now_s) for each in several]
-        for table, several in rows.items()
-        if several
-    }
-    if not changes:
-        return
-    answer = visit.api.post(
-        "/api/sync",
-        {"device_id": "console", "last_sync_timestamp": now_s - 1, "limit": 1, "changes": changes},
-    )
-    for refused in answer["rejected"]:
-        raise InvalidRequest(refused["message"], field=refused.get("field"))
-
-
-def _row(row: dict[str, Any], scope: str, now_s: float) -> dict[str, Any]:
-    if row.get("deleted"):
-        return {"id": row["id"], "sync_status": "deleted", "last_modified_at": now_s}
-    columns = {name: value for name, value in row.items() if name != "id"}
-    seconds = {
-        name: value / 1000
-        for name, value in columns.items()
-        if name in ("date", "remind_at", "ends_at") and value is not None
-    }
-    return {
-        "id": row["id"],
-        "scope_id": scope,
-        "last_modified_at": now_s,
-        "changed": sorted(columns),
-        **columns,
-        **seconds,
-    }
 
 
 def _results(visit: Visit, test: str) -> list[dict[str, Any]]:

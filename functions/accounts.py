@@ -6,7 +6,6 @@ The only function that may load private keys. What a request may do is decided b
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -467,7 +466,7 @@ def _demand_role(role: str) -> None:
 def _caller(call: Call) -> Caller:
     keys, policy = wiring.accounts_verification_keys(), wiring.token_policy()
     only = "" if call.route is None else call.route.only
-    caller = tokens.verify(call.bearer(), keys, policy, time.time(), only=only)
+    caller = tokens.verify(call.bearer(), keys, policy, wiring.clock_ms() / 1000, only=only)
     call.notes["user"] = caller.user_id
     call.admit(caller.user_id)
     return caller

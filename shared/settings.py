@@ -316,6 +316,11 @@ class Settings:
         low=0,
         high=3600,
     )
+    clock_file: str = setting(
+        "",
+        "A file with how many ms the server's clock is ahead of this machine's, to show two days in a "
+        "minute; empty: it is right. For demos and tests on one machine.",
+    )
     push_attempts: int = setting(
         8, "How often a contended push decides anew before it answers 503.", low=1, high=50
     )
@@ -488,6 +493,8 @@ class Settings:
             raise _absurd("MIN_APP_VERSION", "must be numbers like 1.4.0")
         if self.kill_folder and self.k_service:
             raise _absurd("KILL_FOLDER", "is for tests and must not be set on Cloud Run")
+        if self.clock_file and self.k_service:
+            raise _absurd("CLOCK_FILE", "is for demos and must not be set on Cloud Run")
         for name in ("page_secret", "files_secret", "accounts_secret", "hooks_secret"):
             if 0 < len(getattr(self, name)) < 32:
                 raise _absurd(name.upper(), "needs at least 32 characters")

@@ -70,6 +70,7 @@ locals {
   # Of no use in a deployment, and why.
   local_only = {
     AUDIT_HEADS                 = "Functions keep nothing on a disk: the heads are in the logs."
+    CLOCK_FILE                  = "For demos that move the clock; refused on Cloud Run."
     DATA_FOLDER                 = "Functions keep nothing on a disk."
     LEAST_FREE_MEGABYTES        = "Functions keep nothing on a disk."
     FCM_CREDENTIALS             = "For a test server: functions call as themselves."

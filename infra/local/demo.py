@@ -36,6 +36,9 @@ from shared.settings import load
 
 TEAM = day.TEAM
 
+#: The file in the data folder that moves the clock.
+CLOCK = "clock"
+
 #: Longest wait for the analysis, seconds. It takes about one.
 _PATIENCE_SECONDS = 60.0
 
@@ -52,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             with _running(Path(folder)) as stack:
                 if (story := named(product).story) is not None:
-                    story(OnStack(stack.url))
+                    story(OnStack(stack.url, Path(folder) / CLOCK))
                 else:
                     (_day if product == "dermadetect" else _examples)(stack.url, Path(folder))
                 if stays:
@@ -72,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @contextmanager
 def _running(folder: Path) -> Iterator[Stack]:
     say("1. The back end starts: every function, SQLite, the queue, a scripted model.")
-    with Stack(profile="local", data=folder, port=0, sweep_seconds=2.0) as stack:
+    (folder / CLOCK).write_text("0", "ascii")
+    environ = {"CLOCK_FILE": str(folder / CLOCK)}
+    with Stack(profile="local", data=folder, port=0, sweep_seconds=2.0, environ=environ) as stack:
         say(f"   It answers at {stack.url}")
         yield stack
 

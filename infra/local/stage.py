@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from infra.local.phone import Phone, over_http
+from infra.local.phone import Phone, over_http, wall_ms
 from shared import wiring
 
 #: Longest wait for an answer, seconds.
@@ -35,10 +35,11 @@ def expect(holds: bool, what: str) -> None:
 
 
 class OnStack:
-    """A stage at an address."""
+    """A stage at an address. `clock`: the back end's CLOCK_FILE; None: its clock is not moved."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Path | None = None) -> None:
         self.url = url
+        self._clock = clock
         self._kept: Path | None = None
 
     def say(self, text: str) -> None:
@@ -55,6 +56,18 @@ class OnStack:
         while not holds():
             expect(time.monotonic() < end, f"{what} did not come")
             time.sleep(0.2)
+
+    def now_ms(self) -> int:
+        """See `Stage.now_ms`."""
+        return wall_ms() + (int(self._clock.read_text("ascii")) if self._clock else 0)
+
+    def move_clock(self, to_ms: int) -> None:
+        """See `Stage.move_clock`. Raises `Unexpected` if the back end has no file for it."""
+        if self._clock is None:
+            raise Unexpected("the clock of this back end cannot be moved")
+        new = self._clock.with_suffix(".new")
+        new.write_text(str(to_ms - wall_ms()), "ascii")
+        new.replace(self._clock)  # whoever reads it reads all of it
 
     def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
         """See `Stage.ask`."""
@@ -76,7 +89,9 @@ class OnStack:
     def phone(self, token: str, user: str) -> Phone:
         """See `Stage.phone`."""
         own = tuple(each.name for each in wiring.catalog().collections if each.pushable)
-        return Phone(over_http(self.url, token), user, f"{user}-phone", own_tables=own)
+        return Phone(
+            over_http(self.url, token), user, f"{user}-phone", clock=self.now_ms, own_tables=own
+        )
 
     def keep(self, name: str, data: bytes) -> str:
         """See `Stage.keep`: in a folder that stays."""

@@ -85,6 +85,14 @@ class Stage(Protocol):
         """Until something holds that the server does by itself; the story ends if it never does."""
         ...
 
+    def now_ms(self) -> int:
+        """The server's clock, Unix ms."""
+        ...
+
+    def move_clock(self, to_ms: int) -> None:
+        """Put the server's clock, and that of phones, to a moment; from there it goes on."""
+        ...
+
     def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
         """A request to a path here, or to a link: status and JSON, or bytes of what is none.
 

@@ -16,7 +16,6 @@ import logging
 import os
 import pkgutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ class Api:
             policy,
             user_id=user,
             role=role or wiring.product().accounts.newcomer,
-            now_s=time.time(),
+            now_s=wiring.clock_ms() / 1000,
             device=device,
             seconds=seconds,
         )

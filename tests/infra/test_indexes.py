@@ -57,7 +57,7 @@ from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
 from shared.products.hemoday.tables import DOCUMENTS
-from shared.products.medmind import alerts, device
+from shared.products.medmind import alerts, circle, device
 from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.alerts import Alerting
 from shared.products.medmind.dosing import Dosing
@@ -277,7 +277,17 @@ def medmind(store: RecordStore) -> None:
     url = Request(EnvironBuilder(path="/devices/table-1/schedule").get_environ())
     said = ask(url, device.routes(parts), settings, Caller("table-1", "device", "table-1"))
     assert said.status_code == 200
+    looked_at(store, parts)
     device.silent(store, now)
+
+
+def looked_at(store: RecordStore, parts: Parts) -> None:
+    """What people of a circle ask."""
+    membership.grant(store, "daughter", "team1", "caregiver", wall_ms())
+    caller = Caller("daughter", "caregiver", "console")
+    for path in ("doses", "plan", "devices"):
+        url = Request(EnvironBuilder(path=f"/api/v1/circle/{path}").get_environ())
+        assert ask(url, circle.routes(parts), parts.settings, caller).status_code == 200
 
 
 def summed_up(store: RecordStore, now: int) -> None:

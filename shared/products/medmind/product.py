@@ -14,6 +14,7 @@ from shared.products.product import Parts, Product, Round, Seed
 
 if TYPE_CHECKING:
     from shared.api.routes import Route
+    from shared.console.page import Pages
     from shared.jobs.runner import Task
     from shared.records.store import StoredCollection
 
@@ -45,9 +46,15 @@ def _rounds(parts: Parts) -> Mapping[str, Round]:
 
 
 def _routes(parts: Parts) -> Sequence[Route]:
-    from shared.products.medmind.device import routes
+    from shared.products.medmind import circle, device
 
-    return routes(parts)
+    return (*device.routes(parts), *circle.routes(parts))
+
+
+def _pages(parts: Parts) -> Pages:
+    from shared.products.medmind.pages import pages
+
+    return pages(parts)
 
 
 def _seed(scope: str) -> Seed:
@@ -65,6 +72,7 @@ MEDMIND = Product(
     tasks=_tasks,
     rounds=_rounds,
     routes=_routes,
+    pages=_pages,
     seed=_seed,
     stored=_stored,
     alert=AlertWords("Somebody needs you", "Open the app to see it."),

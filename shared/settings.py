@@ -18,6 +18,7 @@ from functools import cache, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from shared.errors import ConfigurationFault
 
@@ -41,6 +42,9 @@ _ORIGIN = r"https://[a-z0-9.-]+(:\d+)?|http://(127\.0\.0\.1|localhost)(:\d+)?"
 #: A name of so many letters that is so similar (0 to 1), and longer or shorter by no more than this, is a
 #: slip of the pen.
 _SLIP_LETTERS, _SLIP_SIMILAR, _SLIP_LONGER = 6, 0.88, 2
+
+#: A host that passkeys may be bound to: a name of two parts or more, or this machine's.
+_NAME = r"localhost|([a-z0-9-]+\.)+[a-z][a-z0-9-]+"
 
 #: A mail server's name or address, and a plain e-mail address: what goes into a header needs no quoting.
 _HOST = r"[A-Za-z0-9.:-]+"
@@ -430,6 +434,12 @@ class Settings:
         "",
         "Where people reach this deployment, like https://care.example.org, for links in mails.",
     )
+    passkey_host: str = setting(
+        "",
+        "The host that passkeys of the console are bound to for ever, PUBLIC_URL's or one above it, like "
+        "care.example.org; empty: no passkeys.",
+        shown=True,
+    )
     mailer: str = setting(
         "off",
         "Who carries mails to people who forgot their password: nobody, or the server at SMTP_HOST.",
@@ -538,6 +548,11 @@ class Settings:
         if self.public_url and not re.fullmatch(_ORIGIN, self.public_url):
             raise _absurd("PUBLIC_URL", "must be an origin like https://care.example.org")
         self._demand_mail()
+        at = urlsplit(self.public_url).hostname or ""
+        named = self.passkey_host
+        if named and not (re.fullmatch(_NAME, named) and f".{at}".endswith(f".{named}")):
+            # a browser makes no passkey for an address in numbers, nor for another host
+            raise _absurd("PASSKEY_HOST", "must be the name of PUBLIC_URL's host, or end it")
         if self.lease_seconds <= self.model_timeout_seconds:
             raise _absurd("LEASE_SECONDS", "must be longer than MODEL_TIMEOUT_SECONDS")
         if self.max_inflated_bytes < self.max_body_bytes:

@@ -66,6 +66,7 @@ from shared.sync.session import SyncSession
 
 if TYPE_CHECKING:
     from shared.accounts.forgotten import Letter
+    from shared.accounts.passkeys import PasskeyHost
     from shared.accounts.services import AccountServices
     from shared.adapters.folder import Opened
     from shared.ai.conversation import Terms
@@ -396,7 +397,17 @@ def accounts() -> AccountServices:
         post=_post(),
         address=chosen.public_url,
         administrators=product().rights.allowed.get(Action.ADMINISTER, frozenset()),
+        host=_passkey_host(),
     )
+
+
+def _passkey_host() -> PasskeyHost | None:
+    from shared.accounts.passkeys import PasskeyHost
+
+    chosen = settings()
+    if not chosen.passkey_host:
+        return None
+    return PasskeyHost(chosen.passkey_host, chosen.public_url, product().title)
 
 
 @cache

@@ -95,6 +95,8 @@ RIGHTS: Mapping[str, str] = {
     "change-password": "somebody set another password; other sessions ended",
     "set-up-factor": "somebody set up a second factor; other sessions ended",
     "remove-factor": "somebody went back to the password alone",
+    "add-passkey": "somebody added a passkey",
+    "remove-passkey": "somebody removed a passkey of theirs",
     "take-factor": "an operator took a second factor off; sessions ended",
     "rotate-keys": "an operator made the next signing key",
     "drop-key": "an operator forgot a signing key",

@@ -20,8 +20,9 @@ from typing import Any
 
 from shared.access import membership
 from shared.access.membership import Memberships
-from shared.accounts import people, totp
+from shared.accounts import passkeys, people, totp
 from shared.accounts.oidc import OUTSIDE
+from shared.accounts.passkeys import Challenge, Passkey
 from shared.accounts.totp import Factor
 from shared.errors import InvalidRequest, NotFound
 from shared.records.record import valid_id
@@ -58,8 +59,9 @@ class Account:
     """One person. `password` is a PHC string; None: nobody can log in with a password.
 
     `generation` rises when every session must end (a new password); a session of an earlier one is
-    over. `factor` is the second one, `set_up` one that waits for its first code. `version` is the
-    document's (0: no document).
+    over. `factor` is the second one, `set_up` one that waits for its first code; `passkeys` may stand in
+    for it in browsers, `asked` is a challenge that waits for its answer. `version` is the document's (0: no
+    document).
     """
 
     user_id: str
@@ -72,6 +74,8 @@ class Account:
     set_up: Factor | None = None
     version: int = 0
     phone: str | None = None
+    passkeys: tuple[Passkey, ...] = ()
+    asked: Challenge | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -85,6 +89,8 @@ class Account:
             "created_at": self.created_ms,
             "totp": None if self.factor is None else self.factor.fields,
             "totp_set_up": None if self.set_up is None else self.set_up.fields,
+            "passkeys": [each.fields for each in self.passkeys],
+            "asked": None if self.asked is None else self.asked.fields,
         }
 
 
@@ -118,6 +124,8 @@ def parse(user_id: str, document: Document | None) -> Account:
         totp.parse(said.get("totp_set_up")),
         document.version,
         said.get("phone"),
+        passkeys.parse(said.get("passkeys")),
+        passkeys.parse_challenge(said.get("asked")),
     )
 
 

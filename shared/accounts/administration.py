@@ -89,9 +89,9 @@ class Administration:
         return retried(lambda: self._switch(who, now_ms, by, None))
 
     def take_factor(self, who: str, now_ms: int, by: Caller = OPERATOR) -> str:
-        """For somebody who lost phone and recovery codes: no second factor; all sessions end. The user id.
+        """For somebody who lost phone and recovery codes: no second factor, no passkeys; all sessions end.
 
-        Harmless if there is none. Raises `NotFound`.
+        The user id. Harmless if there is none. Raises `NotFound`.
         """
 
         def attempt() -> str:
@@ -99,7 +99,7 @@ class Administration:
             if account.factor is None:
                 return held.user_id
             raised = account.generation + 1
-            changed = replace(account, factor=None, set_up=None, generation=raised)
+            changed = replace(account, factor=None, set_up=None, passkeys=(), generation=raised)
             entry = audit.right(by, "take-factor", now_ms, of=held.user_id)
             self.store.commit([accounts.written(changed), entry])
             return held.user_id

@@ -1,4 +1,5 @@
-"""The second factor: an authenticator app (`totp.py`) that somebody sets up for their own account.
+"""The second factor: an authenticator app (`totp.py`) that somebody sets up for their own account, and
+passkeys (`passkeys.py`) beside it: in browsers they stand in for its codes.
 
 Where it is asked for: `credentials.py`. Who must have one: the setting FACTOR_ROLES.
 """
@@ -10,12 +11,14 @@ from dataclasses import dataclass, replace
 from shared.access import audit
 from shared.access.membership import Caller
 from shared.accounts import account as accounts
+from shared.accounts import passkeys, throttle, totp
 from shared.accounts import session as sessions
-from shared.accounts import throttle, totp
 from shared.accounts.account import Account
 from shared.accounts.caller import Origin, check, demand_alive, noted
 from shared.accounts.contention import retried
 from shared.accounts.credentials import Credentials, code_wrong
+from shared.accounts.login import passkey_wrong
+from shared.accounts.passkeys import PasskeyForbidden, PasskeyHost
 from shared.records.store import RecordStore, Snapshot, Write
 
 
@@ -26,6 +29,7 @@ class SecondFactor:
     store: RecordStore
     credentials: Credentials
     name: str  #: of this service, as an authenticator app shows it
+    host: PasskeyHost | None = None  #: for whom passkeys are made; None: for nobody
 
     def begin(
         self, caller: Caller, password: str, otp: str | None, origin: Origin, now_ms: int
@@ -87,15 +91,105 @@ class SecondFactor:
     def remove(
         self, caller: Caller, password: str, otp: str | None, origin: Origin, now_ms: int
     ) -> None:
-        """Log in by password alone again. Raises as `begin`."""
+        """Log in by password alone again; passkeys go, too. Raises as `begin`."""
 
         def writes(present: Account, _reading: Snapshot) -> list[Write]:
             if present.factor is None:
                 return []
             who = noted(present, caller.device)
             return [
-                accounts.written(replace(present, factor=None, set_up=None)),
+                accounts.written(replace(present, factor=None, set_up=None, passkeys=())),
                 audit.right(who, "remove-factor", now_ms, of=caller.user_id),
             ]
 
         self.credentials.prove(caller, password, origin, now_ms, writes, otp=otp, factor=True)
+
+    # --- passkeys
+
+    def ask_passkey(
+        self, caller: Caller, password: str, otp: str | None, origin: Origin, now_ms: int
+    ) -> tuple[str, str]:
+        """A challenge for a new passkey, and what the browser is asked (JSON); good for `add_passkey` once.
+
+        Raises as `begin`, and `PasskeyForbidden` (passkeys_off, factor_needed, passkeys_full).
+        """
+        host = self._host()
+        made: list[tuple[str, str]] = []
+
+        def writes(present: Account, _reading: Snapshot) -> list[Write]:
+            if present.factor is None:
+                raise PasskeyForbidden("Set up an authenticator app before.", code="factor_needed")
+            if len(present.passkeys) >= passkeys.MOST:
+                raise PasskeyForbidden(
+                    f"{passkeys.MOST} passkeys are enough. Remove one.", code="passkeys_full"
+                )
+            challenge, asked = passkeys.new_challenge(passkeys.ADD, present.generation, now_ms)
+            name = present.email or present.user_id
+            options = passkeys.to_add(host, present.user_id, name, present.passkeys, challenge)
+            made[:] = [(challenge, options)]
+            return [accounts.written(replace(present, asked=asked))]
+
+        self.credentials.prove(caller, password, origin, now_ms, writes, otp=otp, factor=True)
+        return made[0]
+
+    def add_passkey(
+        self, caller: Caller, challenge: str, answer: str, name: str, now_ms: int
+    ) -> None:
+        """The key that a browser made for a challenge may be used from now on.
+
+        Raises `PasskeyForbidden` (passkeys_off), `SecondStepRefused` (passkey_wrong: also for a challenge
+        that was answered before), `Unauthenticated` (session_ended).
+        """
+        host = self._host()
+        name = " ".join(name.split())[: passkeys.LONGEST_NAME]
+
+        def attempt() -> None:
+            check(self.store, caller)
+            present = accounts.of(self.store.read([accounts.key(caller.user_id)]), caller.user_id)
+            if not passkeys.is_open(
+                present.asked, challenge, passkeys.ADD, present.generation, now_ms
+            ):
+                raise passkey_wrong()
+            made = passkeys.made(host, challenge, answer, name, now_ms)
+            asked_no_more = replace(present, asked=None)
+            if made is None or made.key_id in {each.key_id for each in present.passkeys}:
+                self.store.commit([accounts.written(asked_no_more)])
+                raise passkey_wrong()
+            changed = replace(asked_no_more, passkeys=(*present.passkeys, made))
+            who = noted(present, caller.device)
+            self.store.commit(
+                [
+                    accounts.written(changed),
+                    audit.right(who, "add-passkey", now_ms, of=caller.user_id),
+                ]
+            )
+
+        retried(attempt)
+
+    def remove_passkey(
+        self,
+        caller: Caller,
+        key_id: str,
+        password: str,
+        otp: str | None,
+        origin: Origin,
+        now_ms: int,
+    ) -> None:
+        """This key is of no use any more; harmless if there is none. Raises as `begin`."""
+
+        def writes(present: Account, _reading: Snapshot) -> list[Write]:
+            left = tuple(each for each in present.passkeys if each.key_id != key_id)
+            if left == present.passkeys:
+                return [accounts.written(present)]
+            who = noted(present, caller.device)
+            return [
+                accounts.written(replace(present, passkeys=left)),
+                audit.right(who, "remove-passkey", now_ms, of=caller.user_id),
+            ]
+
+        self.credentials.prove(caller, password, origin, now_ms, writes, otp=otp, factor=True)
+
+    def _host(self) -> PasskeyHost:
+        if self.host is None:
+            raise PasskeyForbidden("This service takes no passkeys.", code="passkeys_off")
+        return self.host

@@ -17,6 +17,7 @@ from shared.accounts.invites import Invites
 from shared.accounts.keys import SigningKeys, TokenPolicy
 from shared.accounts.login import Login
 from shared.accounts.members import Members
+from shared.accounts.passkeys import PasskeyHost
 from shared.accounts.passwords import Passwords
 from shared.accounts.policy import AccountPolicy
 from shared.accounts.profile import Profile
@@ -63,9 +64,10 @@ def account_services(
     administrators: frozenset[str] = frozenset(),
     of_users: tuple[str, ...] = (),
     tables: tuple[str, ...] = (),
+    host: PasskeyHost | None = None,
 ) -> AccountServices:
     """The services on a store. `secret` keys their hashes and is the same in every instance; `post` and
-    `address` are of `Forgotten`, `administrators` of `TeamUsers`, `tables` of `Invites`.
+    `address` are of `Forgotten`, `administrators` of `TeamUsers`, `tables` of `Invites`, `host` of `Login`.
     """
     credentials = Credentials(store, passwords, secret, policy.words)
     issuer = TokenIssuer(keys, token_policy, policy, life, factor_roles)
@@ -73,9 +75,9 @@ def account_services(
     invites = Invites(store, members, secret, tables)
     return AccountServices(
         Registration(store, policy, passwords, credentials, invites, issuer, secret),
-        Login(store, passwords, credentials, issuer),
+        Login(store, passwords, credentials, issuer, host),
         Sessions(store, credentials, issuer, secret),
-        SecondFactor(store, credentials, token_policy.issuer),
+        SecondFactor(store, credentials, token_policy.issuer, host),
         members,
         invites,
         Scopes(store, policy),

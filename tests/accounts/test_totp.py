@@ -34,9 +34,11 @@ def code(secret: str, now_ms: int) -> str:
     return pyotp.TOTP(secret).at(now_ms // 1000)
 
 
-def with_factor(office: Office, now_ms: int = NOON) -> tuple[str, list[str], Tokens]:
+def with_factor(
+    office: Office, now_ms: int = NOON, email: str = EMAIL
+) -> tuple[str, list[str], Tokens]:
     """An account with a factor: its secret, its recovery codes, and the session that set it up."""
-    made = office.register()
+    made = office.register(email)
     caller = office.caller(made)
     secret, _ = office.accounts.second_factor.begin(caller, PASSWORD, None, HOME, now_ms)
     codes = office.accounts.second_factor.confirm(caller, code(secret, now_ms), HOME, now_ms)

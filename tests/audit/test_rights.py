@@ -17,9 +17,12 @@ from infra.cli.root import main
 from shared import wiring
 from shared.access import audit
 from shared.access.audit import DEPLOYMENT
+from shared.access.membership import Caller
 from shared.accounts.caller import Origin
 from shared.accounts.forgotten import Letter
+from shared.accounts.passkeys import PasskeyHost
 from shared.records.store import Document, Query
+from tests.accounts.authenticator import Authenticator, encoded
 from tests.api.conftest import Api, StartApi, start_api
 from tests.stores import BOTH, Interrupted
 
@@ -27,6 +30,7 @@ __all__ = ["start_api"]
 
 TEAM, BOSS, NURSE, PASSWORD = "team1", "boss", "nurse@example.org", "correct horse battery"
 AMINA = "Amina Kito"
+HERE = Origin("203.0.113.1")
 
 Act = Callable[[], object]
 
@@ -74,6 +78,28 @@ class Desk:
     def set_up_factor(self) -> None:
         self.begin_factor()
         self.confirm_factor()
+
+    def ask_passkey(self) -> None:
+        """Who has the app asks for a passkey, in the console."""
+        self.set_up_factor()
+        self.key = Authenticator("https://care.example.org")
+        host = PasskeyHost("care.example.org", self.key.origin, "Care")
+        self.second = replace(wiring.accounts().second_factor, host=host)
+        who, now_ms = Caller(self.nurse["user_id"], "", "console"), wiring.clock_ms()
+        self.asked = self.second.ask_passkey(who, PASSWORD, self.codes[1], HERE, now_ms)
+
+    def add_passkey(self) -> None:
+        who, (challenge, options) = Caller(self.nurse["user_id"], "", "console"), self.asked
+        answer = self.key.make(options)
+        self.second.add_passkey(who, challenge, answer, "", wiring.clock_ms())
+
+    def have_passkey(self) -> None:
+        self.ask_passkey()
+        self.add_passkey()
+
+    def remove_passkey(self) -> None:
+        who, name = Caller(self.nurse["user_id"], "", "console"), encoded(self.key.key_id)
+        self.second.remove_passkey(who, name, PASSWORD, self.codes[2], HERE, wiring.clock_ms())
 
     def forget(self) -> None:
         self.letters: list[Letter] = []
@@ -218,6 +244,8 @@ ACTS: dict[str, tuple[Callable[[Desk], object] | None, Callable[[Desk], object],
         SELF,
         DEPLOYMENT,
     ),
+    "add-passkey": (Desk.ask_passkey, Desk.add_passkey, SELF, DEPLOYMENT),
+    "remove-passkey": (Desk.have_passkey, Desk.remove_passkey, SELF, DEPLOYMENT),
     "take-factor": (
         Desk.set_up_factor,
         lambda d: d.run("users", "take-factor", NURSE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 
@@ -12,9 +13,11 @@ from shared import wiring
 from shared.access.audit import OPERATOR
 from shared.accounts.forgotten import Letter
 from shared.accounts.forgotten import Wording as OfTheApi
+from shared.accounts.passkeys import PasskeyHost
 from shared.console.page import HOME
 from shared.console.pages import forgotten
 from shared.records.store import Query
+from tests.accounts.authenticator import Authenticator
 from tests.console.browser_in_process import Browser, Seen
 from tests.console.clinic import OWN, PASSWORD, Clinic
 
@@ -119,9 +122,8 @@ def test_a_second_factor_is_set_up_used_and_removed(house: Clinic) -> None:
     assert codes[0] not in browser.open(FACTOR).html
     # a log-in asks for one; a recovery code does, once
     other = house.browser()
-    seen = other.log_in(email, PASSWORD)
-    assert seen.status == 401
-    seen = other.act("log-in", email=email, password=PASSWORD, otp=codes[0])
+    other.log_in(email, PASSWORD)
+    other.act("second-step", otp=codes[0])
     assert other.cookie("__Host-session")
     # and removed with password and code
     browser.open(FACTOR)
@@ -165,6 +167,76 @@ def test_nothing_is_drawn_that_is_no_secret_of_an_app(house: Clinic, uri: str) -
     seen = browser.post(FACTOR, {**sent, "secret": "ABCD", "uri": uri})
     assert seen.status in (400, 401)
     assert "qr-code" not in seen.html
+
+
+# --- passkeys (in a browser: browser/test_passkeys.py)
+
+
+def test_no_passkey_is_offered_where_none_is_taken(house: Clinic) -> None:
+    browser, email = doctor(house), house.person("doctor").email
+    browser.open(FACTOR)
+    seen = browser.act("confirm", otp=code_of(browser.act("begin", password=PASSWORD))[1])
+    [code, *_] = recovery_codes(seen)
+    seen = browser.open(FACTOR)
+    assert "asskey" not in seen.text
+    sent = {"token": seen.form("remove").fields["token"], "password": PASSWORD, "otp": code}
+    assert browser.post(FACTOR, {"act": "begin-passkey", **sent}).status == 403
+    assert "data-passkey" not in house.browser().log_in(email, PASSWORD).html
+
+
+def test_a_passkey_is_added_named_and_removed(house: Clinic) -> None:
+    origin = "https://care.example.org"
+    services, host = house.frame.accounts(), PasskeyHost("care.example.org", origin, "Care")
+    taking = replace(
+        services,
+        login=replace(services.login, host=host),
+        second_factor=replace(services.second_factor, host=host),
+    )
+    key, email = Authenticator(origin), house.person("doctor").email
+    browsers = house.browser(), house.browser()
+    for each in browsers:
+        each.frame = replace(each.frame, accounts=lambda: taking)
+        each.routes = each.frame.routes()
+    browser, other = browsers
+    browser.log_in(email, PASSWORD)
+    # first the app: its codes are good on phones, too, and everywhere
+    assert not browser.open(FACTOR).forms("begin-passkey")
+    seen = browser.act("confirm", otp=code_of(browser.act("begin", password=PASSWORD))[1])
+    codes = recovery_codes(seen)
+    browser.open(FACTOR)
+    assert browser.act("begin-passkey", password="wrong", otp=codes[0]).status == 401
+    seen = browser.act("begin-passkey", password=PASSWORD, otp=codes[0])
+    answer = key.make(asked(seen))
+    seen = browser.act("add-passkey", answer=answer, name="My <b>laptop</b>")
+    assert "is added" in seen.text
+    assert "My <b>laptop</b>" in seen.text
+    # a page of it that is sent again adds nothing
+    seen = other.log_in(email, PASSWORD)
+    assert "second-step" in {each.act for each in seen.forms()}
+    crooked = other.post(seen.where, {**seen.form("second-step").fields, "answer": "x" * 30_000})
+    assert crooked.status == 400
+    seen = other.log_in(email, PASSWORD)
+    wrong = replace(key, origin="https://evil.example").show(asked(seen))
+    seen = other.act("second-step", answer=wrong)
+    assert "was not accepted" in seen.text
+    assert seen.forms("log-in")
+    seen = other.log_in(email, PASSWORD)
+    seen = other.act("second-step", answer=key.show(asked(seen)))
+    assert seen.where == f"{HOME}/cases", seen.text
+    trail = other.open(TRAIL).text
+    assert "added a passkey" in trail
+    other.open(FACTOR)
+    assert other.act("remove-passkey", password=PASSWORD, otp=codes[1]).status == 400
+    [name] = re.findall(r'name="passkey" value="([^"]+)"', other.open(FACTOR).html)
+    seen = other.act("remove-passkey", passkey=name, password=PASSWORD, otp=codes[1])
+    assert "The passkey is removed." in seen.text
+    assert not seen.forms("remove-passkey")
+
+
+def asked(seen: Seen) -> str:
+    """What a page asks a browser for."""
+    [found] = re.findall(r'data-passkey="([^"]*)"', seen.html)
+    return html.unescape(found)
 
 
 # --- sessions and the trail

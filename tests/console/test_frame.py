@@ -113,19 +113,31 @@ def test_a_second_factor_is_asked_for_and_taken_once(house: Clinic) -> None:
     code = pyotp.TOTP(secret).at(now_ms // 1000 - 30)
     said = house.api.ask("POST", "/api/v1/auth/totp/confirm", {"otp": code}, token=token)
     assert said.status_code == 200, said.text
-    seen = browser.log_in(doctor.email, PASSWORD)
-    assert seen.status == 401
+    seen = browser.log_in(doctor.email, PASSWORD, f"{LOGIN}?next=/console/unread")
+    # the password is not asked for again, nor does it stand on the page
     assert "authenticator" in seen.text
-    assert "otp" in seen.form("log-in").names
-    wrong = browser.act("log-in", password=PASSWORD, otp="000000")
+    assert not {"email", "password"} & seen.form("second-step").names
+    assert PASSWORD not in seen.html
+    assert not browser.cookie("__Host-session")
+    wrong = browser.act("second-step", otp="000000")
     assert "This code is wrong" in wrong.text
     right = pyotp.TOTP(secret).at(wiring.clock_ms() // 1000)
-    seen = browser.act("log-in", password=PASSWORD, otp=f" {right} ")
-    assert seen.where == f"{HOME}/cases", seen.text
-    # the code is spent
+    seen = browser.act("second-step", otp=f" {right} ")
+    assert seen.where == f"{HOME}/unread", seen.text
+    # the step is done once, and the code is spent
+    assert "Log in again" in browser_again(house, wrong, right).text
     other = house.browser()
     other.log_in(doctor.email, PASSWORD)
-    assert "This code is wrong" in other.act("log-in", password=PASSWORD, otp=right).text
+    assert "This code is wrong" in other.act("second-step", otp=right).text
+
+
+def browser_again(house: Clinic, page: Seen, otp: str) -> Seen:
+    """A second step of another browser's that is sent once more."""
+    browser = house.browser()
+    token = browser.open(LOGIN).form("log-in").fields["token"]
+    ticket = page.form("second-step").fields["ticket"]
+    sent = {"act": "second-step", "token": token, "ticket": ticket, "otp": otp}
+    return browser.post(LOGIN, sent)
 
 
 def test_who_must_set_up_a_second_factor_gets_nowhere_else(start_api: StartApi) -> None:

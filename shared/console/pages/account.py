@@ -8,6 +8,7 @@ from urllib.parse import quote
 from flask import Response
 from msgspec import Meta, Struct
 
+from shared.accounts import passkeys
 from shared.console.frame import FACTOR
 from shared.console.page import N_, Act, Page
 from shared.console.pages.members import ROLES
@@ -65,6 +66,20 @@ class ConfirmForm(Struct):
     uri: Annotated[str, Meta(max_length=1000)] = ""
 
 
+class PasskeyForm(Struct):
+    """What the browser made for a challenge, and what its owner calls it."""
+
+    challenge: Annotated[str, Meta(max_length=128)]
+    answer: Annotated[str, Meta(max_length=passkeys.LONGEST_ANSWER)]
+    name: Annotated[str, Meta(max_length=200)] = ""
+
+
+class RemovePasskeyForm(ProofForm):
+    """Which passkey."""
+
+    passkey: Annotated[str, Meta(max_length=2000)] = ""
+
+
 class EndForm(Struct):
     """A session, and the password."""
 
@@ -114,16 +129,24 @@ def leave(visit: Visit, form: LeaveForm) -> Response:
 
 
 def show_factor(
-    visit: Visit, secret: str = "", uri: str = "", codes: list[str] | None = None
+    visit: Visit,
+    secret: str = "",
+    uri: str = "",
+    codes: list[str] | None = None,
+    passkey: tuple[str, str] | None = None,
 ) -> Response:
-    """What there is, a secret to scan, or codes to keep."""
+    """What there is, a secret to scan, codes to keep, or a passkey to make: challenge and question."""
     if visit.fault is not None and visit.typed.get("act") == "confirm":
         secret, uri = visit.typed.get("secret", ""), visit.typed.get("uri", "")
     drawn = qr_code(uri) if uri.startswith(_URI) and len(uri) <= 1000 else None
     me = visit.api.get("/api/v1/auth/me")
+    account = None if visit.holder is None else visit.holder.account
     return visit.show(
         "console/second-factor.html",
         me=me,
+        passkey=passkey,
+        passkeys=account.passkeys if account else (),
+        takes_passkeys=visit.frame.accounts().second_factor.host is not None,
         drawn=drawn,
         secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
         raw=secret,
@@ -150,6 +173,31 @@ def remove_factor(visit: Visit, form: ProofForm) -> Response:
     """The password alone again."""
     visit.api.post("/api/v1/auth/totp/remove", _proof(form))
     return visit.again(N_("The second factor is removed."))
+
+
+def begin_passkey(visit: Visit, form: ProofForm) -> Response:
+    """Ask the browser for a passkey."""
+    factor, otp = visit.frame.accounts().second_factor, form.otp.strip() or None
+    made = factor.ask_passkey(visit.caller, form.password, otp, visit.origin, visit.now_ms)
+    return show_factor(visit, passkey=made)
+
+
+def add_passkey(visit: Visit, form: PasskeyForm) -> Response:
+    """Keep it."""
+    factor = visit.frame.accounts().second_factor
+    factor.add_passkey(visit.caller, form.challenge, form.answer, form.name, visit.now_ms)
+    return visit.again(N_("The passkey is added. You can log in with it from now on."))
+
+
+def remove_passkey(visit: Visit, form: RemovePasskeyForm) -> Response:
+    """Take one away."""
+    if not form.passkey:
+        raise InvalidRequest("Choose a passkey.")
+    factor, otp = visit.frame.accounts().second_factor, form.otp.strip() or None
+    factor.remove_passkey(
+        visit.caller, form.passkey, form.password, otp, visit.origin, visit.now_ms
+    )
+    return visit.again(N_("The passkey is removed."))
 
 
 def _proof(form: ProofForm) -> dict[str, object]:
@@ -209,6 +257,9 @@ PAGES = (
             "begin": Act(begin_factor, ProofForm),
             "confirm": Act(confirm_factor, ConfirmForm),
             "remove": Act(remove_factor, ProofForm),
+            "begin-passkey": Act(begin_passkey, ProofForm),
+            "add-passkey": Act(add_passkey, PasskeyForm),
+            "remove-passkey": Act(remove_passkey, RemovePasskeyForm),
         },
     ),
     Page(

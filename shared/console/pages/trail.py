@@ -14,6 +14,8 @@ ACTIONS = {
     "recover-password": N_("set another password by mail"),
     "set-up-factor": N_("set up a second factor"),
     "remove-factor": N_("removed their second factor"),
+    "add-passkey": N_("added a passkey"),
+    "remove-passkey": N_("removed a passkey"),
     "take-factor": N_("took off somebody's second factor"),
     "register": N_("made an account"),
     "join": N_("joined a team by a code"),

@@ -46,7 +46,8 @@ _MODE = 0o100644 << 16
 
 def files(product: str = lock.DEFAULT) -> dict[Path, Path]:
     """Path in a product's archive → file, sorted. Raises `FileNotFoundError`."""
-    others = {_PRODUCTS / name for name in names() if name != product}
+    folders = (each.relative_to(REPOSITORY) for each in (REPOSITORY / _PRODUCTS).iterdir())
+    others = {each for each in folders if each.suffix != ".py" and each.name != product}
     found = {_LOCK: REPOSITORY / lock.deployed(product)}
     for name in INCLUDED:
         path = REPOSITORY / name

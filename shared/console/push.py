@@ -17,7 +17,8 @@ def push(
 ) -> None:
     """Write rows by table: each with its `id`, and with the columns that somebody changed, or `deleted`.
 
-    `times`: columns whose values are Unix ms. Raises `InvalidRequest` for the first row that is refused.
+    `times`: columns whose values are Unix ms. Raises `InvalidRequest` with the code
+    for the first row that is refused.
     """
     now_s = visit.now_ms / 1000
     changes = {
@@ -30,7 +31,7 @@ def push(
     asked = {"last_sync_timestamp": now_s - 1, "limit": 1, "changes": changes}
     answer = visit.api.post("/api/sync", {"device_id": DEVICE, **asked})
     for refused in answer["rejected"]:
-        raise InvalidRequest(refused["message"], field=refused.get("field"))
+        raise InvalidRequest(refused["message"], code=refused["code"], field=refused.get("field"))
 
 
 def _row(

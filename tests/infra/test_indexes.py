@@ -57,7 +57,7 @@ from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
 from shared.products.hemoday.tables import DOCUMENTS
-from shared.products.medmind import alerts, circle, device
+from shared.products.medmind import alerts, circle, circle_alerts, device
 from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.alerts import Alerting
 from shared.products.medmind.dosing import Dosing
@@ -285,9 +285,10 @@ def looked_at(store: RecordStore, parts: Parts) -> None:
     """What people of a circle ask."""
     membership.grant(store, "daughter", "team1", "caregiver", wall_ms())
     caller = Caller("daughter", "caregiver", "console")
-    for path in ("doses", "plan", "devices"):
+    routes = (*circle.routes(parts), *circle_alerts.routes(parts))
+    for path in ("doses", "plan", "devices", "alerts"):
         url = Request(EnvironBuilder(path=f"/api/v1/circle/{path}").get_environ())
-        assert ask(url, circle.routes(parts), parts.settings, caller).status_code == 200
+        assert ask(url, routes, parts.settings, caller).status_code == 200
 
 
 def summed_up(store: RecordStore, now: int) -> None:

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from infra import messages
+from shared import wiring
 from shared.console.page import HOME
+from shared.products.medmind import alerts
 from shared.products.medmind.pages.words import INSTEAD
 from tests.api.conftest import StartApi
 from tests.console.browser_in_process import Seen
@@ -67,9 +69,9 @@ def test_a_stranger_sees_nothing_of_a_circle(circle: Home) -> None:
         assert "Kamala" not in seen.text, page
         assert "Metformin" not in seen.text, page
     item = f"plan/{METFORMIN}"
-    for page in ("today", "week", "plan", "people", "patient", "plan/new", item):
+    for page in ("today", "week", "calls", "plan", "people", "patient", "plan/new", item):
         assert circle.open(f"{page}?scope=demo", "carl").status == 404, page
-    for path in ("doses", "plan", "devices"):
+    for path in ("doses", "plan", "devices", "alerts"):
         assert circle.ask(f"/api/v1/circle/{path}?scope=demo", "carl") == 404
     body = {"columns": {}, "item_id": METFORMIN}
     assert circle.ask("/api/v1/circle/plan/preview", "carl", body) == 404
@@ -99,7 +101,7 @@ def test_a_form_that_is_sent_twice_is_one_event(circle: Home) -> None:
     circle.move(at("2037-03-09T08:10"))
     form = circle.open("today")
     for _ in range(2):
-        circle.act("say", form)
+        assert "It is noted." in circle.act("say", form).text
     assert sum(len(each["said"]) for each in circle.doses()) == 1
 
 
@@ -308,6 +310,33 @@ def test_what_was_looked_at_is_in_the_trail(circle: Home) -> None:
     trail = circle.open("account/trail", "demo-doctor").text
     assert "looked at doses" in trail
     assert "looked at the plan" in trail
+
+
+def raised(circle: Home, kind: str, subject: str, severity: str = "urgent") -> None:
+    store = wiring.store()
+    store.commit(alerts.raised(kind, subject, "demo", wiring.clock_ms(), severity))
+    circle.run()
+
+
+def test_who_looks_after_a_call_says_so_with_one_click(circle: Home) -> None:
+    circle.move(at("2037-03-09T09:05"))
+    circle.run()
+    raised(circle, "low_stock", "demo-vitamin-d", "notice")
+    assert "calls for help are open" in circle.open("today").text
+    seen = circle.open("calls", "demo-doctor")
+    assert "A dose was missed: Metformin" in seen.text
+    assert "due at Mon, Mar 9, 08:00" in seen.text
+    assert "A medicine runs low: Vitamin D" in seen.text
+    before = circle.ask("/api/v1/circle/alerts?scope=demo")["open"]
+    for _ in range(2):  # sent twice
+        again = circle.act("look-after", seen, "demo-doctor")
+    circle.run()
+    assert "Noted: you look after it." in again.text
+    found = circle.ask("/api/v1/circle/alerts?scope=demo")
+    [mine] = [each["alert"] for each in found["alerts"] if each["alert"]["acknowledged_by"]]
+    assert (found["open"], mine["acknowledged_by"]) == (before - 1, "demo-doctor")
+    assert "Demo-Doctor looks after it since" in circle.open("calls").text
+    assert not circle.open("calls", "demo-grandmother").forms("look-after")
 
 
 HOSTILE = "<script>alert(1)</script>\u202e" + "a\u0301" * 40 + "%(num)s {{7*7}}"

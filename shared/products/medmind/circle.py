@@ -11,9 +11,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared.access import audit, membership
+from shared.access.membership import Caller
 from shared.access.rights import Action
 from shared.api.fields import TextOrNull, says
 from shared.api.routes import Route
@@ -244,13 +245,18 @@ class _Circle:
         return answer(CircleDevices(scope, shown), call=call)
 
     def _scope(self, call: Call, scope: Any) -> str:
-        return scope_asked(
-            self._parts.store(),
-            call.caller,
-            scope,
-            lambda role: role != DEVICE and RIGHTS.may(role, Action.READ),
-            CATALOG.scope_word,
-        )
+        return circle_asked(self._parts.store(), call.caller, scope)
+
+
+def circle_asked(store: RecordStore, caller: Caller, scope: str | UnsetType) -> str:
+    """The circle that a person asks about; none for a device. Raises as `scope_asked`."""
+    return scope_asked(
+        store,
+        caller,
+        scope,
+        lambda role: role != DEVICE and RIGHTS.may(role, Action.READ),
+        CATALOG.scope_word,
+    )
 
 
 def _patient(store: RecordStore, scope: str) -> tuple[Mapping[str, Any], ZoneInfo]:

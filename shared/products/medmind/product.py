@@ -34,9 +34,15 @@ def _tasks(parts: Parts) -> Mapping[str, Task]:
 
 
 def _stored() -> Sequence[StoredCollection]:
-    from shared.products.medmind import alerts, device, dosing, summarising
+    from shared.products.medmind import alerts, circle_alerts, device, dosing, summarising
 
-    return (*dosing.STORED, *device.STORED, *alerts.STORED, *summarising.STORED)
+    return (
+        *circle_alerts.STORED,
+        *dosing.STORED,
+        *device.STORED,
+        *alerts.STORED,
+        *summarising.STORED,
+    )
 
 
 def _rounds(parts: Parts) -> Mapping[str, Round]:
@@ -46,9 +52,9 @@ def _rounds(parts: Parts) -> Mapping[str, Round]:
 
 
 def _routes(parts: Parts) -> Sequence[Route]:
-    from shared.products.medmind import circle, device
+    from shared.products.medmind import circle, circle_alerts, device
 
-    return (*device.routes(parts), *circle.routes(parts))
+    return (*device.routes(parts), *circle.routes(parts), *circle_alerts.routes(parts))
 
 
 def _pages(parts: Parts) -> Pages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.console.page import Pages
-from shared.products.medmind.pages import circles, edit, people, plan, today, week
+from shared.products.medmind.pages import calls, circles, edit, people, plan, today, week
 from shared.products.medmind.pages.words import ACTIONS, INSTEAD
 from shared.products.product import Parts
 
@@ -21,6 +21,7 @@ def pages(_parts: Parts) -> Pages:
         pages=(
             *today.PAGES,
             *week.PAGES,
+            *calls.PAGES,
             *plan.PAGES,
             *edit.PAGES,
             *people.PAGES,

@@ -46,6 +46,7 @@ def _summed(visit: Visit, scope: str) -> dict[str, Any]:
         and earlier.share - numbers.share >= FALLEN
     )
     silent = any(each["silent"] for each in devices)
+    opened = visit.api.get("/api/v1/circle/alerts", scope=scope)["open"]
     return {
         "scope": scope,
         "patient": found["patient"],
@@ -54,7 +55,8 @@ def _summed(visit: Visit, scope: str) -> dict[str, Any]:
         "before": earlier,
         "fallen": fallen,
         "silent": silent,
-        "needs": fallen or silent,
+        "open": opened,
+        "needs": bool(opened) or fallen or silent,
     }
 
 

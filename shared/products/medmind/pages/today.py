@@ -10,11 +10,10 @@ from msgspec import Meta, Struct
 
 from shared.access.rights import Action
 from shared.console.page import N_, Act, Page, Response
-from shared.console.push import push
 from shared.console.visit import Visit, address
 from shared.errors import InvalidRequest, NotFound
 from shared.products.medmind.doses import DUE, MISSED, PLANNED, SKIPPED, TAKEN, UNDONE
-from shared.products.medmind.pages.circle import circle_of, clock_of, may_write, people
+from shared.products.medmind.pages.circle import append, circle_of, clock_of, may_write, people
 from shared.products.medmind.pages.words import KINDS, MENU, STATES
 from shared.products.medmind.tables import EVENTS
 
@@ -55,6 +54,7 @@ def show_today(visit: Visit, asked: TodayAsked) -> Response:
     scope = circle_of(visit, asked.scope)
     found = visit.api.get("/api/v1/circle/doses", scope=scope, first_day=asked.day)
     devices = visit.api.get("/api/v1/circle/devices", scope=scope)["devices"]
+    calls = visit.api.get("/api/v1/circle/alerts", scope=scope)["open"]
     clock = clock_of(visit, found["time_zone"])
     today = date.fromisoformat(found["today"])
     day = date.fromisoformat(asked.day) if asked.day else today
@@ -77,6 +77,7 @@ def show_today(visit: Visit, asked: TodayAsked) -> Response:
         ],
         clock=clock,
         devices=devices,
+        calls=calls,
         names={**people(visit, scope), **_called(visit, devices)},
         may_write=may_write(visit, scope, EVENTS),
         states=STATES,
@@ -119,7 +120,7 @@ def say(visit: Visit, asked: TodayAsked, form: SayForm) -> Response:
     event = {"id": form.id, "dose_id": form.dose, "kind": kind, "at": at_ms}
     if kind == SKIPPED:
         event["reason"] = form.reason.strip()
-    push(visit, scope, {"dose_events": [event]}, ("at",))
+    append(visit, scope, EVENTS, event)
     return visit.again(N_("It is noted."))
 
 
@@ -127,7 +128,7 @@ def undo(visit: Visit, asked: TodayAsked, form: UndoForm) -> Response:
     """An event never happened."""
     scope = circle_of(visit, asked.scope, Action.WRITE)
     event = {"dose_id": form.dose, "kind": UNDONE, "at": visit.now_ms, "undoes": form.event}
-    push(visit, scope, {"dose_events": [{"id": form.id, **event}]}, ("at",))
+    append(visit, scope, EVENTS, {"id": form.id, **event})
     return visit.again(N_("It is noted."))
 
 

@@ -12,6 +12,7 @@ MENU = N_("Care")
 #: What the audit trail's words mean.
 ACTIONS = {
     "read_doses": N_("looked at doses"),
+    "read_alerts": N_("looked at calls for help"),
     "read_plan": N_("looked at the plan"),
     "read_devices": N_("looked at the devices"),
     "read_schedule": N_("looked at a device's schedule"),
@@ -59,6 +60,28 @@ MEALS = {
 CLOCK = {
     "left_out": N_("The clock leaves this time out that night: the dose comes an hour later."),
     "twice": N_("The clock shows this time twice that night: the dose comes once, the first time."),
+}
+
+#: What alerts are about.
+ALERT_KINDS = {
+    "missed_dose": N_("A dose was missed"),
+    "danger_words": N_("Words of danger were said"),
+    "silent_device": N_("The device is silent"),
+    "low_stock": N_("A medicine runs low"),
+    "too_many_doses": N_("Taken more often than the plan allows"),
+    "call_for_help": N_("A call for help"),
+}
+
+SEVERITIES = {
+    "emergency": StateWords("emergency", "‼", N_("emergency")),
+    "urgent": StateWords("red", "!", N_("urgent")),
+    "notice": StateWords("yellow", "i", N_("to know")),
+}
+
+ALERT_STATES = {
+    "open": N_("open"),
+    "acknowledged": N_("somebody looks after it"),
+    "ended": N_("over"),
 }
 
 #: Roles of a circle.

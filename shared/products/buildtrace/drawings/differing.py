@@ -1,0 +1,488 @@
+"""What is on one of two laid sheets alone: ink → clouds → changes.
+
+1. *Hysteresis*: ink is gone where the old sheet is clearly dark and the new one not even faintly, within a
+   tolerance; come, the other way round.
+2. Gone and come ink that lie close together make a *blob*. What is gone and is found again, shifted, has moved:
+   a view, the rows below an inserted row, a door. What a shift explains is taken out, the rest is looked at anew.
+3. Where both sheets have words at one place and they differ, the text has changed.
+4. What is left is added, removed, or replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from shared.products.buildtrace.drawings.aligning import Aligned, ink_of
+from shared.products.buildtrace.drawings.comparing import SheetChange, change_of
+from shared.products.buildtrace.drawings.document import SheetPage, Rect, SheetWord
+from shared.products.buildtrace.drawings.reading import (
+    Line,
+    SheetText,
+    around,
+    is_dimension,
+    lines_of,
+    read_sheet,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Gray = NDArray[Any]
+    Mask = NDArray[Any]
+
+#: Left, top, right, bottom in pixels; right and bottom are outside.
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """Thresholds of ink (0 to 255), tolerance in pixels, and the least that counts, in pixels of ink."""
+
+    strong: int
+    weak: int
+    near: int
+    least: int
+
+
+#: Vectors are drawn alike to a fraction of a pixel; scans are not.
+_DRAWN, _SCANNED = Sharpness(120, 40, 1, 4), Sharpness(120, 55, 2, 14)
+
+#: Ink closer than this belongs to one change, mm.
+_TOGETHER_MM = 2.0
+
+#: Share of ink that a shift must explain, and the least shift, mm.
+_EXPLAINED, _LEAST_SHIFT_MM = 0.8, 1.0
+
+
+def changes(
+    laid: Aligned,
+    old: SheetPage,
+    new: SheetPage,
+    old_text: SheetText | None,
+    new_text: SheetText | None,
+) -> list[SheetChange]:
+    """All changes between two laid sheets, from top to bottom."""
+    import numpy
+
+    scan = old.scan or new.scan
+    sharp = _SCANNED if scan else _DRAWN
+    one, other = ink_of(laid.old, old.scan), ink_of(laid.new, new.scan)
+    gone, come = _only(one, other, sharp), _only(other, one, sharp)
+    if scan:  # outside of the other's paper nothing is gone
+        _blank_outside(gone, come, laid, old)
+    here = _Sheets(laid, old, new, one, other, gone, come, sharp)
+    found = _moved(here)
+    words_old = [_laid(word, laid, old, new) for word in (old_text or read_sheet(old)).words]
+    new_text = new_text or read_sheet(new)
+    found += _texts(here, words_old, list(new_text.words), found)
+    found += _rest(here)
+    block = new_text.title_block.rect
+    done = [_placed(change, block, new) for change in found]
+    return sorted(done, key=lambda change: (change.rect[1], change.rect[0], change.id))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sheets:
+    """Everything about two laid sheets; what is explained is taken out of `gone` and `come`."""
+
+    laid: Aligned
+    old: SheetPage
+    new: SheetPage
+    one: Gray
+    other: Gray
+    gone: Mask
+    come: Mask
+    sharp: Sharpness
+
+    @property
+    def per_mm(self) -> float:
+        """Pixels of a millimetre."""
+        return self.new.dpi / 25.4
+
+    def rect(self, box: Box) -> Rect:
+        """Pixels as points."""
+        k = 1 / self.new.scale
+        return box[0] * k, box[1] * k, box[2] * k, box[3] * k
+
+    def box(self, rect: Rect, margin: float = 0) -> Box:
+        """Points as pixels, within the sheet; `margin` in points."""
+        k = self.new.scale
+        rows, columns = self.other.shape
+        return (
+            max(0, int((rect[0] - margin) * k)),
+            max(0, int((rect[1] - margin) * k)),
+            min(columns, int((rect[2] + margin) * k) + 1),
+            min(rows, int((rect[3] + margin) * k) + 1),
+        )
+
+
+def _disc(radius: int) -> Mask:
+    import cv2
+
+    side = 2 * radius + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+
+
+def _only(ink: Gray, other: Gray, sharp: Sharpness) -> Mask:
+    """1 where `ink` is strong and `other` has nothing near."""
+    import cv2
+    import numpy
+
+    near = cv2.dilate((other > sharp.weak).astype(numpy.uint8), _disc(sharp.near))
+    only: Mask = ((ink > sharp.strong) & (near == 0)).astype(numpy.uint8)
+    return only
+
+
+def _blank_outside(gone: Mask, come: Mask, laid: Aligned, old: SheetPage) -> None:
+    """Take out what lies beyond the edges of the old picture, and a strip along the new one's own edges."""
+    import cv2
+    import numpy
+
+    from shared.products.buildtrace.drawings.aligning import warp
+
+    paper = numpy.full(old.gray.shape, 255, numpy.uint8)
+    edge = max(6, int(old.dpi / 25.4 * 2))
+    paper[:edge], paper[-edge:], paper[:, :edge], paper[:, -edge:] = 0, 0, 0, 0
+    outside = warp(paper, replace(laid.field), 0) < 128
+    outside[:edge], outside[-edge:], outside[:, :edge], outside[:, -edge:] = True, True, True, True
+    gone[outside], come[outside] = 0, 0
+
+
+def _blobs(here: _Sheets, gap_mm: float = _TOGETHER_MM) -> list[Box]:
+    """Boxes of changed ink that lies together, largest first; specks are left out."""
+    import cv2
+    import numpy
+
+    both = here.gone | here.come
+    share = 4  # a quarter of the size is enough to see what lies together
+    rows, columns = both.shape
+    small = cv2.resize(
+        both * 255, (-(-columns // share), -(-rows // share)), interpolation=cv2.INTER_AREA
+    )
+    radius = max(1, round(gap_mm * here.per_mm / share / 2))
+    spread = cv2.dilate((small > 0).astype(numpy.uint8), _disc(radius))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(spread, connectivity=8)
+    found = []
+    for label in range(1, count):
+        x, y, wide, high, _ = stats[label]
+        left, top = x * share, y * share
+        right, bottom = min(columns, (x + wide) * share), min(rows, (y + high) * share)
+        part = both[top:bottom, left:right]
+        if int(part.sum()) < here.sharp.least:
+            continue
+        own = numpy.kron(labels[y : y + high, x : x + wide] == label, numpy.ones((share, share)))
+        ys, xs = numpy.nonzero(part * own[: part.shape[0], : part.shape[1]])
+        if len(xs) < here.sharp.least:
+            continue
+        found.append(
+            (left + int(xs.min()), top + int(ys.min()), left + int(xs.max()) + 1, top + int(ys.max()) + 1)
+        )
+    return sorted(found, key=lambda box: (-(box[2] - box[0]) * (box[3] - box[1]), box))
+
+
+def _cut(picture: Any, box: Box, dx: int = 0, dy: int = 0) -> Any:
+    """A part of a picture, shifted; beyond its edges it is 0."""
+    import numpy
+
+    left, top, right, bottom = box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
+    rows, columns = picture.shape
+    a, b, c, d = max(0, left), max(0, top), min(columns, right), min(rows, bottom)
+    if (a, b, c, d) == (left, top, right, bottom):
+        return picture[top:bottom, left:right]
+    held = numpy.zeros((bottom - top, right - left), picture.dtype)
+    if c > a and d > b:
+        held[b - top : d - top, a - left : c - left] = picture[b:d, a:c]
+    return held
+
+
+# --- moved
+
+
+def _moved(here: _Sheets) -> list[SheetChange]:
+    """What is gone here and stands there, shifted. Explained ink is taken out."""
+    found: list[SheetChange] = []
+    least = 2.0 * here.per_mm
+    for box in _blobs(here):
+        if max(box[2] - box[0], box[3] - box[1]) < least:
+            continue
+        for _ in range(3):
+            shift = _shift_within(here, box)
+            if shift is None or (change := _explain(here, box, box, shift)) is None:
+                break
+            found.append(change)
+    # What moved further than its own neighbourhood: two blobs of one size.
+    blobs = [box for box in _blobs(here) if max(box[2] - box[0], box[3] - box[1]) >= least]
+    gone = [box for box in blobs if _mass(here.gone, box) > 3 * _mass(here.come, box)]
+    come = [box for box in blobs if _mass(here.come, box) > 3 * _mass(here.gone, box)]
+    for box in gone:
+        best = None
+        for other in come:
+            wide, high = box[2] - box[0], box[3] - box[1]
+            apart = abs(other[2] - other[0] - wide) + abs(other[3] - other[1] - high)
+            if apart > 6 + 0.06 * (wide + high):
+                continue
+            dx = round((other[0] + other[2] - box[0] - box[2]) / 2)
+            dy = round((other[1] + other[3] - box[1] - box[3]) / 2)
+            score, shift = _fit(here, box, (dx, dy), 4)
+            far = (dx * dx + dy * dy) ** 0.5
+            if score > _EXPLAINED and (best is None or (score - far * 1e-5, shift) > best[:2]):
+                best = (score - far * 1e-5, shift, other)
+        if best is None:
+            continue
+        if (change := _explain(here, box, best[2], best[1])) is not None:
+            found.append(change)
+            come.remove(best[2])
+    return found
+
+
+def _mass(mask: Mask, box: Box) -> int:
+    return int(mask[box[1] : box[3], box[0] : box[2]].sum())
+
+
+def _fit(here: _Sheets, box: Box, shift: tuple[int, int], reach: int) -> tuple[float, tuple[int, int]]:
+    """How well a box of the old sheet fits the new one at about a shift: correlation, and the exact shift."""
+    import cv2
+    import numpy
+
+    part: Any = here.one[box[1] : box[3], box[0] : box[2]].astype(numpy.float32)
+    wide = (box[0] - reach, box[1] - reach, box[2] + reach, box[3] + reach)
+    field = _cut(here.other, wide, *shift).astype(numpy.float32)
+    part, field = cv2.GaussianBlur(part, (0, 0), 1.0), cv2.GaussianBlur(field, (0, 0), 1.0)
+    if part.std() < 1 or field.std() < 1:
+        return 0.0, shift
+    _, most, _, at = cv2.minMaxLoc(cv2.matchTemplate(field, part, cv2.TM_CCOEFF_NORMED))
+    return float(most), (shift[0] + at[0] - reach, shift[1] + at[1] - reach)
+
+
+def _shift_within(here: _Sheets, box: Box) -> tuple[int, int] | None:
+    """The shift, within a blob, that takes what is gone to what has come; None: there is none."""
+    import cv2
+    import numpy
+
+    gone = here.gone[box[1] : box[3], box[0] : box[2]]
+    come = here.come[box[1] : box[3], box[0] : box[2]]
+    if min(int(gone.sum()), int(come.sum())) < max(30, 3 * here.sharp.least):
+        return None
+    rows = cv2.getOptimalDFTSize(2 * gone.shape[0])
+    columns = cv2.getOptimalDFTSize(2 * gone.shape[1])
+    if rows * columns > 40_000_000:
+        return None
+    spectra = []
+    for mask in (gone, come):
+        held = numpy.zeros((rows, columns), numpy.float32)
+        held[: gone.shape[0], : gone.shape[1]] = mask
+        spectra.append(cv2.dft(cv2.GaussianBlur(held, (0, 0), 1.2)))
+    product = cv2.mulSpectrums(spectra[1], spectra[0], 0, conjB=True)
+    peaks = cv2.idft(product, flags=cv2.DFT_SCALE)
+    least = _LEAST_SHIFT_MM * here.per_mm
+    for _ in range(3):
+        _, _, _, (x, y) = cv2.minMaxLoc(peaks)
+        dx = x if x <= columns // 2 else x - columns
+        dy = y if y <= rows // 2 else y - rows
+        if dx * dx + dy * dy >= least * least:
+            return dx, dy
+        peaks[max(0, y - 4) : y + 5, max(0, x - 4) : x + 5] = 0
+    return None
+
+
+def _explain(here: _Sheets, box: Box, place: Box, shift: tuple[int, int]) -> SheetChange | None:
+    """Take out what a shift explains, if that is enough to say that something moved."""
+    import cv2
+    import numpy
+
+    dx, dy = shift
+    near = _disc(here.sharp.near + 1)
+    gone = here.gone[box[1] : box[3], box[0] : box[2]]
+    there = cv2.dilate((_cut(here.other, box, dx, dy) > here.sharp.weak).astype(numpy.uint8), near)
+    come = here.come[place[1] : place[3], place[0] : place[2]]
+    before = cv2.dilate((_cut(here.one, place, -dx, -dy) > here.sharp.weak).astype(numpy.uint8), near)
+    told_gone, told_come = gone & there, come & before
+    mass_gone, mass_come = int(gone.sum()), int(come.sum())
+    if not mass_gone or not mass_come:
+        return None
+    if told_gone.sum() < _EXPLAINED * mass_gone or told_come.sum() < 0.5 * mass_come:
+        return None
+    ys, xs = numpy.nonzero(told_gone)
+    tight = (
+        box[0] + int(xs.min()),
+        box[1] + int(ys.min()),
+        box[0] + int(xs.max()) + 1,
+        box[1] + int(ys.max()) + 1,
+    )
+    if max(tight[2] - tight[0], tight[3] - tight[1]) < 2.0 * here.per_mm:
+        return None
+    score, _ = _fit(here, tight, shift, 2)
+    if score < 0.75:
+        return None
+    ys, xs = numpy.nonzero(told_come)
+    target = (tight[0] + dx, tight[1] + dy, tight[2] + dx, tight[3] + dy)
+    gone[told_gone > 0] = 0
+    come[told_come > 0] = 0
+    # Where old and new place lie on each other, ink of both explains what else is left over.
+    return change_of(
+        "moved",
+        here.rect(target),
+        outline=(),
+        old_rect=here.rect(tight),
+        confidence=min(1.0, score),
+    )
+
+
+# --- texts
+
+
+def _laid(word: SheetWord, laid: Aligned, old: SheetPage, new: SheetPage) -> SheetWord:
+    """A word of the old sheet where it lies on the new one."""
+    a, b, c, d, e, f = laid.alignment.matrix
+    left, top, right, bottom = word.rect
+    corners = [
+        (a * x + c * y + e, b * x + d * y + f) for x in (left, right) for y in (top, bottom)
+    ]
+    xs, ys = [x for x, _ in corners], [y for _, y in corners]
+    return replace(word, rect=(min(xs), min(ys), max(xs), max(ys)))
+
+
+def _same_place(one: Rect, other: Rect, size: float) -> bool:
+    """Do two texts begin or end, and stand, at one place?"""
+    near = 0.5 * size
+    level = abs(one[1] - other[1]) < near and abs(one[3] - other[3]) < near
+    upright = abs(one[0] - other[0]) < near and abs(one[2] - other[2]) < near
+    overlap_x = min(one[2], other[2]) - max(one[0], other[0])
+    overlap_y = min(one[3], other[3]) - max(one[1], other[1])
+    return (level and overlap_x > 0) or (upright and overlap_y > 0)
+
+
+def _texts(
+    here: _Sheets, old: Sequence[SheetWord], new: Sequence[SheetWord], moved: Sequence[SheetChange]
+) -> list[SheetChange]:
+    """Lines of which both sheets have one at the same place, with other words."""
+    lines_old, lines_new = lines_of(old), lines_of(new)
+    shifts = [(0.0, 0.0)]
+    for change in moved:
+        if change.old_rect:
+            shifts.append(
+                (change.rect[0] - change.old_rect[0], change.rect[1] - change.old_rect[1])
+            )
+    by_text: dict[str, list[Line]] = {}
+    for line in lines_new:
+        by_text.setdefault(line.text, []).append(line)
+    rest_old = []
+    for line in lines_old:
+        size = max(line.size, 3.0)
+        same = [
+            each
+            for each in by_text.get(line.text, ())
+            if any(_same_place(_shifted(line.rect, shift), each.rect, size) for shift in shifts)
+        ]
+        if same:
+            by_text[line.text].remove(same[0])
+        else:
+            rest_old.append(line)
+    rest_new = [line for held in by_text.values() for line in held]
+    found: list[SheetChange] = []
+    for line in rest_old:
+        size = max(line.size, 3.0)
+        for other in rest_new:
+            if other.angle != line.angle:
+                continue
+            if any(_same_place(_shifted(line.rect, shift), other.rect, size) for shift in shifts):
+                if (told := _text_change(here, line, other)) is not None:
+                    found.append(told)
+                rest_new.remove(other)
+                break
+    return found
+
+
+def _shifted(rect: Rect, by: tuple[float, float]) -> Rect:
+    return rect[0] + by[0], rect[1] + by[1], rect[2] + by[0], rect[3] + by[1]
+
+
+def _text_change(here: _Sheets, old: Line, new: Line) -> SheetChange | None:
+    """A line that reads otherwise; None: nothing of it is seen."""
+    both = around((old.rect, new.rect))
+    box = here.box(both, 0.6)
+    if _mass(here.gone, box) + _mass(here.come, box) < here.sharp.least:
+        return None
+    before = [word.text for word in old.words]
+    after = [word.text for word in new.words]
+    head = 0
+    while head < min(len(before), len(after)) and before[head] == after[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(before), len(after)) - head and before[-1 - tail] == after[-1 - tail]:
+        tail += 1
+    differ = [
+        *(word.rect for word in old.words[head : len(before) - tail]),
+        *(word.rect for word in new.words[head : len(after) - tail]),
+    ]
+    rect = around(differ) if differ else both
+    _wipe(here, box)
+    dimension = is_dimension(old.text) and is_dimension(new.text)
+    return change_of(
+        "dimension_changed" if dimension else "text_changed",
+        rect,
+        old_rect=old.rect,
+        old_text=old.text,
+        new_text=new.text,
+        confidence=min(old.confidence, new.confidence),
+    )
+
+
+def _wipe(here: _Sheets, box: Box) -> None:
+    for mask in (here.gone, here.come):
+        mask[box[1] : box[3], box[0] : box[2]] = 0
+
+
+# --- what is left
+
+
+def _rest(here: _Sheets) -> list[SheetChange]:
+    """Added, removed or replaced, by which ink there is."""
+    found = []
+    for box in _blobs(here):
+        gone, come = _mass(here.gone, box), _mass(here.come, box)
+        if gone + come < here.sharp.least:
+            continue
+        kind = "removed" if gone > 6 * come else "added" if come > 6 * gone else "replaced"
+        rect = here.rect(box)
+        found.append(
+            change_of(
+                kind,
+                rect,
+                outline=outline_of(here, box),
+                old_rect=None if kind == "added" else rect,
+                confidence=min(1.0, 0.5 + (gone + come) / (20 * here.sharp.least)),
+            )
+        )
+    return found
+
+
+def outline_of(here: _Sheets, box: Box) -> tuple[tuple[float, float], ...]:
+    """A polygon around the changed ink of a box, in points."""
+    import cv2
+    import numpy
+
+    part = here.gone[box[1] : box[3], box[0] : box[2]] | here.come[box[1] : box[3], box[0] : box[2]]
+    ys, xs = numpy.nonzero(part)
+    if len(xs) < 3:
+        return ()
+    hull = cv2.convexHull(numpy.stack([xs, ys], axis=1).astype(numpy.int32))[:, 0]
+    k = 1 / here.new.scale
+    rough = cv2.approxPolyDP(hull, 3, True)[:, 0]
+    if len(rough) < 3:
+        return ()
+    return tuple(((int(x) + box[0] + 0.5) * k, (int(y) + box[1] + 0.5) * k) for x, y in rough)
+
+
+def _placed(change: SheetChange, block: Rect | None, new: SheetPage) -> SheetChange:
+    """With its region."""
+    x = (change.rect[0] + change.rect[2]) / 2
+    y = (change.rect[1] + change.rect[3]) / 2
+    if block and block[0] - 6 <= x <= block[2] + 6 and block[1] - 6 <= y <= block[3] + 6:
+        return replace(change, region="title_block")
+    edge = 0.008 * max(new.width, new.height)
+    if min(x, y, new.width - x, new.height - y) < edge:
+        return replace(change, region="margin")
+    return change

@@ -28,7 +28,9 @@ from shared.access.membership import Caller
 from shared.accounts import invite, session
 from shared.accounts.invites import has_records
 from shared.adapters.folder import FolderFiles
+from shared.adapters.scripted import ScriptedModel
 from shared.adapters.sqlite import SqliteStore
+from shared.ai.conversation import Terms
 from shared.api.web import ask
 from shared.export import stream
 from shared.export.rows import Wanted
@@ -62,6 +64,7 @@ from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.alerts import Alerting
 from shared.products.medmind.dosing import Dosing
 from shared.products.medmind.items import VERSIONS
+from shared.products.medmind.product import MEDMIND
 from shared.products.medmind.summarising import Summarise
 from shared.products.medmind.summary_tables import DAILY, SUMMARIES
 from shared.products.medmind.tables import DOSING, dosing_job
@@ -306,9 +309,9 @@ def summed_up(store: RecordStore, now: int) -> None:
     for days in (2, 1):
         fields = {**taken, "at": now - days * 86_400_000}
         store.commit([put(Key(event, f"e{days}"), fields, None), job])
-        tasks = {SUMMARIES: Summarise(store)}
+        tasks = {SUMMARIES: Summarise(store, lambda: Terms(ScriptedModel(MEDMIND.draft), 1024, 30))}
         runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
-        assert set(runner.answer(SUMMARIES, None, 60).states.values()) == {"queued"}
+        assert set(runner.answer(SUMMARIES, None, 60).states.values()) == {"queued", "done"}
     assert [each.fields["as_needed"] for each in store.query(Query(DAILY))] == [1, 1]
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from shared.adapters.scripted import ScriptedModel
+from shared.ai.conversation import Terms
 from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner
 from shared.products.medmind.dosing import Dosing
+from shared.products.medmind.report import told
 from shared.products.medmind.summarising import Summarise
 from shared.products.medmind.summary_tables import DAILY, SUMMARIES, WEEKLY
 from shared.products.medmind.tables import DOSES, DOSING, EVENTS, ITEMS
@@ -26,13 +29,14 @@ class Summed(Circle):
 
     def __init__(self, folder: Path, zone: str = "Asia/Kolkata") -> None:
         super().__init__(folder)
+        self.terms = Terms(ScriptedModel(lambda asked: told.draft(asked.text)), 1024, 30)
         self.runner = self.runner_on(self.store)
         self.push(patients=[{"id": "team1", "name": "Kamala", "time_zone": zone}])
         self.push(medications=[{"id": "m1", "name": "Metformin"}])
         self.push(medication_plans=[{"id": "p1", "medication_id": "m1"}])
 
     def runner_on(self, store: RecordStore) -> Runner:
-        tasks = {DOSING: Dosing(store), SUMMARIES: Summarise(store)}
+        tasks = {DOSING: Dosing(store), SUMMARIES: Summarise(store, lambda: self.terms)}
         policy = RetryPolicy()
         return Runner(store, tasks, policy=policy, lease_ms=60_000, clock=lambda: self.at)
 

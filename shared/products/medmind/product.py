@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.notify.notice import AlertWords
 from shared.products.medmind.alert_tables import ALERT
@@ -13,6 +13,7 @@ from shared.products.medmind.tables import CATALOG, DOSING
 from shared.products.product import Parts, Product, Round, Seed
 
 if TYPE_CHECKING:
+    from shared.ai.model import ChatRequest
     from shared.api.routes import Route
     from shared.console.page import Pages
     from shared.jobs.runner import Task
@@ -29,7 +30,7 @@ def _tasks(parts: Parts) -> Mapping[str, Task]:
     return {
         DOSING: Dosing(parts.store()),
         ALERT: Alerting(parts.store()),
-        SUMMARIES: Summarise(parts.store()),
+        SUMMARIES: Summarise(parts.store(), parts.terms),
     }
 
 
@@ -63,6 +64,12 @@ def _pages(parts: Parts) -> Pages:
     return pages(parts)
 
 
+def _draft(asked: ChatRequest) -> Mapping[str, Any]:
+    from shared.products.medmind.report import told
+
+    return told.draft(asked.text) if asked.system == told.SYSTEM else {}
+
+
 def _seed(scope: str) -> Seed:
     from shared.products.medmind.seed import seed
 
@@ -81,5 +88,6 @@ MEDMIND = Product(
     pages=_pages,
     seed=_seed,
     stored=_stored,
+    draft=_draft,
     alert=AlertWords("Somebody needs you", "Open the app to see it."),
 )

@@ -7,14 +7,20 @@
 What is new it asks of the stores as phones do: what was committed since it looked last, so that nothing is
 missed. The job of an item calls it when it settles a dose of a day that is over (`dosing.py`). Rows and how
 far it has looked are one commit: killed anywhere, the job is due again and finds the same.
+
+A row comes with fixed words. Those of the newest day and week a language model may put otherwise, in a job
+of its own (`report/told.py`): if it is down, or says anything but the facts, the fixed words stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from shared.errors import ModelFault
+from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
 from shared.products.medmind import items
@@ -28,8 +34,16 @@ from shared.products.medmind.patient_days import (
     span,
     week_name,
 )
-from shared.products.medmind.summary import DoseFact, Happened, numbers
-from shared.products.medmind.summary_tables import DAILY, PROGRESS, WEEKLY
+from shared.products.medmind.summary import DoseFact, Happened, numbers, numbers_of
+from shared.products.medmind.summary_tables import (
+    BY_MODEL,
+    BY_WORDS,
+    DAILY,
+    PROGRESS,
+    SUMMARIES,
+    WEEKLY,
+    summaries_job,
+)
 from shared.products.medmind.tables import DOSES, EVENTS, ITEMS, PATIENTS
 from shared.records import record
 from shared.records.store import (
@@ -44,6 +58,12 @@ from shared.records.store import (
     put,
 )
 from shared.records.wall_time import zone_named
+
+if TYPE_CHECKING:
+    from shared.ai.conversation import Terms
+    from shared.console.words import Words
+
+log = logging.getLogger(__name__)
 
 #: Days back that something late still changes: two months. What is older stays as it was.
 BACK_DAYS = 62
@@ -63,16 +83,48 @@ STORED = (
 
 
 class Summarise(Task):
-    """The task of kind `summaries`."""
+    """The task of kind `summaries`; `terms`: how a language model is asked."""
 
-    longest_seconds = 20.0
+    longest_seconds = 45.0
+    awaited = False
 
-    def __init__(self, store: RecordStore) -> None:
-        self._store = store
+    def __init__(self, store: RecordStore, terms: Callable[[], Terms]) -> None:
+        self._store, self._terms = store, terms
 
     def work(self, job: Job) -> Finish:
-        """Nothing is done outside of the commit."""
-        return lambda now_ms: self._finish(job, now_ms)
+        """Of numbers nothing is done outside of the commit; a text is asked for before."""
+        if job.table == PATIENTS:
+            return lambda now_ms: self._finish(job, now_ms)
+        key = Key(job.table, job.subject_id)
+        row = self._store.read([key]).documents.get(key)
+        text = None if row is None else self._worded(row)
+        return lambda now_ms: self._told(key, row, text, now_ms)
+
+    def _worded(self, row: Document) -> str | None:
+        """A model's text of a row; None: there is none that is held to the facts."""
+        from shared.products.medmind.report import told
+
+        found, language = numbers_of(row.fields), str(row.fields.get("language"))
+        try:
+            with self._terms().begin(1) as conversation:
+                question = told.asked(found, language)
+                return conversation.ask(
+                    told.SYSTEM, question, (), lambda said: told.parsed(said, found, language)
+                )
+        except ModelFault as fault:
+            log.info("summary keeps its fixed words", extra={"fault": fault.code})
+            return None
+
+    def _told(
+        self, key: Key, asked: Document | None, text: str | None, now_ms: int
+    ) -> Sequence[Write]:
+        row = self._store.read([key]).documents.get(key)
+        if asked is None or row is None or text is None:
+            return ()
+        if numbers_of(row.fields) != numbers_of(asked.fields):
+            return ()  # it was made anew meanwhile, and so was its job
+        worded = {"text": text, "told_by": BY_MODEL, record.MODIFIED: now_ms}
+        return [record.server_patch(row, worded)]
 
     def _finish(self, job: Job, now_ms: int) -> Sequence[Write] | Again:
         scope = job.subject_id
@@ -86,7 +138,10 @@ class Summarise(Task):
         clock = PatientClock([ZoneSince(at, zone_named(name)) for at, name in zones])
         today = clock.day_of(now_ms)
         days = self._days(scope, clock, today, before, reading)
-        writes = self._summaries(scope, clock, days, today, now_ms)
+        from shared.products.medmind.report.sentences import words_in
+
+        words = words_in(patient.fields.get("language"))
+        writes = self._summaries(scope, clock, days, today, words, now_ms)
         after = {
             record.SCOPE: scope,
             "zones": [{"since": at, "zone": name} for at, name in zones],
@@ -138,7 +193,13 @@ class Summarise(Task):
         return min(firsts, default=None)
 
     def _summaries(
-        self, scope: str, clock: PatientClock, days: set[date], today: date, now_ms: int
+        self,
+        scope: str,
+        clock: PatientClock,
+        days: set[date],
+        today: date,
+        words: Words,
+        now_ms: int,
     ) -> list[Write]:
         """Rows of days, and of weeks that they are of, as far as these are over."""
         mondays = {first for each in days if (first := monday(each)) + _WEEK <= today}
@@ -149,20 +210,31 @@ class Summarise(Task):
         rows: dict[Key, dict[str, Any]] = {}
         for day in sorted(days):
             if clock.starts_ms(day) < clock.starts_ms(day + DAY):
-                key = Key(DAILY, f"{scope}_{day:%Y%m%d}")
                 columns = numbers(happened[day]).columns()
-                rows[key] = {"day": day.isoformat(), **_when(clock, day, day + DAY), **columns}
+                rows[_daily(scope, day)] = {
+                    "day": day.isoformat(),
+                    **_when(clock, day, day + DAY),
+                    **columns,
+                }
         for first in sorted(mondays):
             week = sum((happened[each] for each in span(first, first + _WEEK - DAY)), Happened())
-            name = week_name(first)
-            rows[Key(WEEKLY, f"{scope}_{name.replace('-', '')}")] = {
-                "week": name,
+            rows[_weekly(scope, first)] = {
+                "week": week_name(first),
                 "first_day": first.isoformat(),
                 **_when(clock, first, first + _WEEK),
                 **numbers(week).columns(),
             }
         have = self._store.read(sorted(rows)).documents if rows else {}
-        return list(_written(scope, rows, have, now_ms))
+        writes = list(_written(scope, rows, have, words, now_ms))
+        newest = (
+            _daily(scope, today - DAY),
+            _weekly(scope, monday(today) - _WEEK),
+        )
+        for key in newest:
+            if any(each.key == key for each in writes):
+                name = f"{summaries_job(scope)}~{key.collection}"
+                writes.append(jobs.create(name, SUMMARIES, key.collection, key.id, scope, now_ms))
+        return writes
 
     def _happened(
         self, scope: str, clock: PatientClock, first: date, last: date
@@ -214,6 +286,14 @@ class Summarise(Task):
                 yield int(each.fields["at"])
 
 
+def _daily(scope: str, day: date) -> Key:
+    return Key(DAILY, f"{scope}_{day:%Y%m%d}")
+
+
+def _weekly(scope: str, day: date) -> Key:
+    return Key(WEEKLY, f"{scope}_{week_name(day).replace('-', '')}")
+
+
 def _was_as_needed(item: Mapping[str, Any] | None, at_ms: int) -> bool:
     kept = list((item or {}).get(items.VERSIONS) or ())
     then = [each for each in kept if int(each["since"]) <= at_ms] or kept[:1]
@@ -244,15 +324,22 @@ def _written(
     scope: str,
     rows: Mapping[Key, Mapping[str, Any]],
     have: Mapping[Key, Document],
+    words: Words,
     now_ms: int,
 ) -> Iterator[Write]:
     """New rows, and what differs of those that there are."""
+    from shared.products.medmind.report.sentences import fixed
+
     for key, row in rows.items():
         there = have.get(key)
+        if there is not None and all(there.fields.get(name) == row[name] for name in row):
+            continue
+        text = fixed(numbers_of(row), words)
+        row = {**row, "text": text, "language": words.language, "told_by": BY_WORDS}
         if there is None:
             times = {record.CREATED: now_ms, record.MODIFIED: now_ms}
             yield put(key, {record.SCOPE: scope, **row, **times}, ABSENT)
-        elif any(there.fields.get(name) != value for name, value in row.items()):
+        else:
             # what was open and is settled in its time is no amendment
             late = {} if there.fields.get("open") else {"amended_at": now_ms}
             yield record.server_patch(there, {**row, **late, record.MODIFIED: now_ms})

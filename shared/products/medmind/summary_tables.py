@@ -11,11 +11,14 @@ from shared.records.collection import Collection, Field, Owner, Type
 DAILY = "daily_patient_summaries"
 WEEKLY = "weekly_patient_summaries"
 
-#: The kind of job that makes them, one a circle.
+#: The kind of job that makes them, one a circle, and has their newest texts worded.
 SUMMARIES = "summaries"
 
 #: How far a circle is summed up: a document a circle, under its id. `until`: everything before (Unix ms).
 PROGRESS = "summary_progress"
+
+#: Who worded a summary: fixed words, or a language model that was held to them.
+BY_WORDS, BY_MODEL = TOLD_BY = ("words", "model")
 
 
 def summaries_job(scope: str) -> str:
@@ -51,6 +54,9 @@ _NUMBERS = (
     ),
     _server("skip_reasons", Type.STRINGS, "Why doses were skipped: one for each, as it was said."),
     _server("symptoms", Type.MAP, "Symptoms that were told: how often each."),
+    _server("text", Type.STRING, "The same in words."),
+    _server("language", Type.STRING, "Of the text: the patient's, if it is one of ours."),
+    Field("told_by", Type.STRING, "Who worded it.", Owner.SERVER, choices=TOLD_BY),
     _server("amended_at", Type.TIME, "When something late changed it; null: nothing did."),
 )
 

@@ -65,9 +65,10 @@ from shared.products.medmind.alerts import Alerting
 from shared.products.medmind.dosing import Dosing
 from shared.products.medmind.items import VERSIONS
 from shared.products.medmind.product import MEDMIND
+from shared.products.medmind.stock import Stocktaking
 from shared.products.medmind.summarising import Summarise
 from shared.products.medmind.summary_tables import DAILY, SUMMARIES
-from shared.products.medmind.tables import DOSING, dosing_job
+from shared.products.medmind.tables import DOSING, STOCK, dosing
 from shared.products.product import Parts
 from shared.records.store import Key, Query, RecordStore, StoredCollection, put
 from shared.settings import Settings
@@ -255,15 +256,32 @@ def hemoday(store: RecordStore) -> None:
     reminder_settings.phones_of(store, "anna")
 
 
+#: An event of what was taken as needed.
+_TAKEN = {"dose": "i1_00000000_7", "kind": "taken", "scope_id": "team1", "author_id": "anna"}
+
+
 def medmind(store: RecordStore) -> None:
     """What MedMind asks beside the engine."""
     item, now = Key("medication_plan_items", "i1"), wall_ms()
     kept = [{"since": 0, "starts_on": "2026-03-02", "times": ["08:00"]}]
-    store.commit([put(item, {VERSIONS: kept, "scope_id": "team1"}, None)])
-    store.commit([jobs.create(dosing_job("i1"), DOSING, item.collection, "i1", "team1", now)])
-    tasks = {DOSING: Dosing(store)}
+    fields = {VERSIONS: kept, "scope_id": "team1", "plan_id": "p1", "most_a_day": 1}
+    pills = {"medication_id": "m1", "scope_id": "team1"}
+    store.commit(
+        [
+            put(item, {**fields, "frequency": "as_needed"}, None),
+            put(Key("medication_plans", "p1"), pills, None),
+            put(Key("medications", "m1"), {"name": "Pills", "stock": 9, "scope_id": "team1"}, None),
+            put(Key("dose_events", "e1"), {**_TAKEN, "at": now, "heard_at": now}, None),
+            put(
+                Key("dose_news", "e1"), {**_TAKEN, "item_id": "i1", "dose_id": _TAKEN["dose"]}, None
+            ),
+            dosing("i1", "team1", now),
+        ]
+    )
+    tasks = {DOSING: Dosing(store), STOCK: Stocktaking(store)}
     runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
-    assert set(runner.answer(DOSING, None, 60).states.values()) == {"queued"}
+    for kind in tasks:
+        assert set(runner.answer(kind, None, 60).states.values()) == {"queued"}
     store.commit(alerts.raised("low_stock", "m1", "team1", now, "notice"))
     runner = Runner(
         store, {ALERT: Alerting(store)}, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now
@@ -296,19 +314,16 @@ def looked_at(store: RecordStore, parts: Parts) -> None:
 
 def summed_up(store: RecordStore, now: int) -> None:
     """Twice: for the first time, and as something new is there."""
-    patient, item, event = (
+    patient, job = (
         Key("patients", "team1"),
-        Key("medication_plan_items", "i2"),
-        "dose_events",
+        jobs.create("summaries~team1", SUMMARIES, "patients", "team1", "team1", now),
     )
-    job = jobs.create("summaries~team1", SUMMARIES, "patients", "team1", "team1", now)
-    taken = {"scope_id": "team1", "item_id": "i2", "dose_id": "i2_20260302_0", "kind": "taken"}
-    kept = [{"since": 0, "frequency": "as_needed"}]
+    taken = {"scope_id": "team1", "item_id": "i2", "state": "on_time", "event_id": "e1"}
     store.commit([put(patient, {"scope_id": "team1", "time_zone": "Asia/Kolkata"}, None)])
-    store.commit([put(item, {VERSIONS: kept, "scope_id": "team1"}, None)])
     for days in (2, 1):
-        fields = {**taken, "at": now - days * 86_400_000}
-        store.commit([put(Key(event, f"e{days}"), fields, None), job])
+        fields = {**taken, "due_at": now - days * 86_400_000}
+        dose = Key("dose_occurrences", f"i2_00000000_{days:012}")  # taken as needed
+        store.commit([put(dose, fields, None), job])
         tasks = {SUMMARIES: Summarise(store, lambda: Terms(ScriptedModel(MEDMIND.draft), 1024, 30))}
         runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
         assert set(runner.answer(SUMMARIES, None, 60).states.values()) == {"queued", "done"}

@@ -16,7 +16,7 @@ from shared.products.medmind.dosing import Dosing
 from shared.products.medmind.report import told
 from shared.products.medmind.summarising import Summarise
 from shared.products.medmind.summary_tables import DAILY, SUMMARIES, WEEKLY
-from shared.products.medmind.tables import DOSES, DOSING, EVENTS, ITEMS
+from shared.products.medmind.tables import DOSES, DOSING, EVENTS, ITEMS, as_needed
 from shared.records import record
 from shared.records.store import RecordStore
 from tests.medmind.test_dosing import Circle
@@ -71,7 +71,11 @@ def judged(circle: Summed, moves: Sequence[tuple[int, str]]) -> dict[str, dict[s
     The day of a moment is the latest that a clock on the wrist has ever shown until then. No bounds
     of days are worked out, and states are counted dose by dose.
     """
-    doses = [each for each in circle.all(DOSES) if not each.fields.get(record.DELETED)]
+    doses = [
+        each
+        for each in circle.all(DOSES)
+        if not each.fields.get(record.DELETED) and not as_needed(each.key.id)
+    ]
     events = {each.key.id: each.fields for each in circle.all(EVENTS)}
     undone = {each.get("undoes") for each in events.values() if each["kind"] == "undone"}
     needed = {each.key.id for each in circle.all(ITEMS) if each.fields["frequency"] == "as_needed"}

@@ -194,7 +194,7 @@ class _Circle:
         if not 0 <= (last - first).days < MOST_DAYS:
             raise InvalidRequest(f"Ask for 1 to {MOST_DAYS} days.", field="last_day")
         found = list(_doses(store, scope, _midnight(first, zone), _midnight(last, zone, 1)))
-        said = _said(store, [each.key.id for each in found])
+        said = _said(store, scope, [each.key.id for each in found])
         table = {**_all(store, scope, ITEMS), **_all(store, scope, PLANS)}
         table |= _all(store, scope, MEDICATIONS)
         shown = [_dose(each, table, said.get(each.key.id, []), now_ms) for each in found]
@@ -287,14 +287,14 @@ def _doses(store: RecordStore, scope: str, from_ms: int, until_ms: int) -> Itera
     return (each for each in store.query(query) if each.fields.get(record.DELETED) is None)
 
 
-def _said(store: RecordStore, names: Sequence[str]) -> dict[str, list[DoseSaid]]:
-    """What was said of doses."""
+def _said(store: RecordStore, scope: str, names: Sequence[str]) -> dict[str, list[DoseSaid]]:
+    """What was said of doses in their circle."""
     found: dict[str, list[DoseSaid]] = {}
     for at in range(0, len(names), _AT_ONCE):
         some = list(names[at : at + _AT_ONCE])
-        for each in store.query(Query(EVENTS, where=(("dose_id", "in", some),))):
+        for each in store.query(Query(EVENTS, where=(("dose", "in", some),))):
             have = each.fields
-            if have.get(record.DELETED) is None:
+            if have.get(record.DELETED) is None and have[record.SCOPE] == scope:
                 said = DoseSaid(
                     each.key.id,
                     str(have["kind"]),
@@ -304,7 +304,7 @@ def _said(store: RecordStore, names: Sequence[str]) -> dict[str, list[DoseSaid]]
                     have.get("reason"),
                     have.get("undoes"),
                 )
-                found.setdefault(str(have["dose_id"]), []).append(said)
+                found.setdefault(str(have["dose"]), []).append(said)
     for several in found.values():
         several.sort(key=lambda each: (each.at, each.id))
     return found
@@ -317,7 +317,14 @@ def _dose(
     have = dose.fields
     due_ms, grace_ms = int(have["due_at"]), int(have["grace_minutes"]) * 60_000
     events = (
-        DoseEvent(each.id, each.kind, each.at, each.heard_at, each.reason or "", each.undoes or "")
+        DoseEvent(
+            each.id,
+            each.kind,
+            min(each.at, each.heard_at),
+            each.heard_at,
+            each.reason or "",
+            each.undoes or "",
+        )
         for each in said
     )
     became = state(due_ms, grace_ms, events, now_ms)

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, to_builtins
 
 from shared.access import audit, membership
 from shared.access.membership import Caller
@@ -23,8 +24,9 @@ from shared.api.fields import Id, TextOrNull, must, names, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer, tagged
 from shared.errors import Contended, NotFound, StoreUnavailable
-from shared.products.medmind import alerts
+from shared.products.medmind import alerts, items
 from shared.products.medmind.alert_tables import NOTICE, SILENT_DEVICE
+from shared.products.medmind.doses import PLANNED
 from shared.products.medmind.rights import CAREGIVER, DEVICE, DOCTOR
 from shared.products.medmind.tables import (
     CATALOG,
@@ -57,6 +59,7 @@ HEARTBEATS = "device_heartbeats"
 STORED = (
     StoredCollection(HEARTBEATS, (("told", "heard_at"),)),
     StoredCollection(DOSES, ((record.SCOPE, "due_at"),)),
+    StoredCollection(ITEMS, ((record.SCOPE, "frequency"),)),
 )
 
 #: Days of a schedule, unless it is asked otherwise, and at most; days before now that it still shows.
@@ -64,6 +67,9 @@ DAYS, MOST_DAYS, BACK_DAYS = 7, 14, 1
 
 #: A device that was heard of and then is silent for so long is told of, ms; so many in one round.
 SILENT_MS, _A_ROUND = 30 * 60_000, 100
+
+#: Longest day of a clock that is set back, beyond 24 hours, ms: taken today is looked for so far back.
+_LONGEST_MS = 2 * 3_600_000
 
 #: Events of one request.
 MOST_EVENTS = 200
@@ -106,6 +112,33 @@ class ScheduledDose(Struct):
     with_meal: TextOrNull
 
 
+class AsNeeded(Struct):
+    """What may be taken when it is needed: tell `taken` of the item, and it is a dose of its own."""
+
+    item_id: str
+    medicine: str
+    strength: TextOrNull
+    amount: Annotated[float | None, says("How much, in `unit`.")]
+    unit: TextOrNull
+    with_meal: TextOrNull
+    most_a_day: Annotated[int | None, says("Doses of a day; null: no bound.")]
+    left_today: Annotated[
+        int | None, says("Of these, by the item's clock. More is kept, and alerts the carers.")
+    ]
+    taken_at: Annotated[list[int], says("Doses of the last day, Unix ms: to count on, offline.")]
+
+
+class OtherClock(Struct):
+    """An item whose clock shows another time than the patient's, as after a journey: ask what is meant.
+
+    It goes by its own until a carer gives the item the other `time_zone`; then the wall times stay.
+    """
+
+    item_id: str
+    medicine: str
+    time_zone: TextOrNull
+
+
 class Schedule(Struct):
     """What a device shows for the next days."""
 
@@ -114,17 +147,24 @@ class Schedule(Struct):
     language: TextOrNull
     time_zone: TextOrNull
     doses: list[ScheduledDose]
+    as_needed: list[AsNeeded]
+    other_clocks: list[OtherClock]
 
 
 class DeviceEvent(Struct):
     """What happened to a dose."""
 
     id: Annotated[Id, says("Made by the device, once an event.")]
-    dose_id: Annotated[str, Meta(max_length=128)]
+    dose_id: Annotated[
+        str,
+        Meta(max_length=160),
+        says("Of what was taken as needed: the item's id."),
+    ]
     kind: Annotated[str, Meta(max_length=20), says("`taken`, `skipped` or `undone`.")]
     at: Annotated[_Moment, says("When, by the device's clock, Unix ms.")]
     reason: Annotated[str, Meta(max_length=1000)] = ""
     undoes: Annotated[str, Meta(max_length=128)] = ""
+    amount: Annotated[float | None, says("How much, if not what the plan says.")] = None
 
 
 class DeviceEvents(Struct):
@@ -184,24 +224,31 @@ class _Devices:
             DOSES,
             where=(
                 (record.SCOPE, "==", scope),
-                ("due_at", ">=", now_ms - BACK_DAYS * _DAY_MS),
+                ("due_at", ">=", now_ms - BACK_DAYS * _DAY_MS - _LONGEST_MS),
                 ("due_at", "<=", now_ms + asked.days * _DAY_MS),
             ),
             order=(("due_at", "asc"),),
             limit=_MOST_DOSES,
         )
         found = [each for each in store.query(query) if each.fields.get(record.DELETED) is None]
-        shown = list(_shown(store, found))
+        words = _Words(store, scope, found)
+        since_ms = now_ms - BACK_DAYS * _DAY_MS
+        shown = [words.dose(each) for each in found if words.is_shown(each, since_ms)]
         patient = store.read([Key(PATIENTS, scope)]).documents.get(Key(PATIENTS, scope))
         about = {} if patient is None else patient.fields
         value = Schedule(
-            asked.id, about.get("name"), about.get("language"), about.get("time_zone"), shown
+            asked.id,
+            about.get("name"),
+            about.get("language"),
+            about.get("time_zone"),
+            shown,
+            [words.needed(item, found, now_ms) for item in words.as_needed],
+            list(words.other_clocks(about.get("time_zone"), now_ms)),
         )
-        seen = {scope: {DOSES: [each.id for each in shown]}}
+        seen = {scope: {DOSES: [each.id for each in shown], ITEMS: words.as_needed}}
         audit.reading(store, call.caller, "read_schedule", seen, now_ms)
         call.notes["doses"] = len(shown)
-        tag = [[each.id, each.due_at, each.state] for each in shown]
-        return tagged(value, call, of=[tag, value.patient, value.language])
+        return tagged(value, call, of=to_builtins(value))
 
     def events(self, call: Call, asked: DeviceAsked, body: DeviceEvents) -> Response:
         """Tell what happened to doses.
@@ -214,8 +261,10 @@ class _Devices:
         offset_ms = body.now - now_ms
         refused: list[EventRefused] = []
         entries = list(_entries(body.events, scope, offset_ms, refused))
+        known = _known(store, scope, entries)
+        new = [each for each in entries if each.id not in known]
         mark = hashlib.sha256(repr((asked.id, body.events, offset_ms // 1000)).encode())
-        push = Push(entries, [], 0, mark.hexdigest())
+        push = Push(new, [], 0, mark.hexdigest())
         caller = Caller(call.caller.user_id, DEVICE, asked.id)
         outcome = self._parts.pusher().push(caller, push, now_ms)
         refused += [EventRefused(each.id, each.code, each.message) for each in outcome.rejected]
@@ -299,27 +348,96 @@ def _scope(store: RecordStore, caller: Caller, device: str, also: Sequence[str])
     raise NotFound(_NONE, field="id")
 
 
-def _shown(store: RecordStore, found: Sequence[Document]) -> Iterator[ScheduledDose]:
-    """Doses with the words of their medicines, read in three steps whatever their number."""
-    items = _read(store, ITEMS, (each.fields["item_id"] for each in found))
-    plans = _read(store, PLANS, (each.get("plan_id") for each in items.values()))
-    medicines = _read(store, MEDICATIONS, (each.get("medication_id") for each in plans.values()))
-    for each in found:
-        have = each.fields
-        item = items.get(str(have["item_id"]), {})
-        plan = plans.get(str(item.get("plan_id")), {})
-        medicine = medicines.get(str(plan.get("medication_id")), {})
-        yield ScheduledDose(
-            each.key.id,
-            int(have["due_at"]),
-            int(have["due_at"]) + int(have["grace_minutes"]) * 60_000,
+class _Words:
+    """Items of a circle with the words of their medicines, read in a few steps whatever their number."""
+
+    def __init__(self, store: RecordStore, scope: str, found: Sequence[Document]) -> None:
+        needed = Query(
+            ITEMS,
+            where=((record.SCOPE, "==", scope), ("frequency", "==", "as_needed")),
+            limit=_MOST_DOSES,
+        )
+        free = {each.key.id: each.fields for each in store.query(needed)}
+        self._items = _read(store, ITEMS, (each.fields["item_id"] for each in found)) | free
+        self._plans = _read(store, PLANS, (each.get("plan_id") for each in self._items.values()))
+        named = (each.get("medication_id") for each in self._plans.values())
+        self._medicines = _read(store, MEDICATIONS, named)
+        self.as_needed = [
+            name
+            for name, each in sorted(free.items())
+            if each.get(record.DELETED) is None and not items.rule_of(each).paused
+        ]
+
+    def is_shown(self, dose: Document, since_ms: int) -> bool:
+        """Whether it is of the days that are shown, and not of an item that has just gone."""
+        item = self._items.get(str(dose.fields["item_id"]), {})
+        gone = item.get(record.DELETED) is not None and dose.fields["state"] == PLANNED
+        return int(dose.fields["due_at"]) >= since_ms and not gone
+
+    def dose(self, dose: Document) -> ScheduledDose:
+        have = dose.fields
+        name = str(have["item_id"])
+        medicine, due_ms = self._medicine(name), int(have["due_at"])
+        return ScheduledDose(
+            dose.key.id,
+            due_ms,
+            due_ms + int(have["grace_minutes"]) * 60_000,
             str(have["state"]),
             str(medicine.get("name") or ""),
             medicine.get("strength"),
             have.get("amount"),
             have.get("unit"),
-            item.get("with_meal"),
+            self._items.get(name, {}).get("with_meal"),
         )
+
+    def needed(self, name: str, found: Sequence[Document], now_ms: int) -> AsNeeded:
+        item, medicine = self._items[name], self._medicine(name)
+        zone, most = items.zone_of(item), item.get("most_a_day")
+        taken = [
+            int(each.fields["taken_at"])
+            for each in found
+            if each.fields["item_id"] == name and each.fields.get("taken_at") is not None
+        ]
+        today = sum(items.today(at, zone) == items.today(now_ms, zone) for at in taken)
+        return AsNeeded(
+            name,
+            str(medicine.get("name") or ""),
+            medicine.get("strength"),
+            item.get("amount"),
+            item.get("unit"),
+            item.get("with_meal"),
+            most,
+            None if most is None else max(0, int(most) - today),
+            sorted(taken),
+        )
+
+    def other_clocks(self, of_patient: str | None, now_ms: int) -> Iterator[OtherClock]:
+        """Living items whose clock shows another time than the patient's does now."""
+        for name, item in sorted(self._items.items()):
+            zones = items.zone_of({"time_zone": of_patient}), items.zone_of(item)
+            here, there = (datetime.fromtimestamp(now_ms / 1000, each) for each in zones)
+            differ = here.utcoffset() != there.utcoffset()
+            if of_patient and differ and item.get(record.DELETED) is None:
+                medicine = str(self._medicine(name).get("name") or "")
+                yield OtherClock(name, medicine, item.get("time_zone"))
+
+    def _medicine(self, item: str) -> Mapping[str, Any]:
+        plan = self._plans.get(str(self._items.get(item, {}).get("plan_id")), {})
+        return self._medicines.get(str(plan.get("medication_id")), {})
+
+
+def _known(store: RecordStore, scope: str, entries: Sequence[Entry]) -> set[str]:
+    """Events that the circle has: sent again, with a time that another correction made another."""
+    have = store.read([each.key for each in entries]).documents if entries else {}
+    return {
+        each.id
+        for each in entries
+        if (there := have.get(each.key)) is not None
+        and there.fields[record.SCOPE] == scope
+        and all(
+            there.fields.get(name) == each.raw.get(name) for name in ("dose_id", "kind", "undoes")
+        )
+    }
 
 
 def _read(store: RecordStore, table: str, ids: Iterator[Any]) -> dict[str, Mapping[str, Any]]:
@@ -363,7 +481,7 @@ def _entries(
         )
 
 
-_COLUMNS = ("dose_id", "kind", "reason", "undoes")
+_COLUMNS = ("dose_id", "kind", "reason", "undoes", "amount")
 
 
 def routes(parts: Parts) -> tuple[Route, ...]:
@@ -377,7 +495,7 @@ def routes(parts: Parts) -> tuple[Route, ...]:
             name="getSchedule",
             asks=ScheduleAsked,
             gives=Schedule,
-            names=(ScheduledDose,),
+            names=(ScheduledDose, AsNeeded, OtherClock),
             faults=("invalid_request", NotFound, StoreUnavailable),
             answer_headers=("Cache-Control", "ETag"),
             unchanged=True,

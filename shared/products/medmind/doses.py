@@ -35,6 +35,7 @@ class DoseEvent:
     received_ms: int  #: when the server first heard of it
     reason: str = ""
     undoes: str = ""  #: the id of the event that never happened
+    amount: float | None = None  #: how much was taken; None: what the plan says
 
 
 @dataclass(frozen=True, slots=True)

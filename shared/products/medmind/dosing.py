@@ -6,6 +6,9 @@
     an event, ever       the states of its dose are worked out anew: late proof amends, and ends the alert
     of a day that is over    its summary is made anew, too (`summarising.py`)
 
+What was taken as needed is a dose of its own, made of its event, and gone when that is undone. More than
+the item's daily most is kept, and raises an alert.
+
 Each finish is one commit: the doses, and the events that they are settled by, and when to look again.
 Killed anywhere, the job is due again and finds the same.
 """
@@ -16,15 +19,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from shared.access import audit
+from shared.access.membership import Caller
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
 from shared.products.medmind import alerts, items
-from shared.products.medmind.alert_tables import MISSED_DOSE, URGENT
-from shared.products.medmind.doses import DUE, MISSED, PLANNED, DoseEvent, state
+from shared.products.medmind.alert_tables import MISSED_DOSE, TOO_MANY_DOSES, URGENT
+from shared.products.medmind.doses import DUE, MISSED, PLANNED, TAKEN, DoseEvent, state
 from shared.products.medmind.plans import doses
 from shared.products.medmind.summary_tables import PROGRESS, SUMMARIES, summaries_job
-from shared.products.medmind.tables import DOSES, EVENTS, ITEMS, NEWS, PATIENTS
+from shared.products.medmind.tables import (
+    DOSES,
+    EVENTS,
+    ITEMS,
+    NEWS,
+    PATIENTS,
+    PLANS,
+    as_needed,
+    stocktaking,
+)
 from shared.records import record
 from shared.records.store import (
     ABSENT,
@@ -46,6 +60,9 @@ AHEAD_DAYS, BACK_DAYS = 14, 2
 #: When the alert of a missed dose was raised, server ms. Never sent to phones.
 TOLD = "_told"
 
+#: Of a dose that was not taken.
+_NOT_TAKEN = {"taken_at": None, "taken_amount": None}
+
 #: Events that one finish takes.
 _MOST_NEWS = 50
 
@@ -54,7 +71,8 @@ _AT_ONCE = 30
 
 STORED = (
     StoredCollection(NEWS, (("item_id",),)),
-    StoredCollection(EVENTS, (("dose_id",),)),
+    StoredCollection(EVENTS, (("dose",),)),
+    StoredCollection(DOSES, (("item_id", "state"), ("item_id", "taken_at"))),
 )
 
 
@@ -75,37 +93,38 @@ class Dosing(Task):
         item = self._store.read([key]).documents.get(key)
         if item is None or not item.fields.get(items.VERSIONS):
             return None
+        if item.fields[record.SCOPE] != job.scope_id:  # what others say of it is nobody's
+            return None
         living = item.fields.get(record.DELETED) is None
-        news = list(
-            self._store.query(
-                Query(NEWS, where=(("item_id", "==", item.key.id),), limit=_MOST_NEWS)
-            )
-        )
+        where = (("item_id", "==", item.key.id),)
+        news = list(self._store.query(Query(NEWS, where=where, limit=_MOST_NEWS)))
         wanted = dict(self._planned(item, now_ms)) if living else {}
-        names = {
-            *wanted,
-            *self._near(item, now_ms),
-            *(str(each.fields["dose_id"]) for each in news),
-        }
-        have = self._store.read([Key(DOSES, name) for name in sorted(names)]).documents
-        said = self._events(sorted(names))
-        writes: list[Write] = [verify(item.key, item.version)]
-        new = {str(each.fields["dose_id"]) for each in news}
+        have = self._open(item)
+        heard = {str(each.fields["dose_id"]) for each in news}
+        unread = {Key(DOSES, name) for name in (*wanted, *heard)} - set(have)
+        have |= self._store.read(sorted(unread)).documents if unread else {}
+        names = sorted({*wanted, *heard, *(each.id for each in have)})
+        said = self._events(item, names)
+        writes: list[Write] = []
+        new = set(heard)
         again_ms = _tomorrow(item, now_ms)
-        for name in sorted(names):
+        for name in names:
             dose = have.get(Key(DOSES, name))
             some, next_ms = self._dose(
-                item, name, dose, wanted.get(name), said.get(name, ()), now_ms
+                item, name, dose, wanted.get(name), said.get(name, {}), now_ms
             )
             writes += some
             new |= {name} if some else set()
             if next_ms is not None:
                 again_ms = min(again_ms, next_ms)
-        writes += [delete(each.key) for each in news]
+        if writes:
+            writes += self._too_many(item, writes, now_ms)
+            writes += self._stock(item, now_ms)
+        writes += [verify(item.key, item.version), *(delete(each.key) for each in news)]
         moments = [
             int(have[key].fields["due_at"]) for name in new if (key := Key(DOSES, name)) in have
         ]
-        moments += [each.at_ms for name in new for each in said.get(name, ())]
+        moments += [int(each.fields["at"]) for name in new for each in said.get(name, {}).values()]
         writes += self._summed_up(str(item.fields[record.SCOPE]), moments, now_ms)
         if len(news) == _MOST_NEWS:
             again_ms = now_ms
@@ -126,37 +145,83 @@ class Dosing(Task):
         name: str,
         dose: Document | None,
         due_ms: int | None,
-        said: Sequence[DoseEvent],
+        events: Mapping[str, Document],
         now_ms: int,
     ) -> tuple[list[Write], int | None]:
         """What is to be written of a dose, and when it must be looked at again."""
+        said = [_heard(each) for each in events.values()]
+        free = as_needed(name)
+        if free:  # it is what its event says, and nothing without one
+            taken = state(0, 0, said, now_ms)
+            due_ms = taken.event.at_ms if taken.event and taken.event.kind == TAKEN else None
         if dose is None or dose.fields.get(record.DELETED) is not None:
             if due_ms is None:
                 return [], None
             return _new(item, name, dose, due_ms, said, now_ms)
         ended_ms = min(int(item.fields.get(record.DELETED) or now_ms), now_ms)
-        if due_ms is None and not said and int(dose.fields["due_at"]) > ended_ms:
-            gone = {record.DELETED: now_ms, record.MODIFIED: now_ms}
-            return [record.server_patch(dose, gone)], None
         have = dose.fields
+        if due_ms is None and (free or (not said and int(have["due_at"]) > ended_ms)):
+            gone = {record.DELETED: now_ms, record.MODIFIED: now_ms, "state": None}
+            return [record.server_patch(dose, {**gone, **_NOT_TAKEN})], None
         at_ms, moved = int(have["due_at"]), {}
-        if have["state"] == PLANNED and at_ms > now_ms and due_ms not in (None, at_ms):
-            at_ms = int(due_ms or at_ms)
-            moved = {"due_at": at_ms}
-        grace_ms = int(have["grace_minutes"]) * 60_000
-        fields = {**moved, **_state(at_ms, grace_ms, said, now_ms)}
+        if due_ms is not None and (free or (have["state"] == PLANNED and at_ms > now_ms)):
+            at_ms = due_ms
+            moved = {"due_at": at_ms, **_of_item(item)}
+        planned = {**have, **moved}
+        grace_ms = int(planned["grace_minutes"]) * 60_000
+        fields = {**moved, **_state(at_ms, grace_ms, planned["amount"], said, now_ms)}
         following = _next(at_ms, grace_ms, str(fields["state"]))
         if all(have.get(each) == value for each, value in fields.items()):
             return [], following
-        told: tuple[Write, ...] = ()
+        also: Sequence[Write] = ()
         scope = str(have[record.SCOPE])
         if fields["state"] == MISSED and not have.get(TOLD):
             fields[TOLD] = now_ms
-            told = alerts.raised(MISSED_DOSE, name, scope, at_ms + grace_ms, URGENT)
-        elif fields["state"] != MISSED and have["state"] == MISSED:
-            told = alerts.ended(MISSED_DOSE, name, scope, now_ms)
+            also = alerts.raised(MISSED_DOSE, name, scope, at_ms + grace_ms, URGENT)
+        elif have["state"] == MISSED and (proof := events.get(str(fields["event_id"]))):
+            also = (*alerts.ended(MISSED_DOSE, name, scope, now_ms), *_amended(name, proof, now_ms))
         patched = record.server_patch(dose, {**fields, record.MODIFIED: now_ms})
-        return [patched, *told], following
+        return [patched, *also], following
+
+    def _too_many(self, item: Document, writes: Sequence[Write], now_ms: int) -> Iterator[Write]:
+        """Alerts of days on which more was taken than the item's daily most; of others that are over."""
+        most = item.fields.get("most_a_day")
+        if most is None:
+            return
+        zone, scope = items.zone_of(item.fields), str(item.fields[record.SCOPE])
+        taken = {
+            each.key.id: each.fields.get("taken_at")
+            for each in writes
+            if each.key.collection == DOSES
+        }
+        for day in sorted({items.today(int(at), zone) for at in taken.values() if at is not None}):
+            midnight, next_one = (
+                instant(datetime.combine(day + timedelta(more), time(0)), zone) for more in (0, 1)
+            )
+            query = Query(
+                DOSES,
+                where=(
+                    ("item_id", "==", item.key.id),
+                    ("taken_at", ">=", midnight),
+                    ("taken_at", "<", next_one),
+                ),
+                order=(("taken_at", "asc"),),
+                fields=("taken_at",),
+            )
+            stored = {each.key.id for each in self._store.query(query)} - set(taken)
+            new = [at for at in taken.values() if at is not None and midnight <= at < next_one]
+            subject = f"{item.key.id}_{day:%Y%m%d}"
+            if len(stored) + len(new) > int(most):
+                yield from alerts.raised(TOO_MANY_DOSES, subject, scope, now_ms, URGENT)
+
+    def _stock(self, item: Document, now_ms: int) -> Sequence[Write]:
+        """The medicine is counted anew."""
+        plan = Key(PLANS, str(item.fields.get("plan_id")))
+        found = self._store.read([plan], ("medication_id",)).documents.get(plan)
+        if found is None:
+            return ()
+        scope = str(item.fields[record.SCOPE])
+        return (stocktaking(str(found.fields["medication_id"]), scope, now_ms),)
 
     def _planned(self, item: Document, now_ms: int) -> Iterator[tuple[str, int]]:
         """Doses of the days that are looked at, with when they are due."""
@@ -167,36 +232,37 @@ class Dosing(Task):
         for each in doses(items.versions_of(kept), zone, first, last):
             yield f"{item.key.id}_{each.name}", each.at_ms
 
-    def _near(self, item: Document, now_ms: int) -> Iterator[str]:
-        """Names of every dose that the days looked at may hold, whatever the plan says now."""
-        most = max(
-            (len(each.get("times") or ()) for each in item.fields[items.VERSIONS]), default=0
-        )
-        today = items.today(now_ms, items.zone_of(item.fields[items.VERSIONS][-1]))
-        for number in range(-BACK_DAYS, AHEAD_DAYS + 1):
-            for place in range(most):
-                yield f"{item.key.id}_{today + timedelta(number):%Y%m%d}_{place}"
+    def _open(self, item: Document) -> dict[Key, Document]:
+        """Every dose of the item that waits for its time or for somebody, whatever the plan says now."""
+        where = (("item_id", "==", item.key.id), ("state", "in", (PLANNED, DUE)))
+        return {each.key: each for each in self._store.query(Query(DOSES, where=where))}
 
-    def _events(self, names: Sequence[str]) -> dict[str, list[DoseEvent]]:
-        """What was said of doses, by their names."""
-        found: dict[str, list[DoseEvent]] = {}
+    def _events(self, item: Document, names: Sequence[str]) -> dict[str, dict[str, Document]]:
+        """What was said of doses in the item's circle: dose → id → event."""
+        found: dict[str, dict[str, Document]] = {}
         for at in range(0, len(names), _AT_ONCE):
             some = list(names[at : at + _AT_ONCE])
-            for each in self._store.query(Query(EVENTS, where=(("dose_id", "in", some),))):
+            for each in self._store.query(Query(EVENTS, where=(("dose", "in", some),))):
                 have = each.fields
-                if have.get(record.DELETED) is None:
-                    found.setdefault(str(have["dose_id"]), []).append(_heard(each.key.id, have))
+                if (
+                    have.get(record.DELETED) is None
+                    and have[record.SCOPE] == item.fields[record.SCOPE]
+                ):
+                    found.setdefault(str(have["dose"]), {})[each.key.id] = each
         return found
 
 
-def _heard(name: str, have: Mapping[str, Any]) -> DoseEvent:
+def _heard(event: Document) -> DoseEvent:
+    have = event.fields
+    heard_ms = int(have.get("heard_at") or have["at"])
     return DoseEvent(
-        name,
+        event.key.id,
         str(have["kind"]),
-        int(have["at"]),
-        int(have.get("heard_at") or have["at"]),
+        min(int(have["at"]), heard_ms),  # nothing happens after it was told
+        heard_ms,
         str(have.get("reason") or ""),
         str(have.get("undoes") or ""),
+        have.get("amount"),
     )
 
 
@@ -208,31 +274,53 @@ def _new(
     said: Sequence[DoseEvent],
     now_ms: int,
 ) -> tuple[list[Write], int | None]:
-    grace = int(item.fields.get("grace_minutes") or 60)
+    own = _of_item(item)
+    grace_ms = own["grace_minutes"] * 60_000
     fields = {
         "item_id": item.key.id,
         "due_at": due_ms,
-        "grace_minutes": grace,
-        "amount": item.fields.get("amount"),
-        "unit": item.fields.get("unit"),
-        **_state(due_ms, grace * 60_000, said, now_ms),
+        **own,
+        **_state(due_ms, grace_ms, own["amount"], said, now_ms),
         record.SCOPE: item.fields[record.SCOPE],
         record.CREATED: now_ms,
         record.MODIFIED: now_ms,
     }
     expect = ABSENT if before is None else before.version
     made = put(Key(DOSES, name), fields, expect)
-    return [made], _next(due_ms, grace * 60_000, fields["state"])
+    return [made], _next(due_ms, grace_ms, fields["state"])
 
 
-def _state(due_ms: int, grace_ms: int, said: Sequence[DoseEvent], now_ms: int) -> dict[str, Any]:
+def _of_item(item: Document) -> dict[str, Any]:
+    """What a dose to come has of its item."""
+    have = item.fields
+    grace = int(have.get("grace_minutes") or 60)
+    return {"grace_minutes": grace, "amount": have.get("amount"), "unit": have.get("unit")}
+
+
+def _state(
+    due_ms: int, grace_ms: int, amount: float | None, said: Sequence[DoseEvent], now_ms: int
+) -> dict[str, Any]:
     found = state(due_ms, grace_ms, said, now_ms)
-    return {
+    fields: dict[str, Any] = {
         "state": found.name,
         "event_id": None if found.event is None else found.event.id,
         "reason": (found.event.reason or None) if found.event else None,
         "amended_at": found.amended_ms,
+        **_NOT_TAKEN,
     }
+    if found.event is not None and found.event.kind == TAKEN:
+        fields["taken_at"] = found.event.at_ms
+        fields["taken_amount"] = amount if found.event.amount is None else found.event.amount
+    return fields
+
+
+def _amended(name: str, proof: Document, now_ms: int) -> Sequence[Write]:
+    """The trail's entry of a missed dose that was none: whose proof it was, and when it came."""
+    have = proof.fields
+    by = Caller(str(have[record.AUTHOR]), "", str(have.get(record.DEVICE) or ""))
+    touched = {DOSES: [name], EVENTS: [proof.key.id]}
+    identity = f"amend {name} {proof.key.id} {now_ms}"
+    return audit.entries(by, "amend", str(have[record.SCOPE]), touched, now_ms, identity=identity)
 
 
 def _next(due_ms: int, grace_ms: int, name: str) -> int | None:

@@ -1,24 +1,30 @@
 """A plan item as a rule of doses: its columns, read; and the versions that it has had.
 
-What a row says is kept as it is. A time, a day or a zone that cannot be read is none: then the item has no
-doses, and `_unread` names the columns, so that a page can say so.
+What a row says is kept as it is. If a time, a day, a rule or a zone cannot be read, the item has no doses:
+half a plan is another one. `unread` names the columns, so that a page can say so.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shared.products.medmind.plans import MOST_TIMES, DoseRule, RuleVersion
+from shared.products.medmind import rrule
+from shared.products.medmind.plans import MOST_TIMES, YEARS, DoseRule, RuleVersion
 from shared.records.wall_time import known_zone, zone_named
 
 #: Columns that say when doses are due.
 SCHEDULE = (
     *("starts_on", "ends_on", "times", "frequency", "every", "weekdays", "paused", "time_zone"),
+    "rrule",
 )
+
+#: Columns that doses to come have of their item.
+OF_DOSES = ("amount", "unit", "grace_minutes")
 
 #: What the server keeps of an item: each version of those columns, and since when it counts (Unix ms).
 VERSIONS = "_versions"
@@ -47,19 +53,27 @@ def versions_of(kept: Sequence[Mapping[str, Any]]) -> list[RuleVersion]:
 
 
 def rule_of(values: Mapping[str, Any]) -> DoseRule:
-    """A version as a rule."""
-    first, last = _day(values.get("starts_on")), _day(values.get("ends_on"))
-    times = sorted({at for text in values.get("times") or () if (at := _time(text)) is not None})
-    weekdays = (str(each).strip().casefold() for each in values.get("weekdays") or ())
-    return DoseRule(
-        first or date.max,
-        tuple(times[:MOST_TIMES]),
+    """A version as a rule. A recurrence rule goes before the columns that say the same."""
+    if unread(values) or _day(values.get("starts_on")) is None:
+        return DoseRule(date.max, (), paused=True)
+    zone, last = zone_of(values), _day(values.get("ends_on"))
+    rule = DoseRule(
+        _day(values["starts_on"]) or date.max,
+        tuple(sorted(set(filter(None, map(_time, values.get("times") or ()))))),
         str(values.get("frequency") or "daily"),
         int(values.get("every") or 1),
-        frozenset(_WEEKDAYS.index(each) for each in weekdays if each in _WEEKDAYS),
+        frozenset(
+            day for each in values.get("weekdays") or () if (day := _weekday(each)) is not None
+        ),
         last,
-        bool(values.get("paused")) or first is None,
+        bool(values.get("paused")),
+        zone,
     )
+    if not values.get("rrule"):
+        return rule
+    said = rrule.parse(str(values["rrule"]), zone)
+    ends = min((day for day in (last, said["last"]) if day is not None), default=None)
+    return replace(rule, **{**said, "last": ends})
 
 
 def zone_of(values: Mapping[str, Any]) -> ZoneInfo:
@@ -73,8 +87,18 @@ def unread(values: Mapping[str, Any]) -> list[str]:
     for name in ("starts_on", "ends_on"):
         if values.get(name) and _day(values[name]) is None:
             found.append(name)
-    if any(_time(each) is None for each in values.get("times") or ()):
+    times = values.get("times") or ()
+    by_hours = values.get("frequency") == "every_n_hours"
+    if (
+        any(_time(each) is None for each in times)
+        or len(times) > MOST_TIMES
+        or (by_hours and not times)
+    ):
         found.append("times")
+    if any(_weekday(each) is None for each in values.get("weekdays") or ()):
+        found.append("weekdays")
+    if not rrule.readable(values, zone_of(values)):
+        found.append("rrule")
     if values.get("time_zone") and not known_zone(values["time_zone"]):
         found.append("time_zone")
     return found
@@ -85,11 +109,28 @@ def today(now_ms: int, zone: ZoneInfo) -> date:
     return datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone).date()
 
 
+def taper(first: date, steps: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
+    """Columns of items that follow one another without a gap: an amount, and for how many days."""
+    found, day = [], first
+    for amount, days in steps:
+        last = day + timedelta(days - 1)
+        columns = {"starts_on": day.isoformat(), "ends_on": last.isoformat(), "amount": amount}
+        found.append(columns)
+        day = last + timedelta(1)
+    return found
+
+
 def _day(text: object) -> date | None:
     try:
-        return date.fromisoformat(str(text)) if text else None
+        found = date.fromisoformat(str(text).strip()) if text else None
     except ValueError:
         return None
+    return None if found is None or found.year not in YEARS else found
+
+
+def _weekday(text: object) -> int | None:
+    name = str(text).strip().casefold()
+    return _WEEKDAYS.index(name) if name in _WEEKDAYS else None
 
 
 def _time(text: object) -> time | None:

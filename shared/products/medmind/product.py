@@ -9,7 +9,7 @@ from shared.notify.notice import AlertWords
 from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.rights import ACCOUNTS, RIGHTS
 from shared.products.medmind.summary_tables import SUMMARIES
-from shared.products.medmind.tables import CATALOG, DOSING
+from shared.products.medmind.tables import CATALOG, DOSING, STOCK
 from shared.products.product import Parts, Product, Round, Seed
 
 if TYPE_CHECKING:
@@ -23,23 +23,26 @@ if TYPE_CHECKING:
 def _tasks(parts: Parts) -> Mapping[str, Task]:
     from shared.products.medmind.alerts import Alerting
     from shared.products.medmind.dosing import Dosing
+    from shared.products.medmind.stock import Stocktaking
     from shared.products.medmind.summarising import Summarise
 
     # the sweeper runs them in this order: doses are settled, what is missed is told in the same minute, and
     # then days are summed up
     return {
         DOSING: Dosing(parts.store()),
+        STOCK: Stocktaking(parts.store()),
         ALERT: Alerting(parts.store()),
         SUMMARIES: Summarise(parts.store(), parts.terms),
     }
 
 
 def _stored() -> Sequence[StoredCollection]:
-    from shared.products.medmind import alerts, circle_alerts, device, dosing, summarising
+    from shared.products.medmind import alerts, circle_alerts, device, dosing, stock, summarising
 
     return (
         *circle_alerts.STORED,
         *dosing.STORED,
+        *stock.STORED,
         *device.STORED,
         *alerts.STORED,
         *summarising.STORED,

@@ -22,7 +22,6 @@ RIGHTS = Rights(
         Action.UNDELETE: CARERS,
         Action.EXPORT: CARERS,
         Action.INBOX: CARERS,
-        Action.MOVE: frozenset({CAREGIVER}),
         Action.SUPERVISE: frozenset({CAREGIVER}),
         Action.JOB_HISTORY: frozenset({CAREGIVER}),
         Action.HOOKS: frozenset({CAREGIVER}),

@@ -23,8 +23,7 @@ from shared.errors import ModelFault
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
-from shared.products.medmind import items
-from shared.products.medmind.doses import TAKEN, UNDONE
+from shared.products.medmind.doses import TAKEN
 from shared.products.medmind.patient_days import (
     DAY,
     PatientClock,
@@ -44,7 +43,7 @@ from shared.products.medmind.summary_tables import (
     WEEKLY,
     summaries_job,
 )
-from shared.products.medmind.tables import DOSES, EVENTS, ITEMS, PATIENTS
+from shared.products.medmind.tables import DOSES, EVENTS, PATIENTS, as_needed
 from shared.records import record
 from shared.records.store import (
     ABSENT,
@@ -70,9 +69,6 @@ BACK_DAYS = 62
 
 #: Zones of one patient that are kept, the newest.
 _MOST_ZONES = 100
-
-#: Values of one `in`: Firestore's bound.
-_AT_ONCE = 30
 
 _WEEK = timedelta(days=7)
 
@@ -249,6 +245,10 @@ class Summarise(Task):
         ]
         decided = _read(self._store, EVENTS, (each.fields.get("event_id") for each in doses))
         for each in doses:
+            if as_needed(each.key.id):
+                taken_ms = int(each.fields["due_at"])
+                found[clock.day_of(taken_ms)].as_needed.append(taken_ms)
+                continue
             event = decided.get(str(each.fields.get("event_id")))
             fact = DoseFact(
                 int(each.fields["due_at"]),
@@ -257,33 +257,7 @@ class Summarise(Task):
                 str(each.fields.get("reason") or ""),
             )
             found[clock.day_of(fact.due_ms)].doses.append(fact)
-        for at_ms in self._as_needed(scope, start_ms, end_ms):
-            found[clock.day_of(at_ms)].as_needed.append(at_ms)
         return found
-
-    def _as_needed(self, scope: str, start_ms: int, end_ms: int) -> Iterator[int]:
-        """When something was taken as needed: of items that had no times then, and not undone."""
-        said = [
-            each
-            for each in self._store.query(_between(EVENTS, "at", scope, start_ms, end_ms))
-            if each.fields.get(record.DELETED) is None and each.fields["kind"] == TAKEN
-        ]
-        plans = _read(self._store, ITEMS, (each.fields.get("item_id") for each in said))
-        taken = [
-            each
-            for each in said
-            if _was_as_needed(plans.get(str(each.fields.get("item_id"))), int(each.fields["at"]))
-        ]
-        names = sorted({str(each.fields["dose_id"]) for each in taken})
-        undone = set()
-        for at in range(0, len(names), _AT_ONCE):
-            query = Query(EVENTS, where=(("dose_id", "in", names[at : at + _AT_ONCE]),))
-            for each in self._store.query(query):
-                if each.fields["kind"] == UNDONE and each.fields.get(record.DELETED) is None:
-                    undone.add((each.fields[record.SCOPE], each.fields.get("undoes")))
-        for each in taken:
-            if (scope, each.key.id) not in undone:
-                yield int(each.fields["at"])
 
 
 def _daily(scope: str, day: date) -> Key:
@@ -292,12 +266,6 @@ def _daily(scope: str, day: date) -> Key:
 
 def _weekly(scope: str, day: date) -> Key:
     return Key(WEEKLY, f"{scope}_{week_name(day).replace('-', '')}")
-
-
-def _was_as_needed(item: Mapping[str, Any] | None, at_ms: int) -> bool:
-    kept = list((item or {}).get(items.VERSIONS) or ())
-    then = [each for each in kept if int(each["since"]) <= at_ms] or kept[:1]
-    return bool(then) and then[-1].get("frequency") == "as_needed"
 
 
 def _zones(

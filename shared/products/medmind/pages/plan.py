@@ -52,6 +52,8 @@ def in_words(visit: Visit, item: Mapping[str, Any]) -> str:
     parts = []
     if rule.frequency == "every_n_days":
         parts.append(words.many("Every day", "Every %(num)s days", rule.every))
+    elif rule.frequency == "every_n_hours":
+        parts.append(words.many("Every hour", "Every %(num)s hours", rule.every))
     elif rule.frequency == "weekly" and rule.weekdays:
         parts.append(", ".join(words.weekday(each) for each in sorted(rule.weekdays)))
     else:

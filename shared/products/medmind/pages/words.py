@@ -44,6 +44,7 @@ FREQUENCIES = {
     "every_n_days": N_("Every so many days"),
     "weekly": N_("On days of the week"),
     "monthly": N_("Every month"),
+    "every_n_hours": N_("Every so many hours"),
     "as_needed": N_("As needed"),
 }
 

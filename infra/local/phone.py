@@ -11,7 +11,7 @@ import http.client
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -97,6 +97,12 @@ class Phone:
 
     def save(self, table: str, record_id: str, at: float | None = None, **fields: Any) -> None:
         """Create or edit a record offline. Full rows travel, and what was changed in them is named."""
+        self.write(table, record_id, fields, at)
+
+    def write(
+        self, table: str, record_id: str, fields: Mapping[str, Any], at: float | None = None
+    ) -> None:
+        """As `save`, for columns of any name: `at` is when it was changed, Unix seconds."""
         key = (table, record_id)
         before, waiting = self.rows.get(key, {}), self.dirty.get(key)
         new = not before if waiting is None else waiting["sync_status"] == "new"

@@ -72,7 +72,11 @@ class OnStack:
     def ask(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
         """See `Stage.ask`."""
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        return self._asked(method, path, data, token, "application/json")
+        return self._asked(method, path, data, token, "application/json")[:2]
+
+    def fetch(self, path: str, token: str, tag: str = "") -> tuple[int, Any, str]:
+        """See `Stage.fetch`."""
+        return self._asked("GET", path, None, token, "application/json", tag)
 
     def send(self, token: str, file: bytes, file_name: str, **fields: str) -> tuple[int, Any]:
         """See `Stage.send`."""
@@ -84,7 +88,7 @@ class OnStack:
         head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{file_name}"'
         parts += [f"{head}\r\n\r\n".encode(), file, f"\r\n--{mark}--\r\n".encode()]
         kind = f"multipart/form-data; boundary={mark}"
-        return self._asked("POST", "/api/v1/upload", b"".join(parts), token, kind)
+        return self._asked("POST", "/api/v1/upload", b"".join(parts), token, kind)[:2]
 
     def phone(self, token: str, user: str) -> Phone:
         """See `Stage.phone`."""
@@ -101,10 +105,12 @@ class OnStack:
         return str(self._kept / name)
 
     def _asked(
-        self, method: str, path: str, data: bytes | None, token: str, kind: str
-    ) -> tuple[int, Any]:
+        self, method: str, path: str, data: bytes | None, token: str, kind: str, tag: str = ""
+    ) -> tuple[int, Any, str]:
         parts = urlsplit(urljoin(self.url, path))
         headers = {"Content-Type": kind, **({"Authorization": f"Bearer {token}"} if token else {})}
+        if tag:
+            headers["If-None-Match"] = tag
         line = http.client.HTTPConnection(
             parts.hostname or "127.0.0.1", parts.port, timeout=_PATIENCE_SECONDS
         )
@@ -115,6 +121,7 @@ class OnStack:
             answered = response.read()
         finally:
             line.close()
-        if response.headers.get_content_type() == "application/json":
-            return response.status, json.loads(answered)
-        return response.status, answered
+        found = response.headers.get("ETag") or ""
+        if answered and response.headers.get_content_type() == "application/json":
+            return response.status, json.loads(answered), found
+        return response.status, answered, found

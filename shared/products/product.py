@@ -65,13 +65,19 @@ class StagePhone(Protocol):
         """Create or edit a record, offline."""
         ...
 
+    def write(self, table: str, record_id: str, fields: Mapping[str, Any]) -> None:
+        """As `save`, for columns of any name."""
+        ...
+
     def sync(self) -> Any:
         """Push and pull."""
         ...
 
 
 class Stage(Protocol):
-    """Where a product's story is told: a running back end, on this machine."""
+    """Where a product's story is told: a running back end, on this machine. `url`: its address."""
+
+    url: str
 
     def say(self, text: str) -> None:
         """One line of the story."""
@@ -98,6 +104,10 @@ class Stage(Protocol):
 
         A `body` of bytes is sent as it is.
         """
+        ...
+
+    def fetch(self, path: str, token: str, tag: str = "") -> tuple[int, Any, str]:
+        """A GET that is repeated: status, JSON, ETag; 304 if `tag`, that of the one before, still holds."""
         ...
 
     def send(self, token: str, file: bytes, file_name: str, **fields: str) -> tuple[int, Any]:

@@ -10,7 +10,7 @@ from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.rights import ACCOUNTS, RIGHTS
 from shared.products.medmind.summary_tables import SUMMARIES
 from shared.products.medmind.tables import CATALOG, DOSING, STOCK
-from shared.products.product import Parts, Product, Round, Seed
+from shared.products.product import Parts, Product, Round, Seed, Stage
 
 if TYPE_CHECKING:
     from shared.ai.model import ChatRequest
@@ -79,6 +79,12 @@ def _seed(scope: str) -> Seed:
     return seed(scope)
 
 
+def _story(stage: Stage) -> None:
+    from shared.products.medmind.two_days import two_days
+
+    two_days(stage)
+
+
 MEDMIND = Product(
     name="medmind",
     title="MedMind",
@@ -90,6 +96,7 @@ MEDMIND = Product(
     routes=_routes,
     pages=_pages,
     seed=_seed,
+    story=_story,
     stored=_stored,
     draft=_draft,
     alert=AlertWords("Somebody needs you", "Open the app to see it."),

@@ -95,7 +95,7 @@ class Invites:
         A scope of the caller's own that came with the account (`AccountPolicy.founds`), in which nobody
         else is and nothing was written, ends in the same commit: the caller's phones know one scope.
 
-        Raises `Forbidden` (invite_invalid), `TooManyTries`.
+        Raises `Forbidden` (invite_invalid, or of a role that is `alone`), `TooManyTries`.
         """
         gates = [
             throttle.gate("invite-account", invites.TRIES, self.secret, caller.user_id),
@@ -114,6 +114,12 @@ class Invites:
                 return []
             invite, use = self.admitted(reading, code, gates, now_ms)
             empty = [each for each in held.scopes if self._is_unused(each, caller.user_id)]
+            kept = [held.roles[each] for each in held.scopes if each not in empty]
+            if self.members.policy.must_leave_first(kept, invite.role):
+                raise Forbidden(
+                    "This account is in one place at a time. Leave the other one before.",
+                    field="invite_code",
+                )
             writes = [
                 *use,
                 *invites.granting(reading, caller.user_id, invite, now_ms, empty),

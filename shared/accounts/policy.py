@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shared.errors import ConfigurationFault
@@ -22,7 +22,8 @@ class AccountPolicy:
 
     `founds`: who registers without a code makes a scope along, and gives it up unwritten when they enter
     another. `keepers` are the roles of whom a scope always keeps one: the last hands over before they
-    leave. `aliases` are names that its apps have for operations: "enter-club" for "join".
+    leave. Who has a role that is `alone`, as a machine, is in one scope: they enter and make no other
+    before they left it. `aliases` are names that its apps have for operations: "enter-club" for "join".
     """
 
     registration: str
@@ -35,6 +36,7 @@ class AccountPolicy:
     factor_roles: frozenset[str] = frozenset()
     founds: bool = False
     keepers: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def demand_factor_roles(self, asked: frozenset[str]) -> None:
@@ -46,6 +48,11 @@ class AccountPolicy:
     def may_manage(self, role: str | None) -> bool:
         """Whether a role in a scope may see its members and invite others."""
         return role in self.invitable
+
+    def must_leave_first(self, roles: Iterable[str], role: str) -> bool:
+        """Whether somebody with these roles in scopes may not have one in another scope, too."""
+        held = set(roles)
+        return bool(held) and not self.alone.isdisjoint({*held, role})
 
     def may_invite(self, role: str | None, invited: str) -> bool:
         """Whether a role in a scope may invite somebody as `invited`."""

@@ -31,6 +31,8 @@ class Scopes:
         makers = self.policy.scope_makers
         if makers is not None and makers.isdisjoint(me.memberships.roles.values()):
             raise Forbidden("Your role may not do this. Ask an admin.")
+        if self.policy.must_leave_first(me.memberships.roles.values(), self.policy.founder):
+            raise Forbidden("This account is in one place at a time. Leave the other one before.")
         named = scope_id or new_scope_id()
         about, mine = accounts.scope_key(named), accounts.key(caller.user_id)
 

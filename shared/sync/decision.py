@@ -249,13 +249,16 @@ class Decision:
         if have.fields.get(record.DELETED) is not None:
             self._lose_to_deletion(entry, have)
             return
+        sent = entry.coerced.values if entry.coerced is not None else {}
+        if entry.collection.appended and any(
+            value != have.fields.get(name) for name, value in sent.items()
+        ):
+            raise _only_added()
         merged = merge(entry.collection, have, entry, self.writer)
         if merged.differs and must_pull(have, self.writer):
             self.stale.append(entry.key)
             return
         if merged.changed:
-            if entry.collection.appended:
-                raise _only_added()
             parent = self._parent(entry, merged.values)
             if parent is not None and parent.scope_id != scope_id:
                 raise _unknown_parent(entry.collection)

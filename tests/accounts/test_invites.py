@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.access import membership
+from shared.access.audit import OPERATOR
 from shared.accounts import invite as invites
 from shared.accounts.caller import Origin
 from shared.records.store import Query
@@ -14,6 +17,7 @@ from tests.accounts.conftest import (
     HOME,
     MINUTE,
     NOON,
+    OPEN,
     Office,
     code_of,
     invite,
@@ -150,3 +154,22 @@ def test_nobody_gives_away_more_than_they_hold(
     listing = "ok" if role in ("admin", "supervisor") else "forbidden" if role else "not_found"
     members = quick.accounts.members.listed
     assert code_of(lambda: members(quick.caller(made), "team1", None, 10)) == listing
+
+
+def test_a_role_that_is_alone_is_in_one_scope_at_a_time(office: Office) -> None:
+    services = office.on(office.store, policy=replace(OPEN, alone=frozenset({"doctor"})))
+    made = office.register()
+    who = office.caller(made)
+    join, leave = services.invites.join, services.members.leave
+    join(who, invite(office, "doctor"), HOME, NOON)
+    of_other = office.accounts.invites.make(OPERATOR, "team2", "member", 7, 5, NOON)[0]
+    assert code_of(lambda: join(who, of_other, HOME, NOON)) == "forbidden"
+    assert code_of(lambda: services.scopes.make(who, "own", "Own", NOON)) == "forbidden"
+    assert office.check(who).memberships.roles == {"team1": "doctor"}
+    # and who is somewhere else does not become one beside that
+    leave(who, "team1", NOON)
+    join(who, of_other, HOME, NOON)
+    code = invite(office, "doctor")
+    assert code_of(lambda: join(who, code, HOME, NOON)) == "forbidden"
+    leave(who, "team2", NOON)
+    assert join(who, code, HOME, NOON).memberships.roles == {"team1": "doctor"}  # it is not used up

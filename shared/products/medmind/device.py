@@ -262,6 +262,7 @@ class _Devices:
         refused: list[EventRefused] = []
         entries = list(_entries(body.events, scope, offset_ms, refused))
         known = _known(store, scope, entries)
+        # sent again, its time may have been corrected by another difference: the first one counts
         new = [each for each in entries if each.id not in known]
         mark = hashlib.sha256(repr((asked.id, body.events, offset_ms // 1000)).encode())
         push = Push(new, [], 0, mark.hexdigest())
@@ -427,7 +428,7 @@ class _Words:
 
 
 def _known(store: RecordStore, scope: str, entries: Sequence[Entry]) -> set[str]:
-    """Events that the circle has: sent again, with a time that another correction made another."""
+    """Events that the circle has as they are sent, whatever their time."""
     have = store.read([each.key for each in entries]).documents if entries else {}
     return {
         each.id

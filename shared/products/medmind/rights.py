@@ -39,6 +39,7 @@ ACCOUNTS = AccountPolicy(
     invitable={CAREGIVER: frozenset(ROLES), DOCTOR: frozenset()},
     founds=True,
     keepers=frozenset({CAREGIVER}),
+    alone=frozenset({DEVICE}),
     aliases={"join-circle": "join"},
     words=("medmind", "circle", "medicine", "medication", "caregiver"),
 )

@@ -23,6 +23,7 @@ from shared.errors import ModelFault
 from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
+from shared.products.medmind import insights
 from shared.products.medmind.doses import TAKEN
 from shared.products.medmind.patient_days import (
     DAY,
@@ -38,6 +39,7 @@ from shared.products.medmind.summary_tables import (
     BY_MODEL,
     BY_WORDS,
     DAILY,
+    INSIGHTS,
     PROGRESS,
     SUMMARIES,
     WEEKLY,
@@ -54,6 +56,7 @@ from shared.records.store import (
     Snapshot,
     StoredCollection,
     Write,
+    patch,
     put,
 )
 from shared.records.wall_time import zone_named
@@ -72,9 +75,15 @@ _MOST_ZONES = 100
 
 _WEEK = timedelta(days=7)
 
+#: Days that a look takes.
+_LOOKED_AT = insights.RECENT + insights.BEFORE
+
+#: Tables that days are made of, and their moments.
+_MOMENTS = {DOSES: "due_at"}
+
 STORED = (
     StoredCollection(PROGRESS),
-    StoredCollection(EVENTS, ((record.SCOPE, "at"),)),
+    *(StoredCollection(table, ((record.SCOPE, at),)) for table, at in _MOMENTS.items()),
 )
 
 
@@ -137,7 +146,11 @@ class Summarise(Task):
         from shared.products.medmind.report.sentences import words_in
 
         words = words_in(patient.fields.get("language"))
-        writes = self._summaries(scope, clock, days, today, words, now_ms)
+        rows = self._rows(scope, clock, days, today)
+        writes = self._writes(scope, rows, today, words, now_ms)
+        open_insights = dict(before.get("insights") or {})
+        if days and before.get("next_day") != today.isoformat():  # one look a day
+            writes += self._look(scope, rows, open_insights, today, words, now_ms)
         after = {
             record.SCOPE: scope,
             "zones": [{"since": at, "zone": name} for at, name in zones],
@@ -145,6 +158,7 @@ class Summarise(Task):
             "begun": bool(before.get("begun") or days),
             "next_day": today.isoformat(),
             "until": clock.starts_ms(today),
+            "insights": open_insights,
         }
         writes.append(put(seen, after, ABSENT if progress is None else progress.version))
         return Again(clock.starts_ms(today + DAY), writes)
@@ -168,35 +182,27 @@ class Summarise(Task):
         return {each for each in days if oldest <= each <= yesterday}
 
     def _news(self, scope: str, before: Mapping[str, Any], reading: Snapshot) -> Iterator[int]:
-        """Moments (Unix ms) of what was committed since the last look, and of what it undoes."""
-        undone = set()
-        for table, moment in ((DOSES, "due_at"), (EVENTS, "at")):
-            for change in self._store.changes(
-                table, [scope], int(before["cursor"]), reading.read_at, even_if_newer=True
+        """Moments (Unix ms) of what was committed since the last look, also of what is gone."""
+        since = int(before["cursor"])
+        for table, at in _MOMENTS.items():
+            for each in self._store.changes(
+                table, [scope], since, reading.read_at, even_if_newer=True
             ):
-                yield int(change.document.fields[moment])
-                undone.add(change.document.fields.get("undoes"))
-        for event in _read(self._store, EVENTS, undone).values():
-            yield int(event["at"])
+                yield int(each.document.fields[at])
 
     def _first_day(self, scope: str, clock: PatientClock, oldest: date, today: date) -> date | None:
-        firsts = []
-        for table, moment in ((DOSES, "due_at"), (EVENTS, "at")):
-            query = _between(
-                table, moment, scope, clock.starts_ms(oldest), clock.starts_ms(today), 1
+        firsts = [
+            clock.day_of(int(each.fields[at]))
+            for table, at in _MOMENTS.items()
+            for each in self._store.query(
+                _between(table, scope, clock.starts_ms(oldest), clock.starts_ms(today), 1)
             )
-            firsts += [clock.day_of(int(each.fields[moment])) for each in self._store.query(query)]
+        ]
         return min(firsts, default=None)
 
-    def _summaries(
-        self,
-        scope: str,
-        clock: PatientClock,
-        days: set[date],
-        today: date,
-        words: Words,
-        now_ms: int,
-    ) -> list[Write]:
+    def _rows(
+        self, scope: str, clock: PatientClock, days: set[date], today: date
+    ) -> dict[Key, dict[str, Any]]:
         """Rows of days, and of weeks that they are of, as far as these are over."""
         mondays = {first for each in days if (first := monday(each)) + _WEEK <= today}
         wanted = days.union(*(span(first, first + _WEEK - DAY) for first in mondays))
@@ -220,6 +226,17 @@ class Summarise(Task):
                 **_when(clock, first, first + _WEEK),
                 **numbers(week).columns(),
             }
+        return rows
+
+    def _writes(
+        self,
+        scope: str,
+        rows: Mapping[Key, Mapping[str, Any]],
+        today: date,
+        words: Words,
+        now_ms: int,
+    ) -> list[Write]:
+        """What is to be written of rows, and the jobs that have the newest worded."""
         have = self._store.read(sorted(rows)).documents if rows else {}
         writes = list(_written(scope, rows, have, words, now_ms))
         newest = (
@@ -232,6 +249,43 @@ class Summarise(Task):
                 writes.append(jobs.create(name, SUMMARIES, key.collection, key.id, scope, now_ms))
         return writes
 
+    def _look(
+        self,
+        scope: str,
+        rows: Mapping[Key, Mapping[str, Any]],
+        open_insights: dict[str, str],
+        today: date,
+        words: Words,
+        now_ms: int,
+    ) -> Iterator[Write]:
+        """Insights that begin and end with the day that is over; `open_insights`: ids by name."""
+        from shared.products.medmind.report.sentences import changed
+
+        keys = [_daily(scope, today - timedelta(n)) for n in range(1, _LOOKED_AT + 1)]
+        there = {Key(INSIGHTS, each) for each in open_insights.values()}
+        stored = self._store.read([*there, *(key for key in keys if key not in rows)]).documents
+        have = {**{key: each.fields for key, each in stored.items()}, **rows}
+        recent, before = (
+            [numbers_of(have[key]) for key in span if key in have]
+            for span in (keys[: insights.RECENT], keys[insights.RECENT :])
+        )
+        asked = list(insights.questions(recent, before))
+        yesterday = (today - DAY).isoformat()
+        for name in [each for each in open_insights if not insights.holds(each, asked)]:
+            key = Key(INSIGHTS, open_insights.pop(name))
+            if key in stored:  # else somebody's data was erased
+                ended = {"ended_on": yesterday, record.MODIFIED: now_ms}
+                yield patch(key, ended, stored[key].version)
+        for each, threshold in insights.found(asked):
+            if each.name in open_insights:
+                continue
+            key = Key(INSIGHTS, f"{scope}_{today - DAY:%Y%m%d}_{each.name}")
+            open_insights[each.name] = key.id
+            row = insights.columns(each, threshold, len(asked))
+            more = {"found_on": yesterday, "text": changed(row, words), "language": words.language}
+            times = {record.SCOPE: scope, record.CREATED: now_ms, record.MODIFIED: now_ms}
+            yield put(key, {**row, **more, **times}, None)
+
     def _happened(
         self, scope: str, clock: PatientClock, first: date, last: date
     ) -> dict[date, Happened]:
@@ -240,7 +294,7 @@ class Summarise(Task):
         start_ms, end_ms = clock.starts_ms(first), clock.starts_ms(last + DAY)
         doses = [
             each
-            for each in self._store.query(_between(DOSES, "due_at", scope, start_ms, end_ms))
+            for each in self._store.query(_between(DOSES, scope, start_ms, end_ms))
             if each.fields.get(record.DELETED) is None
         ]
         decided = _read(self._store, EVENTS, (each.fields.get("event_id") for each in doses))
@@ -313,11 +367,10 @@ def _written(
             yield record.server_patch(there, {**row, **late, record.MODIFIED: now_ms})
 
 
-def _between(
-    table: str, moment: str, scope: str, start_ms: int, end_ms: int, limit: int | None = None
-) -> Query:
-    where = ((record.SCOPE, "==", scope), (moment, ">=", start_ms), (moment, "<", end_ms))
-    return Query(table, where=where, order=((moment, "asc"),), limit=limit)
+def _between(table: str, scope: str, start_ms: int, end_ms: int, limit: int | None = None) -> Query:
+    at = _MOMENTS[table]
+    where = ((record.SCOPE, "==", scope), (at, ">=", start_ms), (at, "<", end_ms))
+    return Query(table, where=where, order=((at, "asc"),), limit=limit)
 
 
 def _read(store: RecordStore, table: str, ids: Iterable[Any]) -> dict[str, Mapping[str, Any]]:

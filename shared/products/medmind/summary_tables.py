@@ -1,4 +1,4 @@
-"""What the server writes of a patient's days and weeks; phones read it.
+"""What the server writes of a patient's days, weeks and changes; phones read it.
 
 A day's row is named by its circle and its local date (`CIRCLE_20260329`), a week's by its ISO week
 (`CIRCLE_2026W13`): however often they are made, there is one of each.
@@ -6,10 +6,12 @@ A day's row is named by its circle and its local date (`CIRCLE_20260329`), a wee
 
 from __future__ import annotations
 
+from shared.products.medmind import insights
 from shared.records.collection import Collection, Field, Owner, Type
 
 DAILY = "daily_patient_summaries"
 WEEKLY = "weekly_patient_summaries"
+INSIGHTS = "health_insights"
 
 #: The kind of job that makes them, one a circle, and has their newest texts worded.
 SUMMARIES = "summaries"
@@ -75,6 +77,35 @@ TABLES = (
             _server("first_day", Type.STRING, "Its Monday, YYYY-MM-DD."),
             *_WHEN,
             *_NUMBERS,
+        ),
+        pushable=False,
+    ),
+    Collection(
+        INSIGHTS,
+        "A change that is more than noise: the last days against those before, with its arithmetic.",
+        (
+            Field("kind", Type.STRING, "What changed.", Owner.SERVER, choices=insights.KINDS),
+            _server("symptom", Type.STRING, "Of `symptom_more`: which one."),
+            _server("found_on", Type.STRING, "The last day that was looked at, YYYY-MM-DD."),
+            _server(
+                "ended_on", Type.STRING, "The day from which it no longer holds; null: it does."
+            ),
+            _count("recent_days", "Days that are known, of the last 14."),
+            _count("recent_hits", "Days of those on which it was so."),
+            _count("before_days", "Days that are known, of the 28 before."),
+            _count("before_hits", "Days of those on which it was so."),
+            _server(
+                "recent_median", Type.NUMBER, "Of `later`, `earlier`: the median delay, minutes."
+            ),
+            _server("before_median", Type.NUMBER, "The same of the days before."),
+            _server("p_value", Type.NUMBER, "How likely chance alone does so much or more."),
+            _server("threshold", Type.NUMBER, "At most this counts as more than noise."),
+            _count(
+                "questions", "Questions that were asked at once; the threshold is divided by them."
+            ),
+            _server("method", Type.STRING, "How it is tested."),
+            _server("text", Type.STRING, "The same in words."),
+            _server("language", Type.STRING, "Of the text."),
         ),
         pushable=False,
     ),

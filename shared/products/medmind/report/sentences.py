@@ -7,9 +7,9 @@ none that says what to do.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shared.console.page import N_
 from shared.console.words import Words, words_of
@@ -42,6 +42,30 @@ SYMPTOM_NAMES = {
 _HOURS_FROM = 2
 
 _NUMBER = re.compile(r"\d+")
+
+
+_OF_CHANGE = ("recent_hits", "recent_days", "before_hits", "before_days")
+
+_CHANGES = {
+    "more_missed": N_(
+        "More days with a missed dose: %(recent_hits)s of %(recent_days)s, before %(before_hits)s of "
+        "%(before_days)s."
+    ),
+    "fewer_missed": N_(
+        "More days without a missed dose: %(recent_hits)s of %(recent_days)s, before %(before_hits)s of "
+        "%(before_days)s."
+    ),
+    "later": N_(
+        "Doses are taken later. Minutes after their time: %(recent_median)s, before %(before_median)s."
+    ),
+    "earlier": N_(
+        "Doses are taken earlier. Minutes after their time: %(recent_median)s, before %(before_median)s."
+    ),
+    "symptom_more": N_(
+        "More days with this told: %(symptom)s. %(recent_hits)s of %(recent_days)s, before %(before_hits)s "
+        "of %(before_days)s."
+    ),
+}
 
 
 class ToldFact(NamedTuple):
@@ -113,6 +137,15 @@ def facts(found: SummaryNumbers, words: Words) -> Iterator[ToldFact]:
 def numbers_in(text: str) -> tuple[int, ...]:
     """The numbers of a text, in whatever digits, in their order."""
     return tuple(int(each) for each in _NUMBER.findall(text))
+
+
+def changed(insight: Mapping[str, Any], words: Words) -> str:
+    """An insight in words: its numbers, and no reason for them."""
+    symptom = words.said(SYMPTOM_NAMES.get(str(insight.get("symptom")), SYMPTOM_NAMES["other"]))
+    values = {name: insight.get(name) for name in _OF_CHANGE}
+    for name in ("recent_median", "before_median"):
+        values[name] = round(float(insight.get(name) or 0))
+    return words.said(_CHANGES[str(insight["kind"])], symptom=symptom, **values)
 
 
 def fixed(found: SummaryNumbers, words: Words) -> str:

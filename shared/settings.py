@@ -46,6 +46,12 @@ _SLIP_LETTERS, _SLIP_SIMILAR, _SLIP_LONGER = 6, 0.88, 2
 #: A host that passkeys may be bound to: a name of two parts or more, or this machine's.
 _NAME = r"localhost|([a-z0-9-]+\.)+[a-z][a-z0-9-]+"
 
+#: Where a key belongs that somebody would put into an address.
+_KEYS_BELONG = {
+    "model_url": "; the key belongs in MODEL_API_KEY",
+    "speech_url": "; the key belongs in SPEECH_API_KEY",
+}
+
 #: A mail server's name or address, and a plain e-mail address: what goes into a header needs no quoting.
 _HOST = r"[A-Za-z0-9.:-]+"
 _SENDER = r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+"
@@ -411,6 +417,27 @@ class Settings:
         0.0, "Price of an hour of answering, for endpoints paid by the hour.", low=0, high=1e4
     )
 
+    speech: str = setting(
+        "off",
+        "Who hears what people say to devices: nobody, Google Speech-to-Text, a server that speaks "
+        "OpenAI's transcriptions, or PocketSphinx here (English, fixed phrases).",
+        choices=("off", "google", "openai_compatible", "sphinx"),
+        shown=True,
+    )
+    speech_url: str = setting(
+        "",
+        "Where SPEECH=openai_compatible asks: https, or this machine, like http://127.0.0.1:8000/v1; or "
+        "another address of SPEECH=google (tests).",
+    )
+    speech_model: str = setting(
+        "", "The model's name there; empty: `long` of Google's, else whisper-1."
+    )
+    speech_location: str = setting("global", "Region of Speech-to-Text.")
+    speech_api_key: str = setting("", "The key of SPEECH=openai_compatible, if any.", secret=True)
+    speech_timeout_seconds: float = setting(
+        20.0, "Longest wait for what was said, seconds.", low=0.5, high=120
+    )
+
     siglip_endpoint: str = setting(
         "",
         "Endpoint in VERTEX_LOCATION that embeds photos, for a second look at those that the phone did not "
@@ -497,6 +524,8 @@ class Settings:
         for name in ("model_url", "model_name"):
             if self.model == "openai_compatible" and not getattr(self, name):
                 raise _absurd(name.upper(), "is needed with MODEL=openai_compatible")
+        if self.speech == "openai_compatible" and not self.speech_url:
+            raise _absurd("SPEECH_URL", "is needed with SPEECH=openai_compatible")
         if self.daily_cost_cap and not (self.price_asked or self.price_answered or self.price_hour):
             raise _absurd("DAILY_COST_CAP", "needs PRICE_ASKED, PRICE_ANSWERED or PRICE_HOUR")
         if not re.fullmatch(r"(\d{1,6}(\.\d{1,6}){0,3})?", self.min_app_version):
@@ -524,11 +553,11 @@ class Settings:
             raise _absurd("OIDC_ISSUER", "must not be TOKEN_ISSUER")
         for name in (
             *("token_jwks_url", "oidc_issuer", "oidc_jwks_url"),
-            *("model_url", "fcm_url", "files_endpoint"),
+            *("model_url", "speech_url", "fcm_url", "files_endpoint"),
         ):
             if re.fullmatch(_USER_INFO, getattr(self, name), re.DOTALL):
                 # It would stand in logs and in errors of libraries.
-                key = "; the key belongs in MODEL_API_KEY" if name == "model_url" else ""
+                key = _KEYS_BELONG.get(name, "")
                 raise _absurd(name.upper(), f"must have no user and no password in it{key}")
             if not re.fullmatch(_HTTPS, getattr(self, name)):
                 raise _absurd(name.upper(), "must be an https address")
@@ -582,6 +611,7 @@ class Settings:
             "TRACE_EXPORTER=cloud_trace": self.trace_exporter == "cloud_trace",
             "NOTIFIER=fcm": self.notifier == "fcm",
             "SIGLIP_ENDPOINT": bool(self.siglip_endpoint),
+            "SPEECH=google": self.speech == "google",
         }
         return tuple(name for name, is_so in chosen.items() if is_so)
 

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from shared.adapters.folder import Opened
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
+    from shared.ai.speech import Transcriber
     from shared.files.cleaning import Cleaner
     from shared.files.uploads import Uploads
     from shared.hooks.deliver import Poster
@@ -177,7 +178,8 @@ def product() -> Product:
 def parts() -> Parts:
     """What this deployment has, for the product to make its own things of."""
     return Parts(
-        settings(), clock_ms, store, files, catalog, pusher, terms, embedder, notifier, mailer, ring
+        *(settings(), clock_ms, store, files, catalog, pusher, terms, embedder, transcriber),
+        *(notifier, mailer, ring),
     )
 
 
@@ -577,6 +579,34 @@ def embedder() -> Embedder | None:
         api_endpoint=chosen.vertex_api_endpoint,
         credentials=chosen.vertex_credentials,
     )
+
+
+@cache
+def transcriber() -> Transcriber | None:
+    """Who hears what people say; None: nobody."""
+    chosen = settings()
+    if chosen.speech == "google":
+        from shared.adapters.google_speech import GoogleSpeech
+
+        return GoogleSpeech(
+            project=chosen.google_cloud_project,
+            location=chosen.speech_location,
+            model=chosen.speech_model or "long",
+            endpoint=chosen.speech_url,
+        )
+    if chosen.speech == "openai_compatible":
+        from shared.adapters.openai_speech import OpenAiSpeech
+
+        return OpenAiSpeech(
+            url=chosen.speech_url,
+            model=chosen.speech_model or "whisper-1",
+            api_key=chosen.speech_api_key,
+        )
+    if chosen.speech == "sphinx":
+        from shared.adapters.sphinx import SphinxSpeech
+
+        return SphinxSpeech()
+    return None
 
 
 @cache

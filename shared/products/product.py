@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shared.ai.conversation import Terms
     from shared.ai.embedding import Embedder
     from shared.ai.model import ChatRequest
+    from shared.ai.speech import Transcriber
     from shared.api.routes import Route
     from shared.console.page import Pages
     from shared.export.fhir import FhirMapping
@@ -135,6 +136,7 @@ class Parts:
     pusher: Callable[[], Pusher]  #: writes as phones do
     terms: Callable[[], Terms]  #: how the language model is asked
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
+    transcriber: Callable[[], Transcriber | None]  #: hears recordings; None: nobody does
     notifier: Callable[[], Notifier]  #: sends to phones
     mailer: Callable[[], Mailer | None]  #: None: no mail is sent
     #: Rings for jobs that a commit has just left due. Never raises.

@@ -24,11 +24,12 @@ locals {
     # Accounts, photos and the doctors' desk.
     accounts = { records = "write" }
     files    = { records = "write", rings = true, photos = ["add", "clear", "read"], signs = true }
-    review   = { records = "write", photos = ["read"], signs = true }
+    review   = { records = "write", rings = true, photos = ["add", "clear", "read"], signs = true }
     # Pages: what the routes do that they ask.
     console = { records = "write", rings = true, photos = ["add", "read"], signs = true }
     # Jobs.
     analyse      = { records = "write", model = true, photos = ["read"], notifies = true }
+    voice        = { records = "write", model = true, photos = ["clear", "read"], notifies = true }
     images       = { records = "write", rings = true, photos = ["add", "read"] }
     hooks        = { records = "write" }
     dead_letters = { records = "write" }

@@ -19,11 +19,16 @@ locals {
 
   # Of a row's secrets, those that the deployment uses: variable → secret.
   no_model_key = var.model_server == null || !try(var.model_server.key, false)
+  no_speech    = lookup(var.settings, "SPEECH", "off") != "openai_compatible"
   no_mail      = lookup(var.settings, "MAILER", "off") == "off"
   secrets_of = {
     for name, row in local.functions : name => {
       for variable, secret in row.secrets : variable => secret
-      if !(variable == "MODEL_API_KEY" && local.no_model_key) && !(variable == "SMTP_PASSWORD" && local.no_mail)
+      if !anytrue([
+        variable == "MODEL_API_KEY" && local.no_model_key,
+        variable == "SPEECH_API_KEY" && local.no_speech,
+        variable == "SMTP_PASSWORD" && local.no_mail,
+      ])
     }
   }
 

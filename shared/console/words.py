@@ -85,6 +85,10 @@ class Words:
         """A day."""
         return dates.format_date(self._local(at_ms), "medium", locale=self.locale)
 
+    def time(self, at_ms: int) -> str:
+        """The time of the day."""
+        return dates.format_time(self._local(at_ms), "short", locale=self.locale)
+
     def year(self, at_ms: int) -> str:
         """The year of a moment."""
         return dates.format_skeleton("y", self._local(at_ms), locale=self.locale)

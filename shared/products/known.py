@@ -42,6 +42,10 @@ def settings_of(name: str) -> type[Any] | None:
         from shared.products.dermadetect.settings import DermaDetectSettings
 
         return DermaDetectSettings
+    if name == "medmind":
+        from shared.products.medmind.settings import MedMindSettings
+
+        return MedMindSettings
     return None
 
 

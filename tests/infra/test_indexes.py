@@ -59,11 +59,19 @@ from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
 from shared.products.hemoday.tables import DOCUMENTS
-from shared.products.medmind import alerts, circle, circle_alerts, device
+from shared.products.medmind import (
+    alerts,
+    circle,
+    circle_alerts,
+    device,
+    understanding,
+    voice,
+)
 from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.alerts import Alerting
 from shared.products.medmind.dosing import Dosing
 from shared.products.medmind.items import VERSIONS
+from shared.products.medmind.plan_facts import PlanFacts
 from shared.products.medmind.product import MEDMIND
 from shared.products.medmind.stock import Stocktaking
 from shared.products.medmind.summarising import Summarise
@@ -293,13 +301,16 @@ def medmind(store: RecordStore) -> None:
     def nothing(*_: object) -> Any:
         raise AssertionError("it is not asked for")
 
-    parts = Parts(settings, wall_ms, lambda: store, *(nothing,) * 8)
+    parts = Parts(settings, wall_ms, lambda: store, *(nothing,) * 9)
     membership.grant(store, "table-1", "team1", "device", now)
     url = Request(EnvironBuilder(path="/devices/table-1/schedule").get_environ())
     said = ask(url, device.routes(parts), settings, Caller("table-1", "device", "table-1"))
     assert said.status_code == 200
     looked_at(store, parts)
     device.silent(store, now)
+    PlanFacts.of(store, "team1", now)
+    voice.forgotten(store, nothing, now)
+    understanding.remove_expired(store, now)
 
 
 def looked_at(store: RecordStore, parts: Parts) -> None:
@@ -424,6 +435,8 @@ AT_ONE_PLACE = {
     ("invites", "expires_at"): "an invite",
     ("resets", "expires_at"): "a forgotten password",
     ("spending", "expires_at"): "a day",
+    ("voice_utterances", "expires_at"): "something said to a device",
+    ("llm_requests", "expires_at"): "the same",
 }
 
 #: Indexes of whole days: within one, the ids spread the entries.

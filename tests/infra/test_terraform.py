@@ -75,9 +75,10 @@ def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
         code = (ROOT / "functions" / f"{name}.py").read_text("utf-8")
         checks = re.search(r"wiring\.(runner|subscriber)\b", code) and "CHECK" in code
         asked = re.search(r"support\.ROUTES", code)  # the console asks routes that ring
-        if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks or asked:
+        products = re.search(r"product\(\)\.routes", code)  # those of products ring by `Parts.ring`
+        if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks or asked or products:
             rings.add(name)
-        if re.search(r"wiring\.(runner|subscriber)\b", code) and "ANALYSE" in code:
+        if re.search(r"wiring\.(runner|subscriber)\b", code) and re.search("ANALYSE|VOICE", code):
             asks.add(name)
         if "wiring.deliveries" in code or "wiring.sweeper" in code:
             notifies.add(name)
@@ -156,6 +157,8 @@ FREE = {
     ),
     *("MAILER", "MAIL_FROM", "PUBLIC_URL", "SMTP_HOST", "SMTP_PORT", "SMTP_SECURITY", "SMTP_USER"),
     "PASSKEY_HOST",
+    *("SPEECH", "SPEECH_LOCATION", "SPEECH_MODEL", "SPEECH_TIMEOUT_SECONDS", "SPEECH_URL"),
+    *("VOICE_AUDIO_HOURS", "VOICE_TEXT_DAYS"),
     *("LOG_LEVEL", "MAX_BODY_BYTES", "PHOTOS_WAIT_MINUTES", "UPLOAD_DAYS"),
     *("MAX_INFLATED_BYTES", "MIN_APP_VERSION", "MODEL_FAILURES", "MODEL_MAX_TOKENS"),
     *("MODEL_REST_SECONDS", "MODEL_TIMEOUT_SECONDS", "OIDC_AUDIENCE", "OIDC_ISSUER"),
@@ -417,6 +420,9 @@ def test_functions_may_do_with_photos_exactly_what_they_do() -> None:
     )
     assert done.returncode == 0, done.stderr
     called: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    # MedMind's recordings (shared/products/medmind/voice.py): pieces come and go, and are heard
+    called["review"] += [f"{method} {INCOMING}" for method in ("put", "delete")]
+    called["voice"] = [f"{method} {INCOMING}" for method in ("read", "list", "delete")]
     own = set(of_kind("google_project_iam_custom_role")["deletes_photos"]["permissions"])
     assert own == {"storage.objects.delete", "storage.objects.list"}
     roles = read(MODULE / "main.tf")["locals"][0]["photo_roles"]
@@ -521,9 +527,12 @@ def test_every_secret_and_topic_that_the_code_names_is_declared() -> None:
     assert Settings().signing_keys_secret in secrets
     from shared.hooks.fan_out import KIND as HOOKS
     from shared.products.dermadetect.tables import ANALYSE
+    from shared.products.medmind.voice_tables import VOICE
 
     topics = {topic for row in FUNCTIONS.values() for topic in row.topics}
-    assert {f"{kind}{end}" for kind in (ANALYSE, CHECK, HOOKS) for end in ("", "-dead")} == topics
+    assert {
+        f"{kind}{end}" for kind in (ANALYSE, VOICE, CHECK, HOOKS) for end in ("", "-dead")
+    } == topics
 
 
 def test_every_path_of_the_description_is_in_the_table_and_every_one_of_the_table_is_described() -> (

@@ -78,7 +78,9 @@ MOST_EVENTS = 200
 _MOST_DOSES = 400
 
 _DAY_MS, _ATTEMPTS = 86_400_000, 8
-_NONE = "There is no such device, or none of yours."
+
+#: What is said of a device of others, or of none.
+NO_DEVICE = "There is no such device, or none of yours."
 _EVENTS = Limits(2**18, 2**18, 5_000)
 _Moment = Annotated[int, must("Unix milliseconds", ge=0, le=10**14)]
 
@@ -86,13 +88,13 @@ _Moment = Annotated[int, must("Unix milliseconds", ge=0, le=10**14)]
 class DeviceAsked(Struct):
     """Which device."""
 
-    id: Annotated[Id, names(_NONE), says("The device: its user id.")]
+    id: Annotated[Id, names(NO_DEVICE), says("The device: its user id.")]
 
 
 class ScheduleAsked(Struct):
     """Which device, and how many days ahead."""
 
-    id: Annotated[Id, names(_NONE), says("The device: its user id.")]
+    id: Annotated[Id, names(NO_DEVICE), says("The device: its user id.")]
     days: Annotated[
         Annotated[int, Meta(ge=1, le=MOST_DAYS)], says(f"Days ahead; {MOST_DAYS} at most.")
     ] = DAYS
@@ -219,7 +221,7 @@ class _Devices:
         network. For the device itself, and for caregivers and doctors of its circle.
         """
         store, now_ms = self._parts.store(), self._parts.clock_ms()
-        scope = _scope(store, call.caller, asked.id, (CAREGIVER, DOCTOR))
+        scope = circle_of(store, call.caller, asked.id, (CAREGIVER, DOCTOR))
         query = Query(
             DOSES,
             where=(
@@ -257,7 +259,7 @@ class _Devices:
         itself.
         """
         store, now_ms = self._parts.store(), self._parts.clock_ms()
-        scope = _scope(store, call.caller, asked.id, ())
+        scope = circle_of(store, call.caller, asked.id, ())
         offset_ms = body.now - now_ms
         refused: list[EventRefused] = []
         entries = list(_entries(body.events, scope, offset_ms, refused))
@@ -280,7 +282,7 @@ class _Devices:
         Every few minutes; the answer has our clock. For the device itself.
         """
         store, now_ms = self._parts.store(), self._parts.clock_ms()
-        scope = _scope(store, call.caller, asked.id, ())
+        scope = circle_of(store, call.caller, asked.id, ())
         key = Key(HEARTBEATS, asked.id)
         fields = {
             record.SCOPE: scope,
@@ -332,7 +334,7 @@ def silent(store: RecordStore, now_ms: int) -> int:
     return told
 
 
-def _scope(store: RecordStore, caller: Caller, device: str, also: Sequence[str]) -> str:
+def circle_of(store: RecordStore, caller: Caller, device: str, also: Sequence[str]) -> str:
     """The circle of a device, for the device itself and for roles of its circle.
 
     Raises `NotFound`: a device of others is as one that there is not.
@@ -346,7 +348,7 @@ def _scope(store: RecordStore, caller: Caller, device: str, also: Sequence[str])
         [scope] = circles
         if caller.user_id == device or mine.roles.get(scope) in also:
             return scope
-    raise NotFound(_NONE, field="id")
+    raise NotFound(NO_DEVICE, field="id")
 
 
 class _Words:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from shared.notify.notice import AlertWords
 from shared.products.medmind.alert_tables import ALERT
 from shared.products.medmind.rights import ACCOUNTS, RIGHTS
+from shared.products.medmind.settings import MedMindSettings
 from shared.products.medmind.summary_tables import SUMMARIES
 from shared.products.medmind.tables import CATALOG, DOSING, STOCK
+from shared.products.medmind.voice_tables import VOICE
 from shared.products.product import Parts, Product, Round, Seed, Stage
+from shared.settings import own
 
 if TYPE_CHECKING:
     from shared.ai.model import ChatRequest
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 def _tasks(parts: Parts) -> Mapping[str, Task]:
     from shared.products.medmind.alerts import Alerting
     from shared.products.medmind.dosing import Dosing
+    from shared.products.medmind.hearing import Hear
     from shared.products.medmind.stock import Stocktaking
     from shared.products.medmind.summarising import Summarise
 
@@ -33,11 +37,25 @@ def _tasks(parts: Parts) -> Mapping[str, Task]:
         STOCK: Stocktaking(parts.store()),
         ALERT: Alerting(parts.store()),
         SUMMARIES: Summarise(parts.store(), parts.terms),
+        VOICE: Hear(
+            parts,
+            audio_hours=own(MedMindSettings).voice_audio_hours,
+            text_days=own(MedMindSettings).voice_text_days,
+        ),
     }
 
 
 def _stored() -> Sequence[StoredCollection]:
-    from shared.products.medmind import alerts, circle_alerts, device, dosing, stock, summarising
+    from shared.products.medmind import (
+        alerts,
+        circle_alerts,
+        device,
+        dosing,
+        stock,
+        summarising,
+        understanding,
+        voice,
+    )
 
     return (
         *circle_alerts.STORED,
@@ -46,19 +64,32 @@ def _stored() -> Sequence[StoredCollection]:
         *device.STORED,
         *alerts.STORED,
         *summarising.STORED,
+        *voice.STORED,
+        *understanding.STORED,
     )
 
 
 def _rounds(parts: Parts) -> Mapping[str, Round]:
     from shared.products.medmind.device import silent
+    from shared.products.medmind.understanding import remove_expired
+    from shared.products.medmind.voice import forgotten
 
-    return {"silent_devices": lambda now_ms: silent(parts.store(), now_ms)}
+    return {
+        "silent_devices": lambda now_ms: silent(parts.store(), now_ms),
+        "voice": lambda now_ms: forgotten(parts.store(), parts.files, now_ms),
+        "llm_requests": lambda now_ms: remove_expired(parts.store(), now_ms),
+    }
 
 
 def _routes(parts: Parts) -> Sequence[Route]:
-    from shared.products.medmind import circle, circle_alerts, device
+    from shared.products.medmind import circle, circle_alerts, device, voice
 
-    return (*device.routes(parts), *circle.routes(parts), *circle_alerts.routes(parts))
+    return (
+        *device.routes(parts),
+        *circle.routes(parts),
+        *circle_alerts.routes(parts),
+        *voice.routes(parts),
+    )
 
 
 def _pages(parts: Parts) -> Pages:
@@ -68,9 +99,12 @@ def _pages(parts: Parts) -> Pages:
 
 
 def _draft(asked: ChatRequest) -> Mapping[str, Any]:
+    from shared.products.medmind import understanding
     from shared.products.medmind.report import told
 
-    return told.draft(asked.text) if asked.system == told.SYSTEM else {}
+    if asked.system == told.SYSTEM:
+        return told.draft(asked.text)
+    return understanding.draft_of(understanding.sentence_in(asked.text))
 
 
 def _seed(scope: str) -> Seed:
@@ -92,6 +126,7 @@ MEDMIND = Product(
     rights=RIGHTS,
     accounts=ACCOUNTS,
     tasks=_tasks,
+    rung=(VOICE,),
     rounds=_rounds,
     routes=_routes,
     pages=_pages,

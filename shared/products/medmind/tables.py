@@ -10,7 +10,7 @@ import hashlib
 
 from shared.jobs import job as jobs
 from shared.jobs.cascade import cascade
-from shared.products.medmind import alert_tables, items, summary_tables
+from shared.products.medmind import alert_tables, items, summary_tables, voice_tables
 from shared.products.medmind.doses import KINDS, STATES, UNDONE
 from shared.products.medmind.plans import FREQUENCIES, MOST_EVERY
 from shared.products.medmind.rights import CARERS, RIGHTS
@@ -377,5 +377,6 @@ CATALOG = Catalog(
         ),
         *alert_tables.TABLES,
         *summary_tables.TABLES,
+        *voice_tables.TABLES,
     ),
 )

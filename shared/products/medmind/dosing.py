@@ -66,6 +66,9 @@ _NOT_TAKEN = {"taken_at": None, "taken_amount": None}
 #: Events that one finish takes.
 _MOST_NEWS = 50
 
+#: Writes of doses after which the rest is left to the next finish: a commit takes 500.
+_MOST_WRITES = 300
+
 #: Values of one `in`: Firestore's bound.
 _AT_ONCE = 30
 
@@ -103,12 +106,17 @@ class Dosing(Task):
         heard = {str(each.fields["dose_id"]) for each in news}
         unread = {Key(DOSES, name) for name in (*wanted, *heard)} - set(have)
         have |= self._store.read(sorted(unread)).documents if unread else {}
-        names = sorted({*wanted, *heard, *(each.id for each in have)})
+        # what was said comes first: its news are taken with it
+        several = {*wanted, *heard, *(each.id for each in have)}
+        names = sorted(several, key=lambda each: (each not in heard, each))
         said = self._events(item, names)
         writes: list[Write] = []
         new = set(heard)
-        again_ms = _tomorrow(item, now_ms)
+        again_ms, more = _tomorrow(item, now_ms), len(news) == _MOST_NEWS
         for name in names:
+            if len(writes) >= _MOST_WRITES:  # after a long rest, or of a plan of very many doses
+                more = True
+                break
             dose = have.get(Key(DOSES, name))
             some, next_ms = self._dose(
                 item, name, dose, wanted.get(name), said.get(name, {}), now_ms
@@ -126,9 +134,7 @@ class Dosing(Task):
         ]
         moments += [int(each.fields["at"]) for name in new for each in said.get(name, {}).values()]
         writes += self._summed_up(str(item.fields[record.SCOPE]), moments, now_ms)
-        if len(news) == _MOST_NEWS:
-            again_ms = now_ms
-        return Again(again_ms, writes) if living or len(news) == _MOST_NEWS else writes
+        return Again(now_ms if more else again_ms, writes) if living or more else writes
 
     def _summed_up(self, scope: str, moments: Sequence[int], now_ms: int) -> list[Write]:
         """The job of summaries, if something is new of a day that they have."""

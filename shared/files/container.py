@@ -21,7 +21,7 @@ import zlib
 from typing import NamedTuple
 
 JPEG, PNG, WEBP, HEIC = "image/jpeg", "image/png", "image/webp", "image/heic"
-PDF = "application/pdf"
+PDF, TIFF = "application/pdf", "image/tiff"
 
 #: Segments of a JPEG and chunks of a PNG. A photo has tens; a PNG of 20 MB in pieces of 8 KiB has 2,500.
 MOST_PARTS = 20_000
@@ -92,6 +92,8 @@ def kind(head: bytes) -> str | None:
         brands = {major, *(rest[at : at + 4] for at in range(0, len(rest), 4))}
         if major in _HEIC_BRANDS or (major in _HEIF_BRANDS and not brands & _AVIF_BRANDS):
             return HEIC
+    if head.startswith((b"II*\x00", b"MM\x00*")):
+        return TIFF
     return PDF if head.startswith(b"%PDF-") else None
 
 

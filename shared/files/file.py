@@ -29,10 +29,15 @@ from shared.records.store import Document, Key, RecordStore, StoredCollection
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic")
 DOCUMENT_TYPES = ("application/pdf",)
 
+#: Scans of paper, taken as they are: nothing is derived of them.
+SCAN_TYPES = ("image/tiff",)
+
 #: Other names of these types, as phones and libraries say them (riot-android#3435, uppy#1604). A file of
 #: any of them is looked at like any other: what it is, its bytes say.
 _OTHER_NAMES = {
     "image/jpg": "image/jpeg",
+    "image/tif": "image/tiff",
+    "image/x-tiff": "image/tiff",
     "image/x-png": "image/png",
     "image/heif": "image/heic",
     "image/heic-sequence": "image/heic",

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, NamedTuple
@@ -30,7 +31,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from shared.errors import FileRefused
 from shared.files import container
-from shared.files.container import HEIC, JPEG, PDF, PNG, WEBP
+from shared.files.container import HEIC, JPEG, PDF, PNG, TIFF, WEBP
 from shared.files.file import PhotoLimits
 from shared.files.quality import Quality, judge
 
@@ -88,6 +89,11 @@ def look(file: BinaryIO, declared: str) -> Looked:
         raise fault
     if found == PDF:
         if b"%%EOF" not in data[-1024:]:
+            raise _refused("broken_file")
+        return Looked(found, None, None)
+    if found == TIFF:
+        order = "<I" if data[:1] == b"I" else ">I"
+        if not 8 <= struct.unpack_from(order, data.ljust(8, b"\0"), 4)[0] < len(data):
             raise _refused("broken_file")
         return Looked(found, None, None)
     photo = _decoded(

@@ -85,6 +85,13 @@ def test_a_document_has_no_size() -> None:
     assert look(io.BytesIO(PDF), "application/pdf") == ("application/pdf", None, None)
 
 
+@pytest.mark.parametrize("data", [b"II*\0\x08\0\0\0rest", b"MM\0*\0\0\0\x08rest"])
+def test_a_scan_is_taken_as_it_is(data: bytes) -> None:
+    assert look(io.BytesIO(data), "image/tiff") == ("image/tiff", None, None)
+    assert refused(data[:8], "image/tiff") == "broken_file"
+    assert refused(data, "image/png") == "wrong_type"
+
+
 @pytest.mark.parametrize("declared", [*PHOTOS, *DOCUMENTS, "image/svg+xml", "text/html", ""])
 @pytest.mark.parametrize("type_", [*PHOTOS, *DOCUMENTS])
 def test_a_type_that_differs_from_the_content_is_refused(declared: str, type_: str) -> None:

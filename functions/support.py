@@ -47,7 +47,7 @@ from shared.support import (
     trail,
 )
 from shared.support.inbox import shown_entry
-from shared.support.job_state import readable_job, shown_job
+from shared.support.job_state import readable_job, shown_job, stages
 from shared.support.undelete import undelete
 from shared.sync import paging
 
@@ -112,6 +112,7 @@ def show_job(call: Call, asked: bodies.OneJob) -> Response:
     job, role = readable_job(wiring.store(), wiring.catalog(), call.caller, asked.id)
     call.notes["job"] = job.id
     value = shown_job(job, wiring.catalog(), role)
+    value["stages"] = stages(wiring.store(), wiring.catalog(), job)
     return tagged(value, call, of=value)
 
 

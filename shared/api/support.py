@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from shared.api.fields import (
     NULL,
     Count,
+    CountOrNull,
     Id,
     IdOrEmpty,
     Limit,
@@ -393,6 +394,19 @@ class JobStep(Struct):
     fault: Annotated[TextOrNull, says("Code of what went wrong before it.")]
 
 
+class JobStage(Struct):
+    """A stage of longer work. Times in ms."""
+
+    stage: str
+    state: Annotated[str, schema(enum=["waiting", "running", "done", "failed", "cancelled"])]
+    done: Annotated[CountOrNull, says("So many parts are done.")]
+    total: Annotated[CountOrNull, says("Of so many; null: not known yet.")]
+    started_at: MomentOrNull
+    ended_at: MomentOrNull
+    fault: Annotated[TextOrNull, says("A stable code; null: none.")]
+    message: Annotated[TextOrNull, says("What it means, and what to do.")]
+
+
 class JobAnswer(Struct):
     """A job, as the caller may see it."""
 
@@ -415,6 +429,9 @@ class JobAnswer(Struct):
     history: Annotated[
         list[JobStep] | None, says("Each step; null for roles that do not see them.", **NULL)
     ]
+    stages: Annotated[
+        list[JobStage] | None, says("Of work that has several; null: it has one.", **NULL)
+    ] = None
 
 
 class InboxEntry(Struct):

@@ -17,7 +17,7 @@ import orjson
 
 from shared.records import record
 from shared.records.bell import Bell
-from shared.records.store import Write
+from shared.records.store import Key, Write
 
 #: Longest string of a field unless it says otherwise, characters.
 DEFAULT_LENGTH = 10_000
@@ -437,6 +437,8 @@ class Catalog:
     job_rows: str | None = (
         None  #: the table whose rows tell phones where jobs stand, if there is one
     )
+    #: Rows that tell of the stages of the work on a record, in their order: (table, id) → addresses.
+    stages: Callable[[str, str], tuple[Key, ...]] = lambda _table, _id: ()
     people: str | None = None  #: the table of the people whose data is given out and erased, if any
     person_word: str = "person"  #: what one of them is called
     maker: str | None = None  #: the server's column that says which user made a record, if any

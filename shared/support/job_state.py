@@ -59,6 +59,18 @@ def readable_job(
     return job, role
 
 
+#: What a stage's row says.
+_STAGE = ("stage", "state", "done", "total", "started_at", "ended_at", "fault", "message")
+
+
+def stages(store: RecordStore, catalog: Catalog, job: Job) -> list[dict[str, Any]] | None:
+    """The stages of the work that a job belongs to, in their order; None: it has none."""
+    keys = catalog.stages(job.table, job.subject_id)
+    found = store.read(keys).documents if keys else {}
+    rows = [found[key].fields for key in keys if key in found]
+    return [{name: row.get(name) for name in _STAGE} for row in rows] or None
+
+
 def shown_job(job: Job, catalog: Catalog, role: str) -> dict[str, Any]:
     """A job as a role sees it; times in server ms."""
     whole = catalog.may(role, Action.JOB_HISTORY)

@@ -99,6 +99,7 @@ generated: $(VENV)/.dev
 	$(RUN) -m infra.openapi > infra/openapi.json
 	PRODUCT=hemoday $(RUN) -m infra.openapi --compact > shared/products/hemoday/openapi.json
 	PRODUCT=medmind $(RUN) -m infra.openapi --compact > shared/products/medmind/openapi.json
+	PRODUCT=buildtrace $(RUN) -m infra.openapi --compact > shared/products/buildtrace/openapi.json
 	$(RUN) -m infra.schema_js > infra/schema.js
 	$(RUN) -m infra.indexes > infra/firestore.indexes.json
 	$(RUN) -m infra.indexes --collections > infra/collections.json

@@ -90,7 +90,7 @@ class Settings:
         "dermadetect",
         "Which product this deployment serves.",
         shown=True,
-        choices=("dermadetect", "hemoday", "medmind"),
+        choices=("dermadetect", "hemoday", "medmind", "buildtrace"),
     )
     data_folder: str = setting(
         ".data", "Where the embedded profile keeps its database and keys: a folder of its own."

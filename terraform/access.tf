@@ -30,6 +30,9 @@ locals {
     # Jobs.
     analyse      = { records = "write", model = true, photos = ["read"], notifies = true }
     voice        = { records = "write", model = true, photos = ["clear", "read"], notifies = true }
+    ocr          = { records = "write", rings = true, photos = ["read"] }
+    diff         = { records = "write", rings = true, photos = ["add", "read"] }
+    summary      = { records = "write", rings = true, model = true }
     images       = { records = "write", rings = true, photos = ["add", "read"] }
     hooks        = { records = "write" }
     dead_letters = { records = "write" }

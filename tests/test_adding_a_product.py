@@ -64,7 +64,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     insert(
         copy / "shared" / "settings.py",
         '"notebooks", ',
-        before='"dermadetect", "hemoday", "medmind"',
+        before='"dermadetect", "hemoday", "medmind", "buildtrace"',
     )
     insert(copy / "infra" / "functions.yaml", "/notebooks, ", before="/api/v1/review/cases, ")
     return copy

@@ -77,7 +77,7 @@ NEEDED = {
     # JavaScript's `toLowerCase`
     "shared/api/openapi/page.py": {"Case"},
     # names and defaults of variables that deployments have set: PRODUCT, TOKEN_ISSUER
-    "shared/settings.py": {"dermadetect", "hemoday", "medmind"},
+    "shared/settings.py": {"dermadetect", "hemoday", "medmind", "buildtrace"},
 }
 
 

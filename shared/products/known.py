@@ -30,6 +30,10 @@ def named(name: str) -> Product:
         from shared.products.medmind.product import MEDMIND
 
         return MEDMIND
+    if name == "buildtrace":
+        from shared.products.buildtrace.product import BUILDTRACE
+
+        return BUILDTRACE
     raise ConfigurationFault(f"there is no product {name}", field="PRODUCT")
 
 

@@ -90,7 +90,7 @@ STORED = (StoredCollection(REVOCATIONS, ((SCOPE, STAMP), ("record_id",))),)
 
 #: What belongs to a record without being one: logs with its values, what people did with it, its files,
 #: what was read of it and of its files. They go where their record goes, in this order.
-LOGS = ("conflicts", "quarantine", "reviews", "files", "readings", "document_texts")
+LOGS = ("conflicts", "quarantine", "reviews", "files", "readings", "document_texts", "sheet_facts")
 
 #: Integers beyond this are not the same number on a phone (JavaScript, RFC 8785 §3.2.2.3).
 MAX_INTEGER = 2**53 - 1

@@ -34,7 +34,7 @@ from shared.ai.conversation import Terms
 from shared.api.web import ask
 from shared.export import stream
 from shared.export.rows import Wanted
-from shared.files.file import CHECK
+from shared.files.file import CHECK, Settled
 from shared.hooks.fan_out import FanOut
 from shared.hooks.hooks import Access, Hooks
 from shared.jobs import job as jobs
@@ -45,6 +45,10 @@ from shared.jobs.transfer import move
 from shared.notify.notice import Deliveries, LogNotifier
 from shared.privacy.erasure import erase
 from shared.privacy.export import export
+from shared.products.buildtrace import ocr, processing
+from shared.products.buildtrace.files import ATTACHMENTS
+from shared.products.buildtrace.product import BUILDTRACE
+from shared.products.buildtrace.tables import DIFF, OCR, SUMMARY, begin, begun, made_id
 from shared.products.dermadetect.events import EVENTS
 from shared.products.dermadetect.fhir import Mapper
 from shared.products.dermadetect.numbers import Numbers
@@ -241,6 +245,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[st
     Migrator(store, CATALOG, restamp("patients"), batch=1).run()
     hemoday(store)
     medmind(store)
+    buildtrace(store)
     backup.export(store, io.StringIO())
     backup.holds_records(store)
     store.close()
@@ -321,6 +326,69 @@ def looked_at(store: RecordStore, parts: Parts) -> None:
     for path in ("doses", "plan", "devices", "alerts"):
         url = Request(EnvironBuilder(path=f"/api/v1/circle/{path}").get_environ())
         assert ask(url, routes, parts.settings, caller).status_code == 200
+
+
+def buildtrace(store: RecordStore) -> None:
+    """What BuildTrace asks beside the engine: a comparison whose sheets and one pair are read already."""
+    now, scope = wall_ms(), "team1"
+    membership.grant(store, "finn", scope, "owner", now)
+    rows: dict[Key, dict[str, Any]] = {
+        Key("drawings", "w1"): {"name": "House"},
+        Key("comparisons", "k1"): {
+            **begun("k1", OCR),
+            "drawing_id": "w1",
+            "old_revision_id": "v1",
+            "new_revision_id": "v2",
+        },
+    }
+    for name in ("v1", "v2"):
+        rows[Key("revisions", name)] = {"drawing_id": "w1", "state": "read", "sheet_count": 1}
+        sheet = {"revision_id": name, "place": 1, "number": "A-101", "_content": name}
+        rows[Key("sheets", f"s-{name}")] = sheet
+        rows[Key("sheet_facts", f"s-{name}")] = {"facts": '{"number": "A-101"}'}
+    kept = {"comparison_id": "k0", "place": 1, "outcome": "same"}
+    kept["_content"] = made_id("v1", "v2", processing.COMPARER)
+    rows[Key("sheet_pairs", "p0")] = kept
+    rows[Key("changes", "c0")] = {
+        "pair_id": "p0",
+        "comparison_id": "k0",
+        "place": 1,
+        "kind": "added",
+        "width_mm": 9.0,
+        "height_mm": 9.0,
+    }
+    store.commit([put(key, {**fields, "scope_id": scope}, None) for key, fields in rows.items()])
+    store.commit(begin("k1", scope, now))
+
+    def nothing(*_: object) -> Any:
+        raise AssertionError("it is not asked for")
+
+    parts = Parts(Settings(), wall_ms, lambda: store, *(nothing,) * 7, lambda _bells: None)
+    runner = Runner(
+        store,
+        BUILDTRACE.tasks(parts),
+        policy=RetryPolicy(),
+        lease_ms=60_000,
+        clock=lambda: now,
+    )
+    for kind in (OCR, DIFF, DIFF, DIFF, SUMMARY):
+        runner.answer(kind, None, 600)
+    found = store.read([Key("comparisons", "k1")]).documents[Key("comparisons", "k1")]
+    assert found.fields["state"] == "done", found.fields
+    sheets = ocr.OcrStage(store, nothing, nothing)
+    assert sheets._known("v1") is not None
+    revision = store.read([Key("revisions", "v1")]).documents[Key("revisions", "v1")]
+    ATTACHMENTS["revisions"].settled(Settled(store, revision, {"set.pdf": "f1"}, now))
+    caller = Caller("finn", "owner", "finn-phone")
+    for path in (
+        "drawings",
+        "comparisons/k1",
+        "comparisons/k1/changes",
+        "comparisons/k1/changes.csv",
+    ):
+        url = Request(EnvironBuilder(path=f"/api/v1/{path}").get_environ())
+        said = ask(url, BUILDTRACE.routes(parts), Settings(), caller)
+        assert said.status_code == 200, said.data
 
 
 def summed_up(store: RecordStore, now: int) -> None:

@@ -75,10 +75,12 @@ def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
         code = (ROOT / "functions" / f"{name}.py").read_text("utf-8")
         checks = re.search(r"wiring\.(runner|subscriber)\b", code) and "CHECK" in code
         asked = re.search(r"support\.ROUTES", code)  # the console asks routes that ring
-        products = re.search(r"product\(\)\.routes", code)  # those of products ring by `Parts.ring`
-        if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks or asked or products:
+        # routes and stages of a product ring by its parts
+        parts = re.search(r"wiring\.parts\b", code) or "buildtrace" in code
+        if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks or asked or parts:
             rings.add(name)
-        if re.search(r"wiring\.(runner|subscriber)\b", code) and re.search("ANALYSE|VOICE", code):
+        asking = re.search("ANALYSE|VOICE|SUMMARY", code)
+        if re.search(r"wiring\.(runner|subscriber)\b", code) and asking:
             asks.add(name)
         if "wiring.deliveries" in code or "wiring.sweeper" in code:
             notifies.add(name)
@@ -411,17 +413,20 @@ GIVES = {
 
 
 def test_functions_may_do_with_photos_exactly_what_they_do() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.infra.photo_calls"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    called: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    called: dict[str, list[str]] = {}
+    for life in ("photo_calls", "drawing_calls"):
+        done = subprocess.run(
+            [sys.executable, "-m", f"tests.infra.{life}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        for name, calls in json.loads(done.stdout.splitlines()[-1]).items():
+            called[name] = sorted({*called.get(name, ()), *calls})
     # MedMind's recordings (shared/products/medmind/voice.py): pieces come and go, and are heard
-    called["review"] += [f"{method} {INCOMING}" for method in ("put", "delete")]
+    called["review"] = [*called.get("review", ()), *(f"{method} {INCOMING}" for method in ("put", "delete"))]
     called["voice"] = [f"{method} {INCOMING}" for method in ("read", "list", "delete")]
     own = set(of_kind("google_project_iam_custom_role")["deletes_photos"]["permissions"])
     assert own == {"storage.objects.delete", "storage.objects.list"}
@@ -526,13 +531,11 @@ def test_every_secret_and_topic_that_the_code_names_is_declared() -> None:
     secrets = {name for row in FUNCTIONS.values() for name in row.reads_secrets}
     assert Settings().signing_keys_secret in secrets
     from shared.hooks.fan_out import KIND as HOOKS
-    from shared.products.dermadetect.tables import ANALYSE
-    from shared.products.medmind.voice_tables import VOICE
+    from shared.products.known import named, names
 
+    rung = {kind for name in names() for kind in named(name).rung}
     topics = {topic for row in FUNCTIONS.values() for topic in row.topics}
-    assert {
-        f"{kind}{end}" for kind in (ANALYSE, VOICE, CHECK, HOOKS) for end in ("", "-dead")
-    } == topics
+    assert {f"{kind}{end}" for kind in (*rung, CHECK, HOOKS) for end in ("", "-dead")} == topics
 
 
 def test_every_path_of_the_description_is_in_the_table_and_every_one_of_the_table_is_described() -> (

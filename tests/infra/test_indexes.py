@@ -363,7 +363,7 @@ def buildtrace(store: RecordStore) -> None:
     def nothing(*_: object) -> Any:
         raise AssertionError("it is not asked for")
 
-    parts = Parts(Settings(), wall_ms, lambda: store, *(nothing,) * 7, lambda _bells: None)
+    parts = Parts(Settings(), wall_ms, lambda: store, *(nothing,) * 8, lambda _bells: None)
     runner = Runner(
         store,
         BUILDTRACE.tasks(parts),

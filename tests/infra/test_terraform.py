@@ -426,7 +426,10 @@ def test_functions_may_do_with_photos_exactly_what_they_do() -> None:
         for name, calls in json.loads(done.stdout.splitlines()[-1]).items():
             called[name] = sorted({*called.get(name, ()), *calls})
     # MedMind's recordings (shared/products/medmind/voice.py): pieces come and go, and are heard
-    called["review"] = [*called.get("review", ()), *(f"{method} {INCOMING}" for method in ("put", "delete"))]
+    called["review"] = [
+        *called.get("review", ()),
+        *(f"{method} {INCOMING}" for method in ("put", "delete")),
+    ]
     called["voice"] = [f"{method} {INCOMING}" for method in ("read", "list", "delete")]
     own = set(of_kind("google_project_iam_custom_role")["deletes_photos"]["permissions"])
     assert own == {"storage.objects.delete", "storage.objects.list"}

@@ -68,6 +68,7 @@ from shared.products.medmind import (
     circle,
     circle_alerts,
     device,
+    summary_routes,
     understanding,
     voice,
 )
@@ -316,6 +317,12 @@ def medmind(store: RecordStore) -> None:
     PlanFacts.of(store, "team1", now)
     voice.forgotten(store, nothing, now)
     understanding.remove_expired(store, now)
+    for query in ("summaries", "summaries?period=week", "insights", "dashboard"):
+        path, _, more = query.partition("?")
+        url = Request(EnvironBuilder(path=f"/api/v1/{path}", query_string=more).get_environ())
+        membership.grant(store, "doctor-1", "team1", "doctor", now)
+        caller = Caller("doctor-1", "doctor", "phone")
+        assert ask(url, summary_routes.routes(parts), settings, caller).status_code == 200
 
 
 def looked_at(store: RecordStore, parts: Parts) -> None:

@@ -85,7 +85,7 @@ def test_weeks_are_those_of_iso_8601() -> None:
 
 
 def test_a_day_is_summed_up_at_its_midnight_and_a_week_on_monday(circle: Summed) -> None:
-    circle.hour(ms(DAY, 8))
+    circle.hour(ms(DAY, 8, 10))
     circle.says("e1", "i1_20260302_0", "taken", ms(DAY, 8, 7))
     circle.hour(ms(DAY, 23))
     assert circle.days == {}

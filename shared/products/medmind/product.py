@@ -53,6 +53,7 @@ def _stored() -> Sequence[StoredCollection]:
         dosing,
         stock,
         summarising,
+        summary_routes,
         understanding,
         voice,
     )
@@ -66,6 +67,7 @@ def _stored() -> Sequence[StoredCollection]:
         *summarising.STORED,
         *voice.STORED,
         *understanding.STORED,
+        *summary_routes.STORED,
     )
 
 
@@ -82,13 +84,14 @@ def _rounds(parts: Parts) -> Mapping[str, Round]:
 
 
 def _routes(parts: Parts) -> Sequence[Route]:
-    from shared.products.medmind import circle, circle_alerts, device, voice
+    from shared.products.medmind import circle, circle_alerts, device, summary_routes, voice
 
     return (
         *device.routes(parts),
         *circle.routes(parts),
         *circle_alerts.routes(parts),
         *voice.routes(parts),
+        *summary_routes.routes(parts),
     )
 
 

@@ -24,7 +24,6 @@ from shared.jobs import job as jobs
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
 from shared.products.medmind import insights
-from shared.products.medmind.doses import TAKEN
 from shared.products.medmind.patient_days import (
     DAY,
     PatientClock,
@@ -45,7 +44,7 @@ from shared.products.medmind.summary_tables import (
     WEEKLY,
     summaries_job,
 )
-from shared.products.medmind.tables import DOSES, EVENTS, PATIENTS, as_needed
+from shared.products.medmind.tables import DOSES, PATIENTS, as_needed
 from shared.records import record
 from shared.records.store import (
     ABSENT,
@@ -206,20 +205,20 @@ class Summarise(Task):
         """Rows of days, and of weeks that they are of, as far as these are over."""
         mondays = {first for each in days if (first := monday(each)) + _WEEK <= today}
         wanted = days.union(*(span(first, first + _WEEK - DAY) for first in mondays))
-        happened: dict[date, Happened] = {}
+        found: dict[date, Happened] = {}
         for first, last in runs(wanted):
-            happened |= self._happened(scope, clock, first, last)
+            found |= happened(self._store, scope, clock, first, last)
         rows: dict[Key, dict[str, Any]] = {}
         for day in sorted(days):
             if clock.starts_ms(day) < clock.starts_ms(day + DAY):
-                columns = numbers(happened[day]).columns()
+                columns = numbers(found[day]).columns()
                 rows[_daily(scope, day)] = {
                     "day": day.isoformat(),
                     **_when(clock, day, day + DAY),
                     **columns,
                 }
         for first in sorted(mondays):
-            week = sum((happened[each] for each in span(first, first + _WEEK - DAY)), Happened())
+            week = sum((found[each] for each in span(first, first + _WEEK - DAY)), Happened())
             rows[_weekly(scope, first)] = {
                 "week": week_name(first),
                 "first_day": first.isoformat(),
@@ -286,32 +285,25 @@ class Summarise(Task):
             times = {record.SCOPE: scope, record.CREATED: now_ms, record.MODIFIED: now_ms}
             yield put(key, {**row, **more, **times}, None)
 
-    def _happened(
-        self, scope: str, clock: PatientClock, first: date, last: date
-    ) -> dict[date, Happened]:
-        """What happened on some days, both inclusive."""
-        found = {day: Happened() for day in span(first, last)}
-        start_ms, end_ms = clock.starts_ms(first), clock.starts_ms(last + DAY)
-        doses = [
-            each
-            for each in self._store.query(_between(DOSES, scope, start_ms, end_ms))
-            if each.fields.get(record.DELETED) is None
-        ]
-        decided = _read(self._store, EVENTS, (each.fields.get("event_id") for each in doses))
-        for each in doses:
-            if as_needed(each.key.id):
-                taken_ms = int(each.fields["due_at"])
-                found[clock.day_of(taken_ms)].as_needed.append(taken_ms)
-                continue
-            event = decided.get(str(each.fields.get("event_id")))
-            fact = DoseFact(
-                int(each.fields["due_at"]),
-                str(each.fields["state"]),
-                int(event["at"]) if event is not None and event.get("kind") == TAKEN else None,
-                str(each.fields.get("reason") or ""),
-            )
-            found[clock.day_of(fact.due_ms)].doses.append(fact)
-        return found
+
+def happened(
+    store: RecordStore, scope: str, clock: PatientClock, first: date, last: date
+) -> dict[date, Happened]:
+    """What happened to a patient on some days, both inclusive."""
+    found = {day: Happened() for day in span(first, last)}
+    start_ms, end_ms = clock.starts_ms(first), clock.starts_ms(last + DAY)
+    for each in store.query(_between(DOSES, scope, start_ms, end_ms)):
+        have, due_ms = each.fields, int(each.fields["due_at"])
+        if have.get(record.DELETED) is not None:
+            continue
+        day = found[clock.day_of(due_ms)]
+        if as_needed(each.key.id):
+            day.as_needed.append(due_ms)
+        else:
+            reason = str(have.get("reason") or "")
+            fact = DoseFact(each.key.id, due_ms, str(have["state"]), have.get("taken_at"), reason)
+            day.doses.append(fact)
+    return found
 
 
 def _daily(scope: str, day: date) -> Key:
@@ -371,9 +363,3 @@ def _between(table: str, scope: str, start_ms: int, end_ms: int, limit: int | No
     at = _MOMENTS[table]
     where = ((record.SCOPE, "==", scope), (at, ">=", start_ms), (at, "<", end_ms))
     return Query(table, where=where, order=((at, "asc"),), limit=limit)
-
-
-def _read(store: RecordStore, table: str, ids: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
-    keys = sorted({Key(table, str(each)) for each in ids if each})
-    documents = store.read(keys).documents if keys else {}
-    return {key.id: document.fields for key, document in documents.items()}

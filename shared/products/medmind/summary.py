@@ -21,6 +21,7 @@ _MOST_REASONS, _REASON = 50, 200
 class DoseFact(NamedTuple):
     """A dose that was due, and what became of it. Times in Unix ms."""
 
+    id: str
     due_ms: int
     state: str
     taken_ms: int | None = None

@@ -35,6 +35,7 @@ from shared.products.medmind.tables import (
     MEDICATIONS,
     PATIENTS,
     PLANS,
+    as_needed,
 )
 from shared.products.product import Parts
 from shared.records import record
@@ -89,6 +90,7 @@ class CircleDose(Struct):
     reason: TextOrNull
     amended_at: int | None
     event_id: Annotated[str | None, says("The event that decides.")]
+    as_needed: Annotated[bool, says("Taken as needed, or beside the plan: it was never due.")]
     said: Annotated[list[DoseSaid], says("In the order in which it happened.")]
 
 
@@ -345,6 +347,7 @@ def _dose(
         (became.event.reason or None) if became.event else None,
         became.amended_ms,
         became.event.id if became.event else None,
+        as_needed(dose.key.id),
         said,
     )
 

@@ -80,7 +80,8 @@ def _shown(store: RecordStore, rows: Sequence[Document]) -> list[CircleAlert]:
     doses = _read(store, DOSES, subjects)
     items = _read(store, ITEMS, {*subjects, *_named(doses, "item_id")})
     plans = _read(store, PLANS, _named(items, "plan_id"))
-    medicines = _read(store, MEDICATIONS, {*subjects, *_named(plans, "medication_id")})
+    counted = {each.partition("~")[0] for each in subjects}
+    medicines = _read(store, MEDICATIONS, {*counted, *_named(plans, "medication_id")})
     columns = [name for name, _ in CATALOG.by_name[ALERTS].columns]
     shown = []
     for each in rows:
@@ -88,7 +89,7 @@ def _shown(store: RecordStore, rows: Sequence[Document]) -> list[CircleAlert]:
         dose = doses.get(subject, {})
         item = items.get(str(dose.get("item_id") or subject), {})
         plan = plans.get(str(item.get("plan_id")), {})
-        medicine = medicines.get(str(plan.get("medication_id") or subject), {})
+        medicine = medicines.get(str(plan.get("medication_id") or subject.partition("~")[0]), {})
         alert = {"id": each.key.id, **{name: each.fields.get(name) for name in columns}}
         shown.append(CircleAlert(alert, medicine.get("name"), dose.get("due_at")))
     return shown

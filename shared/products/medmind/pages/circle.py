@@ -88,7 +88,7 @@ class Adherence(NamedTuple):
 
 def adherence(doses: Iterable[Mapping[str, Any]]) -> Adherence:
     """The numbers of some doses."""
-    states = [each["state"] for each in doses]
+    states = [each["state"] for each in doses if not each["as_needed"]]
     return Adherence(*(states.count(each) for each in Adherence._fields))
 
 

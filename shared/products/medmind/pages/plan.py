@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
 
 from shared.access.rights import Action
 from shared.console.page import N_, Act, Page, Response
 from shared.console.push import push
 from shared.console.visit import Visit
+from shared.errors import InvalidRequest
 from shared.products.medmind.items import rule_of, today
 from shared.products.medmind.pages.circle import (
     CirclePageAsked,
@@ -19,6 +22,13 @@ from shared.products.medmind.pages.circle import (
 )
 from shared.products.medmind.pages.words import FREQUENCIES, MEALS, MENU
 from shared.products.medmind.tables import ITEMS
+
+
+class CountForm(Struct):
+    """How much of which medicine there is."""
+
+    id: Annotated[str, Meta(max_length=128)]
+    stock: Annotated[str, Meta(max_length=20)]
 
 
 def show_plan(visit: Visit, asked: CirclePageAsked) -> Response:
@@ -33,6 +43,7 @@ def show_plan(visit: Visit, asked: CirclePageAsked) -> Response:
         patient=found["patient"],
         medicines=found["medicines"],
         worded=lambda item: in_words(visit, item),
+        day_of=lambda text: visit.words.whole_day(date.fromisoformat(text)),
         past=lambda item: is_past(item, day),
         clock=clock,
         may_write=may_write(visit, scope, ITEMS),
@@ -52,7 +63,7 @@ def in_words(visit: Visit, item: Mapping[str, Any]) -> str:
     parts = []
     if rule.frequency == "every_n_days":
         parts.append(words.many("Every day", "Every %(num)s days", rule.every))
-    elif rule.frequency == "every_n_hours":
+    elif rule.frequency == "every_n_hours" or rule.frequency == "every_n_hours":
         parts.append(words.many("Every hour", "Every %(num)s hours", rule.every))
     elif rule.frequency == "weekly" and rule.weekdays:
         parts.append(", ".join(words.weekday(each) for each in sorted(rule.weekdays)))
@@ -72,6 +83,18 @@ def in_words(visit: Visit, item: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
+def count(visit: Visit, asked: CirclePageAsked, form: CountForm) -> Response:
+    """How much of a medicine is there now."""
+    scope = circle_of(visit, asked.scope, Action.WRITE)
+    try:
+        stock = float(form.stock.strip().replace(",", "."))
+    except ValueError:
+        raise InvalidRequest(N_("This must be a number."), field="stock") from None
+    row = {"id": form.id, "stock": stock, "counted_at": visit.now_ms}
+    push(visit, scope, {"medications": [row]}, ("counted_at",))
+    return visit.again(N_("It is counted."))
+
+
 def pause(visit: Visit, asked: CirclePageAsked) -> Response:
     """Not taken for now, or taken again."""
     scope = circle_of(visit, asked.scope, Action.WRITE)
@@ -86,7 +109,7 @@ PAGES = (
         shows=show_plan,
         title=N_("Medicines"),
         asks=CirclePageAsked,
-        acts={"pause": Act(pause)},
+        acts={"pause": Act(pause), "count": Act(count, CountForm)},
         right=Action.READ,
         menu=MENU,
     ),

@@ -38,6 +38,13 @@ class SayForm(Struct):
     reason: Annotated[str, Meta(max_length=1000)] = ""
 
 
+class NeedForm(Struct):
+    """Which item was taken, as needed; `id` is the event's."""
+
+    item: _Id
+    id: _Id
+
+
 class UndoForm(Struct):
     """Which event never happened."""
 
@@ -54,6 +61,7 @@ def show_today(visit: Visit, asked: TodayAsked) -> Response:
     scope = circle_of(visit, asked.scope)
     found = visit.api.get("/api/v1/circle/doses", scope=scope, first_day=asked.day)
     devices = visit.api.get("/api/v1/circle/devices", scope=scope)["devices"]
+    plan = visit.api.get("/api/v1/circle/plan", scope=scope)["medicines"]
     calls = visit.api.get("/api/v1/circle/alerts", scope=scope)["open"]
     clock = clock_of(visit, found["time_zone"])
     today = date.fromisoformat(found["today"])
@@ -76,6 +84,7 @@ def show_today(visit: Visit, asked: TodayAsked) -> Response:
             if clock.hour_moves(each)
         ],
         clock=clock,
+        needed=_needed(plan, found["doses"]),
         devices=devices,
         calls=calls,
         names={**people(visit, scope), **_called(visit, devices)},
@@ -85,6 +94,25 @@ def show_today(visit: Visit, asked: TodayAsked) -> Response:
         open_states=(PLANNED, DUE, MISSED),
         new_id=lambda: secrets.token_urlsafe(16),
     )
+
+
+def _needed(plan: list[Any], doses: list[Any]) -> list[tuple[Any, Any, int]]:
+    """Items that are taken as needed: with their medicines, and how often they were taken that day."""
+    taken = [each["item_id"] for each in doses if each["as_needed"] and each["state"] != MISSED]
+    return [
+        (item["record"], each["medication"], taken.count(item["record"]["id"]))
+        for each in plan
+        for item in each["items"]
+        if item["record"]["frequency"] == "as_needed" and not item["record"]["paused"]
+    ]
+
+
+def need(visit: Visit, asked: TodayAsked, form: NeedForm) -> Response:
+    """What is taken as needed was taken now."""
+    scope = circle_of(visit, asked.scope, Action.WRITE)
+    event = {"dose_id": form.item, "kind": TAKEN, "at": visit.now_ms}
+    append(visit, scope, EVENTS, {"id": form.id, **event})
+    return visit.again(N_("It is noted. It shows here within a minute."))
 
 
 def _called(visit: Visit, devices: list[dict[str, Any]]) -> dict[str, str]:
@@ -138,7 +166,7 @@ PAGES = (
         shows=show_today,
         title=N_("Today"),
         asks=TodayAsked,
-        acts={"say": Act(say, SayForm), "undo": Act(undo, UndoForm)},
+        acts={"say": Act(say, SayForm), "need": Act(need, NeedForm), "undo": Act(undo, UndoForm)},
         right=Action.READ,
         menu=MENU,
     ),

@@ -23,6 +23,9 @@ from shared.products.medmind.pages.words import MENU, STATES
 
 _DAYS = 7
 
+#: Digits of a moment in the name of a dose; places among the times of a day have fewer.
+_MOMENT = 4
+
 
 class CircleWeekAsked(Struct):
     """Of which circle, and its last day; empty: today."""
@@ -38,7 +41,8 @@ def show_week(visit: Visit, asked: CircleWeekAsked) -> Response:
     clock = clock_of(visit, found["time_zone"])
     days = [last - timedelta(at) for at in range(_DAYS)]
     by_day = of_days(found["doses"], clock)
-    slots = _slots(found["doses"], clock)
+    planned = [each for each in found["doses"] if not each["as_needed"]]
+    slots = _slots(planned, clock)
     numbers = {day: adherence(by_day.get(day, ())) for day in days}
     return visit.show(
         "medmind/week.html",
@@ -46,7 +50,8 @@ def show_week(visit: Visit, asked: CircleWeekAsked) -> Response:
         patient=found["patient"],
         days=days,
         slots=slots,
-        cells={(clock.day_of(each["due_at"]), _slot(each)): each for each in found["doses"]},
+        cells=_cells(planned, clock),
+        beside=[each for each in found["doses"] if each["as_needed"]],
         numbers=adherence(found["doses"]),
         before=adherence(before["doses"]),
         drawn=drawn(visit, numbers),
@@ -101,8 +106,19 @@ def drawn(visit: Visit, numbers: dict[date, Adherence]) -> Any:
 
 
 def _slot(dose: dict[str, Any]) -> tuple[str, str]:
-    """The item, and the place among its day's times."""
-    return dose["item_id"], dose["id"].rpartition("_")[2]
+    """The item, and the place among its day's times; none, where doses are hours apart."""
+    place = dose["id"].rpartition("_")[2]
+    return dose["item_id"], place if len(place) < _MOMENT else ""
+
+
+def _cells(
+    doses: list[dict[str, Any]], clock: CircleClock
+) -> dict[tuple[date, tuple[str, str]], list[dict[str, Any]]]:
+    """Doses by day and column."""
+    found: dict[tuple[date, tuple[str, str]], list[dict[str, Any]]] = {}
+    for each in doses:
+        found.setdefault((clock.day_of(each["due_at"]), _slot(each)), []).append(each)
+    return found
 
 
 def _slots(
@@ -115,7 +131,7 @@ def _slots(
         (
             slot,
             f"{newest[slot]['medicine']} {newest[slot]['strength'] or ''}".strip(),
-            clock.shows(newest[slot]["due_at"]),
+            clock.shows(newest[slot]["due_at"]) if slot[1] else "",
         )
         for slot in order
     ]

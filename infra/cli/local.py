@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import click
 
 from infra.cli.command import OperatorCommand, folder_of
@@ -21,33 +24,37 @@ _WRITTEN_MS = 1_772_323_200_000
 
 def seed(scope: str) -> list[str]:
     """Members and records of the product to try things with; returns the users, none if it has none."""
-    members, records = wiring.product().seed(scope)
+    example = wiring.product().seed(scope)
+    members = example.members
     if not members:
         return []
     for user, role in members:
         grant(user, scope, role)
-    tables = wiring.catalog().by_name
-    entries = [
-        Entry(
-            tables[table],
-            name,
-            dict(fields),
-            coerced=tables[table].coerce(fields),
-            raw_ms=_WRITTEN_MS,
-            scope_id=scope,
-        )
-        for table, name, fields in records
-    ]
-    author = Caller(*members[0], "seed")
-    push = Push(entries, (), 0, f"seed of {scope}")
-    outcome = wiring.pusher().push(author, push, wiring.clock_ms())
+    roles, now_ms = dict(members), wiring.clock_ms()
+    entries = [_entry(scope, *each, _WRITTEN_MS) for each in example.records]
+    _push(members[0], entries, f"seed of {scope}", now_ms - example.ago_ms)
+    for at_ms, user, table, name, fields in example.since(now_ms):
+        author, entry = (user, roles[user]), _entry(scope, table, name, fields, at_ms)
+        _push(author, [entry], f"seed of {scope}: {table}/{name}", at_ms)
+    return [user for user, _ in members]
+
+
+def _entry(scope: str, table: str, name: str, fields: Mapping[str, Any], at_ms: int) -> Entry:
+    declared = wiring.catalog().by_name[table]
+    coerced = declared.coerce(fields)
+    return Entry(declared, name, dict(fields), coerced=coerced, raw_ms=at_ms, scope_id=scope)
+
+
+def _push(author: tuple[str, str], entries: Sequence[Entry], mark: str, at_ms: int) -> None:
+    """As the author's phone sends them at a moment. Raises `Fault` if one is refused."""
+    push = Push(entries, (), 0, mark)
+    outcome = wiring.pusher().push(Caller(*author, "seed"), push, at_ms)
     if outcome.rejected:
         first = outcome.rejected[0]
         raise Fault(
             f"{len(outcome.rejected)} example records were refused: {first.message}",
             code=first.code,
         )
-    return [user for user, _ in members]
 
 
 @click.command(

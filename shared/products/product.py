@@ -48,6 +48,10 @@ class Seed(NamedTuple):
     members: tuple[tuple[str, str], ...] = ()  #: user, role
     #: Table, id, columns: JSON as objects, times in ms.
     records: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
+    #: So long ago, ms, the records were stored.
+    ago_ms: int = 0
+    #: What happened since then, in its order, of now (Unix ms): when, which member, table, id, columns.
+    since: Callable[[int], Sequence[tuple[int, str, str, str, Mapping[str, Any]]]] = lambda _now: ()
 
 
 class StagePhone(Protocol):

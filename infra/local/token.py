@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from shared import wiring
 from shared.accounts import tokens
 
@@ -21,6 +19,6 @@ def token_for(
         user_id=user,
         role=role or wiring.account_policy().newcomer,
         device=device,
-        now_s=time.time(),
+        now_s=wiring.clock_ms() / 1000,
         seconds=seconds,
     )

@@ -13,6 +13,9 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
+#: Marks at the axis of counts; above, pygal chooses some.
+_MOST_MARKS = 8
+
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -26,10 +29,13 @@ def bars(labels: Sequence[str], series: Mapping[str, Sequence[float | None]], ti
 def stacked(
     labels: Sequence[str], series: Mapping[str, Sequence[float | None]], title: str
 ) -> Markup:
-    """Bars of which the parts add up."""
+    """Bars of which the parts add up. A few whole things are counted at the axis as such."""
     from pygal.graph.stackedbar import StackedBar
 
-    return _drawn(StackedBar, labels, series, title)
+    most = max((sum(filter(None, each)) for each in zip(*series.values(), strict=True)), default=0)
+    whole = all(isinstance(each, int | None) for values in series.values() for each in values)
+    marks = range(int(most) + 1) if whole and most <= _MOST_MARKS else None
+    return _drawn(StackedBar, labels, series, title, marks)
 
 
 def lines(
@@ -63,12 +69,18 @@ def over_time(
 
 
 def _drawn(
-    kind: type, labels: Sequence[str], series: Mapping[str, Sequence[float | None]], title: str
+    kind: type,
+    labels: Sequence[str],
+    series: Mapping[str, Sequence[float | None]],
+    title: str,
+    marks: Sequence[int] | None = None,
 ) -> Markup:
     if not any(each for values in series.values() for each in values):
         return Markup("")
     chart = _empty(kind)
     chart.x_labels = list(labels)
+    if marks is not None:
+        chart.y_labels = list(marks)
     for name, values in series.items():
         chart.add(name, list(values))
     return _rendered(chart, title)

@@ -23,6 +23,9 @@ from shared.products.medmind.pages.circle import (
 from shared.products.medmind.pages.words import FREQUENCIES, MEALS, MENU
 from shared.products.medmind.tables import ITEMS
 
+#: Between them a text has its own direction, whatever stands around it (Unicode, UAX 9).
+_ISOLATE, _END = "\u2068", "\u2069"
+
 
 class CountForm(Struct):
     """How much of which medicine there is."""
@@ -62,11 +65,12 @@ def in_words(visit: Visit, item: Mapping[str, Any]) -> str:
     words, rule = visit.words, rule_of(item)
     parts = []
     if rule.frequency == "every_n_days":
-        parts.append(words.many("Every day", "Every %(num)s days", rule.every))
+        parts.append(words.many("Every %(num)s day", "Every %(num)s days", rule.every))
     elif rule.frequency == "every_n_hours" or rule.frequency == "every_n_hours":
-        parts.append(words.many("Every hour", "Every %(num)s hours", rule.every))
-    elif rule.frequency == "weekly" and rule.weekdays:
-        parts.append(", ".join(words.weekday(each) for each in sorted(rule.weekdays)))
+        parts.append(words.many("Every %(num)s hour", "Every %(num)s hours", rule.every))
+    elif rule.frequency == "weekly":
+        days = sorted(rule.weekdays) or [rule.first.weekday()]
+        parts.append(", ".join(words.weekday(each) for each in days))
     else:
         parts.append(words.said(FREQUENCIES.get(rule.frequency, rule.frequency)))
     if rule.frequency == "as_needed" and item.get("most_a_day"):
@@ -80,7 +84,7 @@ def in_words(visit: Visit, item: Mapping[str, Any]) -> str:
         parts.append(words.said(N_("until %(day)s"), day=words.whole_day(rule.last)))
     if item.get("paused"):
         parts.append(words.said(N_("paused")))
-    return " · ".join(parts)
+    return " · ".join(f"{_ISOLATE}{each}{_END}" for each in parts)
 
 
 def count(visit: Visit, asked: CirclePageAsked, form: CountForm) -> Response:

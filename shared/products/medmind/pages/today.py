@@ -14,7 +14,7 @@ from shared.console.visit import Visit, address
 from shared.errors import InvalidRequest, NotFound
 from shared.products.medmind.doses import DUE, MISSED, PLANNED, SKIPPED, TAKEN, UNDONE
 from shared.products.medmind.pages.circle import append, circle_of, clock_of, may_write, people
-from shared.products.medmind.pages.words import KINDS, MENU, STATES
+from shared.products.medmind.pages.words import KINDS, MEALS, MENU, STATES
 from shared.products.medmind.tables import EVENTS
 
 _Id = Annotated[str, Meta(max_length=128)]
@@ -91,6 +91,7 @@ def show_today(visit: Visit, asked: TodayAsked) -> Response:
         may_write=may_write(visit, scope, EVENTS),
         states=STATES,
         kinds=KINDS,
+        meals=MEALS,
         open_states=(PLANNED, DUE, MISSED),
         new_id=lambda: secrets.token_urlsafe(16),
     )

@@ -22,8 +22,11 @@ from shared.sync.exchange import Entry, Push
 _WRITTEN_MS = 1_772_323_200_000
 
 
-def seed(scope: str) -> list[str]:
-    """Members and records of the product to try things with; returns the users, none if it has none."""
+def seed(scope: str, *, lived: bool = False) -> list[str]:
+    """Members and records of the product to try things with; returns the users, none if it has none.
+
+    `lived`: the records are as old as the example says, and what happened since then is in, too.
+    """
     example = wiring.product().seed(scope)
     members = example.members
     if not members:
@@ -32,8 +35,9 @@ def seed(scope: str) -> list[str]:
         grant(user, scope, role)
     roles, now_ms = dict(members), wiring.clock_ms()
     entries = [_entry(scope, *each, _WRITTEN_MS) for each in example.records]
-    _push(members[0], entries, f"seed of {scope}", now_ms - example.ago_ms)
-    for at_ms, user, table, name, fields in example.since(now_ms):
+    ago_ms, since = (example.ago_ms, example.since(now_ms)) if lived else (0, ())
+    _push(members[0], entries, f"seed of {scope}", now_ms - ago_ms)
+    for at_ms, user, table, name, fields in since:
         author, entry = (user, roles[user]), _entry(scope, table, name, fields, at_ms)
         _push(author, [entry], f"seed of {scope}: {table}/{name}", at_ms)
     return [user for user, _ in members]
@@ -133,4 +137,6 @@ def token(user: str, role: str | None, scope: str | None, device: str | None) ->
 @click.option("--scope", default="demo", show_default=True, help="The team that gets it.")
 def seed_command(scope: str) -> None:
     """Put example data in: members of each kind and a few records."""
-    click.echo(f"seeded {scope}: {', '.join(seed(scope)) or 'the product has no example data'}")
+    click.echo(
+        f"seeded {scope}: {', '.join(seed(scope, lived=True)) or 'the product has no example data'}"
+    )

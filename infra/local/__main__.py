@@ -85,7 +85,7 @@ def _seed(data: Path) -> None:
     from infra.local.token import token_for
 
     use_stack(data)
-    users = seed("demo")
+    users = seed("demo", lived=True)
     if not users:
         return
     print(f"example data of {', '.join(users)}; a token of {users[0]}:\n")

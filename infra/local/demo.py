@@ -85,7 +85,7 @@ def _running(folder: Path) -> Iterator[Stack]:
 def _examples(url: str, folder: Path) -> None:
     """What a product without a story of its own shows: its example data, on everybody's phone."""
     use_stack(folder)
-    seed("demo")
+    seed("demo", lived=True)
     say(
         "\n2. Example data is stored, and everybody sets up a phone: a first sync brings all of it."
     )

@@ -48,7 +48,7 @@ class Seed(NamedTuple):
     members: tuple[tuple[str, str], ...] = ()  #: user, role
     #: Table, id, columns: JSON as objects, times in ms.
     records: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
-    #: So long ago, ms, the records were stored.
+    #: So long ago, ms, the records were stored, for an example that has been lived in.
     ago_ms: int = 0
     #: What happened since then, in its order, of now (Unix ms): when, which member, table, id, columns.
     since: Callable[[int], Sequence[tuple[int, str, str, str, Mapping[str, Any]]]] = lambda _now: ()

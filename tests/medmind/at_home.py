@@ -86,7 +86,7 @@ def home(start_api: StartApi, folder: Path, at_ms: int) -> Home:
     clock = folder / "clock"
     clock.write_text(json.dumps(at_ms - wall_ms()), "ascii")
     api = start_api(product="medmind", clock_file=str(clock))
-    seed("demo")
+    seed("demo", lived=True)
     api.join("carl", "others", "caregiver")
     made = Home(api, clock)
     made.run()

@@ -57,7 +57,7 @@ def circle_at_home(folder: Path) -> Iterator[Stack]:
         use_stack(folder / "stack")
         stage = OnStack(stack.url, clock)
         stage.move_clock(_ms(NOW - timedelta(days=5)))
-        seed("demo")
+        seed("demo", lived=True)
         membership.grant(wiring.store(), "demo-doctor", "second", "doctor", stage.now_ms())
         for days in range(4, -1, -1):
             for place, hour in ((0, 8), (1, 20))[: 2 if days else 1]:

@@ -1,4 +1,4 @@
-"""Example data: a grandmother, her daughter, her doctor and her device; three medicines and three days.
+"""Example data: a grandmother, her daughter, her doctor and her device; two medicines, and two days.
 
 Of the two days before now some doses were on time, late, skipped and missed. The jobs make alerts,
 summaries and what is left of that. Names are invented. Ids are fixed for a scope and a day, so that seeding
@@ -26,10 +26,12 @@ _DAY_MS = 86_400_000
 _MEDICINES: tuple[tuple[str, str, str, int | None, float, list[str], dict[str, Any]], ...] = (
     ("metformin", "Metformin", "500 mg", 40, 1, ["08:00", "20:00"], {"with_meal": "with"}),
     ("vitamin-d", "Vitamin D", "1000 IU", None, 2, ["08:00"], {"frequency": "weekly"}),
-    (
-        *("paracetamol", "Paracetamol", "500 mg", None, 1, []),
-        {"frequency": "as_needed", "most_a_day": 3},
-    ),
+)
+
+#: Added later.
+_PAINKILLER: tuple[str, str, str, int | None, float, list[str], dict[str, Any]] = (
+    *("paracetamol", "Paracetamol", "500 mg", None, 1.0, []),
+    {"frequency": "as_needed", "most_a_day": 3},
 )
 
 #: Of metformin: days before now, place among the times, minutes after them; what the device says of it.
@@ -44,23 +46,8 @@ def seed(scope: str) -> Seed:
     """The example circle."""
     about = {"name": "Kamala", "birth_date": "1944-08-15", "time_zone": _ZONE.key}
     rows: list[tuple[str, str, Mapping[str, Any]]] = [("patients", scope, about)]
-    for id, name, strength, stock, amount, times, more in _MEDICINES:
-        medicine, plan = f"{scope}-{id}", f"{scope}-{id}-plan"
-        box = {"name": name, "strength": strength, "form": "tablet", "stock": stock}
-        item = {
-            "plan_id": plan,
-            "amount": amount,
-            "unit": "tablet",
-            "starts_on": "2026-03-02",
-            "times": times,
-            "time_zone": _ZONE.key,
-            **more,
-        }
-        rows += [
-            ("medications", medicine, box),
-            ("medication_plans", plan, {"medication_id": medicine, "prescribed_by": "Dr Rao"}),
-            ("medication_plan_items", f"{plan}-item", item),
-        ]
+    for medicine in _MEDICINES:
+        rows += _rows(scope, *medicine)
     people = (
         (f"{scope}-daughter", CAREGIVER),
         (f"{scope}-doctor", DOCTOR),
@@ -70,9 +57,39 @@ def seed(scope: str) -> Seed:
     return Seed(people, tuple(rows), 3 * _DAY_MS, partial(_since, scope))
 
 
+def _rows(
+    scope: str,
+    id: str,
+    name: str,
+    strength: str,
+    stock: int | None,
+    amount: float,
+    times: list[str],
+    more: Mapping[str, Any],
+) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """A medicine, its plan and the plan's item."""
+    medicine, plan = f"{scope}-{id}", f"{scope}-{id}-plan"
+    box = {"name": name, "strength": strength, "form": "tablet", "stock": stock}
+    item = {
+        "plan_id": plan,
+        "amount": amount,
+        "unit": "tablet",
+        "starts_on": "2026-03-02",
+        "times": times,
+        "time_zone": _ZONE.key,
+        **more,
+    }
+    return [
+        ("medications", medicine, box),
+        ("medication_plans", plan, {"medication_id": medicine, "prescribed_by": "Dr Rao"}),
+        ("medication_plan_items", f"{plan}-item", item),
+    ]
+
+
 def _since(scope: str, now_ms: int) -> Sequence[tuple[int, str, str, str, Mapping[str, Any]]]:
-    """What the device said of doses of the two days before now."""
-    found: list[tuple[int, str, str, str, Mapping[str, Any]]] = []
+    """A painkiller is added, and the device says something of doses of the two days before now."""
+    added_ms, daughter = now_ms - 3 * _DAY_MS, f"{scope}-daughter"
+    found = [(added_ms, daughter, *row) for row in _rows(scope, *_PAINKILLER)]
     for days, place, minutes, said in _SAID:
         day = today(now_ms, _ZONE) - timedelta(days)
         wall = time.fromisoformat(_MEDICINES[0][5][place])

@@ -35,7 +35,7 @@ IMPORTS: dict[str, set[str]] = {
     "ai": {"errors", "records"},
     "privacy": {"access", "errors", "records", "sync"},
     "support": {"access", "errors", "jobs", "records", "sync"},
-    "notify": {"access", "errors", "records", "support"},
+    "notify": {"access", "api", "errors", "records", "support"},
     "export": {"access", "errors", "records"},
     "console": {"access", "accounts", "api", "errors", "settings"},
     "hooks": {"access", "api", "errors", "jobs", "records"},

@@ -14,10 +14,11 @@ from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner, Task
+from shared.notify.choice import QuietHours
 from shared.notify.mail import Mail
 from shared.notify.notice import Message
 from shared.products.hemoday import reminder_settings
-from shared.products.hemoday.reminder_settings import QuietHours, ReminderSettings
+from shared.products.hemoday.reminder_settings import ReminderSettings
 from shared.products.hemoday.reminders import CLEAR, SHOW, Remind, Tell
 from shared.products.hemoday.schedule import REMIND, TELL
 from shared.records.store import Key, RecordStore, Write, put

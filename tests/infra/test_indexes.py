@@ -42,6 +42,7 @@ from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner
 from shared.jobs.sweep import Sweeper
 from shared.jobs.transfer import move
+from shared.notify.choice import phones_of
 from shared.notify.notice import Deliveries, LogNotifier
 from shared.privacy.erasure import erase
 from shared.privacy.export import export
@@ -58,7 +59,7 @@ from shared.products.dermadetect.screen import ReviewDiagnosisRequest
 from shared.products.dermadetect.tables import ANALYSE, CATALOG
 from shared.products.dermadetect.worklist import WorkList
 from shared.products.dermadetect.worklist_query import WorklistQuery
-from shared.products.hemoday import reminder_settings, reminders
+from shared.products.hemoday import reminders
 from shared.products.hemoday.household import Households
 from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
@@ -267,7 +268,7 @@ def hemoday(store: RecordStore) -> None:
     home.remind(remind_at=home.time)
     home.sweep()
     reminders.remove_expired(store, home.time + YEAR)
-    reminder_settings.phones_of(store, "anna")
+    phones_of(store, "anna")
 
 
 #: An event of what was taken as needed.

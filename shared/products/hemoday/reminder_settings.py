@@ -9,25 +9,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
 
 from shared.access import membership
 from shared.access.membership import Caller
-from shared.api.fields import MomentOrNull, must, one_of, says
+from shared.api.fields import one_of, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
-from shared.errors import Contended, InvalidRequest, StoreUnavailable
+from shared.errors import Contended, StoreUnavailable
+from shared.notify.choice import (
+    KnownPhone,
+    Quiet,
+    QuietHours,
+    check_quiet,
+    phones_of,
+    quiet_until,
+)
 from shared.products.hemoday.reminder_words import LANGUAGES
 from shared.products.hemoday.tables import REMINDER_SETTINGS as COLLECTION
 from shared.products.product import Parts
 from shared.records.insist import insist
-from shared.records.store import Document, Key, Query, RecordStore, StoredCollection, put, verify
-from shared.records.wall_time import instant, known_zone
+from shared.records.store import Document, Key, RecordStore, StoredCollection, put, verify
 from shared.support import ledger
 
 STORED = (StoredCollection(COLLECTION),)
@@ -37,21 +42,7 @@ _PATH = "/api/v1/reminders/settings"
 #: Most phones that are named.
 _MOST = ledger.MOST_OF_A_USER
 
-#: Longest quiet hours: whoever is told less than every third hour of a day is not reminded.
-_LONGEST_QUIET = timedelta(hours=16)
-
 _ATTEMPTS = 8
-
-_MINUTES = r"^([01]\d|2[0-3]):[0-5]\d\Z"
-Clock = Annotated[str, must("a time of day as 22:00", pattern=_MINUTES), says("HH:MM.")]
-
-
-class QuietHours(Struct, rename={"begins": "from", "ends": "to"}):
-    """Hours of each day in which nothing is sent; what falls in is sent at their end."""
-
-    begins: Clock
-    ends: Clock
-    time_zone: Annotated[str, Meta(max_length=60), says("Of that clock, as Asia/Kolkata.")]
 
 
 class ReminderSettings(Struct):
@@ -64,14 +55,6 @@ class ReminderSettings(Struct):
     mail: Annotated[bool, says("Whether a mail is sent, too.")] = False
     quiet_hours: QuietHours | None = None
     language: Annotated[str, one_of(LANGUAGES)] = "en"
-
-
-class KnownPhone(Struct):
-    """A phone that the caller has synced with."""
-
-    device: str
-    reachable: Annotated[bool, says("Whether it has sent a push token.")]
-    last_seen_at: MomentOrNull
 
 
 class ReminderSettingsNow(ReminderSettings, kw_only=True):
@@ -87,7 +70,7 @@ class Choice:
 
     devices: frozenset[str] | None = None
     mail: bool = False
-    quiet: tuple[str, str, str] | None = None  #: from, to, time zone
+    quiet: Quiet | None = None
     language: str = "en"
 
     @classmethod
@@ -109,51 +92,13 @@ class Choice:
         return self.devices is None or device in self.devices
 
     def quiet_until(self, at_ms: int) -> int:
-        """When it may be sent that is due at an instant, Unix ms: then, or at the end of quiet hours.
-
-        They begin and end when the clock first shows so; a time that spring leaves out is an hour later.
-        """
-        if self.quiet is None:
-            return at_ms
-        begins, ends, zone = self.quiet
-        where = ZoneInfo(zone)
-        today = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(where).date()
-        for days in (-1, 0, 1):
-            day = today + timedelta(days=days)
-            after = day + timedelta(days=1) if ends <= begins else day
-            first = instant(datetime.fromisoformat(f"{day}T{begins}"), where)
-            last = instant(datetime.fromisoformat(f"{after}T{ends}"), where)
-            if first <= at_ms < last:
-                return last
-        return at_ms
+        """When it may be sent that is due at an instant, Unix ms: then, or at the end of quiet hours."""
+        return quiet_until(self.quiet, at_ms)
 
 
 def key(user_id: str) -> Key:
     """Where a user's choice is."""
     return Key(COLLECTION, user_id)
-
-
-def checked(said: ReminderSettings) -> ReminderSettings:
-    """The same. Raises `InvalidRequest` for quiet hours that cannot be."""
-    quiet = said.quiet_hours
-    if quiet is None:
-        return said
-    if not known_zone(quiet.time_zone):
-        raise InvalidRequest(
-            "Name a time zone such as Asia/Kolkata.", field="quiet_hours.time_zone"
-        )
-    length = _minutes(quiet.ends) - _minutes(quiet.begins)
-    if not timedelta() < timedelta(minutes=length % 1440) <= _LONGEST_QUIET:
-        hours = _LONGEST_QUIET // timedelta(hours=1)
-        raise InvalidRequest(
-            f"Quiet hours have an end after their beginning, at most {hours} hours later.",
-            field="quiet_hours.to",
-        )
-    return said
-
-
-def _minutes(clock: str) -> int:
-    return int(clock[:2]) * 60 + int(clock[3:])
 
 
 def save(
@@ -163,7 +108,8 @@ def save(
     wait: Callable[[float], None] = time.sleep,
 ) -> None:
     """Keep the caller's choice. Raises `InvalidRequest`, `Contended` and `StoreUnavailable`."""
-    fields = msgspec.to_builtins(checked(said))
+    check_quiet(said.quiet_hours)
+    fields = msgspec.to_builtins(said)
 
     def step() -> None:
         own = membership.key(caller.user_id)
@@ -172,21 +118,6 @@ def save(
         store.commit([put(key(caller.user_id), fields, None), verify(own, held.version)])
 
     insist(step, _ATTEMPTS, wait=wait)
-
-
-def phones_of(store: RecordStore, user_id: str) -> list[KnownPhone]:
-    """The phones of a user, the one that was heard of last first."""
-    fields = ("device", "attempt_at", ledger.PUSH_TOKEN)
-    query = Query(ledger.COLLECTION, where=(("user_id", "==", user_id),), fields=fields)
-    found = sorted(store.query(query), key=lambda each: -int(each.fields.get("attempt_at") or 0))
-    return [
-        KnownPhone(
-            str(each.fields["device"]),
-            bool(each.fields.get(ledger.PUSH_TOKEN)),
-            each.fields.get("attempt_at"),
-        )
-        for each in found
-    ]
 
 
 def routes(parts: Parts) -> tuple[Route, ...]:

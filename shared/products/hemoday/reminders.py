@@ -4,13 +4,8 @@
                      (`reminded/ID~NAME`) and a job that tells of it, row and job get their next time
     tell~ID~NAME     tells the phones of one time, and ends when each of them was told
 
-The document of a time holds what became of each phone, and every step is a compare-and-set of it:
-
-    waiting → taken → sent
-       │        ├──→ missed    nobody knows whether it was sent: the process died, or there was no answer
-       │        └──→ waiting   it was certainly not taken: again in two minutes
-       ├──→ missed             older than `OLDEST_MS`
-       └──→ gone               left the family, chose otherwise, has no token any more
+The document of a time holds what became of each phone, and every step is a compare-and-set of it
+(`shared.notify.telling`).
 
 So a phone is sent a time once at most. `done` by anybody ends a time: what waits is dropped, and phones
 that were told get a silent message that takes it off the screen. `snooze` does the same, and makes
@@ -29,11 +24,25 @@ from typing import Any
 from shared.access import membership
 from shared.access.rights import Action
 from shared.accounts import people
-from shared.errors import Contended, Fault, MailFault, NotifyFault
+from shared.errors import Contended, Fault
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish, Task
-from shared.notify.mail import Mail, Mailer
-from shared.notify.notice import NOT_TAKEN, TOKEN, Message, Notifier, forget, phones
+from shared.notify.mail import Mailer
+from shared.notify.notice import TOKEN, Message, Notifier, phones
+from shared.notify.telling import (
+    GONE,
+    MAIL,
+    MISSED,
+    SENT,
+    TAKEN,
+    Ready,
+    Telling,
+    clear,
+    mail,
+    push,
+    user_of,
+    waiting,
+)
 from shared.products.hemoday import reminder_settings, reminder_words, schedule
 from shared.products.hemoday.reminder_settings import Choice
 from shared.products.hemoday.schedule import (
@@ -46,8 +55,6 @@ from shared.products.hemoday.schedule import (
 from shared.products.hemoday.tables import ACTIONS, REMINDERS
 from shared.records import record
 from shared.records.collection import Catalog
-from shared.records.insist import insist
-from shared.records.killpoints import reach
 from shared.records.store import (
     ABSENT,
     Document,
@@ -76,25 +83,14 @@ STORED = (
 #: Kinds of messages for the app: show a time, take it off the screen.
 SHOW, CLEAR = "reminder", "reminder_clear"
 
-#: What became of a phone, or of a mail.
-_WAITING, _TAKEN, _SENT, _MISSED, _GONE = "waiting", "taken", "sent", "missed", "gone"
-
-_OPEN = (_WAITING, _TAKEN)
-
 #: Why a time ended: everybody was told, somebody did it, the reminder was completed or deleted.
 _TOLD, _DONE, _STOPPED = "told", "done", "stopped"
 
 #: Later than this a message says that it is late, ms.
 _LATE_MS = 10 * 60_000
 
-#: After this, who took a phone and said nothing of it is dead, ms: longer than any send takes.
-_TAKING_MS = 5 * 60_000
-
 #: When a reminder is looked at again whose job failed in all its attempts, ms.
 _GIVEN_UP_MS = 3_600_000
-
-#: When what was not taken is sent again, ms.
-_RETRY_MS = 2 * 60_000
 
 #: Missed times that a row names, and documents that are removed in a round.
 _MOST_MISSED, _MOST_REMOVED = 20, 400
@@ -104,10 +100,6 @@ _BUDGET_SECONDS = 40.0
 
 #: Reminders that one sweeper tells of at the same time: each mostly waits for the store and for FCM.
 _SIDE_BY_SIDE = 8
-
-_ATTEMPTS = 8
-
-_MAIL = "@mail"
 
 
 class Remind(Task):
@@ -177,11 +169,12 @@ class _View:
     done: Document | None
     snooze: Document | None  #: the last word of those that put it off
 
+    telling: Telling
+
     @property
     def told(self) -> dict[str, Any] | None:
         """Phones and mails, each with `state`, `at` and `due`; None: this round has not begun."""
-        told = self.time.fields.get("told")
-        return None if told is None else dict(told)
+        return None if self.time.fields.get("told") is None else self.telling.ways
 
     @property
     def ended(self) -> str | None:
@@ -243,13 +236,10 @@ class Tell(Task):
             view = self._view(job)
             if view is None or view.ended is not None:
                 return []
-            told = {
-                name: {**state, "state": _MISSED} if state["state"] in _OPEN else state
-                for name, state in (view.told or {}).items()
-            }
+            told = {**view.telling.ways, **view.telling.given_up()}
             over = {"told": told, "ended": _TOLD}
             time = view.time._replace(fields={**view.time.fields, **over})
-            ended = replace(view, time=time)
+            ended = replace(view, time=time, telling=replace(view.telling, document=time))
             return [
                 patch(time.key, over, time.version),
                 *self._missed(ended, at_all=view.told is not None),
@@ -277,6 +267,7 @@ class Tell(Task):
             documents[own],
             min(done, key=_spoken, default=None),
             max(snoozes, key=_spoken, default=None),
+            Telling(self._store, documents[own], OLDEST_MS),
         )
 
     # --- one step: a commit, and what is sent after it
@@ -298,10 +289,7 @@ class Tell(Task):
             return False
         if told is None:
             return self._begin(view, now_ms)
-        for name, state in told.items():
-            if state["state"] in _OPEN and self._tell(view, name, state, now_ms):
-                return True
-        return False
+        return any(self._tell(view, name, now_ms) for name in told)
 
     def _silence(self, view: _View, by: Document | None, fields: Mapping[str, Any]) -> None:
         """Note that a time needs nobody now, and take it off the screens of others than who said so."""
@@ -309,17 +297,13 @@ class Tell(Task):
         shown = [
             name
             for name, state in (view.told or {}).items()
-            if state["state"] in (_TAKEN, _SENT) and not name.endswith(_MAIL)
+            if state["state"] in (TAKEN, SENT) and not name.endswith(MAIL)
         ]
         own = by and f"{by.fields.get(record.AUTHOR)}~{by.fields.get(record.DEVICE)}"
         keys = [Key(ledger.COLLECTION, name) for name in shown if name != own]
-        for device in self._store.read(keys).documents.values() if keys else ():
-            if token := device.fields.get(TOKEN):
-                clear = self._message(view, str(token), CLEAR)
-                try:
-                    self._notifier().send(clear)
-                except NotifyFault as fault:  # the next sync says so, too
-                    log.warning("reminder not cleared", extra={"code": fault.code})
+        found = self._store.read(keys).documents.values() if keys else ()
+        tokens = [str(each.fields[TOKEN]) for each in found if each.fields.get(TOKEN)]
+        clear(self._notifier(), (self._message(view, token, CLEAR) for token in tokens))
 
     def _begin(self, view: _View, now_ms: int) -> bool:
         """Note whom to tell, and when: at its time, or at the end of their quiet hours."""
@@ -329,7 +313,7 @@ class Tell(Task):
         told: dict[str, Any] = {}
         for name, choice in self._chosen(view.row).items():
             at_ms = due_ms if self._awake(view, name) else choice.quiet_until(due_ms)
-            told[name] = {"state": _WAITING, "due": at_ms, "at": at_ms}
+            told[name] = waiting(at_ms)
         self._store.commit([patch(view.time.key, {"told": told}, view.time.version)])
         return True
 
@@ -351,75 +335,49 @@ class Tell(Task):
             if user in choices and choices[user].chooses(device.key.id.removeprefix(f"{user}~")):
                 found[device.key.id] = choices[user]
         if self._mailer() is not None:
-            found |= {f"{user}{_MAIL}": each for user, each in choices.items() if each.mail}
+            found |= {f"{user}{MAIL}": each for user, each in choices.items() if each.mail}
         return found
 
     def _awake(self, view: _View, name: str) -> bool:
         """Whether it is for the one who put it off until now: their quiet hours are no reason then."""
         by = view.snooze if view.time.fields["round"] else None
-        return by is not None and _user(name) == by.fields.get(record.AUTHOR)
+        return by is not None and user_of(name) == by.fields.get(record.AUTHOR)
 
-    def _tell(self, view: _View, name: str, state: Mapping[str, Any], now_ms: int) -> bool:
+    def _tell(self, view: _View, name: str, now_ms: int) -> bool:
         """Go on with one phone; False: not now."""
-        if state["state"] == _TAKEN:
-            if now_ms - state["at"] < _TAKING_MS:
-                return False
-            return self._note(view, name, _MISSED, now_ms)
-        if now_ms < state["at"]:
-            return False
-        if now_ms - state["due"] > OLDEST_MS:
-            return self._note(view, name, _MISSED, now_ms)
-        device, choice = self._reachable(view, name)
-        if choice is None:
-            return self._note(view, name, _GONE, now_ms)
-        due_ms, soon = state["due"], now_ms - state["due"] <= _LATE_MS
-        # what was due just before quiet hours is sent though nobody looked until just after their beginning
-        as_due = self._awake(view, name) or (soon and choice.quiet_until(due_ms) == due_ms)
-        quiet_ms = now_ms if as_due else choice.quiet_until(now_ms)
-        if quiet_ms > now_ms:
-            return self._note(view, name, _WAITING, quiet_ms, due=quiet_ms)
-        # whoever completes or deletes the reminder at this moment must be heard
-        self._note(view, name, _TAKEN, now_ms, verify(view.row.key, view.row.version))
-        reach("delivery.taken")
-        late_ms = now_ms - int(view.time.fields["due"])
-        if name.endswith(_MAIL):
-            reached = self._mail(_user(name), choice, late_ms)
-        else:
-            reached = self._push(view, device, choice, late_ms)
-        reach("delivery.sent")
-        insist(lambda: self._became(view, name, now_ms, reached), _ATTEMPTS, unreachable=3)
-        return True
 
-    def _note(
-        self, view: _View, name: str, state: str, at_ms: int, *also: Write, due: int | None = None
-    ) -> bool:
-        told = view.told or {}
-        since = told[name]["due"] if due is None else due
-        told[name] = {"state": state, "at": at_ms, "due": since}
-        self._store.commit([patch(view.time.key, {"told": told}, view.time.version), *also])
-        return True
+        def ready(state: Mapping[str, Any]) -> Ready | None:
+            device, choice = self._reachable(view, name)
+            if choice is None:
+                return None
+            due_ms, soon = state["due"], now_ms - state["due"] <= _LATE_MS
+            # due just before quiet hours, it is sent though nobody looked until just after they began
+            as_due = self._awake(view, name) or (soon and choice.quiet_until(due_ms) == due_ms)
+            at_ms = now_ms if as_due else choice.quiet_until(now_ms)
+            late_ms = now_ms - int(view.time.fields["due"])
+            # whoever completes or deletes the reminder at this moment must be heard
+            still = verify(view.row.key, view.row.version)
+            return Ready(at_ms, lambda: self._send(view, name, device, choice, late_ms), (still,))
 
-    def _became(self, view: _View, name: str, taken_ms: int, state: str) -> None:
-        """Note what became of a phone that this process took, unless another round began meanwhile."""
-        time = self._store.read([view.time.key]).documents.get(view.time.key)
-        told = {} if time is None else dict(time.fields.get("told") or {})
-        have = told.get(name)
-        if time is None or have is None or (have["state"], have["at"]) != (_TAKEN, taken_ms):
-            return
-        at_ms = taken_ms + _RETRY_MS if state == _WAITING else taken_ms
-        told[name] = {**have, "state": state, "at": at_ms}
-        self._store.commit([patch(time.key, {"told": told}, time.version)])
+        return view.telling.tell(name, now_ms, ready)
+
+    def _send(
+        self, view: _View, name: str, device: Document | None, choice: Choice, late_ms: int
+    ) -> str:
+        if name.endswith(MAIL):
+            return self._mail(user_of(name), choice, late_ms)
+        return self._push(view, device, choice, late_ms)
 
     def _reachable(self, view: _View, name: str) -> tuple[Document | None, Choice | None]:
         """The phone, and its user's choice now; no choice: it is not to be told any more."""
-        user, scope = _user(name), str(view.row.fields[record.SCOPE])
+        user, scope = user_of(name), str(view.row.fields[record.SCOPE])
         own, chosen = membership.key(user), reminder_settings.key(user)
-        places = [] if name.endswith(_MAIL) else [Key(ledger.COLLECTION, name)]
+        places = [] if name.endswith(MAIL) else [Key(ledger.COLLECTION, name)]
         documents = self._store.read([own, chosen, *places]).documents
         role = membership.role_of(user, documents.get(own), scope)
         choice = Choice.of(documents.get(chosen))
         who = set(view.row.fields.get("who") or ())
-        others = who & {_user(each) for each in view.told or ()}
+        others = who & {user_of(each) for each in view.told or ()}
         if not self._catalog.may(role, Action.READ) or (others and user not in who):
             return None, None
         if not places:
@@ -446,32 +404,18 @@ class Tell(Task):
 
     def _push(self, view: _View, device: Document | None, choice: Choice, late_ms: int) -> str:
         if device is None:
-            return _GONE
-        token = str(device.fields[TOKEN])
-        try:
-            alive = self._notifier().send(
-                self._message(view, token, SHOW, late_ms, choice.language)
-            )
-        except NotifyFault as fault:
-            log.warning("reminder not sent", extra={"code": fault.code})
-            return _WAITING if fault.code == NOT_TAKEN else _MISSED
-        if not alive:
-            forget(self._store, device)
-        return _SENT if alive else _GONE
+            return GONE
+        message = self._message(view, str(device.fields[TOKEN]), SHOW, late_ms, choice.language)
+        return push(self._store, self._notifier(), device, message)
 
     def _mail(self, user: str, choice: Choice, late_ms: int) -> str:
         mailer, key = self._mailer(), people.account_key(user)
         account = self._store.read([key], ("email",)).documents.get(key)
         email = None if account is None else account.fields.get("email")
         if mailer is None or email is None:
-            return _GONE
+            return GONE
         subject, text = reminder_words.mail(choice.language, self._link, late=late_ms > _LATE_MS)
-        try:
-            mailer.send(Mail(str(email), subject, text))
-        except MailFault as fault:
-            log.warning("reminder not mailed", extra={"code": fault.code})
-            return _MISSED
-        return _SENT
+        return mail(mailer, str(email), subject, text)
 
     # --- the end of an attempt
 
@@ -486,13 +430,8 @@ class Tell(Task):
         if view.ended is None:
             if view.told is None:
                 return Again(int(view.time.fields["due"]))
-            waits = [
-                each["at"] + (_TAKING_MS if each["state"] == _TAKEN else 0)
-                for each in view.told.values()
-                if each["state"] in _OPEN
-            ]
-            if waits:
-                return Again(max(min(waits), now_ms))
+            if view.telling.next_ms is not None:
+                return Again(max(view.telling.next_ms, now_ms))
         writes = self._missed(view)
         if view.ended is None:
             writes.append(patch(view.time.key, {"ended": _TOLD}, view.time.version))
@@ -504,7 +443,7 @@ class Tell(Task):
         Not `at_all`: nobody even looked whom to tell.
         """
         states = [each["state"] for each in (view.told or {}).values()]
-        missed = _MISSED in states or (bool(states) and _SENT not in states) or not at_all
+        missed = MISSED in states or (bool(states) and SENT not in states) or not at_all
         name, listed = str(view.time.fields["name"]), list(view.row.fields.get("missed") or ())
         wanted = [each for each in listed if each != name]
         if missed and not view.over:
@@ -528,11 +467,6 @@ def remove_expired(store: RecordStore, now_ms: int) -> int:
 
 def _lives(row: Document) -> bool:
     return row.fields.get(record.DELETED) is None and not row.fields.get("completed")
-
-
-def _user(name: str) -> str:
-    """Whose phone or mail it is."""
-    return name.removesuffix(_MAIL) if name.endswith(_MAIL) else name.partition("~")[0]
 
 
 def _spoken(action: Document) -> tuple[int, str]:

@@ -427,7 +427,10 @@ class NotifyFault(Fault):
 
 
 class MailFault(Fault):
-    """A mail could not be sent. Nobody waits for one: the log says so, and people ask again."""
+    """A mail could not be sent. Nobody waits for one: the log says so, and people ask again.
+
+    `retryable`: no server was reached, so it was certainly not sent.
+    """
 
     code = "mail_failed"
     status = 502

@@ -41,9 +41,10 @@ class SmtpMailer:
 
     def send(self, mail: Mail) -> None:
         """See `shared.notify.mail.Mailer.send`."""
-        message = self._message(mail)
+        message, reached = self._message(mail), False
         try:
             with self._connected() as server:
+                reached = True
                 if self._user:
                     server.login(self._user, self._password)
                 server.send_message(message)
@@ -63,7 +64,9 @@ class SmtpMailer:
                 "The mail server has no STARTTLS, or takes no log-in.", code="mail_unsupported"
             ) from None
         except (smtplib.SMTPException, OSError, UnicodeError) as error:
-            raise MailFault(f"The mail server fails ({type(error).__name__}).") from None
+            fault = MailFault(f"The mail server fails ({type(error).__name__}).")
+            fault.retryable = not reached
+            raise fault from None
 
     def _connected(self) -> smtplib.SMTP:
         if self._security == "tls":

@@ -1,7 +1,8 @@
 """Who is told of one thing: a document holds what became of each phone, mail and other way.
 
 Its field `told` maps the name of a way (`USER~DEVICE`, `USER@mail`) to `state`, `at` (when to look at it
-again, or since when it is so) and `due` (when it was to be told), server ms. Every step is a compare-and-set:
+again, or since when it is so) and `due` (when it was to be told), server ms. Every step is a
+compare-and-set:
 
     waiting → taken → sent
        │        ├──→ missed    nobody knows whether it was sent: the process died, or there was no answer
@@ -169,7 +170,7 @@ def mail(mailer: Mailer, to: str, subject: str, text: str) -> str:
         mailer.send(Mail(to, subject, text))
     except MailFault as fault:
         log.warning("mail not sent", extra={"code": fault.code})
-        return WAITING if fault.code == NOT_TAKEN else MISSED
+        return WAITING if fault.retryable else MISSED
     return SENT
 
 

@@ -146,6 +146,12 @@ def code_of(mailer: SmtpMailer, mail: Mail = MAIL) -> str:
     return caught.value.code
 
 
+def retryable(mailer: SmtpMailer) -> bool:
+    with pytest.raises(MailFault) as caught:
+        mailer.send(MAIL)
+    return caught.value.retryable
+
+
 def test_a_mail_arrives_as_it_was_written(mailer: SmtpMailer, keeps: Keeps) -> None:
     mailer.send(MAIL)
     [mail] = keeps.mails
@@ -162,6 +168,7 @@ def test_a_mail_that_is_refused_is_a_fault_that_names_nobody(
 ) -> None:
     keeps.refuses = f"550 no mailbox {MAIL.to} here"
     assert code_of(mailer) == "mail_refused"
+    assert not retryable(mailer)  # somebody was there, and may have taken it
 
 
 @pytest.mark.parametrize("to", ["a@b.org\nBcc: c@d.org", "a@b.org\r\n\r\ntext", ""])
@@ -199,6 +206,7 @@ def test_starttls_is_not_given_up_where_the_server_has_none(
 def test_a_server_that_is_down_is_a_fault() -> None:
     down = SmtpMailer("127.0.0.1", free_port(), security="none", sender="a@b.org")
     assert code_of(down) == "mail_failed"
+    assert retryable(down)  # nobody was there to take it
 
 
 def test_a_server_that_says_nothing_keeps_nobody_for_long() -> None:

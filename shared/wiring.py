@@ -179,7 +179,7 @@ def parts() -> Parts:
     """What this deployment has, for the product to make its own things of."""
     return Parts(
         *(settings(), clock_ms, store, files, catalog, pusher, terms, embedder, transcriber),
-        *(notifier, mailer, ring),
+        *(notifier, mailer, ring, hook_poster, hooks_secret),
     )
 
 

@@ -126,7 +126,7 @@ class Telling:
         if found is None:
             return self._became(name, GONE, now_ms)
         if found.at_ms > now_ms:
-            self.note({name: waiting(found.at_ms)})
+            self.note({name: {**state, **waiting(found.at_ms)}})
             return True
         self._became(name, TAKEN, now_ms, *found.guards)
         reach("delivery.taken")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.export.views import Views
     from shared.files.file import Attachment
     from shared.files.store import FileStore
+    from shared.hooks.deliver import Poster
     from shared.hooks.event import Event
     from shared.jobs.runner import Task
     from shared.notify.mail import Mailer
@@ -145,6 +146,8 @@ class Parts:
     mailer: Callable[[], Mailer | None]  #: None: no mail is sent
     #: Rings for jobs that a commit has just left due. Never raises.
     ring: Callable[[Sequence[Bell]], None]
+    poster: Callable[[], Poster]  #: posts to addresses of others
+    hooks_secret: Callable[[], bytes]  #: what secrets of webhooks are made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

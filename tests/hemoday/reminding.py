@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.access.membership import Caller
-from shared.errors import Fault, MailFault, NotifyFault
+from shared.errors import Fault
 from shared.jobs.cascade import KIND as CASCADE
 from shared.jobs.cascade import Cascade
 from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner, Task
 from shared.notify.choice import QuietHours
-from shared.notify.mail import Mail
-from shared.notify.notice import Message
 from shared.products.hemoday import reminder_settings
 from shared.products.hemoday.reminder_settings import ReminderSettings
 from shared.products.hemoday.reminders import CLEAR, SHOW, Remind, Tell
@@ -24,6 +21,7 @@ from shared.products.hemoday.schedule import REMIND, TELL
 from shared.records.store import Key, RecordStore, Write, put
 from shared.support import ledger
 from tests.hemoday.family import Family
+from tests.notify.post import Killed, Post, PostMailer, PostNotifier
 
 Json = dict[str, Any]
 
@@ -33,44 +31,14 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 LEASE_MS = 600_000
 
 
-class Killed(BaseException):
-    """The process ends here: no handler of ours runs."""
-
-
 def at(text: str, zone: str = "Europe/Berlin", fold: int = 0) -> int:
     """Unix ms of a wall time."""
     wall = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold)
     return round(wall.astimezone(UTC).timestamp() * 1000)
 
 
-@dataclasses.dataclass
-class Post:
-    """What carries messages and mails: it keeps them, or fails as it is told."""
-
-    sent: list[tuple[int, Message]] = dataclasses.field(default_factory=list)
-    mails: list[tuple[int, Mail]] = dataclasses.field(default_factory=list)
-    clock: Callable[[], int] = lambda: 0
-    #: By token: what is raised, or False for a dead token.
-    answers: dict[str, BaseException | bool] = dataclasses.field(default_factory=dict)
-    mail_fault: MailFault | None = None
-    meanwhile: Callable[[], None] = lambda: None  #: happens while a message is sent
-
-    def deliver(self, message: Message) -> bool:
-        answer = self.answers.get(message.token, True)
-        if isinstance(answer, NotifyFault) and message.kind == SHOW:
-            raise answer
-        if isinstance(answer, bool) and not answer:
-            return False
-        self.sent.append((self.clock(), message))
-        self.meanwhile()
-        if isinstance(answer, Killed):
-            raise answer
-        return True
-
-    def mail(self, mail: Mail) -> None:
-        if self.mail_fault is not None:
-            raise self.mail_fault
-        self.mails.append((self.clock(), mail))
+class Reminders(Post):
+    """What families' phones are sent."""
 
     def shown(self, kind: str = SHOW) -> list[tuple[str, str]]:
         """Token and occurrence of each message, in order."""
@@ -80,16 +48,6 @@ class Post:
         return self.shown(CLEAR)
 
 
-class _Notifier:
-    def __init__(self, post: Post) -> None:
-        self.send = post.deliver
-
-
-class _Mailer:
-    def __init__(self, post: Post) -> None:
-        self.send = post.mail
-
-
 class Home(Family):
     """Team1 with phones, its jobs, and a clock."""
 
@@ -97,11 +55,11 @@ class Home(Family):
         super().__init__(store)
         self.time = now
         self.now_ms = lambda: self.time
-        self.post = Post(clock=self.now_ms)
+        self.post = Reminders(clock=self.now_ms)
 
     def runner(self, store: RecordStore | None = None) -> Runner:
         seen = store or self.store
-        notifier, mailer = _Notifier(self.post), _Mailer(self.post)
+        notifier, mailer = PostNotifier(self.post), PostMailer(self.post)
         tasks: dict[str, Task] = {
             CASCADE: Cascade(seen, self.catalog, self.now_ms),
             REMIND: Remind(seen),
@@ -181,4 +139,4 @@ def touches(writes: Sequence[Write], collection: str) -> bool:
     return any(write.key.collection == collection for write in writes)
 
 
-__all__ = ["Fault"]
+__all__ = ["Fault", "Killed"]

@@ -77,7 +77,7 @@ def parts_on(store: RecordStore) -> Parts:
     def nothing(*_: object) -> Any:
         raise AssertionError("it is not asked for")
 
-    return Parts(Settings(), wall_ms, lambda: store, nothing, lambda: CATALOG, *(nothing,) * 7)
+    return Parts(Settings(), wall_ms, lambda: store, nothing, lambda: CATALOG, *(nothing,) * 9)
 
 
 def record_of(family: str, table: str, number: int, mark_of: str | None = None) -> Json:

@@ -65,7 +65,7 @@ from shared.products.hemoday.reading import TEXTS
 from shared.products.hemoday.tables import CATALOG as FAMILY_TABLES
 from shared.products.hemoday.tables import DOCUMENTS
 from shared.products.medmind import (
-    alerts,
+    alert_events,
     circle,
     circle_alerts,
     device,
@@ -73,8 +73,6 @@ from shared.products.medmind import (
     understanding,
     voice,
 )
-from shared.products.medmind.alert_tables import ALERT
-from shared.products.medmind.alerts import Alerting
 from shared.products.medmind.dosing import Dosing
 from shared.products.medmind.items import VERSIONS
 from shared.products.medmind.plan_facts import PlanFacts
@@ -97,6 +95,7 @@ from tests.ai.workplace import Workplace
 from tests.conftest import SHAPES
 from tests.files.conftest import photo
 from tests.hemoday.reminding import Home
+from tests.medmind.alerting import Circle
 from tests.review.conftest import numbers_of
 from tests.shapes import Shape, needs_index
 
@@ -297,18 +296,18 @@ def medmind(store: RecordStore) -> None:
     runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
     for kind in tasks:
         assert set(runner.answer(kind, None, 60).states.values()) == {"queued"}
-    store.commit(alerts.raised("low_stock", "m1", "team1", now, "notice"))
-    runner = Runner(
-        store, {ALERT: Alerting(store)}, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now
-    )
-    assert set(runner.answer(ALERT, None, 60).states.values()) == {"done"}
+    circle = Circle(store, wall_ms())
+    circle.raises("notice", "low_stock")
+    circle.sweep()
+    assert circle.told() != []
+    alert_events.remove_expired(store, circle.time + YEAR)
     summed_up(store, now)
     settings = Settings()
 
     def nothing(*_: object) -> Any:
         raise AssertionError("it is not asked for")
 
-    parts = Parts(settings, wall_ms, lambda: store, *(nothing,) * 9)
+    parts = Parts(settings, wall_ms, lambda: store, *(nothing,) * 11)
     membership.grant(store, "table-1", "team1", "device", now)
     url = Request(EnvironBuilder(path="/devices/table-1/schedule").get_environ())
     said = ask(url, device.routes(parts), settings, Caller("table-1", "device", "table-1"))
@@ -371,7 +370,9 @@ def buildtrace(store: RecordStore) -> None:
     def nothing(*_: object) -> Any:
         raise AssertionError("it is not asked for")
 
-    parts = Parts(Settings(), wall_ms, lambda: store, *(nothing,) * 8, lambda _bells: None)
+    parts = Parts(
+        Settings(), wall_ms, lambda: store, *(nothing,) * 8, lambda _bells: None, *(nothing,) * 2
+    )
     runner = Runner(
         store,
         BUILDTRACE.tasks(parts),
@@ -516,7 +517,9 @@ AT_ONE_PLACE = {
 }
 
 #: Indexes of whole days: within one, the ids spread the entries.
-BY_DAY = {("devices", "expires_at"), ("quarantine", "expires_at"), ("reminded", "expires_at")}
+BY_DAY = {
+    (each, "expires_at") for each in ("devices", "quarantine", "reminded", "notification_events")
+}
 
 
 def test_no_index_at_the_rate_of_syncs_grows_at_one_place() -> None:

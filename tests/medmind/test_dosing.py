@@ -22,6 +22,8 @@ from shared.products.medmind.stock import Stocktaking
 from shared.products.medmind.tables import CATALOG, DOSES, DOSING, EVENTS, STOCK, item_of
 from shared.records import record
 from shared.records.wall_time import instant
+from tests.medmind.alerting import parts_on
+from tests.notify.post import Post
 from tests.sync.clinic import Clinic
 from tests.sync.test_watermelon import Melon
 
@@ -45,12 +47,13 @@ class Circle(Clinic):
         self.at = ms(DAY, 6)
         self.now_ms = lambda: self.at
         self.join("caregiver1")
+        parts = parts_on(self.store, Post(clock=self.now_ms))
         self.runner = Runner(
             self.store,
             {
                 DOSING: Dosing(self.store),
                 STOCK: Stocktaking(self.store),
-                ALERT: Alerting(self.store),
+                ALERT: Alerting(self.store, parts),
             },
             policy=RetryPolicy(),
             lease_ms=60_000,

@@ -9,11 +9,18 @@ from __future__ import annotations
 import hashlib
 
 from shared.jobs import job as jobs
+from shared.notify.telling import GONE, MISSED, SENT, TAKEN, WAITING
+from shared.products.medmind.rights import CARERS
+from shared.records.bell import Bell
 from shared.records.collection import Collection, Effects, Field, Owner, Turn, Type
 from shared.records.store import Write
 
 ALERTS = "alert_logs"
 ACTIONS = "alert_actions"
+DELIVERIES = "notification_deliveries"
+
+#: By which ways people want to be told, a document each (`alert_settings.py`).
+CHANNELS = "notification_channels"
 
 #: The kind of job that looks after an alert, one an alert.
 ALERT = "alert"
@@ -32,23 +39,42 @@ STATES = (OPEN, ACKNOWLEDGED, ENDED)
 _NOTE = 2000
 
 
+#: What becomes of a way of telling somebody (`shared.notify.telling`), and besides: it waits in a digest,
+#: and nobody needed to be told any more.
+GATHERED, STOPPED = "gathered", "stopped"
+
+DELIVERY_STATES = (WAITING, TAKEN, SENT, MISSED, GONE, GATHERED, STOPPED)
+
+#: The ways: phones by push, mail, a webhook of one's own; a digest goes by these, later.
+PHONE, BY_MAIL, WEBHOOK, DIGEST = "phone", "mail", "webhook", "digest"
+WAYS = (PHONE, BY_MAIL, WEBHOOK, DIGEST)
+
+#: The steps of an alert, in their order.
+PATIENT_STEP, FIRST_STEP, OTHERS_STEP, DOCTOR_STEP = "patient", "caregiver", "others", "doctor"
+STEPS = (PATIENT_STEP, FIRST_STEP, OTHERS_STEP, DOCTOR_STEP)
+
+
 def alert_id(kind: str, subject: str, scope: str) -> str:
     """The id of the one alert of a kind about a subject of a circle."""
     mark = hashlib.sha256(f"{scope}\n{subject}".encode()).hexdigest()
     return f"{kind}-{mark[:32]}"
 
 
-def look(alert: str, scope: str, now_ms: int, due_ms: int | None = None) -> Write:
-    """The write that has the job of an alert look at it: now, or at `due_ms` (Unix ms)."""
-    return jobs.create(f"{ALERT}~{alert}", ALERT, ALERTS, alert, scope, now_ms, due_ms=due_ms)
+def bell(alert: str) -> Bell:
+    """What is rung after a commit that had the job of an alert look at it."""
+    return Bell(ALERT, f"{ALERT}~{alert}", alert)
+
+
+def look(alert: str, scope: str, now_ms: int) -> Write:
+    """The write that has the job of an alert look at it now."""
+    return jobs.create(f"{ALERT}~{alert}", ALERT, ALERTS, alert, scope, now_ms)
 
 
 def _action(turn: Turn) -> Effects:
     """The alert's job hears of it."""
-    writes = (look(str(turn.values["alert_id"]), turn.scope_id, turn.now_ms),)
-    if turn.before is not None:
-        return Effects({}, writes)
-    return Effects({"made_by": turn.author_id}, writes)
+    alert = str(turn.values["alert_id"])
+    made_by = {} if turn.before is not None else {"made_by": turn.author_id}
+    return Effects(made_by, (look(alert, turn.scope_id, turn.now_ms),), (bell(alert),))
 
 
 def _own(name: str, kind: Type, doc: str, choices: tuple[str, ...] = ()) -> Field:
@@ -69,6 +95,8 @@ TABLES: tuple[Collection, ...] = (
             _own("acknowledged_at", Type.TIME, "Since when, by the phone's corrected clock."),
             _own("note", Type.STRING, "What was done, in that user's words."),
             _own("ended_at", Type.TIME, "When it was over by itself, as by a dose taken late."),
+            _own("step", Type.STRING, "Whom it has reached: the last step that was begun.", STEPS),
+            _own("unreached", Type.BOOLEAN, "Nobody could be told of it so far."),
         ),
         pushable=False,
     ),
@@ -91,6 +119,21 @@ TABLES: tuple[Collection, ...] = (
             Field("made_by", Type.STRING, "The user who made the record.", Owner.SERVER),
         ),
         appended=True,
+        writers=CARERS,
         effects=_action,
+    ),
+    Collection(
+        DELIVERIES,
+        "Who was told of an alert, by which way, and what became of it.",
+        (
+            _own("alert_id", Type.STRING, "The alert."),
+            _own("user_id", Type.STRING, "Who was told."),
+            _own("way", Type.STRING, "How.", WAYS),
+            _own("step", Type.STRING, "The step of the alert.", STEPS),
+            _own("state", Type.STRING, "What became of it.", DELIVERY_STATES),
+            _own("due_at", Type.TIME, "When it was to be told."),
+            _own("at", Type.TIME, "Since when it is so, or when it is tried again."),
+        ),
+        pushable=False,
     ),
 )

@@ -25,7 +25,16 @@ from shared.api.routes import Route
 from shared.api.web import Call, Response, answer, tagged
 from shared.errors import Contended, NotFound, StoreUnavailable
 from shared.products.medmind import alerts, items
-from shared.products.medmind.alert_tables import NOTICE, SILENT_DEVICE
+from shared.products.medmind.alert_tables import (
+    ALERTS,
+    CALL_FOR_HELP,
+    EMERGENCY,
+    NOTICE,
+    OPEN,
+    SILENT_DEVICE,
+    alert_id,
+    bell,
+)
 from shared.products.medmind.doses import PLANNED
 from shared.products.medmind.rights import CAREGIVER, DEVICE, DOCTOR
 from shared.products.medmind.tables import (
@@ -208,6 +217,22 @@ class HeartbeatTaken(Struct):
     now: Annotated[int, says("Our clock, Unix ms: set yours by it.")]
 
 
+class CallForHelp(Struct):
+    """Somebody at the device asks for help."""
+
+    id: Annotated[Id, says("Made by the device, once a call.")]
+    now: Annotated[_Moment, says("What the device's clock says, Unix ms.")]
+    at: Annotated[_Moment | None, says("When help was asked for, by that clock; null: now.")] = None
+
+
+class HelpCalled(Struct):
+    """The circle is being told."""
+
+    alert_id: str
+    state: Annotated[str, says("`open`; `acknowledged`: somebody looks after it; `ended`.")]
+    acknowledged_by: Annotated[TextOrNull, says("The user who looks after it.")]
+
+
 class _Devices:
     """Answers devices, and the circle that looks at theirs."""
 
@@ -301,6 +326,26 @@ class _Devices:
 
         insist(step, _ATTEMPTS)
         return answer(HeartbeatTaken(now_ms), call=call)
+
+    def help(self, call: Call, asked: DeviceAsked, body: CallForHelp) -> Response:
+        """Call for help.
+
+        The circle is told at once, step by step, until somebody acknowledges it. Send it until there is an
+        answer, and again to see whether somebody looks after it: one `id` is one call. For the device
+        itself.
+        """
+        store, now_ms = self._parts.store(), self._parts.clock_ms()
+        scope = circle_of(store, call.caller, asked.id, ())
+        at_ms = now_ms if body.at is None else min(body.at - (body.now - now_ms), now_ms)
+        subject = f"{asked.id}~{body.id}"
+        alert = alert_id(CALL_FOR_HELP, subject, scope)
+        store.commit(alerts.raised(CALL_FOR_HELP, subject, scope, max(at_ms, 0), EMERGENCY))
+        self._parts.ring((bell(alert),))
+        row = store.read([Key(ALERTS, alert)]).documents.get(Key(ALERTS, alert))
+        have = {} if row is None else row.fields
+        said = HelpCalled(alert, str(have.get("state") or OPEN), have.get("acknowledged_by"))
+        call.notes["alert"] = alert
+        return answer(said, call=call)
 
 
 def silent(store: RecordStore, now_ms: int) -> int:
@@ -523,6 +568,16 @@ def routes(parts: Parts) -> tuple[Route, ...]:
             asks=DeviceAsked,
             takes=Heartbeat,
             gives=HeartbeatTaken,
+            faults=("invalid_request", NotFound, Contended, StoreUnavailable),
+        ),
+        Route(
+            "POST",
+            "/devices/{id}/help",
+            devices.help,
+            name="callForHelp",
+            asks=DeviceAsked,
+            takes=CallForHelp,
+            gives=HelpCalled,
             faults=("invalid_request", NotFound, Contended, StoreUnavailable),
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.notify.notice import AlertWords
@@ -35,7 +36,7 @@ def _tasks(parts: Parts) -> Mapping[str, Task]:
     return {
         DOSING: Dosing(parts.store()),
         STOCK: Stocktaking(parts.store()),
-        ALERT: Alerting(parts.store()),
+        ALERT: Alerting(parts.store(), parts),
         SUMMARIES: Summarise(parts.store(), parts.terms),
         VOICE: Hear(
             parts,
@@ -47,6 +48,8 @@ def _tasks(parts: Parts) -> Mapping[str, Task]:
 
 def _stored() -> Sequence[StoredCollection]:
     from shared.products.medmind import (
+        alert_events,
+        alert_settings,
         alerts,
         circle_alerts,
         device,
@@ -64,6 +67,8 @@ def _stored() -> Sequence[StoredCollection]:
         *stock.STORED,
         *device.STORED,
         *alerts.STORED,
+        *alert_events.STORED,
+        *alert_settings.STORED,
         *summarising.STORED,
         *voice.STORED,
         *understanding.STORED,
@@ -72,6 +77,7 @@ def _stored() -> Sequence[StoredCollection]:
 
 
 def _rounds(parts: Parts) -> Mapping[str, Round]:
+    from shared.products.medmind import alert_events
     from shared.products.medmind.device import silent
     from shared.products.medmind.understanding import remove_expired
     from shared.products.medmind.voice import forgotten
@@ -80,19 +86,22 @@ def _rounds(parts: Parts) -> Mapping[str, Round]:
         "silent_devices": lambda now_ms: silent(parts.store(), now_ms),
         "voice": lambda now_ms: forgotten(parts.store(), parts.files, now_ms),
         "llm_requests": lambda now_ms: remove_expired(parts.store(), now_ms),
+        "alert_events": partial(alert_events.remove_expired, parts.store()),
     }
 
 
 def _routes(parts: Parts) -> Sequence[Route]:
-    from shared.products.medmind import circle, circle_alerts, device, summary_routes, voice
-
-    return (
-        *device.routes(parts),
-        *circle.routes(parts),
-        *circle_alerts.routes(parts),
-        *voice.routes(parts),
-        *summary_routes.routes(parts),
+    from shared.products.medmind import (
+        alert_settings,
+        circle,
+        circle_alerts,
+        device,
+        summary_routes,
+        voice,
     )
+
+    modules = (device, circle, circle_alerts, alert_settings, voice, summary_routes)
+    return [route for each in modules for route in each.routes(parts)]
 
 
 def _pages(parts: Parts) -> Pages:

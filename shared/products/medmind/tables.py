@@ -166,6 +166,7 @@ CATALOG = Catalog(
     roles=RIGHTS.roles,
     may=RIGHTS.may,
     maker="made_by",
+    of_users=(alert_tables.CHANNELS,),
     collections=(
         Collection(
             PATIENTS,

@@ -19,7 +19,7 @@ def _nothing(*_: object) -> NoReturn:
 
 #: All of them, in the order of the navigation's groups.
 DECLARED = (
-    *dermadetect.pages(Parts(load({}), *[_nothing] * 11)).pages,
+    *dermadetect.pages(Parts(load({}), *[_nothing] * 13)).pages,
     *PAGES.pages,
 )
 

@@ -68,6 +68,7 @@ from shared.products.medmind import (
     alert_events,
     circle,
     circle_alerts,
+    circle_said,
     device,
     summary_routes,
     understanding,
@@ -329,8 +330,8 @@ def looked_at(store: RecordStore, parts: Parts) -> None:
     """What people of a circle ask."""
     membership.grant(store, "daughter", "team1", "caregiver", wall_ms())
     caller = Caller("daughter", "caregiver", "console")
-    routes = (*circle.routes(parts), *circle_alerts.routes(parts))
-    for path in ("doses", "plan", "devices", "alerts"):
+    routes = (*circle.routes(parts), *circle_alerts.routes(parts), *circle_said.routes(parts))
+    for path in ("doses", "plan", "devices", "alerts", "said"):
         url = Request(EnvironBuilder(path=f"/api/v1/circle/{path}").get_environ())
         assert ask(url, routes, parts.settings, caller).status_code == 200
 

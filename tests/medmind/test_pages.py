@@ -14,6 +14,7 @@ from shared import wiring
 from shared.console.page import HOME
 from shared.products.medmind import alerts
 from shared.products.medmind.pages.words import INSTEAD
+from shared.records.store import Key, put
 from tests.api.conftest import StartApi
 from tests.console.browser_in_process import Seen
 from tests.medmind.at_home import Home, home
@@ -69,9 +70,9 @@ def test_a_stranger_sees_nothing_of_a_circle(circle: Home) -> None:
         assert "Kamala" not in seen.text, page
         assert "Metformin" not in seen.text, page
     item = f"plan/{METFORMIN}"
-    for page in ("today", "week", "calls", "plan", "people", "patient", "plan/new", item):
+    for page in ("today", "week", "calls", "said", "plan", "people", "patient", "plan/new", item):
         assert circle.open(f"{page}?scope=demo", "carl").status == 404, page
-    for path in ("doses", "plan", "devices", "alerts"):
+    for path in ("doses", "plan", "devices", "alerts", "said"):
         assert circle.ask(f"/api/v1/circle/{path}?scope=demo", "carl") == 404
     body = {"columns": {}, "item_id": METFORMIN}
     assert circle.ask("/api/v1/circle/plan/preview", "carl", body) == 404
@@ -340,6 +341,25 @@ def test_who_looks_after_a_call_says_so_with_one_click(circle: Home) -> None:
     assert (found["open"], mine["acknowledged_by"]) == (before - 1, "demo-doctor")
     assert "Demo-Doctor looks after it since" in circle.open("calls").text
     assert not circle.open("calls", "demo-grandmother").forms("look-after")
+
+
+def test_what_was_said_is_shown_in_the_patients_words(circle: Home) -> None:
+    at_ms = wiring.clock_ms()
+    about = {"scope_id": "demo", "at": at_ms}
+    symptom = {"what": "dizzy", "severity": "very", "since": "yesterday", "quote": HOSTILE}
+    question = {"question": "with milk?", "answered_from": "carer", "said": "I ask your daughter"}
+    uttered = {"heard": "I am dizzy", "danger": ["fall"], "said": "I tell your daughter"}
+    rows: dict[str, Any] = {"symptom_logs": symptom, "medication_question_logs": question}
+    rows["interaction_logs"] = uttered
+    wiring.store().commit(
+        [put(Key(table, "x1"), {**about, **row}, None) for table, row in rows.items()]
+    )
+    seen = circle.open("said", "demo-doctor")
+    for words in ("dizzy · very · since: yesterday", "with milk?", "answer it, please", "danger"):
+        assert words in seen.text, (words, seen.text)
+    assert "<script>alert" not in seen.html
+    assert "dizzy" in circle.open("patient", "demo-doctor").text
+    assert "looked at what the patient said" in circle.open("account/trail", "demo-doctor").text
 
 
 HOSTILE = "<script>alert(1)</script>\u202e" + "a\u0301" * 40 + "%(num)s {{7*7}}"

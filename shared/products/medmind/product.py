@@ -52,6 +52,7 @@ def _stored() -> Sequence[StoredCollection]:
         alert_settings,
         alerts,
         circle_alerts,
+        circle_said,
         device,
         dosing,
         stock,
@@ -63,6 +64,7 @@ def _stored() -> Sequence[StoredCollection]:
 
     return (
         *circle_alerts.STORED,
+        *circle_said.STORED,
         *dosing.STORED,
         *stock.STORED,
         *device.STORED,
@@ -95,12 +97,16 @@ def _routes(parts: Parts) -> Sequence[Route]:
         alert_settings,
         circle,
         circle_alerts,
+        circle_said,
         device,
         summary_routes,
         voice,
     )
 
-    modules = (device, circle, circle_alerts, alert_settings, voice, summary_routes)
+    modules = (
+        *(device, circle, circle_alerts, circle_said),
+        *(alert_settings, voice, summary_routes),
+    )
     return [route for each in modules for route in each.routes(parts)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.console.page import Pages
-from shared.products.medmind.pages import calls, circles, edit, people, plan, today, week
+from shared.products.medmind.pages import calls, circles, edit, people, plan, said, today, week
 from shared.products.medmind.pages.words import ACTIONS, INSTEAD
 from shared.products.product import Parts
 
@@ -24,6 +24,7 @@ def pages(_parts: Parts) -> Pages:
             *calls.PAGES,
             *plan.PAGES,
             *edit.PAGES,
+            *said.PAGES,
             *people.PAGES,
             *circles.PAGES,
         ),

@@ -124,6 +124,14 @@ def clock_of(visit: Visit, zone: str) -> CircleClock:
     return CircleClock(visit.words, zone_named(zone))
 
 
+def in_words(visit: Visit, scope: str, weeks: int) -> tuple[list[Any], list[Any]]:
+    """The newest weeks as texts, and changes that go on."""
+    asked = {"scope": scope, "language": visit.words.language}
+    found = visit.api.get("/api/v1/summaries", period="week", limit=weeks, **asked)["summaries"]
+    changes = visit.api.get("/api/v1/insights", **asked)["insights"]
+    return found, [each for each in changes if each["ended_on"] is None]
+
+
 def people(visit: Visit, scope: str) -> Mapping[str, str]:
     """User id → name, as far as the caller may see them; the caller is "you"."""
     return {**names(visit, [scope]), visit.caller.user_id: visit.words.said(N_("you"))}

@@ -14,6 +14,7 @@ from shared.products.medmind.pages.circle import (
     circle_of,
     clock_of,
 )
+from shared.products.medmind.pages.circle import in_words as weeks_in_words
 from shared.products.medmind.pages.plan import in_words
 from shared.products.medmind.pages.week import drawn, of_days, two_spans
 from shared.products.medmind.pages.words import MENU, STATES
@@ -66,6 +67,7 @@ def show_patient(visit: Visit, asked: CirclePageAsked) -> Response:
     found, before, last = two_spans(visit, scope, "", _MONTH)
     clock = clock_of(visit, found["time_zone"])
     plan = visit.api.get("/api/v1/circle/plan", scope=scope)
+    summaries, insights = weeks_in_words(visit, scope, 4)
     by_day = of_days(found["doses"], clock)
     days = [last - timedelta(at) for at in range(_MONTH)]
     changes = sorted(
@@ -90,6 +92,9 @@ def show_patient(visit: Visit, asked: CirclePageAsked) -> Response:
         states=STATES,
         skipped=[each for each in reversed(found["doses"]) if each["reason"]][:20],
         clock=clock,
+        summaries=summaries,
+        insights=insights,
+        symptoms=visit.api.get("/api/v1/circle/said", scope=scope)["symptoms"][:20],
     )
 
 

@@ -18,6 +18,7 @@ from shared.products.medmind.pages.circle import (
     adherence,
     circle_of,
     clock_of,
+    in_words,
 )
 from shared.products.medmind.pages.words import MENU, STATES
 
@@ -43,6 +44,7 @@ def show_week(visit: Visit, asked: CircleWeekAsked) -> Response:
     by_day = of_days(found["doses"], clock)
     planned = [each for each in found["doses"] if not each["as_needed"]]
     slots = _slots(planned, clock)
+    summaries, insights = in_words(visit, scope, 1)
     numbers = {day: adherence(by_day.get(day, ())) for day in days}
     return visit.show(
         "medmind/week.html",
@@ -58,6 +60,8 @@ def show_week(visit: Visit, asked: CircleWeekAsked) -> Response:
         earlier=days[-1] - timedelta(1),
         later=last + timedelta(_DAYS) if last.isoformat() < found["today"] else None,
         clock=clock,
+        summaries=summaries,
+        insights=insights,
         states=STATES,
     )
 

@@ -13,6 +13,7 @@ MENU = N_("Care")
 ACTIONS = {
     "read_doses": N_("looked at doses"),
     "read_alerts": N_("looked at calls for help"),
+    "read_said": N_("looked at what the patient said"),
     "read_plan": N_("looked at the plan"),
     "read_devices": N_("looked at the devices"),
     "read_schedule": N_("looked at a device's schedule"),

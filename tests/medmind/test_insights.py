@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.products.medmind import insights
-from shared.products.medmind.insights import BEFORE, RECENT, Asked, fisher, questions
+from shared.products.medmind.insights import BEFORE, RECENT, SpanQuestion, fisher, questions
 from shared.products.medmind.report.sentences import LANGUAGES, changed, numbers_in, words_in
 from shared.products.medmind.summary import SummaryNumbers
 from shared.products.medmind.summary_tables import INSIGHTS
@@ -97,7 +97,7 @@ def test_what_is_not_known_is_not_asked() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", insights.KINDS)
 def test_its_words_have_its_numbers(kind: str, language: str) -> None:
-    asked = Asked(kind, "cough" if kind == "symptom_more" else None, 9, 14, 3, 28, 44.5, 3.0)
+    asked = SpanQuestion(kind, "cough" if kind == "symptom_more" else None, 9, 14, 3, 28, 44.5, 3.0)
     row = insights.columns(asked, 0.001, 5)
     shift = kind in ("later", "earlier")
     numbers = numbers_in(changed(row, words_in(language)))

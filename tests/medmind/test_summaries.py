@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from shared.products.medmind.patient_days import PatientClock, ZoneSince, week_name
 from shared.products.medmind.summarising import BACK_DAYS
 from shared.products.medmind.summary_tables import SUMMARIES
+from shared.records.store import Key, put
 from shared.records.wall_time import instant
 from tests.medmind.summing import Summed, judged, tomorrow
 from tests.medmind.test_dosing import DAY, MINUTE, ms
@@ -201,6 +202,19 @@ def test_killed_at_any_commit_the_rows_are_the_same(tmp_path: Path, *, after: bo
         lived(place, number)
         assert told(place) == told(whole)
         assert len(place.days) == 7
+
+
+def test_symptoms_are_counted_by_kind_on_the_day_they_were_told(circle: Summed) -> None:
+    circle.hour(ms(NEXT, 0))
+    told = ((ms(NEXT, 9), "a bad headache"), (ms(NEXT, 21), "सिर दर्द"), (ms(NEXT, 22), "my ear"))
+    for number, (at, what) in enumerate(told):
+        row = {"scope_id": "team1", "at": at, "what": what}
+        circle.store.commit([put(Key("symptom_logs", f"s{number}"), row, None)])
+    circle.hour(ms(NEXT + timedelta(1), 0))
+    row = circle.days[NEXT.isoformat()]
+    assert row["symptoms"] == {"headache": 2, "other": 1}
+    assert "headache: 2 times" in row["text"]
+    assert circle.days[FIRST].get("symptoms") is None
 
 
 # --- for any plan, any events, any clock

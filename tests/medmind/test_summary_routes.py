@@ -46,7 +46,7 @@ def ago(days: int) -> str:
 
 
 def insight(number: int, **more: Any) -> None:
-    asked = insights.Asked("more_missed", None, 9, 14, 3, 28)
+    asked = insights.SpanQuestion("more_missed", None, 9, 14, 3, 28)
     row: dict[str, Any] = {
         "found_on": f"2026-05-{number:02d}",
         "text": "…",

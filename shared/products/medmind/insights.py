@@ -46,7 +46,7 @@ MORE_MISSED, FEWER_MISSED, LATER, EARLIER, SYMPTOM_MORE = KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SpanQuestion:
     """A question, and its numbers: on how many of the days that are known it was so."""
 
     kind: str
@@ -89,23 +89,23 @@ def fisher(hits: int, days: int, hits_before: int, days_before: int) -> float:
 
 def questions(
     recent: Sequence[SummaryNumbers], before: Sequence[SummaryNumbers]
-) -> Iterator[Asked]:
+) -> Iterator[SpanQuestion]:
     """The questions of a look, as far as enough days are known. Rows are days, in any order."""
     spans = [[_missed(each) for each in span] for span in (recent, before)]
     known = [[each for each in span if each is not None] for span in spans]
     if len(known[0]) >= LEAST_RECENT and len(known[1]) >= LEAST_BEFORE:
         for kind, hit in ((MORE_MISSED, True), (FEWER_MISSED, False)):
             counts = [n for span in known for n in (span.count(hit), len(span))]
-            yield Asked(kind, None, *counts)
+            yield SpanQuestion(kind, None, *counts)
     yield from _shifts(recent, before)
     enough = len(recent) >= LEAST_RECENT and len(before) >= LEAST_BEFORE
     if enough and any(each.symptoms for each in before):
         for code in sorted({code for each in recent for code in each.symptoms}):
             hits = [sum(code in each.symptoms for each in span) for span in (recent, before)]
-            yield Asked(SYMPTOM_MORE, code, hits[0], len(recent), hits[1], len(before))
+            yield SpanQuestion(SYMPTOM_MORE, code, hits[0], len(recent), hits[1], len(before))
 
 
-def found(asked: Sequence[Asked]) -> Iterator[tuple[Asked, float]]:
+def found(asked: Sequence[SpanQuestion]) -> Iterator[tuple[SpanQuestion, float]]:
     """Those of one look that are more than noise, each with its threshold."""
     threshold = PER_LOOK / max(1, len(asked))
     for each in asked:
@@ -113,7 +113,7 @@ def found(asked: Sequence[Asked]) -> Iterator[tuple[Asked, float]]:
             yield each, threshold
 
 
-def holds(name: str, asked: Sequence[Asked]) -> bool:
+def holds(name: str, asked: Sequence[SpanQuestion]) -> bool:
     """Whether an open insight still does."""
     return any(each.name == name and each.matters and each.p <= STILL for each in asked)
 
@@ -125,7 +125,9 @@ def _missed(day: SummaryNumbers) -> bool | None:
     return False if day.due and not day.open else None
 
 
-def _shifts(recent: Sequence[SummaryNumbers], before: Sequence[SummaryNumbers]) -> Iterator[Asked]:
+def _shifts(
+    recent: Sequence[SummaryNumbers], before: Sequence[SummaryNumbers]
+) -> Iterator[SpanQuestion]:
     delays = [
         [each.delay_minutes for each in span if each.delay_minutes is not None]
         for span in (recent, before)
@@ -140,10 +142,10 @@ def _shifts(recent: Sequence[SummaryNumbers], before: Sequence[SummaryNumbers]) 
             for span in delays
             for n in (sum(sign * (each - middle) > 0 for each in span), len(span))
         ]
-        yield Asked(kind, None, *counts, *medians)
+        yield SpanQuestion(kind, None, *counts, *medians)
 
 
-def columns(asked: Asked, threshold: float, tests: int) -> Mapping[str, object]:
+def columns(asked: SpanQuestion, threshold: float, tests: int) -> Mapping[str, object]:
     """An insight as its table has it."""
     return {
         "kind": asked.kind,

@@ -44,7 +44,9 @@ from shared.products.medmind.summary_tables import (
     WEEKLY,
     summaries_job,
 )
+from shared.products.medmind.symptoms import symptom
 from shared.products.medmind.tables import DOSES, PATIENTS, as_needed
+from shared.products.medmind.voice_tables import SYMPTOMS
 from shared.records import record
 from shared.records.store import (
     ABSENT,
@@ -78,7 +80,7 @@ _WEEK = timedelta(days=7)
 _LOOKED_AT = insights.RECENT + insights.BEFORE
 
 #: Tables that days are made of, and their moments.
-_MOMENTS = {DOSES: "due_at"}
+_MOMENTS = {DOSES: "due_at", SYMPTOMS: "at"}
 
 STORED = (
     StoredCollection(PROGRESS),
@@ -303,6 +305,10 @@ def happened(
             reason = str(have.get("reason") or "")
             fact = DoseFact(each.key.id, due_ms, str(have["state"]), have.get("taken_at"), reason)
             day.doses.append(fact)
+    for each in store.query(_between(SYMPTOMS, scope, start_ms, end_ms)):
+        if each.fields.get(record.DELETED) is None:
+            day = found[clock.day_of(int(each.fields["at"]))]
+            day.symptoms.append(symptom(each.fields.get("what")))
     return found
 
 

@@ -208,8 +208,8 @@ def test_symptoms_are_counted_by_kind_on_the_day_they_were_told(circle: Summed) 
     circle.hour(ms(NEXT, 0))
     told = ((ms(NEXT, 9), "a bad headache"), (ms(NEXT, 21), "सिर दर्द"), (ms(NEXT, 22), "my ear"))
     for number, (at, what) in enumerate(told):
-        row = {"scope_id": "team1", "at": at, "what": what}
-        circle.store.commit([put(Key("symptom_logs", f"s{number}"), row, None)])
+        told_of = {"scope_id": "team1", "at": at, "what": what}
+        circle.store.commit([put(Key("symptom_logs", f"s{number}"), told_of, None)])
     circle.hour(ms(NEXT + timedelta(1), 0))
     row = circle.days[NEXT.isoformat()]
     assert row["symptoms"] == {"headache": 2, "other": 1}

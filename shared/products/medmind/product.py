@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shared.ai.model import ChatRequest
     from shared.api.routes import Route
     from shared.console.page import Pages
+    from shared.export.fhir import FhirMapping
     from shared.jobs.runner import Task
     from shared.records.store import StoredCollection
 
@@ -125,6 +126,12 @@ def _draft(asked: ChatRequest) -> Mapping[str, Any]:
     return understanding.draft_of(understanding.sentence_in(asked.text))
 
 
+def _fhir() -> FhirMapping:
+    from shared.products.medmind.fhir import CircleMapper
+
+    return CircleMapper()
+
+
 def _seed(scope: str) -> Seed:
     from shared.products.medmind.seed import seed
 
@@ -150,6 +157,7 @@ MEDMIND = Product(
     pages=_pages,
     seed=_seed,
     story=_story,
+    fhir=_fhir,
     stored=_stored,
     draft=_draft,
     alert=AlertWords("Somebody needs you", "Open the app to see it."),

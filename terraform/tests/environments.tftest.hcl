@@ -328,3 +328,41 @@ run "hemoday" {
     error_message = "Functions are told which product they serve."
   }
 }
+
+run "medmind" {
+  command = plan
+
+  variables {
+    alert_emails        = ["circles@example.org"]
+    artifact_days       = 14
+    audit_log_days      = 30
+    backup              = { daily_days = 3, weekly_days = 14 }
+    budget              = null
+    deletion_protection = false
+    environment         = "dev"
+    load_balancer       = null
+    medgemma            = null
+    min_instances       = false
+    operators           = []
+    product             = "medmind"
+    project             = "medmind-dev"
+    region              = "europe-west1"
+    settings            = {}
+    trigger             = null
+  }
+
+  assert {
+    condition     = alltrue([for name in ["sync", "review", "accounts", "console", "sweeper"] : contains(keys(module.function), name)]) && !contains(keys(module.function), "analyse")
+    error_message = "Devices are served by review, jobs are run by the sweeper; of the table only what the product needs is made."
+  }
+
+  assert {
+    condition     = length([for name in keys(google_firestore_index.this) : name if startswith(name, "dose_occurrences ")]) > 0 && length([for name in keys(google_firestore_index.this) : name if startswith(name, "cases ") || startswith(name, "transfusions ")]) == 0
+    error_message = "Every index is of a collection that the product has."
+  }
+
+  assert {
+    condition     = local.settings.PRODUCT == "medmind"
+    error_message = "Functions are told which product they serve."
+  }
+}

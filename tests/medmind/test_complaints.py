@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.products.medmind import items
 from shared.products.medmind.alert_tables import ALERTS
 from shared.products.medmind.tables import DOSES
 from shared.records.wall_time import instant
+from tests.medmind.test_course import taper
 from tests.medmind.test_dosing import DAY, MINUTE, Circle, ms
 from tests.medmind.test_stock import Cupboard
 
@@ -146,9 +146,9 @@ def test_a_fifth_time_of_day_comes_beside_the_four(circle: Circle) -> None:
 def test_a_titration_of_two_strengths_is_read_off_the_doses(circle: Circle) -> None:
     """rxdroid #21, medTimer #1160: doses that rise week by week, in pills of 25 and 100 mg."""
     circle.push(medication_plans=[{"id": "p2", "medication_id": "m1"}])
-    for number, step in enumerate(items.taper(DAY, ((1, 7), (2, 7), (3, 7)))):
+    for number, step in enumerate(taper(DAY, ((1, 7), (2, 7), (3, 7)))):
         circle.item(id=f"small{number}", times=["08:00"], **step)
-    large = items.taper(DAY + timedelta(days=21), ((1, 7),))[0]
+    large = taper(DAY + timedelta(days=21), ((1, 7),))[0]
     circle.item(id="large", plan_id="p2", times=["08:00"], **large)
     for days in (0, 14, 28):
         circle.at = ms(DAY + timedelta(days=days), 12)

@@ -5,13 +5,15 @@ Many of these are stories that people tell of such apps; each names where (proje
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shared.products.medmind import items
+from shared.jobs.job import RetryPolicy
+from shared.jobs.runner import Runner
 from shared.products.medmind.alert_tables import ALERTS
 from shared.products.medmind.tables import DOSES, EVENTS, as_needed, dose_of
 from tests.medmind.test_dosing import DAY, MINUTE, Circle, ms
@@ -29,6 +31,17 @@ def circle(tmp_path: Path) -> Iterator[Circle]:
     place.store.close()
 
 
+def taper(first: date, steps: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
+    """Columns of items that follow one another without a gap: an amount, and for how many days."""
+    found, day = [], first
+    for amount, days in steps:
+        last = day + timedelta(days - 1)
+        columns = {"starts_on": day.isoformat(), "ends_on": last.isoformat(), "amount": amount}
+        found.append(columns)
+        day = last + timedelta(1)
+    return found
+
+
 def due(circle: Circle) -> list[tuple[int, object]]:
     """When doses are due, and how much each is."""
     return sorted((each["due_at"], each["amount"]) for each in circle.doses.values())
@@ -38,7 +51,7 @@ def due(circle: Circle) -> list[tuple[int, object]]:
 
 
 def test_a_taper_has_neither_a_gap_nor_a_day_twice(circle: Circle) -> None:
-    steps = items.taper(DAY, ((4, 3), (2, 3), (1, 4)))
+    steps = taper(DAY, ((4, 3), (2, 3), (1, 4)))
     assert [each["starts_on"] for each in steps] == ["2026-03-02", "2026-03-05", "2026-03-08"]
     assert steps[-1]["ends_on"] == "2026-03-11"
     for number, step in enumerate(steps):
@@ -143,6 +156,25 @@ def test_a_deleted_medicine_wakes_nobody(circle: Circle) -> None:
     circle.delete("medications", "m1")
     circle.go(ms(NEXT, 12))
     assert circle.doses == {}
+    assert circle.all(ALERTS) == []
+
+
+def test_a_change_counts_from_when_it_was_made_however_late_the_server_looks(
+    circle: Circle,
+) -> None:
+    circle.item(id="i1", times=["08:00"])
+    circle.item(id="i2", times=["08:00"])
+    circle.go(ms(DAY, 7))
+    runner = circle.runner
+    circle.runner = Runner(
+        circle.store, {}, policy=RetryPolicy(), lease_ms=1, clock=lambda: circle.at
+    )  # nothing runs
+    circle.item(id="i1", times=["08:00"], paused=True)
+    circle.item(id="i2", times=["12:30"])
+    circle.at, circle.runner = ms(DAY, 12), runner
+    circle.sweep()
+    assert "i1_20260302_0" not in circle.doses
+    assert circle.doses["i2_20260302_0"]["due_at"] == ms(DAY, 12, 30)
     assert circle.all(ALERTS) == []
 
 

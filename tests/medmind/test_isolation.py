@@ -181,6 +181,7 @@ def test_what_a_circle_had_is_what_it_has_whatever_the_other_tries(start_api: St
             if each.fields["scope_id"] == f"{red}-circle"
         }
 
+    street.run()
     before = rows()
     for act in 4 * ("steal", "adopt", "erase", "forge", "look", "tell"):
         street.act(blue, f"{blue}-{street.rng.choice(ROLES)}", act)

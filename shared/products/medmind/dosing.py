@@ -63,6 +63,8 @@ TOLD = "_told"
 #: Of a dose that was not taken.
 _NOT_TAKEN = {"taken_at": None, "taken_amount": None}
 
+_DAY_MS = 86_400_000
+
 #: Events that one finish takes.
 _MOST_NEWS = 50
 
@@ -164,13 +166,13 @@ class Dosing(Task):
             if due_ms is None:
                 return [], None
             return _new(item, name, dose, due_ms, said, now_ms)
-        ended_ms = min(int(item.fields.get(record.DELETED) or now_ms), now_ms)
         have = dose.fields
-        if due_ms is None and (free or (not said and int(have["due_at"]) > ended_ms)):
+        open_still = not said and int(have["due_at"]) >= _since(item, now_ms)
+        if due_ms is None and (free or open_still):
             gone = {record.DELETED: now_ms, record.MODIFIED: now_ms, "state": None}
             return [record.server_patch(dose, {**gone, **_NOT_TAKEN})], None
         at_ms, moved = int(have["due_at"]), {}
-        if due_ms is not None and (free or (have["state"] == PLANNED and at_ms > now_ms)):
+        if due_ms is not None and (free or (have["state"] in (PLANNED, DUE) and open_still)):
             at_ms = due_ms
             moved = {"due_at": at_ms, **_of_item(item)}
         planned = {**have, **moved}
@@ -301,6 +303,18 @@ def _of_item(item: Document) -> dict[str, Any]:
     have = item.fields
     grace = int(have.get("grace_minutes") or 60)
     return {"grace_minutes": grace, "amount": have.get("amount"), "unit": have.get("unit")}
+
+
+def _since(item: Document, now_ms: int) -> int:
+    """From when on the plan as it is decides what is due: a dose that came before stays as it was.
+
+    That is the last change, however late this looks at it; of a plan that goes on a day at most, for which
+    its doses are worked out surely.
+    """
+    deleted_ms = item.fields.get(record.DELETED)
+    if deleted_ms is not None:
+        return int(deleted_ms)
+    return max(int(item.fields[items.VERSIONS][-1]["since"]), now_ms - _DAY_MS)
 
 
 def _state(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -107,17 +107,6 @@ def unread(values: Mapping[str, Any]) -> list[str]:
 def today(now_ms: int, zone: ZoneInfo) -> date:
     """The day that a zone's clock shows."""
     return datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone).date()
-
-
-def taper(first: date, steps: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
-    """Columns of items that follow one another without a gap: an amount, and for how many days."""
-    found, day = [], first
-    for amount, days in steps:
-        last = day + timedelta(days - 1)
-        columns = {"starts_on": day.isoformat(), "ends_on": last.isoformat(), "amount": amount}
-        found.append(columns)
-        day = last + timedelta(1)
-    return found
 
 
 def _day(text: object) -> date | None:

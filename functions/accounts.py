@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from flask import Request, Response
-from msgspec import UnsetType
+from msgspec import UnsetType, structs
 
 from shared import wiring
 from shared.access.membership import Caller
@@ -368,7 +368,16 @@ def user(call: Call, asked: bodies.OneUser) -> Response:
 
     For admins of one of the user's scopes.
     """
-    return answer(_user(wiring.accounts().team_users.one(call.caller, asked.id)), call=call)
+    users = wiring.accounts().team_users
+    found = _user(users.one(call.caller, asked.id))
+    said = bodies.WholeUserAnswer(
+        **structs.asdict(found),
+        sessions=[
+            bodies.UserSession(each.device, each.began_ms, each.used_ms, each.expires_ms)
+            for each in users.sessions(call.caller, asked.id, wiring.clock_ms())
+        ],
+    )
+    return answer(said, call=call)
 
 
 def disable_user(call: Call, asked: bodies.OneUser, body: bodies.ProofRequest) -> Response:
@@ -711,7 +720,7 @@ _ROUTES = (
         f"{_HOME}/users/{{id}}",
         user,
         asks=bodies.OneUser,
-        gives=bodies.UserAnswer,
+        gives=bodies.WholeUserAnswer,
         faults=("forbidden", *_SESSION, StoreUnavailable),
     ),
     *(

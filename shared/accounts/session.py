@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.access.membership import Caller
+from shared.accounts.account import Account
 from shared.records.store import (
     Document,
     Key,
@@ -137,6 +138,15 @@ def parse(document: Document) -> Session:
 def live(store: RecordStore, user_id: str) -> list[Document]:
     """Sessions of a user that nobody has ended; some may have expired, or be of an earlier password."""
     return list(store.query(Query("sessions", where=(("live_of", "==", user_id),))))
+
+
+def in_use(store: RecordStore, account: Account, now_ms: int) -> list[Session]:
+    """Sessions of an account that are good now, the one that was used last first."""
+    found = map(parse, live(store, account.user_id))
+    alive = [
+        each for each in found if each.generation == account.generation and now_ms < each.expires_ms
+    ]
+    return sorted(alive, key=lambda each: each.used_ms, reverse=True)
 
 
 def kept(

@@ -124,14 +124,7 @@ class Sessions:
 
     def live(self, caller: Caller, now_ms: int) -> list[Session]:
         """The caller's sessions, the one that was used last first."""
-        account = check(self.store, caller).account
-        found = map(sessions.parse, sessions.live(self.store, caller.user_id))
-        alive = [
-            each
-            for each in found
-            if each.generation == account.generation and now_ms < each.expires_ms
-        ]
-        return sorted(alive, key=lambda each: each.used_ms, reverse=True)
+        return sessions.in_use(self.store, check(self.store, caller).account, now_ms)
 
     def end(self, caller: Caller, sid: str, password: str, origin: Origin, now_ms: int) -> None:
         """End one of the caller's sessions; harmless if it has ended.

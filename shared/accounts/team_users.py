@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from shared.access import audit, membership
 from shared.access.membership import Caller, Memberships
 from shared.accounts import account as accounts
+from shared.accounts import session as sessions
 from shared.accounts.account import Account
 from shared.accounts.caller import Origin, check, noted
 from shared.accounts.credentials import Credentials
 from shared.accounts.oidc import OUTSIDE
 from shared.accounts.passwords import Passwords
 from shared.accounts.policy import AccountPolicy
+from shared.accounts.session import Session
 from shared.errors import Forbidden, NotFound
 from shared.records.store import RecordStore, Snapshot, Write, verify
 
@@ -84,6 +86,16 @@ class TeamUsers:
         """Somebody in a team that the caller administers. Raises `NotFound`, `Forbidden`."""
         mine = check(self.store, caller).memberships
         return self._known(mine, *self._read(user_id))
+
+    def sessions(self, caller: Caller, user_id: str, now_ms: int) -> list[Session]:
+        """Where somebody is logged in, the last used first; of those alone on whom the caller may act.
+
+        Raises `NotFound`, `Forbidden`.
+        """
+        user = self.one(caller, user_id)
+        if user.hindered is not None:
+            return []
+        return sessions.in_use(self.store, user.account, now_ms)
 
     def disable(
         self, caller: Caller, user_id: str, password: str, origin: Origin, now_ms: int

@@ -438,6 +438,24 @@ class UserAnswer(Struct):
     ]
 
 
+class UserSession(Struct):
+    """Where somebody is logged in."""
+
+    device_id: Annotated[str | None, says("As the log-in named it.")]
+    began_at_ms: Annotated[Moment, says("The log-in.")]
+    used_at_ms: Annotated[Moment, says("When it was used last.")]
+    expires_at_ms: Annotated[Moment, says("When it ends.")]
+
+
+class WholeUserAnswer(UserAnswer):
+    """Somebody in a scope, as its admins see them, and where they are logged in."""
+
+    sessions: Annotated[
+        list[UserSession],
+        says("The one that was used last first; none if the caller may not act on the account."),
+    ]
+
+
 class UsersAnswer(Struct):
     """Users of a scope."""
 

@@ -17,6 +17,7 @@ SENTENCES = {
     "passkeys_full": N_("You have as many passkeys as there may be. Remove one."),
     "session_ended": N_("You were logged out. Log in again: nothing that you signed is lost."),
     "forbidden": N_("Your role does not allow this."),
+    "hand_over_first": N_("Nobody else has this role. Give it to somebody else before."),
     "not_found": N_("There is nothing here, or nothing that you may see."),
     "too_many_tries": N_("Too many tries. Wait a little, then try again."),
     "busy": N_("Somebody else changed the same thing at this moment. Try again."),

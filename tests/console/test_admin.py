@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared import wiring
+from shared.access import audit
 from shared.access.audit import COLLECTION, Sealer
 from shared.console.page import HOME
 from shared.jobs import job as jobs
@@ -92,6 +93,33 @@ def test_what_an_admin_did_stands_in_the_trail_of_the_team(clinic: Clinic) -> No
     assert entry.fields["user_id"] == f"{OWN}-admin"
     assert entry.fields["ids"] == {"accounts": [f"{OWN}-doctor"]}
     assert "closed somebody" in browser.open(AUDIT).text
+
+
+def test_the_trail_says_everything_in_words(clinic: Clinic) -> None:
+    """A reader of the trail met "deleted" and "rotate-keys" where others had a sentence."""
+    assert set(audit.RIGHTS) - set(clinic.frame.actions) == set()
+    for role in ("doctor", "supervisor", "admin"):
+        browser = clinic.logged_in(role)
+        for page in clinic.frame.pages:
+            browser.ask(clinic.example(page))
+    said = {each.fields["action"] for each in wiring.store().query(Query(COLLECTION))}
+    assert len(said) > 8
+    assert said - set(clinic.frame.actions) == set()
+
+
+def test_sessions_of_somebody_are_shown_to_who_may_end_them(clinic: Clinic) -> None:
+    clinic.logged_in("doctor")
+    seen = admin(clinic).open(page_of("doctor"))
+    assert "Where this person is logged in" in seen.text
+    assert "a browser" in seen.text
+    assert "are over" in do(admin(clinic), "doctor", "end-sessions").text
+    assert "Nowhere." in admin(clinic).open(page_of("doctor")).text
+    # of somebody who is in another team, too, devices are nobody's business here
+    clinic.logged_in("doctor")
+    clinic.api.join(f"{OWN}-doctor", OTHER, "chw")
+    seen = admin(clinic).open(page_of("doctor"))
+    assert "a browser" not in seen.text
+    assert clinic.logged_in("supervisor").open(page_of("doctor")).status == 403
 
 
 def test_nobody_is_changed_who_is_in_another_team_too(clinic: Clinic) -> None:

@@ -329,6 +329,26 @@ def test_a_member_is_put_out(clinic: Clinic, boss: Browser) -> None:
         assert boss.post(f"{HOME}/members", {**fields, "id": whom}).status == status
 
 
+def test_a_member_gets_another_role(clinic: Clinic, boss: Browser) -> None:
+    seen = boss.open(f"{HOME}/members")
+    form = next(f for f in seen.forms("change-role") if f.fields["id"] == f"{OWN}-mate")
+    assert form.fields["role"] == "chw"  # what they are is chosen already
+    seen = boss.post(f"{HOME}/members", {**form.fields, "role": "doctor"})
+    assert "The role is changed." in seen.text
+    form = next(f for f in seen.forms("change-role") if f.fields["id"] == f"{OWN}-mate")
+    assert form.fields["role"] == "doctor"
+    assert trail("change-role")[0]["user_id"] == f"{OWN}-supervisor"
+    for whom, role, status in (
+        (f"{OWN}-mate", "admin", 403),
+        (f"{OWN}-mate", "king", 400),
+        (f"{OWN}-admin", "chw", 403),
+        (f"{OTHER}-mate", "doctor", 404),
+        ("a/b", "doctor", 404),
+    ):
+        sent = {**form.fields, "id": whom, "role": role}
+        assert boss.post(f"{HOME}/members", sent).status == status, (whom, role)
+
+
 # --- exports
 
 

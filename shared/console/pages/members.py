@@ -50,6 +50,13 @@ class OneForm(Struct):
     id: _Id
 
 
+class RoleForm(Struct):
+    """A member, and what they shall be."""
+
+    id: _Id
+    role: Annotated[str, Meta(max_length=64)]
+
+
 def show_members(visit: Visit, asked: MembersPageAsked, made: Any = None) -> Response:
     """Members and open codes; `made` is a code that was made just now."""
     scope = chosen(visit, Action.SUPERVISE, asked.scope)
@@ -98,6 +105,14 @@ def void(visit: Visit, asked: MembersPageAsked, form: OneForm) -> Response:
     return visit.again(N_("This code admits nobody any more."))
 
 
+def change_role(visit: Visit, asked: MembersPageAsked, form: RoleForm) -> Response:
+    """Give a member another role."""
+    scope = chosen(visit, Action.SUPERVISE, asked.scope)
+    where = f"/api/v1/auth/members/{quote(form.id, safe='')}/role"
+    visit.api.post(where, {"scope_id": scope, "role": form.role})
+    return visit.again(N_("The role is changed. Their phone loads the records anew."))
+
+
 def put_out(visit: Visit, asked: MembersPageAsked, form: OneForm) -> Response:
     """End a membership."""
     scope = chosen(visit, Action.SUPERVISE, asked.scope)
@@ -115,6 +130,7 @@ PAGES = (
         acts={
             "invite": Act(invite, InviteForm),
             "void": Act(void, OneForm),
+            "change-role": Act(change_role, RoleForm),
             "put-out": Act(put_out, OneForm),
         },
         right=Action.SUPERVISE,

@@ -7,6 +7,7 @@ from shared.console.page import N_
 ACTIONS = {
     "list_cases": N_("looked at the list of cases"),
     "read_case": N_("looked at a case"),
+    "list_patient_cases": N_("looked at a patient's cases"),
     "claim": N_("took a case"),
     "release": N_("gave a case back"),
     "diagnose": N_("signed a diagnosis"),

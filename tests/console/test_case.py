@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from shared.products.dermadetect.analysis.vocabulary import (
     URGENCIES,
 )
 from shared.products.dermadetect.pages import case_words
+from shared.products.dermadetect.pages.case_answers import form_of
 from shared.products.dermadetect.signal import RANKS
 from shared.records.store import Key, patch
 from tests.console.browser_in_process import Browser, Seen
@@ -513,3 +515,33 @@ def test_every_code_of_a_case_has_words() -> None:
     assert set(case_words.REFUSED_PHOTOS) == set(REFUSALS)
     together = {row.why for row in emergency.ROWS if len(row.flags) > 1}
     assert together <= set(case_words.EMERGENCIES)
+
+
+#: A form → its groups as they are shown: title, whether it is ours, labels.
+GROUPED: list[tuple[dict[str, Any], list[tuple[str, bool, list[str]]]]] = [
+    # flat: what may be dangerous first, of that what is flagged
+    (
+        {"bleeding": "no", "duration_days": 9, "fever": "yes", "name_of_herb": "neem", "site": "hand"},
+        [
+            ("Signs of danger", True, ["Fever", "Bleeding"]),
+            ("The skin problem", True, ["Duration days", "Site"]),
+            ("Other answers", True, ["Name of herb"]),
+        ],
+    ),
+    # groups in keys: ODK and KoboToolbox, REDCap
+    ({"signs/fever": "yes", "signs/bleeding": "no"}, [("Signs", False, ["Fever", "Bleeding"])]),
+    ({"symptoms___fever": "1", "note": "x"}, [
+        ("Other answers", True, ["Note"]), ("Symptoms", False, ["Fever"])]),
+    # groups in groups stay as the form has them
+    ({"danger": {"fever": "yes", "rash": "no"}}, [("Danger", False, ["Fever", "Rash"])]),
+    ({"/": 1, "___": 2, "": 3}, [("Other answers", True, ["/", "", ""])]),
+    ({}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "groups"), GROUPED)
+def test_answers_are_grouped(
+    form: dict[str, Any], groups: list[tuple[str, bool, list[str]]]
+) -> None:
+    found = form_of(form, {"flags": ["fever"], "look": []}, date(2026, 3, 1)).groups
+    assert [(each.title, each.ours, [a.label for a in each.answers]) for each in found] == groups

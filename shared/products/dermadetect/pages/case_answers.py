@@ -1,18 +1,21 @@
-"""The answers of a triage as a doctor reads them: in the groups of the form, flags and unread ones marked.
+"""The answers of a triage as a doctor reads them: in groups, flags and unread ones marked.
 
-Forms are whatever an app collects. Nothing is interpreted away: every answer is shown as it was given, and
-what the rules made of it stands beside it.
+Groups are those of the form. What a form leaves without one, as flat forms do, is put into ours: signs of
+danger, the skin problem, the rest. Forms are whatever an app collects. Nothing is interpreted away: every
+answer is shown as it was given, and what the rules made of it stands beside it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from shared.products.dermadetect import questions, rules
+from shared.console.page import N_
+from shared.products.dermadetect import forms, questions, rules
 from shared.products.dermadetect.answers import yes_no
 from shared.products.dermadetect.answers.wording import YES
 from shared.products.dermadetect.intake import parsed
@@ -23,6 +26,15 @@ _MOST, _DEEPEST = 300, 6
 
 #: Characters of the form as it was sent.
 _WHOLE_CHARS = 20_000
+
+#: Our own groups, in their order.
+DANGER, SKIN, REST = N_("Signs of danger"), N_("The skin problem"), N_("Other answers")
+
+#: What is asked for signs of danger, beside the signs themselves.
+_DANGEROUS = frozenset(("temperature", "red_flags", "symptoms", "pain"))
+
+#: Keys of forms that hold the names of their groups: ODK and KoboToolbox, REDCap.
+_PARTS = re.compile(r"/|___")
 
 #: Answers that only together with others are a flag.
 _TOGETHER = {
@@ -52,9 +64,10 @@ class Given:
 
 @dataclass(slots=True)
 class AnswerGroup:
-    """Answers under one heading of the form; empty: under none."""
+    """Answers under one heading: of the form, or one of ours (`N_`)."""
 
     title: str
+    ours: bool = False
     answers: list[Given] = field(default_factory=list)
 
 
@@ -83,10 +96,29 @@ def form_of(triage_data: object, said: Mapping[str, Any], today: date) -> Form:
             cut = True
             break
         flags, look = _judged(label, value, said, today)
+        given = Given(path, words_of(label), value, flags, look)
         group = groups.setdefault(title, AnswerGroup(title))
-        group.answers.append(Given(path, words_of(label), value, flags, look))
+        group.answers.append(given)
     whole = record_text(form)
-    return Form(list(groups.values()), whole[:_WHOLE_CHARS], cut or len(whole) > _WHOLE_CHARS)
+    return Form(
+        [*_grouped(groups.pop("", None)), *groups.values()],
+        whole[:_WHOLE_CHARS],
+        cut or len(whole) > _WHOLE_CHARS,
+    )
+
+
+def _grouped(loose: AnswerGroup | None) -> Iterator[AnswerGroup]:
+    """Answers of no group, in ours. Of those in one of ours the flagged ones come first."""
+    found: dict[str, list[Given]] = {DANGER: [], SKIN: [], REST: []}
+    for given in loose.answers if loose else ():
+        asked = questions.asked(given.label)
+        name = "" if asked is None else asked.name
+        danger = name in forms.SIGNS or name in _DANGEROUS or given.flags or given.look
+        found[DANGER if danger else SKIN if name else REST].append(given)
+    for title, answers in found.items():
+        if answers:
+            answers.sort(key=lambda each: not (each.flags or each.look))
+            yield AnswerGroup(title, True, answers)
 
 
 def words_of(key: str) -> str:
@@ -116,10 +148,11 @@ def _walk(node: object, title: str, path: str, depth: int) -> Iterator[tuple[str
             return
         for key, value in node.items():
             here = f"{path}/{key}"
+            group, label = _split(title, str(key))
             if _holds_more(value) and depth < _DEEPEST:
                 yield from _walk(value, words_of(str(key)), here, depth + 1)
             else:
-                yield title, here, str(key), value
+                yield group, here, label, value
     elif isinstance(node, list):
         for number, item in enumerate(node):
             here = f"{path}/{number}"
@@ -129,6 +162,12 @@ def _walk(node: object, title: str, path: str, depth: int) -> Iterator[tuple[str
                 yield title, here, str(number + 1), item
     elif node is not None:
         yield title, path, "", node
+
+
+def _split(title: str, key: str) -> tuple[str, str]:
+    """The group and the question of a key; some forms write both into it."""
+    parts = [part for part in _PARTS.split(key) if part]
+    return (words_of(parts[-2]), parts[-1]) if len(parts) > 1 else (title, key)
 
 
 def _asked_inside(node: Mapping[Any, Any]) -> tuple[str, Any] | None:

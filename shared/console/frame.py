@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ from shared.errors import (
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
+
+#: What begins another line, and what is nothing in a text: other control characters, marks of byte order.
+_BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufeff]")
 
 #: Fields of one form.
 _MOST_FIELDS = 200
@@ -205,7 +210,7 @@ class Frame:
             raise RequestTooLarge(f"A file may have {most} bytes.", field="file") from None
         except HTTPException:
             raise InvalidRequest("The form cannot be read.") from None
-        return {name: value.replace("\r\n", "\n") for name, value in fields.items()}
+        return {name: as_written(value) for name, value in fields.items()}
 
     def _let_in(self, visit: Visit) -> Response | None:
         """None, or where those go who may not be here (yet). Raises `Forbidden`, `Unauthenticated`."""
@@ -437,7 +442,15 @@ def _form(call: Call) -> dict[str, str]:
         )
     except ValueError:
         raise InvalidRequest("The form cannot be read.") from None
-    return {name: value.replace("\r\n", "\n") for name, value in pairs}
+    return {name: as_written(value) for name, value in pairs}
+
+
+def as_written(text: str) -> str:
+    """A text as its writer saw it: other ends of lines are ends of lines, signs that nobody sees are gone.
+
+    Texts that are pasted from documents have them: soft breaks, page breaks, marks of byte order.
+    """
+    return _UNSEEN.sub("", _BREAKS.sub("\n", text))
 
 
 @cache

@@ -142,7 +142,8 @@ class Visit:
         response = Response(status=303, headers={"Location": where})
         if said:
             short = {name: value[:_SAID_CHARS] for name, value in values.items()}
-            text = cookies.signed(self.frame.secret(), json.dumps([said, short]))
+            page = unquote(where.partition("?")[0].partition("#")[0])
+            text = cookies.signed(self.frame.secret(), json.dumps([said, short, page]))
             cookies.keep(response, cookies.SAID, text, _SAID_SECONDS)
         return self.frame.guarded(response, self.call)
 
@@ -171,15 +172,16 @@ class Visit:
         return self.visitor if self.holder is None else self.holder.session.sid
 
     def _said(self) -> str:
-        """What the page before wanted said. A part of a page leaves it to the next whole one."""
+        """What the page before wanted said here. A part of a page leaves it to the next whole one."""
         kept = self.call.request.cookies.get(cookies.SAID)
         if not kept or self.call.request.headers.get("HX-Request"):
             return ""
         text = cookies.unsigned(self.frame.secret(), kept)
         if text is None:
             return ""
-        message, values = json.loads(text)
-        return self.words.said(message, **values)
+        message, values, page = json.loads(text)
+        # another tab may ask before the page that it is for
+        return self.words.said(message, **values) if page == self.call.request.path else ""
 
 
 def no_page(visit: Visit) -> Response:

@@ -6,7 +6,7 @@ import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pyotp
 import pytest
@@ -129,6 +129,20 @@ def test_a_second_factor_is_asked_for_and_taken_once(house: Clinic) -> None:
     other = house.browser()
     other.log_in(doctor.email, PASSWORD)
     assert "This code is wrong" in other.act("second-step", otp=right).text
+
+
+def test_what_was_done_in_one_tab_is_not_said_in_another(house: Clinic) -> None:
+    """openemr #12951: the frame spoke of one patient, the page of another."""
+    browser = house.logged_in("doctor")
+    seen = browser.open(f"{HOME}/account")
+    sent = {**seen.form("profile").fields, "name": "Neema"}
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = browser.ask(f"{HOME}/account", "POST", urlencode(sent), headers)
+    assert answer.status == 303
+    # another tab loads before this one has followed
+    assert "are kept" not in browser.open(f"{HOME}/unread").text
+    assert "are kept" in browser.open(f"{HOME}/account").text
+    assert "are kept" not in browser.open(f"{HOME}/account").text
 
 
 def browser_again(house: Clinic, page: Seen, otp: str) -> Seen:

@@ -76,7 +76,7 @@ def test_unread_diagnoses_say_whom_to_call_and_the_oldest_comes_first(enter: Ent
 
 
 def test_nothing_unread_says_so(enter: Enter) -> None:
-    assert "Every diagnosis has reached a phone." in enter("neema").get("/console/unread")
+    assert "Nothing is overdue" in enter("neema").get("/console/unread")
 
 
 # --- her own numbers

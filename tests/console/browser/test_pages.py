@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from shared.console.page import HOME
@@ -42,6 +44,25 @@ def test_a_page_is_for_everybody(desk: Desk, axe: str, page: Declared, language:
                 wrong += [f"{where}: sideways: {each}" for each in sideways(seen)]
         assert weight.whole <= MOST_BYTES, weight.parts
     assert not wrong, "\n".join(dict.fromkeys(wrong))
+
+
+@pytest.mark.parametrize("user", ["", "doctor", "halima", "omari"])
+def test_every_page_opens_on_the_emulators_too(desks: Callable[[str], Desk], user: str) -> None:
+    desk, wrong = desks("emulator"), []
+    desk.said.clear()
+    with desk.context() as context:
+        seen = context.new_page()
+        if user:
+            desk.log_in(seen, user)
+        for page in SHOWN:
+            if whose(page) != user:
+                continue
+            answer = seen.goto(f"{desk.url}{path(page)}", wait_until="networkidle")
+            assert answer is not None
+            if not answer.ok or seen.locator("main .note.bad[role=alert]").count():
+                wrong.append(f"{page.path}: {answer.status} {seen.inner_text('main')[:200]}")
+    assert not wrong, "\n".join(wrong)
+    assert desk.said == []
 
 
 def test_axe_would_find_something(desk: Desk, axe: str) -> None:

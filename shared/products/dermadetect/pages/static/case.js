@@ -137,7 +137,7 @@
     form.addEventListener("submit", () => { sent = true; });
     window.addEventListener("pageshow", () => { sent = false; });
     window.addEventListener("beforeunload", (event) => {
-      const typed = [...texts].some((area) => area.value !== area.defaultValue);
+      const typed = form.dataset.draft || [...texts].some((area) => area.value !== area.defaultValue);
       if (typed && !sent) event.preventDefault();
     });
     all("[data-insert]", (button) => {
@@ -150,6 +150,7 @@
         const gap = before && !before.endsWith("\n") ? "\n" : "";
         into.setRangeText(gap + text, into.selectionStart, into.selectionEnd, "end");
         into.focus();
+        into.dispatchEvent(new Event("input", { bubbles: true }));
       });
     }, form);
     // A verdict against the AI needs its reason.

@@ -6,12 +6,14 @@ two phones changed, a case that the server refuses, a record that was deleted.
 
     python -m infra.local.day URL DATA
 
-puts all of it into a back end that runs (screenshots and tests in a browser look at it).
+puts all of it into a back end that runs (screenshots and tests in a browser look at it). `weeks` is what
+went before, for pages that count: a back end whose clock can be moved lives through it in a minute.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
 import time
@@ -19,11 +21,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from random import Random
+from typing import Any
 
 from infra.cli.members import grant
 from infra.local import photos
 from infra.local.environment import use_stack
-from infra.local.phone import Phone, over_http
+from infra.local.phone import Phone, over_http, wall_ms
 from infra.local.token import token_for
 
 TEAM = "kito-team"
@@ -36,6 +40,12 @@ PEOPLE = (
     ("doctor", "Dr. Neema Mushi", "doctor"),
     ("halima", "Halima Juma", "supervisor"),
     ("omari", "Omari Said", "admin"),
+)
+
+#: Health workers: user, name, telephone number (of the range for drama, Ofcom's; nobody answers).
+WORKERS = (
+    ("amina", "Amina Hassan", "+44 7700 900011"),
+    ("joseph", "Joseph Mtui", "+44 7700 900012"),
 )
 
 #: The photo of the red case, by its name on the phone.
@@ -53,13 +63,24 @@ def address(user: str) -> str:
 
 def people() -> None:
     """The accounts, in the stores that this process uses."""
+    for user, name, role in PEOPLE:
+        _account(user, name)
+        grant(user, TEAM, role)
+
+
+def workers() -> None:
+    """The accounts of those who carry the phones."""
+    for user, name, number in WORKERS:
+        _account(user, name, number)
+        grant(user, TEAM, "chw")
+
+
+def _account(user: str, name: str, number: str | None = None) -> None:
     from shared import wiring
 
-    administration = wiring.accounts().administration
-    for user, name, role in PEOPLE:
-        now_ms = wiring.clock_ms()
-        administration.create(address(user), PASSWORD, now_ms, user_id=user, name=name)
-        grant(user, TEAM, role)
+    wiring.accounts().administration.create(
+        address(user), PASSWORD, wiring.clock_ms(), user_id=user, name=name, phone=number
+    )
 
 
 def morning(phone: Phone) -> None:
@@ -167,11 +188,111 @@ def trouble(phone: Phone, other: Phone) -> None:
     phone.sync()
 
 
-def whole(url: str, data: Path) -> None:
-    """All of it, into the stack that runs at `url` with its data in a folder."""
+def weeks(url: str, data: Path, clock: Path, before: int = 7) -> None:
+    """So many weeks before this one: cases and photos arrive on Mondays, most are signed hours later.
+
+    `clock` is the back end's CLOCK_FILE. Ends with a clock that is right.
+    """
     use_stack(data)
-    for user in ("amina", "joseph"):
-        grant(user, TEAM, "chw")
+    workers()
+    people()
+    chance = Random(4)  # noqa: S311  numbers to look at
+    for week in range(before, 0, -1):
+        name, first_hours = f"week-{week}", chance.randint(2, 9)
+
+        def later(hours: int, week: int = week) -> int:
+            ahead_ms = -week * 7 * 86_400_000 + hours * 3_600_000
+            clock.write_text(str(ahead_ms), "ascii")
+            return ahead_ms
+
+        _arrive(url, name, chance, later(0))
+        waiting = _waiting(url, name)
+        for hours, cases in (
+            (first_hours, waiting[: 2 * len(waiting) // 3]),
+            (chance.randint(18, 40), waiting[2 * len(waiting) // 3 :]),
+        ):
+            later(hours)
+            for case in cases:
+                sign(url, case, chance.choice(["agree", "agree", "agree", "edit"]))
+    clock.write_text("0", "ascii")
+
+
+#: Cases of a week, those of them that are red, and photos.
+_CASES, _RED, _PHOTOS_A_WEEK = (12, 17), 10, 6
+
+
+def _arrive(url: str, week: str, chance: Random, ahead_ms: int) -> None:
+    send = over_http(url, token_for("amina"))
+    phone = Phone(send, "amina", "aminas-phone", clock=lambda: wall_ms() + ahead_ms)
+    at = phone.now()
+    taken: dict[str, list[bytes]] = {}
+    for number in range(chance.randint(*_CASES)):
+        name, red = f"{week}-{number}", number < _RED
+        about = {"name": f"{chance.choice('ABCDEFGHJK')}. {week}", "age": chance.randint(2, 70)}
+        phone.save("patients", name, at=at, demographics=about)
+        phone.save(
+            "cases",
+            name,
+            at=at,
+            patient_id=name,
+            risk_level="red" if red else chance.choice(["yellow", "green"]),
+            triage_data={"site": chance.choice(["hand", "leg"]), "bleeding": red},
+            image_keys=[key(name, 0)] if number < _PHOTOS_A_WEEK else [],
+        )
+        if number < _PHOTOS_A_WEEK:
+            small = chance.random() < 0.3
+            taken[name] = [photos.generated(number, *([(300, 200)] if small else []))]
+    phone.photos = [
+        photos.announced("cases", name, key(name, 0), each[0]) for name, each in taken.items()
+    ]
+    phone.sync()
+    send_photos(phone, url, token_for("amina"), taken)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:  # until the model has read the red ones
+        phone.sync()
+        red_ones = [phone.row("cases", f"{week}-{number}") or {} for number in range(_RED)]
+        if all(each.get("ai_analysis") for each in red_ones):
+            return
+        time.sleep(0.2)
+    raise TimeoutError("the red cases were not read")
+
+
+def _waiting(url: str, week: str) -> list[str]:
+    """Cases of a week that wait, the most urgent first."""
+    cases = _review(url, "?limit=50")["cases"]
+    return [each["id"] for each in cases if each["id"].startswith(week)]
+
+
+def sign(url: str, case: str, verdict: str = "agree") -> None:
+    """The doctor signs a case."""
+    seen = _review(url, f"/{case}")
+    body = {"diagnosis_text": "Tinea corporis", "prescription": "Clotrimazole, twice a day"}
+    if seen["case"].get("ai_analysis"):
+        body |= {"verdict": verdict}
+        body |= {"verdict_text": "Too urgent"} if verdict == "edit" else {}
+    headers = {"Idempotency-Key": case, "If-Match": f'"{seen["version"]}"'}
+    _review(url, f"/{case}/diagnosis", body, **headers)
+
+
+def _review(url: str, path: str, body: object = None, **headers: str) -> Any:
+    """What the review API answers the doctor."""
+    sent = {"Authorization": f"Bearer {token_for('doctor', role='doctor')}", **headers}
+    data = None if body is None else json.dumps(body).encode()
+    where = f"{url}/api/v1/review/cases{path}"
+    request = urllib.request.Request(where, data=data, headers=sent)  # noqa: S310  our own server
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        return json.loads(response.read())
+
+
+def whole(url: str, data: Path) -> None:
+    """All of the day, into the stack that runs at `url` with its data in a folder.
+
+    The accounts are made, unless `weeks` did.
+    """
+    use_stack(data)
+    if not _are_there():
+        workers()
+        people()
     amina, joseph = (
         Phone(over_http(url, token_for(user)), user, f"{user}s-phone")
         for user in ("amina", "joseph")
@@ -183,7 +304,13 @@ def whole(url: str, data: Path) -> None:
     amina.sync()
     send_photos(amina, url, token_for("amina"), taken)
     trouble(amina, joseph)
-    people()
+
+
+def _are_there() -> bool:
+    from shared import wiring
+    from shared.accounts import account
+
+    return bool(account.find(wiring.store(), address(PEOPLE[0][0])).version)
 
 
 def page(url: str, path: str, user: str) -> str:

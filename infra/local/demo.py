@@ -99,8 +99,7 @@ def _examples(url: str, folder: Path) -> None:
 
 def _day(url: str, folder: Path) -> None:
     use_stack(folder)
-    for user in ("amina", "joseph"):
-        grant(user, TEAM, "chw")
+    day.workers()
     amina = Phone(over_http(url, token_for("amina")), "amina", "aminas-phone")
     joseph = Phone(over_http(url, token_for("joseph")), "joseph", "josephs-phone")
 

@@ -13,7 +13,6 @@ from playwright.sync_api import expect, sync_playwright
 
 from infra.local import day, photos
 from infra.local.stack import Stack
-from shared import wiring
 from tests.console.browser.conftest import ARGUMENTS, chromium_path
 from tests.console.browser.shots import FOLDER, save
 from tests.mobile.handset import Handset, build, served
@@ -34,9 +33,6 @@ def main(words: list[str]) -> int:
     ):
         day.whole(stack.url, Path(data))
         email, password = day.address("amina"), day.PASSWORD
-        wiring.accounts().administration.create(
-            email, password, wiring.clock_ms(), user_id="amina", name="Amina Hassan"
-        )
         browser = driver.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         phone = Handset(browser, url, timezone_id="Africa/Nairobi", device_scale_factor=2)
         phone.log_in(email, password)

@@ -32,6 +32,10 @@ PICTURES = {
 }
 MOST_BYTES = 150_000
 
+#: The grain of the made-up photos would take the bytes, and the colours from the page around them.
+_CALM = """() => document.querySelectorAll(".stage img").forEach((image) => {
+  image.style.filter = "blur(2px)"; })"""
+
 
 def main(words: list[str]) -> int:
     """Take them; the exit code."""
@@ -39,9 +43,16 @@ def main(words: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as data,
-        Stack(profile="local", data=data, workers=2, sweep_seconds=2.0) as stack,
+        Stack(
+            profile="local",
+            data=data,
+            workers=2,
+            sweep_seconds=2.0,
+            environ={"CLOCK_FILE": str(_clock(data))},
+        ) as stack,
         sync_playwright() as driver,
     ):
+        day.weeks(stack.url, Path(data), _clock(data))
         day.whole(stack.url, Path(data))
         browser = driver.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         if folder.resolve() == CHOSEN.resolve():
@@ -51,6 +62,14 @@ def main(words: list[str]) -> int:
         browser.close()
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
     return 0
+
+
+def _clock(data: str) -> Path:
+    """The file that moves the back end's clock."""
+    file = Path(data) / "clock"
+    if not file.exists():
+        file.write_text("0", "ascii")
+    return file
 
 
 def every(browser: Browser, url: str, folder: Path) -> None:
@@ -87,6 +106,7 @@ def chosen(browser: Browser, url: str, folder: Path) -> None:
         speak(page, url, language)
         page.goto(f"{url}{where}")
         page.wait_for_load_state("networkidle")
+        page.evaluate(_CALM)
         save(page.screenshot(), folder / f"{name}.png", MOST_BYTES)
         context.close()
 

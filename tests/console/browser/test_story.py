@@ -76,6 +76,7 @@ def test_a_red_case_arrives_is_looked_at_and_signed_and_the_phone_has_it(either:
         assert page.url.endswith(f"{HOME}/cases")
         assert patient not in page.inner_text("#main")
         page.set_viewport_size({"width": 1280, "height": 300})
+        page.wait_for_load_state("networkidle")  # nothing moves by itself any more
         page.evaluate("() => { window.sameVisit = true; }")
         page.locator("main a[id^=open-]").last.focus(timeout=5000)
         focused = page.evaluate("() => document.activeElement.id")

@@ -29,6 +29,7 @@ locals {
     console = { records = "write", rings = true, photos = ["add", "read"], signs = true }
     # Jobs.
     analyse      = { records = "write", model = true, photos = ["read"], notifies = true }
+    summaries    = { records = "write", model = true }
     voice        = { records = "write", model = true, photos = ["clear", "read"], notifies = true }
     ocr          = { records = "write", rings = true, photos = ["read"] }
     diff         = { records = "write", rings = true, photos = ["add", "read"] }

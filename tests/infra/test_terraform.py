@@ -79,7 +79,7 @@ def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
         parts = re.search(r"wiring\.parts\b", code) or "buildtrace" in code
         if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks or asked or parts:
             rings.add(name)
-        asking = re.search("ANALYSE|VOICE|SUMMARY", code)
+        asking = re.search("ANALYSE|VOICE|SUMMAR", code)
         if re.search(r"wiring\.(runner|subscriber)\b", code) and asking:
             asks.add(name)
         if "wiring.deliveries" in code or "wiring.sweeper" in code:

@@ -45,6 +45,7 @@ class GoogleSpeech:
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
         from google.cloud.speech_v2.types import cloud_speech
+        from google.protobuf.json_format import ParseError
 
         began = time.monotonic()
         request = cloud_speech.RecognizeRequest(
@@ -69,7 +70,7 @@ class GoogleSpeech:
             raise _fault(error) from None
         except (requests.RequestException, OSError) as error:
             raise ModelBusy(f"No answer from {_SERVER} ({type(error).__name__}).") from None
-        except (ValueError, TypeError) as error:  # a page that is no answer of this API
+        except (ParseError, ValueError, TypeError) as error:  # a page that is no answer of this API
             raise ModelUnreadable(f"{_SERVER} cannot be read ({type(error).__name__}).") from None
         took = int((time.monotonic() - began) * 1000)
         return Transcript(spoken(" ".join(parts)), f"google {self._model}", took)

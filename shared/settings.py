@@ -46,6 +46,18 @@ _SLIP_LETTERS, _SLIP_SIMILAR, _SLIP_LONGER = 6, 0.88, 2
 #: A host that passkeys may be bound to: a name of two parts or more, or this machine's.
 _NAME = r"localhost|([a-z0-9-]+\.)+[a-z][a-z0-9-]+"
 
+#: Models by name, and what each needs to be set.
+MODELS = ("scripted", "vertex", "openai_compatible", "ollama")
+_MODEL_NEEDS = {
+    "vertex": ("vertex_endpoint",),
+    "openai_compatible": ("model_url", "model_name"),
+    "ollama": ("ollama_url", "ollama_model"),
+}
+
+#: Tasks with their models, and with their budgets.
+_ORDERS = r"[a-z_]+=[a-z_]+(\+[a-z_]+)*(\s*,\s*[a-z_]+=[a-z_]+(\+[a-z_]+)*)*"
+_BUDGETS = r"[a-z_]+=\d{1,6}(\.\d{1,4})?(\s*,\s*[a-z_]+=\d{1,6}(\.\d{1,4})?)*"
+
 #: Where a key belongs that somebody would put into an address.
 _KEYS_BELONG = {
     "model_url": "; the key belongs in MODEL_API_KEY",
@@ -113,6 +125,20 @@ class Settings:
         "Who analyses what phones send. The scripted model looks at nothing and says so.",
         choices=("scripted", "vertex", "openai_compatible"),
         shown=True,
+    )
+    model_order: str = setting(
+        "",
+        "Models that are asked one after the other until one answers, as vertex,ollama. Empty: MODEL.",
+        shown=True,
+    )
+    model_tasks: str = setting(
+        "",
+        "The same for tasks that want another order, as understand=ollama+vertex, separated by commas.",
+    )
+    model_budgets: str = setting(
+        "",
+        "What tasks may cost a day instead of DAILY_COST_CAP, as understand=2.5, separated by commas. "
+        "Models that cost nothing (ollama) are asked beyond it.",
     )
     key_store: str = setting(
         "files",
@@ -395,6 +421,11 @@ class Settings:
     )
     model_name: str = setting("", "The model's name on the server at MODEL_URL.")
     model_api_key: str = setting("", "The key of the server at MODEL_URL, if any.", secret=True)
+    ollama_url: str = setting(
+        "http://127.0.0.1:11434/v1",
+        "Where the model `ollama` is asked, by its OpenAI-compatible face.",
+    )
+    ollama_model: str = setting("", "The model's name there.")
     model_failures: int = setting(
         5, "Failures in a row after which the model is left alone for a while.", low=1, high=1000
     )
@@ -519,11 +550,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.google and not self.google_cloud_project:
             raise _absurd("GOOGLE_CLOUD_PROJECT", f"is needed with {self.google[0]}")
-        if self.model == "vertex" and not self.vertex_endpoint:
-            raise _absurd("VERTEX_ENDPOINT", "is needed with MODEL=vertex")
-        for name in ("model_url", "model_name"):
-            if self.model == "openai_compatible" and not getattr(self, name):
-                raise _absurd(name.upper(), "is needed with MODEL=openai_compatible")
+        self._demand_models()
         if self.speech == "openai_compatible" and not self.speech_url:
             raise _absurd("SPEECH_URL", "is needed with SPEECH=openai_compatible")
         if self.daily_cost_cap and not (self.price_asked or self.price_answered or self.price_hour):
@@ -553,7 +580,7 @@ class Settings:
             raise _absurd("OIDC_ISSUER", "must not be TOKEN_ISSUER")
         for name in (
             *("token_jwks_url", "oidc_issuer", "oidc_jwks_url"),
-            *("model_url", "speech_url", "fcm_url", "files_endpoint"),
+            *("model_url", "ollama_url", "speech_url", "fcm_url", "files_endpoint"),
         ):
             if re.fullmatch(_USER_INFO, getattr(self, name), re.DOTALL):
                 # It would stand in logs and in errors of libraries.
@@ -587,6 +614,40 @@ class Settings:
         if self.max_inflated_bytes < self.max_body_bytes:
             raise _absurd("MAX_INFLATED_BYTES", "must not be smaller than MAX_BODY_BYTES")
 
+    def _demand_models(self) -> None:
+        """Every model that may be asked has what it needs."""
+        for variable, named in (
+            ("MODEL_ORDER", self.model_order.split(",")),
+            ("MODEL_TASKS", [each for order in self.orders.values() for each in order]),
+        ):
+            if unknown := {each.strip() for each in named} - {"", *MODELS}:
+                raise _absurd(variable, f"must name {', '.join(MODELS)}, not {min(unknown)}")
+        if self.model_tasks and not re.fullmatch(_ORDERS, self.model_tasks):
+            raise _absurd("MODEL_TASKS", "must be like understand=ollama+vertex")
+        if self.model_budgets and not re.fullmatch(_BUDGETS, self.model_budgets):
+            raise _absurd("MODEL_BUDGETS", "must be like understand=2.5")
+        for name in dict.fromkeys((*self.order(), *sum(self.orders.values(), ()))):
+            for needed in _MODEL_NEEDS.get(name, ()):
+                if not getattr(self, needed):
+                    raise _absurd(needed.upper(), f"is needed with MODEL={name}")
+
+    def order(self, task: str = "") -> tuple[str, ...]:
+        """The models that a task asks, in their order."""
+        general = tuple(each.strip() for each in self.model_order.split(",") if each.strip())
+        return self.orders.get(task) or general or (self.model,)
+
+    @property
+    def orders(self) -> dict[str, tuple[str, ...]]:
+        """The orders of `model_tasks`."""
+        pairs = (each.partition("=") for each in self.model_tasks.split(",") if each.strip())
+        return {name.strip(): tuple(order.strip().split("+")) for name, _, order in pairs}
+
+    def budget(self, task: str) -> float | None:
+        """What a task may cost a day by itself; None: it has no budget of its own."""
+        pairs = (each.partition("=") for each in self.model_budgets.split(",") if each.strip())
+        found = {name.strip(): float(amount) for name, _, amount in pairs}
+        return found.get(task)
+
     def _demand_mail(self) -> None:
         if self.mailer == "off":
             return
@@ -605,7 +666,7 @@ class Settings:
         chosen = {
             "RECORD_STORE=firestore": self.record_store == "firestore",
             "JOB_QUEUE=pubsub": self.job_queue == "pubsub",
-            "MODEL=vertex": self.model == "vertex",
+            "MODEL=vertex": "vertex" in (*self.order(), *sum(self.orders.values(), ())),
             "FILE_STORE=gcs": self.file_store == "gcs",
             "KEY_STORE=secret_manager": self.key_store == "secret_manager",
             "TRACE_EXPORTER=cloud_trace": self.trace_exporter == "cloud_trace",

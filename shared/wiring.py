@@ -82,6 +82,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Models that cost nothing to ask: they run on machines of one's own.
+FREE_MODELS = frozenset({"ollama", "scripted"})
+
 
 def settings() -> Settings:
     """The settings of this process."""
@@ -517,10 +520,11 @@ def page_secret() -> bytes:
 
 
 @cache
-def model() -> Model:
-    """The language model."""
+def model(name: str = "") -> Model:
+    """A language model by its name in the settings; empty: the one of MODEL."""
     chosen = settings()
-    if chosen.model == "vertex":
+    name = name or chosen.model
+    if name == "vertex":
         from shared.adapters.vertex import VertexModel
 
         return VertexModel(
@@ -531,36 +535,61 @@ def model() -> Model:
             api_endpoint=chosen.vertex_api_endpoint,
             credentials=chosen.vertex_credentials,
         )
-    if chosen.model == "openai_compatible":
+    if name == "openai_compatible":
         from shared.adapters.openai_compatible import OpenAiCompatibleModel
 
         return OpenAiCompatibleModel(
             url=chosen.model_url, model=chosen.model_name, api_key=chosen.model_api_key
         )
+    if name == "ollama":
+        from shared.adapters.openai_compatible import OpenAiCompatibleModel
+
+        return OpenAiCompatibleModel(url=chosen.ollama_url, model=chosen.ollama_model)
     from shared.adapters.scripted import ScriptedModel
 
     return ScriptedModel(product().draft)
 
 
+def terms(task: str = "") -> Terms:
+    """How language models are asked for a task, in which order, and what that may cost.
+
+    Health is a task's own: a model that fails at one is still asked for another.
+    """
+    return _terms(task)
+
+
 @cache
-def terms() -> Terms:
-    """How the language model is asked, and what that may cost."""
+def _terms(task: str) -> Terms:
     from shared.ai.breaker import Breaker
-    from shared.ai.conversation import Terms
+    from shared.ai.conversation import Provider, Terms
     from shared.ai.spending import Prices, SpendingCap
 
     chosen = settings()
-    cap = chosen.daily_cost_cap
-    return Terms(
-        Breaker(
-            _TracedModel(model()),
+
+    def guarded(name: str) -> Breaker:
+        return Breaker(
+            _TracedModel(model(name)),
             failures=chosen.model_failures,
             rest_seconds=chosen.model_rest_seconds,
-        ),
+        )
+
+    first, *others = chosen.order(task)
+    own_budget = chosen.budget(task)
+    cap = chosen.daily_cost_cap if own_budget is None else own_budget
+    return Terms(
+        guarded(first),
         chosen.model_max_tokens,
         chosen.model_timeout_seconds,
         prices=Prices(chosen.price_asked, chosen.price_answered, chosen.price_hour),
-        spending_cap=SpendingCap(store(), cap, clock_ms) if cap else None,
+        spending_cap=SpendingCap(store(), cap, clock_ms, "" if own_budget is None else task)
+        if cap
+        else None,
+        name=first,
+        own_prices=Prices() if others and first in FREE_MODELS else None,
+        instead=tuple(
+            Provider(name, guarded(name), Prices() if name in FREE_MODELS else None)
+            for name in others
+        ),
     )
 
 

@@ -41,6 +41,19 @@ locals {
   }
 }
 
+locals {
+  # Functions that ask Speech-to-Text.
+  hears = lookup(var.settings, "SPEECH", "off") == "google" ? toset([for name in keys(local.functions) : name if name == "voice"]) : toset([])
+}
+
+resource "google_project_iam_member" "hears" {
+  for_each = local.hears
+
+  project = var.project
+  role    = "roles/speech.client"
+  member  = "serviceAccount:${module.function[each.key].service_account}"
+}
+
 # aiplatform.user may also train, deploy and read data sets; a function asks one endpoint.
 resource "google_project_iam_custom_role" "asks_model" {
   role_id     = "asksModel"

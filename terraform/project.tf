@@ -24,7 +24,7 @@ locals {
     "secretmanager.googleapis.com",
     "serviceusage.googleapis.com",
     "storage.googleapis.com",
-  ], local.has_notices ? ["fcm.googleapis.com"] : [], length(local.numbers) > 0 ? local.numbers_apis : []))
+  ], local.has_notices ? ["fcm.googleapis.com"] : [], length(local.hears) > 0 ? ["speech.googleapis.com"] : [], length(local.numbers) > 0 ? local.numbers_apis : []))
 
   # The accounts that Google's services act as. infra/bootstrap.sh makes them: the provider's own resource
   # for it is in beta, and a data source that waits for an API is read anew, and its grants are taken away

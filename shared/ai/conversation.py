@@ -19,7 +19,7 @@ from typing import TypeVar
 from shared.ai.model import ChatRequest, Completion, Image, Model
 from shared.ai.pictures import without_metadata
 from shared.ai.spending import Prices, SpendingCap
-from shared.errors import ContractBroken, ModelBusy, ModelFault
+from shared.errors import ContractBroken, ModelBusy, ModelFault, ModelPaused
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +48,11 @@ class Usage:
     completion_tokens: int | None = None
     models: list[tuple[str, str]] = field(default_factory=list)  #: name and version of each answer
     micros: int = 0  #: price estimate, millionths
+    provider: str = ""  #: who answered last, by the name in the settings
 
-    def add(self, answer: Completion, micros: int) -> None:
+    def add(self, answer: Completion, micros: int, provider: str = "") -> None:
         """One more answer."""
+        self.provider = provider
         self.micros += micros
         self.latency_ms += max(0, answer.latency_ms)
         self.prompt_tokens = _sum(self.prompt_tokens, answer.prompt_tokens)
@@ -58,11 +60,26 @@ class Usage:
         self.models.append((answer.model, answer.version))
 
 
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A model by its name in the settings. `prices`: None: those of the terms."""
+
+    name: str
+    model: Model
+    prices: Prices | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether asking it costs nothing."""
+        return self.prices == Prices()
+
+
 class Conversation:
     """What is asked for one piece of work, until its time is used up. Of one thread."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, providers: tuple[Provider, ...] = ()) -> None:
         self._terms = terms
+        self._providers = providers or terms.providers
         self._ends_at = terms.clock() + terms.longest_seconds
         self.account = Usage()
 
@@ -76,11 +93,35 @@ class Conversation:
     ) -> Parsed:
         """A parsed answer, after at most one repair. `broken` is told of each that breaks the contract.
 
-        Raises what the model raises, `ModelBusy` when no time is left, `ContractBroken` when the
-        repaired answer is no better.
+        Of several models the next is asked when one fails, is left alone, or breaks the contract twice.
+        Raises what the model raises (of several the first that was asked), `ModelBusy` when no time is
+        left, `ContractBroken` when the repaired answer is no better.
         """
         images = tuple(map(without_metadata, images))
-        answer = self._asked(system, text, images)
+        faults: list[ModelFault] = []
+        for provider in self._providers:
+            if faults and not self.time_left():
+                break
+            try:
+                return self._answered(provider, system, text, images, parse, broken)
+            except ModelFault as fault:
+                faults.append(fault)
+                if len(self._providers) > 1:
+                    log.warning(
+                        "model passed over", extra={"model": provider.name, "fault": fault.code}
+                    )
+        raise next((fault for fault in faults if fault.attempted), faults[0])
+
+    def _answered(
+        self,
+        provider: Provider,
+        system: str,
+        text: str,
+        images: tuple[Image, ...],
+        parse: Callable[[str], Parsed],
+        broken: Callable[[ContractBroken], None],
+    ) -> Parsed:
+        answer = self._asked(provider, system, text, images)
         try:
             return parse(answer.text)
         except ContractBroken as fault:
@@ -91,7 +132,7 @@ class Conversation:
                 "Write the whole JSON object again, following the rules above."
             )
         try:
-            return parse(self._asked(system, repair, images).text)
+            return parse(self._asked(provider, system, repair, images).text)
         except ContractBroken as fault:
             broken(fault)
             raise
@@ -101,26 +142,27 @@ class Conversation:
         left = self._ends_at - self._terms.clock()
         return left if left >= _LEAST_SECONDS else 0.0
 
-    def _asked(self, system: str, text: str, images: tuple[Image, ...]) -> Completion:
+    def _asked(
+        self, provider: Provider, system: str, text: str, images: tuple[Image, ...]
+    ) -> Completion:
         terms, account, seconds = self._terms, self.account, self.time_left()
+        prices = terms.prices if provider.prices is None else provider.prices
         if not seconds:
             raise ModelBusy("The time for this analysis is used up; the job tries again later.")
         question = ChatRequest(system, text, images, max_tokens=terms.max_tokens)
         began = terms.clock()
         try:
-            answer = terms.model.ask(question, min(terms.timeout_seconds, seconds))
+            answer = provider.model.ask(question, min(terms.timeout_seconds, seconds))
         except ModelFault as fault:
             took_ms = round((terms.clock() - began) * 1000)
             if fault.attempted:  # it answered, or kept us waiting: the machine was busy with us
                 account.calls += 1
-                account.micros += terms.prices.micros(None, None, took_ms)
+                account.micros += prices.micros(None, None, took_ms)
             log.warning("model call failed", extra={"fault": fault.code, "latency_ms": took_ms})
             raise
         account.calls += 1
-        micros = terms.prices.micros(
-            answer.prompt_tokens, answer.completion_tokens, answer.latency_ms
-        )
-        account.add(answer, micros)
+        micros = prices.micros(answer.prompt_tokens, answer.completion_tokens, answer.latency_ms)
+        account.add(answer, micros, provider.name)
         log.info(
             "model call",
             extra={
@@ -140,8 +182,9 @@ class Conversation:
 class Terms:
     """Whom conversations are with, and what one may take. Safe to share between threads.
 
-    `timeout_seconds` bounds one answer, `budget_seconds` a whole conversation, `max_tokens` what
-    is answered to a question. Every call is estimated by `prices`; `spending_cap` keeps the day's cap.
+    `instead` are asked in their order when `model` fails or breaks its contract. `timeout_seconds` bounds
+    one answer, `budget_seconds` a whole conversation, `max_tokens` what is answered to a question. Every
+    call is estimated by `prices`; `spending_cap` keeps the day's cap.
     """
 
     model: Model
@@ -151,6 +194,14 @@ class Terms:
     clock: Callable[[], float] = time.monotonic
     prices: Prices = Prices()  # noqa: RUF009  it is frozen
     spending_cap: SpendingCap | None = None
+    name: str = ""  #: of `model`, in the settings
+    own_prices: Prices | None = None  #: of `model`; None: `prices`
+    instead: tuple[Provider, ...] = ()
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """All of them, in the order in which they are asked."""
+        return (Provider(self.name, self.model, self.own_prices), *self.instead)
 
     @property
     def longest_seconds(self) -> float:
@@ -161,15 +212,22 @@ class Terms:
     def begin(self, questions: int) -> Iterator[Conversation]:
         """A conversation of at most `questions`, each repaired at most once, within the day's cap.
 
-        The most that it may cost is taken before, the rest given back. Raises `ModelPaused` when the
-        cap is reached: nobody was asked.
+        The most that it may cost is taken before, the rest given back. When the cap is reached, models
+        that cost nothing are asked alone; raises `ModelPaused` if there are none: nobody was asked.
         """
         conversation = Conversation(self)
         if self.spending_cap is None:
             yield conversation
             return
         most = self.prices.most(2 * questions, self.max_tokens, self.longest_seconds)
-        day = self.spending_cap.take(most)
+        try:
+            day = self.spending_cap.take(most)
+        except ModelPaused:
+            free = tuple(each for each in self.providers if each.free)
+            if not free:
+                raise
+            yield Conversation(self, free)
+            return
         try:
             yield conversation
         finally:

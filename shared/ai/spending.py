@@ -63,10 +63,13 @@ class Prices:
 
 
 class SpendingCap:
-    """The day's budget. `cap` is in the prices' currency; `clock` gives server ms."""
+    """The day's budget, or that of a task. `cap` is in the prices' currency; `clock` gives server ms."""
 
-    def __init__(self, store: RecordStore, cap: float, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, store: RecordStore, cap: float, clock: Callable[[], int], task: str = ""
+    ) -> None:
         self._store, self._cap, self._clock = store, round(cap * MICRO), clock
+        self._of = f"~{task}" if task else ""
 
     def take(self, micros: int) -> Key:
         """Set aside the most that something may cost; give the answer to `settle`.
@@ -76,7 +79,7 @@ class SpendingCap:
         """
         now_ms = self._clock()
         day = datetime.fromtimestamp(now_ms / 1000, UTC).date()
-        key = Key(COLLECTION, day.isoformat())
+        key = Key(COLLECTION, f"{day.isoformat()}{self._of}")
 
         def allowed(spent: int) -> bool:
             return spent + micros <= self._cap or spent == 0

@@ -129,6 +129,14 @@ class Stage(Protocol):
         ...
 
 
+class TermsOf(Protocol):
+    """How language models are asked for a task by its name in `MODEL_TASKS`; empty: for any."""
+
+    def __call__(self, task: str = "", /) -> Terms:
+        """The terms; the same each time."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a deployment has, for a product to make its own things of."""
@@ -139,7 +147,7 @@ class Parts:
     files: Callable[[], FileStore]
     catalog: Callable[[], Catalog]
     pusher: Callable[[], Pusher]  #: writes as phones do
-    terms: Callable[[], Terms]  #: how the language model is asked
+    terms: TermsOf  #: how language models are asked, for a task
     embedder: Callable[[], Embedder | None]  #: None: there is no endpoint
     transcriber: Callable[[], Transcriber | None]  #: hears recordings; None: nobody does
     notifier: Callable[[], Notifier]  #: sends to phones

@@ -205,7 +205,7 @@ def test_others_do_not_hear_what_was_said(bedside: Bedside) -> None:
 def test_a_danger_escalates_in_the_commit_of_its_text_and_no_model_is_asked(
     bedside: Bedside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nobody() -> Any:
+    def nobody(_task: str = "") -> Any:
         raise AssertionError("a model is asked about an emergency")
 
     object.__setattr__(wiring.parts(), "terms", nobody)

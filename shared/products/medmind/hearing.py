@@ -37,7 +37,7 @@ from shared.products.medmind.answers import voice as words_for
 from shared.products.medmind.plan_facts import PlanFacts
 from shared.products.medmind.replying import Reply, reply
 from shared.products.medmind.tables import PATIENTS
-from shared.products.medmind.understanding import Asked, Meaning
+from shared.products.medmind.understanding import Meaning, ModelUse
 from shared.products.medmind.voice_tables import (
     ANSWERED,
     CONVERSATIONS,
@@ -132,7 +132,7 @@ class Hear(Task):
             if row is not None:
                 facts = PlanFacts.of(self._store, job.scope_id, now_ms)
                 heard = understanding.by_words(str(row.fields.get("heard") or ""), facts.names)
-                return self._answered(job, facts, heard, Asked(), now_ms)
+                return self._answered(job, facts, heard, ModelUse(), now_ms)
             code = fault.code if fault.code in voice.REFUSALS else None
             return self._heard(utterance, "", now_ms, code)
 
@@ -148,7 +148,7 @@ class Hear(Task):
 
     def _terms(self) -> Any:
         try:
-            return self._parts.terms()
+            return self._parts.terms(understanding.TASK)
         except Fault as fault:  # the words will do
             log.warning("no model", extra={"fault": fault.code})
             return None
@@ -246,7 +246,7 @@ class Hear(Task):
         return {"forget_at": now_ms + self._audio_hours * _HOUR_MS}
 
     def _answered(
-        self, job: Job, facts: PlanFacts, meaning: Meaning, asked: Asked, now_ms: int
+        self, job: Job, facts: PlanFacts, meaning: Meaning, asked: ModelUse, now_ms: int
     ) -> Sequence[Write] | None:
         utterance, row = self._read(job)
         if utterance is None or row is None or row.fields["state"] != HEARD:

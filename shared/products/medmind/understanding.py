@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -139,7 +140,7 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelUse:
     """What asking took."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -154,14 +155,14 @@ class Asked:
 
 def understood(
     text: str, medicines: Sequence[str], names: Sequence[str], terms: Terms | None
-) -> tuple[Meaning, Asked]:
+) -> tuple[Meaning, ModelUse]:
     """What a sentence wants. `names` are taken out of it before a model sees it.
 
     Never raises a `ModelFault`: then the words decide.
     """
     heard = by_words(text, medicines)
     if terms is None or (heard.intent != OTHER and len(words_of(text)) <= _SHORT_WORDS):
-        return heard, Asked()
+        return heard, ModelUse()
     quick = replace(
         terms,
         timeout_seconds=min(terms.timeout_seconds, _SECONDS),
@@ -178,7 +179,7 @@ def understood(
     except ModelFault as error:
         fault = error.code
         log.warning("understood by words", extra={"fault": fault})
-    return found, Asked(_account(talk, fault))
+    return found, ModelUse(_account(talk, fault))
 
 
 def remove_expired(store: RecordStore, now_ms: int) -> int:
@@ -205,11 +206,13 @@ def parse(said: str, text: str, medicines: Sequence[str]) -> Meaning:
         raise ContractBroken("There is no medicine of that number.")
     symptoms = []
     for each in draft.get("symptoms") or ():
-        parts = {name: " ".join(each[name].split()) for name in each if isinstance(each[name], str)}
-        parts = {name: part for name, part in parts.items() if part}
+        parts = {}
         for name in ("what", "quote", "severity", "since"):
-            if name in parts and parts[name].casefold() not in text.casefold():
-                raise ContractBroken(f"{name} must be a part of the sentence, to the letter.")
+            if part := " ".join((each.get(name) or "").split()):
+                found = re.search(re.escape(part), text, re.IGNORECASE)
+                if found is None:
+                    raise ContractBroken(f"{name} must be a part of the sentence, to the letter.")
+                parts[name] = found[0]
         if not parts.keys() >= {"what", "quote"}:
             raise ContractBroken("A symptom needs what and quote.")
         symptoms.append(
@@ -261,6 +264,7 @@ def _account(talk: Conversation | None, fault: str) -> dict[str, Any]:
     model, version = account.models[-1] if account and account.models else ("", "")
     return {
         "task": TASK,
+        "provider": account.provider if account else "",
         "model": model,
         "version": version,
         "calls": account.calls if account else 0,

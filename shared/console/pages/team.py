@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from shared.console.page import N_
 from shared.console.visit import Visit
-from shared.errors import NotFound
+from shared.errors import Forbidden, NotFound
 
 #: The group of the navigation.
 MENU = N_("Team")
@@ -31,8 +31,13 @@ class TeamAsked(Struct):
 
 
 def chosen(visit: Visit, right: Enum, scope: str) -> str:
-    """The team that a page is about: the one that was asked for, else the first. Raises `NotFound`."""
+    """The team that a page is about: the one that was asked for, else the first.
+
+    Raises `NotFound`, and `Forbidden` for who may do this in none.
+    """
     scopes = visit.scopes(right)
+    if not scopes:
+        raise Forbidden("Your role does not allow this in any of your scopes.")
     if scope and scope not in scopes:
         raise NotFound("There is no such team, or none of yours.")
     return scope or scopes[0]

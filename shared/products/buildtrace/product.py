@@ -12,6 +12,7 @@ from shared.products.product import Parts, Product, Seed, Stage
 
 if TYPE_CHECKING:
     from shared.api.routes import Route
+    from shared.console.page import Pages
     from shared.files.file import Attachment
     from shared.jobs.runner import Task
     from shared.records.store import StoredCollection
@@ -50,6 +51,12 @@ def _routes(parts: Parts) -> Sequence[Route]:
     return routes(parts)
 
 
+def _pages(parts: Parts) -> Pages:
+    from shared.products.buildtrace.pages import pages
+
+    return pages(parts)
+
+
 def _story(stage: Stage) -> None:
     from shared.products.buildtrace.story import story
 
@@ -72,6 +79,7 @@ BUILDTRACE = Product(
     tasks=_tasks,
     rung=STAGE_NAMES,
     routes=_routes,
+    pages=_pages,
     stored=_stored,
     seed=_seed,
     story=_story,

@@ -91,8 +91,11 @@ def story(stage: Stage) -> None:
     stage.expect(status == 200 and overlay.startswith(b"%PDF"), "there is no overlay")
     stage.say(f"   The overlay of A-101: {stage.keep('overlay-A-101.pdf', overlay)}")
     stage.say("   Orange was there before, blue is new.")
-    stage.say("\n    The console of this project: log in as ada@example.org")
-    stage.say(f"    with the password {password}")
+    stage.say("\n8. The project's pages. Open this, and log in:\n")
+    stage.say(f"      {stage.url.replace('127.0.0.1', 'localhost')}/console")
+    for name, role in (("ada", "owner"), ("finn", "member"), ("carl", "viewer")):
+        stage.say(f"      {name + '@example.org':<22} {role}")
+    stage.say(f"      password               {password}")
 
 
 def _register(stage: Stage, name: str, password: str, **more: str) -> str:

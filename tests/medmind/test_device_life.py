@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from shared import wiring
+from shared.products.medmind.product import MEDMIND
 from shared.products.medmind.tables import EVENTS
 from shared.records.store import Query
+from tests.medmind.asking import request_of
 from tests.medmind.test_device import HOUR, PASSWORD, Table, table
 
 __all__ = ["table"]
@@ -38,17 +40,23 @@ def test_a_device_revoked_at_noon_knows_nothing_at_one(table: Table) -> None:
     tokens = log_in(table)
     pulled: Any = table.ask("GET", "/api/v1/sync?last_pulled_at=0", None, table.token)
     assert pulled["changes"]["medications"]["updated"] + pulled["changes"]["medications"]["created"]
+    routes = [
+        each for each in MEDMIND.routes(wiring.parts()) if each.path.startswith("/devices/{id}")
+    ]
+    assert {"sendHeartbeat", "getSchedule"} < {each.id for each in routes}
     # when it is put out
     put_out(table)
     # then none of them gives it anything, nor a new log-in
     fresh = table.ask("POST", f"{AUTH}/refresh", {"refresh_token": tokens["refresh_token"]})
     for token in (table.token, fresh["access_token"], log_in(table)["access_token"]):
         assert table.schedule(token) == 404
-        home = f"/devices/{table.device}"
         event = {"id": "x1", "dose_id": table.dose(0), "kind": "taken", "at": 1}
         sent = {"now": 1, "events": [event]}
-        assert table.ask("POST", f"{home}/events", sent, token) == 404
-        assert table.ask("POST", f"{home}/heartbeats", {"now": 1}, token) == 404
+        assert table.ask("POST", f"/devices/{table.device}/events", sent, token) == 404
+        for route in routes:
+            path, body = request_of(route, "demo", table.device)
+            status = table.api.ask(route.method, path, body, token=token).status_code
+            assert status in (404, 400), route.id  # 400: the body is of no use, whoever sends it
         for cursor in ("0", "null", str(pulled["timestamp"])):
             said: Any = table.ask("GET", f"/api/v1/sync?last_pulled_at={cursor}", None, token)
             while said.get("sync_again"):

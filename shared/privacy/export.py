@@ -21,6 +21,7 @@ Json = dict[str, Any]
 #: What of an account, of a session and of a phone's entry is given out. The rest are hashes.
 _ACCOUNT = ("email", "name", "phone", "created_at")
 _SESSION = ("device", "began_at", "expires_at", "ended")
+_PASSKEY = ("name", "added_at", "used_at")
 
 
 def export(
@@ -88,6 +89,10 @@ def _user(store: RecordStore, catalog: Catalog, user_id: str) -> Json:
     return {
         "id": user_id,
         "account": {} if account is None else _only(account.fields, _ACCOUNT),
+        "passkeys": [
+            _only(each, _PASSKEY)
+            for each in (() if account is None else account.fields.get("passkeys") or ())
+        ],
         "memberships": {} if held is None else _plain(held.fields),
         "sessions": [
             _only(entry.fields, _SESSION)

@@ -15,10 +15,12 @@ from shared.accounts.credentials import ACCOUNT_TRIES
 from shared.accounts.login import Begun, HalfBegun
 from shared.accounts.passkeys import GOOD_MS, PasskeyHost
 from shared.accounts.services import AccountServices
+from shared.privacy.export import export
 from shared.records.store import Query
 from tests.accounts.authenticator import PRESENT, Authenticator, decoded, encoded
 from tests.accounts.conftest import AWAY, HOME, MINUTE, NOON, PASSWORD, Office, code_of, together
 from tests.accounts.test_totp import EMAIL, code, with_factor
+from tests.neutral.tables import CATALOG
 
 ORIGIN = "https://care.example.org"
 HOST = PasskeyHost("care.example.org", ORIGIN, "Care")
@@ -281,6 +283,14 @@ def test_an_operator_takes_them_off_with_the_factor(quick: Office) -> None:
     owner.services.administration.take_factor(EMAIL, LATER)
     assert owner.stored.factor is None
     assert not owner.stored.passkeys
+
+
+def test_what_is_given_out_about_somebody_names_their_keys(quick: Office) -> None:
+    owner = Owner(quick)
+    assert owner.add() == "ok"
+    said = export(quick.store, CATALOG, owner.caller.user_id, LATER)
+    assert said["user"]["passkeys"] == [{"name": "my laptop", "added_at": LATER, "used_at": 0}]
+    assert owner.stored.passkeys[0].public not in str(said)
 
 
 def test_nobody_has_more_than_enough(quick: Office, monkeypatch: pytest.MonkeyPatch) -> None:

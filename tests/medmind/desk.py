@@ -29,6 +29,8 @@ PAGES = (
     "today?day=2037-03-28",
     "week",
     "calls",
+    "said",
+    "telling",
     "plan",
     "plan/new",
     "plan/demo-metformin-plan-item",

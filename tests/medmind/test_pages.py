@@ -54,6 +54,19 @@ def test_every_page_is_shown_to_everybody_of_the_circle(circle: Home, user: str)
         assert "team" not in seen.text.casefold(), page
 
 
+@pytest.mark.parametrize("language", ["ru", "ar", "hi"])
+def test_every_page_speaks_the_language_that_is_chosen(circle: Home, language: str) -> None:
+    circle.move(at("2037-03-09T09:05"))
+    circle.run()
+    circle.act("choose", circle.open("today"), language=language)
+    for page in (*PAGES, f"plan/{METFORMIN}"):
+        seen = circle.open(page)
+        assert seen.status == 200, (page, seen.text)
+        assert f'<html lang="{language}"' in seen.html
+        for english in ("Care", "Today", "missed", "tablets", "The patient", "circle"):
+            assert english not in seen.text.replace("Demo", ""), (page, english)
+
+
 def test_a_patient_notes_doses_and_changes_no_plan(circle: Home) -> None:
     assert circle.open("today", "demo-grandmother").forms("say")
     seen = circle.open(f"plan/{METFORMIN}?scope=demo", "demo-grandmother")
@@ -340,7 +353,21 @@ def test_who_looks_after_a_call_says_so_with_one_click(circle: Home) -> None:
     [mine] = [each["alert"] for each in found["alerts"] if each["alert"]["acknowledged_by"]]
     assert (found["open"], mine["acknowledged_by"]) == (before - 1, "demo-doctor")
     assert "Demo-Doctor looks after it since" in circle.open("calls").text
+    # nobody has a phone, and no mail is sent
+    assert "Nobody could be told of it so far." in circle.open("calls").text
     assert not circle.open("calls", "demo-grandmother").forms("look-after")
+
+
+def test_how_one_is_told_is_chosen(circle: Home) -> None:
+    form = circle.open("telling")
+    seen = circle.act("save", form, quiet_from="22:00", quiet_to="07:00", digest="18:00", turn="2")
+    assert "It is kept." in seen.text
+    said = circle.ask("/api/v1/notifications/settings")
+    assert (said["ways"], said["turn"], said["digest"]["at"]) == (["phone", "mail"], 2, "18:00")
+    assert said["quiet_hours"]["from"] == "22:00"
+    again = circle.act("save", seen, quiet_from="22:00", quiet_to="")
+    assert again.status == 400
+    assert 'value="22:00"' in again.html
 
 
 def test_what_was_said_is_shown_in_the_patients_words(circle: Home) -> None:

@@ -12,7 +12,7 @@ from shared.api.fields import TextOrNull, says
 from shared.api.routes import Route
 from shared.api.web import Call, Response, answer
 from shared.errors import NotFound, StoreUnavailable
-from shared.products.medmind.alert_tables import ALERTS, ENDED, OPEN
+from shared.products.medmind.alert_tables import ALERTS, DELIVERIES, ENDED, OPEN
 from shared.products.medmind.circle import CircleAsked, circle_asked
 from shared.products.medmind.tables import CATALOG, DOSES, ITEMS, MEDICATIONS, PLANS
 from shared.products.product import Parts
@@ -22,7 +22,11 @@ from shared.records.store import Document, Key, Query, RecordStore, StoredCollec
 #: Alerts of one answer: of those that are open, and of all.
 _MOST_OPEN, _MOST = 100, 50
 
+#: Values of one `in`: Firestore's bound.
+_AT_ONCE = 30
+
 STORED = (
+    StoredCollection(DELIVERIES, (("alert_id",),)),
     StoredCollection(
         ALERTS,
         (
@@ -39,6 +43,7 @@ class CircleAlert(Struct):
     alert: Annotated[dict[str, Any], says("All columns.")]
     medicine: TextOrNull
     due_at: Annotated[int | None, says("Of a dose: when it was due, Unix ms.")]
+    told: Annotated[list[dict[str, Any]], says("Rows of `notification_deliveries`, all columns.")]
 
 
 class CircleAlerts(Struct):
@@ -82,7 +87,7 @@ def _shown(store: RecordStore, rows: Sequence[Document]) -> list[CircleAlert]:
     plans = _read(store, PLANS, _named(items, "plan_id"))
     counted = {each.partition("~")[0] for each in subjects}
     medicines = _read(store, MEDICATIONS, {*counted, *_named(plans, "medication_id")})
-    columns = [name for name, _ in CATALOG.by_name[ALERTS].columns]
+    told = _told(store, [each.key.id for each in rows])
     shown = []
     for each in rows:
         subject = str(each.fields["subject"])
@@ -90,9 +95,27 @@ def _shown(store: RecordStore, rows: Sequence[Document]) -> list[CircleAlert]:
         item = items.get(str(dose.get("item_id") or subject), {})
         plan = plans.get(str(item.get("plan_id")), {})
         medicine = medicines.get(str(plan.get("medication_id") or subject.partition("~")[0]), {})
-        alert = {"id": each.key.id, **{name: each.fields.get(name) for name in columns}}
-        shown.append(CircleAlert(alert, medicine.get("name"), dose.get("due_at")))
+        name = medicine.get("name")
+        shown.append(CircleAlert(_row(each), name, dose.get("due_at"), told.get(each.key.id, [])))
     return shown
+
+
+def _told(store: RecordStore, alerts: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Who was told of alerts, in the order in which they were to be told."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for at in range(0, len(alerts), _AT_ONCE):
+        some = tuple(alerts[at : at + _AT_ONCE])
+        for each in store.query(Query(DELIVERIES, where=(("alert_id", "in", some),))):
+            if each.fields.get(record.DELETED) is None:
+                found.setdefault(str(each.fields["alert_id"]), []).append(_row(each))
+    for several in found.values():
+        several.sort(key=lambda row: (row["due_at"] or 0, row["id"]))
+    return found
+
+
+def _row(document: Document) -> dict[str, Any]:
+    columns = CATALOG.by_name[document.key.collection].columns
+    return {"id": document.key.id, **{name: document.fields.get(name) for name, _ in columns}}
 
 
 def _named(rows: dict[str, Any], column: str) -> set[str]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.console.page import Pages
-from shared.products.medmind.pages import calls, circles, edit, people, plan, said, today, week
+from shared.products.medmind.pages import (
+    calls,
+    circles,
+    edit,
+    people,
+    plan,
+    said,
+    telling,
+    today,
+    week,
+)
 from shared.products.medmind.pages.words import ACTIONS, INSTEAD
 from shared.products.product import Parts
 
@@ -26,6 +36,7 @@ def pages(_parts: Parts) -> Pages:
             *edit.PAGES,
             *said.PAGES,
             *people.PAGES,
+            *telling.PAGES,
             *circles.PAGES,
         ),
         home=today.PAGES[0].path,

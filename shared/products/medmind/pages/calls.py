@@ -19,7 +19,14 @@ from shared.products.medmind.pages.circle import (
     may_write,
     people,
 )
-from shared.products.medmind.pages.words import ALERT_KINDS, ALERT_STATES, MENU, SEVERITIES
+from shared.products.medmind.pages.words import (
+    ALERT_KINDS,
+    ALERT_STATES,
+    MENU,
+    SEVERITIES,
+    TOLD,
+    WAYS,
+)
 
 _Id = Annotated[str, Meta(max_length=128)]
 
@@ -48,6 +55,8 @@ def show_calls(visit: Visit, asked: CirclePageAsked) -> Response:
         kinds=ALERT_KINDS,
         severities=SEVERITIES,
         states=ALERT_STATES,
+        told=TOLD,
+        ways=WAYS,
         new_id=lambda: secrets.token_urlsafe(16),
     )
 

@@ -86,6 +86,20 @@ ALERT_STATES = {
     "ended": N_("over"),
 }
 
+#: How people are told.
+WAYS = {"phone": N_("on my phones"), "mail": N_("by mail"), "webhook": N_("by a service of my own")}
+
+#: What became of telling somebody.
+TOLD = {
+    "waiting": N_("is to be told"),
+    "taken": N_("was sent"),
+    "sent": N_("was told"),
+    "missed": N_("could not be told"),
+    "gone": N_("could not be told"),
+    "gathered": N_("is told once a day"),
+    "stopped": N_("needed not be told"),
+}
+
 #: Roles of a circle.
 ROLES = {
     "caregiver": N_("Caregiver"),

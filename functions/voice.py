@@ -1,4 +1,4 @@
-"""Subscriber of the topic `voice`: somebody said something to a device."""
+"""Subscriber of the topic `voice`: somebody said something to a device, or a circle is to be told."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -92,6 +93,7 @@ class Circle(Clinic):
         quiet: tuple[str, str, str] | None = None,
         digest: tuple[str, str] | None = None,
         hook: str = "",
+        networks: str = "",
         **said: Any,
     ) -> alert_settings.OwnHook | None:
         """Save how somebody wants to be told."""
@@ -101,7 +103,8 @@ class Circle(Clinic):
             webhook=WebhookWay(hook, "+91 1") if hook else None,
             **said,
         )
-        return alert_settings.save(self.store, Caller(user, "", "phone"), wanted)
+        allowed = tuple(ip_network(each) for each in networks.split() if each)
+        return alert_settings.save(self.store, Caller(user, "", "phone"), wanted, allowed)
 
     def runner(self, store: RecordStore | None = None) -> Runner:
         seen = store or self.store

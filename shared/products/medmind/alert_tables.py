@@ -11,6 +11,7 @@ import hashlib
 from shared.jobs import job as jobs
 from shared.notify.telling import GONE, MISSED, SENT, TAKEN, WAITING
 from shared.products.medmind.rights import CARERS
+from shared.products.medmind.voice_tables import VOICE
 from shared.records.bell import Bell
 from shared.records.collection import Collection, Effects, Field, Owner, Turn, Type
 from shared.records.store import Write
@@ -61,8 +62,12 @@ def alert_id(kind: str, subject: str, scope: str) -> str:
 
 
 def bell(alert: str) -> Bell:
-    """What is rung after a commit that had the job of an alert look at it."""
-    return Bell(ALERT, f"{ALERT}~{alert}", alert)
+    """What is rung after a commit that had the job of an alert look at it, where a minute is too long.
+
+    The subscriber of recordings takes it. The sweeper runs all other jobs of alerts itself, right after
+    those of doses, so that what is missed is told in the same minute.
+    """
+    return Bell(VOICE, f"{ALERT}~{alert}", alert)
 
 
 def look(alert: str, scope: str, now_ms: int) -> Write:

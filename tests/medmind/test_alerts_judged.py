@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -268,7 +269,7 @@ class AlertJudge:
 
 def live(circle: Circle, story: AlertStory, disturbance: Disturbance) -> str:
     """Let it happen; the alert."""
-    happen: list[tuple[int, int, object]] = [(each, 9, None) for each in story.sweeps]
+    happen: list[tuple[int, int, Any]] = [(each, 9, None) for each in story.sweeps]
     for user, person in story.people.items():
         happen += [(person.comes, 0, user), (person.leaves, 1, user)]
     happen.append((story.heard, 2, None))
@@ -281,17 +282,17 @@ def live(circle: Circle, story: AlertStory, disturbance: Disturbance) -> str:
             break
         circle.time = moment
         if kind == 0:
-            person = story.people[str(what)]
+            person = story.people[what]
             quiet = (*person.quiet, story.zone) if person.quiet else None
             ways = [] if person.mute else ["phone"]
-            circle.come(str(what), ROLES[str(what)])
-            circle.choose(str(what), quiet, ways=ways, turn=person.turn)
+            circle.come(what, ROLES[what])
+            circle.choose(what, quiet, ways=ways, turn=person.turn)
         elif kind == 1:
-            circle.leave(str(what))
+            circle.leave(what)
         elif kind == 2:
             alert = circle.raises(story.severity, at_ms=story.raised)
         elif kind == 3:
-            _, made, user = what  # type: ignore[misc]
+            _, made, user = what
             circle.act(user, f"a{number}", alert, made)
         elif kind == 4:
             circle.ends()

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from shared.access.membership import Caller
 from shared.adapters.sqlite import SqliteStore
 from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner
@@ -22,6 +23,7 @@ from shared.products.medmind.stock import Stocktaking
 from shared.products.medmind.tables import CATALOG, DOSES, DOSING, EVENTS, STOCK, item_of
 from shared.records import record
 from shared.records.wall_time import instant
+from shared.support import ledger
 from tests.medmind.alerting import parts_on
 from tests.notify.post import Post
 from tests.sync.clinic import Clinic
@@ -47,7 +49,8 @@ class Circle(Clinic):
         self.at = ms(DAY, 6)
         self.now_ms = lambda: self.at
         self.join("caregiver1")
-        parts = parts_on(self.store, Post(clock=self.now_ms))
+        self.post = Post(clock=self.now_ms)
+        parts = parts_on(self.store, self.post)
         self.runner = Runner(
             self.store,
             {
@@ -151,6 +154,22 @@ def test_a_missed_dose_raises_one_alert_whatever_becomes_of_it_later(circle: Cir
     circle.go(ms(DAY, 12))
     assert circle.doses["i1_20260302_0"]["state"] == "missed"
     assert [each.version for each in circle.all(ALERTS)] == [ended.version]
+
+
+@pytest.mark.parametrize("second", [0, 1, 30, 59])
+def test_a_missed_dose_is_told_once_within_a_minute_of_its_grace_s_end(
+    circle: Circle, second: int
+) -> None:
+    caller = Caller("caregiver1", "", "phone")
+    ledger.register(circle.store, caller, ["team1"], "caregiver1-phone", circle.at)
+    circle.go(ms(DAY, 8, 50))
+    circle.at += second * 1000
+    for _ in range(40):
+        circle.at += MINUTE
+        circle.sweep()
+    [(told, message)] = circle.post.sent
+    assert (message.token, message.alert) == ("caregiver1-phone", True)
+    assert 0 < told - ms(DAY, 9) <= MINUTE
 
 
 def test_what_a_device_says_a_week_later_amends_it(circle: Circle) -> None:

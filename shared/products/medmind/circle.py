@@ -197,8 +197,8 @@ class _Circle:
             raise InvalidRequest(f"Ask for 1 to {MOST_DAYS} days.", field="last_day")
         found = list(_doses(store, scope, _midnight(first, zone), _midnight(last, zone, 1)))
         said = _said(store, scope, [each.key.id for each in found])
-        table = {**_all(store, scope, ITEMS), **_all(store, scope, PLANS)}
-        table |= _all(store, scope, MEDICATIONS)
+        table = _all(store, scope, ITEMS, gone=True) | _all(store, scope, PLANS, gone=True)
+        table |= _all(store, scope, MEDICATIONS, gone=True)  # what was taken keeps its name
         shown = [_dose(each, table, said.get(each.key.id, []), now_ms) for each in found]
         ids = {DOSES: [each.id for each in shown], EVENTS: [e.id for d in shown for e in d.said]}
         audit.reading(store, call.caller, "read_doses", {scope: ids}, now_ms)
@@ -269,13 +269,15 @@ def _patient(store: RecordStore, scope: str) -> tuple[Mapping[str, Any], ZoneInf
     return about, zone_named(about.get("time_zone"))
 
 
-def _all(store: RecordStore, scope: str, table: str) -> dict[Key, Mapping[str, Any]]:
-    """The living rows of a table."""
+def _all(
+    store: RecordStore, scope: str, table: str, *, gone: bool = False
+) -> dict[Key, Mapping[str, Any]]:
+    """The living rows of a table; with `gone` those that are deleted, too."""
     now = store.read([Key(PATIENTS, scope)]).read_at
     return {
         each.document.key: each.document.fields
         for each in store.changes(table, [scope], 0, now, even_if_newer=True)
-        if each.document.fields.get(record.DELETED) is None
+        if gone or each.document.fields.get(record.DELETED) is None
     }
 
 

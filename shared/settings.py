@@ -474,6 +474,12 @@ class Settings:
         "Endpoint in VERTEX_LOCATION that embeds photos, for a second look at those that the phone did not "
         "score; empty: none.",
     )
+    text_embedder: str = setting(
+        "letters",
+        "What tells whether something like it was said before: letters, or a model of sentences that runs "
+        "here (the extra `sentences`).",
+        choices=("letters", "sentences"),
+    )
     notifier: str = setting(
         "log",
         "Who pokes phones and notifies reviewers when an analysis is there: nobody (a log line), or "

@@ -595,9 +595,13 @@ def _terms(task: str) -> Terms:
 
 @cache
 def embedder() -> Embedder | None:
-    """The model that places texts and photos; None without an endpoint."""
+    """The model that places texts and photos, or texts alone; None: there is none."""
     chosen = settings()
     if not chosen.siglip_endpoint:
+        if chosen.text_embedder == "sentences":
+            from shared.adapters.sentences import Sentences
+
+            return Sentences()
         return None
     from shared.adapters.vertex import VertexEmbedder
 

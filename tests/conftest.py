@@ -164,6 +164,7 @@ _FIRST = (
 _ON_FIRESTORE_TOO = (
     *("tests/contracts/", "tests/infra/", "tests/benchmarks/"),
     *("tests/hemoday/test_household.py", "tests/hemoday/test_week.py"),
+    *("tests/medmind/test_said_before.py", "tests/medmind/test_voice_field.py"),
     *("tests/medmind/test_on_both.py", "tests/medmind/test_two_days.py"),
     "tests/buildtrace/test_story.py",
 )

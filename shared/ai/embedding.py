@@ -1,4 +1,8 @@
-"""The embedding port: a text's or a photo's place in one space. Adapter: Vertex AI (a SigLIP)."""
+"""The embedding port: a text's or a photo's place in one space.
+
+Adapters: Vertex AI (a SigLIP), a model of sentences that runs here, and `letters`, which needs none; the
+last two place texts alone.
+"""
 
 from __future__ import annotations
 

@@ -70,6 +70,7 @@ from shared.products.medmind import (
     circle_alerts,
     circle_said,
     device,
+    said_before,
     summary_routes,
     understanding,
     voice,
@@ -316,6 +317,8 @@ def medmind(store: RecordStore) -> None:
     looked_at(store, parts)
     device.silent(store, now)
     PlanFacts.of(store, "team1", now)
+    [place] = said_before.places(["a headache"], None)
+    said_before.columns(store, "team1", place, now)
     voice.forgotten(store, nothing, now)
     understanding.remove_expired(store, now)
     for query in ("summaries", "summaries?period=week", "insights", "dashboard"):

@@ -16,6 +16,7 @@ from shared.ai.model import ChatRequest, Completion
 from shared.ai.spending import Prices, SpendingCap
 from shared.errors import ContractBroken
 from shared.products.medmind import answers, understanding
+from shared.products.medmind import voice as voices
 from shared.products.medmind.hearing import Hear
 from shared.products.medmind.tables import DOSES, EVENTS
 from shared.products.medmind.understanding import REQUESTS, by_words, parse
@@ -80,6 +81,18 @@ def test_symptoms_are_kept_in_the_patients_own_words(bedside: Bedside) -> None:
     [question] = model.asked
     assert "Kamala" not in question.text
     assert "Metformin" in question.text
+
+
+def test_what_was_said_before_is_named(bedside: Bedside) -> None:
+    answers_with(bedside, *[say(json.dumps(GOOD))] * 2)
+    for number, name in enumerate(("u1", "u2")):
+        bedside.at(wiring.clock_ms() + number * 3_600_000)
+        bedside.type(SENTENCE, name)
+    first, second = (voices.utterance_key(bedside.table.device, name).id for name in ("u1", "u2"))
+    rows = {each.key.id: each.fields for each in bedside.rows(SYMPTOMS)}
+    assert rows[f"{first}_0"].get("said_before") is None
+    [named] = json.loads(rows[f"{second}_0"]["said_before"])
+    assert named == {"at": rows[f"{first}_0"]["at"], "id": f"{first}_0"}
 
 
 def test_names_and_numbers_do_not_leave(bedside: Bedside) -> None:

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from shared.ai.embedding import Embedder
 from shared.ai.speech import Audio, is_of_type, silent
 from shared.errors import Fault, FileMissing, FilesUnavailable, ModelMisconfigured
 from shared.jobs.job import Job, RetryPolicy
 from shared.jobs.runner import Finish, Task
-from shared.products.medmind import danger, understanding, voice
+from shared.products.medmind import danger, said_before, understanding, voice
 from shared.products.medmind.alert_tables import (
     CALL_FOR_HELP,
     DANGER_WORDS,
@@ -113,7 +114,8 @@ class Hear(Task):
         meaning, asked = understanding.understood(
             str(row.fields["heard"]), facts.names, facts.people, self._terms()
         )
-        return lambda now_ms: self._answered(job, facts, meaning, asked, now_ms)
+        placed = said_before.places([each.what for each in meaning.symptoms], self._embedder())
+        return lambda now_ms: self._answered(job, facts, meaning, asked, now_ms, placed)
 
     def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
         """Nobody hears it, for the second time: a carer is told."""
@@ -145,6 +147,13 @@ class Hear(Task):
                 voice.forget(self._parts.files, Key(voice.UTTERANCES, job.subject_id))
             except FilesUnavailable:
                 log.warning("a recording is removed later", extra={"job": job.id})
+
+    def _embedder(self) -> Embedder | None:
+        try:
+            return self._parts.embedder()
+        except Fault as fault:  # letters will do
+            log.warning("no embedder", extra={"fault": fault.code})
+            return None
 
     def _terms(self) -> Any:
         try:
@@ -246,7 +255,13 @@ class Hear(Task):
         return {"forget_at": now_ms + self._audio_hours * _HOUR_MS}
 
     def _answered(
-        self, job: Job, facts: PlanFacts, meaning: Meaning, asked: ModelUse, now_ms: int
+        self,
+        job: Job,
+        facts: PlanFacts,
+        meaning: Meaning,
+        asked: ModelUse,
+        now_ms: int,
+        placed: Sequence[said_before.Place] = (),
     ) -> Sequence[Write] | None:
         utterance, row = self._read(job)
         if utterance is None or row is None or row.fields["state"] != HEARD:
@@ -265,6 +280,7 @@ class Hear(Task):
                 "severity": each.severity,
                 "since": each.since,
                 "quote": each.quote,
+                **said_before.columns(self._store, scope, placed[number], at_ms),
             }
             writes.append(put(Key(SYMPTOMS, f"{name}_{number}"), fields, None))
         if said.answered_from:

@@ -49,12 +49,13 @@ browser:
 	    apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-noto-core >/dev/null; \
 	  else echo "Chromium is missing, and only root may install it: apt-get install chromium"; fi; }
 
-# A picture of every page of the consoles and of the example app, in .build/shots; fourteen of them go to docs/pictures with
+# A picture of every page of the consoles and of the example app, in .build/shots; sixteen of them go to docs/pictures with
 # make shots SHOTS=docs/pictures.
 shots: $(VENV)/.dev browser
 	$(RUN) -m tests.console.browser.shots $(SHOTS)
 	$(RUN) -m tests.mobile.shots $(SHOTS)
 	$(RUN) -m tests.hemoday.shots $(SHOTS)
+	$(RUN) -m tests.medmind.shots $(SHOTS)
 	$(RUN) -m tests.buildtrace.shots $(SHOTS)
 
 # Campaigns with seeds of their own, and whether memory grows. Takes hours.

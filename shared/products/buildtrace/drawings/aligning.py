@@ -151,9 +151,7 @@ def align(old: SheetPage, new: SheetPage) -> Aligned:
     height, width = new.gray.shape
     if not ink_old[::2, ::2].max() > 60 or not ink_new[::2, ::2].max() > 60:
         raise CouldNotAlign("One of the two sheets is empty: there is nothing to lay it on.")
-    field = Displacement(
-        _similarity(old, new, ink_old, ink_new), numpy.zeros((10, 2)), (width, height)
-    )
+    field = Displacement(_similarity(old, new, ink_old, ink_new), numpy.zeros((10, 2)), (width, height))
     turn, size = _turn_and_size(field.matrix, old, new)
     if abs(turn) > MOST_TURN or not 1 / MOST_SIZE < size < MOST_SIZE:
         raise CouldNotAlign(
@@ -167,11 +165,7 @@ def align(old: SheetPage, new: SheetPage) -> Aligned:
             for _ in range(rounds):
                 field, error = _finer(field, ink_old, ink_new, level, rigid=vectors)
     if vectors and _still(field.matrix, old, new):
-        field, exact, error = (
-            Displacement(_plain(old, new), numpy.zeros((10, 2)), field.size),
-            True,
-            0.0,
-        )
+        field, exact, error = Displacement(_plain(old, new), numpy.zeros((10, 2)), field.size), True, 0.0
     if exact and old.gray.shape == new.gray.shape:
         laid = old.gray
     elif vectors:
@@ -260,16 +254,12 @@ def _drawn_with(field: Displacement, old: SheetPage) -> Matrix:
     import numpy
 
     whole = numpy.vstack([field.matrix, [0, 0, 1]])
-    half = numpy.array(
-        [[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]
-    )  # a pixel's number is that of its middle
+    half = numpy.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # a pixel's number is that of its middle
     back = half @ numpy.linalg.inv(half @ whole) @ numpy.diag([old.scale, old.scale, 1])
     return back[0, 0], back[1, 0], back[0, 1], back[1, 1], back[0, 2], back[1, 2]
 
 
-def _report(
-    field: Displacement, old: SheetPage, new: SheetPage, error: float, common: float
-) -> Alignment:
+def _report(field: Displacement, old: SheetPage, new: SheetPage, error: float, common: float) -> Alignment:
     import numpy
 
     a, b, c, d, e, f = _drawn_with(field, old)
@@ -355,11 +345,7 @@ def _similarity(old: SheetPage, new: SheetPage, ink_old: Gray, ink_new: Gray) ->
     if said_old is None or said_new is None:
         raise refused
     near_two = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(said_new, said_old, k=2)
-    good = [
-        pair[0]
-        for pair in near_two
-        if len(pair) == 2 and pair[0].distance < 0.85 * pair[1].distance
-    ]
+    good = [pair[0] for pair in near_two if len(pair) == 2 and pair[0].distance < 0.85 * pair[1].distance]
     if len(good) < 12:
         raise refused
     source = numpy.array([at_new[each.queryIdx] for each in good])
@@ -373,15 +359,9 @@ def _similarity(old: SheetPage, new: SheetPage, ink_old: Gray, ink_new: Gray) ->
     back, forth_scale = new.dpi / _COARSE_DPI, old.dpi / _COARSE_DPI
     # Pixel centres: a small pixel's middle is not the large one's corner.
     matrix = numpy.vstack([found, [0, 0, 1]])
-    shrink = numpy.array(
-        [[1 / back, 0, 0.5 / back - 0.5], [0, 1 / back, 0.5 / back - 0.5], [0, 0, 1]]
-    )
+    shrink = numpy.array([[1 / back, 0, 0.5 / back - 0.5], [0, 1 / back, 0.5 / back - 0.5], [0, 0, 1]])
     grow = numpy.array(
-        [
-            [forth_scale, 0, forth_scale / 2 - 0.5],
-            [0, forth_scale, forth_scale / 2 - 0.5],
-            [0, 0, 1],
-        ]
+        [[forth_scale, 0, forth_scale / 2 - 0.5], [0, forth_scale, forth_scale / 2 - 0.5], [0, 0, 1]]
     )
     whole: Floats = (grow @ matrix @ shrink)[:2]
     return whole
@@ -482,7 +462,9 @@ def _finer(
             * numpy.minimum(xx + yy, 3 * scale).ravel()
         )
         if rigid:
-            solved = numpy.array([[found[0], found[1], -found[2]], [found[3], found[2], found[1]]])
+            solved = numpy.array(
+                [[found[0], found[1], -found[2]], [found[3], found[2], found[1]]]
+            )
         else:
             solved = found.reshape(2, count)
     error = float(numpy.percentile(seen, 90)) * level if seen.size else 0.0

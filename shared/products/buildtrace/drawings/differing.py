@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.products.buildtrace.drawings.aligning import Aligned, ink_of
 from shared.products.buildtrace.drawings.comparing import SheetChange, change_of
-from shared.products.buildtrace.drawings.document import Rect, SheetPage, SheetWord
+from shared.products.buildtrace.drawings.document import SheetPage, Rect, SheetWord
 from shared.products.buildtrace.drawings.reading import (
     Line,
     SheetText,
@@ -64,6 +64,7 @@ def changes(
     new_text: SheetText | None,
 ) -> list[SheetChange]:
     """All changes between two laid sheets, from top to bottom."""
+    import numpy
 
     scan = old.scan or new.scan
     sharp = _SCANNED if scan else _DRAWN
@@ -136,6 +137,7 @@ def _only(ink: Gray, other: Gray, sharp: Sharpness) -> Mask:
 
 def _blank_outside(gone: Mask, come: Mask, laid: Aligned, old: SheetPage) -> None:
     """Take out what lies beyond the edges of the old picture, and a strip along the new one's own edges."""
+    import cv2
     import numpy
 
     from shared.products.buildtrace.drawings.aligning import warp
@@ -175,12 +177,7 @@ def _blobs(here: _Sheets, gap_mm: float = _TOGETHER_MM) -> list[Box]:
         if len(xs) < here.sharp.least:
             continue
         found.append(
-            (
-                left + int(xs.min()),
-                top + int(ys.min()),
-                left + int(xs.max()) + 1,
-                top + int(ys.max()) + 1,
-            )
+            (left + int(xs.min()), top + int(ys.min()), left + int(xs.max()) + 1, top + int(ys.max()) + 1)
         )
     return sorted(found, key=lambda box: (-(box[2] - box[0]) * (box[3] - box[1]), box))
 
@@ -244,9 +241,7 @@ def _mass(mask: Mask, box: Box) -> int:
     return int(mask[box[1] : box[3], box[0] : box[2]].sum())
 
 
-def _fit(
-    here: _Sheets, box: Box, shift: tuple[int, int], reach: int
-) -> tuple[float, tuple[int, int]]:
+def _fit(here: _Sheets, box: Box, shift: tuple[int, int], reach: int) -> tuple[float, tuple[int, int]]:
     """How well a box of the old sheet fits the new one at about a shift: correlation, and the exact shift."""
     import cv2
     import numpy
@@ -302,9 +297,7 @@ def _explain(here: _Sheets, box: Box, place: Box, shift: tuple[int, int]) -> She
     gone = here.gone[box[1] : box[3], box[0] : box[2]]
     there = cv2.dilate((_cut(here.other, box, dx, dy) > here.sharp.weak).astype(numpy.uint8), near)
     come = here.come[place[1] : place[3], place[0] : place[2]]
-    before = cv2.dilate(
-        (_cut(here.one, place, -dx, -dy) > here.sharp.weak).astype(numpy.uint8), near
-    )
+    before = cv2.dilate((_cut(here.one, place, -dx, -dy) > here.sharp.weak).astype(numpy.uint8), near)
     told_gone, told_come = gone & there, come & before
     mass_gone, mass_come = int(gone.sum()), int(come.sum())
     if not mass_gone or not mass_come:
@@ -344,7 +337,9 @@ def _laid(word: SheetWord, laid: Aligned, old: SheetPage, new: SheetPage) -> She
     """A word of the old sheet where it lies on the new one."""
     a, b, c, d, e, f = laid.alignment.matrix
     left, top, right, bottom = word.rect
-    corners = [(a * x + c * y + e, b * x + d * y + f) for x in (left, right) for y in (top, bottom)]
+    corners = [
+        (a * x + c * y + e, b * x + d * y + f) for x in (left, right) for y in (top, bottom)
+    ]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return replace(word, rect=(min(xs), min(ys), max(xs), max(ys)))
 

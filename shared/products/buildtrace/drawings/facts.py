@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared.products.buildtrace.drawings.comparing import KINDS, Comparison, SheetChange
+from shared.products.buildtrace.drawings.comparing import KINDS, SheetChange, Comparison
 
 #: The first letter of a sheet's number → whose work it shows (US National CAD Standard, discipline designators).
 TRADES: Mapping[str, str] = {
@@ -107,9 +107,7 @@ def sentences(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     many = f"{len(drawn)} change{'' if len(drawn) == 1 else 's'}"
     said = [
         {
-            "text": f"{name}: {many} ({told})."
-            if drawn
-            else f"{name}: only the title block changed.",
+            "text": f"{name}: {many} ({told})." if drawn else f"{name}: only the title block changed.",
             "changes": [each["id"] for each in drawn or block],
         }
     ]

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.products.buildtrace.drawings.comparing import Comparison, SheetChange
-from shared.products.buildtrace.drawings.document import Matrix, Rect, SheetPage, one_page
+from shared.products.buildtrace.drawings.comparing import SheetChange, Comparison
+from shared.products.buildtrace.drawings.document import Matrix, SheetPage, Rect, one_page
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,7 +142,9 @@ def _bows(rect: Rect) -> list[tuple[float, float]]:
     points = []
     for (x0, y0), (x1, y1) in zip(corners, corners[1:], strict=False):
         count = max(2, round(math.hypot(x1 - x0, y1 - y0) / _BOW))
-        points += [(x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count) for i in range(count)]
+        points += [
+            (x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count) for i in range(count)
+        ]
     return points
 
 
@@ -242,10 +244,7 @@ class _Book:
         self._forms: dict[str, Any] = {}
         modes = {"Multiply": "Multiply", "Screen": "Screen", "Hue": "Color", "Normal": "Normal"}
         self._states = self._dictionary(
-            {
-                f"/{name}": self._dictionary({"/BM": pdf.NameObject(f"/{mode}")})
-                for name, mode in modes.items()
-            }
+            {f"/{name}": self._dictionary({"/BM": pdf.NameObject(f"/{mode}")}) for name, mode in modes.items()}
         )
 
     def _dictionary(self, held: dict[str, Any]) -> Any:
@@ -361,9 +360,7 @@ class _Book:
     def clouds(self, changes: Sequence[SheetChange], at: float) -> None:
         """A cloud around each change, with its number."""
         r, g, b = (part / 255 for part in CLOUD)
-        out = [
-            f"q 1 0 0 1 {at:.3f} 0 cm 1.2 w {r:.3f} {g:.3f} {b:.3f} RG {r:.3f} {g:.3f} {b:.3f} rg"
-        ]
+        out = [f"q 1 0 0 1 {at:.3f} 0 cm 1.2 w {r:.3f} {g:.3f} {b:.3f} RG {r:.3f} {g:.3f} {b:.3f} rg"]
         out += [_cloud(change, number, self._height) for number, change in enumerate(changes, 1)]
         self.say("\n".join([*out, "Q"]))
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.products.buildtrace.drawings.document import Rect, SheetPage, SheetWord
+from shared.products.buildtrace.drawings.document import SheetPage, Rect, SheetWord
 
 #: 3,600 · 12'-6 1/2" · Ø 20 · R 450 · 2.50 m · 90°
 _DIMENSION = re.compile(
@@ -18,9 +18,7 @@ _DIMENSION = re.compile(
     re.X,
 )
 _NUMBER = re.compile(r"[A-Z]{1,3}[-. ]?\d{1,4}(?:[.-]\d{1,3})?[A-Z]?")
-_SCALE = re.compile(
-    r"1\s*[:/]\s*\d{1,5}|N\.?T\.?S\.?|AS (?:SHOWN|NOTED|INDICATED)|\d+/?\d*\"\s?=\s?\d+'.*"
-)
+_SCALE = re.compile(r"1\s*[:/]\s*\d{1,5}|N\.?T\.?S\.?|AS (?:SHOWN|NOTED|INDICATED)|\d+/?\d*\"\s?=\s?\d+'.*")
 _REVISION = re.compile(r"(?:REV\.?\s*)?([A-Z]{1,2}|[A-Z]?\d{1,3})")
 
 _LABELS = {
@@ -125,9 +123,7 @@ def lines_of(words: Sequence[SheetWord]) -> tuple[Line, ...]:
     for angle, group in groups.items():
         cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
 
-        def placed(
-            word: SheetWord, cos: float = cos, sin: float = sin
-        ) -> tuple[float, float, float, float]:
+        def placed(word: SheetWord, cos: float = cos, sin: float = sin) -> tuple[float, float, float, float]:
             """Start and end along the line, middle and height across it."""
             left, top, right, bottom = word.rect
             x, y = (left + right) / 2, (top + bottom) / 2
@@ -138,9 +134,7 @@ def lines_of(words: Sequence[SheetWord]) -> tuple[Line, ...]:
 
         rows: list[list[tuple[tuple[float, float, float, float], SheetWord]]] = []
         by_row: dict[int, list[list[tuple[tuple[float, float, float, float], SheetWord]]]] = {}
-        for place, word in sorted(
-            ((placed(word), word) for word in group), key=lambda each: each[0]
-        ):
+        for place, word in sorted(((placed(word), word) for word in group), key=lambda each: each[0]):
             size = word.size or place[3]
             key = int(place[2] // 20)
             best = None

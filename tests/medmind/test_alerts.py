@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from tests import stores
 from tests.hooks.conftest import Seen
 from tests.hooks.test_deliver import is_signed
 from tests.medmind.alerting import DAY, HOUR, MINUTE, Circle, at
+from tests.notify.post import Killed
 from tests.stores import Interrupted
 
 NOON = at("2027-07-05T12:00")
@@ -482,3 +484,31 @@ def test_sweepers_side_by_side_tell_each_once(anywhere: Circle) -> None:
         "kamala-phone",
         "rao-phone",
     ]
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("number", range(5))
+def test_a_digest_is_told_once_wherever_a_sweeper_dies(
+    circle: Circle, side: str, number: int
+) -> None:
+    # given two notices that wait for the evening
+    circle.choose("anna", digest=("18:00", "Europe/Berlin"))
+    alerts = [circle.raises(NOTICE, "low_stock", each) for each in ("m1", "m2")]
+    circle.sweep()
+    circle.time, left = at("2027-07-05T18:00"), number
+
+    def die(_writes: object) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+
+    # when a sweeper dies at one of its commits, and others follow
+    with suppress(Killed):
+        circle.sweep(Interrupted(circle.store, **{side: die}))
+    assert left < 0
+    circle.until(circle.time + HOUR, 20 * MINUTE)
+    # then it came once, or both alerts say that nobody knows
+    came = [m for _, m in circle.post.sent if m.token == "anna-phone"]
+    states = {circle.deliveries(each)["anna", "digest"] for each in alerts}
+    assert (len(came), states) in ((1, {"sent"}), (0, {"missed"}), (1, {"missed"}))

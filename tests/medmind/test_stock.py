@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from shared.products.medmind.alert_tables import ALERTS
+from shared.products.medmind.tables import CATALOG
+from shared.records.store import Key
+from shared.support.undelete import undelete
 from tests.medmind.test_dosing import DAY, MINUTE, Circle, ms
 
 HOUR = 60 * MINUTE
@@ -199,3 +202,15 @@ def test_for_any_order_what_is_left_is_what_a_clerk_counts(circle: Cupboard, see
         if kind == "taken" and name not in gone:
             first[of] = min(at, first.get(of, at))
     assert circle.left == max(0, stock - 1.25 * sum(at >= counted for at in first.values()))
+
+
+def test_a_medicine_that_comes_back_is_counted_again(circle: Cupboard) -> None:
+    circle.item(times=["08:00"])
+    circle.delete("medications", "m1")
+    circle.go(ms(DAY + timedelta(days=2), 1))
+    key = Key("medications", "m1")
+    undelete(circle.store, CATALOG, None, key, circle.at)
+    assert circle.medicine["refill_on"] == "2026-04-01"  # as it was
+    circle.sweep()
+    assert circle.medicine.get("refill_on") is None  # its plan is not back yet
+    assert circle.left == 30

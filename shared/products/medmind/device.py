@@ -61,6 +61,7 @@ from shared.records.store import (
     patch,
     put,
 )
+from shared.records.wall_time import known_zone
 from shared.sync.exchange import Entry, Push
 
 HEARTBEATS = "device_heartbeats"
@@ -465,7 +466,7 @@ class _Words:
             zones = items.zone_of({"time_zone": of_patient}), items.zone_of(item)
             here, there = (datetime.fromtimestamp(now_ms / 1000, each) for each in zones)
             differ = here.utcoffset() != there.utcoffset()
-            if of_patient and differ and item.get(record.DELETED) is None:
+            if known_zone(of_patient or "") and differ and item.get(record.DELETED) is None:
                 medicine = str(self._medicine(name).get("name") or "")
                 yield OtherClock(name, medicine, item.get("time_zone"))
 

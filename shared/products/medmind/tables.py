@@ -135,6 +135,11 @@ def _medication(turn: Turn) -> Effects:
     return Effects(fields, (stocktaking(turn.id, turn.scope_id, turn.now_ms),))
 
 
+def _medication_back(turn: Turn) -> Effects:
+    """A deleted medicine comes back: it is counted again."""
+    return Effects({}, (stocktaking(turn.id, turn.scope_id, turn.now_ms),))
+
+
 def _plan(turn: Turn) -> Effects:
     """The medicine is counted anew; the one before, too, if it is another."""
     named = turn.values.get("medication_id"), (turn.before or {}).get("medication_id")
@@ -229,6 +234,7 @@ CATALOG = Catalog(
             writers=CARERS,
             context=("stock", "counted_at", COUNTED),
             effects=_medication,
+            restored=_medication_back,
             label=lambda fields: str(fields.get("name") or ""),
         ),
         Collection(

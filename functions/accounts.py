@@ -658,7 +658,7 @@ _ROUTES = (
         join,
         takes=bodies.JoinRequest,
         gives=bodies.MeAnswer,
-        faults=("invite_invalid", "forbidden", *_SESSION, *_STORE),
+        faults=("invite_invalid", *_SESSION, *_STORE),
     ),
     _post(
         f"{_HOME}/leave",

@@ -95,7 +95,7 @@ class Invites:
         A scope of the caller's own that came with the account (`AccountPolicy.founds`), in which nobody
         else is and nothing was written, ends in the same commit: the caller's phones know one scope.
 
-        Raises `Forbidden` (invite_invalid, or of a role that is `alone`), `TooManyTries`.
+        Raises `Forbidden` (invite_invalid), `TooManyTries`.
         """
         gates = [
             throttle.gate("invite-account", invites.TRIES, self.secret, caller.user_id),
@@ -118,6 +118,7 @@ class Invites:
             if self.members.policy.must_leave_first(kept, invite.role):
                 raise Forbidden(
                     "This account is in one place at a time. Leave the other one before.",
+                    code="invite_invalid",
                     field="invite_code",
                 )
             writes = [

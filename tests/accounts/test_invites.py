@@ -163,13 +163,13 @@ def test_a_role_that_is_alone_is_in_one_scope_at_a_time(office: Office) -> None:
     join, leave = services.invites.join, services.members.leave
     join(who, invite(office, "doctor"), HOME, NOON)
     of_other = office.accounts.invites.make(OPERATOR, "team2", "member", 7, 5, NOON)[0]
-    assert code_of(lambda: join(who, of_other, HOME, NOON)) == "forbidden"
+    assert code_of(lambda: join(who, of_other, HOME, NOON)) == "invite_invalid"
     assert code_of(lambda: services.scopes.make(who, "own", "Own", NOON)) == "forbidden"
     assert office.check(who).memberships.roles == {"team1": "doctor"}
     # and who is somewhere else does not become one beside that
     leave(who, "team1", NOON)
     join(who, of_other, HOME, NOON)
     code = invite(office, "doctor")
-    assert code_of(lambda: join(who, code, HOME, NOON)) == "forbidden"
+    assert code_of(lambda: join(who, code, HOME, NOON)) == "invite_invalid"
     leave(who, "team2", NOON)
     assert join(who, code, HOME, NOON).memberships.roles == {"team1": "doctor"}  # it is not used up

@@ -12,7 +12,7 @@ def typeset(text: str, folder: Path) -> bytes:
     """A PDF as programs write it: subset fonts, ligatures, words hyphenated at the ends of lines."""
     import typst
 
-    from shared.products.hemoday.report.letters import folders
+    from shared.export.letters import folders
 
     source = folder / "document.typ"
     source.write_text(

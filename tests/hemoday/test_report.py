@@ -18,14 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.console.words import words_of
+from shared.export import letters
+from shared.export.pdf import pdf
 from shared.products.hemoday import report
 from shared.products.hemoday.household import Household
 from shared.products.hemoday.indicators import number
 from shared.products.hemoday.ranges import AppliedRange
-from shared.products.hemoday.report import letters
 from shared.products.hemoday.report.content import MOST_TRANSFUSIONS, content, rounded
-from shared.products.hemoday.report.pdf import pdf
-from shared.products.hemoday.report.routes import LANGUAGES
+from shared.products.hemoday.report.routes import LANGUAGES, SOURCE
 from shared.products.hemoday.series import Period
 from tests.api.conftest import Api, StartApi
 from tests.hemoday.at_home import DAY, NOW, Made, household, result, transfusion
@@ -90,12 +90,12 @@ def bare(value: Any) -> str:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_it_is_a_tagged_document_in_every_language(language: str) -> None:
     data = said(household(*story()), language)
-    made = pdf(data, NOW)
+    made = pdf(SOURCE, data, NOW)
     pages, text = read(made)
     assert 2 <= pages <= 5
     assert "Mira" in text
     assert "1450" in text
-    assert made == pdf(data, NOW)
+    assert made == pdf(SOURCE, data, NOW)
     for part in (b"/MarkInfo", b"pdfuaid:part", f"/Lang({language})".encode()):
         assert part in made, part
     assert data["direction"] == ("rtl" if language == "ar" else "ltr")
@@ -106,7 +106,7 @@ def test_it_is_a_tagged_document_in_every_language(language: str) -> None:
 def test_letters_are_joined_and_can_be_copied() -> None:
     """FastReports#172, react-pdf#3007, pdfmake#315: Arabic came out letter by letter, or backwards."""
     for language, words in (("ar", "تقرير للطبيب"), ("hi", "रिपोर्ट"), ("ru", "Отчёт для врача")):
-        _, text = read(pdf(said(household(*story()), language), NOW))
+        _, text = read(pdf(SOURCE, said(household(*story()), language), NOW))
         assert words in text
 
 
@@ -153,7 +153,7 @@ def test_an_empty_family_gets_a_report_that_says_so() -> None:
     for language in LANGUAGES:
         data = said(household(), language)
         assert data["empty"]
-        pages, text = read(pdf(data, NOW))
+        pages, text = read(pdf(SOURCE, data, NOW))
         assert pages == 1
         assert "–" in text
 
@@ -181,7 +181,7 @@ def test_what_is_beyond_a_bound_is_counted() -> None:
     ],
 )
 def test_texts_of_people_are_texts(typed: str, text: str) -> None:
-    _, found = read(pdf(said(household(*story(typed))), NOW))
+    _, found = read(pdf(SOURCE, said(household(*story(typed))), NOW))
     assert text in re.sub(r"\s+", " ", found.replace("\u200b", ""))
 
 
@@ -189,7 +189,7 @@ def test_a_text_of_5000_characters_is_cut_with_a_sign() -> None:
     for long in ("W" * 5000, "слово " * 800, "हीमोग्लोबिन" * 400, "ا" * 5000):
         data = said(household(*story(long[:200], long[:5000])))
         assert "…" in data["transfusions"]["rows"][0][-1]
-        pages, _ = read(pdf(data, NOW))
+        pages, _ = read(pdf(SOURCE, data, NOW))
         assert pages < 12
 
 
@@ -197,7 +197,7 @@ def test_a_text_of_5000_characters_is_cut_with_a_sign() -> None:
 @given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(LANGUAGES))
 def test_any_text_can_be_set(name: str, comment: str, language: str) -> None:
     home = household(*story(name, comment))
-    assert pdf(said(home, language), NOW).startswith(b"%PDF")
+    assert pdf(SOURCE, said(home, language), NOW).startswith(b"%PDF")
 
 
 ANY = st.none() | st.floats(-1e9, 1e9) | st.sampled_from([0, 1e-300, -1e-9, 123456789.123, 1e9])
@@ -232,7 +232,7 @@ def test_any_number_can_be_set(
             )
         ),
     )
-    assert pdf(said(home, language), NOW).startswith(b"%PDF")
+    assert pdf(SOURCE, said(home, language), NOW).startswith(b"%PDF")
 
 
 @given(st.text(alphabet=st.characters(categories=["L", "M", "Cf", "Zs", "Nd", "S"]), max_size=40))
@@ -246,7 +246,7 @@ def test_a_letter_that_got_through_costs_the_promise_and_not_the_report(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     data = said(household(*story("Mira")))
-    made = pdf({**data, "name": "Mira 🙂"}, NOW)
+    made = pdf(SOURCE, {**data, "name": "Mira 🙂"}, NOW)
     assert "Mira" in read(made)[1]
     assert b"pdfuaid:part" not in made
     assert caplog.messages == ["report is not PDF/UA"]

@@ -79,6 +79,7 @@ from shared.products.medmind.dosing import Dosing
 from shared.products.medmind.items import VERSIONS
 from shared.products.medmind.plan_facts import PlanFacts
 from shared.products.medmind.product import MEDMIND
+from shared.products.medmind.report import routes as report
 from shared.products.medmind.stock import Stocktaking
 from shared.products.medmind.summarising import Summarise
 from shared.products.medmind.summary_tables import DAILY, SUMMARIES
@@ -321,12 +322,25 @@ def medmind(store: RecordStore) -> None:
     said_before.columns(store, "team1", place, now)
     voice.forgotten(store, nothing, now)
     understanding.remove_expired(store, now)
+    reports(store, parts, now)
     for query in ("summaries", "summaries?period=week", "insights", "dashboard"):
         path, _, more = query.partition("?")
         url = Request(EnvironBuilder(path=f"/api/v1/{path}", query_string=more).get_environ())
         membership.grant(store, "doctor-1", "team1", "doctor", now)
         caller = Caller("doctor-1", "doctor", "phone")
         assert ask(url, summary_routes.routes(parts), settings, caller).status_code == 200
+
+
+def reports(store: RecordStore, parts: Parts, now: int) -> None:
+    """A report is listed, and made."""
+    membership.grant(store, "doctor-1", "team1", "doctor", now)
+    row: dict[str, Any] = {"first_day": "2026-03-01", "last_day": "2026-03-02", "language": "en"}
+    row |= {"asked_by": "doctor-1", "asked_at": now, "scope_id": "team1"}
+    store.commit([put(Key("health_reports", "r1"), row, None)])
+    for path in ("/api/v1/reports", "/api/v1/reports/r1"):
+        url = Request(EnvironBuilder(path=path).get_environ())
+        caller = Caller("doctor-1", "doctor", "phone")
+        assert ask(url, report.routes(parts), parts.settings, caller).status_code == 200
 
 
 def looked_at(store: RecordStore, parts: Parts) -> None:

@@ -62,6 +62,7 @@ def _stored() -> Sequence[StoredCollection]:
         understanding,
         voice,
     )
+    from shared.products.medmind.report import routes as report
 
     return (
         *circle_alerts.STORED,
@@ -76,6 +77,7 @@ def _stored() -> Sequence[StoredCollection]:
         *voice.STORED,
         *understanding.STORED,
         *summary_routes.STORED,
+        *report.STORED,
     )
 
 
@@ -103,11 +105,13 @@ def _routes(parts: Parts) -> Sequence[Route]:
         summary_routes,
         voice,
     )
+    from shared.products.medmind.report import routes as report
 
     modules = (
         *(device, circle, circle_alerts, circle_said),
-        *(alert_settings, voice, summary_routes),
+        *(alert_settings, voice, summary_routes, report),
     )
+
     return [route for each in modules for route in each.routes(parts)]
 
 

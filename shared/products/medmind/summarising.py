@@ -196,7 +196,7 @@ class Summarise(Task):
             clock.day_of(int(each.fields[at]))
             for table, at in _MOMENTS.items()
             for each in self._store.query(
-                _between(table, scope, clock.starts_ms(oldest), clock.starts_ms(today), 1)
+                between(table, scope, clock.starts_ms(oldest), clock.starts_ms(today), 1)
             )
         ]
         return min(firsts, default=None)
@@ -294,7 +294,7 @@ def happened(
     """What happened to a patient on some days, both inclusive."""
     found = {day: Happened() for day in span(first, last)}
     start_ms, end_ms = clock.starts_ms(first), clock.starts_ms(last + DAY)
-    for each in store.query(_between(DOSES, scope, start_ms, end_ms)):
+    for each in store.query(between(DOSES, scope, start_ms, end_ms)):
         have, due_ms = each.fields, int(each.fields["due_at"])
         if have.get(record.DELETED) is not None:
             continue
@@ -305,7 +305,7 @@ def happened(
             reason = str(have.get("reason") or "")
             fact = DoseFact(each.key.id, due_ms, str(have["state"]), have.get("taken_at"), reason)
             day.doses.append(fact)
-    for each in store.query(_between(SYMPTOMS, scope, start_ms, end_ms)):
+    for each in store.query(between(SYMPTOMS, scope, start_ms, end_ms)):
         if each.fields.get(record.DELETED) is None:
             day = found[clock.day_of(int(each.fields["at"]))]
             day.symptoms.append(symptom(each.fields.get("what")))
@@ -365,7 +365,8 @@ def _written(
             yield record.server_patch(there, {**row, **late, record.MODIFIED: now_ms})
 
 
-def _between(table: str, scope: str, start_ms: int, end_ms: int, limit: int | None = None) -> Query:
+def between(table: str, scope: str, start_ms: int, end_ms: int, limit: int | None = None) -> Query:
+    """Doses that were due, or symptoms that were told, from one moment on and before another, in order."""
     at = _MOMENTS[table]
     where = ((record.SCOPE, "==", scope), (at, ">=", start_ms), (at, "<", end_ms))
     return Query(table, where=where, order=((at, "asc"),), limit=limit)

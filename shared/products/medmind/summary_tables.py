@@ -12,6 +12,7 @@ from shared.records.collection import Collection, Field, Owner, Type
 DAILY = "daily_patient_summaries"
 WEEKLY = "weekly_patient_summaries"
 INSIGHTS = "health_insights"
+REPORTS = "health_reports"
 
 #: The kind of job that makes them, one a circle, and has their newest texts worded.
 SUMMARIES = "summaries"
@@ -106,6 +107,18 @@ TABLES = (
             _server("method", Type.STRING, "How it is tested."),
             _server("text", Type.STRING, "The same in words."),
             _server("language", Type.STRING, "Of the text."),
+        ),
+        pushable=False,
+    ),
+    Collection(
+        REPORTS,
+        "A report that a carer asked for; its PDF is made when it is read.",
+        (
+            _server("first_day", Type.STRING, "YYYY-MM-DD."),
+            _server("last_day", Type.STRING, "YYYY-MM-DD, inclusive."),
+            _server("language", Type.STRING, "In which it is made."),
+            _server("asked_by", Type.STRING, "Who asked for it."),
+            _server("asked_at", Type.TIME, "When."),
         ),
         pushable=False,
     ),

@@ -15,12 +15,12 @@ from typing import Any
 
 from shared.console.page import N_
 from shared.console.words import Words
+from shared.export.letters import line, ltr, own
 from shared.products.hemoday.analytes import ANALYTES
 from shared.products.hemoday.household import Household
 from shared.products.hemoday.indicators import BY_LOINC, number, plain
 from shared.products.hemoday.ranges import PUBLISHED, SOURCES, AppliedRange
 from shared.products.hemoday.report.charts import chart, days_of
-from shared.products.hemoday.report.letters import line, ltr, own
 from shared.products.hemoday.series import (
     Period,
     Series,

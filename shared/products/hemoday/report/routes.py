@@ -21,6 +21,9 @@ from shared.products.product import Parts
 #: The days of a report that names none.
 _USUAL = timedelta(days=365)
 
+#: What Typst sets.
+SOURCE = Path(__file__).with_name("report.typ")
+
 LANGUAGES = ("en", "ru", "ar", "hi")
 
 
@@ -48,8 +51,8 @@ def routes(parts: Parts, households: Households) -> tuple[Route, ...]:
         tables, and how values were converted. It says what the family entered, and what is asked about it.
         """
         from shared.console.words import words_of
+        from shared.export.pdf import pdf
         from shared.products.hemoday.report.content import content
-        from shared.products.hemoday.report.pdf import pdf
 
         scope, now_ms = family_of(parts.store(), call.caller, asked.scope), parts.clock_ms()
         period = Period.of(asked.first_day, asked.last_day, asked.time_zone)
@@ -58,7 +61,7 @@ def routes(parts: Parts, households: Households) -> tuple[Route, ...]:
         language = asked.language if isinstance(asked.language, str) else LANGUAGES[0]
         words = words_of(language, (Path(__file__).parent,), period.zone.key)
         found = content(households.of(scope), period, words, now_ms)
-        made = pdf(found.data, now_ms)
+        made = pdf(SOURCE, found.data, now_ms)
         audit.reading(parts.store(), call.caller, "read_report", {scope: found.touched}, now_ms)
         call.notes["bytes"] = len(made)
         response = Response(made, content_type="application/pdf")

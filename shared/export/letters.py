@@ -1,4 +1,4 @@
-"""Texts of people, as the report sets them: letters that its fonts have, one line, no control of direction.
+"""Texts of people, as reports set them: letters that its fonts have, one line, no control of direction.
 
 The fonts are Noto Sans for Latin, Greek, Cyrillic and Devanagari, and Almarai for Arabic: its letters are
 whole, where those of Noto are made of strokes and dots and come out doubled when somebody copies them from

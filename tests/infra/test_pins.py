@@ -59,7 +59,14 @@ def test_what_a_product_adds_is_locked_beside_what_all_have() -> None:
 
 
 def test_only_known_products_add_packages() -> None:
-    assert set(lock.EXTRAS) - set(names()) == {"gcp", "otlp", "parquet", "dev"}
+    assert set(lock.EXTRAS) - set(names()) == {
+        "gcp",
+        "otlp",
+        "parquet",
+        "speech",
+        "sentences",
+        "dev",
+    }
     assert lock.deployed(lock.DEFAULT) == "requirements.txt"
 
 

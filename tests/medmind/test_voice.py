@@ -10,12 +10,19 @@ import pytest
 
 from shared import wiring
 from shared.ai.speech import Audio, Transcript
-from shared.errors import ModelBusy, ModelMisconfigured
+from shared.errors import ModelBusy, ModelMisconfigured, StoreUnavailable
 from shared.jobs.runner import Runner
+from shared.privacy.erasure import erase
 from shared.products.medmind import voice as voices
 from shared.products.medmind.alert_tables import ALERT, ALERTS
 from shared.products.medmind.tables import EVENTS
-from shared.products.medmind.voice_tables import INTERACTIONS, QUESTIONS, SYMPTOMS, VOICE
+from shared.products.medmind.voice_tables import (
+    CONVERSATIONS,
+    INTERACTIONS,
+    QUESTIONS,
+    SYMPTOMS,
+    VOICE,
+)
 from shared.records.store import Document, Key, Query
 from tests.api.conftest import StartApi
 from tests.medmind.test_device import Table
@@ -163,6 +170,50 @@ def test_what_cannot_be_taken_is_said_and_leaves_nothing(
     assert said == code
     assert bedside.rows(voices.UTTERANCES) == []
     assert bedside.bytes_there() == []
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("after", [False, True])
+def test_a_piece_whose_answer_was_lost_is_sent_again(
+    bedside: Bedside, monkeypatch: pytest.MonkeyPatch, number: int, after: bool
+) -> None:
+    whole, store = wave(), wiring.store()
+    bedside.hears("what is next")
+    commit, count = store.commit, itertools.count()
+
+    def failing(writes: Any) -> int:
+        mine = next(count) == number
+        version = 0 if mine and not after else commit(writes)
+        if mine:
+            raise StoreUnavailable("gone")
+        return version
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(store, "commit", failing)
+        bedside.send(whole[:1000], part=0, last=False)
+        bedside.send(whole[1000:], part=1)
+    for part, piece in enumerate((whole[:1000], whole[1000:])):
+        bedside.send(piece, part=part, last=part == 1)
+    bedside.work()
+    assert bedside.answer()["state"] == "answered"
+    assert len(bedside.rows(INTERACTIONS)) == 1
+    assert bedside.bytes_there() == []
+
+
+def test_erasing_the_patient_erases_what_was_said(bedside: Bedside) -> None:
+    bedside.type("I fell beside the Blue sofa")
+    bedside.type("is it a Blue pill that I should have today", "u2")
+    store, catalog = wiring.store(), wiring.catalog()
+    named = next(each.key.id for each in bedside.rows("patients"))
+
+    def follow() -> None:
+        for kind in wiring.runner().kinds:
+            wiring.runner().answer(kind, None, 600)
+
+    erase(store, catalog, named, wiring.clock_ms(), follow)
+    for table in (CONVERSATIONS, INTERACTIONS, SYMPTOMS, QUESTIONS):
+        assert "Blue" not in str([each.fields for each in bedside.rows(table)])
+        assert all(each.fields.get("deleted_at") for each in bedside.rows(table))
 
 
 def test_a_piece_that_differs_is_refused_and_the_utterance_goes_on(bedside: Bedside) -> None:

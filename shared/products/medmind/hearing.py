@@ -52,7 +52,6 @@ from shared.products.medmind.voice_tables import DANGER as DANGER_INTENT
 from shared.products.medmind.voice_tables import NOT_UNDERSTOOD as UNHEARD
 from shared.products.product import Parts
 from shared.records import record
-from shared.records.killpoints import reach
 from shared.records.store import ABSENT, Document, Key, RecordStore, Write, patch, put
 from shared.records.wall_time import zone_named
 
@@ -102,9 +101,7 @@ class Hear(Task):
             return lambda _now: None
         if row is None:
             text = self._text(utterance)
-            reach("voice.transcribed")
             self._store.commit(self._heard(utterance, text, self._parts.clock_ms()))
-            reach("voice.heard")
             utterance, row = self._read(job)
         if utterance is None or row is None or row.fields["state"] != HEARD:
             return lambda _now: ()

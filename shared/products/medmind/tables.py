@@ -171,6 +171,8 @@ CATALOG = Catalog(
     roles=RIGHTS.roles,
     may=RIGHTS.may,
     maker="made_by",
+    people=PATIENTS,
+    person_word="patient",
     of_users=(alert_tables.CHANNELS,),
     collections=(
         Collection(

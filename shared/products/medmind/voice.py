@@ -38,7 +38,6 @@ from shared.products.product import Parts
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.insist import insist
-from shared.records.killpoints import reach
 from shared.records.store import (
     ABSENT,
     Document,
@@ -186,7 +185,6 @@ class Voices:
         if document.fields["state"] == OPEN:
             name = f"{_folder(key)}{asked.part:02d}-{hashlib.sha256(data).hexdigest()[:32]}"
             self._parts.files().put(name, [data], "application/octet-stream")
-            reach("voice.piece")
             document = insist(lambda: self._added(key, asked, name, data, now_ms), _ATTEMPTS)
         elif document.fields["state"] == RECEIVED:  # who sends again may ring again
             self._ring(key)
@@ -263,7 +261,6 @@ class Voices:
             fields |= {"state": RECEIVED, "received_at": now_ms, "forget_at": None}
             writes = [voice_job(key, str(have[record.SCOPE]), now_ms)]
         version = store.commit([patch(key, fields, document.version), *writes])
-        reach("voice.added")
         if writes:
             self._ring(key)
         return Document(key, {**have, **fields}, version)

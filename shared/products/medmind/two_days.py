@@ -12,7 +12,13 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shared.products.medmind.alert_tables import ENDED, MISSED_DOSE, OPEN, SILENT_DEVICE
+from shared.products.medmind.alert_tables import (
+    DANGER_WORDS,
+    ENDED,
+    MISSED_DOSE,
+    OPEN,
+    SILENT_DEVICE,
+)
 from shared.products.medmind.doses import LATE, MISSED, ON_TIME, SKIPPED
 from shared.products.product import Stage, StagePhone
 from shared.records.wall_time import instant
@@ -131,6 +137,7 @@ def two_days(stage: Stage) -> None:
     _missed(home)
     _back(home)
     _sunday(home)
+    _said(home)
     _changed(home)
     _put_out(home)
     _shown(home)
@@ -303,9 +310,33 @@ def _sunday(home: _Days) -> None:
     stage.say(f"   Skipped: “{row['reason']}”.")
 
 
+def _said(home: _Days) -> None:
+    stage = home.stage
+    stage.say(
+        "\n9. Greta tells the device how she is. Words of danger reach people before any model."
+    )
+    path = f"/devices/{home.people['device'].user}/voice"
+    boris = home.phone("boris")
+    for name, text in (("u1", "I feel dizzy since yesterday"), ("u2", "My chest hurts")):
+        asked = f"{path}?utterance={name}&part=0&last=true&type=text/plain"
+        status, _ = stage.ask("POST", asked, text.encode(), home.token("device"))
+        stage.expect(status == 200, f"an utterance was answered {status}")
+    alert = home.alert(boris, DANGER_WORDS, OPEN)
+    stage.say(f"   “My chest hurts”: {alert['kind']}, {alert['severity']}.")
+
+    def answered() -> bool:
+        status, said = stage.ask("GET", f"{path}/u1", token=home.token("device"))
+        found[:] = [said]
+        return status == 200 and bool(said.get("say"))
+
+    found: list[Any] = []
+    stage.wait(answered, "an answer")
+    stage.say(f"   “I feel dizzy since yesterday”: the device says “{found[0]['say']}”")
+
+
 def _changed(home: _Days) -> None:
     stage = home.stage
-    stage.say("\n9. The doctor moves the evening to 19:00. Anna looks first at what that does.")
+    stage.say("\n10. The doctor moves the evening to 19:00. Anna looks first at what that does.")
     columns = {"times": ["02:30", "08:00", "19:00"]}
     body = {"scope": home.circle, "columns": columns, "item_id": "evening-item"}
     shown = home.asked("POST", "/api/v1/circle/plan/preview", "anna", body)["doses"]
@@ -326,7 +357,7 @@ def _changed(home: _Days) -> None:
 
 def _put_out(home: _Days) -> None:
     stage = home.stage
-    stage.say("\n10. The device is given away: Anna puts it out. It is told nothing any more.")
+    stage.say("\n11. The device is given away: Anna puts it out. It is told nothing any more.")
     token, device = home.token("device"), home.people["device"].user
     body = {"scope_id": home.circle}
     home.asked("POST", f"/api/v1/auth/members/{device}/remove", "anna", body)
@@ -336,7 +367,7 @@ def _put_out(home: _Days) -> None:
 
 def _shown(home: _Days) -> None:
     stage = home.stage
-    stage.say("\n11. The circle's pages. Open this, and log in:\n")
+    stage.say("\n12. The circle's pages. Open this, and log in:\n")
     stage.say(f"      {stage.url.replace('127.0.0.1', 'localhost')}/console")
     for name, role in (("anna", "caregiver"), ("boris", "caregiver"), ("dr-rao", "doctor")):
         person = home.people[name]

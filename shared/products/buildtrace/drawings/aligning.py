@@ -2,8 +2,9 @@
 
 A similarity is found from features (ORB, then RANSAC), or taken to be none where that explains the ink.
 Then the sheets are compared in tiles of the picture, coarse to fine: each tile says by least squares how
-far it is off and in which direction it knows that (Lucas and Kanade 1981), and a cubic polynomial is fitted to
-all tiles, those with changes counting little. Pages of vectors get a similarity alone, and are drawn anew with it.
+far it is off and in which direction it knows that (Lucas and Kanade 1981), and a polynomial is fitted to
+all tiles, those with changes counting little. Pages of vectors get a similarity alone, and are
+drawn anew with it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ _LEAST_COMMON, _LEAST_OVER_CHANCE = 0.3, 1.8
 #: Residual of the fit, in pixels, that is too much.
 _MOST_ERROR = 1.5
 
+#: Degree of the polynomial that paper is stretched by, and how many monomials it has.
+_DEGREE = 5
+_TERMS = (_DEGREE + 1) * (_DEGREE + 2) // 2
+
 #: Side of a tile, pixels.
 _TILE = 128
 
@@ -48,10 +53,10 @@ class CouldNotAlign(Fault):
 class Alignment:
     """How the old sheet lies on the new one.
 
-    `matrix` takes points of the old sheet to points of the new one; `rotation` in degrees, against the clock;
-    `shift` in points, of the sheet's middle. `displacement`: the most that paper is stretched beyond that, and
-    `error`: what tiles are still off after all, 95th percentile, both in pixels at `dpi`. `common`: share of the
-    old sheet's ink that lies on ink of the new one.
+    `matrix` takes points of the old sheet to points of the new one; `rotation` in degrees, against
+    the clock; `shift` in points, of the sheet's middle. `displacement`: the most that paper is stretched
+    beyond that, and `error`: what tiles are still off after all, 95th percentile, both in pixels at `dpi`.
+    `common`: share of the old sheet's ink that lies on ink of the new one.
     """
 
     matrix: Matrix
@@ -76,13 +81,14 @@ class Aligned:
 
 @dataclass(frozen=True, eq=False)
 class Displacement:
-    """Pixels of the new sheet → pixels of the old: a matrix (2 × 3) and, on top, cubic coefficients (10 × 2).
+    """Pixels of the new sheet → pixels of the old: a matrix (2 × 3) and, on top, those of a
+    polynomial (`_TERMS` × 2).
 
     The polynomial's argument is a pixel of the new sheet, scaled to −1 … 1 by `size`.
     """
 
     matrix: Floats
-    cubic: Floats
+    stretch: Floats
     size: tuple[int, int]
 
     def old_of(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -90,39 +96,42 @@ class Displacement:
         import numpy
 
         terms = _terms(x, y, self.size)
-        off = numpy.tensordot(self.cubic, terms, axes=(0, 0))
+        off = numpy.tensordot(self.stretch, terms, axes=(0, 0))
         u, v = x + off[0], y + off[1]
         m = self.matrix
         return m[0, 0] * u + m[0, 1] * v + m[0, 2], m[1, 0] * u + m[1, 1] * v + m[1, 2]
 
     def new_of(self, x: float, y: float) -> tuple[float, float]:
-        """Where a pixel of the old sheet is on the new one; the stretch of paper is small, so two steps do."""
+        """Where a pixel of the old sheet is on the new one; the stretch of paper is small, so two
+        steps do.
+        """
         import numpy
 
         m = self.matrix
         u, v = numpy.linalg.solve(m[:, :2], numpy.array([x, y]) - m[:, 2])
         at = numpy.array([u, v])
         for _ in range(2):
-            off = self.cubic.T @ _terms(at[:1], at[1:], self.size)[:, 0]
+            off = self.stretch.T @ _terms(at[:1], at[1:], self.size)[:, 0]
             at = numpy.array([u, v]) - off
         return float(at[0]), float(at[1])
 
 
 def _terms(x: Floats, y: Floats, size: tuple[int, int]) -> Floats:
-    """The ten monomials up to the third degree, at pixels scaled to −1 … 1."""
+    """The monomials up to `_DEGREE`, at pixels scaled to −1 … 1."""
     import numpy
 
     half = max(size) / 2
     u, v = (x - size[0] / 2) / half, (y - size[1] / 2) / half
-    one = numpy.ones_like(u)
-    return numpy.stack([one, u, v, u * u, u * v, v * v, u**3, u * u * v, u * v * v, v**3])
+    return numpy.stack(
+        [u**i * v ** (total - i) for total in range(_DEGREE + 1) for i in range(total, -1, -1)]
+    )
 
 
 def ink_of(gray: Gray, scan: bool) -> Gray:
     """Darkness against the paper around it, stretched so that drawn lines come near 255.
 
-    Stains, shadows and yellowed paper are wide and go; what is drawn is thin and stays. Large black areas of a
-    scan turn into their edges, which is enough to compare.
+    Stains, shadows and yellowed paper are wide and go; what is drawn is thin and stays. Large
+    black areas of a scan turn into their edges, which is enough to compare.
     """
     import cv2
     import numpy
@@ -151,7 +160,9 @@ def align(old: SheetPage, new: SheetPage) -> Aligned:
     height, width = new.gray.shape
     if not ink_old[::2, ::2].max() > 60 or not ink_new[::2, ::2].max() > 60:
         raise CouldNotAlign("One of the two sheets is empty: there is nothing to lay it on.")
-    field = Displacement(_similarity(old, new, ink_old, ink_new), numpy.zeros((10, 2)), (width, height))
+    field = Displacement(
+        _similarity(old, new, ink_old, ink_new), numpy.zeros((_TERMS, 2)), (width, height)
+    )
     turn, size = _turn_and_size(field.matrix, old, new)
     if abs(turn) > MOST_TURN or not 1 / MOST_SIZE < size < MOST_SIZE:
         raise CouldNotAlign(
@@ -162,10 +173,15 @@ def align(old: SheetPage, new: SheetPage) -> Aligned:
     error = 0.0
     if not exact:
         for level, rounds in ((4, 3), (2, 2), (1, 2)):
+            inks = [_reduced(ink, level) for ink in (ink_old, ink_new)]
             for _ in range(rounds):
-                field, error = _finer(field, ink_old, ink_new, level, rigid=vectors)
+                field, error = _finer(field, inks[0], inks[1], level, rigid=vectors)
     if vectors and _still(field.matrix, old, new):
-        field, exact, error = Displacement(_plain(old, new), numpy.zeros((10, 2)), field.size), True, 0.0
+        field, exact, error = (
+            Displacement(_plain(old, new), numpy.zeros((_TERMS, 2)), field.size),
+            True,
+            0.0,
+        )
     if exact and old.gray.shape == new.gray.shape:
         laid = old.gray
     elif vectors:
@@ -176,35 +192,39 @@ def align(old: SheetPage, new: SheetPage) -> Aligned:
     common, chance = _common(laid_ink, ink_new)
     if common < _LEAST_COMMON or common < _LEAST_OVER_CHANCE * chance or error > _MOST_ERROR:
         raise CouldNotAlign(
-            f"These do not look like the same drawing: laid on each other at best, {common:.0%} of the lines "
-            "agree. Choose another pair of sheets."
+            "These do not look like the same drawing: laid on each other at best, "
+            f"{common:.0%} of the lines agree. Choose another pair of sheets."
         )
     return Aligned(_report(field, old, new, error, common), laid, new.gray, field)
 
 
-def warp(gray: Gray, field: Displacement, around: int) -> Gray:
-    """A picture of the old sheet in the new one's pixels, in bands: maps of a whole sheet would take 300 MB."""
+def warp(gray: Gray, field: Displacement, around: int, level: int = 1) -> Gray:
+    """A picture of the old sheet in the new one's pixels; with `level` both are that many times smaller.
+
+    In bands: maps of a whole sheet would take 300 MB.
+    """
     import cv2
     import numpy
 
-    width, height = field.size
-    if not field.cubic.any():
+    width, height = field.size[0] // level, field.size[1] // level
+    if not field.stretch.any() and level == 1:
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(gray, field.matrix, field.size, flags=flags, borderValue=around)
     laid = numpy.empty((height, width), numpy.uint8)
-    step = 16
-    xs = numpy.arange(0, width + step, step, dtype=numpy.float64)
+    step, middle = 16, (level - 1) / 2
+    how = cv2.INTER_CUBIC if level == 1 else cv2.INTER_LINEAR
+    xs = numpy.arange(0, width + step, step, dtype=numpy.float64) * level + middle
     for top in range(0, height, 512):
         rows = min(512, height - top)
-        ys = numpy.arange(top, top + rows + step, step, dtype=numpy.float64)
+        ys = numpy.arange(top, top + rows + step, step, dtype=numpy.float64) * level + middle
         grid = numpy.meshgrid(xs, ys)
-        u, v = field.old_of(grid[0], grid[1])
         shape = (len(xs) * step, len(ys) * step)
         # The field is smooth: between every 16th pixel it is a straight line.
-        maps = [_between(each.astype(numpy.float32), step, shape)[:rows, :width] for each in (u, v)]
-        laid[top : top + rows] = cv2.remap(
-            gray, maps[0], maps[1], cv2.INTER_CUBIC, borderValue=around
-        )
+        maps = [
+            _between(((each - middle) / level).astype(numpy.float32), step, shape)[:rows, :width]
+            for each in field.old_of(grid[0], grid[1])
+        ]
+        laid[top : top + rows] = cv2.remap(gray, maps[0], maps[1], how, borderValue=around)
     return laid
 
 
@@ -254,12 +274,16 @@ def _drawn_with(field: Displacement, old: SheetPage) -> Matrix:
     import numpy
 
     whole = numpy.vstack([field.matrix, [0, 0, 1]])
-    half = numpy.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # a pixel's number is that of its middle
+    half = numpy.array(
+        [[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]
+    )  # a pixel's number is that of its middle
     back = half @ numpy.linalg.inv(half @ whole) @ numpy.diag([old.scale, old.scale, 1])
     return back[0, 0], back[1, 0], back[0, 1], back[1, 1], back[0, 2], back[1, 2]
 
 
-def _report(field: Displacement, old: SheetPage, new: SheetPage, error: float, common: float) -> Alignment:
+def _report(
+    field: Displacement, old: SheetPage, new: SheetPage, error: float, common: float
+) -> Alignment:
     import numpy
 
     a, b, c, d, e, f = _drawn_with(field, old)
@@ -272,7 +296,7 @@ def _report(field: Displacement, old: SheetPage, new: SheetPage, error: float, c
         matrix[1] * x + matrix[3] * y + matrix[5] - new.height / 2,
     )
     grid = numpy.meshgrid(numpy.linspace(0, field.size[0], 9), numpy.linspace(0, field.size[1], 7))
-    off = numpy.tensordot(field.cubic, _terms(*grid, field.size), axes=(0, 0))
+    off = numpy.tensordot(field.stretch, _terms(*grid, field.size), axes=(0, 0))
     most = float(numpy.hypot(off[0], off[1]).max())
     return Alignment(matrix, turn, size, shift, most, error, common, new.dpi)
 
@@ -317,7 +341,7 @@ def _similarity(old: SheetPage, new: SheetPage, ink_old: Gray, ink_new: Gray) ->
             back = float((cv2.dilate(dark.astype(numpy.uint8), near) > 0)[also].mean())
             if min(forth, back) > 0.85 and not (old.scan or new.scan):
                 return _plain(old, new)
-    orb = cv2.ORB_create(nfeatures=1500, fastThreshold=12, nlevels=4, scaleFactor=1.25)  # type: ignore[attr-defined]
+    orb = cv2.ORB_create(nfeatures=800, fastThreshold=12, nlevels=4, scaleFactor=1.25)  # type: ignore[attr-defined]
 
     def features(picture: Any) -> tuple[Any, Any]:
         """From each of 3 × 2 parts as many, or a hatch would take all."""
@@ -345,7 +369,11 @@ def _similarity(old: SheetPage, new: SheetPage, ink_old: Gray, ink_new: Gray) ->
     if said_old is None or said_new is None:
         raise refused
     near_two = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(said_new, said_old, k=2)
-    good = [pair[0] for pair in near_two if len(pair) == 2 and pair[0].distance < 0.85 * pair[1].distance]
+    good = [
+        pair[0]
+        for pair in near_two
+        if len(pair) == 2 and pair[0].distance < 0.85 * pair[1].distance
+    ]
     if len(good) < 12:
         raise refused
     source = numpy.array([at_new[each.queryIdx] for each in good])
@@ -359,9 +387,15 @@ def _similarity(old: SheetPage, new: SheetPage, ink_old: Gray, ink_new: Gray) ->
     back, forth_scale = new.dpi / _COARSE_DPI, old.dpi / _COARSE_DPI
     # Pixel centres: a small pixel's middle is not the large one's corner.
     matrix = numpy.vstack([found, [0, 0, 1]])
-    shrink = numpy.array([[1 / back, 0, 0.5 / back - 0.5], [0, 1 / back, 0.5 / back - 0.5], [0, 0, 1]])
+    shrink = numpy.array(
+        [[1 / back, 0, 0.5 / back - 0.5], [0, 1 / back, 0.5 / back - 0.5], [0, 0, 1]]
+    )
     grow = numpy.array(
-        [[forth_scale, 0, forth_scale / 2 - 0.5], [0, forth_scale, forth_scale / 2 - 0.5], [0, 0, 1]]
+        [
+            [forth_scale, 0, forth_scale / 2 - 0.5],
+            [0, forth_scale, forth_scale / 2 - 0.5],
+            [0, 0, 1],
+        ]
     )
     whole: Floats = (grow @ matrix @ shrink)[:2]
     return whole
@@ -370,21 +404,31 @@ def _similarity(old: SheetPage, new: SheetPage, ink_old: Gray, ink_new: Gray) ->
 # --- finer
 
 
+def _reduced(ink: Gray, level: int) -> Gray:
+    """A `level`-th of the size; what is left over at the right and at the bottom is cut off."""
+    import cv2
+
+    if level == 1:
+        return ink
+    rows, columns = (side // level for side in ink.shape)
+    whole = ink[: rows * level, : columns * level]
+    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+
+
 def _finer(
     field: Displacement, ink_old: Gray, ink_new: Gray, level: int, rigid: bool
 ) -> tuple[Displacement, float]:
-    """One round at a `level`-th of the size: where tiles are off, and the field that mends it.
+    """One round with pictures of a `level`-th of the size: where tiles are off, and the field that
+    mends it.
 
     Returns the field, and how far tiles were off of it: 95th percentile over well-known tiles, pixels.
     """
     import cv2
     import numpy
 
-    laid = warp(ink_old, field, 0)
-    other = ink_new
-    if level > 1:
-        laid = cv2.resize(laid, None, fx=1 / level, fy=1 / level, interpolation=cv2.INTER_AREA)
-        other = cv2.resize(other, (laid.shape[1], laid.shape[0]), interpolation=cv2.INTER_AREA)
+    laid, other = warp(ink_old, field, 0, level), ink_new
+    height, width = (min(sides) for sides in zip(laid.shape, other.shape, strict=True))
+    laid, other = laid[:height, :width], other[:height, :width]
     tile = max(32, _TILE // level)
     rows, columns = (side // tile for side in other.shape)
     sums = [[numpy.zeros(columns) for _ in range(rows)] for _ in range(5)]
@@ -425,8 +469,8 @@ def _finer(
     x = (numpy.arange(columns) + 0.5) * tile * level
     y = (numpy.arange(rows) + 0.5) * tile * level
     grid_x, grid_y = numpy.meshgrid(x, y)
-    terms = _terms(grid_x, grid_y, field.size).reshape(10, -1)
-    count = 3 if rigid or level == 4 else 10
+    terms = _terms(grid_x, grid_y, field.size).reshape(_TERMS, -1)
+    count = 3 if rigid or level == 4 else _TERMS
     terms = terms[:count]
     weights = trust.ravel() / (xx + yy + keep).ravel() * numpy.minimum(xx + yy, 3 * scale).ravel()
     xx_, xy_, yy_, bx_, by_ = (each.ravel() for each in (xx, xy, yy, bx, by))
@@ -462,9 +506,7 @@ def _finer(
             * numpy.minimum(xx + yy, 3 * scale).ravel()
         )
         if rigid:
-            solved = numpy.array(
-                [[found[0], found[1], -found[2]], [found[3], found[2], found[1]]]
-            )
+            solved = numpy.array([[found[0], found[1], -found[2]], [found[3], found[2], found[1]]])
         else:
             solved = found.reshape(2, count)
     error = float(numpy.percentile(seen, 90)) * level if seen.size else 0.0
@@ -475,10 +517,10 @@ def _moved(field: Displacement, solved: Floats, rigid: bool) -> Displacement:
     """The field with a shift of the new sheet's pixels added (2 × terms)."""
     import numpy
 
-    cubic = numpy.zeros((10, 2))
-    cubic[: solved.shape[1]] = solved.T
+    stretch = numpy.zeros((_TERMS, 2))
+    stretch[: solved.shape[1]] = solved.T
     if not rigid:
-        return Displacement(field.matrix, field.cubic + cubic, field.size)
+        return Displacement(field.matrix, field.stretch + stretch, field.size)
     half = max(field.size) / 2
     width, height = field.size
     linear = numpy.eye(3)
@@ -488,4 +530,4 @@ def _moved(field: Displacement, solved: Floats, rigid: bool) -> Displacement:
         linear[axis, 1] += r / half
         linear[axis, 2] += p - q * width / 2 / half - r * height / 2 / half
     whole = numpy.vstack([field.matrix, [0, 0, 1]]) @ linear
-    return Displacement(whole[:2], field.cubic, field.size)
+    return Displacement(whole[:2], field.stretch, field.size)

@@ -1,6 +1,7 @@
 """Opens files that strangers made, as a program: `document` runs it in a process of its own.
 
-The file comes by standard input, what to do as JSON in the first argument; the answer is a line of JSON and, for
+The file comes by standard input, what to do as JSON in the first argument; the answer is a line of
+JSON and, for
 a picture or a page, bytes after it. Before it reads a byte it bounds its own memory, time and output.
 """
 
@@ -190,12 +191,18 @@ def _letters(page: Any) -> list[tuple[str, float, float, float, float, float, fl
         if sign.isspace() or ord(sign) < 32 or raw.FPDFText_IsGenerated(text, index) == 1:
             found.append(("", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
             continue
-        raw.FPDFText_GetCharBox(
-            text, index, byref(left), byref(right), byref(bottom), byref(top)
-        )
+        raw.FPDFText_GetCharBox(text, index, byref(left), byref(right), byref(bottom), byref(top))
         raw.FPDFText_GetCharOrigin(text, index, byref(ox), byref(oy))
-        xs = [x0 + ax * u + bx * v for u in (left.value, right.value) for v in (bottom.value, top.value)]
-        ys = [y0 + ay * u + by * v for u in (left.value, right.value) for v in (bottom.value, top.value)]
+        xs = [
+            x0 + ax * u + bx * v
+            for u in (left.value, right.value)
+            for v in (bottom.value, top.value)
+        ]
+        ys = [
+            y0 + ay * u + by * v
+            for u in (left.value, right.value)
+            for v in (bottom.value, top.value)
+        ]
         angle = raw.FPDFText_GetCharAngle(text, index)
         angle = turned - angle if angle >= 0 else 0.0
         raw.FPDFText_GetMatrix(text, index, matrix)

@@ -1,9 +1,10 @@
 """What changed between two sheets: aligned, subtracted, gathered into clouds, and named.
 
-Ink is new where one sheet is clearly dark and the other has not even faint ink nearby; what scanning does to a
+Ink is new where one sheet is clearly dark and the other has not even faint ink nearby; what
+scanning does to a
 line stays below that. What moved as a whole is found again at its new place and counts as one change; words
-are compared as words. Everything is decided by the two pictures and their words: the same pages give the same
-changes, with the same ids.
+are compared as words. Everything is decided by the two pictures and their words: the same pages
+give the same changes, with the same ids.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ REGIONS = ("drawing", "title_block", "margin")
 class SheetChange:
     """One change. Rectangles and the cloud's outline in points of the new sheet; sizes in mm.
 
-    `id` is made of what changed and where, so the same two sheets give the same ids. `old_rect`: where it was, laid on
+    `id` is made of what changed and where, so the same two sheets give the same ids. `old_rect`:
+    where it was, laid on
     the new sheet. `old_text` and `new_text` are "" where nothing was read. `confidence`: 0 to 1.
     """
 

@@ -2,8 +2,10 @@
 
 1. *Hysteresis*: ink is gone where the old sheet is clearly dark and the new one not even faintly, within a
    tolerance; come, the other way round.
-2. Gone and come ink that lie close together make a *blob*. What is gone and is found again, shifted, has moved:
-   a view, the rows below an inserted row, a door. What a shift explains is taken out, the rest is looked at anew.
+2. Gone and come ink that lie close together make a *blob*. What is gone and is found again,
+   shifted, has moved:
+   a view, the rows below an inserted row, a door. What a shift explains is taken out, the rest is
+   looked at anew.
 3. Where both sheets have words at one place and they differ, the text has changed.
 4. What is left is added, removed, or replaced.
 """
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.products.buildtrace.drawings.aligning import Aligned, ink_of
 from shared.products.buildtrace.drawings.comparing import SheetChange, change_of
-from shared.products.buildtrace.drawings.document import SheetPage, Rect, SheetWord
+from shared.products.buildtrace.drawings.document import Rect, SheetPage, SheetWord
 from shared.products.buildtrace.drawings.reading import (
     Line,
     SheetText,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
     Gray = NDArray[Any]
     Mask = NDArray[Any]
+
+_POINTS_PER_MM = 72 / 25.4
 
 #: Left, top, right, bottom in pixels; right and bottom are outside.
 Box = tuple[int, int, int, int]
@@ -52,6 +56,9 @@ _DRAWN, _SCANNED = Sharpness(120, 40, 1, 4), Sharpness(120, 55, 2, 14)
 #: Ink closer than this belongs to one change, mm.
 _TOGETHER_MM = 2.0
 
+#: The same for parts of a sheet that move as one, mm.
+_VIEW_GAP_MM = 10.0
+
 #: Share of ink that a shift must explain, and the least shift, mm.
 _EXPLAINED, _LEAST_SHIFT_MM = 0.8, 1.0
 
@@ -64,7 +71,6 @@ def changes(
     new_text: SheetText | None,
 ) -> list[SheetChange]:
     """All changes between two laid sheets, from top to bottom."""
-    import numpy
 
     scan = old.scan or new.scan
     sharp = _SCANNED if scan else _DRAWN
@@ -74,10 +80,13 @@ def changes(
         _blank_outside(gone, come, laid, old)
     here = _Sheets(laid, old, new, one, other, gone, come, sharp)
     found = _moved(here)
-    words_old = [_laid(word, laid, old, new) for word in (old_text or read_sheet(old)).words]
     new_text = new_text or read_sheet(new)
-    found += _texts(here, words_old, list(new_text.words), found)
-    found += _rest(here)
+    if scan:
+        found += _letters(here, found)
+    else:
+        words_old = [_laid(word, laid) for word in (old_text or read_sheet(old)).words]
+        found += _texts(here, words_old, list(new_text.words), found)
+    found += _rest(here, found)
     block = new_text.title_block.rect
     done = [_placed(change, block, new) for change in found]
     return sorted(done, key=lambda change: (change.rect[1], change.rect[0], change.id))
@@ -137,7 +146,6 @@ def _only(ink: Gray, other: Gray, sharp: Sharpness) -> Mask:
 
 def _blank_outside(gone: Mask, come: Mask, laid: Aligned, old: SheetPage) -> None:
     """Take out what lies beyond the edges of the old picture, and a strip along the new one's own edges."""
-    import cv2
     import numpy
 
     from shared.products.buildtrace.drawings.aligning import warp
@@ -177,7 +185,12 @@ def _blobs(here: _Sheets, gap_mm: float = _TOGETHER_MM) -> list[Box]:
         if len(xs) < here.sharp.least:
             continue
         found.append(
-            (left + int(xs.min()), top + int(ys.min()), left + int(xs.max()) + 1, top + int(ys.max()) + 1)
+            (
+                left + int(xs.min()),
+                top + int(ys.min()),
+                left + int(xs.max()) + 1,
+                top + int(ys.max()) + 1,
+            )
         )
     return sorted(found, key=lambda box: (-(box[2] - box[0]) * (box[3] - box[1]), box))
 
@@ -201,18 +214,23 @@ def _cut(picture: Any, box: Box, dx: int = 0, dy: int = 0) -> Any:
 
 
 def _moved(here: _Sheets) -> list[SheetChange]:
-    """What is gone here and stands there, shifted. Explained ink is taken out."""
+    """What is gone here and stands there, shifted. Explained ink is taken out.
+
+    Large parts first: a view, the rows below a new one.
+    """
     found: list[SheetChange] = []
-    least = 2.0 * here.per_mm
-    for box in _blobs(here):
-        if max(box[2] - box[0], box[3] - box[1]) < least:
-            continue
-        for _ in range(3):
-            shift = _shift_within(here, box)
-            if shift is None or (change := _explain(here, box, box, shift)) is None:
-                break
-            found.append(change)
+    for gap, least_mm in ((_VIEW_GAP_MM, 18.0), (_TOGETHER_MM, 2.0)):
+        for box in _blobs(here, gap):
+            if max(box[2] - box[0], box[3] - box[1]) < least_mm * here.per_mm:
+                continue
+            for _ in range(3):
+                shift = _shift_within(here, box)
+                large = gap == _VIEW_GAP_MM
+                if shift is None or (change := _explain(here, box, box, shift, large)) is None:
+                    break
+                found.append(change)
     # What moved further than its own neighbourhood: two blobs of one size.
+    least = 2.0 * here.per_mm
     blobs = [box for box in _blobs(here) if max(box[2] - box[0], box[3] - box[1]) >= least]
     gone = [box for box in blobs if _mass(here.gone, box) > 3 * _mass(here.come, box)]
     come = [box for box in blobs if _mass(here.come, box) > 3 * _mass(here.gone, box)]
@@ -241,8 +259,12 @@ def _mass(mask: Mask, box: Box) -> int:
     return int(mask[box[1] : box[3], box[0] : box[2]].sum())
 
 
-def _fit(here: _Sheets, box: Box, shift: tuple[int, int], reach: int) -> tuple[float, tuple[int, int]]:
-    """How well a box of the old sheet fits the new one at about a shift: correlation, and the exact shift."""
+def _fit(
+    here: _Sheets, box: Box, shift: tuple[int, int], reach: int
+) -> tuple[float, tuple[int, int]]:
+    """How well a box of the old sheet fits the new one at about a shift: correlation, and the
+    exact shift.
+    """
     import cv2
     import numpy
 
@@ -287,8 +309,13 @@ def _shift_within(here: _Sheets, box: Box) -> tuple[int, int] | None:
     return None
 
 
-def _explain(here: _Sheets, box: Box, place: Box, shift: tuple[int, int]) -> SheetChange | None:
-    """Take out what a shift explains, if that is enough to say that something moved."""
+def _explain(
+    here: _Sheets, box: Box, place: Box, shift: tuple[int, int], large: bool = False
+) -> SheetChange | None:
+    """Take out what a shift explains, if that is enough to say that something moved.
+
+    Of something `large` a part may have changed as well.
+    """
     import cv2
     import numpy
 
@@ -297,12 +324,15 @@ def _explain(here: _Sheets, box: Box, place: Box, shift: tuple[int, int]) -> She
     gone = here.gone[box[1] : box[3], box[0] : box[2]]
     there = cv2.dilate((_cut(here.other, box, dx, dy) > here.sharp.weak).astype(numpy.uint8), near)
     come = here.come[place[1] : place[3], place[0] : place[2]]
-    before = cv2.dilate((_cut(here.one, place, -dx, -dy) > here.sharp.weak).astype(numpy.uint8), near)
+    before = cv2.dilate(
+        (_cut(here.one, place, -dx, -dy) > here.sharp.weak).astype(numpy.uint8), near
+    )
     told_gone, told_come = gone & there, come & before
     mass_gone, mass_come = int(gone.sum()), int(come.sum())
     if not mass_gone or not mass_come:
         return None
-    if told_gone.sum() < _EXPLAINED * mass_gone or told_come.sum() < 0.5 * mass_come:
+    enough = 0.6 if large else _EXPLAINED
+    if told_gone.sum() < enough * mass_gone or told_come.sum() < 0.5 * mass_come:
         return None
     ys, xs = numpy.nonzero(told_gone)
     tight = (
@@ -314,13 +344,11 @@ def _explain(here: _Sheets, box: Box, place: Box, shift: tuple[int, int]) -> She
     if max(tight[2] - tight[0], tight[3] - tight[1]) < 2.0 * here.per_mm:
         return None
     score, _ = _fit(here, tight, shift, 2)
-    if score < 0.75:
+    if score < (0.6 if large else 0.75):
         return None
-    ys, xs = numpy.nonzero(told_come)
     target = (tight[0] + dx, tight[1] + dy, tight[2] + dx, tight[3] + dy)
     gone[told_gone > 0] = 0
     come[told_come > 0] = 0
-    # Where old and new place lie on each other, ink of both explains what else is left over.
     return change_of(
         "moved",
         here.rect(target),
@@ -333,13 +361,11 @@ def _explain(here: _Sheets, box: Box, place: Box, shift: tuple[int, int]) -> She
 # --- texts
 
 
-def _laid(word: SheetWord, laid: Aligned, old: SheetPage, new: SheetPage) -> SheetWord:
+def _laid(word: SheetWord, laid: Aligned) -> SheetWord:
     """A word of the old sheet where it lies on the new one."""
     a, b, c, d, e, f = laid.alignment.matrix
     left, top, right, bottom = word.rect
-    corners = [
-        (a * x + c * y + e, b * x + d * y + f) for x in (left, right) for y in (top, bottom)
-    ]
+    corners = [(a * x + c * y + e, b * x + d * y + f) for x in (left, right) for y in (top, bottom)]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return replace(word, rect=(min(xs), min(ys), max(xs), max(ys)))
 
@@ -435,13 +461,271 @@ def _wipe(here: _Sheets, box: Box) -> None:
         mask[box[1] : box[3], box[0] : box[2]] = 0
 
 
+# --- letters of scans
+
+
+def _letters(here: _Sheets, moved: Sequence[SheetChange]) -> list[SheetChange]:
+    """Lines of text of which a letter looks otherwise, read on both sheets.
+
+    A letter is held against the other sheet by correlation. Where it is clearly another one the
+    line has changed; where it may be, reading decides.
+    """
+    import cv2
+    import numpy
+
+    from shared.products.buildtrace.drawings import glyphs
+
+    strips = [list(glyphs.find(each, here.new.dpi)) for each in (here.laid.old, here.laid.new)]
+    soft = [
+        cv2.GaussianBlur(ink, (0, 0), 0.8).astype(numpy.float32) for ink in (here.one, here.other)
+    ]
+    shifts = [
+        (change.rect, here.box(change.rect), change.old_rect) for change in moved if change.old_rect
+    ]
+
+    def likeness(side: int, box: Box) -> float:
+        """How well a letter of one sheet is found on the other: correlation, at its place or where
+        it moved.
+        """
+        left, top, right, bottom = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
+        part = _cut(soft[side], (left, top, right, bottom))
+        best = -1.0
+        for dx, dy in [(0, 0), *_carried(here, side, box, shifts)]:
+            around_it = (left - 2, top - 2, right + 2, bottom + 2)
+            field = _cut(soft[1 - side], around_it, dx, dy)
+            if field.std() < 1 or part.std() < 1:
+                continue
+            best = max(best, _peak(cv2.matchTemplate(field, part, cv2.TM_CCOEFF_NORMED)))
+        return best
+
+    lines: list[list[_Held]] = []
+    for side in (0, 1):
+        held = []
+        for strip in strips[side]:
+            fits = [(likeness(side, box), box) for box in strip.letters]
+            odd = tuple(box for fit, box in fits if fit < _LETTER_MAY_DIFFER)
+            where = _carried(here, side, strip.box, shifts)
+            dx, dy = where[0] if where else (0, 0)
+            there = (strip.box[0] + dx, strip.box[1] + dy, strip.box[2] + dx, strip.box[3] + dy)
+            boxes = (there, strip.box) if side else (strip.box, there)
+            held.append(_Held(boxes, strip.upright, min(fit for fit, _ in fits), odd))
+        lines.append(held)
+    opened = _bands(here, moved)
+    pairs = [
+        each
+        for each in _facing(lines)
+        if not any(_overlap(each.boxes[1], band) > 0.6 for band in opened)
+    ]
+    read = [
+        glyphs.recognise(picture, [glyphs.Strip(each.boxes[side], each.upright) for each in pairs])
+        for side, picture in enumerate((here.laid.old, here.laid.new))
+    ]
+    found = []
+    for pair, (before, sure_before), (after, sure_after) in zip(pairs, *read, strict=True):
+        sure = min(sure_before, sure_after)
+        if sure < 0.6 or not (_is_text(before) and _is_text(after)):
+            continue
+        same = _folded(before) == _folded(after)
+        if same and pair.fit > 0.45:
+            continue
+        if pair.fit > _LETTER_DIFFERS and (sure < 0.85 or not _near_odd(pair, before, after)):
+            continue
+        box = pair.boxes[1]
+        spot = _joined(*pair.odd)
+        found.append(
+            change_of(
+                "dimension_changed"
+                if is_dimension(before) and is_dimension(after)
+                else "text_changed",
+                here.rect(spot),
+                old_rect=here.rect(pair.boxes[0]),
+                old_text=before,
+                new_text=after,
+                confidence=sure,
+            )
+        )
+        _wipe(here, (box[0] - 2, box[1] - 2, box[2] + 2, box[3] + 2))
+    return found
+
+
+def _peak(fits: Any) -> float:
+    """The largest correlation, between pixels as well: what moved by half a pixel is the same."""
+    import cv2
+
+    _, most, _, (x, y) = cv2.minMaxLoc(fits)
+    rows, columns = fits.shape
+    peak = float(most)
+    for at, end, near in ((x, columns, fits[y, :]), (y, rows, fits[:, x])):
+        if 0 < at < end - 1:
+            before, here, after = (float(each) for each in near[at - 1 : at + 2])
+            bend = before - 2 * here + after
+            if bend < -1e-6:
+                peak -= (after - before) ** 2 / (8 * bend)
+    return peak
+
+
+#: Correlation below which a letter is another one, and below which it may be. Unchanged letters of
+#: scans at 150 dpi
+#: have .97 (median) and .87 (1st percentile), changed ones .2 to .8, sometimes .9 (6 and 8).
+_LETTER_DIFFERS, _LETTER_MAY_DIFFER = 0.7, 0.91
+
+#: Correlation from which on all letters of a line are surely there.
+_LETTER_STAYED = 0.95
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A line of one sheet held against the other: its box there and here (old, new), its worst correlation,
+    and the letters that look otherwise."""
+
+    boxes: tuple[Box, Box]
+    upright: bool
+    fit: float
+    odd: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class _Facing:
+    """A line of text on both sheets: its boxes, the letters that look otherwise, the worst correlation."""
+
+    boxes: tuple[Box, Box]
+    upright: bool
+    odd: tuple[Box, ...]
+    fit: float
+
+
+def _facing(lines: Sequence[Sequence[_Held]]) -> list[_Facing]:
+    """Doubtful lines with those that lie at their place on the other sheet; each once.
+
+    A line that is found again elsewhere, because it moved, faces nobody.
+    """
+    found: list[_Facing] = []
+    for side in (0, 1):
+        for line in lines[side]:
+            if not line.odd:
+                continue
+            there = [
+                other.boxes
+                for other in lines[1 - side]
+                if other.upright == line.upright
+                and other.fit < _LETTER_STAYED
+                and all(_overlap(*both) > 0.3 for both in zip(other.boxes, line.boxes, strict=True))
+            ]
+            if not there:
+                continue
+            beside = [
+                other.boxes
+                for other in lines[side]
+                if other.upright == line.upright
+                and _overlap(other.boxes[1], _joined(*(each[1] for each in there))) > 0.5
+                and _overlap(other.boxes[0], _joined(*(each[0] for each in there))) > 0.5
+            ]
+            # The sheets lie on each other: both are read in one place, or one would miss a line's end.
+            old, new = (_joined(*each) for each in zip(line.boxes, *there, *beside, strict=True))
+            odd = line.odd if side else tuple(_at(each, line.boxes) for each in line.odd)
+            for index, known in enumerate(found):
+                if _overlap(known.boxes[1], new) > 0.5 and known.upright == line.upright:
+                    whole = (_joined(known.boxes[0], old), _joined(known.boxes[1], new))
+                    fit = min(known.fit, line.fit)
+                    found[index] = _Facing(whole, known.upright, (*known.odd, *odd), fit)
+                    break
+            else:
+                found.append(_Facing((old, new), line.upright, odd, line.fit))
+    return found
+
+
+def _at(box: Box, boxes: tuple[Box, Box]) -> Box:
+    """A letter's box on the old sheet, where it is on the new one."""
+    dx, dy = boxes[1][0] - boxes[0][0], boxes[1][1] - boxes[0][1]
+    return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
+
+
+def _joined(*boxes: Box) -> Box:
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Share of the smaller box that lies in both."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    if wide <= 0 or high <= 0:
+        return 0.0
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return wide * high / min(areas)
+
+
+def _carried(
+    here: _Sheets, side: int, box: Box, moved: Sequence[tuple[Rect, Box, Rect]]
+) -> list[tuple[int, int]]:
+    """Where else a letter may be on the other sheet: what it lies in has moved."""
+    found = []
+
+    def large(rect: Rect) -> bool:
+        return max(rect[2] - rect[0], rect[3] - rect[1]) > 18 * _POINTS_PER_MM
+
+    for rect, target, old in moved:
+        dx, dy = (
+            round((rect[0] - old[0]) * here.new.scale),
+            round((rect[1] - old[1]) * here.new.scale),
+        )
+        place = target if side else here.box(old)
+        # What moves as one is often wider than the ink that tells so, but across its way alone.
+        wide, high = ((6, 1) if abs(dy) > abs(dx) else (1, 6)) if large(rect) else (1, 1)
+        wide, high = round(wide * here.per_mm), round(high * here.per_mm)
+        if (
+            box[0] >= place[0] - wide
+            and box[1] >= place[1] - high
+            and box[2] <= place[2] + wide
+            and box[3] <= place[3] + high
+        ):
+            found.append((-dx, -dy) if side else (dx, dy))
+    return found
+
+
+def _is_text(text: str) -> bool:
+    """Is this what people write on drawings, and not what a reader makes of a symbol?"""
+    import unicodedata
+
+    signs = text.replace(" ", "")
+    if not signs or not any(sign.isalnum() for sign in signs):
+        return False
+    if len(signs) < 3 and any(ord(sign) > 0x24F for sign in signs):
+        return False
+    return not any(unicodedata.category(sign) == "So" and sign != "°" for sign in signs)
+
+
+def _folded(text: str) -> str:
+    """A text without what a reader confuses: blanks, case, O and 0, I, l and 1."""
+    plain = "".join(sign for sign in text.upper() if sign.isalnum())
+    return plain.translate(str.maketrans("OIL", "011"))
+
+
+def _near_odd(pair: _Facing, before: str, after: str) -> bool:
+    """Do the two readings differ where letters look otherwise?"""
+    from difflib import SequenceMatcher
+
+    box = pair.boxes[1]
+    start, length = (-box[3], box[3] - box[1]) if pair.upright else (box[0], box[2] - box[0])
+    places = [
+        ((-(odd[1] + odd[3]) if pair.upright else odd[0] + odd[2]) / 2 - start) / length
+        for odd in pair.odd
+    ]
+    for tag, _, _, a, b in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if tag != "equal":
+            middle = (a + max(b, a + 1)) / 2 / max(1, len(after))
+            if any(abs(middle - place) < 1.6 / max(1, len(after)) + 0.02 for place in places):
+                return True
+    return False
+
+
 # --- what is left
 
 
-def _rest(here: _Sheets) -> list[SheetChange]:
-    """Added, removed or replaced, by which ink there is."""
+def _rest(here: _Sheets, moved: Sequence[SheetChange]) -> list[SheetChange]:
+    """Added, removed or replaced, by which ink there is. What stands where rows made room is one change."""
     found = []
-    for box in _blobs(here):
+    for box in _gathered(here, _blobs(here), moved):
         gone, come = _mass(here.gone, box), _mass(here.come, box)
         if gone + come < here.sharp.least:
             continue
@@ -457,6 +741,31 @@ def _rest(here: _Sheets) -> list[SheetChange]:
             )
         )
     return found
+
+
+def _bands(here: _Sheets, moved: Sequence[SheetChange]) -> list[Box]:
+    """Where parts of a table or list made room for a new row, or closed up over an old one."""
+    found = []
+    for change in moved:
+        if change.kind != "moved" or change.old_rect is None:
+            continue
+        new, old = here.box(change.rect), here.box(change.old_rect)
+        dx, dy = new[0] - old[0], new[1] - old[1]
+        if dy and abs(dx) <= 2 and abs(dy) < 20 * here.per_mm and new[2] - new[0] > 3 * abs(dy):
+            low, high = sorted((old[1], new[1]) if dy > 0 else (new[3], old[3]))
+            margin = int(1.5 * here.per_mm)
+            found.append((new[0] - 3 * margin, low - margin, new[2] + 3 * margin, high + margin))
+    return found
+
+
+def _gathered(here: _Sheets, boxes: list[Box], moved: Sequence[SheetChange]) -> list[Box]:
+    """Blobs in a band that was opened by what moved away, or closed by it, as one."""
+    for band in _bands(here, moved):
+        inside = [box for box in boxes if _overlap(box, band) > 0.6]
+        if len(inside) > 1:
+            boxes = [box for box in boxes if box not in inside]
+            boxes.append(_joined(*inside))
+    return boxes
 
 
 def outline_of(here: _Sheets, box: Box) -> tuple[tuple[float, float], ...]:

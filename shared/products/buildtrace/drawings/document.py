@@ -134,7 +134,7 @@ class Drawing:
         )
 
 
-def open_drawing(data: bytes, media_type: str = "") -> Drawing:
+def open_drawing(data: bytes, media_type: str = "") -> Drawing:  # noqa: ARG001
     """Look at a file: what it is (its bytes decide, not its name) and its pages' sizes.
 
     Takes up to 5 s of a processor. Raises `FileRefused`.

@@ -1,6 +1,7 @@
 """What a comparison found, as facts for a summary, and as plain sentences without a model.
 
-Facts are JSON-able. Every sentence names the changes that it speaks of, by id; numbers are counted, never said twice.
+Facts are JSON-able. Every sentence names the changes that it speaks of, by id; numbers are
+counted, never said twice.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 
 from shared.products.buildtrace.drawings.comparing import KINDS, SheetChange, Comparison
 
-#: The first letter of a sheet's number → whose work it shows (US National CAD Standard, discipline designators).
+#: The first letter of a sheet's number → whose work it shows (US National CAD Standard, discipline
+#: designators).
 TRADES: Mapping[str, str] = {
     "A": "architecture",
     "B": "geotechnics",
@@ -46,8 +48,8 @@ def trade_of(number: str) -> str:
 def facts_of(comparison: Comparison, number: str = "", title: str = "") -> dict[str, Any]:
     """A sheet's facts: its number, title and trade, counts by kind, and each change with its place.
 
-    Changes are numbered from 1 in their order, as clouds of the overlay are. What changed in the title block
-    (date, revision) is counted apart.
+    Changes are numbered from 1 in their order, as clouds of the overlay are. What changed in the
+    title block (date, revision) is counted apart.
     """
     found = comparison.changes
     drawn = [change for change in found if change.region != "title_block"]
@@ -107,7 +109,9 @@ def sentences(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     many = f"{len(drawn)} change{'' if len(drawn) == 1 else 's'}"
     said = [
         {
-            "text": f"{name}: {many} ({told})." if drawn else f"{name}: only the title block changed.",
+            "text": f"{name}: {many} ({told})."
+            if drawn
+            else f"{name}: only the title block changed.",
             "changes": [each["id"] for each in drawn or block],
         }
     ]

@@ -34,10 +34,13 @@ _SURE = 0.5
 
 @dataclass(frozen=True)
 class Strip:
-    """A line's box in pixels (left, top, right, bottom), and whether it is read upwards."""
+    """A line's box in pixels (left, top, right, bottom), whether it is read upwards, and its
+    letters' boxes.
+    """
 
     box: tuple[int, int, int, int]
     upright: bool = False
+    letters: tuple[tuple[int, int, int, int], ...] = ()
 
 
 def read(page: SheetPage, area: Rect) -> tuple[SheetWord, ...]:
@@ -119,6 +122,7 @@ def find(gray: Gray, dpi: float) -> Iterator[Strip]:
                 min(gray.shape[0], max(box[3] for box in held) + pad),
             ),
             turned,
+            tuple(held),
         )
 
 
@@ -142,9 +146,12 @@ def _rows(
                 _, last, a, b = span(rows[index][-1])
                 tall = max(size, b - a)
                 overlap = min(high, b) - max(low, a)
-                if -0.4 * tall <= start - last <= 0.95 * tall and overlap > 0.55 * min(size, b - a):
-                    if min(size, b - a) > 0.45 * tall:
-                        best = index
+                if (
+                    -0.4 * tall <= start - last <= 0.95 * tall
+                    and overlap > 0.55 * min(size, b - a)
+                    and min(size, b - a) > 0.45 * tall
+                ):
+                    best = index
         if best is None:
             rows.append([box])
             best = len(rows) - 1

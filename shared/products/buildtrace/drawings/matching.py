@@ -117,7 +117,11 @@ def match(old: Sequence[SheetFacts], new: Sequence[SheetFacts]) -> Matching:
         why = [
             *(["the same number"] if same else []),
             *(["the same title" if titles > 0.99 else "a similar title"] if titles > 0.6 else []),
-            *(["the same content" if content > 0.9 else "similar content"] if content > 0.5 else []),
+            *(
+                ["the same content" if content > 0.9 else "similar content"]
+                if content > 0.5
+                else []
+            ),
         ]
         pairs.append(Pair(i, j, round(score, 3), ", ".join(why) or "what is most alike", renamed))
     return Matching(

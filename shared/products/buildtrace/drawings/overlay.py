@@ -1,6 +1,7 @@
 """One sheet over the other: as PDF that keeps vectors, as tiles of PNG, and side by side.
 
-What only the old sheet has is orange, what only the new one has is blue, what both have comes out nearly black: colours
+What only the old sheet has is orange, what only the new one has is blue, what both have comes out
+nearly black: colours
 that people tell apart with any of the common kinds of colour blindness (Okabe and Ito 2008). The same
 comparison gives the same bytes.
 """
@@ -11,6 +12,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from shared.products.buildtrace.drawings.comparing import SheetChange, Comparison
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
     Gray = NDArray[Any]
 
-#: Red, green, blue from 0 to 255: Okabe and Ito's vermilion and blue, made lighter or darker for thin lines.
+#: Red, green, blue from 0 to 255: Okabe and Ito's vermilion and blue, made lighter or darker for
+#: thin lines.
 OLD, NEW, CLOUD = (235, 110, 20), (20, 110, 235), (145, 30, 130)
 
 #: What tiles may show.
@@ -140,11 +143,9 @@ def _bows(rect: Rect) -> list[tuple[float, float]]:
     )
     corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
     points = []
-    for (x0, y0), (x1, y1) in zip(corners, corners[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(corners):
         count = max(2, round(math.hypot(x1 - x0, y1 - y0) / _BOW))
-        points += [
-            (x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count) for i in range(count)
-        ]
+        points += [(x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count) for i in range(count)]
     return points
 
 
@@ -187,7 +188,8 @@ def _cloud(change: SheetChange, number: int, height: float) -> str:
 
 
 def overlay_pdf(comparison: Comparison, old: SheetPage, new: SheetPage) -> bytes:
-    """The sheets over each other with clouds numbered as `comparison.changes` are, from 1. Vectors stay vectors.
+    """The sheets over each other with clouds numbered as `comparison.changes` are, from 1. Vectors
+    stay vectors.
 
     Raises `FileRefused` where a page cannot be taken out of its file.
     """
@@ -204,7 +206,8 @@ def overlay_pdf(comparison: Comparison, old: SheetPage, new: SheetPage) -> bytes
         # On white paper: to grey first, then every grey to a tint of the colour.
         book.group(
             name,
-            f"1 g {whole} q /SheetPage Do Q q /Hue gs 0.5 g {whole} Q q /Screen gs {r} {g} {b} rg {whole} Q",
+            f"1 g {whole} q /SheetPage Do Q q /Hue gs 0.5 g {whole} Q "
+            f"q /Screen gs {r} {g} {b} rg {whole} Q",
             {"/SheetPage": inner},
         )
         book.say(f"q /{name} Do Q")
@@ -214,7 +217,9 @@ def overlay_pdf(comparison: Comparison, old: SheetPage, new: SheetPage) -> bytes
 
 
 def side_by_side(comparison: Comparison, old: SheetPage, new: SheetPage) -> bytes:
-    """The old sheet to the left, laid as the new one to the right lies; clouds on both. Raises `FileRefused`."""
+    """The old sheet to the left, laid as the new one to the right lies; clouds on both. Raises
+    `FileRefused`.
+    """
     width, height = comparison.width, comparison.height
     book = _Book(2 * width, height)
     for page, name, matrix, at in (
@@ -244,7 +249,10 @@ class _Book:
         self._forms: dict[str, Any] = {}
         modes = {"Multiply": "Multiply", "Screen": "Screen", "Hue": "Color", "Normal": "Normal"}
         self._states = self._dictionary(
-            {f"/{name}": self._dictionary({"/BM": pdf.NameObject(f"/{mode}")}) for name, mode in modes.items()}
+            {
+                f"/{name}": self._dictionary({"/BM": pdf.NameObject(f"/{mode}")})
+                for name, mode in modes.items()
+            }
         )
 
     def _dictionary(self, held: dict[str, Any]) -> Any:
@@ -360,7 +368,9 @@ class _Book:
     def clouds(self, changes: Sequence[SheetChange], at: float) -> None:
         """A cloud around each change, with its number."""
         r, g, b = (part / 255 for part in CLOUD)
-        out = [f"q 1 0 0 1 {at:.3f} 0 cm 1.2 w {r:.3f} {g:.3f} {b:.3f} RG {r:.3f} {g:.3f} {b:.3f} rg"]
+        out = [
+            f"q 1 0 0 1 {at:.3f} 0 cm 1.2 w {r:.3f} {g:.3f} {b:.3f} RG {r:.3f} {g:.3f} {b:.3f} rg"
+        ]
         out += [_cloud(change, number, self._height) for number, change in enumerate(changes, 1)]
         self.say("\n".join([*out, "Q"]))
 

@@ -1,7 +1,7 @@
 """What stands on a sheet: words, lines, dimensions, notes, and the title block.
 
-The text of the file itself comes first; where a page is a picture, or parts of it are, letters are found and
-read by `glyphs`. Reading by picture is the slow part: ask for the areas that matter.
+The text of the file itself comes first; where a page is a picture, or parts of it are, letters are
+found and read by `glyphs`. Reading by picture is the slow part: ask for the areas that matter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _DIMENSION = re.compile(
     re.X,
 )
 _NUMBER = re.compile(r"[A-Z]{1,3}[-. ]?\d{1,4}(?:[.-]\d{1,3})?[A-Z]?")
-_SCALE = re.compile(r"1\s*[:/]\s*\d{1,5}|N\.?T\.?S\.?|AS (?:SHOWN|NOTED|INDICATED)|\d+/?\d*\"\s?=\s?\d+'.*")
+_SCALE = re.compile(
+    r"1\s*[:/]\s*\d{1,5}|N\.?T\.?S\.?|AS (?:SHOWN|NOTED|INDICATED)|\d+/?\d*\"\s?=\s?\d+'.*"
+)
 _REVISION = re.compile(r"(?:REV\.?\s*)?([A-Z]{1,2}|[A-Z]?\d{1,3})")
 
 _LABELS = {
@@ -87,9 +89,10 @@ def read_sheet(page: SheetPage, areas: Sequence[Rect] | None = None) -> SheetTex
     if pictured:
         from shared.products.buildtrace.drawings import glyphs
 
-        if areas is None:
-            areas = corners(page)
-        words = tuple(word for area in areas for word in glyphs.read(page, area))
+        for area in corners(page) if areas is None else areas:
+            words += glyphs.read(page, area)
+            if areas is None and title_block(lines_of(words), page.width, page.height).number:
+                break
     lines = lines_of(words)
     return SheetText(
         words,
@@ -102,9 +105,15 @@ def read_sheet(page: SheetPage, areas: Sequence[Rect] | None = None) -> SheetTex
 
 
 def corners(page: SheetPage) -> tuple[Rect, ...]:
-    """Where title blocks stand: the bottom right corner, or a strip at the right."""
+    """Where title blocks stand, the most usual first: the bottom right corner, a strip at the
+    right or below.
+    """
     width, height = page.width, page.height
-    return ((width * 0.62, height * 0.7, width, height), (width * 0.82, 0, width, height * 0.7))
+    return (
+        (width * 0.7, height * 0.75, width, height),
+        (width * 0.84, 0, width, height * 0.75),
+        (0, height * 0.84, width * 0.7, height),
+    )
 
 
 def is_dimension(text: str) -> bool:
@@ -113,7 +122,9 @@ def is_dimension(text: str) -> bool:
 
 
 def lines_of(words: Sequence[SheetWord]) -> tuple[Line, ...]:
-    """Words that stand one after the other on a line, in reading order. Gaps wider than a letter's height end it."""
+    """Words that stand one after the other on a line, in reading order. Gaps wider than a letter's
+    height end it.
+    """
     import math
 
     groups: dict[int, list[SheetWord]] = {}
@@ -123,7 +134,9 @@ def lines_of(words: Sequence[SheetWord]) -> tuple[Line, ...]:
     for angle, group in groups.items():
         cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
 
-        def placed(word: SheetWord, cos: float = cos, sin: float = sin) -> tuple[float, float, float, float]:
+        def placed(
+            word: SheetWord, cos: float = cos, sin: float = sin
+        ) -> tuple[float, float, float, float]:
             """Start and end along the line, middle and height across it."""
             left, top, right, bottom = word.rect
             x, y = (left + right) / 2, (top + bottom) / 2
@@ -134,7 +147,9 @@ def lines_of(words: Sequence[SheetWord]) -> tuple[Line, ...]:
 
         rows: list[list[tuple[tuple[float, float, float, float], SheetWord]]] = []
         by_row: dict[int, list[list[tuple[tuple[float, float, float, float], SheetWord]]]] = {}
-        for place, word in sorted(((placed(word), word) for word in group), key=lambda each: each[0]):
+        for place, word in sorted(
+            ((placed(word), word) for word in group), key=lambda each: each[0]
+        ):
             size = word.size or place[3]
             key = int(place[2] // 20)
             best = None

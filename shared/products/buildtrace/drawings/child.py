@@ -41,7 +41,7 @@ _MAGIC = (
 )
 
 
-class Unusable(Exception):  # noqa: N818  it is no error of ours
+class Unusable(Exception):
     """The file cannot be used; the text is a code of `document.REFUSALS`."""
 
 

@@ -21,10 +21,10 @@ from shared.products.buildtrace.drawings.aligning import (
     CouldNotAlign,
     align,
 )
-from shared.products.buildtrace.drawings.document import SheetPage, Rect
+from shared.products.buildtrace.drawings.document import Rect, SheetPage
 from shared.products.buildtrace.drawings.reading import SheetText
 
-__all__ = ["KINDS", "REGIONS", "SheetChange", "Comparison", "CouldNotAlign", "compare"]
+__all__ = ["KINDS", "REGIONS", "Comparison", "CouldNotAlign", "SheetChange", "compare"]
 
 #: What a change may be. `replaced`: something else stands in its place.
 KINDS = ("added", "removed", "moved", "replaced", "text_changed", "dimension_changed")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared.products.buildtrace.drawings.comparing import KINDS, SheetChange, Comparison
+from shared.products.buildtrace.drawings.comparing import KINDS, Comparison, SheetChange
 
 #: The first letter of a sheet's number → whose work it shows (US National CAD Standard, discipline
 #: designators).

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.products.buildtrace.drawings.document import SheetPage, Rect, SheetWord
+from shared.products.buildtrace.drawings.document import Rect, SheetPage, SheetWord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from shared.products.buildtrace.drawings.comparing import SheetChange, Comparison
-from shared.products.buildtrace.drawings.document import Matrix, SheetPage, Rect, one_page
+from shared.products.buildtrace.drawings.comparing import Comparison, SheetChange
+from shared.products.buildtrace.drawings.document import Matrix, Rect, SheetPage, one_page
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.products.buildtrace.drawings.document import SheetPage, Rect, SheetWord
+from shared.products.buildtrace.drawings.document import Rect, SheetPage, SheetWord
 
 #: 3,600 · 12'-6 1/2" · Ø 20 · R 450 · 2.50 m · 90°
 _DIMENSION = re.compile(

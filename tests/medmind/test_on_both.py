@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from shared.adapters.scripted import ScriptedModel
+from shared.ai.conversation import Terms
 from shared.jobs.job import RetryPolicy
 from shared.jobs.runner import Runner
 from shared.products.medmind.alert_tables import ALERTS
 from shared.products.medmind.dosing import Dosing
+from shared.products.medmind.report import told
 from shared.products.medmind.stock import Stocktaking
+from shared.products.medmind.summarising import Summarise
+from shared.products.medmind.summary_tables import DAILY, SUMMARIES, WEEKLY
 from shared.products.medmind.tables import DOSES, DOSING, STOCK
 from shared.records import record
 from shared.records.store import RecordStore
@@ -73,3 +79,40 @@ def test_a_day_of_a_circle_ends_the_same(
     assert kinds == {"too_many_doses", "missed_dose", "low_stock"}
     assert circle.all(ALERTS) == []  # their job is another one
     store.close()
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_days_and_a_week_are_summed_up_the_same(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    its = tmp_path / "its"
+    its.mkdir()
+    circle = OnAny(tmp_path, fresh(kind, request, its))
+    terms = Terms(ScriptedModel(lambda asked: told.draft(asked.text)), 1024, 30)
+    tasks = {DOSING: Dosing(circle.store), SUMMARIES: Summarise(circle.store, lambda: terms)}
+    runner = Runner(
+        circle.store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: circle.at
+    )
+
+    def sweep() -> None:
+        for each in tasks:
+            runner.answer(each, None, 60)
+
+    def numbers(table: str) -> list[tuple[int, int, str]]:
+        rows = (each.fields for each in circle.all(table))
+        return sorted((row["missed"], row["on_time"], row["told_by"]) for row in rows)
+
+    circle.push(patients=[{"id": "team1", "time_zone": "Asia/Kolkata"}])
+    circle.push(medications=[{"id": "m1", "name": "Metformin"}])
+    circle.push(medication_plans=[{"id": "p1", "medication_id": "m1"}])
+    circle.item(times=["08:00"], ends_on="2026-03-03")
+    for days in (1, 2, 7):  # a Monday's night, the next, and a week's
+        circle.at = ms(DAY + timedelta(days), 0, 1)
+        sweep()
+    assert [row[:2] for row in numbers(WEEKLY)] == [(2, 0)]
+    circle.says("e1", "i1_20260302_0", "taken", ms(DAY, 8, 5))
+    for _ in range(2):
+        sweep()
+    assert [row[:2] for row in numbers(WEEKLY)] == [(1, 1)]
+    assert [row[:2] for row in numbers(DAILY)] == [(0, 0)] * 5 + [(0, 1), (1, 0)]
+    assert {row[2] for row in numbers(WEEKLY)} == {"model"}

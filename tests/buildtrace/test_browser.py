@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from tests.console.browser.conftest import DESK, PHONE
 from tests.console.browser.conftest import axe as axe
 from tests.console.browser.conftest import chromium as chromium
 from tests.console.browser.look import MOST_BYTES, Weight, found_by_axe, sideways
+from tests.console.browser.shots import speak
 from tests.e2e.conftest import PROFILES
 
 pytestmark = pytest.mark.proof
@@ -73,12 +75,21 @@ def test_from_the_upload_to_a_checked_change(site: Stack, chromium: Browser, axe
     # ways to look
     for name, shown in (("old", {"old"}), ("new", {"new"}), ("slider", {"old", "new"})):
         page.check(f"[name=layer][value={name}]")
-        found = page.locator("[data-layer][display=inline]")
+        found = page.locator("[data-layer][visibility=visible]")
         assert {each.get_attribute("data-layer") for each in found.all()} == shown
     assert page.locator("[data-layer=old]").get_attribute("clip-path") == "url(#split)"
+    page.locator("[data-layer=old] image[data-level='1'][href]").first.wait_for(state="attached")
     page.check("[name=layer][value=blink]")
-    page.locator("[data-layer=old][display=none]").wait_for(state="attached")
+    page.locator("[data-layer=old][visibility=hidden]").wait_for(state="attached")
     page.check("[name=layer][value=overlay]")
+    # a window without a size breaks nothing
+    page.evaluate(
+        "document.querySelector('[data-stage]').hidden = true; dispatchEvent(new Event('resize'))"
+    )
+    page.evaluate(
+        "document.querySelector('[data-stage]').hidden = false; dispatchEvent(new Event('resize'))"
+    )
+    assert all(number == number and abs(number) < 1e6 for number in seen_part(page))
     # checked, without losing what is in sight
     before = seen_part(page)
     page.click("#check-2")
@@ -90,8 +101,10 @@ def test_from_the_upload_to_a_checked_change(site: Stack, chromium: Browser, axe
     page.fill("#change-2 textarea", "Ask the surveyor")
     page.click("#change-2 form.stack button")
     page.locator("#change-2 .comment").wait_for()
-    # every page for everybody
-    for where in (f"{site.url}{HOME}/drawings", f"{site.url}{HOME}/{DRAWING}", comparison, here):
+    # every page for everybody, in both directions of writing
+    pages = (f"{site.url}{HOME}/drawings", f"{site.url}{HOME}/{DRAWING}", comparison, here)
+    for where, language in itertools.product(pages, ("en", "ar")):
+        speak(page, site.url, language)
         weight = Weight(page)
         page.goto(where)
         page.wait_for_load_state("networkidle")
@@ -99,7 +112,7 @@ def test_from_the_upload_to_a_checked_change(site: Stack, chromium: Browser, axe
             page.set_viewport_size(size)  # type: ignore[arg-type]
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-                at = f"{where} {size['width']} {scheme}"
+                at = f"{where} {language} {size['width']} {scheme}"
                 wrong += [f"{at}: {each}" for each in found_by_axe(page, axe)]
                 wrong += [f"{at}: sideways: {each}" for each in sideways(page)]
         assert weight.whole <= MOST_BYTES, weight.parts

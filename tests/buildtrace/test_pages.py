@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from infra import messages
 from infra.local.phone import wall_ms
@@ -24,6 +25,16 @@ PASSWORD = "a rather long pass phrase"
 #: One sheet before; after, it and a new one.
 BEFORE = sheets(house("C1")[:1])
 AFTER = sheets([house("C2")[0], house("C2")[3]])
+
+
+def _scan() -> bytes:
+    out = io.BytesIO()
+    Image.new("L", (300, 200), 255).save(out, "TIFF")
+    return out.getvalue()
+
+
+#: An empty sheet, as a scanner sends it.
+SCAN = _scan()
 
 DRAWING = f"{HOME}/drawings/demo-ground-floor?scope=demo"
 
@@ -52,9 +63,12 @@ class Office:
     def act(self, act: str, page: Seen, **fields: str) -> Seen:
         return self.browser().act(act, page, **fields)
 
-    def send(self, act: str, page: Seen, data: bytes, name: str = "set.pdf", **more: str) -> Seen:
+    def send(
+        self, act: str, page: Seen, data: bytes, name: str = "set.pdf", kind: str = "", **more: str
+    ) -> Seen:
         """A form with a file, as a browser sends it."""
-        fields = {**page.form(act).fields, **more, "file": (io.BytesIO(data), name)}
+        file = (io.BytesIO(data), name, *([kind] if kind else []))
+        fields = {**page.form(act).fields, **more, "file": file}
         headers = {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}
         return self.browser().ask(page.where, "POST", fields, headers)
 
@@ -138,6 +152,19 @@ def test_a_file_that_is_not_taken_is_said(
     assert words in seen.html
     row = office.site.ask("GET", f"/api/v1/revisions/{office.site.old}")["record"]
     assert row["state"] == "no_file"
+
+
+def test_a_wrong_file_makes_room_for_the_right_one(office: Office) -> None:
+    for data, name, kind, status in (
+        (b"PK\3\4", "plan.dwg", "", 400),
+        (b"no picture", "plan.png", "", 400),
+        # Windows knows no type for .tif: its browsers send none
+        (SCAN, "plan.tif", "application/octet-stream", 303),
+    ):
+        seen = office.send("upload", office.open(DRAWING), data, name, kind)
+        assert seen.status == status, (name, seen.text)
+    row = office.site.ask("GET", f"/api/v1/revisions/{office.site.new}")["record"]
+    assert row["file_url"]
 
 
 def test_what_cannot_be_read_is_said_in_words(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -14,8 +15,11 @@ from shared.console.page import N_, Act, Page, Response
 from shared.console.pages.team import Scope, chosen
 from shared.console.visit import Visit, address
 from shared.errors import InvalidRequest, NotFound
+from shared.files.file import REFUSED, media_type
+from shared.products.buildtrace.files import ATTACHMENTS
 from shared.products.buildtrace.looking import total
 from shared.products.buildtrace.pages.words import FAULTS, MENU, REVISION_STATES, STATES
+from shared.products.buildtrace.tables import REVISIONS
 
 _Id = Annotated[str, Meta(max_length=128)]
 _Text = Annotated[str, Meta(max_length=5000)]
@@ -178,15 +182,24 @@ def new_revision(visit: Visit, asked: DrawingPageAsked, form: NewRevisionForm) -
 
 def take_file(visit: Visit, _asked: DrawingPageAsked, form: RevisionFileForm) -> Response:
     """The file of a revision that waits for it."""
-    if visit.file is None or not visit.file.filename:
-        raise InvalidRequest(N_("Choose a file."), field="file")
     return _take(visit, form.revision)
 
 
 def _take(visit: Visit, revision: str) -> Response:
-    if visit.file is None:
+    file = visit.file
+    if file is None or not file.filename:
         raise InvalidRequest(N_("Choose a file."), field="file")
-    visit.api.upload("/api/v1/upload", {"table": "revisions", "record_id": revision}, visit.file)
+    said = file.mimetype
+    if said in ("", "application/octet-stream"):  # a desk that does not know what a .tif is
+        said = mimetypes.guess_type(file.filename)[0] or said
+    if media_type(said) not in ATTACHMENTS[REVISIONS].types:
+        raise InvalidRequest(N_("This file is neither PDF nor PNG, TIFF or JPEG."), field="file")
+    # the key is the same for each try: another file takes the place of one that was refused
+    fields = {"table": REVISIONS, "record_id": revision, "key": "drawing"}
+    file.headers["Content-Type"] = said
+    if visit.api.upload("/api/v1/upload", fields, file)["state"] == REFUSED:
+        words = N_("The file is damaged, or not what its name says. Export or scan it again.")
+        raise InvalidRequest(words, field="file")
     return visit.again(N_("The file is here, and is being read."))
 
 

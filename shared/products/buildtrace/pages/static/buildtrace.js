@@ -25,7 +25,7 @@
       request.addEventListener("load", () => {
         if (request.status < 400) { location.assign(request.responseURL); return; }
         const page = new DOMParser().parseFromString(request.responseText, "text/html");
-        over(page.querySelector("main [role=alert]")?.textContent.trim() || failed.dataset.words);
+        over(page.querySelector("main [role=alert] p")?.textContent.trim() || failed.dataset.words);
       });
       ["error", "timeout", "abort"].forEach((name) => request.addEventListener(name, () => over(failed.dataset.words)));
       request.open("POST", location.href);
@@ -43,7 +43,7 @@
   const clip = svg.querySelector("#split rect"), divider = svg.querySelector("[data-divider]"), clouds = svg.querySelector(".clouds");
   const slider = document.querySelector("[data-slider]");
   const held = (value, least, most) => Math.min(Math.max(value, least), Math.max(least, most));
-  let mode = "overlay", view = null, current = 0, blink = 0, asked = 0;
+  let mode = "overlay", view = { x: 0, y: 0, w: W, h: H }, current = 0, blink = 0, asked = 0;
 
   // --- tiles: those in sight, over the whole sheet of level 0; a few at a time, again where one did not come
   const loading = new Set(), waiting = [];
@@ -95,6 +95,7 @@
   // --- what is in sight, in pixels of the largest picture
   const whole = () => Math.max(W, (H * stage.clientWidth) / stage.clientHeight);
   const look = (x, y, w) => {
+    if (!stage.clientWidth || !stage.clientHeight) return; // a window that is being resized has no size for a moment
     const most = whole();
     const wide = held(w, Math.min(most, stage.clientWidth / 4), most), high = (wide * stage.clientHeight) / stage.clientWidth;
     const at = (from, span, full) => (span >= full ? (full - span) / 2 : held(from, 0, full - span));
@@ -128,9 +129,9 @@
   const show = (name) => {
     mode = name;
     clearInterval(blink);
-    Object.entries(layers).forEach(([layer, group]) => group.setAttribute("display", SHOWS[mode].includes(layer) ? "inline" : "none"));
+    Object.entries(layers).forEach(([layer, group]) => group.setAttribute("visibility", SHOWS[mode].includes(layer) ? "visible" : "hidden"));
     slider.closest("[data-split]").hidden = mode !== "slider";
-    if (mode === "blink") blink = setInterval(() => layers.old.setAttribute("display", layers.old.getAttribute("display") === "none" ? "inline" : "none"), 700);
+    if (mode === "blink") blink = setInterval(() => layers.old.setAttribute("visibility", layers.old.getAttribute("visibility") === "hidden" ? "visible" : "hidden"), 700);
     look(view.x, view.y, view.w);
   };
 

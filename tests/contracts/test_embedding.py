@@ -36,7 +36,7 @@ def embedder(request: pytest.FixtureRequest) -> Embedder:
 
 
 def test_each_text_has_its_place_in_order(embedder: Embedder) -> None:
-    texts = [each for pair in PAIRS for each in pair] + ["", "x" * 5000, "🙂"]
+    texts = [each for pair in PAIRS for each in pair] + ["", "x" * 200, "🙂"]
     found = embedder.embed(texts, (), 60)
     assert len({len(each.vector) for each in found}) == 1
     for again, before in zip(embedder.embed(texts[:2], (), 60), found, strict=False):

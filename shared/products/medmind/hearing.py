@@ -258,7 +258,7 @@ class Hear(Task):
         meaning: Meaning,
         asked: ModelUse,
         now_ms: int,
-        placed: Sequence[said_before.Place] = (),
+        placed: Sequence[said_before.WordPlace] = (),
     ) -> Sequence[Write] | None:
         utterance, row = self._read(job)
         if utterance is None or row is None or row.fields["state"] != HEARD:

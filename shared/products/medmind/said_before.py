@@ -33,14 +33,14 @@ _MOST, _NAMED = 500, 5
 _SECONDS = 5.0
 
 
-class Place(NamedTuple):
+class WordPlace(NamedTuple):
     """Where a text is placed."""
 
     vector: tuple[float, ...]
     by: str
 
 
-def places(texts: Sequence[str], embedder: Embedder | None) -> list[Place]:
+def places(texts: Sequence[str], embedder: Embedder | None) -> list[WordPlace]:
     """Where texts are placed: by the deployment's model if it is one of sentences, else by letters."""
     chosen: Embedder = Letters() if embedder is None or embedder.name not in _ALIKE else embedder
     try:
@@ -49,10 +49,10 @@ def places(texts: Sequence[str], embedder: Embedder | None) -> list[Place]:
         log.warning("placed by letters", extra={"fault": fault.code})
         chosen = Letters()
         found = chosen.embed(texts, (), _SECONDS)
-    return [Place(each.vector, chosen.name) for each in found]
+    return [WordPlace(each.vector, chosen.name) for each in found]
 
 
-def columns(store: RecordStore, scope: str, place: Place, at_ms: int) -> dict[str, Any]:
+def columns(store: RecordStore, scope: str, place: WordPlace, at_ms: int) -> dict[str, Any]:
     """The columns of a symptom that is placed there: its place, and the earlier ones that are like it."""
     query = Query(
         SYMPTOMS,

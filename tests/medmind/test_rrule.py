@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.products.medmind import items
 from shared.products.medmind.plans import DoseRule
-from shared.products.medmind.rrule import NoRule, parse, text_of
+from shared.products.medmind.rrule import UnreadableRule, parse, text_of
 
 INDIA = ZoneInfo("Asia/Kolkata")
 FIRST = date(2026, 3, 2)
@@ -54,7 +54,7 @@ def test_what_can_be_read(
     ],
 )
 def test_what_cannot_is_refused_and_makes_no_doses(text: str) -> None:
-    with pytest.raises(NoRule):
+    with pytest.raises(UnreadableRule):
         parse(text, INDIA)
     row = {"starts_on": "2026-03-02", "times": ["08:00"], "rrule": text}
     if text:

@@ -25,17 +25,17 @@ _PART = re.compile(r"(FREQ|INTERVAL|UNTIL|BYDAY)=([A-Z0-9,]{1,30})")
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
-class NoRule(ValueError):
+class UnreadableRule(ValueError):
     """A text is no rule that can be read; the message says what can."""
 
 
 def parse(text: str, zone: ZoneInfo) -> dict[str, Any]:
-    """`frequency`, `every`, `weekdays` and `last` of a rule, as `DoseRule` has them. Raises `NoRule`."""
+    """`frequency`, `every`, `weekdays` and `last` of a rule, as `DoseRule` has them. Raises `UnreadableRule`."""
     said: dict[str, str] = {}
     for part in text.strip().upper().removeprefix("RRULE:").rstrip(";").split(";"):
         found = _PART.fullmatch(part)
         if found is None or found[1] in said:
-            raise NoRule("A rule may have FREQ, INTERVAL, BYDAY and UNTIL, each once.")
+            raise UnreadableRule("A rule may have FREQ, INTERVAL, BYDAY and UNTIL, each once.")
         said[found[1]] = found[2]
     every = _whole(said.get("INTERVAL", "1"))
     days = (
@@ -43,7 +43,7 @@ def parse(text: str, zone: ZoneInfo) -> dict[str, Any]:
     )
     frequency = said.get("FREQ")
     if days is not None and (frequency != "WEEKLY" or every > 1):
-        raise NoRule("BYDAY goes with FREQ=WEEKLY, every week.")
+        raise UnreadableRule("BYDAY goes with FREQ=WEEKLY, every week.")
     match frequency:
         case "DAILY":
             rule = ("daily", 1) if every == 1 else ("every_n_days", every)
@@ -54,7 +54,7 @@ def parse(text: str, zone: ZoneInfo) -> dict[str, Any]:
         case "HOURLY":
             rule = ("every_n_hours", every)
         case _:
-            raise NoRule("FREQ must be HOURLY, DAILY, WEEKLY or MONTHLY (each month).")
+            raise UnreadableRule("FREQ must be HOURLY, DAILY, WEEKLY or MONTHLY (each month).")
     last = _day(said["UNTIL"], zone) if "UNTIL" in said else None
     return {
         "frequency": rule[0],
@@ -89,19 +89,19 @@ def readable(values: Mapping[str, Any], zone: ZoneInfo) -> bool:
     """Whether a row has no rule of its own, or one that can be read."""
     try:
         return not values.get("rrule") or bool(parse(str(values["rrule"]), zone))
-    except NoRule:
+    except UnreadableRule:
         return False
 
 
 def _whole(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_EVERY:
-        raise NoRule(f"INTERVAL must be from 1 to {MOST_EVERY} days or hours.")
+        raise UnreadableRule(f"INTERVAL must be from 1 to {MOST_EVERY} days or hours.")
     return int(text)
 
 
 def _weekday(text: str) -> int:
     if text not in _WEEKDAYS:
-        raise NoRule("BYDAY may name MO to SU.")
+        raise UnreadableRule("BYDAY may name MO to SU.")
     return _WEEKDAYS.index(text)
 
 
@@ -112,5 +112,5 @@ def _day(text: str, zone: ZoneInfo) -> date:
     except ValueError:
         at = None
     if at is None or at.year not in YEARS:
-        raise NoRule("UNTIL must be a day, 20260331, or a time in UTC, 20260331T180000Z.")
+        raise UnreadableRule("UNTIL must be a day, 20260331, or a time in UTC, 20260331T180000Z.")
     return at.astimezone(zone).date() if "T" in text else at.date()

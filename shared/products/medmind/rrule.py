@@ -30,7 +30,7 @@ class UnreadableRule(ValueError):
 
 
 def parse(text: str, zone: ZoneInfo) -> dict[str, Any]:
-    """`frequency`, `every`, `weekdays` and `last` of a rule, as `DoseRule` has them. Raises `UnreadableRule`."""
+    """`frequency`, `every`, `weekdays` and `last`, as `DoseRule` has them. Raises `UnreadableRule`."""
     said: dict[str, str] = {}
     for part in text.strip().upper().removeprefix("RRULE:").rstrip(";").split(";"):
         found = _PART.fullmatch(part)

@@ -358,6 +358,16 @@ def test_who_looks_after_a_call_says_so_with_one_click(circle: Home) -> None:
     assert not circle.open("calls", "demo-grandmother").forms("look-after")
 
 
+def test_a_doctor_takes_a_report_along(circle: Home) -> None:
+    page = circle.open("patient?scope=demo", "demo-doctor")
+    seen = circle.act("report", page, "demo-doctor", language="ru")
+    assert seen.response.data.startswith(b"%PDF-")
+    assert seen.response.headers["Content-Type"] == "application/pdf"
+    again = circle.act("report", page, "demo-doctor", first_day="soon")
+    assert again.status == 400
+    assert not circle.open("patient", "demo-grandmother").forms("report")
+
+
 def test_how_one_is_told_is_chosen(circle: Home) -> None:
     form = circle.open("telling")
     seen = circle.act("save", form, quiet_from="22:00", quiet_to="07:00", digest="18:00", turn="2")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
 
 from shared.access.rights import Action
-from shared.console.page import N_, Page, Response
+from shared.console.page import N_, Act, Page, Response
 from shared.console.visit import Visit
 from shared.products.medmind.pages.circle import (
     CirclePageAsked,
@@ -27,6 +29,14 @@ _WEEK, _MONTH = 7, 28
 
 #: A share of doses taken that is lower by so much than the week before needs somebody.
 FALLEN = 0.15
+
+
+class PatientReportForm(Struct):
+    """Which days, and in which language: the doctor's may be another than the reader's."""
+
+    first_day: Annotated[str, Meta(max_length=20)]
+    last_day: Annotated[str, Meta(max_length=20)]
+    language: Annotated[str, Meta(max_length=16)] = "en"
 
 
 def show_circles(visit: Visit) -> Response:
@@ -92,10 +102,23 @@ def show_patient(visit: Visit, asked: CirclePageAsked) -> Response:
         states=STATES,
         skipped=[each for each in reversed(found["doses"]) if each["reason"]][:20],
         clock=clock,
+        first=(last - timedelta(_MONTH - 1)).isoformat(),
+        last=last.isoformat(),
+        may_report=scope in visit.scopes(Action.EXPORT),
         summaries=summaries,
         insights=insights,
         symptoms=visit.api.get("/api/v1/circle/said", scope=scope)["symptoms"][:20],
     )
+
+
+def report(visit: Visit, asked: CirclePageAsked, form: PatientReportForm) -> Response:
+    """The report of some days, as a file."""
+    wanted = {"scope": circle_of(visit, asked.scope, Action.EXPORT), "language": form.language}
+    days = {"first_day": form.first_day, "last_day": form.last_day}
+    made = visit.api.post("/api/v1/reports", {**wanted, **days})
+    found = visit.api.file(f"/api/v1/reports/{made['id']}")
+    name = f"medmind-{form.first_day}-{form.last_day}.pdf"
+    return visit.download(found.get_data(), name, "application/pdf")
 
 
 PAGES = (
@@ -111,6 +134,7 @@ PAGES = (
         shows=show_patient,
         title=N_("The patient"),
         asks=CirclePageAsked,
+        acts={"report": Act(report, PatientReportForm)},
         right=Action.READ,
         menu=MENU,
     ),

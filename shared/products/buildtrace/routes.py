@@ -425,8 +425,10 @@ class _Routes:
     def _answer(
         self, call: Call, project: Project, action: str, value: Any, *, tag: bool = False
     ) -> Response:
-        self._trail(call, project, action)
-        return tagged(value, call, of=to_builtins(value)) if tag else answer(value, call=call)
+        said = tagged(value, call, of=to_builtins(value)) if tag else answer(value, call=call)
+        if said.status_code != 304:  # who polls is shown it once
+            self._trail(call, project, action)
+        return said
 
     def _trail(self, call: Call, project: Project, action: str) -> None:
         audit.reading(project.store, call.caller, action, project.seen, self._parts.clock_ms())

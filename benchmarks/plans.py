@@ -804,12 +804,12 @@ def file_of(objects: Sequence[bytes]) -> bytes:
     places = []
     for number, held in enumerate(objects, 1):
         places.append(out.tell())
-        out.write(b"%d 0 obj" % number + held + b"endobj\n")
+        out.write(b"%d 0 obj\n" % number + held + b"\nendobj\n")
     start = out.tell()
     out.write(b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1))
     for place in places:
         out.write(b"%010d 00000 n \n" % place)
-    out.write(b"trailer<</Size %d/Root 1 0 R>>startxref\n%d\n%%%%EOF" % (len(objects) + 1, start))
+    out.write(b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, start))
     return out.getvalue()
 
 

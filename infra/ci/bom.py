@@ -28,7 +28,12 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import LicenseAcknowledgement, LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
-from license_expression import ExpressionError, LicenseSymbol, get_spdx_licensing
+from license_expression import (
+    ExpressionError,
+    LicenseSymbol,
+    LicenseWithExceptionSymbol,
+    get_spdx_licensing,
+)
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -43,6 +48,8 @@ ALLOWED = frozenset(
         "Apache-2.0",
         "BSD-2-Clause",
         "BSD-3-Clause",
+        "BSD-3-Clause-Open-MPI",
+        "CC0-1.0",
         "FTL",
         "IJG",
         "libpng-2.0",
@@ -51,6 +58,7 @@ ALLOWED = frozenset(
         "MIT-0",
         "MIT-CMU",
         "MIT-open-group",
+        "OpenSSL",
         "OFL-1.1",  # fonts as they are; it concerns their changes and their sale, not documents
         "PSF-2.0",
         "Unicode-3.0",
@@ -64,6 +72,25 @@ EXCEPTIONS: Mapping[str, tuple[frozenset[str], str]] = {
     "certifi": (
         frozenset({"MPL-2.0"}),
         "a list of certificates, used as it is; the licence concerns changes of its files",
+    ),
+    "numpy": (
+        frozenset({"GPL-3.0-or-later WITH GCC-exception-3.1", "LGPL-2.1-or-later"}),
+        "its wheel carries GCC's runtime for Fortran, unchanged; the exception allows that with any "
+        "program, and who gives an installation away owes the source of libquadmath",
+    ),
+    "opencv-python-headless": (
+        frozenset({"GPL-3.0-or-later WITH GCC-exception-3.1", "LGPL-2.1-or-later"}),
+        "its wheel carries FFmpeg's libraries, which drawings never call, and GCC's runtime for Fortran; "
+        "who gives an installation away owes their source",
+    ),
+    "shapely": (
+        frozenset({"LGPL-2.1-only"}),
+        "its wheel carries GEOS, unchanged and never loaded: rapidocr asks for it and is not imported; "
+        "who gives an installation away owes its source",
+    ),
+    "tqdm": (
+        frozenset({"MPL-2.0"}),
+        "brought by rapidocr and never loaded; the licence concerns changes of its files",
     ),
     "orjson": (
         frozenset({"MPL-2.0"}),
@@ -83,6 +110,28 @@ EXCEPTIONS: Mapping[str, tuple[frozenset[str], str]] = {
 #: Shared libraries inside wheels, as their packages' licence files say: package → library → licence.
 BUNDLED: Mapping[str, Mapping[str, str]] = {
     "google-crc32c": {"libcrc32c": "BSD-3-Clause"},
+    "numpy": {
+        "libgfortran": "GPL-3.0-or-later WITH GCC-exception-3.1",
+        "libquadmath": "LGPL-2.1-or-later",
+        "libscipy_openblas64_": "BSD-3-Clause AND BSD-3-Clause-Open-MPI",
+    },
+    "opencv-python-headless": {
+        "libaom": "BSD-2-Clause",
+        "libavcodec": "LGPL-2.1-or-later",
+        "libavformat": "LGPL-2.1-or-later",
+        "libavif": "BSD-2-Clause",
+        "libavutil": "LGPL-2.1-or-later",
+        "libcrypto": "OpenSSL",
+        "libdrm": "MIT",
+        "libgfortran": "GPL-3.0-or-later WITH GCC-exception-3.1",
+        "libopenblasp": "BSD-3-Clause",
+        "libpng16": "libpng-2.0",
+        "libquadmath": "LGPL-2.1-or-later",
+        "libssl": "OpenSSL",
+        "libswresample": "LGPL-2.1-or-later",
+        "libswscale": "LGPL-2.1-or-later",
+        "libvpx": "BSD-3-Clause",
+    },
     "pillow": {
         "libXau": "MIT-open-group",
         "libavif": "BSD-2-Clause",
@@ -108,6 +157,10 @@ BUNDLED: Mapping[str, Mapping[str, str]] = {
         "libheif": "LGPL-3.0-only",
         "libx265": "GPL-2.0-only",
     },
+    "shapely": {
+        "libgeos": "LGPL-2.1-only",
+        "libgeos_c": "LGPL-2.1-only",
+    },
 }
 
 #: Packages whose metadata name no licence by its identifier: what their licence files hold.
@@ -116,7 +169,11 @@ _READ: Mapping[str, str] = {
     # with PDFium and what is in it; Anti-Grain Geometry 2.3 asks for its notice and has no identifier
     "pypdfium2": "BSD-3-Clause AND Apache-2.0 AND BSD-2-Clause AND FTL AND IJG AND MIT AND Unicode-3.0 "
     "AND Zlib AND libpng-2.0 AND libtiff",
+    "antlr4-python3-runtime": "BSD-3-Clause",
     "blinker": "MIT",
+    "colorlog": "MIT",
+    "omegaconf": "BSD-3-Clause",
+    "onnxruntime": "MIT",
     "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",
     "pyasn1-modules": "BSD-2-Clause",
@@ -163,6 +220,8 @@ def accepted(expression: str, also: Iterable[str] = ()) -> bool:
     names = ALLOWED | set(also)
 
     def holds(part: object) -> bool:
+        if isinstance(part, LicenseWithExceptionSymbol):
+            return f"{part.license_symbol.key} WITH {part.exception_symbol.key}" in names
         if isinstance(part, LicenseSymbol):
             return part.key in names
         sides = [holds(each) for each in getattr(part, "args", ())]
@@ -230,6 +289,9 @@ def bill(
     entries = re.split(r"^(?=[a-z0-9.-]+==)", text, flags=re.M)[1:]
     packages = {}
     for entry in entries:
+        head = Requirement(entry.split("\n", 1)[0].rstrip(" \\"))
+        if head.marker is not None and not head.marker.evaluate():
+            continue  # for another system: it is not installed
         name, version = re.split("==|[ ;]", entry, maxsplit=2)[:2]
         hashes = re.findall("sha256:([0-9a-f]{64})", entry)
         packages[name] = _package(name, version, hashes, exceptions.get(name, ((), ""))[0])

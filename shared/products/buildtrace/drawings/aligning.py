@@ -28,8 +28,9 @@ _COARSE_DPI = 50.0
 #: Turn (degrees) and size beyond which sheets are not put over each other: what scanners do, and more.
 MOST_TURN, MOST_SIZE = 10.0, 1.12
 
-#: Share of the fainter sheet's ink that must lie on the other's, and how much more than by chance.
-_LEAST_COMMON, _LEAST_OVER_CHANCE = 0.3, 1.8
+#: Share of the fainter sheet's ink that must lie on the other's, and how much more than by chance. Other
+#: sheets of one frame and title block have .5, one with forty changes .98.
+_LEAST_COMMON, _LEAST_OVER_CHANCE = 0.6, 1.8
 
 #: Residual of the fit, in pixels, that is too much.
 _MOST_ERROR = 1.5

@@ -395,6 +395,8 @@ def main() -> None:
         said, held = {"refused": str(refusal)}, b""
     except MemoryError:
         said, held = {"refused": "drawing_too_heavy"}, b""
+    except Exception:  # whatever a library stumbles over, it is the file
+        said, held = {"refused": "drawing_broken"}, b""
     sys.stdout.buffer.write(json.dumps(said).encode() + b"\n" + held)
 
 

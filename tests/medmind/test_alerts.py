@@ -76,6 +76,17 @@ def test_what_has_become_worse_is_told_anew_and_never_gets_better(circle: Circle
     ]
 
 
+@pytest.mark.parametrize("order", [(EMERGENCY, NOTICE), (NOTICE, EMERGENCY)])
+def test_what_was_raised_twice_before_anybody_looked_is_as_bad_as_the_worst(
+    circle: Circle, order: tuple[str, str]
+) -> None:
+    for severity in order:
+        alert = circle.raises(severity)
+    circle.sweep()
+    assert circle.row(alert)["severity"] == EMERGENCY
+    assert circle.all("alert_news") == []
+
+
 def test_the_earliest_acknowledgement_counts_in_any_order(anywhere: Circle) -> None:
     circle = anywhere
     alert = circle.raises()

@@ -102,10 +102,11 @@ def told(dice: random.Random) -> AlertStory:
     heard = begins + dice.randrange(0, 5 * every) * MINUTE + 30_000
     raised = heard - dice.choice((0, 0, 20_000, 50_000, 10 * MINUTE))
     story = AlertStory(zone, raised, heard, severity, people, sweeps)
+    there = next(each for each in sweeps if each >= heard)  # nobody acknowledges what no phone has
     for _ in range(dice.choice((0, 0, 1, 2))):
         arrived = dice.choice(minutes) + 30_000
         made = arrived - dice.choice((0, 0, 5, 90)) * MINUTE
-        if arrived > heard + every * MINUTE:
+        if arrived > there:
             story.acts.append((arrived, made, dice.choice(sorted(people))))
     if dice.random() < 0.15:
         story.ends = dice.choice(minutes) + 40_000

@@ -62,12 +62,12 @@ from shared.records.store import (
 
 log = logging.getLogger(__name__)
 
-#: What was said of alerts and their jobs have not seen yet: `ALERT~raised`, `ALERT~ended`.
+#: What was said of alerts and their jobs have not seen yet: `ALERT~SEVERITY`, `ALERT~ended`.
 NEWS = "alert_news"
 
 STORED = (StoredCollection(NEWS), StoredCollection(ACTIONS, (("alert_id",),)))
 
-_RAISED, _ENDED = "raised", "ended"
+_ENDED = "ended"
 
 #: How long one attempt goes on telling, seconds; well below a lease.
 _BUDGET_SECONDS = 20.0
@@ -84,7 +84,7 @@ def raised(kind: str, subject: str, scope: str, now_ms: int, severity: str) -> t
     `alert_tables.bell(alert_id(…))` after the commit.
     """
     fields = {"kind": kind, "subject": subject, "severity": severity, "at": now_ms}
-    return _news(_RAISED, alert_id(kind, subject, scope), scope, now_ms, fields)
+    return _news(severity, alert_id(kind, subject, scope), scope, now_ms, fields)
 
 
 def ended(kind: str, subject: str, scope: str, now_ms: int) -> tuple[Write, ...]:
@@ -159,18 +159,19 @@ class Alerting(Task):
 
     def _view(self, job: Job) -> _AlertView:
         row, event = Key(ALERTS, job.subject_id), Key(EVENTS, job.subject_id)
-        keys = [Key(NEWS, f"{job.subject_id}~{what}") for what in (_RAISED, _ENDED)]
+        keys = [Key(NEWS, f"{job.subject_id}~{what}") for what in (*SEVERITIES, _ENDED)]
         documents = self._store.read([row, event, *keys]).documents
         query = Query(ACTIONS, where=(("alert_id", "==", job.subject_id),))
         acts = [each for each in self._store.query(query) if _counts(each)]
         before, document = documents.get(row), documents.get(event)
-        heard, over = (documents.get(key) for key in keys)
+        heard = [documents[key] for key in keys[:-1] if key in documents]
+        over = documents.get(keys[-1])
         chain = None
         if before is not None and document is not None:
             rows = rows_of(document, self._clock)
             told = Telling(self._store, document, OLDEST_MS, rows)
             chain = Chain(job.subject_id, job.scope_id, before, told)
-        news = [each for each in (heard, over) if each is not None]
+        news = [*heard, *([] if over is None else [over])]
         fields = known(before, heard, over, acts)
         return _AlertView(job.subject_id, job.scope_id, before, news, fields, chain)
 
@@ -255,21 +256,21 @@ def _counts(action: Document) -> bool:
 
 def known(
     before: Document | None,
-    raised: Document | None,
+    raised: Sequence[Document],
     ended: Document | None,
     acts: Sequence[Document],
 ) -> dict[str, Any] | None:
     """The server's columns of an alert by all that is known of it; None: it was never raised."""
     have: Mapping[str, Any] = {} if before is None else before.fields
-    said: Mapping[str, Any] = {} if raised is None else raised.fields
+    said = [each.fields for each in raised]
     if not have and not said:
         return None
-    fields = {name: have.get(name, said.get(name)) for name in ("kind", "subject")}
-    severities = [each["severity"] for each in (have, said) if each]
+    first_said = have or said[0]
+    fields = {name: first_said[name] for name in ("kind", "subject")}
+    severities = [each["severity"] for each in (have, *said) if each]
     fields["severity"] = max(severities, key=SEVERITIES.index)
-    fields["raised_at"] = min(
-        int(at) for at in (have.get("raised_at"), said.get("at")) if at is not None
-    )
+    moments = [have.get("raised_at"), *(each["at"] for each in said)]
+    fields["raised_at"] = min(int(at) for at in moments if at is not None)
     over = have.get("ended_at") or (None if ended is None else ended.fields["at"])
     first = min(acts, key=lambda each: (int(each.fields["at"]), each.key.id), default=None)
     known_at = have.get("acknowledged_at")

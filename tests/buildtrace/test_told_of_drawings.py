@@ -140,3 +140,20 @@ def test_a_new_sheet_in_between_does_not_shift_all_pairs() -> None:
 def test_measures_are_told_from_other_texts(text: str, verdict: bool) -> None:
     """A changed measure was listed among spelling corrections."""
     assert is_dimension(text) is verdict
+
+
+def test_shuffled_sheets_find_each_other_without_their_numbers() -> None:
+    """A set was bound in another order, and scanned without a readable title block."""
+    old = [plans.sheet(70_000 + at) for at in range(8)]
+    new = [plans.revise(each, at, 5)[0] for at, each in enumerate(old)]
+    order = [3, 0, 7, 1, 6, 2, 5, 4]
+    facts = [
+        [
+            replace(sheet_facts(page, read_sheet(page)), number="", title="")
+            for page in _pages(*sheets, dpi=40)
+        ]
+        for sheets in (old, [new[at] for at in order])
+    ]
+    assert [(pair.old, pair.new) for pair in match(*facts).pairs] == [
+        (at, place) for place, at in enumerate(order)
+    ]

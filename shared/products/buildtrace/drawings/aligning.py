@@ -78,6 +78,15 @@ class Aligned:
     old: Gray
     new: Gray
     field: Displacement
+    scans: tuple[bool, bool] = (False, False)
+
+    def clean(self) -> tuple[Gray, Gray]:
+        """Both sheets on white paper: of a scan what is drawn, without stains and folds."""
+        old, new = (
+            255 - ink_of(gray, True) if scan else gray
+            for gray, scan in zip((self.old, self.new), self.scans, strict=True)
+        )
+        return old, new
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +205,8 @@ def align(old: SheetPage, new: SheetPage) -> Aligned:
             "These do not look like the same drawing: laid on each other at best, "
             f"{common:.0%} of the lines agree. Choose another pair of sheets."
         )
-    return Aligned(_report(field, old, new, error, common), laid, new.gray, field)
+    report = _report(field, old, new, error, common)
+    return Aligned(report, laid, new.gray, field, (old.scan, new.scan))
 
 
 def warp(gray: Gray, field: Displacement, around: int, level: int = 1) -> Gray:

@@ -57,13 +57,11 @@ def zooms(comparison: Comparison) -> int:
 def tiles(comparison: Comparison, layers: Sequence[str] = LAYERS) -> Iterator[Tile]:
     """All tiles of the layers, from the smallest zoom on."""
     levels = zooms(comparison)
+    held = ((comparison.aligned.old, comparison.aligned.new), comparison.aligned.clean())
     for zoom in range(levels):
-        old, new = (
-            _shrunk(picture, levels - 1 - zoom)
-            for picture in (comparison.aligned.old, comparison.aligned.new)
-        )
-        rows, columns = new.shape
         for layer in layers:
+            old, new = (_shrunk(each, levels - 1 - zoom) for each in held[layer == "overlay"])
+            rows, columns = new.shape
             for y in range(math.ceil(rows / TILE)):
                 for x in range(math.ceil(columns / TILE)):
                     cut = (slice(y * TILE, (y + 1) * TILE), slice(x * TILE, (x + 1) * TILE))
@@ -82,7 +80,9 @@ def picture(comparison: Comparison, rect: Rect | None = None, layer: str = "over
         slice(max(0, int(top * k)), min(rows, math.ceil(bottom * k))),
         slice(max(0, int(left * k)), min(columns, math.ceil(right * k))),
     )
-    held = _mixed(comparison.aligned.old[cut], comparison.aligned.new[cut], layer)
+    laid = comparison.aligned
+    old, new = laid.clean() if layer == "overlay" else (laid.old, laid.new)
+    held = _mixed(old[cut], new[cut], layer)
     if held.ndim == 2:
         held = cv2.cvtColor(held, cv2.COLOR_GRAY2BGR)
     for change in comparison.changes:
@@ -199,7 +199,7 @@ def overlay_pdf(comparison: Comparison, old: SheetPage, new: SheetPage) -> bytes
         (old, "Old", OLD, comparison.alignment.matrix),
         (new, "New", NEW, (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)),
     ):
-        inner = book.form_of(page, matrix, comparison)
+        inner = book.form_of(page, matrix, comparison, clean=True)
         width, height = comparison.width, comparison.height
         r, g, b = (f"{part / 255:.4f}" for part in tone)
         whole = f"0 0 {width:.3f} {height:.3f} re f"
@@ -299,11 +299,13 @@ class _Book:
             },
         )
 
-    def form_of(self, page: SheetPage, matrix: Matrix, comparison: Comparison) -> Any:
+    def form_of(
+        self, page: SheetPage, matrix: Matrix, comparison: Comparison, clean: bool = False
+    ) -> Any:
         """A page, laid by `matrix` (points, y down), as a form; a scan as the picture that was compared."""
         name_of = self._pdf.NameObject
         if page.scan:
-            return self._picture_of(page, comparison)
+            return self._picture_of(page, comparison, clean)
         import pypdf
 
         source = pypdf.PdfReader(io.BytesIO(one_page(page.drawing.data, page.number))).pages[0]
@@ -331,12 +333,12 @@ class _Book:
             },
         )
 
-    def _picture_of(self, page: SheetPage, comparison: Comparison) -> Any:
+    def _picture_of(self, page: SheetPage, comparison: Comparison, clean: bool) -> Any:
         import cv2
 
-        gray = comparison.aligned.new
-        if page is not None and page.gray is not gray:
-            gray = comparison.aligned.old
+        laid = comparison.aligned
+        pictures = laid.clean() if clean else (laid.old, laid.new)
+        gray = pictures[page.gray is laid.new]
         _, jpeg = cv2.imencode(".jpg", gray, [cv2.IMWRITE_JPEG_QUALITY, 60])
         name_of, number = self._pdf.NameObject, self._pdf.NumberObject
         inner = self._stream(

@@ -165,8 +165,7 @@ _ON_FIRESTORE_TOO = (
     *("tests/contracts/", "tests/infra/", "tests/benchmarks/"),
     *("tests/hemoday/test_household.py", "tests/hemoday/test_week.py"),
     *("tests/medmind/test_said_before.py", "tests/medmind/test_voice_field.py"),
-    *("tests/medmind/test_on_both.py", "tests/medmind/test_two_days.py"),
-    "tests/buildtrace/test_story.py",
+    *("tests/medmind/test_on_both.py", "tests/buildtrace/test_killed.py"),
 )
 
 #: What is long by its size, or waits for deadlines of whole processes.

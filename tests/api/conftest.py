@@ -159,6 +159,7 @@ def start_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
         monkeypatch.setenv("DATA_FOLDER", str(tmp_path))
         for name, value in chosen.items():
             monkeypatch.setenv(name.upper(), str(value))
+        settings.current.cache_clear()  # who asked for the time has read them
         return Api(tmp_path)
 
     yield start

@@ -10,6 +10,7 @@ import yaml
 
 from shared.access import audit
 from shared.accounts import credentials, invite, keys, passwords, tokens
+from shared.products.known import variables
 from shared.settings import Settings
 from tests.infra.hcl import local
 from tests.tables import table
@@ -92,7 +93,7 @@ def test_every_collection_is_in_a_table_of_privacy() -> None:
 
 
 def test_settings_that_are_named_exist() -> None:
-    known = {name.upper() for name in Settings.__dataclass_fields__}
+    known = variables()
     for document in (SECURITY, PRIVACY):
         for span in re.findall(r"`([A-Z]+_[A-Z_]+)`", text(document)):
             assert span in known, span

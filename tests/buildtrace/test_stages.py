@@ -19,6 +19,7 @@ def test_two_revisions_go_in_and_what_changed_comes_out(site: Site) -> None:
     outcomes = {each["number"]: each["outcome"] for each in found["parts"]["sheet_pairs"]}
     expected = {"A-101": "changed", "A-102": "changed", "E-101": "changed", "A-103": "added"}
     assert outcomes == expected
+    assert found["parts"]["sheet_pairs"][0]["title"] == "GROUND FLOOR"
     changes = site.ask("GET", f"/api/v1/comparisons/{name}/changes")["changes"]
     told = {(each["kind"], each["old_text"], each["new_text"]) for each in changes}
     assert ("dimension_changed", "11 000", "11 050") in told

@@ -23,6 +23,8 @@ _SCALE = re.compile(
 )
 _REVISION = re.compile(r"(?:REV\.?\s*)?([A-Z]{1,2}|[A-Z]?\d{1,3})")
 
+_ANY_WORD = re.compile(r".*[^\W\d_]{2}.*")
+
 _LABELS = {
     "number": re.compile(r"(?:SHEET|DRAWING|DWG|DRG|PLAN)\.?\s*(?:NO|NUMBER|NR|#)\.?:?|SHEET:?"),
     "title": re.compile(r"(?:SHEET|DRAWING|DWG)?\s*TITLE:?|DRAWING:|SUBJECT:?"),
@@ -242,7 +244,7 @@ def title_block(lines: Sequence[Line], width: float, height: float) -> TitleBloc
         formed = [line for line in values if _SCALE.fullmatch(line.text.strip().upper())]
         if formed:
             scale = BlockField(formed[0].text.strip(), 0.7 * formed[0].confidence, formed[0].rect)
-    title = labelled("title", None)
+    title = labelled("title", None) or inline("title", _ANY_WORD)
     if title is not None:
         title = _continued(title, values)
     else:

@@ -86,7 +86,7 @@ def test_this_environment_is_the_lock() -> None:
         name: version for name, version in installed.items() if locked.get(name, version) != version
     }
     assert other == {}, "make test, or pip install --require-hashes -r requirements-dev.txt"
-    conditional = {"colorama"}  # Windows alone
+    conditional = {"colorama", "tzdata", "tzlocal"}  # Windows alone
     assert set(locked) - conditional <= set(installed)
 
 

@@ -91,6 +91,15 @@ def settings() -> Settings:
     return current()
 
 
+def forget() -> None:
+    """Drop all that was made of the settings: this process goes on with those of its environment now."""
+    if store.cache_info().currsize:
+        store().close()
+    for value in list(globals().values()):
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+
+
 def all_settings() -> tuple[Any, ...]:
     """The settings of this process, and those that its product adds: dataclasses of `setting` fields."""
     added = settings_of(settings().product)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shared.errors import ConfigurationFault
 from shared.settings import Settings
+from shared.wiring import forget
 
 #: Written by the stack into its data folder: the environment of its functions.
 STACK_ENVIRONMENT = "environment.json"
@@ -41,3 +42,4 @@ def use_stack(folder: Path) -> None:
     if known.exists():
         os.environ.update(json.loads(known.read_text()))
     os.environ["DATA_FOLDER"] = str(folder)
+    forget()

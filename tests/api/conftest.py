@@ -127,12 +127,7 @@ def routes(function: str) -> tuple[Route, ...]:
 
 def _forget() -> None:
     """Drop everything that was made from the settings of one API."""
-    if wiring.store.cache_info().currsize:
-        wiring.store().close()
-    settings.current.cache_clear()
-    for value in vars(wiring).values():
-        if hasattr(value, "cache_clear"):
-            value.cache_clear()
+    wiring.forget()
     for name in list(sys.modules):
         if name.partition(".")[0] in ("functions", "main"):
             del sys.modules[name]

@@ -261,12 +261,12 @@ run "photos" {
       [for right in one.rights : right if length(regexall("on photos|Photos|signsLinks", right)) > 0] == lookup({
         analyse = ["roles/storage.objectViewer on photos"]
         console = ["roles/storage.objectCreator on photos", "roles/storage.objectViewer on photos", "signsLinks on itself"]
-        review  = ["roles/storage.objectViewer on photos", "signsLinks on itself"]
+        review  = ["deletesPhotos that come in", "roles/storage.objectCreator on photos", "roles/storage.objectViewer on photos", "signsLinks on itself"]
         sweeper = ["deletesPhotos"]
       }, name, [])
       if !contains(["files", "images"], name)
     ])
-    error_message = "Of the others, analyse, console and review read, the console adds, the sweeper removes, and nobody else comes near."
+    error_message = "Of the others, analyse, console and review read, console and review add, review and sweeper remove, and nobody else comes near."
   }
 
   assert {

@@ -133,17 +133,21 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
     return works.found()
 
 
-def _often(point: int, *, after: bool) -> Any:
-    """The kill of `make test`: as a pair was compared; the others are proof."""
-    marks = () if (point, after) == (10, False) else (pytest.mark.proof,)
-    return pytest.param(point, after, marks=marks)
+def _kill(kind: str, point: int, *, after: bool) -> Any:
+    """The kill of `make test`: as a pair was compared. The others are proof, on the emulator soak."""
+    more = (pytest.mark.proof,) if kind == "sqlite" else (pytest.mark.soak,)
+    return pytest.param(kind, point, after, marks=() if (point, after) == (10, False) else more)
 
 
 @pytest.mark.parametrize(
-    ("point", "after"),
-    [_often(point, after=after) for point in range(1, COMMITS + 1) for after in (False, True)],
+    ("kind", "point", "after"),
+    [
+        _kill(kind, point, after=after)
+        for kind in BOTH
+        for point in range(1, COMMITS + 1)
+        for after in (False, True)
+    ],
 )
-@pytest.mark.parametrize("kind", BOTH)
 def test_a_worker_that_dies_costs_one_go(
     kind: str,
     point: int,

@@ -138,7 +138,11 @@ def test_an_api_that_is_not_switched_on_is_seen() -> None:
 
 def test_terraform_s_own_tests_pass(terraform: Terraform) -> None:
     [summary] = [said["test_summary"] for said in terraform.tested if "test_summary" in said]
-    faults = [said["@message"] for said in terraform.tested if said["@level"] == "error"]
+    faults = [
+        said.get("diagnostic", said["@message"])
+        for said in terraform.tested
+        if said["@level"] == "error"
+    ]
     assert summary["status"] == "pass", faults
     assert summary["failed"] == summary["errored"] == 0
 

@@ -374,7 +374,7 @@ def test_a_circle_is_told_as_the_judge_says(tmp_path: Path, number: int) -> None
     judged(tmp_path, SEED * 1000 + number)
 
 
-@pytest.mark.proof
+@pytest.mark.soak
 def test_a_circle_is_told_as_the_judge_says_in_many_stories(tmp_path: Path) -> None:
     assert sum(judged(tmp_path, seed) for seed in seeds(400)) > 600
 

@@ -306,7 +306,7 @@ def test_states_are_those_of_a_household_that_knows_all(tmp_path: Path, seed: in
     home.store.close()
 
 
-@pytest.mark.proof
+@pytest.mark.soak
 def test_ten_thousand_doses_of_servers_that_die_and_none_twice(tmp_path: Path) -> None:
     came = deaths = seed = 0
     while came < 10_000:

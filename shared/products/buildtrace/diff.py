@@ -10,7 +10,7 @@ import orjson
 
 from shared.errors import FileRefused
 from shared.files.file import original_name
-from shared.files.made import Kept, MadeFile, keep
+from shared.files.made import Kept, MadeFile, beside, keep
 from shared.jobs.job import Job
 from shared.jobs.runner import Again, Finish
 from shared.products.buildtrace import processing
@@ -150,8 +150,6 @@ class DiffStage(DrawingStage):
 
     def _overlay_of(self, have: Mapping[str, Any]) -> tuple[bytes | None, dict[str, bytes]]:
         """The overlay of a pair as it is kept; its pictures are beside it already."""
-        from shared.files.made import beside
-
         url = have.get("overlay_url")
         found = beside(self.store, str(url).rpartition("/")[2]) if url else None
         if found is None:

@@ -35,10 +35,12 @@ from shared.products.buildtrace.looking import Project, shown
 from shared.products.buildtrace.processing import unpacked
 from shared.products.buildtrace.rights import RIGHTS
 from shared.products.buildtrace.tables import (
+    CANCELLED,
     CATALOG,
     COMPARISONS,
     DRAWINGS,
     FAILED,
+    OCR,
     PAIRS,
     REMARKS,
     REVISIONS,
@@ -332,7 +334,7 @@ class _Routes:
             project = Project(store, call.caller)
             found = project.record(COMPARISONS, asked.id, Action.WRITE)
             have = found.fields
-            if have.get("state") not in (FAILED, "cancelled"):
+            if have.get("state") not in (FAILED, CANCELLED):
                 raise InvalidRequest(
                     "Only what failed or was stopped can be tried again.", field="id"
                 )
@@ -342,7 +344,7 @@ class _Routes:
             fields = {**begun(asked.id, stage), "cancelled": False, record.MODIFIED: now_ms}
             scope = str(have[record.SCOPE])
             writes = [record.server_patch(found, fields), *begin(asked.id, scope, now_ms, stage)]
-            if have.get("stage") == "ocr":
+            if have.get("stage") == OCR:
                 writes += told.reread(store, found, now_ms)
             store.commit(writes)
             rung[:] = bells(asked.id, stage)

@@ -18,7 +18,8 @@ from typing import IO, Any
 
 import click
 
-from infra.local.environment import demand_installed, use_stack
+from infra.local.environment import use_stack
+from infra.local.installed import demand_installed
 from shared import settings, wiring
 from shared.errors import DISK_FULL, ConfigurationFault, Fault
 from shared.products.known import variables

@@ -37,7 +37,8 @@ from typing import IO
 
 from infra.local import emulators, private
 from infra.local.claim import claim
-from infra.local.environment import STACK_ENVIRONMENT, demand_installed
+from infra.local.environment import STACK_ENVIRONMENT
+from infra.local.installed import demand_installed
 from infra.local.processes import Child, PortTaken, StartFailed, claim_port, free_port, rotate
 from infra.local.table import REPOSITORY, TABLE, Function, load, subscribers
 from shared.accounts.throttle import is_loopback

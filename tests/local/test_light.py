@@ -105,7 +105,7 @@ def test_a_setting_whose_extra_is_not_installed_is_refused_with_what_to_install(
 ) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
-        "from infra.local.environment import demand_installed\n"
+        "from infra.local.installed import demand_installed\n"
         f"from shared.settings import load; demand_installed(load({settings!r}))"
     )
     # -S: without site-packages, so nothing is installed

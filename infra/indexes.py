@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from infra.cli import migrator
 from shared.access import audit, membership
@@ -101,8 +102,10 @@ def document(stored: Iterable[StoredCollection]) -> dict[str, list[dict[str, obj
     return {"indexes": composite, "fieldOverrides": overrides}
 
 
-def _part(field: str) -> tuple[str, dict[str, str]]:
+def _part(field: str) -> tuple[str, dict[str, Any]]:
     path, _, kind = field.partition(" ")
+    if kind.isdecimal():
+        return path, {"vectorConfig": {"dimension": int(kind), "flat": {}}}
     return path, _DIRECTIONS[kind]
 
 

@@ -9,7 +9,7 @@ locals {
   composite = {
     for index in local.indexes.indexes : join(" ", concat(
       [index.collectionGroup],
-      [for field in index.fields : "${field.fieldPath}:${try(field.order, field.arrayConfig)}"],
+      [for field in index.fields : "${field.fieldPath}:${try(field.order, field.arrayConfig, "vector")}"],
     )) => index if contains(local.collections, index.collectionGroup)
   }
 
@@ -59,6 +59,16 @@ resource "google_firestore_index" "this" {
       field_path   = fields.value.fieldPath
       order        = lookup(fields.value, "order", null)
       array_config = lookup(fields.value, "arrayConfig", null)
+
+      dynamic "vector_config" {
+        for_each = lookup(fields.value, "vectorConfig", null)[*]
+
+        content {
+          dimension = vector_config.value.dimension
+
+          flat {}
+        }
+      }
     }
   }
 }

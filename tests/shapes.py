@@ -9,7 +9,8 @@ our own code issues while tests run is written down as a shape, and each shape i
 - one field, compared and ordered by at most itself: a single-field index, unless it is exempted;
 - else a composite index: the fields compared by ==, in or contains, in any order; then the order
   fields in theirs, with their directions (or all of them turned round); then the name in the direction
-  of the last field.
+  of the last field;
+- what is near: the fields compared by ==, the name, the vector.
 
 Firestore can also merge several indexes. That is not counted on: it reads more than it answers.
 """
@@ -48,7 +49,8 @@ class Shape:
     @classmethod
     def of(cls, query: Query) -> Shape:
         where = sorted((name, operator) for name, operator, _ in query.where)
-        return cls(query.collection, tuple(where), query.order)
+        order = query.order if query.near is None else ((query.near.field, "near"),)
+        return cls(query.collection, tuple(where), order)
 
     def __str__(self) -> str:
         conditions = ", ".join(f"{name} {operator}" for name, operator in self.where)
@@ -97,6 +99,8 @@ def declared() -> tuple[frozenset[Index], frozenset[Index], frozenset[str]]:
 
 
 def _part(entry: dict[str, str]) -> tuple[str, str]:
+    if "vectorConfig" in entry:
+        return entry["fieldPath"], "near"
     kind = entry.get("order", entry.get("arrayConfig", ""))
     return entry["fieldPath"], {"ASCENDING": "asc", "DESCENDING": "desc", "CONTAINS": "has"}[kind]
 
@@ -125,6 +129,8 @@ def _serves(
         return False
     if any((kind == "has") != (fixed[name] == "has") for name, kind in head):
         return False
+    if tail and tail[-1][1] == "near":
+        return [("__name__", "asc"), *ordered] == tail
     if not tail or tail[-1][0] != "__name__":
         last = parts[-1][1]
         tail.append(("__name__", "asc" if last == "has" else last))

@@ -60,11 +60,13 @@ from shared.adapters.store_rules import (
 from shared.errors import CommitTooBig, Contended, Fault, StoreFault, StoreUnavailable
 from shared.records.store import (
     ABSENT,
+    NEAR,
     STAMP,
     Change,
     Document,
     Key,
     Kind,
+    Near,
     Position,
     Query,
     RecordStore,
@@ -109,6 +111,7 @@ _DIRECTIONS = {
     "asc": query.StructuredQuery.Direction.ASCENDING,
     "desc": query.StructuredQuery.Direction.DESCENDING,
 }
+_COSINE = query.StructuredQuery.FindNearest.DistanceMeasure.COSINE
 _AND = query.StructuredQuery.CompositeFilter.Operator.AND
 
 _NO_ANSWER = "the record store did not answer; try again"
@@ -255,6 +258,9 @@ class FirestoreStore(RecordStore):
 
     def query(self, query: Query) -> Iterator[Document]:
         check_query(query)
+        if query.near is not None:
+            yield from self._reading(partial(self._nearest, query, query.near))
+            return
         for found, _ in self._listing(query):
             yield found
 
@@ -391,14 +397,33 @@ class FirestoreStore(RecordStore):
                     yield found, behind
                 return
             except (api.GoogleAPICallError, GoogleAuthError) as error:
-                if isinstance(error, api.FailedPrecondition) and _NEEDS_INDEX in str(error):
-                    asked = dict.fromkeys([*(field for field, _, _ in wanted.where), *order])
-                    about = {"collection": wanted.collection, "fields": ",".join(asked)}
-                    log.error("index missing", extra=about)
+                _tell_of_index(error, wanted)
                 patience.wait(error)
             finally:
                 if stream is not None:
                     stream.cancel()
+
+    def _nearest(self, wanted: Query, near: Near, timeout: float) -> list[Document]:
+        asked = rpc.RunQueryRequest.pb(self._run_query(wanted, None, None, wanted.read_at))
+        del asked.structured_query.order_by[:]
+        search = asked.structured_query.find_nearest
+        search.vector_field.field_path = _path(near.field)
+        _set_place(search.query_vector, near.place)
+        search.distance_measure = _COSINE
+        search.limit.value = wanted.limit or 0
+        search.distance_threshold.value = 1 - near.least
+        try:
+            answers = self._api.run_query(
+                request=rpc.RunQueryRequest.wrap(asked),
+                retry=None,
+                timeout=timeout,
+                metadata=self._metadata,
+            )
+            found = [rpc.RunQueryResponse.pb(answer).document for answer in answers]
+        except api.FailedPrecondition as error:
+            _tell_of_index(error, wanted)
+            raise
+        return [_document(each) for each in found if each.name]
 
     def _count(self, wanted: Query, most: int, timeout: float) -> int:
         request = _RunCount(parent=self._parent)
@@ -485,7 +510,7 @@ class FirestoreStore(RecordStore):
         stored = to.update.fields
         for field, value in fields.items():
             if value is not None and field != STAMP:
-                _set(stored[field], value)
+                (_set_place if field.startswith(NEAR) else _set)(stored[field], value)
         to.update_transforms.add(field_path=STAMP, set_to_server_value=_SERVER_TIME)
 
 
@@ -552,6 +577,12 @@ def _set(value: Any, content: Any) -> None:
         raise ValueError(f"not a JSON value: {type(content).__name__}")
 
 
+def _set_place(value: Any, place: Sequence[float]) -> None:
+    """Fill the empty `value` with a vector, which Firestore has as a map of this shape."""
+    value.map_value.fields["__type__"].string_value = "__vector__"
+    _set(value.map_value.fields["value"], [float(each) for each in place])
+
+
 def _set_operand(value: Any, field: str, content: Any) -> None:
     """Fill `value` with what `field` is compared with; `updated_at` is a time in Firestore."""
     if field != STAMP:
@@ -565,6 +596,11 @@ def _set_operand(value: Any, field: str, content: Any) -> None:
 
 def _get_map(value: Any) -> dict[str, Any]:
     return {name: _get_value(each) for name, each in value.map_value.fields.items()}
+
+
+def _get_field(name: str, value: Any) -> Any:
+    found = _get_value(value)
+    return found["value"] if name.startswith(NEAR) else found
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -587,7 +623,7 @@ def _document(stored: Any) -> Document:
     _, collection, id = stored.name.rsplit("/", 2)
     return Document(
         Key(collection, id),
-        {name: _get_value(value) for name, value in stored.fields.items()},
+        {name: _get_field(name, value) for name, value in stored.fields.items()},
         _micros(stored.update_time),
     )
 
@@ -601,6 +637,15 @@ def _path(field: str) -> str:
 def _mask(fields: Sequence[str]) -> list[str]:
     """Paths of a mask. The document's name stands for no field: an empty mask would ask for all."""
     return [_path(field) for field in dict.fromkeys(fields)] or ["__name__"]
+
+
+def _tell_of_index(error: Exception, wanted: Query) -> None:
+    """A line for operators, if Firestore refused a query for want of its index."""
+    if isinstance(error, api.FailedPrecondition) and _NEEDS_INDEX in str(error):
+        near = [] if wanted.near is None else [wanted.near.field]
+        asked = [*(name for name, _, _ in wanted.where), *(name for name, _ in wanted.order), *near]
+        about = {"collection": wanted.collection, "fields": ",".join(dict.fromkeys(asked))}
+        log.error("index missing", extra=about)
 
 
 def _fault(

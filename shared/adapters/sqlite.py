@@ -31,6 +31,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from shared.adapters.sqlite_queries import declared_indexes, select, sql_of, tally
+from shared.adapters.sqlite_queries import declared_indexes, nearest, select, sql_of, tally
 from shared.adapters.store_rules import (
     check_commit_bytes,
     check_count,
@@ -225,6 +226,17 @@ class SqliteStore(RecordStore):
 
     def query(self, query: Query) -> Iterator[Document]:
         check_query(query)
+        if query.near is None:
+            yield from self._found(query)
+            return
+        mask = query.fields
+        wanted = None if mask is None else (*mask, query.near.field)
+        among = self._found(replace(query, near=None, limit=None, fields=wanted))
+        for each in nearest(among, query.near, query.limit or 0):
+            kept = {name: it for name, it in each.fields.items() if mask is None or name in mask}
+            yield Document(each.key, kept, each.version)
+
+    def _found(self, query: Query) -> Iterator[Document]:
         columns = [sql_of(field) for field, _ in query.order]
         left = query.limit
         behind = query.start_after

@@ -6,12 +6,13 @@ A query and an index must spell a field alike, or the index is not used: both as
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shared.records.store import STAMP, Query
+from shared.records.store import STAMP, Document, Near, Query
 
 #: Operators that SQL writes in another way.
 _SQL = {"==": "="}
@@ -170,6 +171,20 @@ def _behind(order: Sequence[tuple[str, str]], last: Sequence[Any]) -> tuple[str,
     return f"{start} AND ({' OR '.join(f'({case})' for case in alternatives)})", [last[0], *values]
 
 
+def nearest(found: Iterable[Document], near: Near, most: int) -> list[Document]:
+    """Of documents those that are near, the nearest first: compared one by one."""
+    length, kept = math.hypot(*near.place), list[tuple[float, str, Document]]()
+    for each in found:
+        place = each.fields.get(near.field)
+        if place is None or len(place) != len(near.place) or not any(place):
+            continue
+        product = sum(a * b for a, b in zip(near.place, place, strict=True))
+        cosine = product / (length * math.hypot(*place))
+        if cosine >= near.least:
+            kept.append((-cosine, each.key.id, each))
+    return [each for _, _, each in sorted(kept)[:most]]
+
+
 def declared_indexes(path: Path) -> dict[str, str]:
     """Name and SQL of an index for each index that a Firebase CLI file asks for.
 
@@ -190,7 +205,7 @@ def declared_indexes(path: Path) -> dict[str, str]:
         if fields == [("scope_id", "ASCENDING"), (STAMP, "ASCENDING")]:
             continue  # the index `changes` serves it
         if any(order is None for _, order in fields):
-            continue  # array and vector indexes: the port has no such query
+            continue  # arrays and places are looked through one by one
         if fields[-1][0] != "__name__":
             # Firestore's rule. Our queries break ties by rising ids, so an index that ends in a
             # descending field must name __name__ itself to serve them, there and here.

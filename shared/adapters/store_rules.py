@@ -6,6 +6,7 @@ class of its own, because the engine answers it by splitting.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,11 +16,16 @@ from shared.records.store import (
     ABSENT,
     MAX_COMMIT_BYTES,
     MAX_COMMIT_WRITES,
+    NEAR,
     Key,
     Kind,
+    Near,
     Query,
     Write,
 )
+
+#: Firestore's own limits on a place's length, and on what one search by places finds.
+MAX_DIMENSIONS, MAX_NEAR = 2048, 1000
 
 #: Firestore's own limit on the values of `in`, and thereby on the scopes of one listing.
 MAX_IN_VALUES = 30
@@ -55,7 +61,12 @@ def check_writes(writes: Sequence[Write]) -> None:
     if len(writes) > MAX_COMMIT_WRITES:
         raise CommitTooBig(f"{len(writes)} writes in one commit; the limit is {MAX_COMMIT_WRITES}")
     check_keys(write.key for write in writes)
-    check_fields(set().union(*(write.fields for write in writes)))
+    names = set().union(*(write.fields for write in writes))
+    check_fields(names)
+    for name in (name for name in names if name.startswith(NEAR)):
+        for write in writes:
+            if write.fields.get(name) is not None:
+                _check_place(write.fields[name])
     if len({write.key for write in writes}) < len(writes):
         raise ValueError("a commit may write each document once")
     for kind, key, _, expect in writes:
@@ -102,11 +113,34 @@ def check_query(query: Query) -> None:
         raise ValueError(f"a limit is 1 or more, not {query.limit}")
     if query.start_after is not None and len(query.start_after) != len(query.order) + 1:
         raise ValueError("start_after holds the values of the order fields, then the id")
+    if query.near is not None:
+        _check_near(query, query.near)
+
+
+def _check_place(place: Any) -> None:
+    if not isinstance(place, list | tuple) or not 1 <= len(place) <= MAX_DIMENSIONS:
+        raise ValueError(f"a place has 1 to {MAX_DIMENSIONS} numbers")
+    if not all(isinstance(each, int | float) and math.isfinite(each) for each in place):
+        raise ValueError("a place has numbers only")
+
+
+def _check_near(query: Query, near: Near) -> None:
+    if not _QUERY_FIELD(near.field) or not near.field.startswith(NEAR):
+        raise ValueError(f"no field of places can be called {near.field!r}")
+    _check_place(near.place)
+    if not any(near.place):
+        raise ValueError("nothing is near a place of zeros")
+    if not query.limit or query.limit > MAX_NEAR or query.order or query.start_after:
+        raise ValueError(f"what is near has a limit of 1 to {MAX_NEAR}, and no order")
+    if any(operator not in ("==", "in") for _, operator, _ in query.where):
+        raise ValueError("beside what is near, a query takes == and in")
 
 
 def check_count(query: Query) -> int:
     """Refuse what `check_query` refuses, and a count without a bound; the bound."""
     check_query(query)
+    if query.near is not None:
+        raise ValueError("what is near is not counted")
     if query.limit is None:
         raise ValueError("a count needs a limit")
     if query.start_after is not None:

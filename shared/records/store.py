@@ -14,8 +14,8 @@ Promises of every adapter:
   not later than `read_at`: none missing whatever writers do meanwhile.
 
 Field values are JSON values (null, bool, int, float, str, list, dict with str keys). A null is not
-stored: writing None removes the field. Times are integers; only the adapter knows `updated_at` as a
-timestamp type, and hands it out in microseconds.
+stored: writing None removes the field. A field called `_near_…` holds a place (`Near`). Times are
+integers; only the adapter knows `updated_at` as a timestamp type, and hands it out in microseconds.
 """
 
 from __future__ import annotations
@@ -109,6 +109,22 @@ class Snapshot:
     documents: dict[Key, Document]
 
 
+#: Fields that begin so hold places: lists of 1 to 2,048 numbers.
+NEAR = "_near_"
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Asks for documents whose place in `field` has a cosine of `least` or more with `place`.
+
+    All places of a field have one length, that of its index. A place of zeros is near none.
+    """
+
+    field: str
+    place: Sequence[float]
+    least: float
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A query over one collection.
@@ -119,7 +135,8 @@ class Query:
     the code can issue has an index in `infra/firestore.indexes.json`, from which the SQLite adapter
     makes its own. `fields` masks what comes back (None: everything). `start_after` is the order
     fields' values and the id of the last document seen. `read_at` reads at a past snapshot, at most
-    an hour old (Firestore); SQLite reads the newest state.
+    an hour old (Firestore); SQLite reads the newest state. With `near` the nearest come first: then
+    `limit` is needed (at most 1,000), `where` takes == and in, and there is no order to go on behind.
     """
 
     collection: str
@@ -129,13 +146,15 @@ class Query:
     fields: tuple[str, ...] | None = None
     start_after: tuple[Any, ...] | None = None
     read_at: int | None = None
+    near: Near | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCollection:
     """A collection and the indexes that queries of it need, declared by the module that owns it.
 
-    An index is a tuple of fields in the words of `Query`: "at", "urgent desc", "scopes contains". One field
+    An index is a tuple of fields in the words of `Query`: "at", "urgent desc", "scopes contains",
+    "_near_x 256" (places of that length; it stands last). One field
     alone is an index of that field. Nothing else is indexed: an index is written with each document. Of
     the records of phones, `infra.indexes` knows what the engine asks. A collection may be declared
     by several modules, each with the indexes of its own queries.

@@ -12,7 +12,7 @@ from shared.ai.embedding import Embedder
 from shared.ai.letters import Letters
 from shared.ai.model import Image
 from shared.errors import ModelRefused
-from shared.products.medmind.said_before import _ALIKE
+from shared.products.medmind.said_before import _PLACES
 
 #: Of one meaning, in nearly the same words; each is unlike all others.
 PAIRS = (
@@ -55,8 +55,8 @@ def test_like_texts_are_nearer_than_others_and_the_threshold_is_between(embedder
         (a, b): sum(x * y for x, y in zip(one[a], other[b], strict=True))
         for a, b in product(range(len(PAIRS)), repeat=2)
     }
-    assert min(near[at, at] for at in range(len(PAIRS))) >= _ALIKE[embedder.name]
-    assert max(value for (a, b), value in near.items() if a != b) < _ALIKE[embedder.name]
+    assert min(near[at, at] for at in range(len(PAIRS))) >= _PLACES[embedder.name][1]
+    assert max(value for (a, b), value in near.items() if a != b) < _PLACES[embedder.name][1]
 
 
 def test_pictures_are_refused(embedder: Embedder) -> None:

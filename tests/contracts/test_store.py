@@ -6,7 +6,9 @@ project is an empty database. `open_store()` opens one more client of the same d
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import socket
 import threading
 import uuid
@@ -31,6 +33,7 @@ from shared.records.store import (
     Change,
     Document,
     Key,
+    Near,
     Position,
     Query,
     RecordStore,
@@ -1205,3 +1208,79 @@ def test_forgetting_what_was_deleted_changes_nothing_that_is_there(store: Record
     assert (document.version, one(store, B)) == (version, None)
     store.commit([patch(A, {"a": 2}, version)])
     assert fields(store, A) == {"a": 2}
+
+
+# -- what is near --------------------------------------------------------------------------------
+
+PLACES: dict[str, list[float]] = {
+    "a": [1.0, 0.0],
+    "b": [0.8, 0.6],
+    "c": [30.0, 1],
+    "d": [0.0, 1.0],
+    "e": [-1.0, 0.0],
+    "f": [0.0, 0.0],
+}
+
+
+@pytest.fixture
+def places(store: RecordStore) -> RecordStore:
+    """Notes with places; g has none, h is of another team, i was replaced, j lost it."""
+    rows: dict[str, dict[str, Any]] = {
+        name: {"team": "t1", "_near_it": place} for name, place in PLACES.items()
+    }
+    rows |= {"g": {"team": "t1"}, "h": {"team": "t2", "_near_it": [1.0, 0.0]}}
+    rows |= {name: {"team": "t1", "_near_it": [1.0, 0.0]} for name in "ij"}
+    store.commit([put(Key("notes", name), record(**row), ABSENT) for name, row in rows.items()])
+    store.commit([patch(Key("notes", "i"), {"_near_it": [0.0, -1.0]}, None)])
+    store.commit([patch(Key("notes", "j"), {"_near_it": None}, None)])
+    return store
+
+
+@pytest.mark.parametrize(
+    ("place", "least", "limit", "ids"),
+    [
+        ([1.0, 0.0], 0.5, 10, "acb"),
+        ([7, 0], 0.9, 10, "ac"),
+        ([1.0, 0.0], 0.5, 2, "ac"),
+        ([0.0, 1.0], 0.5, 1000, "db"),
+        ([-0.6, -0.8], 0.99, 10, ""),
+        ([0.0, -2.0], 0.999, 10, "i"),
+    ],
+)
+def test_what_is_near_comes_first(
+    places: RecordStore, place: list[float], least: float, limit: int, ids: str
+) -> None:
+    near = Near("_near_it", place, least)
+    query = Query("notes", (("team", "==", "t1"),), limit=limit, near=near)
+    assert "".join(found(places.query(query))) == ids
+    masked = places.query(dataclasses.replace(query, fields=("team",)))
+    assert [(each.key.id, each.fields) for each in masked] == [(id, {"team": "t1"}) for id in ids]
+
+
+def test_a_place_is_read_as_it_was_written(places: RecordStore) -> None:
+    keys = [Key("notes", name) for name in PLACES]
+    read = places.read(keys).documents
+    assert {key.id: document.fields["_near_it"] for key, document in read.items()} == PLACES
+
+
+@pytest.mark.parametrize("place", [[], [0.0] * 2049, "near", [math.nan], [math.inf], ["1"], {}])
+def test_what_is_no_place_is_refused(store: RecordStore, place: Any) -> None:
+    with pytest.raises(ValueError, match="a place has"):
+        store.commit([put(Key("notes", "a"), record(_near_it=place), ABSENT)])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query("notes", near=Near("_near_it", [1.0], 0.5)),
+        Query("notes", near=Near("_near_it", [1.0], 0.5), limit=1001),
+        Query("notes", near=Near("_near_it", [0.0], 0.5), limit=3),
+        Query("notes", near=Near("it", [1.0], 0.5), limit=3),
+        Query("notes", (), (("at", "asc"),), near=Near("_near_it", [1.0], 0.5), limit=3),
+        Query("notes", (("t", "contains", 1),), near=Near("_near_it", [1.0], 0.5), limit=3),
+    ],
+)
+def test_what_cannot_be_asked_of_places_is_refused(store: RecordStore, query: Query) -> None:
+    for ask in (lambda: list(store.query(query)), lambda: store.count(query)):
+        with pytest.raises(ValueError):  # noqa: PT011  each has words of its own
+            ask()

@@ -1,7 +1,7 @@
 """Has she said this before? Earlier symptoms of the circle that are like a new one.
 
-Each symptom's row holds where its words are placed (`_vector`), so that it goes with the row. The newest
-`_MOST` of the circle are compared one by one: 500 take 4 ms (docs/decisions/0025-voice.md).
+Each symptom's row holds where its words are placed, in a field of whoever placed them, so that it goes with
+the row; the store finds what is near (`shared.records.store.Near`; docs/decisions/0025-voice.md).
 """
 
 from __future__ import annotations
@@ -13,22 +13,30 @@ from typing import Any, NamedTuple
 import orjson
 
 from shared.ai.embedding import Embedder
-from shared.ai.letters import Letters
+from shared.ai.letters import PLACES, Letters
 from shared.errors import ModelFault
 from shared.products.medmind.voice_tables import SYMPTOMS
 from shared.records import record
-from shared.records.store import Query, RecordStore
+from shared.records.store import NEAR, Near, Query, RecordStore, StoredCollection
 
 log = logging.getLogger(__name__)
 
-#: Where the words of a symptom are placed, and by whom. Never sent to phones.
-VECTOR, PLACED_BY = "_vector", "_placed_by"
+#: By who places words: the field of the places, never sent to phones; and from which likeness (cosine) on
+#: two are alike: 20 pairs, see the decision.
+_PLACES = {"letters-1": (f"{NEAR}letters", 0.6), "use-multilingual-3": (f"{NEAR}sentences", 0.7)}
 
-#: From which likeness (cosine) on two are alike, by who placed them: 20 pairs, see the decision.
-_ALIKE = {"letters-1": 0.6, "use-multilingual-3": 0.7}
+STORED = (
+    StoredCollection(
+        SYMPTOMS,
+        (
+            (record.SCOPE, "__name__", f"{NEAR}letters {PLACES}"),
+            (record.SCOPE, "__name__", f"{NEAR}sentences 512"),
+        ),
+    ),
+)
 
-#: Earlier symptoms that are compared, and that are named.
-_MOST, _NAMED = 500, 5
+#: Near ones that are read (some are deleted, or of later), and earlier ones that are named.
+_MOST, _NAMED = 50, 5
 
 _SECONDS = 5.0
 
@@ -42,7 +50,7 @@ class WordPlace(NamedTuple):
 
 def places(texts: Sequence[str], embedder: Embedder | None) -> list[WordPlace]:
     """Where texts are placed: by the deployment's model if it is one of sentences, else by letters."""
-    chosen: Embedder = Letters() if embedder is None or embedder.name not in _ALIKE else embedder
+    chosen: Embedder = Letters() if embedder is None or embedder.name not in _PLACES else embedder
     try:
         found = chosen.embed(texts, (), _SECONDS)
     except ModelFault as fault:
@@ -54,25 +62,21 @@ def places(texts: Sequence[str], embedder: Embedder | None) -> list[WordPlace]:
 
 def columns(store: RecordStore, scope: str, place: WordPlace, at_ms: int) -> dict[str, Any]:
     """The columns of a symptom that is placed there: its place, and the earlier ones that are like it."""
-    query = Query(
-        SYMPTOMS,
-        ((record.SCOPE, "==", scope),),
-        (("at", "desc"),),
-        _MOST,
-        ("at", VECTOR, PLACED_BY, record.DELETED),
+    field, least = _PLACES[place.by]
+    if not any(place.vector):  # no letter in it
+        return {"said_before": None}
+    near = Near(field, place.vector, least)
+    of_circle = ((record.SCOPE, "==", scope),)
+    found = store.query(
+        Query(SYMPTOMS, of_circle, limit=_MOST, fields=("at", record.DELETED), near=near)
     )
-    alike = []
-    for each in store.query(query):
-        have = each.fields
-        if have.get(record.DELETED) or have.get(PLACED_BY) != place.by or int(have["at"]) >= at_ms:
-            continue
-        likeness = sum(a * b for a, b in zip(place.vector, have[VECTOR], strict=False))
-        if likeness >= _ALIKE[place.by]:
-            alike.append((likeness, int(have["at"]), each.key.id))
-    nearest = sorted(alike, reverse=True)[:_NAMED]
-    named = [{"at": at, "id": name} for _, at, name in sorted(nearest, key=lambda each: -each[1])]
+    earlier = [
+        (int(each.fields["at"]), each.key.id)
+        for each in found
+        if not each.fields.get(record.DELETED) and int(each.fields["at"]) < at_ms
+    ]
+    named = [{"at": at, "id": name} for at, name in sorted(earlier[:_NAMED], reverse=True)]
     return {
-        VECTOR: list(place.vector),
-        PLACED_BY: place.by,
+        field: list(place.vector),
         "said_before": orjson.dumps(named, option=orjson.OPT_SORT_KEYS).decode() if named else None,
     }

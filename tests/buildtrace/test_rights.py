@@ -27,6 +27,7 @@ ASKED: dict[str, tuple[Any, tuple[int, ...]]] = {
     "getComparison": (None, READ),
     "listChanges": (None, READ),
     "exportChanges": (None, READ),
+    "exportSummary": (None, READ),
     "cancelComparison": ({}, WRITE),
     "retryComparison": ({}, (401, 404, 403, 400, 400)),  # it neither failed nor was stopped
     "getTile": (None, (401, 404, 404, 404, 404)),  # a pair without an overlay

@@ -412,6 +412,7 @@ def buildtrace(store: RecordStore) -> None:
         "comparisons/k1",
         "comparisons/k1/changes",
         "comparisons/k1/changes.csv",
+        "comparisons/k1/summary.pdf",
     ):
         url = Request(EnvironBuilder(path=f"/api/v1/{path}").get_environ())
         said = ask(url, BUILDTRACE.routes(parts), Settings(), caller)

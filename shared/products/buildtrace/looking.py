@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from shared.access import membership
 from shared.access.membership import Caller
 from shared.access.rights import Action
-from shared.errors import Forbidden, NotFound
+from shared.errors import FileMissing, Forbidden, NotFound
+from shared.files.file import derived_name
+from shared.files.made import beside
+from shared.files.store import FileStore
+from shared.products.buildtrace.processing import unpacked
 from shared.products.buildtrace.rights import RIGHTS
 from shared.products.buildtrace.tables import CATALOG
 from shared.records import record
@@ -74,6 +79,23 @@ def shown(document: Document) -> dict[str, Any]:
         record.CREATED: fields.get(record.CREATED),
         record.MODIFIED: fields.get(record.MODIFIED),
     }
+
+
+def picture(
+    store: RecordStore, files: FileStore, pair: Mapping[str, Any], name: str
+) -> bytes | None:
+    """A tile of a pair's pictures (`overlay-0-0-0`: layer, zoom, column, row) as PNG; None: there is none.
+
+    Raises `FilesUnavailable`.
+    """
+    url = str(pair.get("overlay_url") or "")
+    found = beside(store, url.rpartition("/")[2]) if url else None
+    if found is None:
+        return None
+    layer, zoom, place = name.split("-", 2)
+    with suppress(FileMissing):
+        return unpacked(b"".join(files.read(derived_name(found[1], f"{layer}-{zoom}"))), place)
+    return None
 
 
 def total(counts: Mapping[str, Any] | None) -> int:

@@ -46,9 +46,10 @@ def _stored() -> Sequence[StoredCollection]:
 
 
 def _routes(parts: Parts) -> Sequence[Route]:
-    from shared.products.buildtrace.routes import routes
+    from shared.products.buildtrace import routes
+    from shared.products.buildtrace.report import routes as report
 
-    return routes(parts)
+    return (*routes.routes(parts), *report.routes(parts))
 
 
 def _pages(parts: Parts) -> Pages:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
@@ -21,18 +20,14 @@ from shared.api.scopes import AskedScope, scope_asked
 from shared.api.web import Call, Response, answer, tagged
 from shared.errors import (
     Contended,
-    FileMissing,
     FilesUnavailable,
     Forbidden,
     InvalidRequest,
     NotFound,
     StoreUnavailable,
 )
-from shared.files.file import derived_name
-from shared.files.made import beside
 from shared.products.buildtrace import told
-from shared.products.buildtrace.looking import Project, shown
-from shared.products.buildtrace.processing import unpacked
+from shared.products.buildtrace.looking import Project, picture, shown
 from shared.products.buildtrace.rights import RIGHTS
 from shared.products.buildtrace.tables import (
     CANCELLED,
@@ -252,14 +247,7 @@ class _Routes:
         """
         project = Project(self._parts.store(), call.caller)
         pair = project.record(PAIRS, asked.id)
-        url = str(pair.fields.get("overlay_url") or "")
-        found = beside(project.store, url.rpartition("/")[2]) if url else None
-        layer, zoom, place = asked.name.split("-", 2)
-        data = None
-        if found is not None:
-            name = derived_name(found[1], f"{layer}-{zoom}")
-            with suppress(FileMissing):
-                data = unpacked(b"".join(self._parts.files().read(name)), place)
+        data = picture(project.store, self._parts.files(), pair.fields, asked.name)
         if data is None:
             raise NotFound("There is no such picture.", field="name")
         response = Response(data, content_type="image/png")

@@ -59,6 +59,13 @@ def show_table(visit: Visit, asked: ComparisonPageAsked) -> Response:
     return visit.download(answer.get_data(), "changes.csv", "text/csv; charset=utf-8")
 
 
+def show_summary(visit: Visit, asked: ComparisonPageAsked) -> Response:
+    """What changed, as a PDF in the language of the page."""
+    path, language = f"{comparison_path(asked.id)}/summary.pdf", visit.words.language
+    answer = visit.api.file(path, language=language)
+    return visit.download(answer.get_data(), "summary.pdf", "application/pdf")
+
+
 def comparison_path(name: str) -> str:
     """Of the API."""
     return f"/api/v1/comparisons/{quote(name, safe='')}"
@@ -120,6 +127,13 @@ PAGES = (
     Page(
         path="comparisons/{id}/changes.csv",
         shows=show_table,
+        title="",
+        asks=ComparisonPageAsked,
+        right=Action.READ,
+    ),
+    Page(
+        path="comparisons/{id}/summary.pdf",
+        shows=show_summary,
         title="",
         asks=ComparisonPageAsked,
         right=Action.READ,

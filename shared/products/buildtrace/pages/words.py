@@ -16,6 +16,7 @@ ACTIONS = {
     "read_comparison": N_("looked at a comparison"),
     "read_changes": N_("looked at changes"),
     "export_changes": N_("took changes along as a table"),
+    "export_summary": N_("took a summary along as PDF"),
     "write_drawings": N_("made a drawing"),
     "write_revisions": N_("made a revision"),
     "write_comparisons": N_("asked for a comparison, or stopped it"),

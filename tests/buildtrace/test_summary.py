@@ -1,4 +1,4 @@
-"""The PDF of a comparison: numbers are those of the changes, any text can be set, of one's project alone."""
+"""The PDF of a comparison: numbers are those of the changes, any text can be set, others find nothing."""
 
 from __future__ import annotations
 

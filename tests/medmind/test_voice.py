@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from shared import wiring
 from shared.ai.speech import Audio, Transcript
-from shared.errors import ModelBusy, ModelMisconfigured, StoreUnavailable
+from shared.errors import Contended, ModelBusy, ModelMisconfigured, StoreUnavailable
 from shared.jobs.runner import Runner
 from shared.privacy.erasure import erase
 from shared.products.medmind import voice as voices
@@ -23,10 +24,11 @@ from shared.products.medmind.voice_tables import (
     SYMPTOMS,
     VOICE,
 )
-from shared.records.store import Document, Key, Query
+from shared.records.store import Document, Key, Query, Write
 from tests.api.conftest import StartApi
 from tests.medmind.test_device import Table
 from tests.medmind.test_device import table as table_fixture
+from tests.stores import Interrupted
 
 table = table_fixture
 
@@ -277,6 +279,45 @@ def test_what_was_typed_escalates_as_well(bedside: Bedside) -> None:
     assert said["language"] == "ru"
     assert "скорую" in said["say"]
     assert bedside.alerts() == [("danger_words", "emergency")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "times"),
+    [(Contended("others"), 5), (StoreUnavailable("no answer"), 1)],
+    ids=["contended", "unanswered"],
+)
+def test_a_danger_does_not_wait_for_another_attempt_while_others_write(
+    bedside: Bedside, fault: Exception, times: int
+) -> None:
+    left = [fault] * times
+
+    def others(writes: Sequence[Write]) -> None:
+        if left and any(each.key.collection == CONVERSATIONS for each in writes):
+            raise left.pop()
+
+    inner = wiring.store()
+    object.__setattr__(wiring.parts(), "store", lambda: Interrupted(inner, before=others))
+    bedside.send(b"my chest hurts", type="text/plain")
+    assert set(bedside.work().values()) == {"done"}
+    assert left == []
+    assert bedside.alerts() == [("danger_words", "emergency")]
+
+
+def test_what_was_typed_is_looked_through_though_every_attempt_failed(bedside: Bedside) -> None:
+    def others(writes: Sequence[Write]) -> None:
+        if any(each.key.collection == CONVERSATIONS for each in writes):
+            raise Contended("others")
+
+    inner = wiring.store()
+    object.__setattr__(wiring.parts(), "store", lambda: Interrupted(inner, before=others))
+    bedside.send(b"my chest hurts", type="text/plain")
+    later, states = wiring.clock_ms(), set[str]()
+    for _ in range(5):
+        states |= set(bedside.work().values())
+        later += 120_000
+        bedside.at(later)
+    assert states == {"queued", "parked"}
+    assert ("danger_words", "emergency") in bedside.alerts()
 
 
 @pytest.mark.parametrize("fault", [ModelBusy("down"), ModelMisconfigured("no key")])

@@ -12,6 +12,7 @@ and the device sends the event when the button is pressed.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -52,6 +53,7 @@ from shared.products.medmind.voice_tables import DANGER as DANGER_INTENT
 from shared.products.medmind.voice_tables import NOT_UNDERSTOOD as UNHEARD
 from shared.products.product import Parts
 from shared.records import record
+from shared.records.insist import insist
 from shared.records.store import ABSENT, Document, Key, RecordStore, Write, patch, put
 from shared.records.wall_time import zone_named
 
@@ -76,6 +78,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
 }
 
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+_ATTEMPTS = 8
 
 
 class Hear(Task):
@@ -101,7 +104,8 @@ class Hear(Task):
             return lambda _now: None
         if row is None:
             text = self._text(utterance)
-            self._store.commit(self._heard(utterance, text, self._parts.clock_ms()))
+            # utterances of a day meet in their conversation: a danger does not wait for the next attempt
+            insist(lambda: self._hear(job, text), _ATTEMPTS, unreachable=2, wait=time.sleep)
             utterance, row = self._read(job)
         if utterance is None or row is None or row.fields["state"] != HEARD:
             return lambda _now: ()
@@ -113,6 +117,11 @@ class Hear(Task):
         )
         placed = said_before.places([each.what for each in meaning.symptoms], self._embedder())
         return lambda now_ms: self._answered(job, facts, meaning, asked, now_ms, placed)
+
+    def _hear(self, job: Job, text: str) -> None:
+        utterance, row = self._read(job)
+        if utterance is not None and utterance.fields["state"] == voice.RECEIVED and row is None:
+            self._store.commit(self._heard(utterance, text, self._parts.clock_ms()))
 
     def late(self, job: Job, code: str, now_ms: int) -> Sequence[Write]:
         """Nobody hears it, for the second time: a carer is told."""
@@ -133,7 +142,7 @@ class Hear(Task):
                 heard = understanding.by_words(str(row.fields.get("heard") or ""), facts.names)
                 return self._answered(job, facts, heard, ModelUse(), now_ms)
             code = fault.code if fault.code in voice.REFUSALS else None
-            return self._heard(utterance, "", now_ms, code)
+            return self._heard(utterance, self._typed(utterance), now_ms, code)
 
         return finish
 
@@ -163,6 +172,13 @@ class Hear(Task):
         keys = Key(voice.UTTERANCES, job.subject_id), Key(INTERACTIONS, job.subject_id)
         found = self._store.read(keys).documents
         return found.get(keys[0]), found.get(keys[1])
+
+    def _typed(self, utterance: Document) -> str:
+        """What was typed, if that is what it is and it can be read."""
+        try:
+            return self._text(utterance) if utterance.fields["type"] == voice.TEXT else ""
+        except FilesUnavailable:
+            return ""
 
     def _text(self, utterance: Document) -> str:
         """What was said; empty: nothing that can be told. Raises what engines raise."""

@@ -1,14 +1,16 @@
 """What phones send in a benchmark: patients, and cases of about 1 kB, the same in every run.
 
 A case is what DermaDetect's app makes of a consultation: the answers of the triage, two names of
-photos, a green or yellow triage. Red cases are left out here, because each also stores a job and a
-row of the queue (`operations` counts those). One patient has ten cases. Everything is invented and
-follows from the number of the case, so that two programs that push "500 cases" push the same bytes.
+photos, a green or yellow triage. A `form` is a case as long forms fill it: twenty answers, a score of
+the model with all its digits, a note of seventy words. Red cases are left out here, because each also
+stores a job and a row of the queue (`operations` counts those). One patient has ten cases. Everything is
+invented and follows from the number of the case, so that two programs that push "500 cases" push the
+same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -29,6 +31,13 @@ _NOTES = (
     "clear centre pale skin around normal sleeps well eats well siblings too"
 )
 _WORDS = _NOTES.split()
+#: The twenty questions of a long form. Those about red flags are answered with no.
+_RED_FLAGS = ("fever", "bleeding", "pus", "severe_pain")
+_FORM = (
+    *("itching", "scaling", "dry_skin", "worse_at_night", "worse_in_sun", "after_food", "new_soap"),
+    *("animals_at_home", "family_history", "others_affected", "treated_before", "seen_before"),
+    *("works_in_field", "wears_gloves", "shares_bed", "uses_ointment"),
+)
 
 Row = dict[str, Any]
 
@@ -43,7 +52,12 @@ def cases(prefix: str, count: int, *, first: int = 0, edit: int = 0) -> list[Row
 
     `edit` 0 is how they were written first; other numbers are other content, -1 an older edit.
     """
-    return [_case(prefix, number, edit) for number in range(first, first + count)]
+    return [_case(prefix, number, edit, _triage) for number in range(first, first + count)]
+
+
+def forms(prefix: str, count: int, *, first: int = 0, edit: int = 0) -> list[Row]:
+    """Cases with a long form, of about 1 kB; else as `cases`, with the same ids and patients."""
+    return [_case(prefix, number, edit, _form) for number in range(first, first + count)]
 
 
 def _patient(prefix: str, number: int) -> Row:
@@ -62,9 +76,8 @@ def _patient(prefix: str, number: int) -> Row:
     }
 
 
-def _case(prefix: str, number: int, edit: int) -> Row:
-    random = Random(f"case {number} {edit}")
-    triage = {
+def _triage(random: Random) -> dict[str, Any]:
+    return {
         "site": random.choice(_SITES),
         "duration_days": random.randint(2, 200),
         "itching": random.choice(("none", "mild", "moderate")),
@@ -79,6 +92,20 @@ def _case(prefix: str, number: int, edit: int) -> Row:
         "notes": " ".join(random.choices(_WORDS, k=36)),
         "app": {"model": "on-device-4", "score": round(random.uniform(0.02, 0.48), 4)},
     }
+
+
+def _form(random: Random) -> dict[str, Any]:
+    return {
+        **{question: random.choice(("yes", "no", "unsure")) for question in _FORM},
+        **dict.fromkeys(_RED_FLAGS, "no"),
+        "score": random.uniform(0.02, 0.48),
+        "note": " ".join(random.choices(_WORDS, k=70)),
+    }
+
+
+def _case(prefix: str, number: int, edit: int, filled: Callable[[Random], dict[str, Any]]) -> Row:
+    random = Random(f"case {number} {edit}")
+    triage = filled(random)
     case_id = f"{prefix}-case-{number:06d}"
     return {
         "id": case_id,

@@ -20,6 +20,7 @@ MODULES = (
     "push",
     "pull",
     "peers",
+    "kept_alive",
     "operations",
     "cold_start",
     "load",
@@ -38,6 +39,7 @@ END = "<!-- end of the generated part -->"
 CHARTED = {
     "push": r", 500$|of 500 new$",
     "pull": r"^Firestore",
+    "kept_alive": r"^[^:]*$|gzip$|first byte$",
     "operations": r"(, 20 new|20 rows|nothing new|20 new red).*: (reads|writes)$",
 }
 #: Most cases in one chart.

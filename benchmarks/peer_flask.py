@@ -1,6 +1,7 @@
 """A peer: the sync endpoint that a team writes on its first day, with Flask and SQLAlchemy on SQLite.
 
-Row by row: look the row up, compare times, insert or update, one transaction a request. It checks
+`/sync` goes row by row: look the row up, compare times, insert or update, one transaction a request.
+`/bulk` does the same in one statement for all rows, as those write it who know SQLAlchemy. It checks
 nothing else: no token, no rules, no conflicts, no deletions. It runs in an environment of its own
 (`benchmarks/peers.py`) and imports nothing of ours.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 from sqlalchemy import JSON, BigInteger, String, create_engine, event, select
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 
@@ -76,5 +78,36 @@ def pull() -> Response:
     with Session(engine) as session:
         found = session.scalars(select(Case).where(Case.changed_at > since))
         rows = [{"id": case.id, **{name: getattr(case, name) for name in FIELDS}} for case in found]
+    body = json.dumps({"cases": rows, "timestamp": now})
+    return Response(body, content_type="application/json")
+
+
+CASES = Case.__table__
+_NEW = insert(CASES)
+_UPSERT = _NEW.on_conflict_do_update(
+    index_elements=["id"],
+    set_={name: _NEW.excluded[name] for name in (*FIELDS, "changed_at")},
+    where=CASES.c.last_modified_at < _NEW.excluded.last_modified_at,
+)
+
+
+@app.post("/bulk")
+def push_all() -> Response:
+    """Take rows, all in one statement."""
+    now = time.time_ns() // 1_000_000
+    rows = request.get_json()["cases"]
+    with engine.begin() as connection:
+        connection.execute(_UPSERT, [{**row, "changed_at": now} for row in rows])
+    return Response(json.dumps({"accepted": len(rows)}), content_type="application/json")
+
+
+@app.get("/bulk")
+def pull_all() -> Response:
+    """Give rows that changed after a time, without making objects of them."""
+    now = time.time_ns() // 1_000_000
+    wanted = select(*(CASES.c[name] for name in ("id", *FIELDS)))
+    with engine.connect() as connection:
+        found = connection.execute(wanted.where(CASES.c.changed_at > int(request.args["since"])))
+        rows = [dict(row) for row in found.mappings()]
     body = json.dumps({"cases": rows, "timestamp": now})
     return Response(body, content_type="application/json")

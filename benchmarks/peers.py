@@ -280,13 +280,20 @@ class _PouchDb:
 
 @contextmanager
 def _pouchdb() -> Iterator[Peer]:
+    with pouchdb_server() as port:
+        yield _PouchDb(port)
+
+
+@contextmanager
+def pouchdb_server() -> Iterator[int]:
+    """A PouchDB Server that keeps everything in memory: its port. Raises `Absent`."""
     command = node_environment("pouchdb") / "pouchdb-server"
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-pouchdb-") as folder:
         words = [str(command), "--in-memory", "--host", "127.0.0.1", "--port", str(port)]
         words += ["--no-stdout-logs", "--config", str(Path(folder) / "config.json")]
         with _served("PouchDB Server", words, port, "/", Path(folder)):
-            yield _PouchDb(port)
+            yield port
 
 
 # --- Flask
@@ -310,15 +317,23 @@ class _Flask:
 
 @contextmanager
 def _flask() -> Iterator[Peer]:
+    with flask_server() as port:
+        yield _Flask(port)
+
+
+@contextmanager
+def flask_server() -> Iterator[int]:
+    """`peer_flask.py` under gunicorn, as many processes and threads as ours: its port. Raises `Absent`."""
     scripts = python_environment("flask")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-flask-") as folder:
         shutil.copy(Path(__file__).with_name("peer_flask.py"), folder)
         command = [str(scripts / "gunicorn"), "--workers", "2", "--threads", "16", "--preload"]
-        command += ["--bind", f"127.0.0.1:{port}", "--chdir", folder, "peer_flask:app"]
+        command += ["--bind", f"127.0.0.1:{port}", "--chdir", folder, "--keep-alive", "300"]
+        command += ["peer_flask:app"]
         environ = {**os.environ, "PEER_DATABASE": str(Path(folder) / "peer.db")}
         with _served("Flask", command, port, "/sync?since=9999999999999", Path(folder), environ):
-            yield _Flask(port)
+            yield port
 
 
 # --- starting and installing
@@ -387,7 +402,7 @@ def node_environment(name: str) -> Path:
     return home / "node_modules" / ".bin"
 
 
-def _there(name: str) -> bool:
+def there(name: str) -> bool:
     """Whether a peer is installed."""
     if name in NODE:
         return _installed(FOLDER / name, NODE[name])
@@ -440,7 +455,7 @@ def run(quick: bool) -> Report:
         except Absent as absent:
             report.absent.append(str(absent))
         for entrant in PEERS:
-            if quick and not _there(entrant.needs):
+            if quick and not there(entrant.needs):
                 report.absent.append(f"{entrant.name}: the full run installs it")
                 continue
             try:

@@ -7,15 +7,19 @@ import importlib.util
 import json
 import re
 from collections.abc import Mapping
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from xml.etree import ElementTree
 
 import orjson
 import pytest
 
-from benchmarks import charts, corpus, page
+from benchmarks import charts, corpus, kept_alive, page
 from benchmarks.measure import Report, Row
 from benchmarks.push import ratio
+from shared.products.dermadetect.rules import NOTHING, judge
 from shared.products.dermadetect.tables import CATALOG
 from shared.sync.dialects import batch, watermelon
 from tests.conftest import absent
@@ -222,3 +226,66 @@ def test_no_case_is_red_by_a_rule() -> None:
     for row in corpus.cases("a", 300):
         about = orjson.dumps({"age": 30}).decode()
         assert rules.judge(row["triage_data"], about, None).triage is None  # type: ignore[arg-type]
+
+
+def test_long_forms_are_cases_of_their_own_with_the_same_ids() -> None:
+    forms, cases = corpus.forms("a", 100), corpus.cases("a", 100)
+    assert [row["id"] for row in forms] == [row["id"] for row in cases]
+    assert 1000 <= corpus.mean_bytes(forms) <= 1250
+    for row in forms:
+        said = orjson.loads(row["triage_data"])
+        answers = [value for name, value in said.items() if name not in ("score", "note")]
+        assert len(answers) == 20
+        assert set(answers) <= {"yes", "no", "unsure"}
+        assert len(said["note"].split()) == 70
+        # red ones would store a job each
+        assert judge(said, None, date(2026, 3, 1)) == NOTHING
+    assert len({len(repr(orjson.loads(row["triage_data"])["score"])) for row in forms}) > 1
+
+
+# --- a connection that is kept
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """Says how many bytes of a body came; closes after `/last`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        came = len(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer(orjson.dumps({"came": came, "from": self.client_address[1]}))
+
+    def do_GET(self) -> None:
+        self.answer(b"{}")
+
+    def answer(self, data: bytes) -> None:
+        self.send_response_only(200)
+        self.send_header("Content-Length", str(len(data)))
+        if self.path == "/last":
+            self.close_connection = True  # without a word, as a server does that has waited enough
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def test_a_kept_line_counts_every_byte_both_ways_and_opens_anew_what_was_closed() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        line = kept_alive.Line(server.server_port, {"X-Own": "1"}, wake="/")
+        line.ready()
+        line.spent()
+        first = line.ask("POST", "/", {"a": "b" * 1000})
+        cost = line.spent()
+        assert first["came"] == 1008
+        assert 1008 < cost.sent < 1300
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n"
+        body = orjson.dumps(first)
+        assert cost.received == len(head) + len(str(len(body))) + len(body)
+        assert cost.ms >= cost.first_byte_ms > 0
+        line.gzip = True
+        packed = line.ask("POST", "/last", {"a": "b" * 1000})
+        assert packed["from"] == first["from"]
+        assert packed["came"] < 100
+        assert line.spent().sent < 400
+        line.ready()
+        assert line.ask("POST", "/", {})["from"] != first["from"]
+        server.shutdown()

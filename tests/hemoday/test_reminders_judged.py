@@ -389,7 +389,7 @@ def test_a_job_that_is_late_now_and_then_finds_every_day_once(zone: str) -> None
     assert judged_chain(zone, datetime(2026, 9, 1, 2, 30), 1) > 360
 
 
-@pytest.mark.proof
+@pytest.mark.soak
 def test_a_job_finds_every_day_of_ten_years_once_in_every_zone() -> None:
     found = 0
     for number, zone in enumerate(sorted(available_timezones())):

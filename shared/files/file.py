@@ -107,7 +107,7 @@ class Attachment:
 
     types: tuple[str, ...]  #: media types that may be sent
     settled: Callable[[Settled], Effects]
-    most: int = 100  #: files of one record
+    most: int = 100  #: files of one record, refused ones apart
 
 
 class PhotoLimits(NamedTuple):

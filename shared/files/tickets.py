@@ -59,6 +59,9 @@ _MOST_ANSWERED = 10 * MOST_ASKED
 _MOST_KEY = 1024
 _MOST_NAME = 255
 
+#: Refused files that a record may have beside its others: each says why until its key is used again.
+MOST_REFUSED = 50
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPTS = 12
 
@@ -277,7 +280,7 @@ class _Turn:
         self._made: dict[Key, dict[str, Any]] = {}
         self._touched: set[Key] = set()  #: blobs that a file is added to: `Check` must see it
         self._relied: set[Key] = set()  #: records that must not be deleted or moved meanwhile
-        self._counts: dict[Key, int] = {}
+        self._counts: dict[Key, tuple[int, int]] = {}  #: files that are not refused, and all
         self._settled: dict[Key, dict[str, str]] = {}
 
     def answer(self, ask: Ask) -> dict[str, Any]:
@@ -303,7 +306,7 @@ class _Turn:
         try:
             scope_id = self._allowed(subject)
             if file is None:
-                self._room_for_another(subject, self._tickets._attachments[place.table].most)
+                self._room_for_another(subject, refused=True)
         except Refused:
             return None
         if file is not None:
@@ -360,8 +363,9 @@ class _Turn:
         scope_id = self._allowed(subject)
         key = file_key(ask.table, ask.record_id, ask.key)
         file = self._now(key)
-        if file is None:
-            self._room_for_another(subject, self._tickets._attachments[ask.table].most)
+        if file is None or file.fields["state"] == REFUSED:
+            refused = self._known_refused(ask, scope_id)
+            self._room_for_another(subject, refused=refused, fresh=file is None)
         elif file.fields.get("sha256") != ask.sha256 and file.fields["state"] == READY:
             raise Refused("key", "key_in_use", "Give another photo a key of its own.")
         blob = self._blob(ask, scope_id)
@@ -412,6 +416,17 @@ class _Turn:
             raise Refused("record_id", "deleted", "The record was deleted.")
         return str(have.fields[record.SCOPE])
 
+    def _known_refused(self, ask: Ask, scope_id: str) -> bool:
+        """Whether these bytes were refused for what they are: asking opens them no more."""
+        blob = self._now(blob_key(scope_id, ask.sha256))
+        return blob is not None and self._lasting(ask, blob)
+
+    @staticmethod
+    def _lasting(ask: Ask, blob: Document) -> bool:
+        have = blob.fields
+        same = (have["bytes"], have["type"]) == (ask.bytes, ask.type)
+        return bool(same and have["state"] == REFUSED and have.get("code") not in PASSING)
+
     def _blob(self, ask: Ask, scope_id: str) -> Document:
         """The blob of an ask, opened if nothing, or nothing usable, is known of it."""
         key = blob_key(scope_id, ask.sha256)
@@ -422,10 +437,9 @@ class _Turn:
             if told and (have["bytes"], have["type"]) != (ask.bytes, ask.type):
                 name = "bytes" if have["bytes"] != ask.bytes else "type"
                 raise Refused(name, "sha256_in_use", f"A file of this hash has another {name}.")
-            lasting = have["state"] == REFUSED and have.get("code") not in PASSING
             same = (have["bytes"], have["type"]) == (ask.bytes, ask.type)
             running = have["state"] == OPEN and have["look_at"] > self._now_ms
-            if told or (same and (lasting or running)):
+            if told or (same and running) or self._lasting(ask, blob):
                 return blob
         self._made[key] = {
             record.SCOPE: scope_id,
@@ -443,15 +457,23 @@ class _Turn:
         assert made is not None  # noqa: S101
         return made
 
-    def _room_for_another(self, subject: Key, most: int) -> None:
+    def _room_for_another(self, subject: Key, *, refused: bool, fresh: bool = True) -> None:
+        """Take a place for a file of a record. A refused one takes none of those that may be ready.
+
+        Raises `Refused`.
+        """
+        most = self._tickets._attachments[subject.collection].most
         if subject not in self._counts:
             query = Query(
-                FILES, where=(("record_id", "==", subject.id),), fields=("table",), limit=most + 1
+                FILES,
+                where=(("record_id", "==", subject.id),),
+                fields=("table", "state"),
+                limit=most + MOST_REFUSED + 1,
             )
-            found = self._store.query(query)
-            self._counts[subject] = sum(
-                each.fields.get("table") == subject.collection for each in found
-            )
-        if self._counts[subject] >= most:
+            found = [each.fields for each in self._store.query(query)]
+            mine = [each["state"] for each in found if each.get("table") == subject.collection]
+            self._counts[subject] = sum(state != REFUSED for state in mine), len(mine)
+        taken, whole = self._counts[subject]
+        if (not refused and taken >= most) or (fresh and whole >= most + MOST_REFUSED):
             raise Refused("record_id", "too_many_files", f"A record may have {most} files.")
-        self._counts[subject] += 1
+        self._counts[subject] = taken + (not refused), whole + fresh

@@ -21,7 +21,7 @@ from shared.errors import (
     UploadIncomplete,
 )
 from shared.files.file import REFUSALS
-from shared.files.tickets import MOST_ASKED, Tickets
+from shared.files.tickets import MOST_ASKED, MOST_REFUSED, Tickets
 from shared.files.uploads import LEAST_PIECE, ByteRange, parse_range
 from shared.records.store import RecordStore, Write
 from tests import stores
@@ -494,6 +494,32 @@ def test_a_record_may_have_so_many_files(studio: Studio) -> None:
         ]
         assert {each["state"] for each in studio.asks(asked)} == {"upload"}
     assert studio.ask(PHOTO)["error"]["code"] == "too_many_files"
+
+
+def test_a_refused_file_takes_no_place_of_another(studio: Studio) -> None:
+    studio.note("a.jpg")
+    studio.tickets._attachments = {"notes": replace(studio.attachments["notes"], most=2)}
+    # refused before a byte came, and for what its bytes are
+    assert studio.ask(PHOTO, "typed.exe", type="text/plain")["error"]["code"] == "type_not_allowed"
+    broken = b"no photo" * 2000
+    assert studio.send(broken, "broken.jpg")["state"] == "refused"
+    assert studio.send(photo(2), "b.jpg")["state"] == "ready"
+    assert studio.send(photo(3), "c.jpg")["state"] == "ready"
+    # those that are ready fill the record; one that was refused does not slip in under its own key
+    for key in ("d.jpg", "typed.exe"):
+        assert studio.ask(PHOTO, key)["error"]["code"] == "too_many_files"
+    # what was refused says so still
+    assert studio.ask(broken, "broken.jpg")["state"] == "refused"
+    assert studio.ask(broken, "again.jpg")["state"] == "refused"
+
+
+def test_refused_files_of_a_record_have_a_bound(studio: Studio) -> None:
+    studio.note("a.jpg")
+    studio.tickets._attachments = {"notes": replace(studio.attachments["notes"], most=1)}
+    for number in range(MOST_REFUSED + 3):
+        said = studio.ask(PHOTO, f"{number}.exe", type="text/plain")
+        assert ("id" in said) == (number < MOST_REFUSED + 1), number
+    assert studio.ask(PHOTO, "0.exe")["state"] == "upload"
 
 
 def test_a_new_photo_under_the_key_of_a_ready_one_is_refused(studio: Studio) -> None:

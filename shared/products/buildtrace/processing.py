@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shared.products.buildtrace.drawings.matching import SheetFacts
 
 #: What reads and what compares: another version looks at everything anew.
-READER, COMPARER = "reader-1", "comparer-1"
+READER, COMPARER = "reader-1", "comparer-2"
 
 #: Columns of sheets, pairs and changes that are found here.
 SHEET_COLUMNS = (

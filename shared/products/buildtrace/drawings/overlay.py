@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,8 @@ from shared.products.buildtrace.drawings.document import Matrix, Rect, SheetPage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from shared.products.buildtrace.drawings.aligning import Aligned
 
     Gray = NDArray[Any]
 
@@ -32,6 +35,9 @@ LAYERS = ("overlay", "old", "new")
 
 #: Side of a tile, pixels.
 TILE = 512
+
+#: Tones of a sheet in pictures: those of two make the 256 colours that a PNG may list.
+_TONES = 16
 
 #: Width of the bows of a cloud, and its distance from what changed, points.
 _BOW, _AWAY = 9.0, 6.0
@@ -55,17 +61,23 @@ def zooms(comparison: Comparison) -> int:
 
 
 def tiles(comparison: Comparison, layers: Sequence[str] = LAYERS) -> Iterator[Tile]:
-    """All tiles of the layers, from the smallest zoom on."""
+    """All tiles of the layers, from the smallest zoom on: PNG of `_TONES` tones of each sheet.
+
+    With all 256 the grain of scanned paper makes files seven times as large, and nobody sees it.
+    """
     levels = zooms(comparison)
-    held = ((comparison.aligned.old, comparison.aligned.new), comparison.aligned.clean())
+    laid = comparison.aligned
+    shown = {
+        layer: [_pyramid(each, levels) for each in _sheets_of(laid, layer)] for layer in layers
+    }
     for zoom in range(levels):
         for layer in layers:
-            old, new = (_shrunk(each, levels - 1 - zoom) for each in held[layer == "overlay"])
-            rows, columns = new.shape
+            toned, colours = _toned([each[zoom] for each in shown[layer]])
+            rows, columns = toned.shape
             for y in range(math.ceil(rows / TILE)):
                 for x in range(math.ceil(columns / TILE)):
-                    cut = (slice(y * TILE, (y + 1) * TILE), slice(x * TILE, (x + 1) * TILE))
-                    yield Tile(layer, zoom, x, y, _png(old[cut], new[cut], layer))
+                    cut = toned[y * TILE : (y + 1) * TILE, x * TILE : (x + 1) * TILE]
+                    yield Tile(layer, zoom, x, y, _png(cut, colours))
 
 
 def picture(comparison: Comparison, rect: Rect | None = None, layer: str = "overlay") -> bytes:
@@ -80,54 +92,64 @@ def picture(comparison: Comparison, rect: Rect | None = None, layer: str = "over
         slice(max(0, int(top * k)), min(rows, math.ceil(bottom * k))),
         slice(max(0, int(left * k)), min(columns, math.ceil(right * k))),
     )
-    laid = comparison.aligned
-    old, new = laid.clean() if layer == "overlay" else (laid.old, laid.new)
-    held = _mixed(old[cut], new[cut], layer)
-    if held.ndim == 2:
-        held = cv2.cvtColor(held, cv2.COLOR_GRAY2BGR)
+    toned, colours = _toned([each[cut] for each in _sheets_of(comparison.aligned, layer)])
+    held = colours[toned][:, :, ::-1].copy()
     for change in comparison.changes:
         points = numpy.array(_bows_flat(change.rect), float) * k - [cut[1].start, cut[0].start]
         line = numpy.round(points * 8).astype(numpy.int32)
         cv2.polylines(held, [line], True, CLOUD[::-1], max(1, round(k * 1.2)), cv2.LINE_AA, 3)
-    return _encoded(held)
+    _, png = cv2.imencode(".png", held, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    return bytes(png.tobytes())
 
 
-def _shrunk(gray: Gray, times: int) -> Gray:
+def _sheets_of(laid: Aligned, layer: str) -> tuple[Gray, ...]:
+    """What a layer shows: one sheet as it is, or both on white paper."""
+    if layer == "overlay":
+        return laid.clean()
+    return (laid.old if layer == "old" else laid.new,)
+
+
+def _pyramid(gray: Gray, levels: int) -> list[Gray]:
+    """A picture in all sizes, each half of the next; the last is the picture itself."""
     import cv2
 
-    for _ in range(times):
-        size = (-(-gray.shape[1] // 2), -(-gray.shape[0] // 2))
-        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-    return gray
+    held = [gray]
+    while len(held) < levels:
+        size = (-(-held[0].shape[1] // 2), -(-held[0].shape[0] // 2))
+        held.insert(0, cv2.resize(held[0], size, interpolation=cv2.INTER_AREA))
+    return held
 
 
-def _mixed(old: Gray, new: Gray, layer: str) -> Gray:
-    """Rows × columns of grey, or × 3 of blue, green, red."""
+def _toned(grays: Sequence[Gray]) -> tuple[Gray, NDArray[Any]]:
+    """One sheet, or the old and the new one, as rows × columns of colours' numbers; and the colours:
+    red, green and blue from 0 to 255.
+    """
     import cv2
     import numpy
 
-    if layer != "overlay":
-        return old if layer == "old" else new
     steps = numpy.arange(256)
-    parts = []
-    for was, now in zip(OLD[::-1], NEW[::-1], strict=True):
-        one, other = (
-            cv2.LUT(gray, (255 - (255 - steps) * (255 - tone) / 255).astype(numpy.uint8))
-            for gray, tone in ((old, was), (new, now))
-        )
-        parts.append(cv2.multiply(one, other, scale=1 / 255))
-    return cv2.merge(parts)
+    nearest = ((steps * (_TONES - 1) + 127) // 255).astype(numpy.uint8)
+    first, *rest = (cv2.LUT(gray, nearest) for gray in grays)
+    light = numpy.arange(_TONES)[:, None] / (_TONES - 1)
+    if not rest:
+        return first, numpy.round(255 * numpy.repeat(light, 3, axis=1)).astype(numpy.uint8)
+    one, other = (1 - (1 - light) * (255 - numpy.array(tone)) / 255 for tone in (OLD, NEW))
+    colours = numpy.round(255 * one[:, None] * other[None]).astype(numpy.uint8)
+    return first * _TONES + rest[0], colours.reshape(-1, 3)
 
 
-def _png(old: Gray, new: Gray, layer: str) -> bytes:
-    return _encoded(_mixed(old, new, layer))
+def _png(toned: Gray, colours: NDArray[Any]) -> bytes:
+    import numpy
+    from PIL import Image
 
-
-def _encoded(held: Gray) -> bytes:
-    import cv2
-
-    _, png = cv2.imencode(".png", held, [cv2.IMWRITE_PNG_COMPRESSION, 3])
-    return bytes(png.tobytes())
+    rows, columns = toned.shape
+    held = Image.frombuffer("P", (columns, rows), numpy.ascontiguousarray(toned), "raw", "P", 0, 1)
+    held.putpalette(colours.tobytes())
+    out = io.BytesIO()
+    bits = 4 if len(colours) <= _TONES else 8
+    # Runs of one tone are most of a drawing: to look for them alone is fastest, and no larger.
+    held.save(out, "PNG", bits=bits, compress_level=1, compress_type=zlib.Z_RLE)
+    return out.getvalue()
 
 
 # --- clouds

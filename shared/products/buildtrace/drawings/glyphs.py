@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 #: Height of letters that are looked for, mm.
 _LEAST_MM, _MOST_MM = 1.4, 9.0
 
-#: The model's own height of a strip in pixels, and how many strips are read at once.
-_HEIGHT, _AT_ONCE = 48, 8
+#: The model's own height of a strip in pixels, and how many strips are read side by side.
+_HEIGHT, _AT_ONCE = 48, 2
 
 #: Below this nothing was read.
 _SURE = 0.5
@@ -167,7 +167,9 @@ def _model() -> tuple[Any, tuple[str, ...]]:
     import onnxruntime  # type: ignore[import-untyped,unused-ignore]
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 2
+    options.intra_op_num_threads = (
+        1  # `recognise` reads side by side; threads of the model's own wait
+    )
     options.log_severity_level = 3
     # The package is there for its model: importing it would load a second of other things.
     places = (Path(folder) / "rapidocr/models/PP-OCRv6_rec_small.onnx" for folder in sys.path)
@@ -178,38 +180,42 @@ def _model() -> tuple[Any, tuple[str, ...]]:
 
 
 def recognise(gray: Gray, strips: Sequence[Strip]) -> list[tuple[str, float]]:
-    """What each strip says, and how sure that is (0 to 1)."""
+    """What each strip says, and how sure that is (0 to 1).
+
+    Each is read alone, two side by side: in batches all are as wide as the widest, which takes twice
+    the time, and what stands in one would depend on the others.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from functools import partial
+
+    if not strips:
+        return []
+    _model()  # once, before two ask for it
+    with ThreadPoolExecutor(_AT_ONCE) as readers:
+        return list(readers.map(partial(_said, gray), strips))
+
+
+def _said(gray: Gray, strip: Strip) -> tuple[str, float]:
+    """What one strip says."""
     import cv2
     import numpy
 
     model, signs = _model()
-    name = model.get_inputs()[0].name
-    pictures = []
-    for strip in strips:
-        a, b, c, d = strip.box
-        part = gray[b:d, a:c]
-        if strip.upright:
-            part = cv2.rotate(part, cv2.ROTATE_90_CLOCKWISE)
-        wide = max(_HEIGHT // 2, min(1600, math.ceil(part.shape[1] * _HEIGHT / part.shape[0])))
-        low, high = numpy.percentile(part, (1, 90))
-        stretched = numpy.clip((part.astype(numpy.float32) - low) / max(high - low, 30), 0, 1)
-        flags = cv2.INTER_CUBIC if part.shape[0] < _HEIGHT else cv2.INTER_AREA
-        pictures.append(cv2.resize(stretched, (wide, _HEIGHT), interpolation=flags) * 2 - 1)
-    found: list[tuple[str, float]] = [("", 0.0)] * len(strips)
-    order = sorted(range(len(pictures)), key=lambda index: pictures[index].shape[1])
-    for start in range(0, len(order), _AT_ONCE):
-        some = order[start : start + _AT_ONCE]
-        wide = max(pictures[index].shape[1] for index in some) + 8
-        batch = numpy.zeros((len(some), 3, _HEIGHT, max(wide, 64)), numpy.float32)
-        for row, index in enumerate(some):
-            batch[row, :, :, : pictures[index].shape[1]] = pictures[index]
-        [said] = model.run(None, {name: batch})
-        best, sure = said.argmax(axis=2), said.max(axis=2)
-        for row, index in enumerate(some):
-            keep = (best[row] > 0) & (numpy.diff(best[row], prepend=0) != 0)
-            text = "".join(signs[at] for at in best[row][keep] if at < len(signs))
-            found[index] = (plain(text), float(sure[row][keep].mean()) if keep.any() else 0.0)
-    return found
+    a, b, c, d = strip.box
+    part = gray[b:d, a:c]
+    if strip.upright:
+        part = cv2.rotate(part, cv2.ROTATE_90_CLOCKWISE)
+    wide = max(_HEIGHT // 2, min(1600, math.ceil(part.shape[1] * _HEIGHT / part.shape[0])))
+    low, high = numpy.percentile(part, (1, 90))
+    stretched = numpy.clip((part.astype(numpy.float32) - low) / max(high - low, 30), 0, 1)
+    flags = cv2.INTER_CUBIC if part.shape[0] < _HEIGHT else cv2.INTER_AREA
+    row = numpy.zeros((1, 3, _HEIGHT, max(wide + 8, 64)), numpy.float32)
+    row[0, :, :, :wide] = cv2.resize(stretched, (wide, _HEIGHT), interpolation=flags) * 2 - 1
+    [said] = model.run(None, {model.get_inputs()[0].name: row})
+    best, sure = said[0].argmax(axis=1), said[0].max(axis=1)
+    keep = (best > 0) & (numpy.diff(best, prepend=0) != 0)
+    text = "".join(signs[at] for at in best[keep] if at < len(signs))
+    return plain(text), float(sure[keep].mean()) if keep.any() else 0.0
 
 
 #: Signs that the model writes in their wide forms.

@@ -13,10 +13,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from shared.products.buildtrace.drawings.aligning import Aligned, ink_of
+from shared.products.buildtrace.drawings.aligning import Aligned
 from shared.products.buildtrace.drawings.comparing import SheetChange, change_of
 from shared.products.buildtrace.drawings.document import Rect, SheetPage, SheetWord
 from shared.products.buildtrace.drawings.reading import (
@@ -59,6 +60,9 @@ _TOGETHER_MM = 2.0
 #: The same for parts of a sheet that move as one, mm.
 _VIEW_GAP_MM = 10.0
 
+#: How exactly the edge of the other sheet's paper is known, pixels.
+_EDGE_STEP = 16
+
 #: Share of ink that a shift must explain, and the least shift, mm.
 _EXPLAINED, _LEAST_SHIFT_MM = 0.8, 1.0
 
@@ -74,7 +78,7 @@ def changes(
 
     scan = old.scan or new.scan
     sharp = _SCANNED if scan else _DRAWN
-    one, other = ink_of(laid.old, old.scan), ink_of(laid.new, new.scan)
+    one, other = laid.inks
     gone, come = _only(one, other, sharp), _only(other, one, sharp)
     if scan:  # outside of the other's paper nothing is gone
         _blank_outside(gone, come, laid, old)
@@ -145,17 +149,24 @@ def _only(ink: Gray, other: Gray, sharp: Sharpness) -> Mask:
 
 
 def _blank_outside(gone: Mask, come: Mask, laid: Aligned, old: SheetPage) -> None:
-    """Take out what lies beyond the edges of the old picture, and a strip along the new one's own edges."""
+    """Take out what lies beyond the edges of the old picture, and a strip along the new one's own edges.
+
+    To `_EDGE_STEP` pixels, a part of the strip.
+    """
+    import cv2
     import numpy
 
-    from shared.products.buildtrace.drawings.aligning import warp
-
-    paper = numpy.full(old.gray.shape, 255, numpy.uint8)
-    edge = max(6, int(old.dpi / 25.4 * 2))
-    paper[:edge], paper[-edge:], paper[:, :edge], paper[:, -edge:] = 0, 0, 0, 0
-    outside = warp(paper, replace(laid.field), 0) < 128
-    outside[:edge], outside[-edge:], outside[:, :edge], outside[:, -edge:] = True, True, True, True
-    gone[outside], come[outside] = 0, 0
+    rows, columns = gone.shape
+    edge, step = max(6, int(old.dpi / 25.4 * 2)), _EDGE_STEP
+    x, y = (numpy.arange(0, side, step) + (step - 1) / 2 for side in (columns, rows))
+    u, v = laid.field.old_of(*numpy.meshgrid(x, y))
+    high, wide = old.gray.shape
+    inside = (u >= edge) & (u < wide - edge) & (v >= edge) & (v < high - edge)
+    size = (len(x) * step, len(y) * step)
+    shown = cv2.resize(inside.astype(numpy.uint8), size, interpolation=cv2.INTER_NEAREST)
+    shown[:edge], shown[rows - edge :], shown[:, :edge], shown[:, columns - edge :] = 0, 0, 0, 0
+    gone &= shown[:rows, :columns]
+    come &= shown[:rows, :columns]
 
 
 def _blobs(here: _Sheets, gap_mm: float = _TOGETHER_MM) -> list[Box]:
@@ -471,14 +482,13 @@ def _letters(here: _Sheets, moved: Sequence[SheetChange]) -> list[SheetChange]:
     line has changed; where it may be, reading decides.
     """
     import cv2
-    import numpy
 
     from shared.products.buildtrace.drawings import glyphs
 
-    strips = [list(glyphs.find(each, here.new.dpi)) for each in (here.laid.old, here.laid.new)]
-    soft = [
-        cv2.GaussianBlur(ink, (0, 0), 0.8).astype(numpy.float32) for ink in (here.one, here.other)
-    ]
+    inks = (here.one, here.other)
+    with ThreadPoolExecutor(2) as both:
+        strips = list(both.map(lambda ink: list(glyphs.find(ink, here.new.dpi)), inks))
+    soft = [cv2.GaussianBlur(ink, (0, 0), 0.8) for ink in inks]
     shifts = [
         (change.rect, here.box(change.rect), change.old_rect) for change in moved if change.old_rect
     ]

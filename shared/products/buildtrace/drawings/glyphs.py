@@ -45,6 +45,8 @@ class Strip:
 
 def read(page: SheetPage, area: Rect) -> tuple[SheetWord, ...]:
     """The words of an area of a page."""
+    from shared.products.buildtrace.drawings.aligning import ink_of
+
     k = page.scale
     rows, columns = page.gray.shape
     left, top = max(0, int(area[0] * k)), max(0, int(area[1] * k))
@@ -52,7 +54,7 @@ def read(page: SheetPage, area: Rect) -> tuple[SheetWord, ...]:
     part = page.gray[top:bottom, left:right]
     if min(part.shape, default=0) < 8:
         return ()
-    strips = list(find(part, page.dpi))
+    strips = list(find(ink_of(part, True), page.dpi))
     found: list[SheetWord] = []
     for strip, (text, sure) in zip(strips, recognise(part, strips), strict=True):
         if sure < _SURE or not text.strip():
@@ -80,19 +82,22 @@ def _words(text: str, rect: Rect, sure: float, upright: bool) -> Iterator[SheetW
         at += len(word) + 1
 
 
-def find(gray: Gray, dpi: float) -> Iterator[Strip]:
-    """Lines of text: parts of ink of letters' size that stand in a row."""
+def find(ink: Gray, dpi: float) -> Iterator[Strip]:
+    """Lines of text: parts of ink (`aligning.ink_of`) of letters' size that stand in a row."""
     import cv2
     import numpy
 
-    from shared.products.buildtrace.drawings.aligning import ink_of
-
-    dark: Any = (ink_of(gray, True) > 90).astype(numpy.uint8)
+    dark: Any = (ink > 90).astype(numpy.uint8)
     # Long straight strokes are lines of the drawing: without them letters in tables stand alone.
     long = max(8, int(_MOST_MM * 1.3 / 25.4 * dpi))
     for shape in ((1, long), (long, 1)):
         dark &= 1 - cv2.morphologyEx(dark, cv2.MORPH_OPEN, numpy.ones(shape, numpy.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
+    try:  # labels of two bytes take a third of the time; few sheets have more than 65,535 parts
+        count, _, stats, _ = cv2.connectedComponentsWithStats(
+            dark, connectivity=8, ltype=cv2.CV_16U
+        )
+    except cv2.error:
+        count, _, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
     per = dpi / 25.4
     least, most = _LEAST_MM * per, _MOST_MM * per
     letters = []
@@ -118,8 +123,8 @@ def find(gray: Gray, dpi: float) -> Iterator[Strip]:
             (
                 max(0, min(box[0] for box in held) - pad),
                 max(0, min(box[1] for box in held) - pad),
-                min(gray.shape[1], max(box[2] for box in held) + pad),
-                min(gray.shape[0], max(box[3] for box in held) + pad),
+                min(ink.shape[1], max(box[2] for box in held) + pad),
+                min(ink.shape[0], max(box[3] for box in held) + pad),
             ),
             turned,
             tuple(held),
@@ -167,9 +172,7 @@ def _model() -> tuple[Any, tuple[str, ...]]:
     import onnxruntime  # type: ignore[import-untyped,unused-ignore]
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = (
-        1  # `recognise` reads side by side; threads of the model's own wait
-    )
+    options.intra_op_num_threads = 1  # `recognise` reads side by side; own threads would wait
     options.log_severity_level = 3
     # The package is there for its model: importing it would load a second of other things.
     places = (Path(folder) / "rapidocr/models/PP-OCRv6_rec_small.onnx" for folder in sys.path)

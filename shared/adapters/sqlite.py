@@ -2,7 +2,9 @@
 
 Promises of the port (`shared/records/store.py`), kept like this:
 
-- One table of documents, the fields as JSON text. `version` and `updated_at` are the same number.
+- A table a collection, made when its first document comes, the fields as JSON text: so a write looks at
+  its own collection's indexes alone. `version` and `updated_at` are the same number. The view `documents`
+  shows all of them; nothing can be written through it, as releases would that know one table for all.
 - A commit takes SQLite's write lock (BEGIN IMMEDIATE), checks every precondition, writes, and is on
   disk (WAL, synchronous=FULL) before it returns. Its version is the wall clock rounded up to whole
   milliseconds, at least one more than the last one: versions rise strictly, in the order of the
@@ -39,7 +41,16 @@ from typing import Any
 import msgspec
 import orjson
 
-from shared.adapters.sqlite_queries import declared_indexes, nearest, select, sql_of, tally
+from shared.adapters.sqlite_queries import (
+    TABLES,
+    collection_of,
+    declared_indexes,
+    nearest,
+    select,
+    sql_of,
+    table_of,
+    tally,
+)
 from shared.adapters.store_rules import (
     check_commit_bytes,
     check_count,
@@ -90,22 +101,24 @@ GROUP_BYTES = 8 * 2**20
 CHECKPOINT_PAGES = 4096
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS documents (
-    collection TEXT NOT NULL,
-    id         TEXT NOT NULL,
-    scope      TEXT,              -- the field scope_id
-    version    INTEGER NOT NULL,  -- commit time, microseconds; also the field updated_at
-    data       TEXT NOT NULL,     -- the fields as JSON, without updated_at
-    PRIMARY KEY (collection, id)
-);
-CREATE INDEX IF NOT EXISTS changes ON documents (collection, scope, version, id)
-    WHERE scope IS NOT NULL;
 CREATE TABLE IF NOT EXISTS newest (
     one     INTEGER PRIMARY KEY CHECK (one = 1),
     version INTEGER NOT NULL
 );
-INSERT OR IGNORE INTO newest VALUES (1, 0);
+INSERT OR IGNORE INTO newest VALUES (1, 0)
 """
+_TABLE = """
+CREATE TABLE {table} (
+    id         TEXT NOT NULL PRIMARY KEY,
+    scope      TEXT,              -- the field scope_id
+    version    INTEGER NOT NULL,  -- commit time, microseconds; also the field updated_at
+    data       TEXT NOT NULL      -- the fields as JSON, without updated_at
+)
+"""
+#: What every collection's changes are read along.
+_CHANGES = "CREATE INDEX {name} ON {table} (scope, version, id) WHERE scope IS NOT NULL"
+#: What `documents` shows of no collection: its columns.
+_NOTHING = "SELECT NULL AS collection, NULL AS id, NULL AS scope, NULL AS version, NULL AS data WHERE FALSE"
 
 #: A version that no commit will have.
 _FOR_EVER = 2**62
@@ -113,16 +126,14 @@ _FOR_EVER = 2**62
 _NEWEST = "SELECT version FROM newest"
 # CROSS JOIN fixes the order: walk the list of ids, look each one up.
 _FIND = (
-    "SELECT documents.id, version{data} FROM json_each(?) AS wanted CROSS JOIN documents"
-    " WHERE collection = ? AND documents.id = wanted.value"
+    "SELECT found.id, version{data} FROM json_each(?) AS wanted CROSS JOIN {table} AS found"
+    " WHERE found.id = wanted.value"
 )
-_FIND_VERSIONS = _FIND.format(data="")
-_FIND_DOCUMENTS = _FIND.format(data=", data")
 _PUT = (
-    "INSERT INTO documents (scope, version, data, collection, id) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE"
+    "INSERT INTO {table} (scope, version, data, id) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
     " SET scope = excluded.scope, version = excluded.version, data = excluded.data"
 )
+_DELETE = "DELETE FROM {table} WHERE id = ?"
 
 #: What SQLite's faults mean to a caller; anything else is a fault of this module and stays itself.
 _FAULTS: dict[int, tuple[type[Fault], str]] = {
@@ -179,12 +190,11 @@ class SqliteStore(RecordStore):
         check_keys(keys)
         check_fields(fields or ())
         versions_suffice = fields is not None and set(fields) <= {STAMP}
-        find = _FIND_VERSIONS if versions_suffice else _FIND_DOCUMENTS
         documents: dict[Key, Document] = {}
         with self._connection() as db, _snapshot(db):
             newest: int = db.execute(_NEWEST).fetchone()[0]
             for collection, ids in _by_collection(keys).items():
-                for row in db.execute(find, (_ids(ids), collection)):
+                for row in _found(db, collection, ids, data=not versions_suffice):
                     document = _document(collection, row, fields)
                     documents[document.key] = document
         return Snapshot(newest, documents)
@@ -207,7 +217,7 @@ class SqliteStore(RecordStore):
         # One branch a scope: each walks the index in order and SQLite merges them as they run. A
         # plain `scope IN (…) ORDER BY version` would sort everything before its first row.
         branch = (
-            "SELECT id, version, data FROM documents WHERE collection = ? AND scope = ?"
+            f"SELECT id, version, data FROM {table_of(collection)} WHERE scope = ?"  # noqa: S608
             " AND (version, id) > (?, ?) AND version <= ?"
         )
         statement = " UNION ALL ".join([branch] * len(scopes)) + " ORDER BY version, id LIMIT ?"
@@ -216,9 +226,9 @@ class SqliteStore(RecordStore):
         full = bool(scopes)
         while full:
             bounds = (*position, read_at)
-            values = [value for scope in scopes for value in (collection, scope, *bounds)]
+            values = [value for scope in scopes for value in (scope, *bounds)]
             with self._connection() as db:
-                rows = db.execute(statement, (*values, PAGE)).fetchall()
+                rows = _rows(db, statement, (*values, PAGE))
             full = len(rows) == PAGE
             for row in rows:
                 position = Position(row[1], row[0])
@@ -245,7 +255,7 @@ class SqliteStore(RecordStore):
             size = PAGE if left is None else min(PAGE, left)
             statement, values = select(query, behind)
             with self._connection() as db:
-                rows = db.execute(statement, (*values, size)).fetchall()
+                rows = _rows(db, statement, (*values, size))
             full = len(rows) == size
             left = None if left is None else left - len(rows)
             for row in rows:
@@ -256,8 +266,8 @@ class SqliteStore(RecordStore):
         most = check_count(query)
         statement, values = tally(query)
         with self._connection() as db:
-            found: int = db.execute(statement, (*values, most)).fetchone()[0]
-        return found
+            rows = _rows(db, statement, (*values, most))
+        return int(rows[0][0]) if rows else 0
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -283,15 +293,22 @@ class SqliteStore(RecordStore):
 
     def _write(self, group: Sequence[_Commit]) -> None:
         """Write commits in one transaction; each ends with its version or its fault."""
+        process = self._process_here()
         try:
+            collections = {each for commit in group for each in commit.collections}
             with self._connection() as db, _write_lock(db, self._timeout):
+                unknown = collections - process.collections
+                if unknown and _make_tables(db, unknown, process.indexes):
+                    _show_all(db)
                 newest = before = db.execute(_NEWEST).fetchone()[0]
                 for commit in group:
                     with _apart(db, commit):
                         newest = commit.apply(db, newest, self._clock)
                 if newest > before:
                     db.execute("UPDATE newest SET version = ?", (newest,))
+            process.collections |= unknown
         except BaseException as error:
+            process.collections = set()
             for commit in group:
                 commit.fault = commit.fault or _again(error)
             if not isinstance(error, Exception):
@@ -362,8 +379,9 @@ class SqliteStore(RecordStore):
             db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             with process.opening:
                 if not process.prepared:
+                    process.indexes = declared_indexes(self._indexes)
                     _turn_on_wal(db, self._timeout)
-                    _prepare(db, declared_indexes(self._indexes), self._timeout)
+                    _prepare(db, process.indexes, self._timeout)
                     process.prepared = True
         except BaseException:
             db.close()
@@ -374,7 +392,10 @@ class SqliteStore(RecordStore):
 class _Commit:
     """The writes of a commit, ready for the lock, and what became of them."""
 
-    __slots__ = ("_deletes", "_patches", "_puts", "_writes", "ended", "fault", "size", "version")
+    __slots__ = (
+        *("_deletes", "_patches", "_puts", "_writes", "collections", "ended"),
+        *("fault", "size", "version"),
+    )
 
     def __init__(self, writes: Sequence[Write]) -> None:
         self._writes = writes
@@ -383,6 +404,7 @@ class _Commit:
         }
         self._patches = [write for write in writes if write.kind is Kind.PATCH]
         self._deletes = [write.key for write in writes if write.kind is Kind.DELETE]
+        self.collections = {write.key.collection for write in writes}
         self.size = (
             sum(len(data) for _, data in self._puts.values())
             + sum(len(_json(dict(write.fields))) for write in self._patches)
@@ -399,12 +421,14 @@ class _Commit:
             self.version = newest
             return newest
         self.version = max(-(-clock() // 1000) * 1000, newest + 1000)
-        puts = self._puts | _patched(db, self._patches)
-        db.executemany(
-            _PUT,
-            [(scope, self.version, data.decode(), *key) for key, (scope, data) in puts.items()],
-        )
-        db.executemany("DELETE FROM documents WHERE collection = ? AND id = ?", self._deletes)
+        puts: dict[str, list[tuple[str | None, int, str, str]]] = {}
+        for key, (scope, data) in (self._puts | _patched(db, self._patches)).items():
+            row = (scope, self.version, data.decode(), key.id)
+            puts.setdefault(key.collection, []).append(row)
+        for collection, rows in puts.items():
+            db.executemany(_PUT.format(table=table_of(collection)), rows)
+        for collection, ids in _by_collection(self._deletes).items():
+            db.executemany(_DELETE.format(table=table_of(collection)), [(id,) for id in ids])
         return self.version
 
 
@@ -419,6 +443,8 @@ class _Process:
         self.pid = os.getpid()
         self.opening = threading.Lock()
         self.prepared = False
+        self.indexes: Mapping[str, Mapping[str, str]] = {}
+        self.collections: set[str] = set()  #: that have their tables
         self.waiting: deque[_Commit] = deque()
         self.turn = threading.Lock()
         self._idle: deque[sqlite3.Connection] = deque()
@@ -528,15 +554,27 @@ def _lock(db: sqlite3.Connection, timeout: float) -> None:
         db.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
 
 
+def _rows(db: sqlite3.Connection, statement: str, values: Sequence[Any]) -> list[Any]:
+    """What a statement finds in a collection: nothing, if nothing was ever stored there."""
+    try:
+        return db.execute(statement, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if str(error).startswith(f"no such table: {TABLES}"):
+            return []
+        raise
+
+
+def _found(db: sqlite3.Connection, collection: str, ids: Sequence[str], *, data: bool) -> list[Any]:
+    """(id, version), with `data` also the fields, of those documents that are there."""
+    find = _FIND.format(table=table_of(collection), data=", data" if data else "")
+    return _rows(db, find, (orjson.dumps(ids).decode(),))
+
+
 def _by_collection(keys: Sequence[Key]) -> dict[str, list[str]]:
     ids: dict[str, list[str]] = {}
     for collection, id in dict.fromkeys(keys):
         ids.setdefault(collection, []).append(id)
     return ids
-
-
-def _ids(ids: Sequence[str]) -> str:
-    return orjson.dumps(ids).decode()
 
 
 def _document(collection: str, row: Sequence[Any], fields: Sequence[str] | None) -> Document:
@@ -593,7 +631,7 @@ def _check_preconditions(db: sqlite3.Connection, writes: Sequence[Write]) -> Non
     guarded = [w for w in writes if w.expect is not None or w.kind is Kind.PATCH]
     versions: dict[Key, int] = {}
     for collection, ids in _by_collection([write.key for write in guarded]).items():
-        for id, version in db.execute(_FIND_VERSIONS, (_ids(ids), collection)):
+        for id, version in _found(db, collection, ids, data=False):
             versions[Key(collection, id)] = version
     for kind, key, _, expect in guarded:
         found = versions.get(key, ABSENT)
@@ -606,7 +644,7 @@ def _patched(
 ) -> dict[Key, tuple[str | None, bytes]]:
     data: dict[Key, str] = {}
     for collection, ids in _by_collection([write.key for write in patches]).items():
-        for id, _, stored in db.execute(_FIND_DOCUMENTS, (_ids(ids), collection)):
+        for id, _, stored in _found(db, collection, ids, data=True):
             data[Key(collection, id)] = stored
     return {key: _stored(orjson.loads(data[key]) | fields) for _, key, fields, _ in patches}
 
@@ -614,20 +652,85 @@ def _patched(
 # -- the file ------------------------------------------------------------------------------------
 
 
-def _prepare(db: sqlite3.Connection, wanted: Mapping[str, str], timeout: float) -> None:
-    """Make the tables and exactly the wanted indexes; take no lock when all is there."""
-    made = "SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB 'q__*'"
-    tables = db.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
-    if tables >= 2 and {name for (name,) in db.execute(made)} == set(wanted):
+def _prepare(
+    db: sqlite3.Connection, wanted: Mapping[str, Mapping[str, str]], timeout: float
+) -> None:
+    """Make what every file has, and exactly the wanted indexes; take no lock when all is there."""
+
+    def lacking() -> tuple[set[str], dict[str, str]]:
+        """The indexes that are too many, and those that are missing."""
+        kept = {n: s for each in _collections(db) for n, s in wanted.get(each, {}).items()}
+        found = db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB 'q__*'"
+        )
+        made = {name for (name,) in found}
+        return made - kept.keys(), {name: kept[name] for name in kept.keys() - made}
+
+    if _kind(db, "documents") == "view" and lacking() == (set(), {}):
         return
     with _write_lock(db, timeout):
         for statement in _SCHEMA.split(";\n"):
             db.execute(statement)
-        for (name,) in db.execute(made).fetchall():
-            if name not in wanted:
-                db.execute(f'DROP INDEX "{name}"')
-        for statement in wanted.values():
+        if _kind(db, "documents") == "table":
+            _take_apart(db)
+        _show_all(db)
+        more, missing = lacking()
+        for name in more:
+            db.execute(f'DROP INDEX "{name}"')
+        for statement in missing.values():
             db.execute(statement)
+
+
+def _take_apart(db: sqlite3.Connection) -> None:
+    """Make a table of each collection of the one table that older releases had.
+
+    100,000 cases take ten seconds, and meanwhile three times the room that they have on the disk.
+    """
+    found = db.execute("SELECT DISTINCT collection FROM documents").fetchall()
+    _make_tables(db, {collection for (collection,) in found}, {})
+    for (collection,) in found:
+        db.execute(
+            f"INSERT INTO {table_of(collection)} (id, scope, version, data)"  # noqa: S608
+            " SELECT id, scope, version, data FROM documents WHERE collection = ? ORDER BY id",
+            (collection,),
+        )
+    db.execute("DROP TABLE documents")  # with its indexes
+
+
+def _kind(db: sqlite3.Connection, name: str) -> str | None:
+    """Whether something is a table, a view or not there."""
+    row = db.execute("SELECT type FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _collections(db: sqlite3.Connection) -> set[str]:
+    """Those that have tables."""
+    tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {each for (name,) in tables if (each := collection_of(name)) is not None}
+
+
+def _make_tables(
+    db: sqlite3.Connection, collections: set[str], wanted: Mapping[str, Mapping[str, str]]
+) -> bool:
+    """See that these collections have their tables, in a transaction; whether any was missing."""
+    missing = sorted(collections - _collections(db))
+    for collection in missing:
+        table = table_of(collection)
+        db.execute(_TABLE.format(table=table))
+        db.execute(_CHANGES.format(name=table.replace(TABLES, "changes__", 1), table=table))
+        for statement in wanted.get(collection, {}).values():
+            db.execute(statement)
+    return bool(missing)
+
+
+def _show_all(db: sqlite3.Connection) -> None:
+    """Let the view `documents` show every collection."""
+    db.execute("DROP VIEW IF EXISTS documents")
+    arms = [
+        f"SELECT '{each}', id, scope, version, data FROM {table_of(each)}"  # noqa: S608
+        for each in sorted(_collections(db))
+    ]
+    db.execute(f"CREATE VIEW documents AS {' UNION ALL '.join([_NOTHING, *arms])}")
 
 
 def _turn_on_wal(db: sqlite3.Connection, timeout: float) -> None:

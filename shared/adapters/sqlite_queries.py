@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,25 @@ from typing import Any
 
 from shared.records.store import STAMP, Document, Near, Query
 
+#: How the names of tables begin that hold documents, one a collection.
+TABLES = "c__"
+_CAPITAL, _ESCAPED = re.compile("[A-Z]"), re.compile("[$](.)")
+
 #: Operators that SQL writes in another way.
 _SQL = {"==": "="}
+
+
+def table_of(collection: str) -> str:
+    """The SQL of the table that holds a collection's documents."""
+    # SQLite knows no difference between upper and lower case in names.
+    return f'"{TABLES}{_CAPITAL.sub(lambda found: f"${found[0].lower()}", collection)}"'
+
+
+def collection_of(table: str) -> str | None:
+    """The collection whose documents a table holds; None: it holds no documents."""
+    if not table.startswith(TABLES):
+        return None
+    return _ESCAPED.sub(lambda found: found[1].upper(), table[len(TABLES) :])
 
 
 def sql_of(field: str) -> str:
@@ -34,10 +52,10 @@ def select(query: Query, behind: tuple[Any, ...] | None) -> tuple[str, list[Any]
     values: list[Any] = []
     for each in _a_branch_each(query):
         where, bound = _where(each, behind)
-        where += [after] if after else []
+        where = [*where, after] if after else where
         branches.append(
-            f"SELECT {', '.join(['id', 'version', 'data', *columns])} FROM documents"  # noqa: S608  names are checked
-            f" WHERE {' AND '.join(where)}"
+            f"SELECT {', '.join(['id', 'version', 'data', *columns])}"  # noqa: S608  names are checked
+            f" FROM {table_of(query.collection)} WHERE {' AND '.join(where)}"
         )
         values += [*bound, *bounds]
     by = [f"by{n} {direction}" for n, (_, direction) in enumerate(query.order)]
@@ -50,7 +68,8 @@ def tally(query: Query) -> tuple[str, list[Any]]:
     values: list[Any] = []
     for each in _a_branch_each(query):
         where, bound = _where(each)
-        branches.append(f"SELECT 1 FROM documents WHERE {' AND '.join(where)}")  # noqa: S608  names are checked
+        table = table_of(query.collection)
+        branches.append(f"SELECT 1 FROM {table} WHERE {' AND '.join(where)}")  # noqa: S608  names are checked
         values += bound
     return f"SELECT count(*) FROM ({' UNION ALL '.join(branches)} LIMIT ?)", values  # noqa: S608
 
@@ -72,9 +91,8 @@ def _a_branch_each(query: Query) -> list[Query]:
 
 
 def _where(query: Query, behind: tuple[Any, ...] | None = None) -> tuple[list[str], list[Any]]:
-    """The conditions of a query, and their values."""
-    # The collection is spelt out, not bound: SQLite must see that a partial index covers it.
-    where, values = [f"collection = '{query.collection}'"], []
+    """The conditions of a query, at least one, and their values."""
+    where, values = list[str](), list[Any]()
     for field, operator, value in query.where:
         if behind is not None and _implied(query, behind, field, operator, value):
             # Of two bounds SQLite takes the first to begin at: each page would walk all pages before it.
@@ -87,7 +105,8 @@ def _where(query: Query, behind: tuple[Any, ...] | None = None) -> tuple[list[st
         where += filter(None, conditions)
         values += bound
     # Like Firestore: a document without the field that orders is not in the order.
-    return where + [f"{sql_of(field)} IS NOT NULL" for field, _ in query.order], values
+    where += [f"{sql_of(field)} IS NOT NULL" for field, _ in query.order]
+    return where or ["TRUE"], values
 
 
 def _implied(query: Query, behind: tuple[Any, ...], field: str, operator: str, value: Any) -> bool:
@@ -185,12 +204,12 @@ def nearest(found: Iterable[Document], near: Near, most: int) -> list[Document]:
     return [each for _, _, each in sorted(kept)[:most]]
 
 
-def declared_indexes(path: Path) -> dict[str, str]:
-    """Name and SQL of an index for each index that a Firebase CLI file asks for.
+def declared_indexes(path: Path) -> dict[str, dict[str, str]]:
+    """By collection, name and SQL of an index for each index that a Firebase CLI file asks for.
 
     Composite ones, and single fields that its overrides leave indexed.
     """
-    wanted: dict[str, str] = {}
+    wanted: dict[str, dict[str, str]] = {}
     file = json.loads(path.read_text("utf-8"))
     single = [
         {
@@ -215,8 +234,6 @@ def declared_indexes(path: Path) -> dict[str, str]:
         collection = index["collectionGroup"]
         parts = [f"{field.strip('_')}_{short[order]}" for field, order in fields]
         name = "__".join(["q", collection, *parts])
-        wanted[name] = (
-            f'CREATE INDEX IF NOT EXISTS "{name}" ON documents ({columns})'
-            f" WHERE collection = '{collection}'"
-        )
+        made = f'CREATE INDEX "{name}" ON {table_of(collection)} ({columns})'
+        wanted.setdefault(collection, {})[name] = made
     return wanted

@@ -112,17 +112,34 @@ def test_the_copy_made_meanwhile_is_in_the_folder_of_the_records(tmp_path: Path)
     store.close()
 
 
+#: What releases made that kept all documents in one table.
+ONE_TABLE = """
+CREATE TABLE documents (
+    collection TEXT NOT NULL, id TEXT NOT NULL, scope TEXT, version INTEGER NOT NULL,
+    data TEXT NOT NULL, PRIMARY KEY (collection, id)
+);
+CREATE INDEX changes ON documents (collection, scope, version, id) WHERE scope IS NOT NULL;
+CREATE INDEX "q__jobs__state_asc__due_asc__name_asc" ON documents
+    (json_extract(data, '$.state') asc, json_extract(data, '$.due') asc, id asc)
+    WHERE collection = 'jobs';
+CREATE TABLE newest (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL);
+INSERT INTO newest VALUES (1, 7000);
+PRAGMA journal_mode = WAL;
+"""
+
+
+def _of_an_older_release(path: Path, rows: Sequence[tuple[str, str, str | None, int, str]]) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript(ONE_TABLE)
+        db.executemany("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", rows)
+
+
 def test_what_an_older_release_deleted_is_in_no_file_either(path: Path) -> None:
     # given a file of a release that did not overwrite
-    store = SqliteStore(path)
-    store.read(())
-    store.close()
+    data = json.dumps({"note": "a-secret-" * 900})
+    _of_an_older_release(path, [("notes", str(at), None, 1, data) for at in range(20)])
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA secure_delete = OFF")
-        data = json.dumps({"note": "a-secret-" * 900})
-        for at in range(20):
-            row = ("notes", str(at), None, 1, data)
-            db.execute("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", row)
         db.execute("DELETE FROM documents WHERE id <> '3'")
         db.execute("UPDATE documents SET data = '{}'")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -146,6 +163,85 @@ def test_a_reader_who_stays_is_told_instead_of_forgotten(path: Path) -> None:
             store.forget_deleted()
     store.forget_deleted()
     store.close()
+
+
+# -- files of other releases ---------------------------------------------------------------------
+
+
+def test_the_documents_of_one_table_are_found_in_their_collections(path: Path) -> None:
+    rows = [
+        ("jobs", "a", "team", 3000, '{"state":"queued","due":2,"scope_id":"team"}'),
+        ("jobs", "b", None, 5000, '{"state":"queued","due":1}'),
+        ("notes", "a", "team", 7000, '{"scope_id":"team","n":1}'),
+        ("Notes", "a", None, 6000, '{"n":2}'),
+    ]
+    _of_an_older_release(path, rows)
+    # when it is opened, then all is there with its versions, and the newest goes on
+    store = SqliteStore(path, clock=lambda: 0)
+    reading = store.read([Key("jobs", "a"), Key("jobs", "b"), A, Key("Notes", "a")])
+    assert reading.read_at == 7000
+    assert [each.version for each in reading.documents.values()] == [3000, 5000, 7000, 6000]
+    assert reading.documents[A].fields == {"scope_id": "team", "n": 1, "updated_at": 7000}
+    assert reading.documents[Key("Notes", "a")].fields["n"] == 2
+    queued = Query("jobs", (("state", "==", "queued"),), (("due", "asc"),))
+    assert [each.key.id for each in store.query(queued)] == ["b", "a"]
+    listed = store.changes("jobs", ["team"], 0, 9000)
+    assert [each.document.key.id for each in listed] == ["a"]
+    assert store.commit([patch(A, {"n": 3}, 7000)]) == 8000
+    store.close()
+    # and whoever looks into the file sees them in one list, as before
+    with closing(sqlite3.connect(path)) as db:
+        seen = db.execute("SELECT collection, id, scope, version FROM documents ORDER BY version")
+        assert [each[:4] for each in rows[:2]] == seen.fetchmany(2)
+        assert seen.fetchall() == [rows[3][:4], ("notes", "a", "team", 8000)]
+
+
+def test_many_who_open_an_older_file_at_once_lose_nothing(path: Path) -> None:
+    rows = [("notes", f"{n}", None, 7000, json.dumps({"n": n})) for n in range(2000)]
+    _of_an_older_release(path, [*rows, ("counters", "c", None, 7000, '{"n":0}')])
+    starters = multiprocessing.get_context("spawn")
+    counter = Key("counters", "c")
+    _run([starters.Process(target=_increment, args=(path, counter, 5)) for _ in range(3)])
+    store = SqliteStore(path)
+    assert store.read([counter]).documents[counter].fields["n"] == 15
+    assert store.count(Query("notes", limit=5000)) == 2000
+
+
+def test_an_older_release_cannot_write_into_a_newer_file(path: Path) -> None:
+    """It would keep its records in a table that nobody reads."""
+    store = SqliteStore(path)
+    store.commit([put(A, {"n": 1}, ABSENT)])
+    store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        with pytest.raises(sqlite3.OperationalError, match="views may not be indexed"):
+            db.executescript(ONE_TABLE.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
+        with pytest.raises(sqlite3.OperationalError, match="it is a view"):
+            db.execute("INSERT INTO documents VALUES ('notes', 'b', NULL, 1, '{}')")
+    assert SqliteStore(path).read([A]).documents[A].fields["n"] == 1
+
+
+def test_a_collection_has_its_table_from_the_first_commit_on_in_every_process(path: Path) -> None:
+    store, other = SqliteStore(path), SqliteStore(path)
+    assert other.read([A]).documents == {}
+    assert list(other.query(Query("notes", order=(("n", "asc"),)))) == []
+    assert list(other.changes("notes", ["team"], 0, NOW)) == []
+    assert other.count(Query("notes", limit=5)) == 0
+    with pytest.raises(Contended):
+        other.commit([patch(A, {"n": 1}, None)])
+    store.commit([put(A, {"n": 1, "scope_id": "team"}, ABSENT)])
+    assert other.read([A]).documents[A].fields["n"] == 1
+    assert other.count(Query("notes", limit=5)) == 1
+    other.commit([patch(A, {"n": 2}, None), put(Key("others", "b"), {}, ABSENT)])
+    assert store.read([A, Key("others", "b")]).documents.keys() == {A, Key("others", "b")}
+
+
+def test_collections_may_differ_by_a_capital_alone(path: Path) -> None:
+    store = SqliteStore(path)
+    store.commit([put(Key("notes", "a"), {"n": 1}, None), put(Key("Notes", "a"), {"n": 2}, None)])
+    store.close()
+    store = SqliteStore(path)
+    assert [each.fields["n"] for each in store.query(Query("notes"))] == [1]
+    assert [each.fields["n"] for each in store.query(Query("Notes"))] == [2]
 
 
 # -- the clock -----------------------------------------------------------------------------------
@@ -570,6 +666,7 @@ def test_a_composite_index_serves_its_query_without_sorting(
     path: Path, own_indexes: Callable[..., Path], index: list[str], query: Query
 ) -> None:
     store = SqliteStore(path, indexes=own_indexes(*index))
+    store.commit([put(Key("jobs", "a"), {}, None)])
     used = plan(store, query)
     assert "USING INDEX q__jobs" in used
     assert "TEMP B-TREE" not in used
@@ -627,6 +724,7 @@ def test_indexes_follow_the_file(path: Path, own_indexes: Callable[..., Path]) -
 
 def test_the_changes_of_thirty_scopes_are_merged_without_sorting(path: Path) -> None:
     store = SqliteStore(path)
+    store.commit([put(A, {"scope_id": "team-1"}, None)])
     statements: list[str] = []
     with store._connection() as db:
         db.set_trace_callback(statements.append)
@@ -642,10 +740,12 @@ def test_the_changes_of_thirty_scopes_are_merged_without_sorting(path: Path) -> 
 def test_every_index_of_the_deployment_can_be_made(path: Path) -> None:
     wanted = declared_indexes(INDEXES)
     store = SqliteStore(path)
-    store.read([A])
+    store.commit([put(Key(collection, "a"), {}, None) for collection in wanted])
     with store._connection() as db:
         made = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-    assert set(wanted) <= made
+    names = [name for indexes in wanted.values() for name in indexes]
+    assert len(names) == len(set(names)) > 150
+    assert set(names) <= made
 
 
 def test_pages_follow_each_other_in_order(path: Path) -> None:

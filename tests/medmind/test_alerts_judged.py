@@ -324,6 +324,9 @@ def judged(folder: Path, seed: int, others: float = 0.3) -> int:
     # who makes worse what was never raised, raises it: that is another story
     if story.worse and story.worse[0] < story.heard:
         story.worse = None
+    # and an end that comes before is of nothing: what becomes true later is told
+    if story.ends is not None and story.ends < story.heard:
+        story.ends = None
     circle = Circle(SqliteStore(folder / f"{seed}.db"), story.sweeps[0], family=False)
     alert = live(circle, story, Disturbance(dice, 0, others))
     judge = AlertJudge(story).run()

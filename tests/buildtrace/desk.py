@@ -12,11 +12,9 @@ from infra.cli.local import seed
 from infra.local.environment import use_stack
 from infra.local.phone import wall_ms
 from infra.local.stack import Stack
-from shared import wiring
 from shared.console.page import HOME
 from shared.products.buildtrace.example import house, sheets
-
-PASSWORD = "a rather long pass phrase"
+from tests.console.at_desk import accounts
 
 DRAWING = "drawings/demo-ground-floor?scope=demo"
 
@@ -33,27 +31,8 @@ def office(folder: Path, profile: str = "local") -> Iterator[Stack]:
     ) as stack:
         use_stack(folder)
         seed("demo")
-        administration = wiring.accounts().administration
-        for name in ("architect", "foreman", "client"):
-            user = f"demo-{name}"
-            administration.create(
-                address(user), PASSWORD, wall_ms(), user_id=user, name=name.title()
-            )
+        accounts(("architect", "foreman", "client"), wall_ms())
         yield stack
-
-
-def address(user: str) -> str:
-    """Of somebody's account."""
-    return f"{user}@example.org"
-
-
-def log_in(page: Page, url: str, user: str) -> None:
-    """Log in."""
-    page.goto(f"{url}{HOME}/login")
-    page.fill("#f-email", address(user))
-    page.fill("#f-password", PASSWORD)
-    page.click("main button[type=submit]")
-    page.wait_for_load_state()
 
 
 def upload(page: Page, url: str, whole: bool = False) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from shared.console.page import HOME
-from tests.buildtrace.desk import DRAWING, compare, log_in, office, sheet, upload
+from tests.buildtrace.desk import DRAWING, compare, office, sheet, upload
+from tests.console.at_desk import log_in
 from tests.console.browser.conftest import ARGUMENTS, DESK, PHONE, chromium_path
 from tests.console.browser.shots import CHOSEN, FOLDER, MOST_BYTES, save
 

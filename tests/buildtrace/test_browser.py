@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Page
 
 from infra.local.stack import Stack
 from shared.console.page import HOME
-from tests.buildtrace.desk import DRAWING, compare, log_in, office, sheet, upload
+from tests.buildtrace.desk import DRAWING, compare, office, sheet, upload
+from tests.console.at_desk import log_in
 from tests.console.browser.conftest import DESK, PHONE
 from tests.console.browser.conftest import axe as axe
 from tests.console.browser.conftest import chromium as chromium

@@ -14,9 +14,10 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from shared.console.page import HOME
+from tests.console.at_desk import log_in
 from tests.console.browser.conftest import ARGUMENTS, DESK, PHONE, chromium_path
 from tests.console.browser.shots import CHOSEN, FOLDER, MOST_BYTES, save, speak
-from tests.hemoday.desk import PAGES, family_at_home, log_in
+from tests.hemoday.desk import PAGES, family_at_home
 
 #: Name → page, whether on a phone, language.
 PICTURES = {

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from playwright.sync_api import Page
-
 from infra.cli.local import seed
 from infra.local.environment import use_stack
 from infra.local.stack import Stack
@@ -18,10 +16,8 @@ from infra.local.stage import OnStack
 from infra.local.token import token_for
 from shared import wiring
 from shared.access import membership
-from shared.console.page import HOME
 from shared.records.store import Query
-
-PASSWORD = "a rather long pass phrase"
+from tests.console.at_desk import accounts
 
 #: Pages, with what the example circle has on them.
 PAGES = (
@@ -70,12 +66,7 @@ def circle_at_home(folder: Path) -> Iterator[Stack]:
         _settle(stage)
         stage.move_clock(_ms(NOW))
         _settle(stage)
-        administration = wiring.accounts().administration
-        for name in ("daughter", "doctor"):
-            user = f"demo-{name}"
-            administration.create(
-                address(user), PASSWORD, stage.now_ms(), user_id=user, name=name.title()
-            )
+        accounts(("daughter", "doctor"), stage.now_ms())
         beat = {"now": stage.now_ms(), "battery_percent": 64, "firmware": "1.4.0"}
         token = token_for("demo-device", role="device")
         status, said = stage.ask("POST", "/devices/demo-device/heartbeats", beat, token)
@@ -113,20 +104,3 @@ def _settle(stage: OnStack) -> None:
             return
         time.sleep(0.5)
     raise AssertionError("jobs do not end")
-
-
-def address(user: str) -> str:
-    """Of somebody's account."""
-    return f"{user}@example.org"
-
-
-def log_in(page: Page, url: str, user: str, language: str = "en") -> None:
-    """Log in, and choose a language."""
-    page.goto(f"{url}{HOME}/login")
-    page.fill("#f-email", address(user))
-    page.fill("#f-password", PASSWORD)
-    page.click("main button[type=submit]")
-    page.wait_for_load_state()
-    if language != "en":
-        page.select_option("#language", language)
-        page.wait_for_selector(f"html[lang={language}]")

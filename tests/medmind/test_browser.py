@@ -9,11 +9,12 @@ from playwright.sync_api import Browser
 
 from infra.local.stack import Stack
 from shared.console.page import HOME
+from tests.console.at_desk import log_in
 from tests.console.browser.conftest import DESK, PHONE
 from tests.console.browser.conftest import axe as axe
 from tests.console.browser.conftest import chromium as chromium
 from tests.console.browser.look import MOST_BYTES, Weight, found_by_axe, sideways
-from tests.medmind.desk import PAGES, circle_at_home, log_in
+from tests.medmind.desk import PAGES, circle_at_home
 
 pytestmark = pytest.mark.proof
 

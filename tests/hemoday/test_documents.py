@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from typing import Any
 
 import pytest
@@ -69,6 +70,16 @@ def test_a_form_that_cannot_be_taken_says_why(
 ) -> None:
     said = send(api, user, content, **fields)
     assert (said["error"]["code"], said["error"].get("field")) == (code, field)
+
+
+@pytest.mark.parametrize("filling", [b"\n", b"\r\n", b"0000 n \n", None])
+def test_a_large_document_comes_in_one_form_whatever_is_in_it(
+    api: Api, filling: bytes | None
+) -> None:
+    inside = random.Random(7).randbytes(900_000) if filling is None else filling * 200_000
+    content = PDF[:9] + inside + PDF[9:]
+    made = send(api, "anna", content)
+    assert (made["status"], made.get("state")) == (200, "ready")
 
 
 def test_what_is_no_form_is_refused(api: Api) -> None:

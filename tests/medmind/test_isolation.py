@@ -160,8 +160,13 @@ def test_two_circles_never_see_a_byte_of_each_other_s(start_api: StartApi, seed:
     assert street.answered > 60  # they did live
 
 
-@pytest.mark.proof
-@pytest.mark.parametrize("seed", range(100, 125))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(n, marks=pytest.mark.proof if n < 103 else pytest.mark.soak)
+        for n in range(100, 125)
+    ],
+)
 def test_two_circles_never_see_a_byte_of_each_other_s_for_long(
     start_api: StartApi, seed: int
 ) -> None:

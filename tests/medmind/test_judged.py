@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from flask import Request
@@ -33,6 +33,7 @@ from shared.products.medmind.tables import CATALOG, DOSES, DOSING
 from shared.products.product import Parts
 from shared.records import record
 from shared.settings import Settings
+from tests.conftest import SEED
 from tests.medmind.oracle import DAY, HOUR, MINUTE, Event, Household, Says, became, shown, today
 from tests.medmind.test_dosing import Circle
 from tests.stores import Interrupted
@@ -344,9 +345,9 @@ def test_ten_years_of_a_zone_by_another_library() -> None:
     of_ten_years("Australia/Lord_Howe")
 
 
-@pytest.mark.proof
-def test_ten_years_of_every_zone_by_another_library() -> None:
-    from zoneinfo import available_timezones
-
-    for name in sorted(available_timezones() - {"localtime", "Factory"}):
+@pytest.mark.parametrize(
+    "every", [pytest.param(12, marks=pytest.mark.proof), pytest.param(1, marks=pytest.mark.soak)]
+)
+def test_ten_years_of_zones_by_another_library(every: int) -> None:
+    for name in sorted(available_timezones() - {"localtime", "Factory"})[SEED % every :: every]:
         of_ten_years(name)

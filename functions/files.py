@@ -67,6 +67,10 @@ _BLOCK = 4096
 #: Fields of a form with a file, bytes together, and how many parts it may have.
 _FIELDS_BYTES, _PARTS = 2**16, 16
 
+#: What the parser of forms may hold, bytes. It reads 64 KiB at once, and keeps what may begin the line
+#: between two parts: with 64 KiB here it refuses most files that are larger.
+_PARSED_BYTES = 2**18
+
 #: A form with a file.
 _FORM = {
     "type": "object",
@@ -352,7 +356,7 @@ def _form(call: Call) -> tuple[FileStorage, dict[str, str]]:
     """The file of a form, and its other fields. Raises `InvalidRequest`, `RequestTooLarge`."""
     request = call.request
     request.max_content_length = SETTINGS.file_bytes + _FIELDS_BYTES
-    request.max_form_memory_size, request.max_form_parts = _FIELDS_BYTES, _PARTS
+    request.max_form_memory_size, request.max_form_parts = _PARSED_BYTES, _PARTS
     fields: dict[str, str] = {}
     try:
         part, fields = request.files.get("file"), request.form.to_dict()
@@ -360,6 +364,8 @@ def _form(call: Call) -> tuple[FileStorage, dict[str, str]]:
         raise RequestTooLarge(f"A file may have {SETTINGS.file_bytes} bytes.") from None
     except HTTPException:
         part = None
+    if sum(map(len, fields.values())) > _FIELDS_BYTES:
+        raise RequestTooLarge(f"The fields of a form may have {_FIELDS_BYTES} bytes.")
     if part is None:
         raise InvalidRequest(
             "Send a form (multipart/form-data) with a part `file`, which has a file name.",

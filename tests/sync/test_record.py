@@ -29,6 +29,7 @@ numbers = st.one_of(
     st.integers(-50, 50).map(float),
     st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from([-0.0, 0.1, 36.5, 37.0, 0.05, 1e-7, 1e20, 1e21, 1.5e300, 2.0**53, 2.0**53 - 1]),
+    st.floats(-1e-4, 1e-4) | st.floats(0, 1) | st.floats(1e14, 1e17),
 )
 values = st.recursive(
     st.one_of(st.none(), st.booleans(), numbers, texts),
@@ -70,6 +71,8 @@ def test_a_list_of_strings_is_canonical_as_it_is(value: list[str]) -> None:
         ({"note": "37.0", "t": 37.0}, '{"note":"37.0","t":37}'),
         ({"t": 1e21}, '{"t":1e+21}'),
         ({"t": 1e-7}, '{"t":1e-7}'),
+        ({"t": 0.12345678901234566}, '{"t":0.12345678901234566}'),  # the score of a model
+        ({"t": [-1e-05, 1e16 / 3]}, '{"t":[-0.00001,3333333333333333.5]}'),
         ({"😀": 1, "\ufb33": 2}, '{"😀":1,"\ufb33":2}'),  # by UTF-16, not by code points
     ],
 )

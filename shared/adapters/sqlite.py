@@ -658,13 +658,17 @@ def _prepare(
     """Make what every file has, and exactly the wanted indexes; take no lock when all is there."""
 
     def lacking() -> tuple[set[str], dict[str, str]]:
-        """The indexes that are too many, and those that are missing."""
+        """The indexes that are too many, or others than they should be, and those that are missing."""
         kept = {n: s for each in _collections(db) for n, s in wanted.get(each, {}).items()}
-        found = db.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB 'q__*'"
+        made = dict(
+            db.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND name GLOB 'q__*'"
+            )
         )
-        made = {name for (name,) in found}
-        return made - kept.keys(), {name: kept[name] for name in kept.keys() - made}
+        return (
+            {name for name, sql in made.items() if kept.get(name) != sql},
+            {name: sql for name, sql in kept.items() if made.get(name) != sql},
+        )
 
     if _kind(db, "documents") == "view" and lacking() == (set(), {}):
         return

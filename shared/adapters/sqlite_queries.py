@@ -149,7 +149,7 @@ def _condition(field: str, operator: str, value: Any) -> tuple[str, list[Any]]:
             marks = ", ".join("?" * len(parts))
             return f"{column} IN ({marks}){kinds}", [bound[0] for _, bound in parts]
         return (
-            f"({' OR '.join(f'({condition})' for condition, _ in parts)})",
+            f"({' OR '.join(f'({condition})' for condition, _ in parts)}) AND {column} IS NOT NULL",
             [bound[0] for _, bound in parts],
         )
     if operator == "contains":
@@ -235,5 +235,10 @@ def declared_indexes(path: Path) -> dict[str, dict[str, str]]:
         parts = [f"{field.strip('_')}_{short[order]}" for field, order in fields]
         name = "__".join(["q", collection, *parts])
         made = f'CREATE INDEX "{name}" ON {table_of(collection)} ({columns})'
+        # As in Firestore, a document stands in it that has all of its fields: most are not deleted, and
+        # wait for nobody. Queries say of each of these fields something that is true of no NULL.
+        own = [sql_of(field) for field, _ in fields if sql_of(field).startswith("json_extract")]
+        if own:
+            made += f" WHERE {' AND '.join(f'{column} IS NOT NULL' for column in own)}"
         wanted.setdefault(collection, {})[name] = made
     return wanted

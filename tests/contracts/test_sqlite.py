@@ -722,6 +722,34 @@ def test_indexes_follow_the_file(path: Path, own_indexes: Callable[..., Path]) -
     assert made() == set()
 
 
+def test_an_index_has_only_documents_with_all_of_its_fields(
+    path: Path, own_indexes: Callable[..., Path]
+) -> None:
+    name = "q__jobs__scope_id_asc__state_asc__due_asc__name_asc"
+    fields = {"scope_id": "team", "state": "queued", "due": 1}
+    store = SqliteStore(path, indexes=own_indexes("scope_id", "state", "due"))
+    for at in range(4):
+        store.commit([put(Key("jobs", f"whole{at}"), fields, None)])
+        store.commit([put(Key("jobs", f"other{at}"), {**fields, "due": None}, None)])
+    query = Query(
+        "jobs", (("scope_id", "==", "team"), ("state", "==", "queued")), (("due", "asc"),)
+    )
+    assert len(list(store.query(query))) == 4
+    assert f"USING INDEX {name}" in plan(store, query)
+    store.close()
+    # an index of the same name that an older release made over everything is made anew
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        (made,) = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        db.execute(f'DROP INDEX "{name}"')
+        db.execute(made.partition(" WHERE ")[0])
+    store = SqliteStore(path, indexes=own_indexes("scope_id", "state", "due"))
+    assert len(list(store.query(query))) == 4
+    with closing(sqlite3.connect(path)) as db:
+        again = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    assert again == (made,)
+    assert made.count(" IS NOT NULL") == 2
+
+
 def test_the_changes_of_thirty_scopes_are_merged_without_sorting(path: Path) -> None:
     store = SqliteStore(path)
     store.commit([put(A, {"scope_id": "team-1"}, None)])

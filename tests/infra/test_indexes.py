@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -106,12 +109,33 @@ from tests.shapes import Shape, needs_index
 YEAR = 366 * 86_400_000
 
 
+#: What asks for one of several values is sorted: its index has one after the other.
+_OF_A_LIST = re.compile(r"json_extract\([^)]*\) IN \(")
+
+
+class Traced(SqliteStore):
+    """Keeps the statements that it runs."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.statements: dict[str, None] = {}
+
+    def _open(self, process: Any) -> sqlite3.Connection:
+        db = super()._open(process)
+        db.set_trace_callback(lambda statement: self.statements.setdefault(statement))
+        return db
+
+
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[str]]:
+def store(tmp_path: Path) -> Traced:
+    return Traced(tmp_path / "records.db")
+
+
+@pytest.fixture
+def asked(store: Traced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Shape, set[str]]:
     """What a day of everything asks."""
     before = dict(SHAPES.seen)
     SHAPES.seen.clear()
-    store = SqliteStore(tmp_path / "records.db")
     place = Workplace(store)
     monkeypatch.setattr(wiring, "store", lambda: store)
     monkeypatch.setattr(wiring, "runner", place.worker)
@@ -457,6 +481,27 @@ def test_every_index_has_its_query(asked: dict[Shape, set[str]]) -> None:
     deployed = {each.name for each in indexes.declared("dermadetect")}
     made = {index for index in composite | single if index[0] in deployed}
     assert sorted(made - used) == []
+
+
+def test_sqlite_sorts_and_looks_through_no_collection(
+    store: Traced, asked: dict[Shape, set[str]]
+) -> None:
+    """An index of SQLite has, like Firestore's, only documents with all of its fields: would one serve
+    no query any more, SQLite would say nothing and look through everything.
+    """
+    assert asked
+    found = []
+    with closing(sqlite3.connect(store._path)) as db:
+        for statement in store.statements:
+            asks = statement.startswith("SELECT") and ' FROM "c__' in statement
+            # but for who wants all of a collection, or looks into lists
+            if not asks or '" WHERE TRUE ' in statement or "json_each(" in statement:
+                continue
+            for row in db.execute(f"EXPLAIN QUERY PLAN {statement}"):
+                sorts = "TEMP B-TREE" in row[3] and not _OF_A_LIST.search(statement)
+                if sorts or row[3].startswith("SCAN c__"):
+                    found.append((row[3], statement))
+    assert found == []
 
 
 def test_the_list_is_made_of_the_declarations() -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from infra.cli.local import seed
-from infra.local.environment import use_stack
 from infra.local.phone import wall_ms
 from infra.local.stack import Stack
 from shared.console.page import HOME
 from shared.products.buildtrace.example import house, sheets
-from tests.console.at_desk import accounts
+from tests.console.at_desk import accounts, in_place_of
 
 DRAWING = "drawings/demo-ground-floor?scope=demo"
 
@@ -26,10 +25,10 @@ _MS = 180_000
 def office(folder: Path, profile: str = "local") -> Iterator[Stack]:
     """It runs until the end; `PRODUCT=buildtrace` must stand in this process's environment."""
     environ = {"PRODUCT": "buildtrace"}
-    with Stack(
-        profile=profile, data=folder, workers=2, sweep_seconds=2.0, environ=environ
-    ) as stack:
-        use_stack(folder)
+    with (
+        Stack(profile=profile, data=folder, workers=2, sweep_seconds=2.0, environ=environ) as stack,
+        in_place_of(folder),
+    ):
         seed("demo")
         accounts(("architect", "foreman", "client"), wall_ms())
         yield stack

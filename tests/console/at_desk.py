@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Page
 
+from infra.local.environment import use_stack
 from shared import wiring
 from shared.console.page import HOME
 
 PASSWORD = "a rather long pass phrase"
+
+
+@contextmanager
+def in_place_of(folder: Path) -> Iterator[None]:
+    """This process works on the stores of the stack in `folder`, and then as before."""
+    before = dict(os.environ)
+    use_stack(folder)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        wiring.forget()
 
 
 def accounts(names: Iterable[str], now_ms: int) -> None:

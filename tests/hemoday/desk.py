@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.cli.local import seed
-from infra.local.environment import use_stack
 from infra.local.phone import wall_ms
 from infra.local.stack import Stack
-from tests.console.at_desk import accounts
+from tests.console.at_desk import accounts, in_place_of
 
 #: Pages of the product, with what the example family has on them.
 PAGES = (
@@ -34,10 +33,16 @@ PAGES = (
 @contextmanager
 def family_at_home(folder: Path) -> Iterator[Stack]:
     """It runs until the end; `PRODUCT=hemoday` must stand in this process's environment."""
-    with Stack(
-        profile="local", data=folder, workers=2, sweep_seconds=2.0, environ={"PRODUCT": "hemoday"}
-    ) as stack:
-        use_stack(folder)
+    with (
+        Stack(
+            profile="local",
+            data=folder,
+            workers=2,
+            sweep_seconds=2.0,
+            environ={"PRODUCT": "hemoday"},
+        ) as stack,
+        in_place_of(folder),
+    ):
         seed("demo")
         accounts(("mother", "granny"), wall_ms())
         yield stack

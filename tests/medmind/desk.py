@@ -10,14 +10,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from infra.cli.local import seed
-from infra.local.environment import use_stack
 from infra.local.stack import Stack
 from infra.local.stage import OnStack
 from infra.local.token import token_for
 from shared import wiring
 from shared.access import membership
 from shared.records.store import Query
-from tests.console.at_desk import accounts
+from tests.console.at_desk import accounts, in_place_of
 
 #: Pages, with what the example circle has on them.
 PAGES = (
@@ -49,10 +48,12 @@ def circle_at_home(folder: Path) -> Iterator[Stack]:
     folder.mkdir(exist_ok=True)
     clock.write_text("0", "ascii")
     environ = {"PRODUCT": "medmind", "CLOCK_FILE": str(clock)}
-    with Stack(
-        profile="local", data=folder / "stack", workers=2, sweep_seconds=1.0, environ=environ
-    ) as stack:
-        use_stack(folder / "stack")
+    with (
+        Stack(
+            profile="local", data=folder / "stack", workers=2, sweep_seconds=1.0, environ=environ
+        ) as stack,
+        in_place_of(folder / "stack"),
+    ):
         stage = OnStack(stack.url, clock)
         stage.move_clock(_ms(NOW - timedelta(days=5)))
         seed("demo", lived=True)

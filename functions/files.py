@@ -51,12 +51,16 @@ from shared.errors import (
 )
 from shared.files.codes import FILE_CODES
 from shared.files.disposition import attachment
-from shared.files.file import CHECK, PHOTO_TYPES
+from shared.files.file import CHECK, ONE_REQUEST, PHOTO_TYPES
 from shared.files.tickets import MOST_ASKED
 from shared.files.uploads import ByteRange, Progress, parse_range
 from shared.records.bell import Bell
 
 SETTINGS = wiring.begin()
+
+#: The largest file, and the largest that comes in one request, bytes.
+_LARGEST = wiring.file_bytes()
+_IN_A_FORM = min(_LARGEST, ONE_REQUEST)
 
 #: What is read at once of a file that is here, bytes.
 _HASHED = 2**16
@@ -121,7 +125,7 @@ class FileAsked(Struct):
             "`image/heif` are understood."
         ),
     ]
-    bytes: Annotated[int, says("Its exact size.", minimum=1, maximum=SETTINGS.file_bytes)]
+    bytes: Annotated[int, says("Its exact size.", minimum=1, maximum=_LARGEST)]
     sha256: Annotated[_Sha256, says("Of exactly these bytes.")]
     name: Annotated[str | None, schema(**NULL, maxLength=255)] = None
 
@@ -355,13 +359,14 @@ def upload(call: Call) -> Response:
 def _form(call: Call) -> tuple[FileStorage, dict[str, str]]:
     """The file of a form, and its other fields. Raises `InvalidRequest`, `RequestTooLarge`."""
     request = call.request
-    request.max_content_length = SETTINGS.file_bytes + _FIELDS_BYTES
+    request.max_content_length = _IN_A_FORM + _FIELDS_BYTES
     request.max_form_memory_size, request.max_form_parts = _PARSED_BYTES, _PARTS
     fields: dict[str, str] = {}
     try:
         part, fields = request.files.get("file"), request.form.to_dict()
     except RequestEntityTooLarge:
-        raise RequestTooLarge(f"A file may have {SETTINGS.file_bytes} bytes.") from None
+        more = " Send a larger one in pieces." if _LARGEST > _IN_A_FORM else ""
+        raise RequestTooLarge(f"A file may have {_IN_A_FORM} bytes.{more}") from None
     except HTTPException:
         part = None
     if sum(map(len, fields.values())) > _FIELDS_BYTES:
@@ -391,8 +396,8 @@ def receive(call: Call, asked: OneFile) -> Response:
         raise InvalidRequest(
             "Say which bytes these are.", code="invalid_range", field="Content-Range"
         )
-    if span.total > SETTINGS.file_bytes:
-        raise RequestTooLarge(f"A file may have {SETTINGS.file_bytes} bytes.")
+    if span.total > _LARGEST:
+        raise RequestTooLarge(f"A file may have {_LARGEST} bytes.")
     progress = wiring.uploads().receive(
         call.caller, asked.id, span, _body(request), wiring.clock_ms()
     )

@@ -206,6 +206,12 @@ def attachments() -> Mapping[str, Attachment]:
     return product().attachments()
 
 
+def file_bytes() -> int:
+    """How large the largest file may be."""
+    most = settings().file_bytes
+    return max((each.most_bytes or most for each in attachments().values()), default=most)
+
+
 class _Asking(Protocol):
     def bearer(self) -> str: ...
 

@@ -31,6 +31,7 @@ from infra.local.table import REPOSITORY, TABLE, Function, Routes, load
 from shared.accounts.throttle import is_loopback
 from shared.api.problems import rendered
 from shared.errors import ConfigurationFault, NotFound
+from shared.files.file import ONE_REQUEST
 from shared.settings import current, private_folder
 
 log = logging.getLogger("shared.server")
@@ -187,7 +188,9 @@ def main(arguments: list[str] | None = None) -> None:
         print(fault, file=sys.stderr)
         sys.exit(2)
     _Worker.limits = connections.ServerLimits(
-        body_bytes=max(settings.max_body_bytes, settings.file_bytes), threads=chosen.threads
+        # a form: the largest file of one request, and the fields beside it
+        body_bytes=max(settings.max_body_bytes, ONE_REQUEST + 2**20),
+        threads=chosen.threads,
     )
     if settings.trusted_proxies:
         _Worker.shared = lambda _: True

@@ -52,6 +52,12 @@ class Api:
         form = MultiDict[str, Any]({**fields, "file": file})
         return orjson.loads(self._answer("POST", path, {}, form=form).get_data())
 
+    def piece(self, path: str, data: bytes, first: int, total: int) -> Any:
+        """The answer to a piece of a file: bytes from `first` on, of `total`."""
+        said = f"bytes {first}-{first + len(data) - 1}/{total}" if data else f"bytes */{total}"
+        headers = {"content_range": said}
+        return orjson.loads(self._answer("PUT", path, {}, headers=headers, form=data).get_data())
+
     def _answer(
         self,
         method: str,
@@ -59,7 +65,7 @@ class Api:
         query: Mapping[str, object],
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
-        form: MultiDict[str, Any] | None = None,
+        form: MultiDict[str, Any] | bytes | None = None,
     ) -> Response:
         asked = {name: value for name, value in query.items() if value not in (None, "")}
         builder = EnvironBuilder(

@@ -87,7 +87,7 @@ class Frame:
     """All pages of a deployment, and what they are made with. Threads may share it.
 
     `api` are the routes that pages ask in this process; `images` an origin beside ours that photos come
-    from (empty: none).
+    from (empty: none); `form_bytes` the largest file of a form.
     """
 
     title: str  #: of the product
@@ -99,6 +99,7 @@ class Frame:
     clock_ms: Callable[[], int]
     may: Callable[[str | None, Enum], bool]
     images: str = ""
+    form_bytes: int = 10 * 2**20
 
     @property
     def folders(self) -> Mapping[str, Path]:
@@ -201,13 +202,13 @@ class Frame:
         request = visit.call.request
         if not page.takes_file or request.mimetype != "multipart/form-data":
             return _form(visit.call)
-        request.max_content_length = self.settings.file_bytes + PAGE.sent
+        request.max_content_length = self.form_bytes + PAGE.sent
         request.max_form_memory_size, request.max_form_parts = PAGE.sent, _MOST_FIELDS
         try:
             visit.file, fields = request.files.get("file"), request.form.to_dict()
         except RequestEntityTooLarge:
-            most = self.settings.file_bytes
-            raise RequestTooLarge(f"A file may have {most} bytes.", field="file") from None
+            words = f"A file may have {self.form_bytes} bytes."
+            raise RequestTooLarge(words, field="file") from None
         except HTTPException:
             raise InvalidRequest("The form cannot be read.") from None
         return {name: as_written(value) for name, value in fields.items()}

@@ -44,6 +44,10 @@ _OTHER_NAMES = {
     "image/heif-sequence": "image/heic",
 }
 
+#: Largest file of one request, bytes; larger ones are sent in pieces. Cloud Run takes requests of 32 MiB,
+#: the form around the file among it (its quotas, HTTP/1).
+ONE_REQUEST = 31 * 2**20
+
 FILES = "files"
 BLOBS = "blobs"
 
@@ -108,6 +112,7 @@ class Attachment:
     types: tuple[str, ...]  #: media types that may be sent
     settled: Callable[[Settled], Effects]
     most: int = 100  #: files of one record, refused ones apart
+    most_bytes: int = 0  #: the largest of them; 0: as the deployment says (`FILE_BYTES`)
 
 
 class PhotoLimits(NamedTuple):

@@ -115,7 +115,9 @@ class Refused(Exception):
 
 
 class Tickets:
-    """Answers asks. `keep_ms` is how long an upload may take, `most_bytes` how large a file may be."""
+    """Answers asks. `keep_ms`: how long an upload may take. `most_bytes`: how large a file may be, if its
+    attachment says nothing.
+    """
 
     def __init__(
         self,
@@ -207,7 +209,8 @@ class Tickets:
         return Place(table, str(value["record_id"]), key, name)
 
     def _parse(self, value: Mapping[str, Any], place: Place) -> Ask:
-        said, types = value.get("type"), self._attachments[place.table].types
+        attachment = self._attachments[place.table]
+        said, types = value.get("type"), attachment.types
         type_ = media_type(said) if isinstance(said, str) else ""
         if type_ not in types:
             raise Refused("type", "type_not_allowed", f"type must be one of {', '.join(types)}.")
@@ -216,11 +219,12 @@ class Tickets:
             raise Refused("bytes", "empty_file", "The file has no bytes. Take the photo again.")
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise Refused("bytes", "wrong_type", "bytes must be a whole number from 1.")
-        if size > self._most_bytes:
+        most = attachment.most_bytes or self._most_bytes
+        if size > most:
             raise Refused(
                 "bytes",
                 "file_too_large",
-                f"A file may have {self._most_bytes} bytes. Make it smaller on the phone.",
+                f"A file may have {most} bytes. Make it smaller on the phone.",
             )
         sha256 = value.get("sha256")
         if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):

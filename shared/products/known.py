@@ -50,6 +50,10 @@ def settings_of(name: str) -> type[Any] | None:
         from shared.products.medmind.settings import MedMindSettings
 
         return MedMindSettings
+    if name == "buildtrace":
+        from shared.products.buildtrace.settings import BuildTraceSettings
+
+        return BuildTraceSettings
     return None
 
 

@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, CDPSession, Page
 
 from infra.local.stack import Stack
 from shared.console.page import HOME
+from shared.products.buildtrace.example import house, sheets
 from tests.buildtrace.desk import DRAWING, compare, office, sheet, upload
 from tests.console.at_desk import log_in
 from tests.console.browser.conftest import DESK, PHONE
@@ -129,3 +130,59 @@ def test_from_the_upload_to_a_checked_change(site: Stack, chromium: Browser, axe
     assert "Ask the surveyor" in page.inner_text("main")
     context.close()
     assert not wrong, "\n".join(dict.fromkeys(wrong))
+
+
+def line(session: CDPSession, kilobytes: int) -> None:
+    """A page's connection carries so many kB a second; 0: it is broken."""
+    said = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": kilobytes * 1000 or -1}
+    session.send("Network.emulateNetworkConditions", {"offline": not kilobytes, **said})
+
+
+#: The share of a file that the page says is sent, once it is more than what is asked.
+_SENT = """least => {
+    const found = [...document.querySelectorAll("[data-progress]:not([hidden]) progress")];
+    return found.length && found[0].value > least ? found[0].value : 0;
+}"""
+
+
+def test_an_upload_goes_on_after_its_connection_broke(site: Stack, chromium: Browser) -> None:
+    page = chromium.new_page(locale="en-GB", bypass_csp=True)
+    page.set_default_timeout(60_000)
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    log_in(page, site.url, "demo-foreman")
+    data = sheets(house("C2")[:1]) + b"\n" * 2_000_000 + b"%%EOF\n"
+    file = {"name": "C3.pdf", "mimeType": "application/pdf", "buffer": data}
+    # a new revision with its file: the line breaks, and comes back
+    page.goto(f"{site.url}{HOME}/{DRAWING}")
+    if not page.locator("#new[open]").count():
+        page.click("#new summary")
+    page.fill("#new [name=label]", "C3")
+    page.locator("#new input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+    line(session, 400)
+    page.click("#new button[type=submit]")
+    page.wait_for_function(_SENT, arg=0.1)
+    line(session, 0)
+    page.get_by_text("It goes on by itself as soon as it can.").wait_for()
+    line(session, 4000)
+    page.get_by_text("The file is here, and is being read.").wait_for()
+    row = page.get_by_role("row", name="C3")
+    row.get_by_text("Open the file").wait_for()
+    # another one: the page is left, and the file chosen again
+    file = {**file, "name": "C4.pdf", "buffer": data + b"\n"}
+    page.click("#new summary")
+    page.fill("#new [name=label]", "C4")
+    page.locator("#new input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+    line(session, 400)
+    page.click("#new button[type=submit]")
+    page.wait_for_function(_SENT, arg=0.3)
+    page.goto(f"{site.url}{HOME}/{DRAWING}")
+    row = page.get_by_role("row", name="C4")
+    row.locator("summary").click()
+    row.locator("input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+    row.locator("button").click()
+    found = page.wait_for_function(_SENT, arg=0)
+    assert found.json_value() >= 0.3
+    line(session, 4000)
+    page.get_by_text("The file is here, and is being read.").wait_for()
+    page.close()

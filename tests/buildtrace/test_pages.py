@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ def test_it_is_stopped_and_tried_again(office: Office) -> None:
     [
         (b"MZ\x90", "virus.exe", "alert"),
         (b"", "empty.pdf", "alert"),
-        (b"%PDF-1.4\n" + b"x" * 12_000_000, "large.pdf", "A file may have"),
+        (b"%PDF-1.4\n" + b"x" * 33_000_000, "large.pdf", "A file may have"),
     ],
 )
 def test_a_file_that_is_not_taken_is_said(
@@ -270,3 +271,91 @@ def test_the_frame_says_project_where_it_says_team_elsewhere(office: Office) -> 
     assert set(INSTEAD) <= known
     for page in ("drawings", "members", "account"):
         assert "team" not in office.open(page, "demo-architect").text.casefold(), page
+
+
+# --- files in pieces, as the script of the page sends them
+
+
+def posted(office: Office, fields: dict[str, Any], user: str = "demo-foreman") -> Any:
+    """A form of the drawing's page as its script sends it: the answer as JSON, or a page."""
+    browser = office.browser(user)
+    token = browser.open(f"{HOME}/account").forms()[0].fields["token"]
+    headers = {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}
+    seen = browser.ask(DRAWING, "POST", {"token": token, **fields}, headers)
+    return seen.response.get_json() if seen.response.is_json else seen
+
+
+def told(office: Office, data: bytes, user: str = "demo-foreman", **more: str) -> Any:
+    """Say what a file is."""
+    form = {
+        "act": "tell",
+        "revision": office.site.new,
+        "name": "set.pdf",
+        "type": "application/pdf",
+        "bytes": str(len(data)),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    return posted(office, {**form, **more}, user)
+
+
+def sent(
+    office: Office,
+    to: Any,
+    data: bytes,
+    first: int = 0,
+    size: int = 10**9,
+    whole: int = 0,
+    user: str = "demo-foreman",
+) -> Any:
+    """Send a piece of a file."""
+    fields = {"act": "piece", "of": to["id"], "first": str(first), "total": str(whole or len(data))}
+    piece = io.BytesIO(data[first : first + size])
+    return posted(office, {**fields, "file": (piece, "piece")}, user)
+
+
+def test_a_file_comes_in_pieces_and_goes_on_where_it_broke_off(office: Office) -> None:
+    data = AFTER + b"\n" * 40_000 + b"%%EOF\n"
+    to = told(office, data)
+    assert (to["state"], to["offset"]) == ("upload", 0)
+    assert sent(office, to, data, 0, 20_000)["offset"] == 20_000
+    # the same piece again, one that leaves a gap, and a page that knows nothing of the first try
+    assert sent(office, to, data, 0, 20_000)["offset"] == 20_000
+    assert sent(office, to, data, 30_000, 9_000)["offset"] == 20_000
+    again = told(office, data)
+    assert (again["id"], again["offset"]) == (to["id"], 20_000)
+    assert sent(office, to, data, 20_000, len(data))["state"] == "ready"
+    assert told(office, data)["state"] == "ready"
+    assert posted(office, {"act": "came"}).status == 303
+    assert "The file is here, and is being read." in office.open(DRAWING).text
+    office.site.run()
+    row = office.site.ask("GET", f"/api/v1/revisions/{office.site.new}")["record"]
+    assert (row["state"], row["sheet_count"]) == ("read", 2)
+
+
+def test_what_pieces_cannot_be_is_said(office: Office) -> None:
+    # neither its type, nor its size, nor the revision is one that may be
+    large = str(104_857_601)
+    for more in ({"name": "plan.dwg", "type": ""}, {"bytes": large}, {"revision": "none"}):
+        seen = told(office, AFTER, **more)
+        assert (seen.status, "alert" in seen.html) == (400, True), more
+    assert told(office, AFTER, sha256="x").status == 400
+    # a file that is as large as may be is waited for
+    assert told(office, AFTER, bytes="104857600")["state"] == "upload"
+    # bytes that are no PDF
+    wrong = told(office, b"no drawing")
+    found = sent(office, wrong, b"no drawing", 0, 99)
+    assert (found["state"], "Export or scan it again" in found["words"]) == ("refused", True)
+    # a piece of nothing, of another size than was said, of a file that nobody told of
+    to = told(office, AFTER)
+    assert sent(office, to, AFTER, 0, 0)["offset"] == 0
+    assert sent(office, to, AFTER, 0, 9_000, whole=10**6).status == 400
+    assert sent(office, {"id": "0" * 32}, AFTER, 0, 9_000).status == 404
+    assert sent(office, {"id": "../x"}, AFTER, 0, 9_000).status == 400
+
+
+def test_pieces_of_a_stranger_or_viewer_are_not_taken(office: Office) -> None:
+    to = told(office, AFTER)
+    for user in ("demo-client", "carl"):
+        assert told(office, AFTER, user).status in (400, 403, 404), user
+        assert sent(office, to, AFTER, user=user).status in (403, 404), user
+    assert told(office, AFTER)["offset"] == 0

@@ -50,7 +50,7 @@ from shared.notify.notice import Deliveries, LogNotifier
 from shared.privacy.erasure import erase
 from shared.privacy.export import export
 from shared.products.buildtrace import ocr, processing
-from shared.products.buildtrace.files import ATTACHMENTS
+from shared.products.buildtrace.files import attachments
 from shared.products.buildtrace.product import BUILDTRACE
 from shared.products.buildtrace.tables import DIFF, OCR, SUMMARY, begin, begun, made_id
 from shared.products.dermadetect.events import EVENTS
@@ -429,7 +429,7 @@ def buildtrace(store: RecordStore) -> None:
     sheets = ocr.OcrStage(store, nothing, nothing)
     assert sheets._known("v1") is not None
     revision = store.read([Key("revisions", "v1")]).documents[Key("revisions", "v1")]
-    ATTACHMENTS["revisions"].settled(Settled(store, revision, {"set.pdf": "f1"}, now))
+    attachments()["revisions"].settled(Settled(store, revision, {"set.pdf": "f1"}, now))
     caller = Caller("finn", "owner", "finn-phone")
     for path in (
         "drawings",

@@ -149,6 +149,7 @@ def test_a_pushed_function_takes_events_although_it_is_deployed_with_an_address(
 #: secret, or this list.
 FREE = {
     *("CHECK_INLINE_BYTES", "CLAIM_MINUTES", "CLOCK_TOLERANCE_SECONDS", "FILE_BYTES"),
+    "DRAWING_BYTES",
     *(
         "HOOK_NETWORKS",
         "HSTS_SECONDS",

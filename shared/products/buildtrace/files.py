@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from shared.files.file import DOCUMENT_TYPES, SCAN_TYPES, Attachment, Settled
 from shared.jobs import job as jobs
+from shared.products.buildtrace.settings import BuildTraceSettings
 from shared.products.buildtrace.tables import (
     COMPARISONS,
     FILE,
@@ -21,6 +23,7 @@ from shared.records import record
 from shared.records.bell import Bell
 from shared.records.collection import Effects
 from shared.records.store import Query, RecordStore, Write
+from shared.settings import own
 
 #: Comparisons that wait for one revision, most.
 _MOST_WAITING = 50
@@ -60,8 +63,11 @@ def _waiting(store: RecordStore, revision: str, scope_id: str, now_ms: int) -> l
     ]
 
 
-ATTACHMENTS = {
-    REVISIONS: Attachment(
-        (*DOCUMENT_TYPES, *SCAN_TYPES, "image/png", "image/jpeg"), _settled, most=1
-    )
-}
+#: What a drawing may be sent as.
+TYPES = (*DOCUMENT_TYPES, *SCAN_TYPES, "image/png", "image/jpeg")
+
+
+def attachments() -> Mapping[str, Attachment]:
+    """A revision has one file."""
+    most = own(BuildTraceSettings).drawing_bytes
+    return {REVISIONS: Attachment(TYPES, _settled, most=1, most_bytes=most)}

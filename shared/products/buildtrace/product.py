@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def _attachments() -> Mapping[str, Attachment]:
-    from shared.products.buildtrace.files import ATTACHMENTS
+    from shared.products.buildtrace.files import attachments
 
-    return ATTACHMENTS
+    return attachments()
 
 
 def _tasks(parts: Parts) -> Mapping[str, Task]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,9 +14,9 @@ from shared.console.page import N_, Act, Page, Response
 from shared.console.pages.team import Scope, chosen
 from shared.console.visit import Visit, address
 from shared.errors import InvalidRequest, NotFound
-from shared.files.file import REFUSED, media_type
-from shared.products.buildtrace.files import ATTACHMENTS
+from shared.products.buildtrace.files import attachments
 from shared.products.buildtrace.looking import total
+from shared.products.buildtrace.pages import uploading
 from shared.products.buildtrace.pages.words import FAULTS, MENU, REVISION_STATES, STATES
 from shared.products.buildtrace.tables import REVISIONS
 
@@ -114,7 +113,8 @@ def show_drawing(visit: Visit, asked: DrawingPageAsked) -> Response:
         revision_states=REVISION_STATES,
         faults=FAULTS,
         total=total,
-        most_mb=visit.frame.settings.file_bytes // 1_000_000,
+        form_bytes=visit.frame.form_bytes,
+        most_bytes=attachments()[REVISIONS].most_bytes,
     )
 
 
@@ -177,30 +177,12 @@ def new_revision(visit: Visit, asked: DrawingPageAsked, form: NewRevisionForm) -
     visit.api.post(f"/api/v1/drawings/{quote(asked.id, safe='')}/revisions", said)
     if visit.file is None or not visit.file.filename:
         return visit.again(N_("It is kept. Its file is still missing."))
-    return _take(visit, form.id)
+    return uploading.take(visit, form.id)
 
 
 def take_file(visit: Visit, _asked: DrawingPageAsked, form: RevisionFileForm) -> Response:
     """The file of a revision that waits for it."""
-    return _take(visit, form.revision)
-
-
-def _take(visit: Visit, revision: str) -> Response:
-    file = visit.file
-    if file is None or not file.filename:
-        raise InvalidRequest(N_("Choose a file."), field="file")
-    said = file.mimetype
-    if said in ("", "application/octet-stream"):  # a desk that does not know what a .tif is
-        said = mimetypes.guess_type(file.filename)[0] or said
-    if media_type(said) not in ATTACHMENTS[REVISIONS].types:
-        raise InvalidRequest(N_("This file is neither PDF nor PNG, TIFF or JPEG."), field="file")
-    # the key is the same for each try: another file takes the place of one that was refused
-    fields = {"table": REVISIONS, "record_id": revision, "key": "drawing"}
-    file.headers["Content-Type"] = said
-    if visit.api.upload("/api/v1/upload", fields, file)["state"] == REFUSED:
-        words = N_("The file is damaged, or not what its name says. Export or scan it again.")
-        raise InvalidRequest(words, field="file")
-    return visit.again(N_("The file is here, and is being read."))
+    return uploading.take(visit, form.revision)
 
 
 def compare(visit: Visit, asked: DrawingPageAsked, form: CompareForm) -> Response:
@@ -230,6 +212,9 @@ PAGES = (
         acts={
             "revise": Act(new_revision, NewRevisionForm),
             "upload": Act(take_file, RevisionFileForm),
+            "tell": Act(uploading.tell, uploading.FileToldForm),
+            "piece": Act(uploading.piece, uploading.PieceForm),
+            "came": Act(uploading.came),
             "compare": Act(compare, CompareForm),
         },
         right=Action.READ,

@@ -4,32 +4,105 @@
 (() => {
   const all = (selector, use, root = document) => root.querySelectorAll(selector).forEach(use);
 
-  // --- uploads: the form is sent as the browser would send it, and its progress is shown
+  // --- uploads: in pieces, each sent again when the connection breaks; a file that is chosen again goes on where it was.
+  // Where a browser makes no digest (plain http), the form is sent as the browser would send it.
+  const LEAST = 2 ** 16, USUAL = 2 ** 18, MOST = 2 ** 22, QUICK_MS = 1500, LONG_MS = 60000, TRIES = 12, LOOKS = 80;
+  class Refused extends Error {}
+  const pause = (seconds) => new Promise((done) => { setTimeout(done, seconds * 1000); window.addEventListener("online", done, { once: true }); });
+  const words = (text) => new DOMParser().parseFromString(text, "text/html").querySelector("main [role=alert] p")?.textContent.trim();
+  const post = async (data) => {
+    const answer = await fetch(location.href, { method: "POST", body: data, redirect: "manual", signal: AbortSignal.timeout(LONG_MS) });
+    if (answer.type === "opaqueredirect") return null;
+    if (answer.status >= 500 || answer.status === 429) throw new Error(answer.status);
+    if (!answer.ok) throw new Refused(words(await answer.text()));
+    return (answer.headers.get("Content-Type") || "").startsWith("application/json") ? answer.json() : null;
+  };
+  const ask = (form, values, piece) => {
+    const data = new FormData();
+    Object.entries({ token: form.elements.token.value, ...values }).forEach(([name, value]) => data.set(name, value));
+    if (piece) data.set("file", piece, "piece");
+    return post(data);
+  };
+  const send = async (form, file, moved, waits) => {
+    const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+    const sha256 = [...new Uint8Array(digest)].map((each) => each.toString(16).padStart(2, "0")).join("");
+    let made = !form.elements.id, said = null, size = USUAL, fails = 0, looks = 0;
+    const revision = (form.elements.revision || form.elements.id).value;
+    const told = { act: "tell", revision, name: file.name.slice(-255), type: file.type, bytes: file.size, sha256 };
+    for (;;) {
+      try {
+        if (!made) { // a new revision comes first
+          const data = new FormData(form);
+          data.delete("file");
+          await post(data);
+          made = true;
+        }
+        said ??= await ask(form, told);
+        if (!said) { location.reload(); return; } // somebody has to log in
+        if (said.state === "refused") throw new Refused(said.words);
+        if (said.state === "ready" || looks > LOOKS) break;
+        if (said.state === "checking") {
+          moved(1);
+          looks += 1;
+          said = null;
+          await pause(1.5);
+          continue;
+        }
+        moved(said.offset / file.size);
+        const first = said.offset, began = performance.now();
+        said = await ask(form, { act: "piece", of: said.id, first, total: file.size }, file.slice(first, first + size));
+        if (performance.now() - began < QUICK_MS) size = Math.min(size * 2, MOST);
+        fails = 0;
+      } catch (fault) {
+        fails += 1;
+        if (fault instanceof Refused || fails > TRIES) throw fault;
+        said = null;
+        size = Math.max(size / 4, LEAST);
+        waits();
+        await pause(Math.min(2 ** (fails - 1), 30));
+      }
+    }
+    moved(1);
+    await ask(form, { act: "came" }).catch(() => null);
+    location.assign(location.pathname + location.search);
+  };
+  const sendWhole = (form, moved) => new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.upload.addEventListener("progress", ({ loaded, total }) => moved(loaded / total));
+    request.addEventListener("load", () => {
+      if (request.status < 400) { location.assign(request.responseURL); done(); } else failed(new Refused(words(request.responseText)));
+    });
+    ["error", "timeout", "abort"].forEach((name) => request.addEventListener(name, () => failed(new Error(name))));
+    request.open("POST", location.href);
+    request.send(new FormData(form));
+  });
   all("form[data-upload]", (form) => {
     const shown = form.querySelector("[data-progress]"), failed = form.querySelector("[data-failed]");
-    const button = form.querySelector("button[type=submit]");
-    const over = (words) => { button.disabled = false; shown.hidden = true; failed.hidden = false; failed.textContent = words; };
-    form.addEventListener("submit", (event) => {
-      if (!form.elements.file.files.length) return;
+    const button = form.querySelector("button[type=submit]"), chosen = form.elements.file, pieces = Boolean(window.crypto?.subtle);
+    const tell = (text) => { failed.hidden = !text; failed.textContent = text; };
+    const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
+    const moved = (share) => {
+      tell("");
+      shown.querySelector("progress").value = share;
+      shown.querySelector("[data-percent]").textContent = percent.format(share);
+    };
+    if (pieces) document.getElementById(chosen.getAttribute("aria-describedby")).textContent = chosen.dataset.words;
+    form.addEventListener("submit", async (event) => {
+      const [file] = chosen.files;
+      if (!file) return;
       event.preventDefault();
       if (button.disabled) return;
+      if (file.size > Number(chosen.dataset.most)) { tell(chosen.dataset.words); return; }
       button.disabled = true;
-      failed.hidden = true;
       shown.hidden = false;
-      const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
-      const request = new XMLHttpRequest();
-      request.upload.addEventListener("progress", ({ loaded, total }) => {
-        shown.querySelector("progress").value = loaded / total;
-        shown.querySelector("[data-percent]").textContent = percent.format(loaded / total);
-      });
-      request.addEventListener("load", () => {
-        if (request.status < 400) { location.assign(request.responseURL); return; }
-        const page = new DOMParser().parseFromString(request.responseText, "text/html");
-        over(page.querySelector("main [role=alert] p")?.textContent.trim() || failed.dataset.words);
-      });
-      ["error", "timeout", "abort"].forEach((name) => request.addEventListener(name, () => over(failed.dataset.words)));
-      request.open("POST", location.href);
-      request.send(new FormData(form));
+      moved(0);
+      try {
+        await (pieces ? send(form, file, moved, () => tell(failed.dataset.waits)) : sendWhole(form, moved));
+      } catch (fault) {
+        button.disabled = false;
+        shown.hidden = true;
+        tell((fault instanceof Refused && fault.message) || failed.dataset.words);
+      }
     }, { capture: true });
   });
 

@@ -10,7 +10,7 @@ from flask import Request, Response
 from msgspec import Struct
 
 from shared import wiring
-from shared.api.fields import schema
+from shared.api.fields import says, schema
 from shared.api.web import Call, Route, answer, html_page, serve
 from shared.errors import StoreUnavailable
 from shared.sync.pull import EPOCH
@@ -30,10 +30,22 @@ _OPENAPI = next(
 )
 
 
+class Configuration(Struct):
+    """What a deployment is put together of: names of parts, no addresses."""
+
+    product: str
+    version: str
+    record_store: Annotated[str, says("As `RECORD_STORE` names it.")]
+    job_queue: Annotated[str, says("As `JOB_QUEUE` names it.")]
+    file_store: Annotated[str, says("As `FILE_STORE` names it.")]
+    model: Annotated[str, says("As `MODEL` names it.")]
+
+
 class Health(Struct):
     """It is up."""
 
     status: Annotated[str, schema(const="ok")]
+    configuration: Configuration
 
 
 class Readiness(Struct):
@@ -67,11 +79,12 @@ _DOCUMENT = {
 
 
 def health(_: Call) -> Response:
-    """Is it up.
+    """Is it up, and what is it put together of.
 
     Answers as long as the process lives; asks nothing else.
     """
-    return answer(Health("ok"))
+    of = {name: getattr(SETTINGS, name) for name in Configuration.__struct_fields__}
+    return answer(Health("ok", Configuration(**of)))
 
 
 def ready(_: Call) -> Response:

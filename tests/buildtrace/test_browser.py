@@ -145,7 +145,9 @@ _SENT = """least => {
 }"""
 
 
-def test_an_upload_goes_on_after_its_connection_broke(site: Stack, chromium: Browser) -> None:
+def test_uppy_288_an_upload_goes_on_after_its_connection_broke(
+    site: Stack, chromium: Browser
+) -> None:
     page = chromium.new_page(locale="en-GB", bypass_csp=True)
     page.set_default_timeout(60_000)
     session = page.context.new_cdp_session(page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC, date, datetime
 from typing import Any
 
 from shared.access import membership
@@ -96,6 +97,20 @@ def picture(
     with suppress(FileMissing):
         return unpacked(b"".join(files.read(derived_name(found[1], f"{layer}-{zoom}"))), place)
     return None
+
+
+def issue_order(revision: Mapping[str, Any]) -> tuple[str, float]:
+    """What revisions are sorted by, the oldest first: the day of issue, else the day when it was made.
+
+    A revision without a day, or with one that cannot be read, is as new as its row.
+    """
+    made_ms = float(revision.get(record.CREATED) or 0)
+    said = str(revision.get("issued_on") or "")[:10]
+    try:
+        day = date.fromisoformat(said)
+    except ValueError:
+        day = datetime.fromtimestamp(made_ms / 1000, UTC).date()
+    return day.isoformat(), made_ms
 
 
 def total(counts: Mapping[str, Any] | None) -> int:

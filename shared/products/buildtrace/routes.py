@@ -27,7 +27,7 @@ from shared.errors import (
     StoreUnavailable,
 )
 from shared.products.buildtrace import told
-from shared.products.buildtrace.looking import Project, picture, shown
+from shared.products.buildtrace.looking import Project, issue_order, picture, shown
 from shared.products.buildtrace.rights import RIGHTS
 from shared.products.buildtrace.tables import (
     CANCELLED,
@@ -358,9 +358,7 @@ class _Routes:
         if isinstance(old, str) or isinstance(new, str):
             raise InvalidRequest("Name both revisions, or none.", field="old_revision_id")
         rows = project.rows(REVISIONS, "drawing_id", body.drawing_id)
-        rows.sort(
-            key=lambda each: (each.fields.get("issued_on") or "", each.fields[record.CREATED])
-        )
+        rows.sort(key=lambda each: issue_order(each.fields))
         if len(rows) < 2:
             raise InvalidRequest("This drawing has no two revisions.", field="drawing_id")
         return rows[-2].key.id, rows[-1].key.id

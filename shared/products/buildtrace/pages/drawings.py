@@ -15,7 +15,7 @@ from shared.console.pages.team import Scope, chosen
 from shared.console.visit import Visit, address
 from shared.errors import InvalidRequest, NotFound
 from shared.products.buildtrace.files import attachments
-from shared.products.buildtrace.looking import total
+from shared.products.buildtrace.looking import issue_order, total
 from shared.products.buildtrace.pages import uploading
 from shared.products.buildtrace.pages.words import FAULTS, MENU, REVISION_STATES, STATES
 from shared.products.buildtrace.tables import REVISIONS
@@ -106,6 +106,7 @@ def show_drawing(visit: Visit, asked: DrawingPageAsked) -> Response:
         drawing=entry["record"],
         revisions=revisions[::-1],
         comparisons=brief["comparisons"],
+        arriving=uploading.arriving(visit, revisions),
         labels={each["id"]: each["label"] for each in revisions},
         new_id=visit.typed.get("id") or secrets.token_urlsafe(16),
         may_write=scope in visit.scopes(Action.WRITE),
@@ -148,10 +149,7 @@ def _found(visit: Visit, scope: str, name: str) -> Mapping[str, Any]:
 def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A drawing with its revisions by their day, and its comparisons, the newest first."""
     parts = entry["parts"]
-    revisions = sorted(
-        parts.get("revisions", ()),
-        key=lambda each: (each["issued_on"] or "", each["created_at"] or 0),
-    )
+    revisions = sorted(parts.get("revisions", ()), key=issue_order)
     comparisons = sorted(
         parts.get("comparisons", ()), key=lambda each: each["created_at"] or 0, reverse=True
     )

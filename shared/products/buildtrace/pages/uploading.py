@@ -13,7 +13,7 @@ was.
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -21,16 +21,22 @@ from msgspec import Meta, Struct
 
 from shared.console.page import N_, Response
 from shared.console.visit import Visit
-from shared.errors import InvalidRequest
-from shared.files.file import REFUSED, media_type
+from shared.errors import InvalidRequest, NotFound, UploadExpired
+from shared.files.file import PASSING, REFUSED, file_key, media_type
 from shared.products.buildtrace.files import TYPES
-from shared.products.buildtrace.tables import REVISIONS
+from shared.products.buildtrace.tables import NO_FILE, REVISIONS
 
 _Id = Annotated[str, Meta(max_length=128)]
 _Bytes = Annotated[int, Meta(ge=0, le=2**40)]
 
 #: The same for each try: another file takes the place of one that was refused.
 _KEY = "drawing"
+
+#: Files that are looked for on one page.
+_MOST_ARRIVING = 20
+
+#: A refusal that says nothing of the file.
+_LOST = N_("Something was lost on the way, or the file was changed meanwhile. Send it again.")
 
 _BROKEN = N_("The file is damaged, or not what its name says. Export or scan it again.")
 
@@ -91,8 +97,9 @@ def take(visit: Visit, revision: str) -> Response:
         raise InvalidRequest(N_("Choose a file."), field="file")
     file.headers["Content-Type"] = kind_of(file.mimetype, file.filename)
     fields = {"table": REVISIONS, "record_id": revision, "key": _KEY}
-    if visit.api.upload("/api/v1/upload", fields, file)["state"] == REFUSED:
-        raise InvalidRequest(_BROKEN, field="file")
+    found = visit.api.upload("/api/v1/upload", fields, file)
+    if found["state"] == REFUSED:
+        raise InvalidRequest(_why(found), field="file")
     return visit.again(N_("The file is here, and is being read."))
 
 
@@ -105,11 +112,34 @@ def kind_of(said: str, name: str) -> str:
     return said
 
 
+def arriving(
+    visit: Visit, revisions: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Mapping[str, Any]]:
+    """Revision → its file, of those that wait for one: `state`, the share that is here, `words`."""
+    found = {}
+    waiting = [each["id"] for each in revisions if each["state"] in (None, NO_FILE)]
+    for revision in waiting[-_MOST_ARRIVING:]:
+        path = f"/api/v1/files/{file_key(REVISIONS, revision, _KEY).id}"
+        try:
+            file = visit.api.get(path)
+        except (NotFound, UploadExpired):
+            continue
+        offset = (file.get("upload") or {}).get("offset") or 0
+        share = offset / file["bytes"] if file.get("bytes") else 0
+        words = _why(file) if file["state"] == REFUSED else ""
+        found[revision] = {"state": file["state"], "share": share, "words": words}
+    return found
+
+
+def _why(found: Mapping[str, Any]) -> str:
+    return _LOST if found.get("code") in PASSING else _BROKEN
+
+
 def _standing(visit: Visit, found: Mapping[str, Any]) -> Response:
     """Where an upload stands, for the script."""
     state, offset = found["state"], (found.get("upload") or {}).get("offset")
     told = {"id": found["id"], "state": state, "offset": offset}
     if state == REFUSED:
-        told["words"] = visit.words.said(_BROKEN)
+        told["words"] = visit.words.said(_why(found))
     response = Response(orjson.dumps(told), content_type="application/json")
     return visit.frame.guarded(response, visit.call)

@@ -48,6 +48,7 @@ STAGES = {
 #: Of a revision.
 REVISION_STATES = {
     "no_file": StateShown("yellow", N_("its file is not here yet")),
+    "checking": StateShown("blue", N_("its file is being checked")),
     "reading": StateShown("blue", N_("is being read")),
     "read": StateShown("green", N_("read")),
     "refused": StateShown("red", N_("cannot be read")),

@@ -45,6 +45,10 @@ TRADE_NAMES: Mapping[str, str] = {
 }
 
 
+#: Signs for a diameter that fonts of reports lack, as the letter that stands for it everywhere.
+_DIAMETER = str.maketrans("⌀∅", "ØØ")
+
+
 class Compared(NamedTuple):
     """All that a report is made of: columns of records, with their `id`."""
 
@@ -65,7 +69,7 @@ def content(found: Compared, words: Words, now_ms: int) -> dict[str, Any]:
     said = words.said
     over = found.comparison.get("state") == DONE
     name = found.drawing or said("Drawing without a name")
-    labels = ltr(f"{own(found.old[0], 30)} → {own(found.new[0], 30)}")
+    labels = ltr(f"{_text(found.old[0], 30)} → {_text(found.new[0], 30)}")
     made = said("Made on %(day)s", day=words.day(now_ms))
     of_pair: dict[str, list[Row]] = {}
     for each in found.changes[:MOST_CHANGES]:
@@ -74,8 +78,8 @@ def content(found: Compared, words: Words, now_ms: int) -> dict[str, Any]:
         "language": words.language,
         "direction": words.direction,
         "title": said("What changed"),
-        "name": own(name, 80),
-        "short_name": own(name, 30),
+        "name": _text(name, 80),
+        "short_name": _text(name, 30),
         "subtitle": labels,
         "facts": _facts(found, words),
         "page": said("Page"),
@@ -103,7 +107,7 @@ def content(found: Compared, words: Words, now_ms: int) -> dict[str, Any]:
 def _facts(found: Compared, words: Words) -> list[list[str]]:
     ended_ms = found.comparison.get("ended_at")
     facts = [
-        [words.said(name), " · ".join(own(each, 30) for each in revision if each)]
+        [words.said(name), " · ".join(_text(each, 30) for each in revision if each)]
         for name, revision in ((N_("Before"), found.old), (N_("After"), found.new))
     ]
     return [*facts, *([[words.said("Compared"), words.day(ended_ms)]] if ended_ms else [])]
@@ -140,7 +144,7 @@ def _trades(found: Compared, words: Words) -> dict[str, Any]:
         changes = [each for pair in by[trade] for each in of_pair.get(str(pair["id"]), ())]
         told = _counted(changes, words) or words.said("nothing changed")
         name = _capital(words.said(TRADE_NAMES.get(trade, trade)))
-        sheets = ", ".join(own(_number(pair), 20) for pair in by[trade][:_A_TRADE])
+        sheets = ", ".join(_text(_number(pair), 20) for pair in by[trade][:_A_TRADE])
         more = _more(len(by[trade]) - _A_TRADE, words)
         rows.append([name, f"{sheets} {more}".strip(), told])
     head = (N_("Trade"), N_("Sheets"), N_("Changes"))
@@ -163,8 +167,8 @@ def _sheets(found: Compared, words: Words) -> dict[str, Any]:
         told = [_many(counts[kind], KINDS[kind], words) for kind in KINDS if counts.get(kind)]
         rows.append(
             [
-                own(_number(pair), 30),
-                own(pair.get("title") or "", 80),
+                _text(_number(pair), 30),
+                _text(pair.get("title") or "", 80),
                 outcome,
                 " · ".join(told) or "–",
             ]
@@ -180,16 +184,16 @@ def _detail(pair: Row, changes: Sequence[Row], found: Compared, words: Words) ->
     wide, high = found.papers.get(str(pair["id"]), (0.0, 0.0))
     head = (N_("What"), N_("Where"), N_("Before"), N_("After"), N_("Remarks"))
     return {
-        "number": own(number, 30),
-        "title": own(pair.get("title") or "", 80),
+        "number": _text(number, 30),
+        "title": _text(pair.get("title") or "", 80),
         "counts": _counted(changes, words),
-        "written": own(found.paragraphs.get(number, ""), 2000)
+        "written": _text(found.paragraphs.get(number, ""), 2000)
         if number in found.paragraphs
         else "",
         "head": [said("No."), *map(said, head)],
         "rows": [_change(each, found, words) for each in changes],
         "map": {
-            "said": said("Where the changes are on sheet %(sheet)s", sheet=own(number, 30)),
+            "said": said("Where the changes are on sheet %(sheet)s", sheet=_text(number, 30)),
             "wide": wide,
             "high": high,
             "picture": _picture(found.pictures.get(str(pair["id"]))),
@@ -213,14 +217,14 @@ def _change(change: Row, found: Compared, words: Words) -> list[str]:
             "moved by %(mm)s mm on paper", mm=words.number(round(float(change["moved_mm"]), 1))
         )
     told = found.remarks.get(str(change["id"]), ())
-    comments = [own(each["comment"], 200) for each in told if each.get("comment")]
+    comments = [_text(each["comment"], 200) for each in told if each.get("comment")]
     checked = [said("checked")] if _checked(change, found) else []
     return [
         str(change["place"]),
         kind,
         " · ".join([*filter(None, where), ltr(f"{size} mm".replace(" ", _STAY))]),
-        own(change.get("old_text") or "", 160),
-        own(change.get("new_text") or "", 160),
+        _text(change.get("old_text") or "", 160),
+        _text(change.get("new_text") or "", 160),
         " · ".join([*checked, *comments]),
     ]
 
@@ -269,6 +273,11 @@ def _many(count: int, name: str, words: Words) -> str:
 
 
 _STAY = "\u00a0"
+
+
+def _text(text: object, longest: int) -> str:
+    """A text of somebody, or of a drawing."""
+    return own(str(text).translate(_DIAMETER), longest)
 
 
 def _capital(text: str) -> str:

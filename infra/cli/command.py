@@ -196,6 +196,7 @@ def _choose_store(ctx: click.Context) -> None:
 def _refusing() -> Iterator[None]:
     try:
         yield
+        sys.stdout.flush()  # or what a full disk did not take is lost without a word at the end
     except Fault as fault:
         raise CommandRefused(fault.code, fault.message) from fault
     except OSError as error:

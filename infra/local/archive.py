@@ -219,12 +219,15 @@ def _encrypted(to: IO[bytes], keys: Sequence[pyrage.x25519.Recipient]) -> Iterat
     try:
         with _piped(lambda reader: pyrage.encrypt_io(reader, out, keys), "wb") as plain:
             yield plain
+        to.flush()
     except pyrage.EncryptError as fault:
         raise out.fault or fault from None
+    if out.fault is not None:  # the last piece failed, of which the library says nothing
+        raise out.fault
 
 
 class _Output:
-    """Remembers why writing failed: the library that writes says it as text alone."""
+    """Remembers why writing failed: the library that writes says it as text alone, or not at all."""
 
     def __init__(self, to: IO[bytes]) -> None:
         self._to = to

@@ -6,6 +6,7 @@ as the folder: those that docs/buildtrace.md shows.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -45,6 +46,7 @@ def main(words: list[str]) -> int:
             for name, (where, size) in PICTURES.items():
                 _shown(page, pages[where], size)
                 save(page.screenshot(), folder / f"{name}.png", MOST_BYTES)
+            save(_summary(page, pages["comparison"]), folder / "buildtrace-summary.png", MOST_BYTES)
         else:
             for name, where in pages.items():
                 for way, size in (("1280", DESK), ("360", PHONE), ("dark", DESK)):
@@ -53,6 +55,16 @@ def main(words: list[str]) -> int:
                     save(page.screenshot(full_page=True), folder / f"buildtrace-{name}-{way}.png")
         browser.close()
     return 0
+
+
+def _summary(page: Page, comparison: str) -> bytes:
+    """The first page of a comparison's summary."""
+    import pypdfium2
+
+    made = page.request.get(f"{comparison.partition('?')[0]}/summary.pdf").body()
+    out = io.BytesIO()
+    pypdfium2.PdfDocument(made)[0].render(scale=1.6).to_pil().save(out, "PNG")
+    return out.getvalue()
 
 
 def _shown(page: Page, where: str, size: dict[str, int]) -> None:

@@ -107,3 +107,9 @@ def test_what_stands_on_a_drawing_is_data() -> None:
     [asked] = model.asked
     assert "</data>" not in asked.text
     assert "<" not in asked.text
+
+
+def test_a_trade_counts_what_changed_in_title_blocks_apart() -> None:
+    block = {"id": "c3", "place": 3, "kind": "text_changed", **SIZE, "region": "title_block"}
+    text = told(changes=[*CHANGES, block])["trade", "architecture"]["text"]
+    assert text == "Architecture: 1 added, 1 dimension changed, 1 in title blocks (sheets A-101)."

@@ -145,9 +145,14 @@ def _trades(told: Sequence[Mapping[str, Any]]) -> Iterator[Paragraph]:
     ids: dict[str, list[str]] = {}
     for facts in told:
         ids.setdefault(facts["trade"], []).extend(str(each["id"]) for each in facts["changes"])
+    blocks: Counter[str] = Counter()
+    for facts in told:
+        blocks[facts["trade"]] += sum(each["region"] == "title_block" for each in facts["changes"])
     for trade, found in by_trade(told).items():
         sheets = ", ".join(found["sheets"][:20])
-        text = f"{trade.capitalize()}: {_counted(found['counts']) or 'nothing changed'} (sheets {sheets})."
+        block = f"{blocks[trade]} in title blocks" if blocks[trade] else ""
+        what = ", ".join(filter(None, (_counted(found["counts"]), block))) or "nothing changed"
+        text = f"{trade.capitalize()}: {what} (sheets {sheets})."
         yield Paragraph("trade", trade, text, tuple(ids[trade]))
 
 

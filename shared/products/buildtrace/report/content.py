@@ -175,7 +175,7 @@ def _sheets(found: Compared, words: Words) -> dict[str, Any]:
         )
     head = (N_("Sheet"), N_("Title"), N_("Outcome"), N_("Changes"))
     more = _more(len(found.pairs) - MOST_SHEETS, words)
-    return _table(said("By sheet"), head, (0, 2, 1, 2), rows, more, words)
+    return _table(said("By sheet"), head, (0, 1.5, 1, 2.5), rows, more, words)
 
 
 def _detail(pair: Row, changes: Sequence[Row], found: Compared, words: Words) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def _capital(text: str) -> str:
 def _table(
     title: str,
     head: Sequence[str],
-    widths: Sequence[int],
+    widths: Sequence[float],
     rows: list[list[str]],
     more: str,
     words: Words,

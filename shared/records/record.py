@@ -197,9 +197,22 @@ def _odd_numbers(text: bytes) -> bool:
     """Whether orjson may have written a number otherwise than RFC 8785 does."""
     # Most texts hold nothing that looks like one, not even in a string: two passes of C code.
     shape = text.translate(_DIGITS_AS_ZERO)
-    if b".0" in text or b"0e" in shape or b"0E" in shape or _SIXTEEN in shape:
+    if b".0" in text or b"0e" in shape or b"0E" in shape or _long_whole_part(shape):
         outside = b"".join(without_escapes(text).split(b'"')[::2])
         return _NOT_PLAIN_NUMBER.search(outside) is not None
+    return False
+
+
+def _long_whole_part(shape: bytes) -> bool:
+    """Whether a run of sixteen digits stands anywhere but behind a point."""
+    at = shape.find(_SIXTEEN)
+    while at >= 0:
+        if shape[at - 1 : at] != b".":
+            return True
+        at += len(_SIXTEEN)
+        while shape[at : at + 1] == b"0":
+            at += 1
+        at = shape.find(_SIXTEEN, at)
     return False
 
 

@@ -210,6 +210,17 @@ class History:
         stamp = Stamp(*kept)
         return stamp if stamp.version else stamp._replace(version=self.last.version)
 
+    def is_offered_again(self, entry: Entry) -> bool:
+        """Whether an edit that brings no other value has in all its columns the time of the record.
+
+        Then it moves no column's time either (`_moved_on`): most of what a phone sends once more.
+        """
+        return (
+            entry.raw_ms in (self.last.raw_ms, self.last.modified_ms)
+            and not entry.has_moments
+            and not any("stamp" in each for each in self._known.values())
+        )
+
     def held_since(self, name: str, cursor_ms: int) -> Iterator[str]:
         """Hashes of what a column held at the cursor or after it, as far as they are known."""
         for digest, version, _ in self._known.get(name, {}).get("was", ()):
@@ -279,6 +290,8 @@ def merge(spec: Collection, document: Document, entry: Entry, writer: Writer) ->
     knew_ms = 0 if entry.fresh else writer.cursor_ms
     brings = {name: it for name, it in coerced.values.items() if it != have.get(name)}
     merged.differs = bool(brings)
+    if not brings and history.is_offered_again(entry):
+        return merged
     if entry.named is not None:
         brings = {
             name: it

@@ -74,6 +74,11 @@ class Entry:
         self._moments: dict[str, int] = {}
         self._hashes: dict[tuple[str, bool], tuple[str, int]] = {}
 
+    @property
+    def has_moments(self) -> bool:
+        """Whether some columns were changed at a time of their own."""
+        return bool(self._moments)
+
     def moment(self, column: str) -> int:
         """When the phone changed a column."""
         return self._moments.get(column, self.raw_ms or 0)

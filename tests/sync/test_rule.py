@@ -858,3 +858,39 @@ def test_what_a_deletion_takes_unseen_is_known_column_by_column() -> None:
     del others["body"]
     assert unseen_columns(have, deletion(60), writer(30)) == others
     assert unseen_columns(have, deletion(60), writer(COMMITTED)) == {}
+
+
+# --- the same row once more
+
+
+class Examined(Entry):
+    """An edit whose columns are looked at one by one, as those with times of their own."""
+
+    @property
+    def has_moments(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("by", [writer(), writer(COMMITTED), writer(first=True)])
+@pytest.mark.parametrize("last", [stamp(), own(), own(45, 20), stamp(30, 50)])
+@pytest.mark.parametrize("named", [None, ("body",), ()])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        None,
+        {"body": {"was": [was("0", 20, 10)]}},
+        {"body": {"stamp": tuple(own(30, committed=30))}},
+        {"mark": {"stamp": tuple(stamp(60, committed=70)), "was": [was("red", 20, 10)]}},
+    ],
+)
+@pytest.mark.parametrize("values", [{"body": "1", "mark": "red"}, {"body": "1"}, {"body": "2"}])
+def test_a_row_that_is_offered_again_is_judged_as_any_other(
+    by: Writer, last: Stamp, named: Any, columns: Any, values: dict[str, Any]
+) -> None:
+    have = stored(last, columns, body="1", mark="red")
+    for at in (20, 30, WRITTEN, 45, 50, 60, 85):
+        sent = edit(at, named, **values)
+        looked_at = Examined(
+            NOTES, "c1", sent.raw, coerced=sent.coerced, raw_ms=sent.raw_ms, named=sent.named
+        )
+        assert merging(have, sent, by) == merging(have, looked_at, by)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from shared.accounts.keys import (
     Ring,
     RingKeys,
     TokenPolicy,
+    VerificationKey,
+    VerificationKeys,
     make_key,
     parse_jwks,
 )
@@ -58,6 +60,16 @@ class Source:
         if self.down:
             raise KeysUnavailable("down")
         return self.text
+
+
+class Known:
+    """These keys, by id."""
+
+    def __init__(self, keys: Mapping[str, VerificationKey]) -> None:
+        self.keys = keys
+
+    def find(self, kid: str) -> VerificationKey | None:
+        return self.keys.get(kid)
 
 
 def at_once(act: Callable[[], None]) -> None:
@@ -467,6 +479,53 @@ def test_only_access_tokens_are_taken_by_their_type(
             with pytest.raises(Unauthenticated) as caught:
                 tokens.verify(made, public, policy, NOW)
             assert caught.value.code == "token_invalid"
+
+
+def test_what_was_proven_once_is_asked_again_of_keys_clock_and_policy() -> None:
+    ring = Ring().rotated(NOW, at_once=True)
+    key = ring.signing(NOW)
+    assert key is not None
+    token = tokens.issue(key, POLICY, user_id="amina", role="member", now_s=NOW, seconds=900)
+    keys = parse_jwks(ring.jwks(NOW), ALGORITHMS)
+    source = Known(keys)
+    for _ in range(2):
+        assert tokens.verify(token, source, POLICY, NOW).user_id == "amina"
+
+    def refused(keys: VerificationKeys, policy: TokenPolicy, now: float, said: str = token) -> str:
+        with pytest.raises(Unauthenticated) as caught:
+            tokens.verify(said, keys, policy, now)
+        return str(caught.value.code)
+
+    # another key of the same id, none of that id, and the same one published anew
+    stranger = replace(keys[key.kid], key=ec.generate_private_key(ec.SECP256R1()).public_key())
+    assert refused(Known({key.kid: stranger}), POLICY, NOW) == "token_invalid"
+    assert refused(Known({}), POLICY, NOW) == "token_invalid"
+    again = Known(parse_jwks(ring.jwks(NOW), ALGORITHMS))
+    assert tokens.verify(token, again, POLICY, NOW).user_id == "amina"
+    # another policy, and other times
+    for policy in (replace(POLICY, audience="others"), replace(POLICY, issuer="elsewhere")):
+        assert refused(source, policy, NOW) == "token_invalid"
+    assert refused(source, POLICY, NOW + 900 + POLICY.leeway_seconds) == "token_expired"
+    assert refused(source, POLICY, NOW - 3600) == "token_invalid"
+    # and a token that says something else
+    head, claims, signature = token.split(".")
+    for said in (f"{head}.{claims}A.{signature}", f"{head}.{claims}.{signature[:-4]}AAAA"):
+        assert refused(source, POLICY, NOW, said) == "token_invalid"
+
+
+def test_no_more_proofs_are_kept_than_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_MOST_PROOFS", 3)
+    tokens._proofs.clear()
+    ring = Ring().rotated(NOW, at_once=True)
+    key, keys = ring.signing(NOW), JwksText(ring.jwks(NOW))
+    assert key is not None
+    for number in range(8):
+        token = tokens.issue(key, POLICY, user_id=f"u{number}", role="member", now_s=NOW)
+        assert tokens.verify(token, keys, POLICY, NOW).user_id == f"u{number}"
+        assert len(tokens._proofs) == number % 3 + 1
+    with pytest.raises(Unauthenticated):
+        tokens.verify(f"{token}A", keys, POLICY, NOW)
+    assert len(tokens._proofs) == 2
 
 
 # --- who may load private keys

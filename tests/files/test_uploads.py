@@ -513,6 +513,15 @@ def test_a_refused_file_takes_no_place_of_another(studio: Studio) -> None:
     assert studio.ask(broken, "again.jpg")["state"] == "refused"
 
 
+def test_a_table_may_say_how_large_its_files_are(studio: Studio) -> None:
+    studio.note("a.jpg")
+    for most, size, code in ((20 << 20, 15 << 20, None), (1 << 20, 2 << 20, "file_too_large")):
+        own = replace(studio.attachments["notes"], most_bytes=most)
+        studio.tickets._attachments = {"notes": own}
+        said = studio.ask(PHOTO, f"{most}.jpg", bytes=size, sha256=f"{most:064x}")
+        assert said.get("error", {}).get("code") == code
+
+
 def test_refused_files_of_a_record_have_a_bound(studio: Studio) -> None:
     studio.note("a.jpg")
     studio.tickets._attachments = {"notes": replace(studio.attachments["notes"], most=1)}

@@ -187,7 +187,7 @@ def _detail(pair: Row, changes: Sequence[Row], found: Compared, words: Words) ->
         "number": _text(number, 30),
         "title": _text(pair.get("title") or "", 80),
         "counts": _counted(changes, words),
-        "written": _text(found.paragraphs.get(number, ""), 2000)
+        "written": _text(found.paragraphs.get(number, ""), 6000)
         if number in found.paragraphs
         else "",
         "head": [said("No."), *map(said, head)],

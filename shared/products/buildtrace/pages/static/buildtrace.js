@@ -11,7 +11,7 @@
   const pause = (seconds) => new Promise((done) => { setTimeout(done, seconds * 1000); window.addEventListener("online", done, { once: true }); });
   const words = (text) => new DOMParser().parseFromString(text, "text/html").querySelector("main [role=alert] p")?.textContent.trim();
   const post = async (data) => {
-    const answer = await fetch(location.href, { method: "POST", body: data, redirect: "manual", signal: AbortSignal.timeout(LONG_MS) });
+    const answer = await fetch(location.href, { method: "POST", body: data, redirect: "manual", signal: AbortSignal.timeout?.(LONG_MS) });
     if (answer.type === "opaqueredirect") return null;
     if (answer.status >= 500 || answer.status === 429) throw new Error(answer.status);
     if (!answer.ok) throw new Refused(words(await answer.text()));

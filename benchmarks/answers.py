@@ -3,7 +3,8 @@
     python -m benchmarks.answers
 
 Cases are as forms fill them: twenty answers, a score, a note of seventy words. Nothing is timed, so the
-numbers are the same on every machine, but for ids and times.
+numbers are the same on every machine, but for ids and times. Beside the usual answer the brief one
+(`brief` in the request), and the brief one to a phone that sends the server's columns as it shows them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from shared.adapters.sqlite import SqliteStore
 from tests.ai.workplace import Clinic
 
 SIZES = (1, 10, 100, 500)
+
+
+#: What a phone shows of its new case, before the server has seen it.
+SHOWN = {"chw_id": "chw1", "status": "TRIAGED", "scope_id": "team1"}
+
+#: Whether the answer is asked for brief, and whether the phone sends what it shows.
+WAYS = {"": (False, False), "brief": (True, False), "brief, columns sent": (True, True)}
 
 
 def case(number: int, at: float) -> dict[str, Any]:
@@ -40,7 +48,7 @@ def case(number: int, at: float) -> dict[str, Any]:
     }
 
 
-def answered(count: int) -> tuple[int, int]:
+def answered(count: int, brief: bool = False, shown: bool = False) -> tuple[int, int]:
     """Bytes of the answer to so many new cases, plain and gzip, in a store of its own."""
     with tempfile.TemporaryDirectory() as folder:
         clinic = Clinic(SqliteStore(Path(folder) / "store"))
@@ -50,9 +58,10 @@ def answered(count: int) -> tuple[int, int]:
         phone, cursor = clinic.phone(), 0.0
         for table, rows in (
             ("patients", [patient]),
-            ("cases", [case(number, at) for number in range(count)]),
+            ("cases", [case(n, at) | (SHOWN if shown else {}) for n in range(count)]),
         ):
             body = {"last_sync_timestamp": cursor, "device_id": "d", "changes": {table: rows}}
+            body |= {"brief": True} if brief else {}
             answer = clinic.answer(body, phone)
             cursor = answer["new_sync_timestamp"]
         clinic.store.close()
@@ -63,8 +72,9 @@ def answered(count: int) -> tuple[int, int]:
 def main() -> None:
     """Print the table."""
     for count in SIZES:
-        plain, packed = answered(count)
-        print(f"{count:5} new cases: {plain:8,} bytes, {packed:7,} gzip")
+        for name, way in WAYS.items():
+            plain, packed = answered(count, *way)
+            print(f"{count:5} new cases: {plain:8,} bytes, {packed:7,} gzip  {name}")
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def batch_sync(call: Call) -> Response:
             value["files"] = synced.tickets
         _note(call, synced.outcome)
         call.notes |= {**attempt.pulled, "has_more": value["has_more"]}
-        response = answer(value, call=call)
+        response = answer(batch.brief(value) if asked.brief else value, call=call)
         attempt.bytes_out = response.content_length or 0
     if not value["has_more"] and (asked.page is not None or any(attempt.pulled.values())):
         attempt.cursor_ms = synced.pull.cursor_ms

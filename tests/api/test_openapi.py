@@ -455,6 +455,17 @@ def masked(value: Any) -> Any:
     return "time" if is_time else value
 
 
+def test_a_brief_answer_is_asked_for_over_http(api: Api) -> None:
+    api.join("chw1")
+    body = {"changes": {"patients": [{"id": "p1", "sync_status": "new", "last_modified_at": 1.5}]}}
+    component("SyncRequest").validate(body | {"brief": True})
+    said = json.loads(api.ask("POST", "/api/sync", body | {"brief": True}, token=api.token()).data)
+    assert said.keys() == {"new_sync_timestamp", "server_updates", "accepted", "receipt"}
+    assert said["server_updates"].keys() == said["accepted"].keys() == {"patients"}
+    usual = json.loads(api.ask("POST", "/api/sync", body, token=api.token()).data)
+    assert usual["deleted"].keys() >= {"patients", "cases"}
+
+
 def test_the_documented_examples_are_what_really_happens(ask: Ask) -> None:
     examples = EXAMPLES["sync"]
     cursor = None

@@ -96,7 +96,7 @@ class Clinic:
             request = SyncRequest(asked.push, start=Start(asked.push.cursor_ms), rows=rows)
         synced = self.session().sync(caller, request, now, pushed=self._pushed)
         answer = batch.render(self.catalog, synced.outcome, synced.pull, asked.push.clock_offset_ms)
-        return json.loads(orjson.dumps(answer))
+        return json.loads(orjson.dumps(batch.brief(answer) if asked.brief else answer))
 
     def session(self) -> SyncSession:
         """What serves a sync; nobody hears its bells: tests run what is due themselves."""

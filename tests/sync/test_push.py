@@ -14,6 +14,7 @@ import pytest
 from infra.local.phone import Json
 from shared.errors import Contended, StoreUnavailable
 from shared.records import record
+from shared.sync.dialects import batch
 from tests.neutral.tables import CATALOG
 from tests.stores import Asked, Interrupted
 from tests.sync.clinic import Clinic
@@ -1077,3 +1078,90 @@ def test_rows_of_a_table_that_is_added_to_stay_as_they_came(clinic: Clinic) -> N
     phone.save("notebooks", "p9", cover={})
     assert phone.sync()["accepted"] == {"notebooks": ["p9"]}
     assert json.loads(here.fields("notebooks", "p1")["cover"]) == {"title": "first"}
+
+
+# --- brief answers
+
+
+def whole(answer: Json) -> Json:
+    """A brief answer made whole, as docs/api.md says."""
+    tables = [item.name for item in CATALOG.collections]
+    made: Json = {
+        "server_updates": {table: [] for table in tables},
+        "deleted": {table: [] for table in tables},
+        "accepted": {},
+        "rejected": [],
+        "conflicts": [],
+        "receipt": None,
+        "has_more": False,
+        "next_page": None,
+        "clock_offset_ms": None,
+    }
+    same = answer.pop("same", {})
+    for name, value in answer.items():
+        made[name] = made[name] | value if isinstance(made.get(name), dict) else value
+    if made["receipt"]:
+        made["receipt"] = {"accepted": 0, "conflicts": 0, "rejected": 0, **made["receipt"]}
+    for table, parts in same.items():
+        for part in parts:
+            assert len(part["ids"]) > 1
+            made["server_updates"][table] += [{"id": name, **part["row"]} for name in part["ids"]]
+    return made
+
+
+def in_order(answer: Json) -> Json:
+    rows = answer["server_updates"]
+    return answer | {
+        "server_updates": {table: sorted(rows[table], key=lambda row: row["id"]) for table in rows}
+    }
+
+
+def test_a_brief_answer_made_whole_is_the_usual_one(clinic: Clinic) -> None:
+    phone, other = clinic.phone(clock=time.time), clinic.phone(device="other")
+    first = clinic.answer(red_day(5), phone)
+    cursor = first["new_sync_timestamp"]
+    bodies: list[tuple[Json, Any]] = [(red_day(5), other), ({"last_sync_timestamp": cursor}, phone)]
+    now = time.time()
+    old = {"id": "c0", "mark": "green", "sync_status": "dirty", "last_modified_at": now - 9000}
+    new = {"id": "c1", "mark": "green", "sync_status": "dirty", "last_modified_at": now}
+    gone = {"id": "c2", "sync_status": "deleted", "last_modified_at": now}
+    bad = {"id": "c 9", "last_modified_at": now}
+    sent = [old, new, gone, bad, {**red_day()["changes"]["notes"][0], "id": "c7", "odd": 1}]
+    bodies += [({"last_sync_timestamp": 0, "changes": {"notes": sent}}, phone)]
+    later = {"last_sync_timestamp": cursor, "device_id": "other"}
+    bodies += [(later | {"limit": 2}, other), (later, other)]
+    answers = [first, *(clinic.answer(*each) for each in bodies)]
+    assert any(answer["conflicts"] and answer["rejected"] for answer in answers)
+    assert any(answer["has_more"] for answer in answers)
+    assert any(answer["deleted"]["notes"] for answer in answers)
+    for answer in answers:
+        brief = json.loads(orjson.dumps(batch.brief(answer)))
+        assert len(orjson.dumps(brief)) < len(orjson.dumps(answer))
+        assert all(it not in (None, [], {}) and it is not False for it in brief.values())
+        assert in_order(whole(brief)) == in_order(answer)
+    assert "same" in batch.brief(first)
+
+
+def test_a_phone_that_asks_for_it_is_answered_briefly(clinic: Clinic) -> None:
+    """At most 200 bytes, and 120 for each new record, on a line where each byte costs."""
+    answer = clinic.answer(red_day(0), clinic.phone())
+    for count in (10, 100):
+        cursor = answer["new_sync_timestamp"]
+        body = red_day(count) | {"last_sync_timestamp": cursor, "brief": True}
+        del body["changes"]["notebooks"]
+        for note in body["changes"]["notes"]:
+            name = f"note-{count:03}-{note['id']:0>28}"
+            note |= {"id": name, "mark": "green", "sync_status": "new"}
+        answer = clinic.answer(body, clinic.phone())
+        assert "rejected" not in answer
+        assert len(answer["accepted"]["notes"]) == count
+        assert answer["receipt"]["accepted"] == count
+        [part] = answer["same"]["notes"]
+        assert len(part["ids"]) == count
+        assert len(orjson.dumps(answer)) <= 200 + 120 * count
+    idle = clinic.answer(
+        {"last_sync_timestamp": answer["new_sync_timestamp"], "brief": True}, clinic.phone()
+    )
+    assert idle.keys() == {"new_sync_timestamp"}
+    # what is no true asks for the usual one
+    assert "server_updates" in clinic.answer(red_day() | {"brief": 1}, clinic.phone())

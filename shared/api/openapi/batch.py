@@ -214,6 +214,12 @@ def _request(catalog: Catalog) -> Schema:
                 "description": "`next_page` of the answer before, to go on reading. Without "
                 "`changes`.",
             },
+            "brief": {
+                "type": ["boolean", "null"],
+                "description": "True: the answer leaves out its parts that are empty, null, false or a "
+                "count of 0, also those that are said to be always there, and tells news that several "
+                "of the sent records have alike once, in `same`.",
+            },
         },
         "if": {"properties": {"page": {"type": "string"}}, "required": ["page"]},
         "then": no_changes,
@@ -263,6 +269,19 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
         {"anyOf": [ref("StoredFile"), ref("FileRefused")]},
         "Only there if the request had `files`: one answer for each, in order.",
     )
+    parts = {
+        name: list_of(
+            fixed(ids=ids, row={"type": "object", "description": "Columns, as in a row; no id."}),
+            "Each row's columns are news of all these ids.",
+        )
+        for name in tables
+    }
+    answer["properties"]["same"] = {
+        "type": "object",
+        "description": "Only there if the request was `brief`: what would stand in `server_updates` "
+        "several times, alike but for the id.",
+        "properties": parts,
+    }
     answer["properties"]["ignored"] = list_of(
         ref("Ignored"), "Only there if parts of the request were left out."
     )

@@ -1,6 +1,7 @@
 """The batch dialect: `POST /api/sync`, one request that pushes and pulls. Times in Unix seconds.
 
-    {last_sync_timestamp, changes: {table: [record …]}, files?, device_id?, scope_id?, limit?, page?}
+    {last_sync_timestamp, changes: {table: [record …]}, files?, device_id?, scope_id?, limit?, page?,
+     brief?}
     → {new_sync_timestamp, server_updates: {table: [row …]}, deleted: {table: [id …]},
        accepted: {table: [id …]}, conflicts, rejected, has_more, next_page, clock_offset_ms, receipt,
        files?}
@@ -34,7 +35,8 @@ _SYNC_STATES = ("new", "dirty", "synced", "deleted")
 class Request:
     """A checked envelope. `page` is a page token (then there are no changes and no files).
 
-    `files` are the photos that the phone has, as it sent them (`shared.files.tickets`).
+    `files` are the photos that the phone has, as it sent them (`shared.files.tickets`). `brief`: the answer
+    is to have only what says something.
     """
 
     push: Push
@@ -42,6 +44,7 @@ class Request:
     limit: int | None
     page: str | None
     files: Any = None
+    brief: bool = False
 
 
 def parse(
@@ -105,7 +108,7 @@ def parse(
         size=size,
         ignored=intake.ignored(),
     )
-    return Request(push, device, limit, page, files)
+    return Request(push, device, limit, page, files, body.get("brief") is True)
 
 
 def _cursor(value: Any) -> int:
@@ -216,6 +219,40 @@ def render(
     if ignored:
         answer["ignored"] = [ignored_part(item) for item in ignored]
     return answer
+
+
+def brief(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer for a line where each byte counts: without what is empty, null or false.
+
+    News that several records bring alike, of those that the phone sent, stand once: `same`, table →
+    [{ids, row}], where `row` has no id. A count that is missing in the receipt is 0.
+    """
+    updates: dict[str, list[Any]] = {}
+    same: dict[str, list[Any]] = {}
+    for table, rows in answer["server_updates"].items():
+        sent = set(answer["accepted"].get(table, ()))
+        alike: dict[bytes, list[Any]] = {}
+        for shown in rows:
+            if shown["id"] in sent:
+                news = orjson.dumps({name: it for name, it in shown.items() if name != "id"})
+                alike.setdefault(news, []).append(shown)
+            else:
+                updates.setdefault(table, []).append(shown)
+        for news, several in alike.items():
+            if len(several) == 1:
+                updates.setdefault(table, []).extend(several)
+            else:
+                part = {"ids": [each["id"] for each in several], "row": orjson.Fragment(news)}
+                same.setdefault(table, []).append(part)
+    receipt = answer["receipt"]
+    parts = {
+        **answer,
+        "server_updates": updates,
+        "same": same,
+        "deleted": {table: ids for table, ids in answer["deleted"].items() if ids},
+        "receipt": receipt and {name: it for name, it in receipt.items() if it != 0},
+    }
+    return {name: it for name, it in parts.items() if it not in (None, [], {}) and it is not False}
 
 
 def ignored_part(item: Ignored) -> dict[str, Any]:

@@ -38,9 +38,10 @@ test: $(VENV)/.dev
 	$(PYTEST)
 
 # The tests that are left: kills, planted faults, fleets, stories on the emulators, processes; and all properties
-# again, with more examples. Half an hour.
+# again, with more examples. Half an hour. One more process than there are cores, up to four: most of them wait for
+# others.
 proof: $(VENV)/.dev
-	TEST_EXAMPLES=100 $(PYTEST) -m '(proof or hypothesis) and not soak'
+	TEST_EXAMPLES=100 $(PYTEST) --numprocesses $$(($$(nproc) + 1)) -m '(proof or hypothesis) and not soak'
 
 # Debian's Chromium, for the console's tests in a browser, if it is missing and we may install it.
 browser:

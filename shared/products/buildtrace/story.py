@@ -91,6 +91,11 @@ def story(stage: Stage) -> None:
     stage.expect(status == 200 and overlay.startswith(b"%PDF"), "there is no overlay")
     stage.say(f"   The overlay of A-101: {stage.keep('overlay-A-101.pdf', overlay)}")
     stage.say("   Orange was there before, blue is new.")
+    status, summary = stage.ask("GET", "/api/v1/comparisons/whats-new/summary.pdf", None, carl)
+    stage.expect(status == 200 and summary.startswith(b"%PDF"), "there is no summary")
+    stage.say(
+        f"   All of it to be printed, with Finn's comment: {stage.keep('summary.pdf', summary)}"
+    )
     stage.say("\n8. The project's pages. Open this, and log in:\n")
     stage.say(f"      {stage.url.replace('127.0.0.1', 'localhost')}/console")
     for name, role in (("ada", "owner"), ("finn", "member"), ("carl", "viewer")):

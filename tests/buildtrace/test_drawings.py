@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable, Sequence
+
+import numpy
 import pytest
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from benchmarks import plans
-from shared.products.buildtrace.drawings import facts, overlay
+from shared.products.buildtrace.drawings import facts, glyphs, overlay
 from shared.products.buildtrace.drawings.comparing import Comparison, compare
 from shared.products.buildtrace.drawings.document import SheetPage, open_drawing
+from shared.products.buildtrace.drawings.ink import ink_of
 from shared.products.buildtrace.drawings.reading import read_sheet
 
 
@@ -58,3 +64,114 @@ def test_every_sentence_names_changes_that_there_are(comparison: Comparison) -> 
     said = facts.sentences(facts.facts_of(comparison, "A-101"))
     assert len(said) > len(known) / 2
     assert all(set(each["changes"]) <= known and each["changes"] for each in said)
+
+
+def _scan_of(draw: Callable[[ImageDraw.ImageDraw], None], seed: int = 0) -> SheetPage:
+    """A small sheet (200 × 150 mm at 150 dpi) that `draw` draws on, with the grain of a scan."""
+    picture = Image.new("L", (1180, 886), 245)
+    pen = ImageDraw.Draw(picture)
+    for place in range(5):  # what stays: enough to lay one sheet on the other by
+        pen.rectangle((40 + 220 * place, 620, 200 + 200 * place, 840), outline=20, width=3)
+        pen.text((60 + 220 * place, 660 + 20 * place), f"ROOM {place + 1}", 20, font=_font())
+    draw(pen)
+    held = numpy.asarray(picture, numpy.float32) + numpy.random.default_rng(seed).normal(
+        0, 4, (886, 1180)
+    )
+    soft = Image.fromarray(numpy.clip(held, 0, 255).astype(numpy.uint8)).filter(
+        ImageFilter.GaussianBlur(0.6)
+    )
+    out = io.BytesIO()
+    soft.save(out, "PNG", dpi=(150, 150))
+    return open_drawing(out.getvalue()).page(0, 150)
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(20)
+
+
+def _schedule(rows: Sequence[str], pitch: int = 32) -> Callable[[ImageDraw.ImageDraw], None]:
+    def draw(pen: ImageDraw.ImageDraw) -> None:
+        for place, row in enumerate(rows):
+            top = 60 + pitch * place
+            pen.rectangle((60, top, 760, top + pitch), outline=20, width=2)
+            for column, text in enumerate(row.split("|")):
+                for at, sign in enumerate(text):  # letters of one width, as drawings have them
+                    place_of = (72 + 180 * column + 13 * at, top + pitch / 2)
+                    pen.text(place_of, sign, 20, font=_font(), anchor="lm")
+
+    return draw
+
+
+#: Rows that fit each other's places: moved by five rows nearly all of the table looks as before.
+_ROWS = [
+    f"D{n:02}|{(7, 9, 8, 9)[n % 4]}00 X 2100|{'GLASS' if n % 3 else 'STEEL'}|FD{30 + 30 * (n % 2)}"
+    for n in range(12)
+]
+_MORE = [*_ROWS[:4], "D99|1250 X 2400|STEEL|FD120", *_ROWS[4:]]
+_OTHER = [row.replace("D06", "E06") for row in _MORE]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kinds"),
+    [
+        (_ROWS, _MORE, ["added", "moved"]),
+        (_MORE, _ROWS, ["moved", "removed"]),
+        (_ROWS, _OTHER, ["added", "moved", "text_changed"]),
+    ],
+    ids=["more", "less", "more, and a letter of a row that moved"],
+)
+def test_a_row_in_a_scanned_schedule_is_not_a_change_of_every_row_below(
+    before: Sequence[str], after: Sequence[str], kinds: list[str]
+) -> None:
+    """People ask for it (open-pdf-studio#129): a row is one change, not twenty."""
+    found = compare(_scan_of(_schedule(before)), _scan_of(_schedule(after), 1)).changes
+    assert sorted(change.kind for change in found) == kinds
+
+
+def test_letters_below_each_other_in_a_table_are_read_with_their_rows() -> None:
+    page = _scan_of(_schedule(["D01|30", "D02|30", "D03|30", "D04|60", "D05|30"], 24))
+    strips = list(glyphs.find(ink_of(page.gray, True), 150))
+    assert not [strip for strip in strips if strip.upright]
+    assert sum(len(strip.letters) >= 2 for strip in strips) >= 10
+
+
+def test_the_first_digit_of_an_upright_dimension_is_held_against_the_one_before() -> None:
+    """A digit that stands alone on one sheet, parted from the others by a comma, does not say how
+    it is read.
+    """
+
+    def dimension(first: str) -> Callable[[ImageDraw.ImageDraw], None]:
+        def draw(pen: ImageDraw.ImageDraw) -> None:
+            label = Image.new("L", (120, 30), 245)
+            written = ImageDraw.Draw(label)
+            written.text((10, 15), first, 20, font=_font(), anchor="mm")
+            written.text((29, 2), "850", 20, font=_font())
+            pen._image.paste(label.rotate(90, expand=True), (300, 200))  # type: ignore[attr-defined]
+
+        return draw
+
+    [change] = compare(_scan_of(dimension("2")), _scan_of(dimension("1"), 1)).changes
+    assert (change.kind, change.old_text[0], change.new_text[0]) == ("dimension_changed", "2", "1")
+
+
+@pytest.mark.parametrize("gray", [0.0, 0.7, 0.85])
+def test_lines_are_found_that_are_drawn_in_grey(gray: float) -> None:
+    """Architects draw what exists, and what others do, in grey."""
+    lines = " ".join(f"{x} 50 m {x} 550 l S" for x in range(100, 700, 60))
+    sheets = [
+        f"1 w 0 G {lines} 50 300 m 750 300 l S {more}".encode()
+        for more in ("", f"{gray} G 200 100 m 290 190 l S")
+    ]
+    old, new = (open_drawing(_page_of(content)).page(0) for content in sheets)
+    assert [change.kind for change in compare(old, new).changes] == ["added"]
+
+
+def _page_of(content: bytes) -> bytes:
+    return plans.file_of(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 800 600]/Contents 4 0 R>>",
+            b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
+        ]
+    )

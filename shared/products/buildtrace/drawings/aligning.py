@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import Fault
 from shared.products.buildtrace.drawings.document import Matrix, SheetPage
+from shared.products.buildtrace.drawings.ink import ink_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,30 +146,6 @@ def _terms(x: Floats, y: Floats, size: tuple[int, int]) -> Floats:
             for i in range(total, -1, -1)
         ]
     )
-
-
-def ink_of(gray: Gray, scan: bool) -> Gray:
-    """Darkness against the paper around it, stretched so that drawn lines come near 255.
-
-    Stains, shadows and yellowed paper are wide and go; what is drawn is thin and stays. Large
-    black areas of a scan turn into their edges, which is enough to compare.
-    """
-    import cv2
-    import numpy
-
-    if not scan:
-        return 255 - gray
-    small = cv2.resize(gray, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, numpy.ones((9, 9), numpy.uint8))
-    paper = cv2.GaussianBlur(cv2.medianBlur(paper, 5), (0, 0), 5)
-    paper = cv2.resize(paper, (gray.shape[1], gray.shape[0]), interpolation=cv2.INTER_LINEAR)
-    ink = cv2.subtract(paper, gray)
-    seen = ink[::3, ::3]
-    noise = float(numpy.median(seen))
-    strong = seen[seen > noise + 40]
-    top = float(numpy.percentile(strong, 80)) if strong.size > 500 else 160.0
-    table = numpy.clip((numpy.arange(256) - noise) / max(top - noise, 40) * 230, 0, 255)
-    return cv2.LUT(ink, table.astype(numpy.uint8))
 
 
 def align(old: SheetPage, new: SheetPage) -> Aligned:

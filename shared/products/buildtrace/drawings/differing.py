@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from shared.products.buildtrace.drawings.aligning import Aligned
 from shared.products.buildtrace.drawings.comparing import SheetChange, change_of
 from shared.products.buildtrace.drawings.document import Rect, SheetPage, SheetWord
+from shared.products.buildtrace.drawings.ink import parts_of
 from shared.products.buildtrace.drawings.reading import (
     Line,
     SheetText,
@@ -43,22 +44,36 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Sharpness:
-    """Thresholds of ink (0 to 255), tolerance in pixels, and the least that counts, in pixels of ink."""
+    """Thresholds of ink (0 to 255), tolerance in pixels, and the least that counts, in pixels of ink.
+
+    `faint`: ink that counts as well where it is `faint_mm2` large in one piece, its darkest pixel has
+    more than the second value and the other sheet has less than the third.
+    """
 
     strong: int
     weak: int
     near: int
     least: int
+    faint: tuple[int, int, int]
+    faint_mm2: float
 
 
-#: Vectors are drawn alike to a fraction of a pixel; scans are not.
-_DRAWN, _SCANNED = Sharpness(120, 40, 1, 4), Sharpness(120, 55, 2, 14)
+#: Vectors are drawn alike to a fraction of a pixel; scans are not. Faint: grey lines of vectors, hairlines
+#: of a pale scan; a fold comes to 90, and noise is never large.
+_DRAWN = Sharpness(120, 40, 1, 4, (16, 24, 8), 0.3)
+_SCANNED = Sharpness(120, 55, 2, 14, (90, 100, 45), 0.9)
 
 #: Ink closer than this belongs to one change, mm.
 _TOGETHER_MM = 2.0
 
 #: The same for parts of a sheet that move as one, mm.
 _VIEW_GAP_MM = 10.0
+
+#: How far beside what moved more of it is sought, mm: two rows of a table.
+_BESIDE_MM = 15.0
+
+#: Shifts of something large that are tried.
+_MOST_SHIFTS = 12
 
 #: How exactly the edge of the other sheet's paper is known, pixels.
 _EDGE_STEP = 16
@@ -79,7 +94,8 @@ def changes(
     scan = old.scan or new.scan
     sharp = _SCANNED if scan else _DRAWN
     one, other = laid.inks
-    gone, come = _only(one, other, sharp), _only(other, one, sharp)
+    per_mm = new.dpi / 25.4
+    gone, come = _only(one, other, sharp, per_mm), _only(other, one, sharp, per_mm)
     if scan:  # outside of the other's paper nothing is gone
         _blank_outside(gone, come, laid, old)
     here = _Sheets(laid, old, new, one, other, gone, come, sharp)
@@ -138,13 +154,25 @@ def _disc(radius: int) -> Mask:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
-def _only(ink: Gray, other: Gray, sharp: Sharpness) -> Mask:
-    """1 where `ink` is strong and `other` has nothing near."""
+def _only(ink: Gray, other: Gray, sharp: Sharpness, per_mm: float) -> Mask:
+    """1 where `ink` is strong, or faint but large, and `other` has nothing near."""
     import cv2
     import numpy
 
-    near = cv2.dilate((other > sharp.weak).astype(numpy.uint8), _disc(sharp.near))
-    only: Mask = ((ink > sharp.strong) & (near == 0)).astype(numpy.uint8)
+    def alone(least: int, most: int) -> Mask:
+        near = cv2.dilate((other > most).astype(numpy.uint8), _disc(sharp.near))
+        found: Mask = (ink > least) & (near == 0)
+        return found.astype(numpy.uint8)
+
+    low, peak, most = sharp.faint
+    only, faint = alone(sharp.strong, sharp.weak), alone(low, most)
+    parts, stats = parts_of(faint)
+    for part in numpy.flatnonzero(stats[:, 4] >= sharp.faint_mm2 * per_mm**2)[1:]:
+        x, y, wide, high, _ = stats[part]
+        cut = (slice(y, y + high), slice(x, x + wide))
+        piece = parts[cut] == part
+        if ink[cut][piece].max() > peak:
+            only[cut] |= piece
     return only
 
 
@@ -182,17 +210,17 @@ def _blobs(here: _Sheets, gap_mm: float = _TOGETHER_MM) -> list[Box]:
     )
     radius = max(1, round(gap_mm * here.per_mm / share / 2))
     spread = cv2.dilate((small > 0).astype(numpy.uint8), _disc(radius))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(spread, connectivity=8)
+    parts, stats = parts_of(spread)
     found = []
-    for label in range(1, count):
-        x, y, wide, high, _ = stats[label]
+    for part in range(1, len(stats)):
+        x, y, wide, high, _ = (int(each) for each in stats[part])
         left, top = x * share, y * share
         right, bottom = min(columns, (x + wide) * share), min(rows, (y + high) * share)
-        part = both[top:bottom, left:right]
-        if int(part.sum()) < here.sharp.least:
+        held = both[top:bottom, left:right]
+        if int(held.sum()) < here.sharp.least:
             continue
-        own = numpy.kron(labels[y : y + high, x : x + wide] == label, numpy.ones((share, share)))
-        ys, xs = numpy.nonzero(part * own[: part.shape[0], : part.shape[1]])
+        own = numpy.kron(parts[y : y + high, x : x + wide] == part, numpy.ones((share, share)))
+        ys, xs = numpy.nonzero(held * own[: held.shape[0], : held.shape[1]])
         if len(xs) < here.sharp.least:
             continue
         found.append(
@@ -234,12 +262,16 @@ def _moved(here: _Sheets) -> list[SheetChange]:
         for box in _blobs(here, gap):
             if max(box[2] - box[0], box[3] - box[1]) < least_mm * here.per_mm:
                 continue
-            for _ in range(3):
-                shift = _shift_within(here, box)
-                large = gap == _VIEW_GAP_MM
-                if shift is None or (change := _explain(here, box, box, shift, large)) is None:
-                    break
-                found.append(change)
+            large = gap == _VIEW_GAP_MM
+            for place in (_wider(here, box), box) if large else (box,):
+                for _ in range(3):
+                    shift = _shift_within(here, place, large)
+                    if (
+                        shift is None
+                        or (change := _explain(here, place, place, shift, large)) is None
+                    ):
+                        break
+                    found.append(change)
     # What moved further than its own neighbourhood: two blobs of one size.
     least = 2.0 * here.per_mm
     blobs = [box for box in _blobs(here) if max(box[2] - box[0], box[3] - box[1]) >= least]
@@ -266,6 +298,19 @@ def _moved(here: _Sheets) -> list[SheetChange]:
     return found
 
 
+def _wider(here: _Sheets, box: Box) -> Box:
+    """A box with what is beside it: of a table that moved some rows look as before, and part the others."""
+    rows, columns = here.other.shape
+    margin = round(_BESIDE_MM * here.per_mm)
+    left, top, right, bottom = box
+    return (
+        max(0, left - margin),
+        max(0, top - margin),
+        min(columns, right + margin),
+        min(rows, bottom + margin),
+    )
+
+
 def _mass(mask: Mask, box: Box) -> int:
     return int(mask[box[1] : box[3], box[0] : box[2]].sum())
 
@@ -289,35 +334,147 @@ def _fit(
     return float(most), (shift[0] + at[0] - reach, shift[1] + at[1] - reach)
 
 
-def _shift_within(here: _Sheets, box: Box) -> tuple[int, int] | None:
-    """The shift, within a blob, that takes what is gone to what has come; None: there is none."""
+def _shift_within(here: _Sheets, box: Box, large: bool) -> tuple[int, int] | None:
+    """The shift, within a blob, that takes what is gone to what has come; None: there is none.
+
+    Rows of a schedule are so alike that little of them is gone or has come, and much of that fits
+    other rows as well. So of something `large` the shortest shifts count too after which ink is found, on
+    the whole new sheet, for nearly all that is gone, and on the old one for what has come; the shift is
+    taken that explains most and contradicts least (`_score`).
+    """
     import cv2
     import numpy
 
-    gone = here.gone[box[1] : box[3], box[0] : box[2]]
-    come = here.come[box[1] : box[3], box[0] : box[2]]
+    cut = (slice(box[1], box[3]), slice(box[0], box[2]))
+    gone, come = here.gone[cut], here.come[cut]
     if min(int(gone.sum()), int(come.sum())) < max(30, 3 * here.sharp.least):
         return None
     rows = cv2.getOptimalDFTSize(2 * gone.shape[0])
     columns = cv2.getOptimalDFTSize(2 * gone.shape[1])
     if rows * columns > 40_000_000:
         return None
-    spectra = []
-    for mask in (gone, come):
+
+    def spectrum(mask: NDArray[Any]) -> Any:
         held = numpy.zeros((rows, columns), numpy.float32)
-        held[: gone.shape[0], : gone.shape[1]] = mask
-        spectra.append(cv2.dft(cv2.GaussianBlur(held, (0, 0), 1.2)))
-    product = cv2.mulSpectrums(spectra[1], spectra[0], 0, conjB=True)
-    peaks = cv2.idft(product, flags=cv2.DFT_SCALE)
-    least = _LEAST_SHIFT_MM * here.per_mm
-    for _ in range(3):
+        held[: mask.shape[0], : mask.shape[1]] = mask
+        return cv2.dft(held)
+
+    def matched(*pairs: tuple[Any, Any]) -> Any:
+        """How many pixels of one mask lie on the other, at every shift; the sum over pairs."""
+        products = [cv2.mulSpectrums(other, one, 0, conjB=True) for one, other in pairs]
+        return cv2.idft(sum(products), flags=cv2.DFT_SCALE)
+
+    def shift_at(x: int, y: int) -> tuple[int, int]:
+        return (
+            x if x <= columns // 2 else x - columns,
+            y if y <= rows // 2 else y - rows,
+        )
+
+    def far(shift: tuple[int, int]) -> int:
+        return shift[0] * shift[0] + shift[1] * shift[1]
+
+    least = (_LEAST_SHIFT_MM * here.per_mm) ** 2
+    left, arrived = (spectrum(cv2.GaussianBlur(mask * 1.0, (0, 0), 1.2)) for mask in (gone, come))
+    peaks = matched((left, arrived))
+    found: list[tuple[int, int]] = []
+    for _ in range(6 if large else 3):
         _, _, _, (x, y) = cv2.minMaxLoc(peaks)
-        dx = x if x <= columns // 2 else x - columns
-        dy = y if y <= rows // 2 else y - rows
-        if dx * dx + dy * dy >= least * least:
-            return dx, dy
+        if far(shift := shift_at(x, y)) >= least:
+            if not large:
+                return shift
+            found.append(shift)
         peaks[max(0, y - 4) : y + 5, max(0, x - 4) : x + 5] = 0
-    return None
+    if not large:
+        return None
+    old, new = (spectrum(_near(here, ink[cut])) for ink in (here.one, here.other))
+    told = matched((spectrum(gone), new), (old, spectrum(come)))
+    ys, xs = numpy.nonzero(
+        (told > 0.85 * told.max()) & (told >= cv2.dilate(told, numpy.ones((9, 9))))
+    )
+    also = {shift_at(int(x), int(y)) for x, y in zip(xs, ys, strict=True)}
+    found += sorted((shift for shift in also if far(shift) >= least), key=far)[:_MOST_SHIFTS]
+    if not found:
+        return None
+    best = max(found, key=lambda shift: _score(here, box, shift))
+    told_gone, _ = _told(here, box, box, best)
+    return _fit(here, _tight(told_gone, box), best, 4)[1] if told_gone.any() else best
+
+
+def _tight(mask: Mask, box: Box) -> Box:
+    """The part of a box that is around what a mask has in it."""
+    import cv2
+
+    left, top, wide, high = cv2.boundingRect(mask)
+    return box[0] + left, box[1] + top, box[0] + left + wide, box[1] + top + high
+
+
+def _score(here: _Sheets, box: Box, shift: tuple[int, int]) -> float:
+    """Share of what is gone, and of what has come, that a shift explains, less the share that it
+    contradicts: ink of what would have moved that is missing at the new place, or is only there.
+
+    Shares, because of a table with a row more hardly anything is gone.
+    """
+    dx, dy = shift
+    cut = (slice(box[1], box[3]), slice(box[0], box[2]))
+    told_gone, told_come = _told(here, box, box, shift)
+    if not told_gone.any():
+        return 0.0
+    tight = _tight(told_gone, box)
+    old = here.one[tight[1] : tight[3], tight[0] : tight[2]]
+    new = _cut(here.other, tight, dx, dy)
+    dark, arrived = old > here.sharp.strong, new > here.sharp.strong
+    wrong = (dark & ~_near(here, new)).sum() + (arrived & ~_near(here, old)).sum()
+    return float(
+        told_gone.sum() / here.gone[cut].sum()
+        + told_come.sum() / here.come[cut].sum()
+        - wrong / max(1, dark.sum() + arrived.sum())
+    )
+
+
+def _near(here: _Sheets, ink: Gray) -> NDArray[Any]:
+    """Where there is ink, or nearly."""
+    import cv2
+    import numpy
+
+    spread = cv2.dilate((ink > here.sharp.weak).astype(numpy.uint8), _disc(here.sharp.near + 1))
+    return spread > 0
+
+
+def _told(here: _Sheets, box: Box, place: Box, shift: tuple[int, int]) -> tuple[Mask, Mask]:
+    """What is gone in a box that stands on the new sheet, shifted; and what has come at a place that
+    stood on the old one.
+    """
+    dx, dy = shift
+    gone = here.gone[box[1] : box[3], box[0] : box[2]]
+    come = here.come[place[1] : place[3], place[0] : place[2]]
+    there = _near(here, _cut(here.other, box, dx, dy))
+    before = _near(here, _cut(here.one, place, -dx, -dy))
+    return gone & there, come & before
+
+
+def _trim(gone: Mask, told: Mask, shift: tuple[int, int]) -> None:
+    """Leave out of what a shift explains, at both ends of its way, what it explains by chance: a row
+    that was taken out of a table has letters that others have too.
+    """
+    import numpy
+
+    axis = 1 if abs(shift[1]) >= abs(shift[0]) else 0
+    step = abs(shift[axis])
+    sums = [mask.sum(axis=axis, dtype=numpy.int64) for mask in (gone, told)]
+    whole, known = (numpy.concatenate([[0], numpy.cumsum(each)]) for each in sums)
+    low, high = 0, len(whole) - 1
+
+    def chance(start: int, end: int) -> bool:
+        return bool(known[end] - known[start] <= 0.9 * (whole[end] - whole[start]))
+
+    while low + step < high and chance(low, low + step):
+        low += 1
+    while low + step < high and chance(high - step, high):
+        high -= 1
+    if axis:
+        told[:low], told[high:] = 0, 0
+    else:
+        told[:, :low], told[:, high:] = 0, 0
 
 
 def _explain(
@@ -327,37 +484,38 @@ def _explain(
 
     Of something `large` a part may have changed as well.
     """
-    import cv2
-    import numpy
-
     dx, dy = shift
-    near = _disc(here.sharp.near + 1)
     gone = here.gone[box[1] : box[3], box[0] : box[2]]
-    there = cv2.dilate((_cut(here.other, box, dx, dy) > here.sharp.weak).astype(numpy.uint8), near)
     come = here.come[place[1] : place[3], place[0] : place[2]]
-    before = cv2.dilate(
-        (_cut(here.one, place, -dx, -dy) > here.sharp.weak).astype(numpy.uint8), near
-    )
-    told_gone, told_come = gone & there, come & before
+    told_gone, told_come = _told(here, box, place, shift)
     mass_gone, mass_come = int(gone.sum()), int(come.sum())
     if not mass_gone or not mass_come:
         return None
     enough = 0.6 if large else _EXPLAINED
     if told_gone.sum() < enough * mass_gone or told_come.sum() < 0.5 * mass_come:
         return None
-    ys, xs = numpy.nonzero(told_gone)
-    tight = (
-        box[0] + int(xs.min()),
-        box[1] + int(ys.min()),
-        box[0] + int(xs.max()) + 1,
-        box[1] + int(ys.max()) + 1,
-    )
+    if large:
+        _trim(gone, told_gone, shift)
+        if not told_gone.any():
+            return None
+    tight = _tight(told_gone, box)
     if max(tight[2] - tight[0], tight[3] - tight[1]) < 2.0 * here.per_mm:
         return None
     score, _ = _fit(here, tight, shift, 2)
     if score < (0.6 if large else 0.75):
         return None
     target = (tight[0] + dx, tight[1] + dy, tight[2] + dx, tight[3] + dy)
+    if large and told_come.any():
+        # The last row of a table may look like the one before it: then it is seen where it has come alone.
+        a, b, c, d = _joined(target, _tight(told_come, place))
+        level = abs(dx) > abs(dy)
+        target = (
+            target[0] if level and dx > 0 else a,
+            target[1] if not level and dy > 0 else b,
+            target[2] if level and dx < 0 else c,
+            target[3] if not level and dy < 0 else d,
+        )
+        tight = (target[0] - dx, target[1] - dy, target[2] - dx, target[3] - dy)
     gone[told_gone > 0] = 0
     come[told_come > 0] = 0
     return change_of(
@@ -493,33 +651,35 @@ def _letters(here: _Sheets, moved: Sequence[SheetChange]) -> list[SheetChange]:
         (change.rect, here.box(change.rect), change.old_rect) for change in moved if change.old_rect
     ]
 
-    def likeness(side: int, box: Box) -> float:
-        """How well a letter of one sheet is found on the other: correlation, at its place or where
-        it moved.
-        """
+    def likeness(side: int, box: Box, way: tuple[int, int]) -> float:
+        """How well a letter of one sheet is found on the other, shifted so: correlation."""
         left, top, right, bottom = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
         part = _cut(soft[side], (left, top, right, bottom))
-        best = -1.0
-        for dx, dy in [(0, 0), *_carried(here, side, box, shifts)]:
-            around_it = (left - 2, top - 2, right + 2, bottom + 2)
-            field = _cut(soft[1 - side], around_it, dx, dy)
-            if field.std() < 1 or part.std() < 1:
-                continue
-            best = max(best, _peak(cv2.matchTemplate(field, part, cv2.TM_CCOEFF_NORMED)))
-        return best
+        field = _cut(soft[1 - side], (left - 2, top - 2, right + 2, bottom + 2), *way)
+        if field.std() < 1 or part.std() < 1:
+            return -1.0
+        return _peak(cv2.matchTemplate(field, part, cv2.TM_CCOEFF_NORMED))
 
-    lines: list[list[_Held]] = []
-    for side in (0, 1):
-        held = []
-        for strip in strips[side]:
-            fits = [(likeness(side, box), box) for box in strip.letters]
-            odd = tuple(box for fit, box in fits if fit < _LETTER_MAY_DIFFER)
-            where = _carried(here, side, strip.box, shifts)
-            dx, dy = where[0] if where else (0, 0)
-            there = (strip.box[0] + dx, strip.box[1] + dy, strip.box[2] + dx, strip.box[3] + dy)
-            boxes = (there, strip.box) if side else (strip.box, there)
-            held.append(_Held(boxes, strip.upright, min(fit for fit, _ in fits), odd))
-        lines.append(held)
+    def held(side: int, strip: glyphs.Strip) -> _Held:
+        """A line stays if all of its letters do; else it moved with what it lies in, or perhaps with
+        what is beside it.
+        """
+        way, fits = (0, 0), [likeness(side, box, (0, 0)) for box in strip.letters]
+        if min(fits) < _LETTER_MAY_DIFFER:
+            within = _carried(here, side, strip.box, shifts)
+            ways = within or [way, *_carried(here, side, strip.box, shifts, _ROW_MM)]
+            tried = [([likeness(side, box, each) for box in strip.letters], each) for each in ways]
+            fits, way = max(tried, key=lambda each: sum(each[0]))
+        odd = tuple(
+            box for fit, box in zip(fits, strip.letters, strict=True) if fit < _LETTER_MAY_DIFFER
+        )
+        dx, dy = way
+        there = (strip.box[0] + dx, strip.box[1] + dy, strip.box[2] + dx, strip.box[3] + dy)
+        boxes = (there, strip.box) if side else (strip.box, there)
+        upright = strip.upright if len(strip.letters) > 1 else None
+        return _Held(boxes, upright, min(fits), odd)
+
+    lines = [[held(side, strip) for strip in strips[side]] for side in (0, 1)]
     opened = _bands(here, moved)
     pairs = [
         each
@@ -579,17 +739,22 @@ def _peak(fits: Any) -> float:
 #: have .97 (median) and .87 (1st percentile), changed ones .2 to .8, sometimes .9 (6 and 8).
 _LETTER_DIFFERS, _LETTER_MAY_DIFFER = 0.7, 0.91
 
+#: A whole line that fits where the rows of a table went has moved with them, this far beside them, mm.
+_ROW_MM = 60.0
+
 #: Correlation from which on all letters of a line are surely there.
 _LETTER_STAYED = 0.95
 
 
 @dataclass(frozen=True)
 class _Held:
-    """A line of one sheet held against the other: its box there and here (old, new), its worst correlation,
-    and the letters that look otherwise."""
+    """A line of one sheet held against the other: its box there and here (old, new), its worst
+    correlation, and the letters that look otherwise. `upright` is None of a single letter: nothing says
+    how it is read.
+    """
 
     boxes: tuple[Box, Box]
-    upright: bool
+    upright: bool | None
     fit: float
     odd: tuple[Box, ...]
 
@@ -610,37 +775,44 @@ def _facing(lines: Sequence[Sequence[_Held]]) -> list[_Facing]:
     A line that is found again elsewhere, because it moved, faces nobody.
     """
     found: list[_Facing] = []
+
+    def alike(one: bool | None, other: bool | None) -> bool:
+        return one is None or other is None or one == other
+
     for side in (0, 1):
         for line in lines[side]:
             if not line.odd:
                 continue
             there = [
-                other.boxes
+                other
                 for other in lines[1 - side]
-                if other.upright == line.upright
+                if alike(other.upright, line.upright)
                 and other.fit < _LETTER_STAYED
                 and all(_overlap(*both) > 0.3 for both in zip(other.boxes, line.boxes, strict=True))
             ]
             if not there:
                 continue
+            said = [each.upright for each in (line, *there) if each.upright is not None]
+            upright = bool(said and said[0])
+            places = [_joined(*(each.boxes[at] for each in there)) for at in (0, 1)]
             beside = [
                 other.boxes
                 for other in lines[side]
-                if other.upright == line.upright
-                and _overlap(other.boxes[1], _joined(*(each[1] for each in there))) > 0.5
-                and _overlap(other.boxes[0], _joined(*(each[0] for each in there))) > 0.5
+                if alike(other.upright, upright)
+                and all(_overlap(*both) > 0.5 for both in zip(other.boxes, places, strict=True))
             ]
             # The sheets lie on each other: both are read in one place, or one would miss a line's end.
-            old, new = (_joined(*each) for each in zip(line.boxes, *there, *beside, strict=True))
+            held = (line.boxes, *(each.boxes for each in there), *beside)
+            old, new = (_joined(*each) for each in zip(*held, strict=True))
             odd = line.odd if side else tuple(_at(each, line.boxes) for each in line.odd)
             for index, known in enumerate(found):
-                if _overlap(known.boxes[1], new) > 0.5 and known.upright == line.upright:
+                if _overlap(known.boxes[1], new) > 0.5 and known.upright == upright:
                     whole = (_joined(known.boxes[0], old), _joined(known.boxes[1], new))
                     fit = min(known.fit, line.fit)
                     found[index] = _Facing(whole, known.upright, (*known.odd, *odd), fit)
                     break
             else:
-                found.append(_Facing((old, new), line.upright, odd, line.fit))
+                found.append(_Facing((old, new), upright, odd, line.fit))
     return found
 
 
@@ -666,9 +838,16 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _carried(
-    here: _Sheets, side: int, box: Box, moved: Sequence[tuple[Rect, Box, Rect]]
+    here: _Sheets,
+    side: int,
+    box: Box,
+    moved: Sequence[tuple[Rect, Box, Rect]],
+    beside_mm: float = 6.0,
 ) -> list[tuple[int, int]]:
-    """Where else a letter may be on the other sheet: what it lies in has moved."""
+    """Where else a letter may be on the other sheet: what it lies in has moved.
+
+    What moves as one is often wider than the ink that tells so, but across its way alone: `beside_mm`.
+    """
     found = []
 
     def large(rect: Rect) -> bool:
@@ -680,9 +859,9 @@ def _carried(
             round((rect[1] - old[1]) * here.new.scale),
         )
         place = target if side else here.box(old)
-        # What moves as one is often wider than the ink that tells so, but across its way alone.
-        wide, high = ((6, 1) if abs(dy) > abs(dx) else (1, 6)) if large(rect) else (1, 1)
-        wide, high = round(wide * here.per_mm), round(high * here.per_mm)
+        level = abs(dy) > abs(dx)
+        wide = round((beside_mm if large(rect) and level else 1) * here.per_mm)
+        high = round((beside_mm if large(rect) and not level else 1) * here.per_mm)
         if (
             box[0] >= place[0] - wide
             and box[1] >= place[1] - high
@@ -762,9 +941,12 @@ def _bands(here: _Sheets, moved: Sequence[SheetChange]) -> list[Box]:
         new, old = here.box(change.rect), here.box(change.old_rect)
         dx, dy = new[0] - old[0], new[1] - old[1]
         if dy and abs(dx) <= 2 and abs(dy) < 20 * here.per_mm and new[2] - new[0] > 3 * abs(dy):
-            low, high = sorted((old[1], new[1]) if dy > 0 else (new[3], old[3]))
             margin = int(1.5 * here.per_mm)
-            found.append((new[0] - 3 * margin, low - margin, new[2] + 3 * margin, high + margin))
+            for edge in (1, 3):
+                low, high = sorted((old[edge], new[edge]))
+                found.append(
+                    (new[0] - 3 * margin, low - margin, new[2] + 3 * margin, high + margin)
+                )
     return found
 
 

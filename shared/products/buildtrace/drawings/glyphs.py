@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.products.buildtrace.drawings.document import Rect, SheetPage, SheetWord
+from shared.products.buildtrace.drawings.ink import ink_of, parts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,8 +47,6 @@ class Strip:
 
 def read(page: SheetPage, area: Rect) -> tuple[SheetWord, ...]:
     """The words of an area of a page."""
-    from shared.products.buildtrace.drawings.aligning import ink_of
-
     k = page.scale
     rows, columns = page.gray.shape
     left, top = max(0, int(area[0] * k)), max(0, int(area[1] * k))
@@ -83,7 +83,7 @@ def _words(text: str, rect: Rect, sure: float, upright: bool) -> Iterator[SheetW
 
 
 def find(ink: Gray, dpi: float) -> Iterator[Strip]:
-    """Lines of text: parts of ink (`aligning.ink_of`) of letters' size that stand in a row."""
+    """Lines of text: parts of ink (`ink_of`) of letters' size that stand in a row."""
     import cv2
     import numpy
 
@@ -92,16 +92,11 @@ def find(ink: Gray, dpi: float) -> Iterator[Strip]:
     long = max(8, int(_MOST_MM * 1.3 / 25.4 * dpi))
     for shape in ((1, long), (long, 1)):
         dark &= 1 - cv2.morphologyEx(dark, cv2.MORPH_OPEN, numpy.ones(shape, numpy.uint8))
-    try:  # labels of two bytes take a third of the time; few sheets have more than 65,535 parts
-        count, _, stats, _ = cv2.connectedComponentsWithStats(
-            dark, connectivity=8, ltype=cv2.CV_16U
-        )
-    except cv2.error:
-        count, _, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
+    _, stats = parts_of(dark)
     per = dpi / 25.4
     least, most = _LEAST_MM * per, _MOST_MM * per
     letters = []
-    for x, y, wide, high, area in stats[1:count]:
+    for x, y, wide, high, area in stats[1:]:
         tall = max(wide, high)
         if least * 0.8 <= tall <= most and area >= 0.04 * wide * high and area >= 4:
             letters.append((int(x), int(y), int(x + wide), int(y + high)))
@@ -115,7 +110,7 @@ def find(ink: Gray, dpi: float) -> Iterator[Strip]:
         key=lambda each: (-len(each[0]), each[1], each[0][0]),
     ):
         held = [box for box in row if box not in taken]
-        if not held or (turned and len(held) < 2):
+        if not held or (turned and len(held) < 2 and _thin(held[0])):
             continue
         taken.update(held)
         pad = 2
@@ -129,6 +124,11 @@ def find(ink: Gray, dpi: float) -> Iterator[Strip]:
             turned,
             tuple(held),
         )
+
+
+def _thin(box: tuple[int, int, int, int]) -> bool:
+    """Is this a dash, not a letter that lies on its side?"""
+    return box[3] - box[1] < 0.2 * (box[2] - box[0])
 
 
 def _rows(
@@ -163,7 +163,14 @@ def _rows(
         else:
             rows[best].append(box)
         ends.setdefault(int((low + high) / 2 // 16), []).append(best)
-    return rows
+    # Letters of a table's column stand in a row too, but wide apart: each is read with its own line.
+    found = []
+    for row in rows:
+        places = [span(box) for box in row]
+        gaps = sorted(after[0] - before[1] for before, after in pairwise(places))
+        apart = gaps and gaps[len(gaps) // 2] > 0.6 * max(high - low for _, _, low, high in places)
+        found += [[box] for box in row] if apart else [row]
+    return found
 
 
 @cache

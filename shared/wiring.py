@@ -6,6 +6,7 @@ for what it uses. Everything made here is shared by the process's threads.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pwd
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -85,6 +87,11 @@ log = logging.getLogger(__name__)
 #: Models that cost nothing to ask: they run on machines of one's own.
 FREE_MODELS = frozenset({"ollama", "scripted"})
 
+#: Starts of functions, and stores, in one process after which what is there is kept: what a process
+#: begins later, as tests do thousands of times, it may throw away again.
+_MOST_KEEPS = 32
+_keeps = count()
+
 
 def settings() -> Settings:
     """The settings of this process."""
@@ -128,7 +135,18 @@ def begin() -> Settings:
         verification_keys()
     if chosen.kill_folder:
         killpoints.arm(Path(chosen.kill_folder))
+    _keep()
     return chosen
+
+
+def _keep() -> None:
+    """Let what is there by now, modules above all, be looked through for cycles no more.
+
+    It stays as long as the process. To look through all of it takes some 15 ms, in which no thread goes on,
+    and Python does so every few large pushes.
+    """
+    if next(_keeps) < _MOST_KEEPS:
+        gc.freeze()
 
 
 def _trace_exporter() -> telemetry.Export:
@@ -233,6 +251,12 @@ def ring(bells: Sequence[Bell]) -> None:
 @cache
 def store() -> RecordStore:
     """The record store."""
+    made = _store()
+    _keep()  # Google's client is much, and loaded only now
+    return made
+
+
+def _store() -> RecordStore:
     chosen = settings()
     if chosen.record_store == "firestore":
         from shared.adapters.firestore import FirestoreStore

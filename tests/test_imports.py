@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -307,7 +308,12 @@ _MAKE = "from shared import wiring; wiring.pusher(); wiring.puller(); wiring.doo
 
 def loaded(code: str, tmp_path: Path, **environ: str) -> set[str]:
     """Modules that a new process has loaded after running `code`."""
-    script = f"{code}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
+    return set(said(f"{code}\nimport sys", "sorted(sys.modules)", tmp_path, **environ))
+
+
+def said(code: str, value: str, tmp_path: Path, **environ: str) -> Any:
+    """What an expression is in a new process that has run `code`."""
+    script = f"{code}\nimport json; print(json.dumps({value}))"
     ran = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
@@ -317,7 +323,7 @@ def loaded(code: str, tmp_path: Path, **environ: str) -> set[str]:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    return set(json.loads(ran.stdout.splitlines()[-1]))
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 def _plain(environ: Mapping[str, str]) -> dict[str, str]:
@@ -351,6 +357,17 @@ def test_sync_loads_no_client_that_it_does_not_use(
     uses_firestore = bool(environ) and _MAKE in code
     assert ("google.cloud.firestore" in modules) is uses_firestore
     assert ("sqlite3" in modules) is (_MAKE in code and not environ)
+
+
+@pytest.mark.parametrize("environ", [{}, CLOUD], ids=["local", "cloud"])
+def test_what_a_start_loads_is_not_looked_through_for_cycles_again(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """It would hold up every thread for longer than a sync takes."""
+    counts = "[gc.get_freeze_count(), len(gc.get_objects())]"
+    kept, left = said(f"import functions.sync, gc; {_MAKE}", counts, tmp_path, **environ)
+    assert kept > 20_000
+    assert left < kept / 20
 
 
 @pytest.mark.proof

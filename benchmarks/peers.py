@@ -481,7 +481,7 @@ def _push_and_pull(report: Report, present: dict[str, Peer], quick: bool) -> Non
 
     for peer in present.values():
         if isinstance(peer, _Ours):
-            peer.patients("p", max(first, pushed * turns))
+            peer.patients("p", max(first, pushed * turns) + 200 * turns)
     for turn in range(turns):
         counts = turn >= _WARM_UP
         new = corpus.cases("p", pushed, first=turn * pushed)
@@ -507,6 +507,11 @@ def _push_and_pull(report: Report, present: dict[str, Peer], quick: bool) -> Non
             _check(who, answer, held)
             note(f"pull of all {held:,}", who, "ms", answer.total_ms, turn > 0)
             note(f"pull of all {held:,}, first byte", who, "ms", answer.first_byte_ms, turn > 0)
+    for n, at in ((1, held), (100, held + turns * 100)):
+        for turn in range(turns):
+            rows = corpus.cases("p", n, first=at + turn * n)
+            for who, peer in present.items():
+                note(f"push of {n} new", who, "ms", peer.push(rows, False), turn >= _WARM_UP)
     order = list(dict.fromkeys(case for case, _, _ in found))
     for (case, who, unit), values in sorted(
         found.items(), key=lambda each: order.index(each[0][0])

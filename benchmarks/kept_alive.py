@@ -7,9 +7,10 @@
 
 Cases are long forms (`corpus.forms`). First 10,000 are loaded, by 500; everything after works on top of
 them. A peer's time is the time of its requests, from the first byte sent to the last received; what its
-client does between them is not counted. Bytes are those of the connection, heads included. The last turn
-of each case speaks gzip both ways, with whom that can: it gives bytes only. PouchDB and SQLAlchemy only
-store, where ours also checks, logs, gives a receipt, and answers what changed elsewhere.
+client does between them is not counted. Beside it stands what the server's processors spent, which says
+more where the machine has other work. Bytes are those of the connection, heads included. The last turn of
+each case speaks gzip both ways, with whom that can: it gives bytes only. PouchDB and SQLAlchemy only store,
+where ours also checks, logs, gives a receipt, and answers what changed elsewhere.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ import orjson
 from benchmarks import corpus, ours, peers
 from benchmarks.emulator import Absent
 from benchmarks.measure import Report, main
+from benchmarks.processes import READABLE, run_ms
 from benchmarks.push import ratio, timed
 
 HELD, QUICK_HELD = 10_000, 1_000
@@ -54,20 +56,30 @@ _PATIENCE_SECONDS = 300
 
 
 class Cost(NamedTuple):
-    """What requests took: ms, ms to the first byte of the first answer, bytes of the connection."""
+    """What requests took: ms, ms to the first byte of the first answer, bytes of the connection, and ms of
+    the server's processors (0 where nobody can tell).
+    """
 
     ms: float
     first_byte_ms: float
     sent: int
     received: int
+    processor_ms: float
 
 
 class Line:
     """One HTTP connection to a subject, kept open; counts time and bytes until `spent`."""
 
     def __init__(
-        self, port: int, headers: Mapping[str, str], *, wake: str, inflates: bool = True
+        self,
+        port: int,
+        headers: Mapping[str, str],
+        processes: Callable[[], list[int]],
+        *,
+        wake: str,
+        inflates: bool = True,
     ) -> None:
+        self._processes, self._pids, self._ran_ms = processes, list[int](), 0.0
         self._wake = wake  #: a path that answers 200 to anybody, quickly
         self._link = _Counted("127.0.0.1", port, timeout=_PATIENCE_SECONDS)
         self._headers = {"Content-Type": "application/json", **headers}
@@ -103,7 +115,7 @@ class Line:
 
     def ready(self) -> None:
         """See that the connection is open: Node closes one that was idle for five seconds."""
-        link = self._link
+        link, self._pids = self._link, self._processes() if READABLE else []
         for _ in range(2):
             try:
                 link.request("GET", self._wake)
@@ -114,8 +126,10 @@ class Line:
 
     def spent(self) -> Cost:
         """What was asked since the last call."""
-        link = self._link
-        cost = Cost(self._ms, self._first_ms or 0.0, link.sent, link.received)
+        link, before_ms = self._link, self._ran_ms
+        self._ran_ms = run_ms(self._pids)
+        ran_ms = self._ran_ms - before_ms
+        cost = Cost(self._ms, self._first_ms or 0.0, link.sent, link.received, ran_ms)
         self._ms, self._first_ms = 0.0, None
         link.sent = link.received = 0
         return cost
@@ -298,21 +312,24 @@ class _SqlAlchemy:
 def _ours(cases: int) -> Iterator[Subject]:
     with ours.serve("sqlite") as served:
         port = int(served.stack.url.rpartition(":")[2].rstrip("/"))
-        subject = _Ours(Line(port, served.grant("amina", _TEAM), wake="/health"))
+        who = served.grant("amina", _TEAM)
+        subject = _Ours(Line(port, who, served.processes, wake="/health"))
         subject.patients(corpus.patients("p", cases))
         yield subject
 
 
 @contextmanager
 def _pouchdb(_cases: int) -> Iterator[Subject]:
-    with peers.pouchdb_server() as port:
-        yield _PouchDb(Line(port, {}, wake="/"))
+    with peers.pouchdb_server() as started:
+        yield _PouchDb(Line(started.port, {}, started.processes, wake="/"))
 
 
 @contextmanager
 def _sqlalchemy(_cases: int) -> Iterator[Subject]:
-    with peers.flask_server() as port:
-        yield _SqlAlchemy(Line(port, {}, wake="/bulk?since=9999999999999", inflates=False))
+    with peers.flask_server() as started:
+        asleep = "/bulk?since=9999999999999"
+        line = Line(started.port, {}, started.processes, wake=asleep, inflates=False)
+        yield _SqlAlchemy(line)
 
 
 SUBJECTS = {OURS: _ours, POUCHDB: _pouchdb, SQLALCHEMY: _sqlalchemy}
@@ -485,6 +502,8 @@ def _rows(report: Report, found: _Found) -> None:
         report.row(case, who, "ms", [each.ms for each in costs])
         if case.startswith("first sync"):
             report.row(f"{case}: first byte", who, "ms", [each.first_byte_ms for each in costs])
+        if costs[0].processor_ms:
+            report.row(f"{case}: processor", who, "ms", [each.processor_ms for each in costs])
     for (case, who), costs in found.times.items():
         for way in ("sent", "received"):
             report.row(f"{case}: {way}", who, "kB", [getattr(costs[-1], way) / 1000])
@@ -523,18 +542,20 @@ def _judge(report: Report, found: _Found, held: int) -> None:
 
 
 def _why(found: _Found, case: str, mine: Sequence[Cost], theirs: Sequence[Cost]) -> str:
+    ours_ms, its_ms = (median(each.processor_ms for each in who) for who in (mine, theirs))
+    ran = f"On the processor ours takes {ours_ms:.1f} ms, PouchDB {its_ms:.1f}."
     if case in found.disk:
-        disk_ms, ours_ms = median(found.disk[case]), median(each.ms for each in mine)
+        disk_ms = median(found.disk[case])
         return (
-            f"Of our {ours_ms:.1f} ms, two commits of bare SQLite with these rows, each on disk, take "
-            f"{disk_ms:.1f}; PouchDB's never leave its memory."
+            f"{ran} Two commits of bare SQLite with these rows, each on disk, take {disk_ms:.1f} ms; "
+            "PouchDB's never leave its memory."
         )
+    if "unchanged" not in case:
+        return ran
     sent, least = mine[-1].sent / 1000, theirs[-1].sent / 1000
     return (
-        f"PouchDB's phone asks by revisions, {least:,.0f} kB; ours sends its rows, {sent:,.0f} kB, which "
-        "are read and compared column by column."
-        if "unchanged" in case
-        else ""
+        f"{ran} PouchDB's phone asks by revisions, {least:,.0f} kB; ours sends its rows, {sent:,.0f} kB, "
+        "which are read and compared column by column."
     )
 
 

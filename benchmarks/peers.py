@@ -34,6 +34,7 @@ from benchmarks import corpus, emulator, ours
 from benchmarks.emulator import Absent
 from benchmarks.measure import Report, main
 from benchmarks.ours import Answer, request
+from benchmarks.processes import descendants
 from infra.local.processes import Child, StartFailed, free_port
 from shared.records import record
 
@@ -250,6 +251,17 @@ def _postgresql_binaries() -> Path:
 # --- PouchDB Server
 
 
+class Started(NamedTuple):
+    """A peer that serves."""
+
+    port: int
+    child: Child
+
+    def processes(self) -> list[int]:
+        """The ids of all of its processes."""
+        return descendants(self.child._guard.pid)
+
+
 class _PouchDb:
     def __init__(self, port: int) -> None:
         self._url = f"http://127.0.0.1:{port}/cases"
@@ -280,20 +292,20 @@ class _PouchDb:
 
 @contextmanager
 def _pouchdb() -> Iterator[Peer]:
-    with pouchdb_server() as port:
-        yield _PouchDb(port)
+    with pouchdb_server() as started:
+        yield _PouchDb(started.port)
 
 
 @contextmanager
-def pouchdb_server() -> Iterator[int]:
-    """A PouchDB Server that keeps everything in memory: its port. Raises `Absent`."""
+def pouchdb_server() -> Iterator[Started]:
+    """A PouchDB Server that keeps everything in memory. Raises `Absent`."""
     command = node_environment("pouchdb") / "pouchdb-server"
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-pouchdb-") as folder:
         words = [str(command), "--in-memory", "--host", "127.0.0.1", "--port", str(port)]
         words += ["--no-stdout-logs", "--config", str(Path(folder) / "config.json")]
-        with _served("PouchDB Server", words, port, "/", Path(folder)):
-            yield port
+        with _served("PouchDB Server", words, port, "/", Path(folder)) as child:
+            yield Started(port, child)
 
 
 # --- Flask
@@ -317,13 +329,13 @@ class _Flask:
 
 @contextmanager
 def _flask() -> Iterator[Peer]:
-    with flask_server() as port:
-        yield _Flask(port)
+    with flask_server() as started:
+        yield _Flask(started.port)
 
 
 @contextmanager
-def flask_server() -> Iterator[int]:
-    """`peer_flask.py` under gunicorn, as many processes and threads as ours: its port. Raises `Absent`."""
+def flask_server() -> Iterator[Started]:
+    """`peer_flask.py` under gunicorn, as many processes and threads as ours. Raises `Absent`."""
     scripts = python_environment("flask")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-flask-") as folder:
@@ -332,8 +344,10 @@ def flask_server() -> Iterator[int]:
         command += ["--bind", f"127.0.0.1:{port}", "--chdir", folder, "--keep-alive", "300"]
         command += ["peer_flask:app"]
         environ = {**os.environ, "PEER_DATABASE": str(Path(folder) / "peer.db")}
-        with _served("Flask", command, port, "/sync?since=9999999999999", Path(folder), environ):
-            yield port
+        with _served(
+            "Flask", command, port, "/sync?since=9999999999999", Path(folder), environ
+        ) as child:
+            yield Started(port, child)
 
 
 # --- starting and installing
@@ -347,7 +361,7 @@ def _served(
     path: str,
     folder: Path,
     environ: dict[str, str] | None = None,
-) -> Iterator[None]:
+) -> Iterator[Child]:
     child = Child(name, command, log=folder / "log", cwd=folder, environ=environ)
 
     def answers() -> bool:
@@ -360,7 +374,7 @@ def _served(
 
     try:
         child.wait_ready(answers, _START_SECONDS)
-        yield
+        yield child
     except StartFailed as error:
         raise Absent(str(error)) from error
     finally:

@@ -17,6 +17,7 @@ _PIECE = 2**16
 
 #: What comes before every JSON value and every name of a field, but for the outermost value.
 _BEFORE_A_VALUE = b"[{,:"
+_NO_SIGN = bytes(sorted(set(range(256)) - {*_BEFORE_A_VALUE, *b'"\\'}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,11 @@ def count_values(data: bytes, most: int) -> int:
         at += len(piece)
         if not doubtful:
             # pairs first: in a run of backslashes the first one begins an escape
-            parts = piece.replace(b"\\\\", b"\\ ").replace(b'\\"', b"\\ ").split(b'"')
-            outside = b"".join(parts[quoted::2])
-            marks += len(parts) - 1
+            plain = piece.replace(b"\\\\", b"\\ ").replace(b'\\"', b"\\ ")
+            signs = plain.translate(None, _NO_SIGN)
+            marks += signs.count(b'"')
+            # two marks side by side change nothing for what stands around them
+            outside = b"".join(signs.replace(b'""', b"").split(b'"')[quoted::2])
             quoted = marks % 2 == 1
             doubtful = b"\\" in outside
         if doubtful:

@@ -136,9 +136,10 @@ def too_deep(text: bytes, limit: int = MAX_DEPTH) -> bool:
     """
     if text.count(b"{") + text.count(b"[") <= limit:
         return False  # fewer brackets than levels, strings and all: most columns
-    # Every second piece between quotation marks is a string.
     quoted = without_escapes(text).translate(_BRACKETS, _ALL_BUT_BRACKETS)
-    left = b"".join(quoted.split(b'"')[::2])
+    # Every second piece between quotation marks is a string; most are empty by now. Two marks side by side
+    # make no bracket a part of a string that was none, nor the other way round: they go first.
+    left = b"".join(quoted.replace(b'""', b"").split(b'"')[::2])
     # Only parentheses remain; each round removes exactly the innermost level.
     for _ in range(limit):
         if not left:

@@ -100,6 +100,11 @@ class Decision:
         self.echo = echo
         key = membership.key(caller.user_id)
         self.members: Memberships = membership.parse(caller.user_id, self.documents.get(key))
+        # Asked several times for each record: the caller's scopes in which each of them is allowed.
+        self._read_in, self._write_in = (
+            frozenset(s for s, role in self.members.roles.items() if catalog.may(role, action))
+            for action in (Action.READ, Action.WRITE)
+        )
         self.outcome = Outcome("")
         self.steps: list[Step] = []
         self.tallies: dict[str, RunningDigest] = {}
@@ -147,7 +152,7 @@ class Decision:
 
     def _foreign(self, key: Key) -> bool:
         have = self.documents.get(key)
-        return have is not None and not self._may(have.fields[record.SCOPE], Action.READ)
+        return have is not None and not self._may_read(have.fields[record.SCOPE])
 
     def _sends_maps(self, entry: Entry) -> bool:
         if entry.coerced is None or not entry.coerced.sent or self._foreign(entry.key):
@@ -179,10 +184,11 @@ class Decision:
                     raw = {"id": entry.id, **entry.overtaken, "last_modified_at": entry.raw_ms}
                     self.journal.keep(replace(refusal, raw=raw), address, self._place(entry))
                 have = self.documents.get(entry.key)
-                if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
+                if have is not None and self._may_read(have.fields[record.SCOPE]):
                     self._hold(entry, have)
                     self.outcome.show[entry.key] = None
-            self.journal.keep_superseded(entry, self._place(entry))
+            if entry.earlier:
+                self.journal.keep_superseded(entry, self._place(entry))
         if self.stale:
             self.journal.store_of_stale_push()
             raise StalePush(
@@ -242,7 +248,7 @@ class Decision:
             self._create(entry)
             return
         scope_id = have.fields[record.SCOPE]
-        if not self._may(scope_id, Action.READ):
+        if not self._may_read(scope_id):
             raise _unavailable()
         if not self._may_write(scope_id, entry.collection):
             raise _not_allowed()
@@ -395,7 +401,7 @@ class Decision:
         if have is None:
             self._delete_unknown(entry)
             return
-        if not self._may(have.fields[record.SCOPE], Action.READ):
+        if not self._may_read(have.fields[record.SCOPE]):
             # A foreign id: accepted without effect, the same answer as for an unknown one. Those
             # who care for a record that moved on are told that it was to be deleted.
             address = self._moved_to(entry)
@@ -558,7 +564,7 @@ class Decision:
             if key is None or have is None:
                 continue
             scope_id: str = have.fields[record.SCOPE]
-            if self._may(scope_id, Action.READ):
+            if self._may_read(scope_id):
                 return None
             once = any(
                 record.revocation(key, other) in self.documents
@@ -569,11 +575,11 @@ class Decision:
             return entry.scope_id if entry.scope_id in left else None
         return next(iter(left)) if len(left) == 1 and not self.members.roles else None
 
-    def _may(self, scope_id: str, action: Action) -> bool:
-        return self.catalog.may(self.members.roles.get(scope_id), action)
+    def _may_read(self, scope_id: str) -> bool:
+        return scope_id in self._read_in
 
     def _may_write(self, scope_id: str, spec: Collection) -> bool:
-        return self._may(scope_id, Action.WRITE) and spec.open_to(self.members.roles.get(scope_id))
+        return scope_id in self._write_in and spec.open_to(self.members.roles.get(scope_id))
 
     def _scope_of_new(self, entry: Entry, parent: _Parent | None) -> str:
         if parent is not None:
@@ -585,7 +591,7 @@ class Decision:
         else:
             word = self.catalog.scope_word
             raise RecordFault("scope_id", "scope_required", f"Say which {word} this belongs to")
-        if not self._may(scope_id, Action.READ):
+        if not self._may_read(scope_id):
             word = self.catalog.scope_word
             raise RecordFault("scope_id", "unknown_scope", f"You are not in this {word}")
         if not self._may_write(scope_id, entry.collection):
@@ -611,7 +617,7 @@ class Decision:
                 raise _unknown_parent(entry.collection)
             parent = _Parent(have.fields, have, have.fields.get(record.DELETED) is not None)
         # A foreign parent is answered like an unknown one.
-        if not self._may(parent.scope_id, Action.READ):
+        if not self._may_read(parent.scope_id):
             raise _unknown_parent(entry.collection)
         if parent.deleted:
             spec = entry.collection.parent
@@ -684,7 +690,7 @@ class Decision:
         values = entry.coerced.values if entry.coerced is not None else None
         for key in (entry.key, self._parent_key(entry, values)):
             have = None if key is None else self.documents.get(key)
-            if have is not None and self._may(have.fields[record.SCOPE], Action.READ):
+            if have is not None and self._may_read(have.fields[record.SCOPE]):
                 return str(have.fields[record.SCOPE])
         return entry.scope_id if entry.scope_id in self.members.roles else None
 

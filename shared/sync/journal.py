@@ -292,6 +292,8 @@ class Journal:
 
         The first of them has the later time and wins; the values of the second are named.
         """
+        if not entry.overtaken:
+            return
         yours = {name: it for name, it in entry.overtaken.items() if it != after.get(name)}
         if yours:
             theirs = {name: after.get(name) for name in entry.collection.client_fields}

@@ -175,3 +175,18 @@ def _page_of(content: bytes) -> bytes:
             b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
         ]
     )
+
+
+def test_a_fold_through_a_door_makes_no_letter_of_it() -> None:
+    """With the fold the door's leaf and swing look like an A, without like a D."""
+
+    def door(fold: bool) -> Callable[[ImageDraw.ImageDraw], None]:
+        def draw(pen: ImageDraw.ImageDraw) -> None:
+            pen.line((300, 200, 300, 246), 60, 3)
+            pen.arc((254, 200, 346, 292), 270, 360, 90, 2)
+            if fold:
+                pen.line((0, 226, 1180, 226), 170, 5)
+
+        return draw
+
+    assert not compare(_scan_of(door(False)), _scan_of(door(True), 1)).changes

@@ -640,13 +640,18 @@ def _letters(here: _Sheets, moved: Sequence[SheetChange]) -> list[SheetChange]:
     line has changed; where it may be, reading decides.
     """
     import cv2
+    import numpy
 
     from shared.products.buildtrace.drawings import glyphs
 
     inks = (here.one, here.other)
     with ThreadPoolExecutor(2) as both:
         strips = list(both.map(lambda ink: list(glyphs.find(ink, here.new.dpi)), inks))
-    soft = [cv2.GaussianBlur(ink, (0, 0), 0.8) for ink in inks]
+    # Without faint ink too: a fold through a letter makes no other letter of it.
+    kinds = [
+        [cv2.GaussianBlur(numpy.maximum(ink, least) - least, (0, 0), 0.8) for ink in inks]
+        for least in (0, here.sharp.faint[0])
+    ]
     shifts = [
         (change.rect, here.box(change.rect), change.old_rect) for change in moved if change.old_rect
     ]
@@ -654,11 +659,15 @@ def _letters(here: _Sheets, moved: Sequence[SheetChange]) -> list[SheetChange]:
     def likeness(side: int, box: Box, way: tuple[int, int]) -> float:
         """How well a letter of one sheet is found on the other, shifted so: correlation."""
         left, top, right, bottom = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
-        part = _cut(soft[side], (left, top, right, bottom))
-        field = _cut(soft[1 - side], (left - 2, top - 2, right + 2, bottom + 2), *way)
-        if field.std() < 1 or part.std() < 1:
-            return -1.0
-        return _peak(cv2.matchTemplate(field, part, cv2.TM_CCOEFF_NORMED))
+        best = -1.0
+        for soft in kinds:
+            part = _cut(soft[side], (left, top, right, bottom))
+            field = _cut(soft[1 - side], (left - 2, top - 2, right + 2, bottom + 2), *way)
+            if field.std() >= 1 and part.std() >= 1:
+                best = max(best, _peak(cv2.matchTemplate(field, part, cv2.TM_CCOEFF_NORMED)))
+            if best >= _LETTER_MAY_DIFFER:
+                break
+        return best
 
     def held(side: int, strip: glyphs.Strip) -> _Held:
         """A line stays if all of its letters do; else it moved with what it lies in, or perhaps with
@@ -698,7 +707,9 @@ def _letters(here: _Sheets, moved: Sequence[SheetChange]) -> list[SheetChange]:
         same = _folded(before) == _folded(after)
         if same and pair.fit > 0.45:
             continue
-        if pair.fit > _LETTER_DIFFERS and (sure < 0.85 or not _near_odd(pair, before, after)):
+        if pair.fit > _LETTER_DIFFERS and (
+            sure < 0.85 or not _near_odd(pair, before, after) or _alone(here, pair, before, after)
+        ):
             continue
         box = pair.boxes[1]
         spot = _joined(*pair.odd)
@@ -738,6 +749,9 @@ def _peak(fits: Any) -> float:
 #: scans at 150 dpi
 #: have .97 (median) and .87 (1st percentile), changed ones .2 to .8, sometimes .9 (6 and 8).
 _LETTER_DIFFERS, _LETTER_MAY_DIFFER = 0.7, 0.91
+
+#: Single signs that are larger are more often doors than letters, mm.
+_SYMBOL_MM = 6.0
 
 #: A whole line that fits where the rows of a table went has moved with them, this far beside them, mm.
 _ROW_MM = 60.0
@@ -888,6 +902,13 @@ def _folded(text: str) -> str:
     """A text without what a reader confuses: blanks, case, O and 0, I, l and 1."""
     plain = "".join(sign for sign in text.upper() if sign.isalnum())
     return plain.translate(str.maketrans("OIL", "011"))
+
+
+def _alone(here: _Sheets, pair: _Facing, before: str, after: str) -> bool:
+    """Is this one large sign, and so perhaps a symbol, of which a reader makes any letter?"""
+    box = pair.boxes[1]
+    tall = min(box[2] - box[0], box[3] - box[1])
+    return max(len(before), len(after)) == 1 and tall > _SYMBOL_MM * here.per_mm
 
 
 def _near_odd(pair: _Facing, before: str, after: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from shared.products.buildtrace.drawings.document import Rect, SheetPage, SheetWord
@@ -101,7 +102,7 @@ def find(ink: Gray, dpi: float) -> Iterator[Strip]:
         if least * 0.8 <= tall <= most and area >= 0.04 * wide * high and area >= 4:
             letters.append((int(x), int(y), int(x + wide), int(y + high)))
     level = [box for box in letters if box[3] - box[1] >= least * 0.8]
-    upright = [box for box in letters if box[2] - box[0] >= least * 0.8]
+    upright = [box for box in letters if box[2] - box[0] >= least * 0.8 and not _dash(box, 0.12)]
     across, up = _rows(level, False), _rows(upright, True)
     # A letter belongs to the longer of the two lines that it could be in.
     taken: set[tuple[int, int, int, int]] = set()
@@ -110,7 +111,7 @@ def find(ink: Gray, dpi: float) -> Iterator[Strip]:
         key=lambda each: (-len(each[0]), each[1], each[0][0]),
     ):
         held = [box for box in row if box not in taken]
-        if not held or (turned and len(held) < 2 and _thin(held[0])):
+        if not held or (turned and len(held) < 2 and _dash(held[0], 0.2)):
             continue
         taken.update(held)
         pad = 2
@@ -126,9 +127,9 @@ def find(ink: Gray, dpi: float) -> Iterator[Strip]:
         )
 
 
-def _thin(box: tuple[int, int, int, int]) -> bool:
-    """Is this a dash, not a letter that lies on its side?"""
-    return box[3] - box[1] < 0.2 * (box[2] - box[0])
+def _dash(box: tuple[int, int, int, int], share: float) -> bool:
+    """Is this a piece of a level line, and not a letter that lies on its side?"""
+    return box[3] - box[1] < share * (box[2] - box[0])
 
 
 def _rows(
@@ -167,8 +168,12 @@ def _rows(
     found = []
     for row in rows:
         places = [span(box) for box in row]
-        gaps = sorted(after[0] - before[1] for before, after in pairwise(places))
-        apart = gaps and gaps[len(gaps) // 2] > 0.6 * max(high - low for _, _, low, high in places)
+        gaps = [after[0] - before[1] for before, after in pairwise(places)]
+        along = median(end - start for start, end, _, _ in places)
+        across = median(high - low for _, _, low, high in places)
+        # Thin letters are further apart than they are long: there their height says what is far.
+        size = along if along > across / 2 else across
+        apart = bool(gaps) and median(gaps) > 0.6 * size
         found += [[box] for box in row] if apart else [row]
     return found
 

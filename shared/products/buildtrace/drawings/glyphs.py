@@ -172,8 +172,8 @@ def _rows(
         along = median(end - start for start, end, _, _ in places)
         across = median(high - low for _, _, low, high in places)
         # Thin letters are further apart than they are long: there their height says what is far.
-        size = along if along > across / 2 else across
-        apart = bool(gaps) and median(gaps) > 0.6 * size
+        reach = along if along > across / 2 else across
+        apart = bool(gaps) and median(gaps) > 0.6 * reach
         found += [[box] for box in row] if apart else [row]
     return found
 

@@ -312,6 +312,7 @@ class Server(TcpWSGIServer):
                 ident="",
                 # functions read X-Forwarded-For as TRUSTED_PROXIES says
                 clear_untrusted_proxy_headers=False,
+                recv_bytes=2**16,  # a body in few pieces
                 connection_limit=limits.connections + 100,  # we make room before that
                 cleanup_interval=1,
                 max_request_header_size=HEAD_BYTES,

@@ -725,3 +725,24 @@ def test_whole_forms_are_judged_as_by_reading_everything() -> None:
 )
 def test_text_at_the_edge_of_json_is_read_as_ever(text: str, found: tuple[str, ...]) -> None:
     assert flags(text) == found == plain_rules.judge(text, ADULT, TODAY).flags
+
+
+@pytest.mark.parametrize("key", ["temperature", "temperature_c", "body_temperature_celsius"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"site": "eye", "pain": 2},
+        {"fever": "unsure"},
+        {"age_months": 1, "pus": "no"},
+        {"duration_days": 60, "ulcer": "yes"},
+    ],
+)
+def test_a_usual_temperature_changes_nothing_however_its_unit_is_said(
+    key: str, form: dict[str, Any]
+) -> None:
+    for degrees in (36.0, 36, 36.6, 37.9):
+        assert judge({**form, key: degrees}, None, TODAY) == judge(form, None, TODAY)
+    for degrees, flag in ((38.0, "fever"), (34.0, "low_temperature")):
+        said = judge({**form, "age_months": 1, key: degrees}, None, TODAY)
+        assert flag in said.flags

@@ -237,7 +237,7 @@ def gather(form: object) -> tuple[list[Answer], int]:
                 if kind is float or kind is int:
                     if (
                         to.name == "temperature"
-                        and not to.unit
+                        and to.unit in ("", "c")
                         and _USUAL_C[0] <= given <= _USUAL_C[1]
                     ):
                         continue

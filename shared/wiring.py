@@ -142,8 +142,8 @@ def begin() -> Settings:
 def _keep() -> None:
     """Let what is there by now, modules above all, be looked through for cycles no more.
 
-    It stays as long as the process. To look through all of it takes some 15 ms, in which no thread goes on,
-    and Python does so every few large pushes.
+    It stays as long as the process. To look through all of it takes 40 ms and more, in which no thread goes
+    on, and Python does so every few large pushes.
     """
     if next(_keeps) < _MOST_KEEPS:
         gc.freeze()

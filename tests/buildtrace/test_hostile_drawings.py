@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zlib
 
 import pytest
@@ -11,7 +13,7 @@ from PIL import Image
 from benchmarks import plans
 from shared.errors import FileRefused
 from shared.products.buildtrace.drawings import child
-from shared.products.buildtrace.drawings.document import REFUSALS, open_drawing
+from shared.products.buildtrace.drawings.document import REFUSALS, _await, open_drawing
 
 
 def _pdf(content: bytes = b"", box: str = "[0 0 600 400]", pages: int = 1, more: str = "") -> bytes:
@@ -94,6 +96,25 @@ def test_a_bomb_of_zeros_costs_its_own_process_alone() -> None:
     with pytest.raises(FileRefused) as refused:
         open_drawing(plans.file_of(objects)).page(0, 20)
     assert refused.value.code == "drawing_too_heavy"
+
+
+def test_what_waits_without_working_is_ended_by_the_clock() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as sleeping:
+        try:
+            with pytest.raises(FileRefused, match="too much time"):
+                _await(sleeping, 0.3)
+        finally:
+            sleeping.kill()
+
+
+@pytest.mark.parametrize(("own", "shown"), [(150, 150), (200, 200), (72, 200), (300, 200)])
+def test_a_scan_is_shown_with_its_own_dots_unless_they_are_too_few_or_too_many(
+    own: int, shown: int
+) -> None:
+    held = io.BytesIO()
+    Image.effect_noise((300, 300), 90).save(held, "PNG", dpi=(own, own))
+    page = open_drawing(held.getvalue()).page(0)
+    assert (round(page.dpi), page.gray.shape[1]) == (shown, round(300 * shown / own))
 
 
 def test_every_refusal_says_what_to_do() -> None:

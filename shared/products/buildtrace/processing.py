@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shared.products.buildtrace.drawings.matching import SheetFacts
 
 #: What reads and what compares: another version looks at everything anew.
-READER, COMPARER = "reader-1", "comparer-2"
+READER, COMPARER = "reader-2", "comparer-3"
 
 #: Columns of sheets, pairs and changes that are found here.
 SHEET_COLUMNS = (
@@ -182,12 +182,12 @@ def _named(sheet: Placed) -> dict[str, Any]:
 
 def compared(old: tuple[bytes, str, int], new: tuple[bytes, str, int]) -> PairFound:
     """Two pages, each as the bytes of its file, their type and its number from 0."""
-    from shared.products.buildtrace.drawings.comparing import CouldNotAlign, compare
+    from shared.products.buildtrace.drawings.comparing import CouldNotAlign, compare, opened_pair
     from shared.products.buildtrace.drawings.facts import facts_of
     from shared.products.buildtrace.drawings.overlay import TILE, overlay_pdf, tiles, zooms
 
     try:
-        before, after = (opened(data, kind).page(number) for data, kind, number in (old, new))
+        before, after = opened_pair(old, new)
         found = compare(before, after)
         overlay = overlay_pdf(found, before, after)
     except FileRefused as fault:

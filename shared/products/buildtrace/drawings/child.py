@@ -26,7 +26,10 @@ MOST_PIXELS, MOST_PIXELS_SENT = 90_000_000, 300_000_000
 MOST_LETTERS = 200_000
 
 #: Address space and output in bytes, time on the processor in seconds.
-MEMORY, OUTPUT, CPU_SECONDS = 1100 * 2**20, 256 * 2**20, 5
+MEMORY, OUTPUT, CPU_SECONDS = 1100 * 2**20, 256 * 2**20, 4
+
+#: What a page is shown at, dots per inch; a scan of fewer down to the least is shown as it is.
+DPI, LEAST_DPI = 200.0, 140.0
 
 #: Dots per inch of a picture that does not say, or says nonsense.
 DPI_UNSAID = 200
@@ -111,22 +114,28 @@ def _look_at_pdf(data: bytes) -> dict[str, Any]:
     return {"pages": sizes}
 
 
-def _is_scan(page: Any) -> bool:
-    """One picture covers nearly all of the page, and hardly anything is drawn beside it."""
+def _scanned_at(page: Any) -> float:
+    """Dots per inch of the one picture that covers nearly all of the page; 0: there is none, or more
+    than a little is drawn beside it.
+    """
     raw = _raw()
 
     count = raw.FPDFPage_CountObjects(page)
     if count > 2_000:
-        return False
+        return 0.0
     area, drawn = page.get_width() * page.get_height(), 0
-    covered = 0.0
+    covered, dpi = 0.0, 0.0
     for each in page.get_objects(max_depth=3):
         if each.type == raw.FPDF_PAGEOBJ_IMAGE:
             left, bottom, right, top = each.get_bounds()
-            covered = max(covered, (right - left) * (top - bottom) / area)
+            share = (right - left) * (top - bottom) / area
+            if share > covered:
+                columns, rows = each.get_px_size()
+                covered = share
+                dpi = 72 * math.sqrt(columns * rows / ((right - left) * (top - bottom)))
         elif each.type == raw.FPDF_PAGEOBJ_PATH:
             drawn += 1
-    return covered > 0.6 and drawn < 50
+    return dpi if covered > 0.6 and drawn < 50 else 0.0
 
 
 def _shown(page: Any, dpi: float, matrix: Any, size: Any) -> tuple[int, int, bytes]:
@@ -356,14 +365,22 @@ def _answer(asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     if asked["do"] == "cut":
         return {}, _cut(data, number)
     if not pdf:
+        dpi = dpi or _shown_at(_dpi_of(_picture(data, number)))
         gray = _gray(data, number, dpi)
         said = {"pixels": gray.size, "dpi": dpi, "scan": True, "words": []}
         return said, gray.tobytes()
     page = _page(_open(data), number)
+    own = _scanned_at(page)
+    dpi = dpi or _shown_at(own)
     columns, rows, held = _shown(page, dpi, asked["matrix"], asked["size"])
     words = [] if asked["matrix"] else _words(page)
-    said = {"pixels": (columns, rows), "dpi": dpi, "scan": _is_scan(page), "words": words}
+    said = {"pixels": (columns, rows), "dpi": dpi, "scan": own > 0, "words": words}
     return said, held
+
+
+def _shown_at(own: float) -> float:
+    """At how many dots per inch a page is shown whose picture has so many of its own."""
+    return own if LEAST_DPI <= own <= DPI else DPI
 
 
 def _cut(data: bytes, number: int) -> bytes:

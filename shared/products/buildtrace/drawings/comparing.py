@@ -21,10 +21,18 @@ from shared.products.buildtrace.drawings.aligning import (
     CouldNotAlign,
     align,
 )
-from shared.products.buildtrace.drawings.document import Rect, SheetPage
+from shared.products.buildtrace.drawings.document import Rect, SheetPage, open_drawing
 from shared.products.buildtrace.drawings.reading import SheetText
 
-__all__ = ["KINDS", "REGIONS", "Comparison", "CouldNotAlign", "SheetChange", "compare"]
+__all__ = [
+    "KINDS",
+    "REGIONS",
+    "Comparison",
+    "CouldNotAlign",
+    "SheetChange",
+    "compare",
+    "opened_pair",
+]
 
 #: What a change may be. `replaced`: something else stands in its place.
 KINDS = ("added", "removed", "moved", "replaced", "text_changed", "dimension_changed")
@@ -99,6 +107,24 @@ class Comparison:
             },
             "changes": [change.as_json() for change in self.changes],
         }
+
+
+def opened_pair(
+    old: tuple[bytes, str, int], new: tuple[bytes, str, int]
+) -> tuple[SheetPage, SheetPage]:
+    """Two pages at the same dots per inch, opened side by side; each as the bytes of its file, their
+    type and its number from 0. Raises `FileRefused`.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as both:
+        files = list(both.map(open_drawing, (old[0], new[0]), (old[1], new[1])))
+        numbers = (old[2], new[2])
+        pages = list(both.map(lambda file, number: file.page(number), files, numbers))
+        most = max(page.dpi for page in pages)
+        if min(page.dpi for page in pages) < 0.98 * most:
+            pages = list(both.map(lambda file, number: file.page(number, most), files, numbers))
+    return pages[0], pages[1]
 
 
 def compare(

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,11 +46,14 @@ REFUSALS: Mapping[str, str] = {
     "drawing_too_heavy": "Opening the file takes too much time or memory. Export it again, smaller.",
 }
 
-#: By the clock, seconds: for a machine that is busy. What counts is `child.CPU_SECONDS`.
-_SECONDS = 20
+#: By the clock, seconds, without those in which a processor was waited for; and with them.
+_SECONDS, _MOST_SECONDS = 5.0, 20.0
+
+#: How often the clock is looked at, seconds.
+_LOOK_SECONDS = 0.25
 
 #: What a page is shown and compared at, dots per inch: letters of 2.5 mm are 20 pixels high.
-DPI = 200
+DPI = child.DPI
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,12 @@ class Drawing:
     media_type: str
     pages: tuple[PageInfo, ...]
 
-    def page(self, number: int, dpi: float = DPI) -> SheetPage:
-        """Page `number` (from 0). Raises `FileRefused`, and `IndexError` if there is none."""
+    def page(self, number: int, dpi: float = 0) -> SheetPage:
+        """Page `number` (from 0). Raises `FileRefused`, and `IndexError` if there is none.
+
+        Without `dpi` at `DPI`; a scan of `child.LEAST_DPI` to `DPI` as it is, for nothing is in it that
+        more pixels would show.
+        """
         self.pages[number]
         return self.picture(number, dpi, None, None)
 
@@ -157,28 +165,55 @@ def _refused(code: str) -> FileRefused:
 
 
 def _ask(data: bytes, asked: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """What `child` answers: a line of JSON, then bytes. Raises `FileRefused`."""
+    """What `child` answers: a line of JSON, then bytes. Raises `FileRefused`.
+
+    The child bounds its own time on a processor (`child.CPU_SECONDS`), which does not see it sleep. So
+    its clock is bound too, less the time that it stood in the queue for a processor (Linux's
+    /proc/<pid>/schedstat): on an idle machine it ends after `_SECONDS`, and on a busy one no good file
+    is refused for the others' sake.
+    """
     paths = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": "", "LC_ALL": "C.UTF-8"}
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
         given.write(data)
         given.seek(0)
-        try:
-            done = subprocess.run(  # noqa: S603  our own program; the words are numbers and types
-                [sys.executable, "-P", str(Path(child.__file__)), json.dumps(asked)],
-                stdin=given,
-                stdout=said,
-                stderr=subprocess.DEVNULL,
-                env=paths,
-                timeout=_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise _refused("drawing_too_heavy") from None
+        with subprocess.Popen(  # noqa: S603  our own program; the words are numbers and types
+            [sys.executable, "-P", str(Path(child.__file__)), json.dumps(asked)],
+            stdin=given,
+            stdout=said,
+            stderr=subprocess.DEVNULL,
+            env=paths,
+        ) as running:
+            try:
+                _await(running)
+            finally:
+                running.kill()
         said.seek(0)
         line = said.readline()
-        if done.returncode or not line:
+        if running.returncode or not line:
             raise _refused("drawing_too_heavy")
         answer: dict[str, Any] = json.loads(line)
         if "refused" in answer:
             raise _refused(answer["refused"])
         return answer, said.read()
+
+
+def _await(running: subprocess.Popen[bytes], seconds: float = _SECONDS) -> None:
+    """Until it ends. Raises `FileRefused` where it takes more than `seconds` of its own."""
+    began = time.monotonic()
+    while True:
+        try:
+            running.wait(_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            taken = time.monotonic() - began
+            if taken > _MOST_SECONDS or taken - _queued(running.pid) > seconds:
+                raise _refused("drawing_too_heavy") from None
+        else:
+            return
+
+
+def _queued(pid: int) -> float:
+    """Seconds that a process was ready and had no processor; where Linux does not say, all that may be."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return _MOST_SECONDS

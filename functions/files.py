@@ -58,10 +58,6 @@ from shared.records.bell import Bell
 
 SETTINGS = wiring.begin()
 
-#: The largest file, and the largest that comes in one request, bytes.
-_LARGEST = wiring.file_bytes()
-_IN_A_FORM = min(_LARGEST, ONE_REQUEST)
-
 #: What is read at once of a file that is here, bytes.
 _HASHED = 2**16
 
@@ -125,7 +121,7 @@ class FileAsked(Struct):
             "`image/heif` are understood."
         ),
     ]
-    bytes: Annotated[int, says("Its exact size.", minimum=1, maximum=_LARGEST)]
+    bytes: Annotated[int, says("Its exact size.", minimum=1)]
     sha256: Annotated[_Sha256, says("Of exactly these bytes.")]
     name: Annotated[str | None, schema(**NULL, maxLength=255)] = None
 
@@ -359,14 +355,16 @@ def upload(call: Call) -> Response:
 def _form(call: Call) -> tuple[FileStorage, dict[str, str]]:
     """The file of a form, and its other fields. Raises `InvalidRequest`, `RequestTooLarge`."""
     request = call.request
-    request.max_content_length = _IN_A_FORM + _FIELDS_BYTES
+    largest = wiring.file_bytes()
+    most = min(largest, ONE_REQUEST)
+    request.max_content_length = most + _FIELDS_BYTES
     request.max_form_memory_size, request.max_form_parts = _PARSED_BYTES, _PARTS
     fields: dict[str, str] = {}
     try:
         part, fields = request.files.get("file"), request.form.to_dict()
     except RequestEntityTooLarge:
-        more = " Send a larger one in pieces." if _LARGEST > _IN_A_FORM else ""
-        raise RequestTooLarge(f"A file may have {_IN_A_FORM} bytes.{more}") from None
+        more = " Send a larger one in pieces." if largest > most else ""
+        raise RequestTooLarge(f"A file may have {most} bytes.{more}") from None
     except HTTPException:
         part = None
     if sum(map(len, fields.values())) > _FIELDS_BYTES:
@@ -396,8 +394,8 @@ def receive(call: Call, asked: OneFile) -> Response:
         raise InvalidRequest(
             "Say which bytes these are.", code="invalid_range", field="Content-Range"
         )
-    if span.total > _LARGEST:
-        raise RequestTooLarge(f"A file may have {_LARGEST} bytes.")
+    if span.total > (most := wiring.file_bytes()):
+        raise RequestTooLarge(f"A file may have {most} bytes.")
     progress = wiring.uploads().receive(
         call.caller, asked.id, span, _body(request), wiring.clock_ms()
     )

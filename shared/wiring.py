@@ -226,8 +226,7 @@ def attachments() -> Mapping[str, Attachment]:
 
 def file_bytes() -> int:
     """How large the largest file may be."""
-    most = settings().file_bytes
-    return max((each.most_bytes or most for each in attachments().values()), default=most)
+    return max(settings().file_bytes, product().file_bytes())
 
 
 class _Asking(Protocol):

@@ -6,13 +6,14 @@ import io
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from benchmarks import plans
 from shared.errors import FileRefused
-from shared.products.buildtrace.drawings import child
+from shared.products.buildtrace.drawings import child, document
 from shared.products.buildtrace.drawings.document import REFUSALS, _await, open_drawing
 
 
@@ -120,3 +121,29 @@ def test_a_scan_is_shown_with_its_own_dots_unless_they_are_too_few_or_too_many(
 def test_every_refusal_says_what_to_do() -> None:
     assert all(text.endswith(".") and len(text.split()) >= 5 for text in REFUSALS.values())
     assert child.CPU_SECONDS <= 5
+
+
+@pytest.mark.parametrize(("deaths", "opened"), [(1, True), (2, False)])
+def test_a_process_that_dies_at_once_says_nothing_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaths: int, opened: bool
+) -> None:
+    dies = tmp_path / "dies.py"
+    dies.write_text(
+        f"""
+import os, runpy
+from pathlib import Path
+marks = Path({str(tmp_path / "marks")!r})
+marks.mkdir(exist_ok=True)
+if len(list(marks.iterdir())) < {deaths}:
+    (marks / str(os.getpid())).touch()
+    os.kill(os.getpid(), 9)
+runpy.run_path({child.__file__!r}, run_name="__main__")
+"""
+    )
+    monkeypatch.setattr(document, "_PROGRAM", dies)
+    if opened:
+        assert len(open_drawing(_pdf()).pages) == 1
+        return
+    with pytest.raises(FileRefused) as refused:
+        open_drawing(_pdf())
+    assert refused.value.code == "drawing_too_heavy"

@@ -7,6 +7,7 @@ process pays for it. What cannot be used is a `FileRefused` with one of the code
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
     #: Rows × columns of bytes: 0 is black, 255 is white.
     Gray = NDArray[Any]
+
+log = logging.getLogger(__name__)
+
+_PROGRAM = Path(child.__file__)
 
 #: Left, top, right, bottom.
 Rect = tuple[float, float, float, float]
@@ -48,6 +53,9 @@ REFUSALS: Mapping[str, str] = {
 
 #: By the clock, seconds, without those in which a processor was waited for; and with them.
 _SECONDS, _MOST_SECONDS = 5.0, 20.0
+
+#: Seconds in which no file can have used up what its process may use.
+_AT_ONCE = 1.0
 
 #: How often the clock is looked at, seconds.
 _LOOK_SECONDS = 0.25
@@ -170,14 +178,31 @@ def _ask(data: bytes, asked: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
     The child bounds its own time on a processor (`child.CPU_SECONDS`), which does not see it sleep. So
     its clock is bound too, less the time that it stood in the queue for a processor (Linux's
     /proc/<pid>/schedstat): on an idle machine it ends after `_SECONDS`, and on a busy one no good file
-    is refused for the others' sake.
+    is refused for the others' sake. A process that ends at once without an answer says nothing of the
+    file: another one is started, once.
     """
+    began = time.monotonic()
+    ended, line, rest = _answered(data, asked)
+    if (ended or not line) and time.monotonic() - began < _AT_ONCE:
+        log.warning("a drawing is opened again", extra={"asked": asked["do"], "ended": ended})
+        ended, line, rest = _answered(data, asked)
+    if ended or not line:
+        log.warning("a drawing was not opened", extra={"asked": asked["do"], "ended": ended})
+        raise _refused("drawing_too_heavy")
+    answer: dict[str, Any] = json.loads(line)
+    if "refused" in answer:
+        raise _refused(answer["refused"])
+    return answer, rest
+
+
+def _answered(data: bytes, asked: Mapping[str, Any]) -> tuple[int, bytes, bytes]:
+    """How a child ended (0: well), its line, and what it wrote behind it. Raises `FileRefused`."""
     paths = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": "", "LC_ALL": "C.UTF-8"}
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
         given.write(data)
         given.seek(0)
         with subprocess.Popen(  # noqa: S603  our own program; the words are numbers and types
-            [sys.executable, "-P", str(Path(child.__file__)), json.dumps(asked)],
+            [sys.executable, "-P", str(_PROGRAM), json.dumps(asked)],
             stdin=given,
             stdout=said,
             stderr=subprocess.DEVNULL,
@@ -188,13 +213,7 @@ def _ask(data: bytes, asked: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
             finally:
                 running.kill()
         said.seek(0)
-        line = said.readline()
-        if running.returncode or not line:
-            raise _refused("drawing_too_heavy")
-        answer: dict[str, Any] = json.loads(line)
-        if "refused" in answer:
-            raise _refused(answer["refused"])
-        return answer, said.read()
+        return running.returncode, said.readline(), said.read()
 
 
 def _await(running: subprocess.Popen[bytes], seconds: float = _SECONDS) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from infra.cli.local import seed
+from infra.local.phone import wall_ms
 from shared import wiring
 from shared.products.medmind import insights
 from shared.products.medmind.items import today
@@ -23,14 +24,16 @@ ZONE = ZoneInfo("Asia/Kolkata")
 
 @pytest.fixture
 def api(start_api: StartApi, tmp_path: Path) -> Api:
-    """The example circle, three days after its plans were made."""
+    """The example circle, three days after its plans were made, at six in the morning."""
     clock = tmp_path / "clock"
-    clock.write_text("0")
+    morning = datetime.combine(today(wall_ms(), ZONE) + timedelta(1), time(6), ZONE)
+    ahead_ms = round(morning.timestamp() * 1000) - wall_ms()
+    clock.write_text(str(ahead_ms))
     made = start_api(product="medmind", clock_file=str(clock))
     seed("demo")
     made.join("carl", "others", "caregiver")
     for days in range(4):
-        clock.write_text(str(days * 86_400_000))
+        clock.write_text(str(ahead_ms + days * 86_400_000))
         for kind in (DOSING, SUMMARIES):
             wiring.runner().answer(kind, None, 60)
     return made

@@ -300,7 +300,7 @@ ENGINE = (
           giving(lambda key: key._replace(id=uuid.uuid4().hex)),
           "sync/test_push:a_replay_repeats_the_unseen_overwrite_of_the_first_answer"),
     # two families are mixed up
-    Fault("a push asks for no rights", _DECISION + "_may", yes,
+    Fault("a push asks for no rights", _DECISION + "_may_read", yes,
           "sync/test_push:an_id_of_another_team_is_refused_like_one_that_cannot_be_used "
           "security/test_wall:no_family_sees_a_byte_of_the_other"),
     Fault("every role may do everything", "shared.access.rights:Rights.may", yes,

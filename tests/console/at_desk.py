@@ -21,11 +21,14 @@ def in_place_of(folder: Path) -> Iterator[None]:
     """This process works on the stores of the stack in `folder`, and then as before."""
     before = dict(os.environ)
     use_stack(folder)
+    changed = [name for name, value in os.environ.items() if before.get(name) != value]
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name in changed:
+            os.environ.pop(name, None)
+            if name in before:
+                os.environ[name] = before[name]
         wiring.forget()
 
 

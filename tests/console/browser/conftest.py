@@ -133,7 +133,7 @@ def desks(deploy: Callable[[str], Deployment], chromium: Browser) -> Callable[[s
 
     def make(profile: str) -> Desk:
         if profile not in made:
-            made[profile] = _with_a_day(Desk(deploy(profile), chromium))
+            made[profile] = with_a_day(Desk(deploy(profile), chromium))
         return made[profile]
 
     return make
@@ -146,11 +146,11 @@ def crowded(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iter
         profile="local", data=tmp_path_factory.mktemp("crowded"), sweep_seconds=3600
     ) as stack:
         deployment = Deployment(stack)
-        yield _with_a_day(Desk(deployment, chromium))
+        yield with_a_day(Desk(deployment, chromium))
         deployment.store.close()
 
 
-def _with_a_day(desk: Desk) -> Desk:
+def with_a_day(desk: Desk) -> Desk:
     command = [sys.executable, "-m", "infra.local.day", desk.url, str(desk.deployment.stack.data)]
     subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     return desk

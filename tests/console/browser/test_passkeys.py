@@ -13,7 +13,7 @@ from infra.local import day
 from infra.local.processes import free_port
 from infra.local.stack import Stack
 from shared.console.page import HOME
-from tests.console.browser.conftest import Desk
+from tests.console.browser.conftest import Desk, with_a_day
 from tests.console.browser.look import found_by_axe, sideways
 from tests.e2e.conftest import Deployment
 
@@ -30,8 +30,7 @@ def named(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     data = tmp_path_factory.mktemp("named")
     with Stack(data=data, port=port, sweep_seconds=3600, environ=environ) as stack:
         deployment = Deployment(stack)
-        day.whole(stack.url, data)
-        yield Desk(deployment, chromium)
+        yield with_a_day(Desk(deployment, chromium))
         deployment.store.close()
 
 

@@ -12,7 +12,6 @@ from functions import accounts, files, review, support, sync
 from shared import wiring
 from shared.console.frame import Frame
 from shared.console.pages import PAGES
-from shared.files.file import ONE_REQUEST
 
 SETTINGS = wiring.begin()
 
@@ -28,7 +27,7 @@ FRAME = Frame(
     clock_ms=wiring.clock_ms,
     may=_PRODUCT.rights.may,
     images=wiring.photo_origin(),
-    form_bytes=min(wiring.file_bytes(), ONE_REQUEST),
+    form_bytes=wiring.form_bytes,
 )
 
 ROUTES = FRAME.routes()

@@ -51,7 +51,7 @@ from shared.errors import (
 )
 from shared.files.codes import FILE_CODES
 from shared.files.disposition import attachment
-from shared.files.file import CHECK, ONE_REQUEST, PHOTO_TYPES
+from shared.files.file import CHECK, PHOTO_TYPES
 from shared.files.tickets import MOST_ASKED
 from shared.files.uploads import ByteRange, Progress, parse_range
 from shared.records.bell import Bell
@@ -355,15 +355,14 @@ def upload(call: Call) -> Response:
 def _form(call: Call) -> tuple[FileStorage, dict[str, str]]:
     """The file of a form, and its other fields. Raises `InvalidRequest`, `RequestTooLarge`."""
     request = call.request
-    largest = wiring.file_bytes()
-    most = min(largest, ONE_REQUEST)
+    most = wiring.form_bytes()
     request.max_content_length = most + _FIELDS_BYTES
     request.max_form_memory_size, request.max_form_parts = _PARSED_BYTES, _PARTS
     fields: dict[str, str] = {}
     try:
         part, fields = request.files.get("file"), request.form.to_dict()
     except RequestEntityTooLarge:
-        more = " Send a larger one in pieces." if largest > most else ""
+        more = " Send a larger one in pieces." if wiring.file_bytes() > most else ""
         raise RequestTooLarge(f"A file may have {most} bytes.{more}") from None
     except HTTPException:
         part = None

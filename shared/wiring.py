@@ -38,7 +38,7 @@ from shared.accounts.oidc import OUTSIDE_ALGORITHMS, discovered
 from shared.accounts.policy import AccountPolicy
 from shared.ai.model import ChatRequest, Completion, Model
 from shared.errors import ConfigurationFault, FileMissing, StoreUnavailable
-from shared.files.file import CHECK, Attachment
+from shared.files.file import CHECK, ONE_REQUEST, Attachment
 from shared.files.store import FileStore
 from shared.files.tickets import Tickets
 from shared.jobs.cascade import KIND as CASCADE
@@ -226,7 +226,13 @@ def attachments() -> Mapping[str, Attachment]:
 
 def file_bytes() -> int:
     """How large the largest file may be."""
-    return max(settings().file_bytes, product().file_bytes())
+    most = settings().file_bytes
+    return max((each.most_bytes or most for each in attachments().values()), default=most)
+
+
+def form_bytes() -> int:
+    """How large the largest file of one request may be."""
+    return min(file_bytes(), ONE_REQUEST)
 
 
 class _Asking(Protocol):

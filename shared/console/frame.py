@@ -98,8 +98,8 @@ class Frame:
     secret: Callable[[], bytes]
     clock_ms: Callable[[], int]
     may: Callable[[str | None, Enum], bool]
+    form_bytes: Callable[[], int]
     images: str = ""
-    form_bytes: int = 10 * 2**20
 
     @property
     def folders(self) -> Mapping[str, Path]:
@@ -202,13 +202,13 @@ class Frame:
         request = visit.call.request
         if not page.takes_file or request.mimetype != "multipart/form-data":
             return _form(visit.call)
-        request.max_content_length = self.form_bytes + PAGE.sent
+        most = self.form_bytes()
+        request.max_content_length = most + PAGE.sent
         request.max_form_memory_size, request.max_form_parts = PAGE.sent, _MOST_FIELDS
         try:
             visit.file, fields = request.files.get("file"), request.form.to_dict()
         except RequestEntityTooLarge:
-            words = f"A file may have {self.form_bytes} bytes."
-            raise RequestTooLarge(words, field="file") from None
+            raise RequestTooLarge(f"A file may have {most} bytes.", field="file") from None
         except HTTPException:
             raise InvalidRequest("The form cannot be read.") from None
         return {name: as_written(value) for name, value in fields.items()}

@@ -176,9 +176,6 @@ class Product:
     alert: AlertWords = SOMETHING_WAITS
     photo_limits: PhotoLimits = ANY_PHOTO  #: when a photo is worth taking again
     attachments: Callable[[], Mapping[str, Attachment]] = dict  #: by table
-    file_bytes: Callable[[], int] = (
-        int  #: the most that any of them allows; 0: as the deployment says
-    )
     tasks: Callable[[Parts], Mapping[str, Task]] = lambda _parts: {}
     rung: tuple[str, ...] = ()
     rounds: Callable[[Parts], Mapping[str, Round]] = lambda _parts: {}

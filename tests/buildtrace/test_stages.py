@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shared.products.buildtrace.product import BUILDTRACE
 from tests.buildtrace.site import AFTER, BEFORE, Site
 
 
@@ -64,9 +63,3 @@ def test_the_job_of_a_comparison_shows_its_stages(site: Site) -> None:
     after = site.ask("GET", f"/api/v1/jobs/{name}")
     assert (after["kind"], after["state"]) == ("summary", "done")
     assert [(each["done"], each["total"]) for each in after["stages"]][:2] == [(7, 7), (4, 4)]
-
-
-def test_the_largest_file_is_what_the_revisions_say() -> None:
-    assert BUILDTRACE.file_bytes() == max(
-        each.most_bytes for each in BUILDTRACE.attachments().values()
-    )

@@ -69,5 +69,5 @@ TYPES = (*DOCUMENT_TYPES, *SCAN_TYPES, "image/png", "image/jpeg")
 
 def attachments() -> Mapping[str, Attachment]:
     """A revision has one file."""
-    most = own(BuildTraceSettings).drawing_bytes  # as `Product.file_bytes` says
+    most = own(BuildTraceSettings).drawing_bytes
     return {REVISIONS: Attachment(TYPES, _settled, most=1, most_bytes=most)}

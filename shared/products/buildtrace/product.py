@@ -24,13 +24,6 @@ def _attachments() -> Mapping[str, Attachment]:
     return attachments()
 
 
-def _file_bytes() -> int:
-    from shared.products.buildtrace.settings import BuildTraceSettings
-    from shared.settings import own
-
-    return own(BuildTraceSettings).drawing_bytes
-
-
 def _tasks(parts: Parts) -> Mapping[str, Task]:
     from shared.products.buildtrace.diff import DiffStage
     from shared.products.buildtrace.ocr import OcrStage
@@ -84,7 +77,6 @@ BUILDTRACE = Product(
     rights=RIGHTS,
     accounts=ACCOUNTS,
     attachments=_attachments,
-    file_bytes=_file_bytes,
     tasks=_tasks,
     rung=STAGE_NAMES,
     routes=_routes,

@@ -114,7 +114,7 @@ def show_drawing(visit: Visit, asked: DrawingPageAsked) -> Response:
         revision_states=REVISION_STATES,
         faults=FAULTS,
         total=total,
-        form_bytes=visit.frame.form_bytes,
+        form_bytes=visit.frame.form_bytes(),
         most_bytes=attachments()[REVISIONS].most_bytes,
     )
 

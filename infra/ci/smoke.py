@@ -121,7 +121,7 @@ def problems(url: str, sync_url: str, release: str | None) -> list[str]:
             return f"{name}: {type(error).__name__}"
 
     checks: dict[str, Callable[[], bool]] = {
-        "/health": lambda: ask(f"{url}/health")[1]["status"] == "ok",
+        "/health": lambda: (found := ask(f"{url}/health"))[0] == 200 and found[1]["status"] == "ok",
         "/ready": lambda: ask(f"{url}/ready") == (200, {"status": "ready"}),
         "/version": lambda: release in (None, ask(f"{url}/version")[1]["commit"]),
         "/openapi.json": lambda: "/api/sync" in ask(f"{url}/openapi.json")[1]["paths"],

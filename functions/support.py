@@ -19,7 +19,7 @@ from shared.access.rights import Action
 from shared.accounts import people
 from shared.api import support as bodies
 from shared.api.bodies import PAGE
-from shared.api.web import Call, Route, answer, serve, tagged
+from shared.api.web import Call, Route, answer, download, serve, tagged
 from shared.errors import (
     Contended,
     Forbidden,
@@ -353,11 +353,9 @@ def export_file(call: Call, asked: bodies.ExportAsked) -> Response:
     )
     first = next(pieces, b"")  # what fails before it is refused as ever
     call.notes["format"] = kind
-    response = Response(chain((first,), pieces), content_type="application/octet-stream")
     what = tables if kind != "fhir" else []
     name = stream.name_of(asked.scope, what, kind, wiring.clock_ms())
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return download(chain((first,), pieces), name, "application/octet-stream")
 
 
 def _formats() -> list[str]:

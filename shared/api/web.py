@@ -356,6 +356,16 @@ def _plain(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
+def download(body: Any, name: str, kind: str) -> Response:
+    """An answer that is saved as a file: bytes, or pieces that are made while they are sent.
+
+    `name` is of our own making: letters, digits, dots, hyphens and underscores of ASCII.
+    """
+    response = Response(body, content_type=kind)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
 def html_page(text: str, call: Call) -> Response:
     """A page for people. Its own styles and scripts are named by their hashes; it may load nothing else."""
     call.headers["Content-Security-Policy"] = (

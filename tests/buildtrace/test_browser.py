@@ -155,15 +155,20 @@ def test_uppy_288_an_upload_goes_on_after_its_connection_broke(
     log_in(page, site.url, "demo-foreman")
     data = sheets(house("C2")[:1]) + b"\n" * 2_000_000 + b"%%EOF\n"
     file = {"name": "C3.pdf", "mimeType": "application/pdf", "buffer": data}
+
+    def begin(label: str, sent: float) -> None:
+        """Over a slow line, a new revision with its file, until so much of it was sent."""
+        if not page.locator("#new[open]").count():
+            page.click("#new summary")
+        page.fill("#new [name=label]", label)
+        page.locator("#new input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+        line(session, 400)
+        page.click("#new button[type=submit]")
+        page.wait_for_function(_SENT, arg=sent)
+
     # a new revision with its file: the line breaks, and comes back
     page.goto(f"{site.url}{HOME}/{DRAWING}")
-    if not page.locator("#new[open]").count():
-        page.click("#new summary")
-    page.fill("#new [name=label]", "C3")
-    page.locator("#new input[type=file]").set_input_files(file)  # type: ignore[arg-type]
-    line(session, 400)
-    page.click("#new button[type=submit]")
-    page.wait_for_function(_SENT, arg=0.1)
+    begin("C3", 0.1)
     line(session, 0)
     page.get_by_text("It goes on by itself as soon as it can.").wait_for()
     line(session, 4000)
@@ -172,12 +177,7 @@ def test_uppy_288_an_upload_goes_on_after_its_connection_broke(
     row.get_by_text("Open the file").wait_for()
     # another one: the page is left, and the file chosen again
     file = {**file, "name": "C4.pdf", "buffer": data + b"\n"}
-    page.click("#new summary")
-    page.fill("#new [name=label]", "C4")
-    page.locator("#new input[type=file]").set_input_files(file)  # type: ignore[arg-type]
-    line(session, 400)
-    page.click("#new button[type=submit]")
-    page.wait_for_function(_SENT, arg=0.3)
+    begin("C4", 0.3)
     page.goto(f"{site.url}{HOME}/{DRAWING}")
     row = page.get_by_role("row", name="C4")
     row.locator("summary").click()

@@ -17,7 +17,7 @@ from shared.access.rights import Action
 from shared.api.fields import Id, Limit, names, says
 from shared.api.routes import Route
 from shared.api.scopes import AskedScope, scope_asked
-from shared.api.web import Call, Response, answer, tagged
+from shared.api.web import Call, Response, answer, download, tagged
 from shared.errors import (
     Contended,
     FilesUnavailable,
@@ -236,9 +236,7 @@ class _Routes:
         found = project.record(COMPARISONS, asked.id)
         text = told.csv(project, found)
         self._trail(call, project, "export_changes")
-        response = Response(text, content_type="text/csv; charset=utf-8")
-        response.headers["Content-Disposition"] = 'attachment; filename="changes.csv"'
-        return response
+        return download(text, "changes.csv", "text/csv; charset=utf-8")
 
     def tile(self, call: Call, asked: TileAsked) -> Response:
         """A picture of an overlay.

@@ -71,9 +71,7 @@ def content(found: Compared, words: Words, now_ms: int) -> dict[str, Any]:
     name = found.drawing or said("Drawing without a name")
     labels = ltr(f"{_text(found.old[0], 30)} → {_text(found.new[0], 30)}")
     made = said("Made on %(day)s", day=words.day(now_ms))
-    of_pair: dict[str, list[Row]] = {}
-    for each in found.changes[:MOST_CHANGES]:
-        of_pair.setdefault(str(each["pair_id"]), []).append(each)
+    of_pair = _by_pair(found.changes[:MOST_CHANGES])
     return {
         "language": words.language,
         "direction": words.direction,
@@ -102,6 +100,13 @@ def content(found: Compared, words: Words, now_ms: int) -> dict[str, Any]:
         ],
         "more": _more(len(found.changes) - MOST_CHANGES, words),
     }
+
+
+def _by_pair(changes: Sequence[Row]) -> Mapping[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for each in changes:
+        found.setdefault(str(each["pair_id"]), []).append(each)
+    return found
 
 
 def _facts(found: Compared, words: Words) -> list[list[str]]:
@@ -133,9 +138,7 @@ def _card(label: str, value: int, line: str, words: Words) -> dict[str, Any]:
 
 
 def _trades(found: Compared, words: Words) -> dict[str, Any]:
-    of_pair: dict[str, list[Row]] = {}
-    for change in found.changes:
-        of_pair.setdefault(str(change["pair_id"]), []).append(change)
+    of_pair = _by_pair(found.changes)
     by: dict[str, list[Row]] = {}
     for pair in found.pairs:
         by.setdefault(trade_of(str(pair.get("number") or "")), []).append(pair)

@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 from shared.access import audit
 from shared.api.fields import Id, names, says
 from shared.api.routes import Route
-from shared.api.web import Call, Response
+from shared.api.web import Call, Response, download
 from shared.errors import FilesUnavailable, NotFound, StoreUnavailable
 from shared.files.store import FileStore
 from shared.products.buildtrace import told
@@ -73,9 +73,7 @@ def routes(parts: Parts) -> Sequence[Route]:
         made = pdf(SOURCE, content(found, words_of(language, SPOKEN, "UTC"), now_ms), now_ms)
         audit.reading(project.store, call.caller, "export_summary", project.seen, now_ms)
         call.notes["bytes"] = len(made)
-        response = Response(made, content_type="application/pdf")
-        response.headers["Content-Disposition"] = 'attachment; filename="summary.pdf"'
-        return response
+        return download(made, "summary.pdf", "application/pdf")
 
     return (
         Route(

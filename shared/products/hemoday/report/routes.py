@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from shared.access import audit
 from shared.api.fields import says
 from shared.api.routes import Route
-from shared.api.web import Call, Response
+from shared.api.web import Call, Response, download
 from shared.errors import NotFound, StoreUnavailable
 from shared.products.hemoday.asked import Scope, family_of
 from shared.products.hemoday.household import Households
@@ -64,10 +64,7 @@ def routes(parts: Parts, households: Households) -> tuple[Route, ...]:
         made = pdf(SOURCE, found.data, now_ms)
         audit.reading(parts.store(), call.caller, "read_report", {scope: found.touched}, now_ms)
         call.notes["bytes"] = len(made)
-        response = Response(made, content_type="application/pdf")
-        name = f"hemoday-{period.first}-{period.last}.pdf"
-        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        return response
+        return download(made, f"hemoday-{period.first}-{period.last}.pdf", "application/pdf")
 
     return (
         Route(

@@ -19,7 +19,7 @@ from shared.access.rights import Action
 from shared.api.fields import Id, Limit, names, says
 from shared.api.routes import Route
 from shared.api.scopes import AskedScope, scope_asked
-from shared.api.web import Call, Response, answer
+from shared.api.web import Call, Response, answer, download
 from shared.errors import InvalidRequest, NotFound, StoreUnavailable
 from shared.products.medmind.patient_days import DAY
 from shared.products.medmind.report.content import (
@@ -163,10 +163,9 @@ class _Reports:
         made = pdf(SOURCE, content(found, words, now_ms), now_ms)
         audit.reading(store, call.caller, "read_report", {report.scope_id: touched}, now_ms)
         call.notes["bytes"] = len(made)
-        response = Response(made, content_type="application/pdf")
-        name = f"medmind-{report.first_day}-{report.last_day}.pdf"
-        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        return response
+        return download(
+            made, f"medmind-{report.first_day}-{report.last_day}.pdf", "application/pdf"
+        )
 
     def _scope(self, call: Call, scope: Any, right: Action) -> str:
         return scope_asked(

@@ -47,6 +47,9 @@ LINE_BYTES = 2**14
 #: Request line and headers together, bytes: what Google's front end lets through.
 HEAD_BYTES = 2**16
 
+#: Of an answer, in one buffer; a megabyte of what waits in it is in memory, more in a file.
+_BUFFER_BYTES = 2**22
+
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
@@ -204,6 +207,10 @@ class Channel(HTTPChannel):
         if not self.answering_since:
             self.answering_since = self.sent_at = self.server.clock()
             self.sent = 0
+        if self.current_outbuf_count >= _BUFFER_BYTES:
+            # Go on in another buffer: one keeps what was sent from it until it is empty. Waitress itself
+            # would only where it waits, at 64 MiB.
+            self.current_outbuf_count = self.adj.outbuf_high_watermark
         return int(super().write_soon(data))
 
     @property

@@ -33,6 +33,7 @@ from benchmarks.measure import RESULTS, Report, main
 from benchmarks.simulate import Course, Demand, Service
 from infra.local.table import load
 from shared.access import audit
+from shared.sync import receipts
 
 SIZES = (100, 10_000, 1_000_000)
 
@@ -47,6 +48,9 @@ CALL_SECONDS, ANALYSIS_SECONDS = 0.015, 10.0
 
 #: What a phone brings, and what its team of five wrote meanwhile.
 PUSHED, PULLED, RED = 10, 40, 0.5
+
+#: Ranges that receipts are spread over.
+SHARDS = len(receipts._SHARDS)
 
 #: Entries of the audit in a sync that pushes and pulls.
 AUDITED = 2
@@ -214,8 +218,8 @@ def _morning(report: Report, phones: int, service: Service, demand: Demand, *, d
     course = simulate.fluid(arriving, service, demand)
     bounds: dict[str, Callable[[int], float]] = {
         "if 500/50/5 were a hard bound": lambda second: ramp(second) / a_sync,
-        # two entries of the audit a sync, all of them into one range
-        "if one rising index were a hard bound": lambda _second: RANGE / AUDITED,
+        # a job for every red case: the range that a morning fills first
+        "if one rising index were a hard bound": lambda _second: RANGE / RED,
     }
     _tell(report, f"{phones:,} phones", course)
     bound_courses = {}
@@ -299,9 +303,9 @@ def _hot_spots(report: Report, phones: int) -> None:
     peak = phones * max(density(second) for second in range(HOUR))
     analyses = min(peak * RED, _analyses_a_second())
     spots = (
-        # index ranges that rise: a constant first value does not spread them
-        ("audit (sealed, at): every push and every pull with rows", AUDITED * peak, RANGE),
-        ("receipts (expires_at): every push", peak, RANGE),
+        # Index ranges that rise: a constant first value does not spread them. Audit entries wait for their
+        # seal in the order of their ids; sessions, phones and tallies end on whole days: no range of these.
+        ("receipts (shard, expires_at): every push", peak / SHARDS, RANGE),
         ("jobs (kind, due_at): every red case, and its claim", peak * RED + analyses, RANGE),
         ("jobs (late_at): every red case", peak * RED, RANGE),
         ("notices (due_at, expires_at): every analysis", analyses, RANGE),
@@ -354,7 +358,7 @@ def _behind(report: Report, phones: int) -> None:
     needed = math.ceil(sum(red) * ANALYSIS_SECONDS / HOUR)
     report.row(f"{phones:,} phones: analyses at once to keep up", "model", "analyses", [needed])
     entries = [AUDITED * phones * density(second) for second in range(HOUR)]
-    sealed = drained_after(entries, audit._A_ROUND / 60)
+    sealed = drained_after(entries, audit._ROUNDS * audit._A_ROUND / 60)
     report.row(
         f"{phones:,} phones: until no audit entry waits for its seal",
         "model",

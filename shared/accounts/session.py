@@ -51,6 +51,8 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{64}")
 
 _LOCATOR_BYTES, _SECRET_BYTES = 16, 32
 
+_DAY_MS = 86_400_000
+
 #: Why a family ended.
 LOGGED_OUT, REUSED, DISPLACED = "logged_out", "reused", "displaced"
 
@@ -100,7 +102,9 @@ class Session:
             "salt": self.salt,
             "generation": self.generation,
             "began_at": self.began_ms,
-            "expires_at": self.expires_ms,
+            "ends_at": self.expires_ms,
+            # what it is removed by: a whole day, or a day's refreshes would crowd one place of an index
+            "expires_at": (self.expires_ms // _DAY_MS + 1) * _DAY_MS,
             "used_at": self.used_ms,
             "ended": self.ended,
             "factor": self.factor or None,
@@ -128,7 +132,7 @@ def parse(document: Document) -> Session:
         said.get("salt"),
         int(said["generation"]),
         int(said["began_at"]),
-        int(said["expires_at"]),
+        int(said.get("ends_at") or said["expires_at"]),  # exact where a release without it wrote
         int(said.get("used_at") or said["began_at"]),  # none where a release without it wrote
         said.get("ended"),
         bool(said.get("factor")),

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 #: What of an account, of a session and of a phone's entry is given out. The rest are hashes.
 _ACCOUNT = ("email", "name", "phone", "created_at")
-_SESSION = ("device", "began_at", "expires_at", "ended")
+_SESSION = ("device", "began_at", "ends_at", "expires_at", "ended")
 _PASSKEY = ("name", "added_at", "used_at")
 
 

@@ -47,5 +47,4 @@ def test_a_hot_spot_is_named_where_a_bound_is_passed() -> None:
         scale._hot_spots(report, phones)
         goals += report.goals
     assert [goal.held for goal in goals] == [True, False]
-    # two entries a sync into one rising range of the whole deployment
-    assert "2.7 × at audit (sealed, at)" in goals[1].found
+    assert "4.0 × at document spending/<day>" in goals[1].found

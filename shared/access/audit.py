@@ -17,6 +17,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from shared.access.membership import Caller
@@ -55,9 +56,10 @@ STORED = (
 #: Ids of records in one entry.
 MOST_IDS = 1000
 
-#: Entries sealed in one round, and in one commit.
+#: Entries sealed in one round, and in one commit; rounds in a minute.
 _A_ROUND = 400
 _A_COMMIT = 200
+_ROUNDS = 10
 
 #: What the chain adds to an entry; everything else is its content.
 _CHAIN = ("sealed", "number", "before", "hash", STAMP)
@@ -225,41 +227,57 @@ class Sealer:
         self._store, self._keep = store, keep
 
     def seal(self, now_ms: int) -> int:
-        """One round; how many entries were sealed. May be repeated, killed and run twice at once.
+        """Some rounds; how many entries were sealed. May be repeated, killed and run twice at once.
 
         Entries are asked for in no order: an index that ends in the time would grow at one place, and
         Firestore bounds that at 500 writes a second for the whole deployment. Those of one round are
         chained by their time; if more wait than a round takes, later ones may come before earlier ones.
         """
-        query = Query(COLLECTION, where=(("sealed", "==", False),), limit=_A_ROUND)
-        waiting: dict[str, list[Document]] = {}
-        for document in sorted(self._store.query(query), key=lambda each: each.fields["at"]):
-            waiting.setdefault(document.fields[SCOPE], []).append(document)
         sealed = 0
-        for scope_id, documents in waiting.items():
-            for at in range(0, len(documents), _A_COMMIT):
-                sealed += self._seal(scope_id, documents[at : at + _A_COMMIT], now_ms)
+        for _ in range(_ROUNDS):
+            done, found = self._round(now_ms)
+            sealed += done
+            if done < found or found < _A_ROUND:  # no more wait, or another sweeper is at them
+                break
         return sealed
 
-    def _seal(self, scope_id: str, documents: Sequence[Document], now_ms: int) -> int:
-        head = _head(self._store, scope_id)
-        number, before = head.number, head.hash
-        writes = []
-        for document in documents:
-            number += 1
-            link = _link(document.key.id, document.fields, number, before)
-            fields = {"sealed": True, "number": number, "before": before, "hash": link}
-            writes.append(patch(document.key, fields, document.version))
-            before = link
-        fields = {SCOPE: scope_id, "number": number, "hash": before, "at": now_ms}
-        writes.append(put(Key(HEADS, scope_id), fields, head.version))
+    def _round(self, now_ms: int) -> tuple[int, int]:
+        """How many were sealed, of how many."""
+        query = Query(COLLECTION, where=(("sealed", "==", False),), limit=_A_ROUND)
+        found = sorted(self._store.query(query), key=lambda each: each.fields["at"])
+        found.sort(key=lambda each: str(each.fields[SCOPE]))
+        parts = (found[at : at + _A_COMMIT] for at in range(0, len(found), _A_COMMIT))
+        return sum(self._seal(part, now_ms) for part in parts), len(found)
+
+    def _seal(self, documents: Sequence[Document], now_ms: int) -> int:
+        """In one commit; scope by scope, if something of it changes at this very moment."""
+        scopes = {
+            scope: list(each) for scope, each in groupby(documents, lambda each: each.fields[SCOPE])
+        }
+        heads = _heads(self._store, scopes)
+        writes, chained = [], []
+        for scope_id, own in scopes.items():
+            number, before, version = heads[scope_id]
+            for document in own:
+                number += 1
+                link = _link(document.key.id, document.fields, number, before)
+                fields = {"sealed": True, "number": number, "before": before, "hash": link}
+                writes.append(patch(document.key, fields, document.version))
+                before = link
+            fields = {SCOPE: scope_id, "number": number, "hash": before, "at": now_ms}
+            writes.append(put(Key(HEADS, scope_id), fields, version))
+            chained.append(Anchor(scope_id, number, before))
         try:
             self._store.commit(writes)
         except Contended:
-            return 0  # another sweeper was at it
-        # The log is another place, with other keepers: a chain made anew would not match it.
-        log.info("audit sealed", extra={"scope": scope_id, "number": number, "hash": before})
-        self._keep(Anchor(scope_id, number, before))
+            if len(scopes) == 1:
+                return 0  # another sweeper was at it
+            return sum(self._seal(own, now_ms) for own in scopes.values())
+        for head in chained:
+            # The log is another place, with other keepers: a chain made anew would not match it.
+            said = {"scope": head.scope_id, "number": head.number, "hash": head.hash}
+            log.info("audit sealed", extra=said)
+            self._keep(head)
         return len(documents)
 
 
@@ -270,11 +288,15 @@ class _ChainHead(NamedTuple):
 
 
 def _head(store: RecordStore, scope_id: str) -> _ChainHead:
-    key = Key(HEADS, scope_id)
-    found = store.read([key]).documents.get(key)
-    if found is None:
-        return _ChainHead(0, _ORIGIN, ABSENT)
-    return _ChainHead(found.fields["number"], found.fields["hash"], found.version)
+    return _heads(store, [scope_id])[scope_id]
+
+
+def _heads(store: RecordStore, scope_ids: Iterable[str]) -> dict[str, _ChainHead]:
+    heads = {scope_id: _ChainHead(0, _ORIGIN, ABSENT) for scope_id in scope_ids}
+    for key, found in store.read([Key(HEADS, each) for each in heads]).documents.items():
+        have = found.fields
+        heads[key.id] = _ChainHead(have["number"], have["hash"], found.version)
+    return heads
 
 
 def _link(entry_id: str, fields: Mapping[str, Any], number: int, before: str) -> str:

@@ -175,7 +175,7 @@ def test_the_bounds_that_are_named_are_those_of_the_code() -> None:
     analyse, sync = functions["analyse"], functions["sync"]
     assert f"{analyse.max_instances} instances · {analyse.concurrency} requests" in PAGE
     assert f"{sync.max_instances} instances · {sync.concurrency} requests" in PAGE
-    assert f"seals {audit._A_ROUND} audit entries a round" in PAGE
+    assert f"seals up to {audit._ROUNDS} times {audit._A_ROUND} audit entries a round" in PAGE
     assert f"rings {sweep._MOST_BELLS} a round" in PAGE
     files, images = functions["files"], functions["images"]
     assert f"{files.max_instances} instances · {files.concurrency} requests" in PAGE

@@ -217,7 +217,8 @@ def _writing(
         f"WatermelonDB push, {n} unchanged, other request", later_ms, (1 + n, 0),
         lambda: served.push(who, body, later_ms),
     )  # fmt: skip
-    edited = [{**row, "risk_level": "green", "last_modified_at": row["last_modified_at"] + 1}
+    # the risk stays: lowering it costs a write more, of what stood there before
+    edited = [{**row, "last_modified_at": row["last_modified_at"] + 1}
               | {"triage_data": new["triage_data"]}
               for row, new in zip(rows, corpus.cases("a", n, edit=1), strict=True)]  # fmt: skip
     body_edited = corpus.watermelon(edited, kind="updated")

@@ -381,7 +381,7 @@ class Stack:
             **function.environment,
             **self.environ,
             "FUNCTION_TARGET": function.name,
-            "THREADS": str(function.concurrency),
+            "THREADS": str(function.threads),
             # gunicorn keeps a control socket here; the default is one for all
             "XDG_RUNTIME_DIR": self._private_folder(function.name),
         }

@@ -54,6 +54,11 @@ class Function:
     max_delivery_attempts: int = 5
 
     @property
+    def threads(self) -> int:
+        """Threads of an instance's server (`THREADS`)."""
+        return max(2, self.concurrency)
+
+    @property
     def signature(self) -> str:
         """How functions-framework calls it."""
         return "cloudevent" if self.trigger == "push" else "http"

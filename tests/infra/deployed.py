@@ -89,7 +89,7 @@ def environment(
         **told,
         **function.environment,
         **{variable: f"{variable} of this deployment, 1234567890" for variable in function.secrets},
-        "THREADS": str(function.concurrency),
+        "THREADS": str(function.threads),
         "FUNCTION_TARGET": function.name,
         # Terraform deploys pushed functions with an address, so the platform says "http" of all.
         "FUNCTION_SIGNATURE_TYPE": "http",

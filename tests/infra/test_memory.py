@@ -87,7 +87,7 @@ def serving(name: str, folder: Path) -> Iterator[tuple[int, int]]:
             "PYTHONPATH": str(ROOT),
             "DATA_FOLDER": str(folder),
             "FUNCTION_TARGET": name,
-            "THREADS": str(load()[name].concurrency),
+            "THREADS": str(load()[name].threads),
             "PORT": str(port),
             "LOG_LEVEL": "ERROR",
         },

@@ -68,8 +68,8 @@ def test_rights_are_words_that_the_module_knows() -> None:
 
 
 def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
-    # what the code does: a function that imports the doorbell rings, or one whose jobs make others due;
-    # one that runs analyses asks
+    # what the code does: a function that imports the doorbell rings, one whose jobs make others due, and
+    # one that answers bells (it rings on); one that runs analyses asks
     rings, asks, notifies = set(), set(), set()
     for name in FUNCTIONS:
         code = (ROOT / "functions" / f"{name}.py").read_text("utf-8")
@@ -77,7 +77,14 @@ def test_functions_may_ring_ask_and_notify_exactly_if_their_code_does() -> None:
         asked = re.search(r"support\.ROUTES", code)  # the console asks routes that ring
         # routes and stages of a product ring by its parts
         parts = re.search(r"wiring\.parts\b", code) or "buildtrace" in code
-        if re.search(r"wiring\.(ring|session|sweeper)\b", code) or checks or asked or parts:
+        bells = "subscriber().answer(" in code
+        if (
+            re.search(r"wiring\.(ring|session|sweeper)\b", code)
+            or bells
+            or checks
+            or asked
+            or parts
+        ):
             rings.add(name)
         asking = re.search("ANALYSE|VOICE|SUMMAR", code)
         if re.search(r"wiring\.(runner|subscriber)\b", code) and asking:
@@ -99,7 +106,7 @@ def service_config() -> dict[str, Any]:
 def test_every_column_of_the_table_is_used() -> None:
     config = service_config()
     assert config["max_instance_request_concurrency"] == "${var.row.concurrency}"
-    assert "THREADS = tostring(var.row.concurrency)" in config["environment_variables"]
+    assert "THREADS = tostring(max(2, var.row.concurrency))" in config["environment_variables"]
     assert config["available_memory"] == "${var.row.memory}"
     assert config["available_cpu"] == "${tostring(var.row.cpu)}"
     assert config["timeout_seconds"] == "${var.row.timeout_seconds}"
@@ -154,7 +161,6 @@ FREE = {
         "HOOK_NETWORKS",
         "HSTS_SECONDS",
         "JOB_ATTEMPTS",
-        "JOB_BUDGET_SECONDS",
         "LEASE_SECONDS",
         "LINK_SECONDS",
     ),

@@ -154,7 +154,7 @@ resource "google_cloudfunctions2_function" "this" {
 
     environment_variables = merge(var.environment, {
       # As many threads as requests, or requests would wait inside the instance.
-      THREADS = tostring(var.row.concurrency)
+      THREADS = tostring(max(2, var.row.concurrency)) # functions.yaml says why two
     })
 
     dynamic "secret_environment_variables" {

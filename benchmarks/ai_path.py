@@ -60,7 +60,7 @@ _MOSTLY_IDLE = 8
 _PATIENCE_TIMES, _PATIENCE_SECONDS = 5, 120.0
 
 #: Least share of the ideal throughput, by concurrency.
-LEAST = {1: 0.9, 8: 0.9, 32: 0.75}
+LEAST = {2: 0.95, 8: 0.95, 32: 0.95}
 
 
 class Load(NamedTuple):
@@ -70,7 +70,7 @@ class Load(NamedTuple):
     concurrency: int
 
 
-FULL = (Load(60, 1), Load(500, 8), Load(500, 32))
+FULL = (Load(60, 2), Load(500, 8), Load(500, 32))
 QUICK = (Load(40, 8),)
 
 _EMULATED = "Pub/Sub and Firestore emulators"
@@ -324,7 +324,11 @@ def _tell(
     share = ideal / found.took
     if judged:
         least = LEAST[load_.concurrency]
-        report.goal(f"{case}: ≥ {least:.0%} of the ideal", f"{share:.0%}", share >= least)
+        parts = ", ".join(
+            f"{who} {spent / load_.cases * 1000:.0f}" for who, spent in found.processor.items()
+        )
+        why = f"Of two cores an analysis takes, in ms: {parts}; all of a round end at the same moment."
+        report.goal(f"{case}: ≥ {least:.0%} of the ideal", f"{share:.0%}", share >= least, why)
 
 
 main(__name__, run)

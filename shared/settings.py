@@ -385,9 +385,6 @@ class Settings:
         low=5,
         high=3600,
     )
-    job_budget_seconds: int = setting(
-        480, "How long one subscriber call may go on taking jobs, seconds.", low=1, high=540
-    )
     job_attempts: int = setting(8, "Attempts before a job is parked.", low=1, high=100, shown=True)
     retry_base_seconds: float = setting(
         20.0, "First wait before a job is tried again; doubles, with jitter.", low=0.05, high=3600

@@ -842,8 +842,7 @@ def subscriber() -> Subscriber:
     """Answers doorbells, whatever their topic."""
     from shared.jobs.subscriber import Subscriber
 
-    budget = settings().job_budget_seconds
-    return Subscriber(store, runner, clock_ms, budget_seconds=budget, span=telemetry.span)
+    return Subscriber(store, runner, clock_ms, doorbell=doorbell, span=telemetry.span)
 
 
 @cache

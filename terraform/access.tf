@@ -28,14 +28,14 @@ locals {
     # Pages: what the routes do that they ask.
     console = { records = "write", rings = true, photos = ["add", "read"], signs = true }
     # Jobs.
-    analyse      = { records = "write", model = true, photos = ["read"], notifies = true }
-    summaries    = { records = "write", model = true }
-    voice        = { records = "write", model = true, photos = ["clear", "read"], notifies = true }
+    analyse      = { records = "write", rings = true, model = true, photos = ["read"], notifies = true }
+    summaries    = { records = "write", rings = true, model = true }
+    voice        = { records = "write", rings = true, model = true, photos = ["clear", "read"], notifies = true }
     ocr          = { records = "write", rings = true, photos = ["read"] }
     diff         = { records = "write", rings = true, photos = ["add", "read"] }
     summary      = { records = "write", rings = true, model = true }
     images       = { records = "write", rings = true, photos = ["add", "read"] }
-    hooks        = { records = "write" }
+    hooks        = { records = "write", rings = true }
     dead_letters = { records = "write" }
     sweeper      = { records = "write", rings = true, photos = ["remove"], notifies = true }
   }

@@ -66,7 +66,7 @@ def erase_command(named: str) -> None:
         wiring.catalog(),
         named,
         wiring.clock_ms(),
-        lambda: wiring.runner().answer(cascade.KIND, None, _WAIT_SECONDS),
+        lambda: wiring.runner().run_due(cascade.KIND, _WAIT_SECONDS),
         wiring.cleaner().drop,
         wiring.operator(),
     )

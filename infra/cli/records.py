@@ -32,14 +32,14 @@ def move(table: str, record_id: str, scope: str) -> None:
     """Move a record, with all that hangs on it, to another scope."""
     key, now = Key(table, record_id), wiring.clock_ms()
     transfer.move(wiring.store(), wiring.catalog(), key, scope, now, wiring.operator())
-    wiring.runner().answer(transfer.KIND, None, _WAIT_SECONDS)
+    wiring.runner().run_due(transfer.KIND, _WAIT_SECONDS)
 
 
 def undelete(table: str, record_id: str) -> None:
     """Bring a deleted record back, with what was deleted along with it."""
     key, now = Key(table, record_id), wiring.clock_ms()
     bringing_back.undelete(wiring.store(), wiring.catalog(), None, key, now, wiring.operator())
-    wiring.runner().answer(restore.KIND, None, _WAIT_SECONDS)
+    wiring.runner().run_due(restore.KIND, _WAIT_SECONDS)
 
 
 def export(wanted: rows.Wanted, kind: str, folder: Path) -> dict[str, int]:

@@ -18,9 +18,10 @@ import random
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 from shared.errors import Contended, Fault, StoreUnavailable
@@ -100,9 +101,10 @@ class Task(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a call of a subscriber did: job id → state reached."""
+    """What a call of a subscriber did: job id → state reached; whether anything was attempted."""
 
     states: dict[str, str]
+    attempted: bool = False
 
 
 class Runner:
@@ -125,15 +127,26 @@ class Runner:
         """The kinds that it runs."""
         return tuple(self._tasks)
 
-    def answer(self, kind: str, job_id: str | None, budget_seconds: float) -> Report:
-        """Answer a doorbell: the named job first, then whatever is due while time is left.
+    def answer(self, kind: str, job_id: str | None) -> Report:
+        """Answer a bell: one attempt at the job that it names; if that needs none, at another that is due.
 
-        Raises `StoreUnavailable` if a job's state cannot be written: the bell must ring again.
+        One bell, one attempt: the queue sends the more bells at once the sooner they are answered. Raises
+        `StoreUnavailable` if a job's state cannot be written: the bell must ring again.
         """
+        states: dict[str, str] = {}
+        named = () if job_id is None else (job_id,)
+        for found in chain(named, self._due_ids(kind)):
+            job = self._claim(found, secrets.token_hex(8))
+            if isinstance(job, Job):
+                states[found] = self._attempt(job)
+                return Report(states, attempted=True)
+            states[found] = job
+        return Report(states)
+
+    def run_due(self, kind: str, budget_seconds: float) -> Report:
+        """Run what is due of a kind, one after the other, while time is left. Raises `StoreUnavailable`."""
         end = time.monotonic() + budget_seconds
         report = Report({})
-        if job_id is not None:
-            report.states[job_id] = self.run(job_id)
         longest = self._tasks[kind].longest_seconds
         while time.monotonic() + longest < end:
             took = False
@@ -157,20 +170,18 @@ class Runner:
         workers = self._tasks[kind].side_by_side
         workers = workers if workers == 1 else len(self.due(kind, workers))
         if workers <= 1:
-            return self.answer(kind, None, budget_seconds)
+            return self.run_due(kind, budget_seconds)
         with ThreadPoolExecutor(workers) as pool:
-            reports = list(
-                pool.map(lambda _: self.answer(kind, None, budget_seconds), range(workers))
-            )
+            reports = list(pool.map(lambda _: self.run_due(kind, budget_seconds), range(workers)))
         # what one of them had, the others found held
         moved = [each for report in reports for each in report.states.items() if each[1] != "held"]
         return Report(dict(moved))
 
-    def due(self, kind: str, limit: int = _DUE_BATCH) -> list[Job]:
-        """Jobs of a kind that somebody should look at now, the most urgent first."""
+    def due(self, kind: str, limit: int = _DUE_BATCH, *, waiting_ms: int = 0) -> list[Job]:
+        """Jobs of a kind that have been due for so long, the most urgent first."""
         query = Query(
             jobs.COLLECTION,
-            where=(("kind", "==", kind), ("due_at", "<=", self._clock())),
+            where=(("kind", "==", kind), ("due_at", "<=", self._clock() - waiting_ms)),
             order=(("due_at", "asc"),),
             limit=limit,
         )
@@ -178,6 +189,10 @@ class Runner:
         # Workers that look at the same list should not all reach for the same job.
         random.shuffle(found)
         return sorted(found, key=lambda job: job.priority)
+
+    def _due_ids(self, kind: str) -> Iterator[str]:
+        """Asked of the store when the first is wanted."""
+        yield from (job.id for job in self.due(kind))
 
     def redrive(self, job_id: str | None = None) -> list[str]:
         """Queue parked and failed jobs again (all, or one); returns their ids.
@@ -227,10 +242,10 @@ class Runner:
 
         "held": another worker has it, or it is not due.
         """
-        token = secrets.token_hex(8)
-        job = self._claim(job_id, token)
-        if isinstance(job, str):
-            return job
+        job = self._claim(job_id, secrets.token_hex(8))
+        return job if isinstance(job, str) else self._attempt(job)
+
+    def _attempt(self, job: Job) -> str:
         task = self._tasks[job.kind]
         reach("job.claimed")
         try:

@@ -1,7 +1,8 @@
-"""The body of every subscriber: a message of a topic is read, and answered by running what is due.
+"""The body of every subscriber: a message of a topic is read, and answered by one attempt at a job.
 
 Every outcome that is written down is acknowledged; only when nothing could be written does it fail, so
-that the bell rings again.
+that the bell rings again. Pub/Sub sends more at once the more it gets answered, so nobody goes on with
+other jobs under the same bell: where some have waited long, it is rung for one of them.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from shared.errors import Contended
+from shared.errors import Contended, QueueUnavailable, StoreUnavailable
 from shared.jobs.bells import bell_of
+from shared.jobs.queue import Doorbell
 from shared.jobs.runner import Runner
 from shared.jobs.sweep import revive
+from shared.records.bell import Bell
 from shared.records.store import RecordStore
 
 log = logging.getLogger(__name__)
+
+#: How long a job is due before its bell counts as unheard, ms: the sweeper's round.
+_UNHEARD_MS = 60_000
 
 #: A span around the work for a bell, given its name, the span that rang, and its kind.
 Spanned = Callable[[str, str, str], AbstractContextManager[object]]
@@ -32,14 +38,14 @@ class Subscriber:
         runner: Callable[[], Runner],
         clock: Callable[[], int],
         *,
-        budget_seconds: float,
+        doorbell: Callable[[], Doorbell],
         span: Spanned,
     ) -> None:
         self._store, self._runner, self._clock = store, runner, clock
-        self._budget_seconds, self._span = budget_seconds, span
+        self._doorbell, self._span = doorbell, span
 
     def answer(self, kind: str, event_id: str, message: Any) -> None:
-        """Run the job that the bell names, then others of its kind that are due while time is left.
+        """Run the job that the bell names, or another of its kind; ring on, if others wait unheard.
 
         Raises `StoreUnavailable` to have the bell rung again.
         """
@@ -48,9 +54,22 @@ class Subscriber:
             log.error("bell not understood", extra={"event": event_id})
             return
         with self._span(f"take {bell.kind}", bell.trace, "consumer"):
-            report = self._runner().answer(kind, bell.job_id, self._budget_seconds)
+            report = self._runner().answer(kind, bell.job_id)
             said = {"event": event_id, "job": bell.job_id, "states": report.states}
             log.info("jobs", extra=said)
+            if report.attempted:  # so that there are never more of these bells than attempts
+                self._ring_on(kind)
+
+    def _ring_on(self, kind: str) -> None:
+        """Ring for a job that has been due for longer than a bell takes: its own was lost, or many wait.
+
+        Best effort: the sweeper rings for what stays.
+        """
+        try:
+            for job in self._runner().due(kind, waiting_ms=_UNHEARD_MS)[:1]:
+                self._doorbell().ring(Bell(kind, job.id, job.subject_id))
+        except (QueueUnavailable, StoreUnavailable) as fault:
+            log.warning("not rung on", extra={"kind": kind, "fault": fault.code})
 
     def answer_dead(self, event_id: str, message: Any) -> None:
         """A bell that nobody could answer: its job is due again, and it is seen in logs and alerts.

@@ -20,7 +20,7 @@ from shared.records.bell import Bell
 from shared.records.killpoints import reach
 from shared.records.store import Query, RecordStore, remove_found
 
-#: Bells rung for one kind in one sweep; subscribers go on with what is due by themselves.
+#: Bells rung for one kind in one sweep; where jobs have waited long, subscribers ring on by themselves.
 _MOST_BELLS = 100
 
 #: Documents of each kind removed in one sweep.

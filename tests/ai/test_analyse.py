@@ -82,7 +82,7 @@ def test_a_stale_job_brings_no_deleted_row_back(place: Workplace) -> None:
     phone.delete("cases", "c1")
     phone.sync()
     worker = place.worker()
-    worker.answer("cascade", None, 120)
+    worker.run_due("cascade", 120)
     assert worker.run(job_id) == "stale"
     assert place.fields("medgemma_queue", "c1")["deleted_at"]
 

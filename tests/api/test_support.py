@@ -80,7 +80,7 @@ def get(api: Api, user: str, path: str) -> Any:
 def move(record_id: str, to: str) -> None:
     key = Key("patients", record_id)
     transfer.move(wiring.store(), CATALOG, key, to, wiring.clock_ms())
-    wiring.runner().answer(transfer.KIND, None, 120)
+    wiring.runner().run_due(transfer.KIND, 120)
     pass_millisecond()
 
 
@@ -422,7 +422,7 @@ def deleted_patient(api: Api) -> Ask:
     ask = asker(api)
     ask(pushing(patients=[patient("p1", demographics={"n": 1}), patient("p2")], cases=[case("c1")]))
     ask(pushing(patients=[{"id": "p1", "sync_status": "deleted"}]))
-    wiring.runner().answer(cascade.KIND, None, 120)
+    wiring.runner().run_due(cascade.KIND, 120)
     return ask
 
 
@@ -433,7 +433,7 @@ def test_a_supervisor_brings_a_patient_back_with_its_cases(clinics: Api) -> None
     for _ in range(2):
         status, body = undelete(clinics, "boss1", "p1")
         assert (status, body) == (200, {"table": "patients", "id": "p1", "deleted": False})
-    wiring.runner().answer(restore.KIND, None, 120)
+    wiring.runner().run_due(restore.KIND, 120)
     rows = ask({"last_sync_timestamp": before["new_sync_timestamp"]})["server_updates"]
     assert [row["demographics"] for row in rows["patients"]] == [{"n": 1}]
     assert [row["id"] for row in rows["cases"]] == ["c1"]

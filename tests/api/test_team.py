@@ -42,7 +42,7 @@ def clinics(api: Api) -> Api:
 
 def delete(api: Api, table: str, *ids: str) -> None:
     asker(api)(pushing(**{table: [{"id": name, "sync_status": "deleted"} for name in ids]}))
-    wiring.runner().answer(cascade.KIND, None, 120)
+    wiring.runner().run_due(cascade.KIND, 120)
     pass_millisecond()
 
 
@@ -170,7 +170,7 @@ def test_a_dry_run_counts_and_a_move_takes_everything_along(clinics: Api) -> Non
     for moved in (True, False):
         status, told = call(clinics, "both", "POST", MOVES, wanted)
         assert (status, told["moved"], told["at_least"]) == (200, moved, False)
-    wiring.runner().answer(transfer.KIND, None, 120)
+    wiring.runner().run_due(transfer.KIND, 120)
     moved_to = {scope_of("patients", "p1"), scope_of("cases", "c1"), scope_of("cases", "c2")}
     assert moved_to == {"team2"}
     assert scope_of("patients", "p2") == "team1"

@@ -107,7 +107,7 @@ def test_uwazi_528_and_nuclia_2_a_file_that_is_checked_says_so_and_ends(office: 
     assert "its file is being checked" in seen.text
     assert 'hx-trigger="every 3s"' in seen.html
     assert row(office)["state"] == "no_file"
-    wiring.runner().answer(CHECK, None, 600)
+    wiring.runner().run_due(CHECK, 600)
     seen = office.open(DRAWING)
     assert "its file is being checked" not in seen.text
     assert "is being read" in seen.text
@@ -193,7 +193,7 @@ def test_webodm_1873_what_nobody_waits_for_is_finished_too(office: Office) -> No
         found = sent(office, to, LARGE, first, 1_000_000)
         first = found["offset"] or len(LARGE)
     # the tab is closed before it says `came`
-    wiring.runner().answer(CHECK, None, 600)
+    wiring.runner().run_due(CHECK, 600)
     office.site.run()
     assert row(office)["state"] in ("read", "refused")
     assert posted(office, {"act": "came"}).status == 303

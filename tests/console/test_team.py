@@ -249,7 +249,7 @@ def test_a_move_is_counted_first_and_done_then(clinic: Clinic, boss: Browser) ->
     assert stored("patients", f"{OWN}-p1")[record.SCOPE] == OWN
     seen = boss.act("move")
     assert "It has moved." in seen.text
-    wiring.runner().answer(transfer.KIND, None, 120)
+    wiring.runner().run_due(transfer.KIND, 120)
     assert stored("cases", f"{OWN}-signed")[record.SCOPE] == OTHER
     assert {each["user_id"] for each in trail("move")} == {f"{OWN}-supervisor"}
     # again there is nothing to move, and from the wrong team it is said

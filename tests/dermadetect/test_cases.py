@@ -53,7 +53,7 @@ def test_a_red_case_is_read_as_soon_as_its_last_photo_is_there(studio: Studio) -
     model = watched(studio)
     studio.case("a.jpg", "b.jpg")
     assert studio.job()["state"] == "awaiting_files"
-    assert studio.runner().answer("analyse", None, 60).states == {}
+    assert studio.runner().run_due("analyse", 60).states == {}
     # when one of them comes, it still waits
     studio.send(ONE)
     assert (studio.job()["state"], studio.bells.rung) == ("awaiting_files", [])
@@ -82,9 +82,9 @@ def test_a_case_whose_photos_are_overdue_is_read_with_what_is_there_and_says_so(
     studio.case("a.jpg", "b.jpg")
     studio.send(ONE)
     studio.time += PHOTOS_WAIT_MS - 1
-    assert studio.runner().answer("analyse", None, 60).states == {}
+    assert studio.runner().run_due("analyse", 60).states == {}
     studio.time += 1
-    (state,) = studio.runner().answer("analyse", None, 60).states.values()
+    (state,) = studio.runner().run_due("analyse", 60).states.values()
     assert state == "done"
     said = provenance(studio)
     assert (said["images_missing"], len(said["image_sha256"])) == (1, 1)
@@ -102,7 +102,7 @@ def test_late_photos_make_the_case_be_read_once_more(studio: Studio) -> None:
     # given a case that was read without its photo
     studio.case("a.jpg")
     studio.time += PHOTOS_WAIT_MS
-    studio.runner().answer("analyse", None, 60)
+    studio.runner().run_due("analyse", 60)
     first = studio.fields("cases", "c1")["_job"]
     # when the photo comes
     studio.send(ONE)
@@ -269,7 +269,7 @@ def test_moving_a_patient_takes_the_photos_along(studio: Studio) -> None:
     found = studio.send(ONE)
     move(studio.store, catalog(0), Key("patients", "p1"), "team2", studio.time)
     for _ in range(3):
-        studio.runner().answer("transfer", None, 120)
+        studio.runner().run_due("transfer", 120)
         pass_millisecond()
     assert studio.fields("files", found["id"])["scope_id"] == "team2"
     other = studio.phone("chw2")

@@ -143,7 +143,7 @@ def test_a_large_photo_is_checked_by_a_job(start_api: StartApi) -> None:
     (ticket,) = amina.ask(announced()).get_json()["files"]
     assert amina.put(ticket["id"], PHOTO).get_json()["state"] == "checking"
     assert amina.look(ticket["id"]).get_json()["state"] == "checking"
-    wiring.runner().answer("images", None, 120)
+    wiring.runner().run_due("images", 120)
     assert amina.look(ticket["id"]).get_json()["state"] == "ready"
 
 
@@ -157,7 +157,7 @@ def test_only_one_photo_is_checked_at_a_time_and_the_others_are_left_to_a_job(
     monkeypatch.setattr(function, "_LONGEST_WAIT_SECONDS", 0.01)
     with function._ONE:  # another one is being checked
         assert amina.put(ticket["id"], PHOTO).get_json()["state"] == "checking"
-    wiring.runner().answer("images", None, 120)
+    wiring.runner().run_due("images", 120)
     assert amina.look(ticket["id"]).get_json()["state"] == "ready"
 
 

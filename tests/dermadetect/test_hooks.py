@@ -87,7 +87,7 @@ def sign(api: Api, name: str = "c1") -> str:
 def sweep() -> None:
     """What the sweeper and the function `hooks` do."""
     wiring.fan_out().run(wiring.clock_ms())
-    wiring.runner().answer(fan_out.KIND, None, 120)
+    wiring.runner().run_due(fan_out.KIND, 120)
 
 
 def heard(receiver: Receiver) -> list[tuple[str, dict[str, str]]]:

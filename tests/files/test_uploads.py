@@ -733,7 +733,7 @@ def test_killed_between_any_two_steps_the_photo_arrives_once(studio: Studio) -> 
         studio.time += 700_000
         found = studio.send(data, "a.jpg", name)
         if found["state"] == "checking":
-            studio.runner().answer("images", None, 120)
+            studio.runner().run_due("images", 120)
             found = studio.uploads.look(studio.caller, found["id"]).value()
         assert found["state"] == "ready", step
         if steps.left >= 0:

@@ -75,7 +75,7 @@ class Home(Family):
         """What the sweeper does of it in a minute."""
         runner = self.runner(store)
         for kind in runner.kinds:
-            runner.answer(kind, None, 600)
+            runner.run_due(kind, 600)
 
     def until(self, moment: int, every: int = MINUTE) -> None:
         """Sweep each minute up to a moment."""

@@ -52,7 +52,7 @@ def sync(api: Api, sets: Any) -> None:
 def work() -> None:
     """What the sweeper does."""
     for kind in ("transfer", "cascade", "restore", KIND):
-        wiring.runner().answer(kind, None, 300)
+        wiring.runner().run_due(kind, 300)
 
 
 def texts() -> dict[str, Any]:
@@ -122,7 +122,7 @@ def test_whatever_a_pdf_is_reading_it_ends_with_an_outcome(
     api: Api, pdf: bytes, outcome: str, pages: int
 ) -> None:
     send(api, "anna", pdf)
-    wiring.runner().answer("images", None, 300)  # a large one is checked by a job
+    wiring.runner().run_due("images", 300)  # a large one is checked by a job
     work()
     [text] = texts().values()
     assert (text["outcome"], text["pages"]) == (outcome, pages)

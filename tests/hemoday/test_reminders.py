@@ -526,11 +526,11 @@ def test_a_job_whose_every_attempt_dies_names_what_it_owes_and_the_next_time_com
     for kind in ("remind", "tell"):
         for _ in range(3):  # as often as a job may be tried
             with suppress(Killed):
-                home.runner(Interrupted(home.store, before=die)).answer(kind, None, 600)
+                home.runner(Interrupted(home.store, before=die)).run_due(kind, 600)
             home.time += 20 * MINUTE
-        home.runner().answer(kind, None, 600)
+        home.runner().run_due(kind, 600)
         home.time += HOUR
-        home.runner().answer("remind", None, 600)
+        home.runner().run_due("remind", 600)
     [told] = home.jobs("tell")
     assert told.state == jobs.PARKED
     assert (home.post.sent, home.row()["missed"]) == ([], ["2027-03-18T13:00"])

@@ -57,7 +57,7 @@ class Place:
         policy = RetryPolicy()
         runner = Runner(store, tasks, policy=policy, lease_ms=60_000, clock=lambda: LATER)
         for kind in tasks:
-            runner.answer(kind, None, 600)
+            runner.run_due(kind, 600)
 
     def texts(self) -> list[str]:
         """The families that texts are of."""

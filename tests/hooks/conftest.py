@@ -183,7 +183,7 @@ class Desk:
     def deliver(self, store: RecordStore | None = None) -> dict[str, str]:
         """Fan out and send what is due; job → state."""
         self.fan_out(store)
-        return self.worker(store).answer(KIND, None, 120).states
+        return self.worker(store).run_due(KIND, 120).states
 
     def jobs(self) -> list[Job]:
         return [Job.of(each) for each in self.store.query(Query(jobs.COLLECTION))]

@@ -263,7 +263,7 @@ def test_a_dead_endpoint_is_not_stormed_and_holds_up_nobody(
         embedded.happen(f"n{number}")
     embedded.fan_out()
     runner = embedded.worker()
-    runner.answer(KIND, None, 120)
+    runner.run_due(KIND, 120)
     # one attempt found out; the others wait without having lost one
     assert (len(receiver.seen), len(other.seen)) == (1, 20)
     waiting = [job for job in embedded.jobs() if job.state == "queued"]
@@ -271,7 +271,7 @@ def test_a_dead_endpoint_is_not_stormed_and_holds_up_nobody(
     # it is back: everything comes, each once
     receiver.status = 200
     embedded.time += 2 * REST_MS
-    runner.answer(KIND, None, 120)
+    runner.run_due(KIND, 120)
     assert len(receiver.seen) == 21
     assert len({each.body for each in receiver.seen}) == 20
 

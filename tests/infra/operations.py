@@ -153,7 +153,7 @@ def count() -> dict[str, dict[str, int]]:
             )
         sync(f"send {number} red", amina)
         store.taken()
-        done = wiring.runner().answer(ANALYSE, None, 3600)
+        done = wiring.runner().run_due(ANALYSE, 3600)
         assert len(done.states) == number, done
         found[f"analyse {number}"] = store.taken()
         assert wiring.deliveries().deliver() == number

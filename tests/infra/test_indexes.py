@@ -150,7 +150,7 @@ def asked(store: Traced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dic
     phone.save("cases", "c1", patient_id="p1", risk_level="red", triage_data={}, image_keys=[])
     phone.sync()
     place.worker().tell_late(place.time + YEAR)
-    place.worker().answer(ANALYSE, None, 60)
+    place.worker().run_due(ANALYSE, 60)
     Deliveries(store, CATALOG, LogNotifier(), place.now_ms).deliver(place.time + YEAR)
     phone.sync()
     # what other systems hear
@@ -168,10 +168,10 @@ def asked(store: Traced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dic
     ticket = studio.ask(data, "a.jpg", "c-photo")
     studio.piece(ticket, data, 0, 9_000)
     studio.piece(ticket, data)
-    studio.runner().answer(CHECK, None, 120)
+    studio.runner().run_due(CHECK, 120)
     shown = studio.uploads.look(studio.caller, ticket["id"])
     assert studio.uploads.links(shown, place.time)
-    studio.runner().answer(ANALYSE, None, 60)
+    studio.runner().run_due(ANALYSE, 60)
     studio.cleaner.clean(place.time + YEAR)
     phone.sync()
     assert has_records(store, ("patients",), "team1")
@@ -322,7 +322,7 @@ def medmind(store: RecordStore) -> None:
     tasks = {DOSING: Dosing(store), STOCK: Stocktaking(store)}
     runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
     for kind in tasks:
-        assert set(runner.answer(kind, None, 60).states.values()) == {"queued"}
+        assert set(runner.run_due(kind, 60).states.values()) == {"queued"}
     circle = Circle(store, wall_ms())
     circle.raises("notice", "low_stock")
     circle.sweep()
@@ -423,7 +423,7 @@ def buildtrace(store: RecordStore) -> None:
         clock=lambda: now,
     )
     for kind in (OCR, DIFF, DIFF, DIFF, SUMMARY):
-        runner.answer(kind, None, 600)
+        runner.run_due(kind, 600)
     found = store.read([Key("comparisons", "k1")]).documents[Key("comparisons", "k1")]
     assert found.fields["state"] == "done", found.fields
     sheets = ocr.OcrStage(store, nothing, nothing)
@@ -457,7 +457,7 @@ def summed_up(store: RecordStore, now: int) -> None:
         store.commit([put(dose, fields, None), job])
         tasks = {SUMMARIES: Summarise(store, lambda: Terms(ScriptedModel(MEDMIND.draft), 1024, 30))}
         runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: now)
-        assert set(runner.answer(SUMMARIES, None, 60).states.values()) == {"queued", "done"}
+        assert set(runner.run_due(SUMMARIES, 60).states.values()) == {"queued", "done"}
     assert [each.fields["as_needed"] for each in store.query(Query(DAILY))] == [1, 1]
 
 

@@ -74,7 +74,7 @@ class Workplace(Clinic):
     def follow(self) -> None:
         """Run what follows a deletion, a move or an undelete, as the sweeper does."""
         for kind in (KIND, TRANSFER, RESTORE):
-            self.worker().answer(kind, None, 120)
+            self.worker().run_due(kind, 120)
         pass_millisecond()
 
     def revive(self, *names: str) -> None:

@@ -25,7 +25,7 @@ def test_children_follow_their_parent_also_the_servers_own_rows(place: Workplace
     phone.sync()
     place.revive("c0", "c1", "c2")
     worker = place.worker()
-    report = worker.answer("cascade", None, 120)
+    report = worker.run_due("cascade", 120)
     assert set(report.states.values()) == {"done"}
     for number in range(3):
         assert place.fields("notes", f"c{number}")["deleted_at"]
@@ -59,6 +59,6 @@ def test_jobs_of_deleted_cases_end_without_a_result(place: Workplace) -> None:
     phone.delete("notebooks", "p1")
     phone.sync()
     worker = place.worker()
-    worker.answer("cascade", None, 120)
-    assert set(worker.answer("summarise", None, 60).states.values()) == {"stale"}
+    worker.run_due("cascade", 120)
+    assert set(worker.run_due("summarise", 60).states.values()) == {"stale"}
     assert all(document.fields.get("summary") is None for document in place.all("notes"))

@@ -378,7 +378,7 @@ def test_a_stale_job_brings_no_deleted_row_back(place: Workplace) -> None:
     phone.delete("notes", "c1")
     phone.sync()
     worker = place.worker()
-    worker.answer("cascade", None, 120)
+    worker.run_due("cascade", 120)
     assert worker.run(job_id) == "stale"
     assert place.fields("summary_queue", "c1")["deleted_at"]
 
@@ -400,7 +400,7 @@ def test_input_that_goes_back_to_what_it_was_is_analysed_again(place: Workplace)
         phone.save("notes", "c1", at=at, body={"site": site})
         phone.sync()
     worker = place.worker()
-    report = worker.answer("summarise", None, 60)
+    report = worker.run_due("summarise", 60)
     assert sorted(report.states.values()) == ["done", "stale"]
     assert summaries(place)["status"] == "ok"
     assert place.row()[0] == "done"
@@ -409,13 +409,13 @@ def test_input_that_goes_back_to_what_it_was_is_analysed_again(place: Workplace)
 # --- many jobs
 
 
-def test_one_bell_drains_what_is_due_the_most_urgent_first(place: Workplace) -> None:
+def test_what_is_due_is_drained_the_most_urgent_first(place: Workplace) -> None:
     for number in range(5):
         place.red_note(f"c{number}")
     late = place.jobs()[3]
     place.store.commit([patch(jobs.key(late.id), {"priority": 9}, late.version)])
     worker = place.worker()
-    report = worker.answer("summarise", None, 60)
+    report = worker.run_due("summarise", 60)
     assert list(report.states.values()) == ["done"] * 5
     assert list(report.states)[-1] == late.id
 
@@ -432,7 +432,7 @@ def test_a_poison_job_parks_alone(place: Workplace) -> None:
 
     worker = place.worker(ScriptedModel([choke] * 20), attempts=2)
     for _ in range(3):
-        worker.answer("summarise", None, 60)
+        worker.run_due("summarise", 60)
         place.time += 4_000_000
     states = {job.id: job.state for job in place.jobs()}
     assert states.pop(poison) == "parked"
@@ -588,7 +588,7 @@ def test_a_replay_is_told_that_its_record_was_deleted_with_its_parent(place: Wor
     other.sync()
     other.delete("notebooks", "p1")
     other.sync()
-    place.worker().answer("cascade", None, 120)
+    place.worker().run_due("cascade", 120)
     # then the phone is told
     assert place.answer(body, phone)["deleted"]["notes"] == ["c1"]
 

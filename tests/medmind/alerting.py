@@ -115,7 +115,7 @@ class Circle(Clinic):
 
     def sweep(self, store: RecordStore | None = None) -> None:
         """What the sweeper does of it in a minute."""
-        self.runner(store).answer(ALERT, None, 600)
+        self.runner(store).run_due(ALERT, 600)
 
     def until(self, moment: int, every: int = MINUTE) -> None:
         """Sweep now, and each minute up to a moment."""

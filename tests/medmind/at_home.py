@@ -56,7 +56,7 @@ class Home:
     def run(self) -> None:
         """All jobs that are due."""
         for kind in wiring.product().tasks(wiring.parts()):
-            wiring.runner().answer(kind, None, 60)
+            wiring.runner().run_due(kind, 60)
 
     def ask(self, path: str, user: str = "demo-daughter", body: Any = None) -> Any:
         """What the API says."""

@@ -42,7 +42,7 @@ class Summed(Circle):
 
     def sweep(self) -> None:
         for kind in self.runner.kinds:
-            self.runner.answer(kind, None, 60)
+            self.runner.run_due(kind, 60)
 
     def hour(self, until_ms: int, minutes: int = 60) -> None:
         """Time passes, with a sweep each hour."""

@@ -50,7 +50,7 @@ class Table:
 
     def run(self) -> None:
         runner: Runner = wiring.runner()
-        runner.answer(DOSING, None, 60)
+        runner.run_due(DOSING, 60)
 
     def dose(self, days: int) -> str:
         day = today(wiring.clock_ms(), ZoneInfo("Asia/Kolkata")) + timedelta(days=days)
@@ -61,8 +61,8 @@ def run_alerts(now_ms: int) -> None:
     """The job of each alert, at a time that has not come."""
     tasks = {ALERT: MEDMIND.tasks(wiring.parts())[ALERT]}
     policy = RetryPolicy()
-    Runner(wiring.store(), tasks, policy=policy, lease_ms=1, clock=lambda: now_ms).answer(
-        ALERT, None, 60
+    Runner(wiring.store(), tasks, policy=policy, lease_ms=1, clock=lambda: now_ms).run_due(
+        ALERT, 60
     )
 
 

@@ -65,7 +65,7 @@ class Circle(Clinic):
 
     def sweep(self) -> None:
         for kind in self.runner.kinds:
-            self.runner.answer(kind, None, 60)
+            self.runner.run_due(kind, 60)
 
     def go(self, until_ms: int) -> None:
         """Time passes, with a sweep each five minutes and at the end."""

@@ -211,7 +211,7 @@ def test_whatever_a_circle_entered_is_valid(columns: dict[str, Any], text: Any) 
 def test_exports_are_fhir_and_csv(start_api: StartApi) -> None:
     api = start_api(product="medmind")
     seed("demo")
-    wiring.runner().answer(DOSING, None, 60)
+    wiring.runner().run_due(DOSING, 60)
     path = "/api/v1/exports/file?scope=demo&format="
     token = api.token("demo-daughter")
     lines = api.ask("GET", f"{path}fhir", token=token).get_data().splitlines()

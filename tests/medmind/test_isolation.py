@@ -138,7 +138,7 @@ class Street:
     def run(self) -> None:
         runner = wiring.runner()
         for kind in runner.kinds:
-            runner.answer(kind, None, 60)
+            runner.run_due(kind, 60)
 
     def check(self) -> None:
         """No stored record of a circle holds a word of the other, but ids that its own people typed."""

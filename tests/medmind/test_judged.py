@@ -175,7 +175,7 @@ class Home(Circle):
         """Again after each death, when the lease is over: as the next minute's sweeper does."""
         for _ in range(50):
             try:
-                self.runner.answer(DOSING, None, 60)
+                self.runner.run_due(DOSING, 60)
             except Killed:
                 self.at += 6_000
             else:

@@ -132,7 +132,7 @@ def api(start_api: StartApi, tmp_path: Path) -> Api:
     for days in range(3):
         clock.write_text(str(days * DAY_MS))
         for kind in (DOSING, SUMMARIES):
-            wiring.runner().answer(kind, None, 60)
+            wiring.runner().run_due(kind, 60)
     return made
 
 

@@ -175,7 +175,7 @@ def test_killed_at_any_commit_the_rows_are_the_same(tmp_path: Path, *, after: bo
     def lived(place: Summed, kill_at: int) -> int:
         place.item()
         place.at = ms(DAY + timedelta(7), 0, 1)
-        place.runner.answer("dosing", None, 60)
+        place.runner.run_due("dosing", 60)
         count = 0
 
         def step(_writes: object) -> None:
@@ -186,10 +186,10 @@ def test_killed_at_any_commit_the_rows_are_the_same(tmp_path: Path, *, after: bo
 
         store = Interrupted(place.store, **{"after" if after else "before": step})
         try:
-            place.runner_on(store).answer(SUMMARIES, None, 60)
+            place.runner_on(store).run_due(SUMMARIES, 60)
         except Killed:
             place.at += 2 * MINUTE  # the lease runs out
-            place.runner.answer(SUMMARIES, None, 60)
+            place.runner.run_due(SUMMARIES, 60)
         return count
 
     for each in ("whole", *"12345678"):

@@ -35,7 +35,7 @@ def api(start_api: StartApi, tmp_path: Path) -> Api:
     for days in range(4):
         clock.write_text(str(ahead_ms + days * 86_400_000))
         for kind in (DOSING, SUMMARIES):
-            wiring.runner().answer(kind, None, 60)
+            wiring.runner().run_due(kind, 60)
     return made
 
 

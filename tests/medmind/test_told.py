@@ -199,7 +199,7 @@ TURNED = "2 doses were missed. 0 of the 2 doses due were taken."
 def test_a_day_comes_with_fixed_words_and_a_model_may_put_them_otherwise(circle: Summed) -> None:
     circle.hour(ms(DAY_ONE, 23))
     circle.at = ms(DAY_ONE + timedelta(1), 0)
-    circle.runner.answer("dosing", None, 60)
+    circle.runner.run_due("dosing", 60)
     circle.runner.run("summaries~team1")
     row = circle.days[DAY_ONE.isoformat()]
     assert (row["text"], row["language"], row["told_by"]) == (FIXED, "en", "words")
@@ -236,7 +236,7 @@ def test_a_text_of_numbers_that_are_no_more_is_thrown_away(circle: Summed) -> No
         if not circle.get("dose_events", "e1"):
             with suspended(circle):
                 circle.says("e1", "i1_20260302_0", "taken", ms(DAY_ONE, 8))
-            circle.runner.answer("dosing", None, 60)
+            circle.runner.run_due("dosing", 60)
             circle.runner.run("summaries~team1")
         return json.dumps(told.draft(asked.text))
 

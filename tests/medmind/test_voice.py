@@ -106,8 +106,8 @@ class Bedside:
 
     def work(self) -> dict[str, str]:
         runner: Runner = wiring.runner()
-        states = runner.answer(VOICE, None, 300).states
-        runner.answer(ALERT, None, 60)
+        states = runner.run_due(VOICE, 300).states
+        runner.run_due(ALERT, 60)
         return states
 
     def answer(self, name: str = "u1", token: str | None = None) -> Any:
@@ -210,7 +210,7 @@ def test_erasing_the_patient_erases_what_was_said(bedside: Bedside) -> None:
 
     def follow() -> None:
         for kind in wiring.runner().kinds:
-            wiring.runner().answer(kind, None, 600)
+            wiring.runner().run_due(kind, 600)
 
     erase(store, catalog, named, wiring.clock_ms(), follow)
     for table in (CONVERSATIONS, INTERACTIONS, SYMPTOMS, QUESTIONS):

@@ -153,7 +153,7 @@ def test_from_pieces_to_an_alert_on_both_stores(
     assert [each.kind for each in rung] == [VOICE]
     tasks = {VOICE: Hear(parts, audio_hours=0, text_days=0)}
     runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=60_000, clock=lambda: next(clock))
-    assert set(runner.answer(VOICE, None, 60).states.values()) == {"done"}
+    assert set(runner.run_due(VOICE, 60).states.values()) == {"done"}
     [row] = store.query(Query(INTERACTIONS))
     assert (row.fields["state"], row.fields["danger"]) == ("answered", ["chest_pain"])
     assert [each.fields["severity"] for each in store.query(Query("alert_news"))] == ["emergency"]

@@ -70,7 +70,7 @@ def move(deployment: Deployment, name: str, to: str) -> None:
     tasks = {transfer.KIND: transfer.Transfer(store, CATALOG, wall_ms)}
     policy = RetryPolicy(3, 20.0, 3600.0)
     runner = Runner(store, tasks, policy=policy, lease_ms=600_000, clock=wall_ms)
-    runner.answer(transfer.KIND, None, 120)
+    runner.run_due(transfer.KIND, 120)
     settle()
 
 

@@ -27,7 +27,7 @@ def story(place: Workplace) -> Phone:
         one.save("notes", f"{book}-n", notebook_id=book, mark="red", body={"text": name})
     one.sync()
     two.sync()
-    place.worker().answer(place.kind, None, 120)
+    place.worker().run_due(place.kind, 120)
     for phone in (one, two):  # both edit: what loses is kept
         for book, name in (("p1", SECRET), ("p2", OTHER)):
             phone.save("notes", f"{book}-n", body={"text": f"{name} {phone.device}"})
@@ -40,7 +40,7 @@ def story(place: Workplace) -> Phone:
 
 
 def erase(place: Workplace, named: str, catalog: Catalog | None = None) -> dict[str, int]:
-    follow: Callable[[], object] = lambda: place.worker().answer(cascade.KIND, None, 120)  # noqa: E731
+    follow: Callable[[], object] = lambda: place.worker().run_due(cascade.KIND, 120)  # noqa: E731
     return erasure.erase(place.store, catalog or place.catalog, named, place.now_ms(), follow)
 
 

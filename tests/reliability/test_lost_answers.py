@@ -426,7 +426,7 @@ def test_a_cascade_that_loses_its_answers_leaves_no_child_alive(
     line.lose(taking_a_job_to("running"), "unavailable")
     line.lose(taking_a_job_to("done"), "unavailable")
     assert worker.run(job.id) == "done"
-    worker.answer("cascade", None, 120)
+    worker.run_due("cascade", 120)
     assert line.lost == 3
     assert all(note.fields[record.DELETED] for note in place.all("notes"))
     assert {each.state for each in place.jobs("cascade")} == {"done"}

@@ -97,7 +97,7 @@ def erase(clinic: Clinic, store: RecordStore | None = None, patient: str = "p1")
     store = store or clinic.store
     tasks = {"cascade": Cascade(store, CATALOG, clinic.now_ms)}
     runner = Runner(store, tasks, policy=RetryPolicy(), lease_ms=1, clock=clinic.now_ms)  # type: ignore[arg-type]
-    follow = lambda: runner.answer("cascade", None, 120)  # noqa: E731
+    follow = lambda: runner.run_due("cascade", 120)  # noqa: E731
     return erasure.erase(store, CATALOG, patient, clinic.now_ms(), follow)
 
 

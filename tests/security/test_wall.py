@@ -185,7 +185,7 @@ class Wall:
             self._send(user, "watermelon", {key.collection: sets})
         else:
             self._send(user, "batch", {key.collection: [{"id": key.id, "sync_status": "deleted"}]})
-        wiring.runner().answer(cascade.KIND, None, 61)
+        wiring.runner().run_due(cascade.KIND, 61)
 
     def _send(self, user: User, dialect: str, changes: Json) -> None:
         if dialect == "batch":
@@ -258,7 +258,7 @@ class Wall:
         key = self.keys(number)
         if key is not None:
             self.ask(user, "POST", "/api/v1/undelete", {"table": key.collection, "id": key.id})
-            wiring.runner().answer(restore.KIND, None, 61)
+            wiring.runner().run_due(restore.KIND, 61)
 
     def look(self, user: User, number: int) -> None:
         team = self.teams[number % 2]
@@ -282,7 +282,7 @@ class Wall:
             transfer.move(wiring.store(), wiring.catalog(), key, to, wiring.clock_ms())
         except Fault:
             return  # deleted
-        wiring.runner().answer(transfer.KIND, None, 61)
+        wiring.runner().run_due(transfer.KIND, 61)
         for each, above in self.parent.items():
             if above == key:  # what is refused about a case of the patient follows too
                 for mark in self.about[each]:

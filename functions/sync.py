@@ -177,12 +177,13 @@ def watermelon_push(call: Call, asked: PushAsked) -> Response:
         )
         attempt.clock_offset_ms = push.clock_offset_ms
         attempt.unknown = ledger.unknown_columns(push.ignored)
+        push.also = {ledger.key(caller): ledger.CARRIED}
         synced = wiring.session().sync(caller, SyncRequest(push), now_ms, pushed=attempt.take)
         _note(call, synced.outcome)
         value = watermelon.render_push(synced.outcome, [*unheard, *push.ignored])
         response = answer(value, call=call)
         attempt.bytes_out = response.content_length or 0
-    ledger.remember(wiring.store(), attempt)
+    ledger.remember(wiring.store(), attempt, synced.outcome.also)
     return response
 
 

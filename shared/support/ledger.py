@@ -60,6 +60,12 @@ KEPT_MS = 180 * 86_400_000
 _IDLE_MS = 86_400_000
 _FAILING_MS = 600_000
 
+#: What the next entry of a phone takes over from the one before, or is compared with.
+CARRIED = (
+    *("app_version", "attempt_at", "clock_offset_ms", "cursor_ms", "failures", "ok_at", "outcome"),
+    *("pulled", "pushed", "rejected", "scopes"),
+)
+
 #: Refused records and unknown columns named in an entry.
 _MOST_NAMED = 20
 
@@ -134,11 +140,14 @@ def settle(store: RecordStore, attempt: Attempt, synced: Synced) -> None:
     note(store, attempt, synced.handed_out.entries())
 
 
-def remember(store: RecordStore, attempt: Attempt) -> None:
-    """Write down an attempt that has read nothing of the ledger yet. Never raises a `Fault`."""
+def remember(
+    store: RecordStore, attempt: Attempt, documents: Mapping[Key, Document] | None = None
+) -> None:
+    """Write down an attempt; what it was read with, if it was (`Push.also`). Never raises a `Fault`."""
     own, member = key(attempt.caller), membership.key(attempt.caller.user_id)
     try:
-        documents = store.read([own, member]).documents
+        if documents is None:
+            documents = store.read([own, member]).documents
     except StoreUnavailable as error:
         log.warning("device ledger not written", extra={"code": error.code})
         return

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.collection import Coerced, Collection
-from shared.records.store import Key
+from shared.records.store import Document, Key
 
 
 class Entry:
@@ -181,6 +181,8 @@ class Push:
     pulled_first: bool = False
     size: int = 0  #: bytes of the body
     ignored: Sequence[Ignored] = ()
+    #: Fields of other documents that the same read should bring (`Outcome.also`).
+    also: Mapping[Key, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,8 @@ class Outcome:
     written: int = 0  #: records stored
     attempts: int = 1
     replayed: bool = False  #: answered from the receipt of an earlier attempt
+    #: The caller's memberships and what else was asked for, as it was before; None: nothing was read.
+    also: Mapping[Key, Document] | None = None
 
     def receipt(self) -> dict[str, Any]:
         """What the phone can keep as a proof of delivery."""

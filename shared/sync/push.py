@@ -18,6 +18,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import orjson
 
@@ -130,7 +131,7 @@ class Pusher:
         if not entries and not push.refusals:
             return Outcome(receipt.id)
         pending = _Pending(
-            caller, push, now_ms, entries, receipt, self._keys(caller, receipt, entries)
+            caller, push, now_ms, entries, receipt, self._keys(caller, receipt, entries, push.also)
         )
         if len(entries) > ONE_COMMIT_ENTRIES or push.size > ONE_COMMIT_BYTES:
             pending.part = receipts.part_of(receipt)
@@ -154,10 +155,13 @@ class Pusher:
             earlier = self.store.read([receipt]).documents.get(receipt)
             if earlier is not None:
                 return self._replay(caller, entries, earlier, None)
-        reading = self.store.read(pending.keys, self._mask)
+        mask = {*self._mask, *chain.from_iterable(push.also.values())} if push.also else self._mask
+        reading = self.store.read(pending.keys, sorted(mask))
         earlier = reading.documents.get(receipt)
+        asked = (membership.key(caller.user_id), *push.also)
+        also = {key: reading.documents[key] for key in asked if key in reading.documents}
         if earlier is not None:
-            return self._replay(caller, entries, earlier, reading)
+            return replace(self._replay(caller, entries, earlier, reading), also=also)
         if part in reading.documents:
             pending.tried.update(_tried(reading.documents[part]))
         decision = Decision(
@@ -181,6 +185,7 @@ class Pusher:
             pending.limits.halve()
             raise Contended("Too much for one commit: make smaller ones.") from error
         decision.outcome.attempts = pending.attempts
+        decision.outcome.also = also
         return decision.outcome
 
     def _replay(
@@ -215,8 +220,10 @@ class Pusher:
                 outcome.held[entry.key] = Held(entry)
         return outcome
 
-    def _keys(self, caller: Caller, receipt: Key, entries: Sequence[Entry]) -> list[Key]:
-        keys = {membership.key(caller.user_id): None, receipt: None}
+    def _keys(
+        self, caller: Caller, receipt: Key, entries: Sequence[Entry], also: Iterable[Key]
+    ) -> list[Key]:
+        keys = dict.fromkeys((membership.key(caller.user_id), receipt, *also))
         for entry in entries:
             keys[entry.key] = None
             parent = entry.collection.parent

@@ -329,7 +329,9 @@ ENGINE = (
           "notify/test_notice:a_result_pokes_phones_and_notifies_doctors_of_its_team_once"),
     # work is lost or done twice
     Fault("the sweeper finds nothing due", _JOBS + "runner:Runner.due", gives([]),
-          "jobs/test_runner:one_bell_drains_what_is_due_the_most_urgent_first"),
+          "jobs/test_runner:what_is_due_is_drained_the_most_urgent_first"),
+    Fault("a lost bell is made good by no other", _JOBS + "subscriber:Subscriber._ring_on", gives(None),
+          "jobs/test_subscriber:one_bell_leads_to_all_that_wait_unheard"),
     Fault("one failure ends a job", _JOBS + "runner:Runner._goes_on", no,
           "jobs/test_runner:a_busy_model_is_tried_again_later_not_now"),
     Fault("a lease ends at once", _JOBS + "job:Job.move",

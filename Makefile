@@ -35,7 +35,7 @@ run: $(RUNTIME)
 # Style, types and tests, with the emulators where they are installed: minutes.
 test: $(VENV)/.dev
 	$(RUN) -m infra.ci.check
-	$(PYTEST)
+	$(PYTEST) --durations=10
 
 # The tests that are left: kills, planted faults, fleets, stories on the emulators, processes; and all properties
 # again, with more examples. Half an hour. One more process than there are cores, up to four: most of them wait for

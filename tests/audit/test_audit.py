@@ -136,6 +136,49 @@ def test_two_sealers_at_once_make_one_chain(clinic: Clinic) -> None:
     assert audit.verify(clinic.store, "team1") == (20, 0, [])
 
 
+def test_a_round_goes_on_while_it_is_full(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given rounds of four entries, two a commit, and eleven entries of three teams
+    monkeypatch.setattr(audit, "_A_ROUND", 4)
+    monkeypatch.setattr(audit, "_A_COMMIT", 2)
+    for scope, count in (("team1", 5), ("team2", 5), ("team3", 1)):
+        write(clinic, count, scope)
+    # when they are sealed once
+    assert seal(clinic) == 11
+    # then all are in their chains
+    for scope, count in (("team1", 5), ("team2", 5), ("team3", 1)):
+        assert audit.verify(clinic.store, scope) == (count, 0, [])
+    # and rounds are bounded
+    monkeypatch.setattr(audit, "_ROUNDS", 2)
+    write(clinic, 20)
+    assert seal(clinic) == 8
+
+
+def test_a_scope_that_changes_meanwhile_keeps_no_other_waiting(clinic: Clinic) -> None:
+    # given entries of three teams, and somebody who seals team2 before our commit
+    for scope in ("team1", "team2", "team3"):
+        write(clinic, 2, scope)
+    kept: list[audit.Anchor] = []
+
+    def interfere(writes: Sequence[Write]) -> None:
+        if len({write.fields.get("scope_id") for write in writes} - {None}) == 3:
+            audit.Sealer(clinic.store)._seal(
+                [
+                    each
+                    for each in clinic.all(audit.COLLECTION)
+                    if each.fields["scope_id"] == "team2"
+                ],
+                8000,
+            )
+
+    # when we seal all three
+    store = Interrupted(clinic.store, before=interfere)
+    assert audit.Sealer(store, kept.append).seal(9000) == 4
+    # then the others are sealed, each once
+    for scope in ("team1", "team2", "team3"):
+        assert audit.verify(clinic.store, scope) == (2, 0, [])
+    assert [(each.scope_id, each.number) for each in kept] == [("team1", 2), ("team3", 2)]
+
+
 def test_a_seal_that_is_killed_is_made_again(clinic: Clinic) -> None:
     write(clinic, 3)
 

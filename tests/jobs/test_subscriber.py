@@ -56,9 +56,11 @@ def test_a_bell_is_answered_after_its_own_job(place: Workplace) -> None:
 @pytest.mark.parametrize("named", ["one that is done", "one that nobody knows", "one in work"])
 def test_a_bell_that_has_nothing_to_do_takes_another_job(place: Workplace, named: str) -> None:
     # given two red notes, one of them done or in work
-    first, second = place.red_note("c1"), place.red_note("c2")
+    first, _ = place.red_note("c1"), place.red_note("c2")
+    done = 0
     if named == "one that is done":
         place.worker().run(first)
+        done = 1
     if named == "one in work":
         document = place.get("jobs", first)
         assert document is not None
@@ -66,13 +68,13 @@ def test_a_bell_that_has_nothing_to_do_takes_another_job(place: Workplace, named
         claim = jobs.Job.of(document).move(jobs.RUNNING, place.time, due_at=lease, token="t")
         place.store.commit([claim])
     if named == "one that nobody knows":
-        first, second = "nobody", first
+        first = "nobody"
 
     # when its bell comes again
     subscriber(place, Noted()).answer(SUMMARISE, "e1", message(first))
 
     # then the bell was not for nothing
-    assert next(job.state for job in place.jobs() if job.id == second) == jobs.DONE
+    assert states(place)[jobs.DONE] == done + 1
 
 
 def test_one_bell_leads_to_all_that_wait_unheard(place: Workplace) -> None:

@@ -55,6 +55,9 @@ MOST_GROWTH = 0.05
 
 _SEED = 7
 
+#: How long a phone's token holds, seconds: no phone of the load logs in again.
+_TOKEN_SECONDS = 86_400
+
 
 class Server(NamedTuple):
     """A running back end and the process ids that the load falls upon."""
@@ -72,7 +75,7 @@ class Server(NamedTuple):
         for number in range(count):
             user = f"{stem}-{number}"
             self.place.join(user, f"{stem}-team-{number // TEAM}")
-            found.append((user, self.place.token(user)))
+            found.append((user, self.place.token(user, seconds=_TOKEN_SECONDS)))
         return found
 
 
@@ -304,6 +307,10 @@ def soak(minutes: float) -> Report:
                 found = press(to, phones=500, seconds=minutes * 60)
             case = f"{each}, {minutes:g} minutes"
             tell(report, case, found)
+            failed = sum(found.errors.values())
+            report.goal(
+                f"{case}: no sync fails", f"{failed} of {found.syncs + failed}", failed == 0
+            )
             quarters = quarterly(found.memory)
             for number, value in enumerate(quarters, 1):
                 report.row(f"{case}: memory, quarter {number}", "ours", "MB", [value])

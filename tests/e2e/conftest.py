@@ -40,9 +40,14 @@ class Deployment:
     def join(self, user: str, team: str, role: str = "chw") -> None:
         membership.grant(self.store, user, team, role, wall_ms())
 
-    def token(self, user: str, role: str = "chw") -> str:
+    def token(self, user: str, role: str = "chw", seconds: int = tokens.ACCESS_SECONDS) -> str:
         return tokens.issue(
-            self.keys.current(), self.policy, user_id=user, role=role, now_s=wall_ms() / 1000
+            self.keys.current(),
+            self.policy,
+            user_id=user,
+            role=role,
+            now_s=wall_ms() / 1000,
+            seconds=seconds,
         )
 
     def phone(self, user: str, device: str | None = None) -> Phone:

@@ -63,20 +63,17 @@ class Server(NamedTuple):
     """A running back end and the process ids that the load falls upon."""
 
     profile: str
-    place: Deployment
     url: str
     pids: list[int]  #: of the server under test
     emulator: list[int]
+    join: Callable[[str, str], str]  #: puts a new user into a team; gives what her phone shows
+    dialect: str = "ours"  #: of its phones: see `load_client.PHONES`
 
     def phones(self, count: int) -> list[tuple[str, str]]:
-        """New users with their tokens, in teams."""
+        """New users with their tokens (a peer's: their team), in teams."""
         stem = uuid.uuid4().hex[:6]
-        found = []
-        for number in range(count):
-            user = f"{stem}-{number}"
-            self.place.join(user, f"{stem}-team-{number // TEAM}")
-            found.append((user, self.place.token(user, seconds=_TOKEN_SECONDS)))
-        return found
+        users = [(f"{stem}-{number}", f"{stem}-team-{number // TEAM}") for number in range(count)]
+        return [(user, self.join(user, team)) for user, team in users]
 
 
 class Found(NamedTuple):
@@ -85,6 +82,7 @@ class Found(NamedTuple):
     seconds: float
     took_ms: dict[str, list[float]]
     errors: dict[str, int]
+    http_requests: int
     cpu: float  #: processor seconds of the server
     emulator_cpu: float
     memory: list[tuple[float, float]]  #: (seconds since the start, MB)
@@ -115,7 +113,12 @@ def server(profile_: str) -> Iterator[Server]:
         if profile_ == FIRESTORE:
             port = os.environ[stacks.FIRESTORE].rpartition(":")[2]
             emulator = processes.named(children, f"--port={port}")
-        yield Server(profile_, place, url, pids, emulator)
+
+        def join(user: str, team: str) -> str:
+            place.join(user, team)
+            return place.token(user, seconds=_TOKEN_SECONDS)
+
+        yield Server(profile_, url, pids, emulator, join)
 
 
 def press(
@@ -136,6 +139,7 @@ def press(
     plan = {
         "host": address.hostname,
         "port": address.port,
+        "dialect": to.dialect,
         "phones": to.phones(phones),
         "connections": connections,
         "seconds": seconds,

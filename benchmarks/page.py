@@ -24,6 +24,7 @@ MODULES = (
     "operations",
     "cold_start",
     "load",
+    "crowd",
     "ai_path",
     "scale",
     "files",

@@ -41,6 +41,7 @@ CHARTED = {
     "push": r", 500$|of 500 new$",
     "pull": r"^Firestore",
     "kept_alive": r"^[^:]*$|gzip$|first byte$",
+    "crowd": r": syncs$|, p\d+$",
     "operations": r"(, 20 new|20 rows|nothing new|20 new red).*: (reads|writes)$",
 }
 #: Most cases in one chart.

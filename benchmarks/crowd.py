@@ -194,7 +194,7 @@ def _busy(to: Server, quick: bool) -> str:
     except profile.Absent:
         return ""
     press(to, phones=CONNECTIONS, seconds=2 * seconds + 3, meanwhile=look)
-    if not seen:
+    if not seen or not seen[0].works:
         return ""
     return (
         f"In our busiest process the interpreter's lock is held {seen[0].gil:.0%} of the time, by "

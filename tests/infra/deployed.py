@@ -90,6 +90,7 @@ def environment(
         **function.environment,
         **{variable: f"{variable} of this deployment, 1234567890" for variable in function.secrets},
         "THREADS": str(function.threads),
+        "MALLOC_ARENA_MAX": "2",
         "FUNCTION_TARGET": function.name,
         # Terraform deploys pushed functions with an address, so the platform says "http" of all.
         "FUNCTION_SIGNATURE_TYPE": "http",

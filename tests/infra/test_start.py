@@ -110,7 +110,7 @@ def test_the_deployed_environment_makes_sense(name: str, model: str) -> None:
     assert (chosen.record_store, chosen.job_queue) == ("firestore", "pubsub")
     assert chosen.model == model
     assert chosen.key_store == "secret_manager"
-    known = set(variables()) | {"THREADS", *deployed.PLATFORM}
+    known = set(variables()) | {"THREADS", "MALLOC_ARENA_MAX", *deployed.PLATFORM}
     assert set(environ) <= known
 
 

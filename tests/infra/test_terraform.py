@@ -37,7 +37,7 @@ FUNCTIONS = load()
 MODULE = TERRAFORM / "modules" / "function"
 
 #: Variables that the platform reads, not our settings.
-PLATFORM = {"THREADS"}
+PLATFORM = {"THREADS", "MALLOC_ARENA_MAX"}
 
 
 def text(name: str) -> str:

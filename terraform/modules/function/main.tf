@@ -155,6 +155,8 @@ resource "google_cloudfunctions2_function" "this" {
     environment_variables = merge(var.environment, {
       # As many threads as requests, or requests would wait inside the instance.
       THREADS = tostring(max(2, var.row.concurrency)) # functions.yaml says why two
+      # Heaps of the C library: with one for each thread the same load takes a fifth more memory, and more time.
+      MALLOC_ARENA_MAX = "2"
     })
 
     dynamic "secret_environment_variables" {

@@ -95,7 +95,9 @@ class Found(NamedTuple):
 @contextmanager
 def server(profile_: str) -> Iterator[Server]:
     """A back end of that profile. Needs the emulators' addresses for Firestore."""
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+    # a head of the trail that is just being kept may still be written into the folder
+    temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with ExitStack() as stack, temporary as folder:
         environ = {"GOOGLE_CLOUD_PROJECT": f"load-{uuid.uuid4().hex[:8]}", "MODEL": "scripted"}
         if profile_ == SQLITE:
             made = Stack(profile="local", data=Path(folder) / "data", environ=environ)

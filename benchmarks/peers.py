@@ -598,7 +598,9 @@ def _judge(report: Report, pushed: int) -> None:
             f"{case}: ahead of every peer",
             f"{mine.median:,.0f} {mine.unit}, the best of the others {best.median:,.0f} ({best.who})",
             held,
-            "It reads nothing: all is in its memory." if "memory" in best.who else "",
+            "It reads nothing: all is in its memory."
+            if "memory" in best.who
+            else "It checks no token and no rights, and notes in no trail what it hands out.",
         )
 
 

@@ -37,6 +37,8 @@ _LONG_REPETITIONS = 3
 #: Rounds before the first that counts: the emulator's Java needs some to get fast.
 WARM_UP, QUICK_WARM_UP = 5, 1
 GOAL_SIZE = 500
+#: The engine's time, rules, rights, trail and receipt included, by that of the rows alone.
+MOST_TIMES = 2.5
 
 TEAM = "team"
 Steps = Iterator[tuple[str, float]]
@@ -185,6 +187,13 @@ def _judge(report: Report) -> None:
         case = f"{step}, {GOAL_SIZE}"
         base = (f"Firestore: {case}", "floor")
         goal(f"{text}: at most 1.3 × the bare client", case, base, 1.3)
+    calls = (
+        "HTTP, and two calls that the bare client does not make: the phone's entry in the ledger, and the "
+        "turnstile, which the emulator alone needs."
+    )
+    for step, text in (("push new", "Push of 1"), ("push and pull, new", "Push and pull of 1 new")):
+        base = (f"Firestore: {step}, 1", "floor")
+        goal(f"{text}: at most 1.5 × the bare client", f"{step}, 1", base, 1.5, calls)
     first = (f"Firestore: push new, {GOAL_SIZE}", "ours")
     for step in ("push again, same request", "push unchanged, other request"):
         case = f"{step}, {GOAL_SIZE}"
@@ -243,7 +252,9 @@ def _engine(report: Report, quick: bool) -> None:
     taken = ", ".join(f"{part} {statistics.median(found):.0f}" for part, found in spent.items())
     bare_ms = GOAL_SIZE / statistics.median(values["floor"]) * 1000
     why = f"Of 500 records' time, ms: {taken}; bare SQLite takes {bare_ms:.0f}, JSON included."
-    _rate_goal(report, "SQLite: engine, push of 500 new", "The engine on SQLite", 20_000, why)
+    times = ratio(values["floor"], values["ours"])
+    text = f"The engine on SQLite: at most {MOST_TIMES} × bare SQLite's time"
+    report.goal(text, f"{times:.1f} ×", times <= MOST_TIMES, why)
 
 
 class _Parts:
@@ -358,10 +369,10 @@ def _http_sync(served: ours.Ours, who: Mapping[str, str], n: int, first: int) ->
     yield "push and pull, new", answer.total_ms
 
 
-def _rate_goal(report: Report, case: str, text: str, least: int, why: str = "") -> None:
+def _rate_goal(report: Report, case: str, text: str, least: int) -> None:
     [row] = [row for row in report.rows if row.case == case and row.who == "ours"]
     found, held = f"{row.median:,.0f}", row.median >= least
-    report.goal(f"{text}: at least {least:,} records/s", found, held, why)
+    report.goal(f"{text}: at least {least:,} records/s", found, held)
 
 
 def _now_ms() -> int:

@@ -80,7 +80,7 @@ def test_every_test_is_part_of_one_stage_and_a_push_runs_two_of_three() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]
     assert "-m 'not proof and not soak'" in settings["ini_options"]["addopts"]
     make = (ROOT / "Makefile").read_text("utf-8")
-    assert "\t$(PYTEST)\n" in make
+    assert "\t$(PYTEST) --durations=10\n" in make
     assert " -m '(proof or hypothesis) and not soak'\n" in make
     assert "\t$(RUN) -m pytest -m soak\n" in make
     assert "-m 'not soak'" in STEPS["tests"]["script"]

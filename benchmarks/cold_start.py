@@ -201,6 +201,7 @@ def _imports(report: Report, sync: Place, floor: Place, times: int, empty: Path)
         f"import of sync and making what its first request uses ≤ {MOST_TIMES} × the floor's",
         f"{times_floor:.2f} × (at start alone {found[cases[0][0], 'ms'][0]:.2f} ×)",
         times_floor <= MOST_TIMES,
+        "Beyond the floor's framework and client: our modules, and cryptography for tokens; see the rows.",
     )
     report.goal(
         f"sync's process then ≤ {MOST_MB:.0f} MB resident",

@@ -328,7 +328,8 @@ def medmind(store: RecordStore) -> None:
     circle.sweep()
     assert circle.told() != []
     alert_events.remove_expired(store, circle.time + YEAR)
-    summed_up(store, now)
+    # at noon in Kolkata: just after midnight a day has ended that nobody took anything on
+    summed_up(store, now - now % 86_400_000 + 6 * 3_600_000 + 30 * 60_000)
     settings = Settings()
 
     def nothing(*_: object) -> Any:

@@ -328,8 +328,9 @@ def medmind(store: RecordStore) -> None:
     circle.sweep()
     assert circle.told() != []
     alert_events.remove_expired(store, circle.time + YEAR)
-    # at noon in Kolkata: just after midnight a day has ended that nobody took anything on
-    summed_up(store, now - now % 86_400_000 + 6 * 3_600_000 + 30 * 60_000)
+    # at a noon in Kolkata: just after midnight a day has ended that nobody took anything on; some days ago,
+    # so that the device shows none of these doses
+    summed_up(store, now - now % 86_400_000 - 3 * 86_400_000 + 6 * 3_600_000 + 30 * 60_000)
     settings = Settings()
 
     def nothing(*_: object) -> Any:

@@ -275,8 +275,7 @@ class Sealer:
             return sum(self._seal(own, now_ms) for own in scopes.values())
         for head in chained:
             # The log is another place, with other keepers: a chain made anew would not match it.
-            said = {"scope": head.scope_id, "number": head.number, "hash": head.hash}
-            log.info("audit sealed", extra=said)
+            log.info("audit sealed", extra=_said(head))
             self._keep(head)
         return len(documents)
 
@@ -403,8 +402,11 @@ def heads(store: RecordStore) -> Iterator[Anchor]:
 
 def told(anchor: Anchor) -> str:
     """A head as one line."""
-    said = {"scope": anchor.scope_id, "number": anchor.number, "hash": anchor.hash}
-    return json.dumps(said) + "\n"
+    return json.dumps(_said(anchor)) + "\n"
+
+
+def _said(anchor: Anchor) -> dict[str, str | int]:
+    return {"scope": anchor.scope_id, "number": anchor.number, "hash": anchor.hash}
 
 
 def is_known(store: RecordStore, scope_id: str) -> bool:

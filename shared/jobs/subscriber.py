@@ -12,9 +12,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from shared.errors import Contended, QueueUnavailable, StoreUnavailable
+from shared.errors import Contended, StoreUnavailable
 from shared.jobs.bells import bell_of
 from shared.jobs.queue import Doorbell
+from shared.jobs.queue_down import ring
 from shared.jobs.runner import Runner
 from shared.jobs.sweep import revive
 from shared.records.bell import Bell
@@ -66,10 +67,11 @@ class Subscriber:
         Best effort: the sweeper rings for what stays.
         """
         try:
-            for job in self._runner().due(kind, waiting_ms=_UNHEARD_MS)[:1]:
-                self._doorbell().ring(Bell(kind, job.id, job.subject_id))
-        except (QueueUnavailable, StoreUnavailable) as fault:
+            found = self._runner().due(kind, waiting_ms=_UNHEARD_MS)
+        except StoreUnavailable as fault:
             log.warning("not rung on", extra={"kind": kind, "fault": fault.code})
+            return
+        ring(self._doorbell, [Bell(kind, job.id, job.subject_id) for job in found[:1]])
 
     def answer_dead(self, event_id: str, message: Any) -> None:
         """A bell that nobody could answer: its job is due again, and it is seen in logs and alerts.

@@ -155,8 +155,10 @@ class Pusher:
             earlier = self.store.read([receipt]).documents.get(receipt)
             if earlier is not None:
                 return self._replay(caller, entries, earlier, None)
-        mask = {*self._mask, *chain.from_iterable(push.also.values())} if push.also else self._mask
-        reading = self.store.read(pending.keys, sorted(mask))
+        mask: Sequence[str] = self._mask
+        if push.also:
+            mask = sorted({*mask, *chain.from_iterable(push.also.values())})
+        reading = self.store.read(pending.keys, mask)
         earlier = reading.documents.get(receipt)
         asked = (membership.key(caller.user_id), *push.also)
         also = {key: reading.documents[key] for key in asked if key in reading.documents}

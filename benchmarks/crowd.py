@@ -23,8 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from benchmarks import peers, processes, profile
-from benchmarks.emulator import Absent
-from benchmarks.kept_alive import OURS, POUCHDB, SQLALCHEMY
+from benchmarks.kept_alive import OURS, POUCHDB, SQLALCHEMY, present
 from benchmarks.load import CONNECTIONS, SQLITE, Found, Server, percentile, press, server
 from benchmarks.measure import Report, main
 from benchmarks.ours import request
@@ -82,16 +81,7 @@ def run(quick: bool) -> Report:
         report.absent.append("everything: processor time is read from Linux's /proc")
         return report
     with ExitStack() as stack:
-        servers: dict[str, Server] = {}
-        for who, serve in SERVERS.items():
-            needs = {POUCHDB: "pouchdb", SQLALCHEMY: "flask"}.get(who)
-            if needs and quick and not peers.there(needs):
-                report.absent.append(f"{who}: the full run installs it")
-                continue
-            try:
-                servers[who] = stack.enter_context(serve())
-            except Absent as absent:
-                report.absent.append(f"{who}: {absent}")
+        servers = present(report, stack, SERVERS, quick)
         phones = QUICK_PHONES if quick else PHONES
         for to in servers.values():
             press(to, phones=phones, seconds=QUICK_WARM_SECONDS if quick else WARM_SECONDS)

@@ -24,12 +24,13 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import orjson
 
@@ -40,6 +41,8 @@ from benchmarks.processes import READABLE, run_ms
 from benchmarks.push import ratio, timed
 
 HELD, QUICK_HELD = 10_000, 1_000
+T = TypeVar("T")
+
 #: Records of one request while everything is loaded, and of the largest push.
 PART = 500
 #: Records of a push, and how often it is done.
@@ -395,6 +398,26 @@ class _Found:
                     self.packed[case, who] = cost
 
 
+def present(
+    report: Report,
+    stack: ExitStack,
+    serves: Mapping[str, Callable[[], AbstractContextManager[T]]],
+    quick: bool,
+) -> dict[str, T]:
+    """Everybody who can be started, until `stack` ends; the report names the others."""
+    found: dict[str, T] = {}
+    for who, serve in serves.items():
+        needs = {POUCHDB: "pouchdb", SQLALCHEMY: "flask"}.get(who)
+        if needs and quick and not peers.there(needs):
+            report.absent.append(f"{who}: the full run installs it")
+            continue
+        try:
+            found[who] = stack.enter_context(serve())
+        except Absent as absent:
+            report.absent.append(f"{who}: {absent}")
+    return found
+
+
 def run(quick: bool) -> Report:
     """Everybody who is there; a quick run installs nobody."""
     report = Report("kept_alive")
@@ -406,16 +429,8 @@ def run(quick: bool) -> Report:
     firsts = {n: [next(numbers) for _ in range(times + 1)] for n, times in pushes.items()}
     total = held + PART * next(numbers)
     with ExitStack() as stack:
-        subjects: dict[str, Subject] = {}
-        for who, serve in SUBJECTS.items():
-            needs = {POUCHDB: "pouchdb", SQLALCHEMY: "flask"}.get(who)
-            if needs and quick and not peers.there(needs):
-                report.absent.append(f"{who}: the full run installs it")
-                continue
-            try:
-                subjects[who] = stack.enter_context(serve(total))
-            except Absent as absent:
-                report.absent.append(f"{who}: {absent}")
+        serves = {who: partial(serve, total) for who, serve in SUBJECTS.items()}
+        subjects = present(report, stack, serves, quick)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-disk-"))
         _measure(found, subjects, _Disk(Path(folder) / "disk.db"), held, pushes, firsts, quick)
     _rows(report, found)

@@ -462,8 +462,36 @@ def test_a_brief_answer_is_asked_for_over_http(api: Api) -> None:
     said = json.loads(api.ask("POST", "/api/sync", body | {"brief": True}, token=api.token()).data)
     assert said.keys() == {"new_sync_timestamp", "server_updates", "accepted", "receipt"}
     assert said["server_updates"].keys() == said["accepted"].keys() == {"patients"}
+    component("BriefSyncAnswer").validate(said)
+    assert not component("SyncAnswer").is_valid(said)
     usual = json.loads(api.ask("POST", "/api/sync", body, token=api.token()).data)
+    component("SyncAnswer").validate(usual)
+    assert not component("BriefSyncAnswer").is_valid(usual)
     assert usual["deleted"].keys() >= {"patients", "cases"}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"last_sync_timestamp": 88164268608.6},
+        {"changes": {"patients": [{"id": "p1", "sync_status": "new"}, {"id": "p 2"}], "x": []}},
+        {"changes": {"patients": [{"id": f"p{n}", "last_modified_at": 1.5} for n in range(9)]}},
+        {"limit": 1},
+        {"files": [{}]},
+    ],
+    ids=["nothing", "future", "refused", "alike", "page", "files"],
+)
+def test_each_brief_answer_is_as_the_description_says(api: Api, asked: dict[str, Any]) -> None:
+    api.join("chw1")
+    held = [{"id": f"q{n}", "sync_status": "new", "last_modified_at": 1.5} for n in range(3)]
+    api.ask("POST", "/api/sync", {"changes": {"patients": held}}, token=api.token())
+    for clock in ("", "soon", str(time.time())):
+        headers = {"X-Client-Time": clock} if clock else {}
+        body = {"brief": True, **asked}
+        given = api.ask("POST", "/api/sync", body, token=api.token(), headers=headers)
+        assert given.status_code == 200
+        component("BriefSyncAnswer").validate(json.loads(given.data))
 
 
 def test_the_documented_examples_are_what_really_happens(ask: Ask) -> None:

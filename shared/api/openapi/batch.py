@@ -46,6 +46,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "With `page`, the request only goes on reading: send no `changes`.",
         answers="What became of the records, and what changed for this phone.",
         answer="SyncAnswer",
+        asked_for={"brief": "BriefSyncAnswer"},
         body="SyncRequest",
         faults=(
             *UNFIT,
@@ -78,10 +79,26 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
     """Schemas of this dialect, with those of records."""
     pushable = [item for item in catalog.collections if item.pushable]
     tables = {item.name: item for item in catalog.collections}
+    receipt: Schema = {
+        **fixed(
+            id=says(TEXT, "The same for every repetition of the request."),
+            accepted=COUNT,
+            conflicts=COUNT,
+            rejected=COUNT,
+            digest={
+                "type": "object",
+                "description": "What the server now holds of the accepted records, by table. "
+                "Deleted ones do not count.",
+                "properties": {item.name: ref("Digest") for item in pushable},
+            },
+        ),
+        "description": "Proof of delivery: compare the counts with what was sent.",
+    }
     found: dict[str, Schema] = {
         "SyncRequest": _request(catalog),
         "SyncChanges": _changes(pushable),
         "SyncAnswer": _answer(tables, pushable),
+        "BriefSyncAnswer": _brief_answer(tables, pushable),
         "Conflict": {
             "description": "A value that lost, or was overwritten unseen. Show it to the user.",
             "oneOf": [ref(name_of(item, "Conflict")) for item in pushable],
@@ -95,20 +112,11 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
         },
         "Rejection": rejection(WATERMELON_ONLY),
         "Ignored": ignored(),
-        "Receipt": {
-            **fixed(
-                id=says(TEXT, "The same for every repetition of the request."),
-                accepted=COUNT,
-                conflicts=COUNT,
-                rejected=COUNT,
-                digest={
-                    "type": "object",
-                    "description": "What the server now holds of the accepted records, by table. "
-                    "Deleted ones do not count.",
-                    "properties": {item.name: ref("Digest") for item in pushable},
-                },
-            ),
-            "description": "Proof of delivery: compare the counts with what was sent.",
+        "Receipt": receipt,
+        "BriefReceipt": {
+            **receipt,
+            "description": "As the usual receipt; a count that is missing is 0.",
+            "required": ["id", "digest"],
         },
         "Digest": {
             **fixed(
@@ -269,19 +277,6 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
         {"anyOf": [ref("StoredFile"), ref("FileRefused")]},
         "Only there if the request had `files`: one answer for each, in order.",
     )
-    parts = {
-        name: list_of(
-            fixed(ids=ids, row={"type": "object", "description": "Columns, as in a row; no id."}),
-            "Each row's columns are news of all these ids.",
-        )
-        for name in tables
-    }
-    answer["properties"]["same"] = {
-        "type": "object",
-        "description": "Only there if the request was `brief`: what would stand in `server_updates` "
-        "several times, alike but for the id.",
-        "properties": parts,
-    }
     answer["properties"]["ignored"] = list_of(
         ref("Ignored"), "Only there if parts of the request were left out."
     )
@@ -295,3 +290,43 @@ def _answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) ->
     doc = "What became of the records that were sent, and what changed for this phone."
     no_page = {"properties": {"next_page": {"type": "null"}}}
     return {"description": doc, **answer, **pages, "else": no_page}
+
+
+def _brief_answer(tables: Mapping[str, Collection], pushable: Sequence[Collection]) -> Schema:
+    """What `shared.sync.dialects.batch.brief` leaves of an answer."""
+    parts = _answer(tables, pushable)["properties"]
+    for name in ("server_updates", "deleted"):
+        some = {table: {**each, "minItems": 1} for table, each in parts[name]["properties"].items()}
+        parts[name] = {
+            "type": "object",
+            "description": parts[name]["description"],
+            "properties": some,
+            "minProperties": 1,
+        }
+    for name in ("conflicts", "rejected", "files", "ignored"):
+        parts[name] = {**parts[name], "minItems": 1}
+    ids: Schema = {"type": "array", "items": ID, "minItems": 2}
+    alike = list_of(
+        fixed(ids=ids, row={"type": "object", "description": "Columns, as in a row; no id."}),
+        "Each row's columns are news of all these ids.",
+    )
+    parts |= {
+        "has_more": {"type": "boolean", "const": True},
+        "next_page": TEXT,
+        "clock_offset_ms": {"type": "integer"},
+        "receipt": ref("BriefReceipt"),
+        "same": {
+            "type": "object",
+            "description": "What would stand in `server_updates` several times, alike but for the id.",
+            "properties": dict.fromkeys(tables, alike),
+            "minProperties": 1,
+        },
+    }
+    return {
+        "type": "object",
+        "description": "Only if the request was `brief`: as the usual answer, without what is empty, "
+        "null or false; news that several of the sent records have alike stand once, in `same`.",
+        "properties": parts,
+        "required": ["new_sync_timestamp"],
+        "dependentRequired": {"has_more": ["next_page"], "next_page": ["has_more"]},
+    }

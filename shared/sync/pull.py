@@ -201,8 +201,8 @@ class Puller:
         state = _State(
             caller.user_id, now_ms, snapshot, cursor_ms, segments, None, start.echo, held_ms
         )
-        shown = self._shown(start, reading.documents, members, rows, size)
-        pull = self._page(members, state, rows, size, shown, known)
+        shown, used = self._shown(start, reading.documents, members, rows, size)
+        pull = self._page(members, state, rows, size, known, shown=shown, used=used)
         pull.resync = "upload_first" if lost_history else None
         pull.also = {key: reading.documents[key] for key in start.also if key in reading.documents}
         return pull
@@ -232,7 +232,7 @@ class Puller:
         old = now_ms - state.began_ms > SNAPSHOT_LIFE_MS
         read_at = max(reading.read_at, state.snapshot) if old else state.snapshot
         members = membership.parse(caller.user_id, reading.documents.get(own))
-        return self._page(members, state, rows, size, [], {}, read_at)
+        return self._page(members, state, rows, size, {}, read_at=read_at)
 
     # --- planning
 
@@ -323,8 +323,10 @@ class Puller:
         state: _State,
         rows: int | None,
         size: int | None,
-        shown: Sequence[Row | Gone],
         known: Mapping[Segment, Sequence[Change]],
+        *,
+        shown: Sequence[Row | Gone] = (),
+        used: int = 0,
         read_at: int | None = None,
     ) -> Pull:
         newest_ms = max(state.snapshot // 1000, 1) if state.held_ms is None else state.held_ms
@@ -336,8 +338,7 @@ class Puller:
 
         def items() -> Iterator[Row | Gone]:
             yield from shown
-            count = len(shown)
-            used = sum(_weight(item.document) for item in shown if isinstance(item, Row))
+            count, weight = len(shown), used
             for at, (segment, listing) in enumerate(zip(segments, listings, strict=True)):
                 for change in listing:
                     if change.document.key in skip or _later(segment, change, state.snapshot):
@@ -348,8 +349,8 @@ class Puller:
                     yield item
                     reach("pull.listing")
                     count += 1
-                    used += _weight(change.document) if size else 0
-                    if (rows and count >= rows) or (size and used >= size):
+                    weight += _weight(change.document) if size else 0
+                    if (rows and count >= rows) or (size and weight >= size):
                         rest = state._replace(segments=segments[at:], behind=change.position)
                         pull.next_page = self._seal(rest)
                         pull.cursor_ms = state.cursor_ms
@@ -432,7 +433,8 @@ class Puller:
         members: Memberships,
         rows: int | None,
         size: int | None,
-    ) -> list[Row | Gone]:
+    ) -> tuple[list[Row | Gone], int]:
+        """What comes first, and its weight."""
         shown: list[Row | Gone] = []
         used = 0
         for key in start.show:
@@ -448,9 +450,9 @@ class Puller:
             full = (rows and len(shown) >= rows) or (size and used >= size)
             if full and document.version > start.cursor_ms * 1000:
                 continue  # it changed after the cursor: a page will bring it
-            used += _weight(document)
+            used += _weight(document) if size else 0
             shown.append(Row(self.catalog.by_name[key.collection], document, str(role)))
-        return shown
+        return shown, used
 
     # --- page tokens
 

@@ -113,3 +113,24 @@ test('what was refused is listed until it is mended, what is gone until it is re
   await one.putAway(notice!)
   assert.deepEqual(await one.notices(), [])
 })
+
+test('a brief answer says as much as a whole one', async () => {
+  const { phone: one, sent } = phone(({ body }) => {
+    const { changes, last_sync_timestamp } = JSON.parse(String(body)) as Record<'changes' | 'last_sync_timestamp', unknown>
+    assert.equal((JSON.parse(String(body)) as { brief: boolean }).brief, true)
+    if (last_sync_timestamp) return reply(200, { new_sync_timestamp: 2000, deleted: { patients: ['p2'] } })
+    const ids = (changes as Record<string, Row[]>)['patients']!.map(({ id }) => id)
+    const row = { chw_id: 'u1', updated_at: 999 }
+    const same = { patients: [{ ids: ids.slice(1), row }] }
+    const server_updates = { patients: [{ id: ids[0], chw_id: 'u2' }] }
+    return reply(200, { new_sync_timestamp: 1000, server_updates, same, accepted: { patients: ids } })
+  })
+  for (const id of ['p1', 'p2', 'p3']) await one.save('patients', id, { demographics: { v: id } })
+  assert.equal((await one.sync()).next, 'rest')
+  const makers = async () => (await one.rows('patients')).map(({ id, chw_id }) => [id, chw_id])
+  assert.deepEqual((await makers()).sort(), [['p1', 'u2'], ['p2', 'u1'], ['p3', 'u1']]) // prettier-ignore
+  assert.equal((await one.sync()).next, 'rest')
+  assert.deepEqual((await makers()).sort(), [['p1', 'u2'], ['p3', 'u1']]) // prettier-ignore
+  assert.deepEqual((await one.find('patients', 'p3'))?.['demographics'], { v: 'p3' })
+  assert.equal(sent.length, 2)
+})

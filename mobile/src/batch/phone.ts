@@ -74,20 +74,26 @@ interface Reading {
   again?: boolean
 }
 
-interface Answer {
+/** What stands in an answer: of a `brief` one only what says something. */
+interface Said {
   new_sync_timestamp: number
-  server_updates: Record<string, WireRow[]>
-  deleted: Record<string, string[]>
-  accepted: Record<string, string[]>
-  rejected: Rejection[]
-  conflicts: { table: string; id: string }[]
-  receipt: { id: string; digest: Record<string, TableDigest> } | null
-  has_more: boolean
-  next_page: string | null
-  clock_offset_ms: number
+  server_updates?: Record<string, WireRow[]>
+  /** News that several of the sent records have alike. */
+  same?: Record<string, { ids: string[]; row: object }[]>
+  deleted?: Record<string, string[]>
+  accepted?: Record<string, string[]>
+  rejected?: Rejection[]
+  conflicts?: { table: string; id: string }[]
+  receipt?: { id: string; digest: Record<string, TableDigest> } | null
+  has_more?: boolean
+  next_page?: string | null
+  clock_offset_ms?: number | null
   resync?: string
   files?: object[]
 }
+
+/** An answer made whole. */
+type Answer = Required<Omit<Said, 'same' | 'resync'>> & Pick<Said, 'resync'>
 
 type Writes = Record<string, unknown>
 
@@ -233,7 +239,7 @@ export class BatchPhone<Drafts extends object = Record<string, Record<string, un
       const sent = interrupted ?? (await this.alone(() => this.prepare()))
       let answer
       try {
-        answer = await server.json<Answer>('/api/sync', { body: sent.body, seconds: true })
+        answer = complete(await server.json<Said>('/api/sync', { body: sent.body, seconds: true }))
       } catch (error) {
         await this.alone(() => this.recover(error, sent))
         if (error instanceof Refused && error.status === 413 && Object.keys(sent.edits).length > 1) continue
@@ -241,7 +247,7 @@ export class BatchPhone<Drafts extends object = Record<string, Record<string, un
       }
       this.#failures = 0 // something came through: the next pause is a short one
       const again = await this.alone(() => this.apply(answer, sent))
-      await this.options.photos?.told(answer.files ?? [])
+      await this.options.photos?.told(answer.files)
       if (!again && !sent.more && !interrupted) return
     }
   }
@@ -257,7 +263,7 @@ export class BatchPhone<Drafts extends object = Record<string, Record<string, un
     const device_id = await this.device()
     const rows = (await this.read<number>('page_rows')) ?? MOST_ROWS
     if (all.length === 0 && reading)
-      return { body: JSON.stringify({ device_id, page: reading.page, limit: rows }), edits: {}, page: true }
+      return { body: JSON.stringify({ device_id, page: reading.page, limit: rows, brief: true }), edits: {}, page: true }
     const changes: Record<string, object[]> = {}
     const edits: Sent['edits'] = {}
     for (const { key, table, number, changed, record } of all.slice(0, this.#most)) {
@@ -272,6 +278,7 @@ export class BatchPhone<Drafts extends object = Record<string, Record<string, un
       device_id,
       changes,
       limit: reading ? 1 : count ? count + BESIDE_EDITS : rows,
+      brief: true,
       ...(files.length > 0 && { files }),
     })
     const sent: Sent = { body, edits, more: all.length > count, aside: Boolean(reading), tries: 0 }
@@ -468,6 +475,16 @@ export class BatchPhone<Drafts extends object = Record<string, Record<string, un
   private async values<T>(prefix: string): Promise<T[]> {
     return (await this.list<T>(prefix)).map(([, value]) => value)
   }
+}
+
+/** A brief answer with all its parts; a usual one, of an older server, as it is. */
+function complete({ same = {}, ...said }: Said): Answer {
+  const nothing = { server_updates: {}, deleted: {}, accepted: {}, rejected: [], conflicts: [], files: [] }
+  const answer: Answer = { ...nothing, receipt: null, has_more: false, next_page: null, clock_offset_ms: null, ...said }
+  for (const [table, parts] of Object.entries(same))
+    for (const { ids, row } of parts)
+      answer.server_updates[table] = [...(answer.server_updates[table] ?? []), ...ids.map((id) => ({ ...row, id }))]
+  return answer
 }
 
 /** `TABLE/ID` of each of `ids`. */

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -24,6 +24,7 @@ from shared.api.sync import DigestAsked, PullAsked, PushAsked
 from shared.api.web import Call, Route, answer, rates_of, serve, streamed
 from shared.errors import Fault, InvalidRequest, StoreUnavailable
 from shared.files.tickets import Announced
+from shared.records.store import Write
 from shared.support import ledger
 from shared.support.ledger import Attempt
 from shared.sync import digest
@@ -164,6 +165,7 @@ def watermelon_push(call: Call, asked: PushAsked) -> Response:
         now_ms = wiring.clock_ms()
         cursor_ms = watermelon.parse_cursor(asked.last_pulled_at or None)
         data = call.body()
+        attempt.bytes_in = int(call.notes["bytes_in"])
         client_time_ms, unheard = _client_time(call, unit_ms=1)
         push = watermelon.parse_push(
             reading.read(data),
@@ -177,13 +179,25 @@ def watermelon_push(call: Call, asked: PushAsked) -> Response:
         )
         attempt.clock_offset_ms = push.clock_offset_ms
         attempt.unknown = ledger.unknown_columns(push.ignored)
-        push.also = {ledger.key(caller): ledger.CARRIED}
-        synced = wiring.session().sync(caller, SyncRequest(push), now_ms, pushed=attempt.take)
-        _note(call, synced.outcome)
-        value = watermelon.render_push(synced.outcome, [*unheard, *push.ignored])
-        response = answer(value, call=call)
-        attempt.bytes_out = response.content_length or 0
-    ledger.remember(wiring.store(), attempt, synced.outcome.also)
+
+        def answered(outcome: Outcome) -> Response:
+            value = watermelon.render_push(outcome, [*unheard, *push.ignored])
+            response = answer(value, call=call)
+            attempt.bytes_out = response.content_length or 0
+            return response
+
+        def entry(outcome: Outcome) -> Sequence[Write]:
+            answered(outcome)
+            return ledger.with_push(wiring.store(), attempt, outcome)
+
+        push.also, push.adds = {ledger.key(caller): ledger.CARRIED}, entry
+        outcome = (
+            wiring.session().sync(caller, SyncRequest(push), now_ms, pushed=attempt.take).outcome
+        )
+        _note(call, outcome)
+        response = answered(outcome)
+    if not outcome.added:
+        ledger.remember(wiring.store(), attempt, outcome.also)
     return response
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from shared.records import record
 from shared.records.bell import Bell
 from shared.records.collection import Coerced, Collection
-from shared.records.store import Document, Key
+from shared.records.store import Document, Key, Write
 
 
 class Entry:
@@ -183,6 +183,8 @@ class Push:
     ignored: Sequence[Ignored] = ()
     #: Fields of other documents that the same read should bring (`Outcome.also`).
     also: Mapping[Key, Sequence[str]] = field(default_factory=dict)
+    #: Writes for the push's own last commit, from what becomes of it (`Outcome.added`).
+    adds: Callable[[Outcome], Sequence[Write]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,7 @@ class Outcome:
     replayed: bool = False  #: answered from the receipt of an earlier attempt
     #: The caller's memberships and what else was asked for, as it was before; None: nothing was read.
     also: Mapping[Key, Document] | None = None
+    added: bool = False  #: whether what the push adds (`Push.adds`) is stored with it
 
     def receipt(self) -> dict[str, Any]:
         """What the phone can keep as a proof of delivery."""

@@ -178,6 +178,7 @@ class Pusher:
             echo=push.echo or receipt.id,
             clock_tolerance_ms=self.clock_tolerance_ms,
         )
+        decision.outcome.attempts, decision.outcome.also = pending.attempts, also
         try:
             decision.load(entries)
             decision.decide(entries)
@@ -186,8 +187,6 @@ class Pusher:
         except CommitTooBig as error:
             pending.limits.halve()
             raise Contended("Too much for one commit: make smaller ones.") from error
-        decision.outcome.attempts = pending.attempts
-        decision.outcome.also = also
         return decision.outcome
 
     def _replay(
@@ -248,7 +247,13 @@ class Pusher:
         decision.journal.settle()
         if not decision.steps:
             return  # every record was there already: a replay writes nothing
-        steps = [*decision.steps, *_audited(decision, receipt), self._receipt(receipt, decision)]
+        added = decision.request.adds(outcome) if decision.request.adds else ()
+        steps = [
+            *decision.steps,
+            *_audited(decision, receipt),
+            *(Step([write], size_of(write)) for write in added),
+            self._receipt(receipt, decision),
+        ]
         versions: dict[Key, int] = {}
         batch: dict[Key, Write] = {}
         guards: dict[Key, None] = {}
@@ -269,6 +274,7 @@ class Pusher:
                 guards[step.guard] = None
             size += step.size
         self._commit(decision, batch, guards, versions)
+        outcome.added = bool(added)
         reach("push.committed")
         for key, held in outcome.held.items():
             if not held.version and key in versions:

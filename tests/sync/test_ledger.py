@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from shared.access.membership import Caller
 from shared.errors import StoreUnavailable
+from shared.records.store import RecordStore, Write, delete
 from shared.support import devices, ledger
 from shared.support.ledger import Attempt
-from shared.sync.exchange import Refusal
+from shared.sync.dialects import batch
+from shared.sync.exchange import Outcome, Refusal
 from tests.stores import Interrupted
 from tests.sync.clinic import Clinic
 from tests.sync.test_inbox import sweep
@@ -156,3 +159,63 @@ def test_what_is_wrong_with_a_phone_is_said_in_a_line(
 ) -> None:
     entry = {"outcome": "ok", "failures": 0, "attempt_at": 10 * DAY, **fields}
     assert ledger.problem(entry, 10 * DAY + MINUTE, 3 * DAY, 120_000) == wrong
+
+
+# --- the entry in the commit of its push
+
+
+def pushed(clinic: Clinic, store: RecordStore, record_id: str, now_ms: int = 3 * DAY) -> Outcome:
+    """A push that reads its phone's entry, and brings the next one along."""
+    row = {"id": record_id, "sync_status": "new", "last_modified_at": 5}
+    body = {"changes": {"notebooks": [row]}}
+    asked = batch.parse(
+        body, clinic.catalog, fingerprint=record_id, client_time_ms=None, now_ms=now_ms
+    )
+    attempt = Attempt(CALLER, "watermelon", now_ms)
+    asked.push.also = {ledger.key(CALLER): ledger.CARRIED}
+    asked.push.adds = lambda outcome: ledger.with_push(store, attempt, outcome)
+    return clinic.on(store).pusher.push(CALLER, asked.push, now_ms)
+
+
+def test_a_push_brings_its_phones_entry_along(clinic: Clinic) -> None:
+    clinic.join("member1", "team1")
+    note(clinic, DAY, pulled={"rows": 7}, clock_offset_ms=4)
+    commits: list[Sequence[Write]] = []
+    store = Interrupted(clinic.store, before=commits.append)
+    assert pushed(clinic, store, "n1").added
+    assert len(commits) == 1
+    have = clinic.fields(*ledger.key(CALLER))
+    assert (have["attempt_at"], have["dialect"], have["scopes"]) == (
+        3 * DAY,
+        "watermelon",
+        ["team1"],
+    )
+    assert (have["pushed"]["accepted"], have["pulled"], have["clock_offset_ms"]) == (
+        1,
+        {"rows": 7},
+        4,
+    )
+    # a repetition is answered from the receipt, and stores nothing
+    assert not pushed(clinic, store, "n1").added
+    assert len(commits) == 1
+
+
+def test_the_entry_of_a_new_phone_waits_for_room(clinic: Clinic) -> None:
+    clinic.join("member1", "team1")
+    assert not pushed(clinic, clinic.store, "n1").added
+    assert clinic.get(*ledger.key(CALLER)) is None
+    assert clinic.fields("notebooks", "n1")["scope_id"] == "team1"
+
+
+def test_an_entry_that_goes_meanwhile_costs_no_record(clinic: Clinic) -> None:
+    clinic.join("member1", "team1")
+    note(clinic, DAY, pulled={"rows": 7})
+    gone = [delete(ledger.key(CALLER))]
+
+    def forget(_writes: object) -> None:
+        if gone:
+            clinic.store.commit([gone.pop()])
+
+    outcome = pushed(clinic, Interrupted(clinic.store, before=forget), "n1")
+    assert (outcome.attempts, outcome.added) == (2, False)
+    assert clinic.fields("notebooks", "n1")["scope_id"] == "team1"

@@ -8,8 +8,6 @@ Breaking, for what apps send: a path, method, parameter or property that is gone
 new required one, a narrower enumeration or bound. For what apps receive: a property that is gone or
 no longer promised, another type, a status that is gone, a new value of an enumeration that was closed.
 
-An answer that only comes to who asks for it (`x-asked-for`, a property of the request) breaks nobody.
-
 Limit: schemas that are alternatives (oneOf, anyOf) are compared in their order.
 """
 
@@ -110,7 +108,7 @@ class _Comparison:
                 if kind not in new.get("content", {}):
                     yield f"{where}: {status} is no longer {kind}"
                     continue
-                schemas = (_usual(content), _usual(new["content"][kind]))
+                schemas = (content.get("schema", {}), new["content"][kind].get("schema", {}))
                 yield from self._schema(f"{where}: {status}", *schemas, sent=False)
 
     def _body(self, where: str, before: Json, after: Json) -> Iterator[str]:
@@ -211,12 +209,6 @@ class _Comparison:
                 found = found[step.replace("~1", "/").replace("~0", "~")]
             value = found
         return value
-
-
-def _usual(content: Json) -> Json:
-    """What is answered to who asks for nothing else."""
-    schema: Json = content.get("schema", {})
-    return schema["anyOf"][0] if "x-asked-for" in schema else schema
 
 
 def _types(schema: Json) -> set[str]:

@@ -28,6 +28,10 @@ EXPLAINED = {
         "no-illogical-composition-keywords",
         "#/components/schemas/TicketsRequest/properties/files/items/anyOf/1",
     ): "The same.",
+    (
+        "no-unused-components",
+        "#/components/schemas/BriefSyncAnswer",
+    ): "Only who asks for it gets one. An alternative of the usual answer would take promises from all types.",
 }
 
 

@@ -136,9 +136,6 @@ HARMLESS: dict[str, Change] = {
     "a narrower answer": lambda api: answered(api)["properties"]["state"].update(enum=["on"]),
     "a new status": lambda api: post(api)["responses"].update({"429": {}}),
     "another text": lambda api: sent(api).update(description="other"),
-    "another answer to who asks for it": lambda api: post(api)["responses"]["200"]["content"][
-        "application/json"
-    ].update(schema={"anyOf": [answered(api), {"type": "null"}], "x-asked-for": ["terse"]}),
 }
 
 

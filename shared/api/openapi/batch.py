@@ -43,10 +43,11 @@ OPERATIONS: tuple[Operation, ...] = (
         "\n\n"
         "Sending the same request again is always safe, also when its answer was lost: nothing is "
         "stored twice, and the verdicts are the same.\n\n"
-        "With `page`, the request only goes on reading: send no `changes`.",
+        "With `page`, the request only goes on reading: send no `changes`.\n\n"
+        'A phone on a line where each byte costs sends `"brief": true`, too. The answer then is a '
+        "`BriefSyncAnswer`; who takes its types from here need not know it, for nobody else gets one.",
         answers="What became of the records, and what changed for this phone.",
         answer="SyncAnswer",
-        asked_for={"brief": "BriefSyncAnswer"},
         body="SyncRequest",
         faults=(
             *UNFIT,
@@ -221,12 +222,6 @@ def _request(catalog: Catalog) -> Schema:
                 "type": ["string", "null"],
                 "description": "`next_page` of the answer before, to go on reading. Without "
                 "`changes`.",
-            },
-            "brief": {
-                "type": ["boolean", "null"],
-                "description": "True: the answer leaves out its parts that are empty, null, false or a "
-                "count of 0, also those that are said to be always there, and tells news that several "
-                "of the sent records have alike once, in `same`.",
             },
         },
         "if": {"properties": {"page": {"type": "string"}}, "required": ["page"]},

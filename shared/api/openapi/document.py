@@ -215,16 +215,12 @@ def _operation(operation: Operation, examples: Mapping[str, Schema]) -> Schema:
     if operation.body:
         sent = typed.content("application/json", ref(operation.body), examples.get("request"))
         said["requestBody"] = {"required": True, **sent}
-    answer = ref(operation.answer)
-    if operation.asked_for:
-        others = [ref(name) for name in operation.asked_for.values()]
-        answer = {"anyOf": [answer, *others], "x-asked-for": list(operation.asked_for)}
     shapes = {fault.status: ref(_SHAPES[fault]) for fault in operation.faults if fault in _SHAPES}
     said["responses"] = {
         "200": {
             "description": operation.answers,
             "headers": headers("X-Request-Id", *operation.answer_headers),
-            **typed.content("application/json", answer, examples.get("answer")),
+            **typed.content("application/json", ref(operation.answer), examples.get("answer")),
         },
         **refusals(_codes(operation), shapes),
     }

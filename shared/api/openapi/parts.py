@@ -8,7 +8,7 @@ names may be used across modules.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from shared import errors
@@ -62,7 +62,7 @@ _OF_RATES = ("RateLimit-Policy", "RateLimit")
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path, with a token. `answer`, `asked_for` and `body` name schemas."""
+    """One method of one path, with a token. `answer` and `body` name schemas."""
 
     method: str
     path: str
@@ -72,7 +72,6 @@ class Operation:
     doc: str
     answers: str  #: what the 200 is, in words
     answer: str
-    asked_for: Mapping[str, str] = field(default_factory=dict)  #: request's property → other answer
     faults: tuple[type[Fault], ...] = ()
     body: str = ""
     parameters: tuple[str, ...] = ()  #: headers, from `components.parameters`

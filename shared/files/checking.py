@@ -89,6 +89,8 @@ class Check(Task):
         from shared.files import picture
 
         have, files = blob.fields, self._files()
+        shown = [self._attachments[each.fields["table"]] for each in self._shown_by(blob)]
+        scan = bool(shown) and all(each.scans for each in shown)
         with BytesIO() as whole:  # as large as a file may be
             digest, size = hashlib.sha256(), 0
             for block in gathered(files, blob):
@@ -100,10 +102,10 @@ class Check(Task):
             if digest.hexdigest() != have["sha256"]:
                 raise FileRefused("The file has another SHA-256.", code="wrong_hash")
             whole.seek(0)
-            looked = picture.look(whole, have["type"])
+            looked = picture.look(whole, have["type"], scan=scan)
             derived: dict[str, Any] = {}
             found: dict[str, Any] = {"width": looked.width, "height": looked.height}
-            if looked.type in PHOTO_TYPES:
+            if looked.type in PHOTO_TYPES and not scan:
                 whole.seek(0)
                 made, quality = picture.derive(whole, self._limits)
                 for each in made:

@@ -29,7 +29,7 @@ from shared.records.store import Document, Key, RecordStore, StoredCollection
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic")
 DOCUMENT_TYPES = ("application/pdf",)
 
-#: Scans of paper, taken as they are: nothing is derived of them.
+#: Scans of paper, taken as they are: nothing is derived of them (as of other types: `Attachment.scans`).
 SCAN_TYPES = ("image/tiff",)
 
 #: Other names of these types, as phones and libraries say them (riot-android#3435, uppy#1604). A file of
@@ -113,6 +113,9 @@ class Attachment:
     settled: Callable[[Settled], Effects]
     most: int = 100  #: files of one record, refused ones apart
     most_bytes: int = 0  #: the largest of them; 0: as the deployment says (`FILE_BYTES`)
+    #: Pictures are scans of paper, too: taken as they are, however many pixels they have, for the product
+    #: opens them itself, within bounds of its own.
+    scans: bool = False
 
 
 class PhotoLimits(NamedTuple):

@@ -75,8 +75,8 @@ class Derived(NamedTuple):
     height: int
 
 
-def look(file: BinaryIO, declared: str) -> Looked:
-    """Is it what it says? Reads and decodes all of it.
+def look(file: BinaryIO, declared: str, *, scan: bool = False) -> Looked:
+    """Is it what it says? Reads and decodes all of it; of a `scan` its outline alone, whatever its size.
 
     Raises `FileRefused`: `wrong_type` (another kind than declared, or none that is taken), `broken_file`
     (cut off, or not decodable), `too_many_pixels`.
@@ -96,6 +96,8 @@ def look(file: BinaryIO, declared: str) -> Looked:
         if not 8 <= struct.unpack_from(order, data.ljust(8, b"\0"), 4)[0] < len(data):
             raise _refused("broken_file")
         return Looked(found, None, None)
+    if scan:
+        return Looked(found, *_outlined(found, data))
     photo = _decoded(
         found, data, 1
     )  # of a JPEG an eighth of each edge: quick, and reads every byte
@@ -177,6 +179,16 @@ def _decoded(type_: str, data: bytes, edge: int) -> _Photo:
 def _check(type_: str, width: int, height: int) -> None:
     if width * height > MOST_PIXELS_OF[type_]:
         raise _refused("too_many_pixels")
+
+
+def _outlined(type_: str, data: bytes) -> tuple[int, int]:
+    """Width and height of a picture as it is shown, from its header. Raises `FileRefused`."""
+    try:
+        outline = container.outline(type_, data)
+    except container.Broken:
+        raise _refused("broken_file") from None
+    turned = container.orientation(outline.exif, outline.xmp)
+    return (outline.height, outline.width) if turned >= 5 else (outline.width, outline.height)
 
 
 def _pillow(type_: str, data: bytes, edge: int) -> _Photo:

@@ -11,6 +11,7 @@ import unicodedata
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 
 from shared import wiring
 from shared.export.pdf import pdf
@@ -197,3 +198,20 @@ def test_webodm_1873_what_nobody_waits_for_is_finished_too(office: Office) -> No
     office.site.run()
     assert row(office)["state"] in ("read", "refused")
     assert posted(office, {"act": "came"}).status == 303
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_paperless_ngx_416_and_realesrgan_34_a_scan_of_a_large_sheet_is_no_bomb(
+    office: Office, kind: str
+) -> None:
+    scan, held = Image.new("L", (9933, 7016), "white"), io.BytesIO()
+    ImageDraw.Draw(scan).rectangle((900, 900, 9000, 6000), outline=0, width=12)
+    scan.save(held, kind, dpi=(300, 300))
+    site = office.site
+    site.upload(site.new, held.getvalue(), f"image/{kind.lower()}")
+    wiring.runner().run_due(CHECK, 600)
+    site.run()
+    found = site.ask("GET", f"/api/v1/revisions/{site.new}")
+    assert found["record"]["state"] == "read"
+    [sheet] = found["parts"]["sheets"]
+    assert (sheet["width_mm"], sheet["height_mm"], sheet["fault"]) == (841.0, 594.0, None)

@@ -31,7 +31,7 @@ EXPLAINED = {
     (
         "no-unused-components",
         "#/components/schemas/BriefSyncAnswer",
-    ): "Only who asks for it gets one. An alternative of the usual answer would take promises from all types.",
+    ): "Only who asks for it gets one. As an alternative it would take promises from all types.",
 }
 
 

@@ -92,6 +92,18 @@ def test_a_scan_is_taken_as_it_is(data: bytes) -> None:
     assert refused(data, "image/png") == "wrong_type"
 
 
+@pytest.mark.parametrize("type_", ["image/jpeg", "image/png"])
+def test_a_picture_that_is_a_scan_may_have_any_size(type_: str) -> None:
+    # A1 at 300 dots per inch
+    large = _header_says(type_, 9933, 7016)
+    assert look(io.BytesIO(large), type_, scan=True) == (type_, 9933, 7016)
+    assert refused(large, type_) == "too_many_pixels"
+    for data, code in ((large[:20], "broken_file"), (sample("image/webp"), "wrong_type")):
+        with pytest.raises(FileRefused) as found:
+            look(io.BytesIO(data), type_, scan=True)
+        assert found.value.code == code
+
+
 @pytest.mark.parametrize("declared", [*PHOTOS, *DOCUMENTS, "image/svg+xml", "text/html", ""])
 @pytest.mark.parametrize("type_", [*PHOTOS, *DOCUMENTS])
 def test_a_type_that_differs_from_the_content_is_refused(declared: str, type_: str) -> None:

@@ -322,7 +322,11 @@ def _look_at_picture(data: bytes) -> dict[str, Any]:
         if max(width, height) > MOST_POINTS:
             raise Unusable("drawing_page_too_large")
         sizes.append((height, width) if _turned(picture) else (width, height))
-    _gray(data, 0, DPI_UNSAID / 8)  # is it whole?
+    try:  # is it whole?
+        first.draft("L", (first.width // 8, first.height // 8))
+        first.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Unusable("drawing_broken") from error
     return {"pages": sizes}
 
 
@@ -336,11 +340,14 @@ def _gray(data: bytes, number: int, dpi: float) -> Any:
         picture.draft("L", (int(picture.width * share), int(picture.height * share)))
         if picture.mode.startswith("I"):  # 16 bits
             picture = picture.convert("I").point(lambda value: value / 256).convert("L")
-        if "A" in picture.getbands() or "transparency" in picture.info:
+        if "transparency" in picture.info:
             picture = picture.convert("RGBA")
-            white = Image.new("RGBA", picture.size, "white")
-            picture = Image.alpha_composite(white, picture)
-        gray = ImageOps.exif_transpose(picture.convert("L"))
+        gray = picture.convert("L")
+        if "A" in picture.getbands() and picture.getextrema()[-1] != (255, 255):
+            white, info = Image.new("L", gray.size, "white"), gray.info
+            gray = Image.composite(gray, white, picture.getchannel("A"))
+            gray.info = info  # which way is up
+        gray = ImageOps.exif_transpose(gray)
     except (OSError, SyntaxError, ValueError) as error:
         raise Unusable("drawing_broken") from error
     turned = _turned(_picture(data, number))

@@ -157,16 +157,13 @@ def remember(
 
 
 def with_push(store: RecordStore, attempt: Attempt, outcome: Outcome) -> list[Write]:
-    """The entry, for the commit of a push that has read it (`Push.also`, `Push.adds`).
-
-    None for a phone that is new: others may have to make room for it.
-    """
+    """The entry, for the commit of a push that has read it (`Push.also`, `Push.adds`)."""
     attempt.take(outcome)
     documents = outcome.also or {}
     member = documents.get(membership.key(attempt.caller.user_id))
     attempt.before = documents.get(key(attempt.caller))
     attempt.scopes = membership.known(attempt.caller.user_id, member).scopes
-    return [] if attempt.before is None else _news(store, attempt)
+    return _news(store, attempt)
 
 
 def watched(

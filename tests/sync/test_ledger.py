@@ -200,11 +200,14 @@ def test_a_push_brings_its_phones_entry_along(clinic: Clinic) -> None:
     assert len(commits) == 1
 
 
-def test_the_entry_of_a_new_phone_waits_for_room(clinic: Clinic) -> None:
+def test_a_new_phone_has_its_entry_and_its_room_with_its_first_push(clinic: Clinic) -> None:
     clinic.join("member1", "team1")
-    assert not pushed(clinic, clinic.store, "n1").added
-    assert clinic.get(*ledger.key(CALLER)) is None
-    assert clinic.fields("notebooks", "n1")["scope_id"] == "team1"
+    for at in range(ledger.MOST_OF_A_USER):
+        met(clinic, "member1", f"d{at}", DAY + at)
+    assert pushed(clinic, clinic.store, "n1").added
+    assert clinic.fields(*ledger.key(CALLER))["pushed"]["accepted"] == 1
+    assert len(kept(clinic)) == ledger.MOST_OF_A_USER
+    assert "member1~d0" not in kept(clinic)
 
 
 def test_an_entry_that_goes_meanwhile_costs_no_record(clinic: Clinic) -> None:
@@ -217,5 +220,6 @@ def test_an_entry_that_goes_meanwhile_costs_no_record(clinic: Clinic) -> None:
             clinic.store.commit([gone.pop()])
 
     outcome = pushed(clinic, Interrupted(clinic.store, before=forget), "n1")
-    assert (outcome.attempts, outcome.added) == (2, False)
+    assert (outcome.attempts, outcome.added) == (2, True)
     assert clinic.fields("notebooks", "n1")["scope_id"] == "team1"
+    assert clinic.fields(*ledger.key(CALLER))["pulled"] == {}

@@ -183,7 +183,8 @@ class Push:
     ignored: Sequence[Ignored] = ()
     #: Fields of other documents that the same read should bring (`Outcome.also`).
     also: Mapping[Key, Sequence[str]] = field(default_factory=dict)
-    #: Writes for the push's own last commit, from what becomes of it (`Outcome.added`).
+    #: Writes for the push's own last commit, from what becomes of it, if its first attempt gets through
+    #: (`Outcome.added`).
     adds: Callable[[Outcome], Sequence[Write]] | None = None
 
 

@@ -247,7 +247,9 @@ class Pusher:
         decision.journal.settle()
         if not decision.steps:
             return  # every record was there already: a replay writes nothing
-        added = decision.request.adds(outcome) if decision.request.adds else ()
+        adds = decision.request.adds
+        # Only once: what a push brings along must not keep it from being stored.
+        added = adds(outcome) if adds is not None and outcome.attempts == 1 else ()
         steps = [
             *decision.steps,
             *_audited(decision, receipt),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.access.membership import Caller
-from shared.errors import StoreUnavailable
+from shared.errors import Contended, StoreUnavailable
 from shared.records.store import RecordStore, Write, delete
 from shared.support import devices, ledger
 from shared.support.ledger import Attempt
@@ -210,6 +210,19 @@ def test_a_new_phone_has_its_entry_and_its_room_with_its_first_push(clinic: Clin
     assert "member1~d0" not in kept(clinic)
 
 
+def test_an_entry_that_cannot_be_written_costs_no_record(clinic: Clinic) -> None:
+    clinic.join("member1", "team1")
+    note(clinic, DAY, pulled={"rows": 7})
+
+    def busy(writes: Sequence[Write]) -> None:
+        if ledger.key(CALLER) in {write.key for write in writes}:
+            raise Contended("others write it all the time")
+
+    outcome = pushed(clinic, Interrupted(clinic.store, before=busy), "n1")
+    assert (outcome.attempts, outcome.added) == (2, False)
+    assert clinic.fields("notebooks", "n1")["scope_id"] == "team1"
+
+
 def test_an_entry_that_goes_meanwhile_costs_no_record(clinic: Clinic) -> None:
     clinic.join("member1", "team1")
     note(clinic, DAY, pulled={"rows": 7})
@@ -219,7 +232,5 @@ def test_an_entry_that_goes_meanwhile_costs_no_record(clinic: Clinic) -> None:
         if gone:
             clinic.store.commit([gone.pop()])
 
-    outcome = pushed(clinic, Interrupted(clinic.store, before=forget), "n1")
-    assert (outcome.attempts, outcome.added) == (2, True)
+    assert pushed(clinic, Interrupted(clinic.store, before=forget), "n1").attempts == 2
     assert clinic.fields("notebooks", "n1")["scope_id"] == "team1"
-    assert clinic.fields(*ledger.key(CALLER))["pulled"] == {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from benchmarks import plans
-from shared.products.buildtrace.drawings import facts, glyphs, overlay
+from shared.products.buildtrace.drawings import facts, glyphs, matching, overlay
 from shared.products.buildtrace.drawings.comparing import Comparison, compare
 from shared.products.buildtrace.drawings.document import SheetPage, open_drawing
 from shared.products.buildtrace.drawings.ink import ink_of
@@ -48,6 +49,59 @@ def test_the_title_block_says_number_title_revision_and_scale(
     assert said == [pair[3].number, pair[3].title, pair[3].revision]
     assert block.scale is not None
     assert block.scale.text == "1:50"
+
+
+def test_librecad_1823_and_draftwright_1352_letters_that_are_lines_are_read(
+    pair: tuple[SheetPage, SheetPage, list[plans.Seeded], plans.Sheet],
+) -> None:
+    # as CAD programs plot their own fonts (SHX): the file has no words
+    old, new = replace(pair[0], words=()), replace(pair[1], words=())
+    found = plans.score(compare(old, new).changes, pair[2])
+    assert (found.missed, found.false, found.wrong) == ([], [], [])
+    block = read_sheet(new).title_block
+    assert block.number is not None
+    assert matching.plain_number(block.number.text) == matching.plain_number(pair[3].number)
+
+
+def _of_pictures(size: tuple[float, float], placed: Sequence[tuple[Image.Image, float]]) -> bytes:
+    """A page with pictures from top to bottom; of each its height, in points."""
+    width, height = size
+    names, content, objects, top = [], [], [], height
+    for at, (picture, high) in enumerate(placed):
+        held = io.BytesIO()
+        picture.save(held, "JPEG")
+        names.append(f"/I{at} {5 + at} 0 R")
+        top = height - high if high == height else top - high  # a layer, or the next strip
+        content.append(f"q {width} 0 0 {high} 0 {top} cm /I{at} Do Q")
+        head = (
+            f"<</Type/XObject/Subtype/Image/Width {picture.width}/Height {picture.height}"
+            "/BitsPerComponent 8/ColorSpace/DeviceGray/Filter/DCTDecode"
+            f"/Length {len(held.getvalue())}>>stream\n"
+        )
+        objects.append(head.encode() + held.getvalue() + b"\nendstream")
+    drawn = "\n".join(content)
+    return plans.file_of(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 {width} {height}]/Contents 4 0 R"
+            f"/Resources<</XObject<<{' '.join(names)}>>>>>>".encode(),
+            f"<</Length {len(drawn)}>>stream\n{drawn}\nendstream".encode(),
+            *objects,
+        ]
+    )
+
+
+def test_ocrmypdf_36_a_scan_may_be_many_pictures() -> None:
+    strip, whole = Image.new("L", (1200, 60), 250), (576.0, 432.0)
+    fine, coarse = Image.new("L", (1200, 900), 250), Image.new("L", (600, 450), 240)
+    for placed, dpi in (
+        ([(strip, 28.8)] * 15, 150),  # strips, as scanners send them
+        ([(coarse, 432.0), (fine, 432.0)], 150),  # paper and lines as layers
+        ([(strip, 28.8)] * 5, 0),  # a picture on a drawing
+    ):
+        page = open_drawing(_of_pictures(whole, placed)).page(0)
+        assert (page.scan, round(page.dpi)) == (dpi > 0, dpi or 200)
 
 
 def test_an_overlay_has_the_same_bytes_each_time(

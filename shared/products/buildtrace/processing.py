@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shared.products.buildtrace.drawings.matching import SheetFacts
 
 #: What reads and what compares: another version looks at everything anew.
-READER, COMPARER = "reader-2", "comparer-3"
+READER, COMPARER = "reader-3", "comparer-4"
 
 #: Columns of sheets, pairs and changes that are found here.
 SHEET_COLUMNS = (

@@ -40,7 +40,7 @@ def changes(
     here = held_against(laid, old, new)
     found = moved_parts(here)
     new_text = new_text or read_sheet(new)
-    if old.scan or new.scan:
+    if old.scan or new.scan or old.pictured or new.pictured:
         found += changed_letters(here, found)
     else:
         found += changed_texts(here, (old_text or read_sheet(old)).words, new_text.words, found)

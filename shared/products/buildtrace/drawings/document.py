@@ -60,6 +60,9 @@ _AT_ONCE = 1.0
 #: How often the clock is looked at, seconds.
 _LOOK_SECONDS = 0.25
 
+#: With fewer words in the file nearly all letters of a sheet are something else.
+_FEW_WORDS = 5
+
 #: What a page is shown and compared at, dots per inch: letters of 2.5 mm are 20 pixels high.
 DPI = child.DPI
 
@@ -107,6 +110,13 @@ class SheetPage:
     def scale(self) -> float:
         """Pixels of a point."""
         return self.dpi / 72
+
+    @property
+    def pictured(self) -> bool:
+        """Whether its letters must be read from the picture: of a scan, and where a CAD program has
+        plotted fonts of its own (SHX), which are lines.
+        """
+        return len(self.words) < _FEW_WORDS
 
     def rendered(self, matrix: Matrix, width: int, height: int) -> Gray:
         """The page anew: `matrix` takes its points to pixels of a picture of this size."""

@@ -23,6 +23,9 @@ _SCALE = re.compile(
 )
 _REVISION = re.compile(r"(?:REV\.?\s*)?([A-Z]{1,2}|[A-Z]?\d{1,3})")
 
+#: Between digits of a number that was read letter by letter.
+_APART = re.compile(r"(?<=\b\d) (?=\d\b)")
+
 _ANY_WORD = re.compile(r".*[^\W\d_]{2}.*")
 
 _LABELS = {
@@ -82,13 +85,12 @@ class SheetText:
 
 
 def read_sheet(page: SheetPage, areas: Sequence[Rect] | None = None) -> SheetText:
-    """The text of a page; of a scan only what stands in `areas` (default: the title block's corner).
+    """The text of a page; of a picture only what stands in `areas` (default: the title block's corner).
 
-    A scan's whole sheet: `areas=[(0, 0, page.width, page.height)]`, which takes long.
+    A picture's whole sheet: `areas=[(0, 0, page.width, page.height)]`, which takes long.
     """
     words = page.words
-    pictured = page.scan and not words
-    if pictured:
+    if page.pictured:
         from shared.products.buildtrace.drawings import glyphs
 
         for area in corners(page) if areas is None else areas:
@@ -102,7 +104,7 @@ def read_sheet(page: SheetPage, areas: Sequence[Rect] | None = None) -> SheetTex
         tuple(line for line in lines if is_dimension(line.text)),
         tuple(line for line in lines if len(line.words) >= 3),
         title_block(lines, page.width, page.height),
-        pictured,
+        page.pictured,
     )
 
 
@@ -214,13 +216,13 @@ def title_block(lines: Sequence[Line], width: float, height: float) -> TitleBloc
         for label in labels[name]:
             for line in values:
                 cost = _far(label, line)
-                text = line.text.strip()
+                text = line.text.strip() if form is None else _APART.sub("", line.text.strip())
                 if cost is not None and (form is None or form.fullmatch(text.upper())):
-                    ranked.append((cost, line))
+                    ranked.append((cost, text, line))
         if not ranked:
             return None
-        _, line = min(ranked, key=lambda each: each[0])
-        return BlockField(line.text.strip(), min(0.98, line.confidence), line.rect)
+        _, text, line = min(ranked, key=lambda each: each[0])
+        return BlockField(text, min(0.98, line.confidence), line.rect)
 
     def inline(name: str, form: re.Pattern[str]) -> BlockField | None:
         """Label and value in one line: "SCALE 1:50", "Rev: C"."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
+from unicodedata import normalize
 
 from shared.products.buildtrace.drawings.aligning import Aligned
 from shared.products.buildtrace.drawings.comparing import SheetChange, change_of
@@ -380,8 +381,8 @@ def _is_text(text: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    """A text without what a reader confuses: blanks, case, O and 0, I, l and 1."""
-    plain = "".join(sign for sign in text.upper() if sign.isalnum())
+    """A text without what a reader confuses: blanks, case, accents (or specks), O and 0, I, l and 1."""
+    plain = "".join(sign for sign in normalize("NFKD", text.upper()) if sign.isalnum())
     return plain.translate(str.maketrans("OIL", "011"))
 
 

@@ -88,9 +88,7 @@ class Check(Task):
     def _found(self, blob: Document) -> dict[str, Any]:
         from shared.files import picture
 
-        have, files = blob.fields, self._files()
-        shown = [self._attachments[each.fields["table"]] for each in self._shown_by(blob)]
-        scan = bool(shown) and all(each.scans for each in shown)
+        have, files, scan = blob.fields, self._files(), self._is_scan(blob)
         with BytesIO() as whole:  # as large as a file may be
             digest, size = hashlib.sha256(), 0
             for block in gathered(files, blob):
@@ -175,6 +173,13 @@ class Check(Task):
         """The files that wait for this blob. A ticket that adds one writes the blob too (`Tickets`)."""
         query = Query(FILES, where=(("blob", "==", blob.key.id),))
         return [each for each in self._store.query(query) if each.fields["state"] == AWAITING]
+
+    def _is_scan(self, blob: Document) -> bool:
+        """Whether pictures are scans (`Attachment.scans`) wherever this blob is shown."""
+        if not any(each.scans for each in self._attachments.values()):
+            return False
+        shown = [self._attachments[each.fields["table"]] for each in self._shown_by(blob)]
+        return bool(shown) and all(each.scans for each in shown)
 
     def _blob(self, job: Job) -> Document | None:
         """The blob, if it is still this upload that the job is about."""

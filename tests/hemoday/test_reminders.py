@@ -218,7 +218,10 @@ def test_a_snooze_that_arrives_after_its_time_is_late_and_one_of_yesterday_is_mi
     home.sweep()
     assert len(tokens(home, name)) == 8
     assert home.row()["missed"] == [name]
-    home.act("a3", "done", name)
+    home.act("a3", "snooze", name, until=home.time + HOUR, made=home.time)
+    home.until(home.time + 2 * MINUTE)
+    assert home.row().get("missed") is None  # somebody is at it
+    home.act("a4", "done", name)
     home.until(home.time + 2 * MINUTE)
     assert home.row().get("missed") is None  # somebody did it after all
 

@@ -162,7 +162,7 @@ class Judge:
                     waiting[token] = (user, self.awake(user, now))
                 else:
                     self.sent.append((now, token, name, now - starts > SOON))
-        if lost:
+        if lost and not waiting:  # else they are still being told
             self.missed.add(name)
 
     def everybody(self, starts: int, snoozer: str) -> dict[str, tuple[str, int]]:

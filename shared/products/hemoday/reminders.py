@@ -429,24 +429,27 @@ class Tell(Task):
             return Again(now_ms)  # it came just now, or there was no time left for it
         if view.ended is None:
             if view.told is None:
-                return Again(int(view.time.fields["due"]))
+                return Again(int(view.time.fields["due"]), self._named(view, False))
             if view.telling.next_ms is not None:
-                return Again(max(view.telling.next_ms, now_ms))
+                return Again(max(view.telling.next_ms, now_ms), self._named(view, False))
         writes = self._missed(view)
         if view.ended is None:
             writes.append(patch(view.time.key, {"ended": _TOLD}, view.time.version))
         return writes
 
     def _missed(self, view: _View, *, at_all: bool = True) -> list[Write]:
-        """The row names a time of which somebody was not told, until somebody did it.
+        """The row names a time of which somebody was not told, until somebody did it or put it off.
 
         Not `at_all`: nobody even looked whom to tell.
         """
         states = [each["state"] for each in (view.told or {}).values()]
         missed = MISSED in states or (bool(states) and SENT not in states) or not at_all
+        return self._named(view, missed and not view.over)
+
+    def _named(self, view: _View, missed: bool) -> list[Write]:
         name, listed = str(view.time.fields["name"]), list(view.row.fields.get("missed") or ())
         wanted = [each for each in listed if each != name]
-        if missed and not view.over:
+        if missed:
             wanted = sorted([*wanted, name])[-_MOST_MISSED:]
         if wanted == listed or view.row.fields.get(record.DELETED) is not None:
             return []

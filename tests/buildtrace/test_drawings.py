@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy
+import pypdfium2
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from benchmarks import plans
 from shared.products.buildtrace.drawings import facts, glyphs, matching, overlay
+from shared.products.buildtrace.drawings.aligning import CouldNotAlign
 from shared.products.buildtrace.drawings.comparing import Comparison, compare
 from shared.products.buildtrace.drawings.document import SheetPage, open_drawing
-from shared.products.buildtrace.drawings.ink import ink_of
+from shared.products.buildtrace.drawings.ink import ink_of, without_bed
 from shared.products.buildtrace.drawings.reading import read_sheet
 
 
@@ -61,6 +63,71 @@ def test_librecad_1823_and_draftwright_1352_letters_that_are_lines_are_read(
     block = read_sheet(new).title_block
     assert block.number is not None
     assert matching.plain_number(block.number.text) == matching.plain_number(pair[3].number)
+
+
+def _on_black(data: bytes) -> bytes:
+    """A page as its negative, as some CAD programs print what is on their screens."""
+    import pypdf
+    from pypdf import generic
+
+    writer = pypdf.PdfWriter(io.BytesIO(data))
+    page = writer.pages[0]
+    whole = f"1 g 0 0 {page.mediabox.width} {page.mediabox.height} re f"
+    states = generic.DictionaryObject(
+        {generic.NameObject("/BM"): generic.NameObject("/Difference")}
+    )
+    resources = page["/Resources"]
+    assert isinstance(resources, generic.DictionaryObject)
+    resources[generic.NameObject("/ExtGState")] = generic.DictionaryObject(
+        {generic.NameObject("/Negative"): states}
+    )
+    contents = page.get_contents()
+    assert contents is not None
+    drawn = generic.DecodedStreamObject()
+    drawn.set_data(
+        f"{whole} q ".encode() + contents.get_data() + f" Q q /Negative gs {whole} Q".encode()
+    )
+    page[generic.NameObject("/Contents")] = writer._add_object(drawn)
+    held = io.BytesIO()
+    writer.write(held)
+    return held.getvalue()
+
+
+def test_light_on_dark_is_compared_as_dark_on_light(
+    pair: tuple[SheetPage, SheetPage, list[plans.Seeded], plans.Sheet],
+) -> None:
+    sheets = plans.sheet(1, "a"), pair[3]
+    old, new = (open_drawing(_on_black(plans.pdf([sheet]))).page(0) for sheet in sheets)
+    assert (old.dark, pair[0].dark) == (True, False)
+    compared = compare(old, new)
+    found = plans.score(compared.changes, pair[2])
+    assert (found.missed, found.false, found.wrong) == ([], [], [])
+    # the overlay is on white, as ever
+    [page] = pypdfium2.PdfDocument(overlay.overlay_pdf(compared, old, new))
+    assert numpy.median(page.render(scale=0.2).to_numpy()) == 255
+
+
+def test_sheets_that_have_nothing_in_common_are_refused_in_words(
+    pair: tuple[SheetPage, SheetPage, list[plans.Seeded], plans.Sheet],
+) -> None:
+    blank, black = numpy.full_like(pair[1].gray, 255), numpy.zeros_like(pair[1].gray)
+    for gray in (255 - pair[1].gray, blank, black):
+        with pytest.raises(CouldNotAlign, match="sheets"):
+            compare(pair[0], replace(pair[1], gray=gray, words=()))
+
+
+def test_what_is_black_around_a_scanned_sheet_is_not_drawn() -> None:
+    paper = numpy.full((600, 800), 240, numpy.uint8)
+    paper[200:204, :] = 20  # a line from edge to edge
+    paper[300:400, 300:400] = 20  # a column
+    assert without_bed(paper) is paper
+    bed = numpy.pad(paper, ((60, 12), (90, 30)), constant_values=30)
+    found = without_bed(bed)
+    assert (found[:60] == 240).all()
+    assert (found[:, :90] == 240).all()
+    assert (found[-12:] == 240).all()
+    assert (found[265:655, 100:880] == paper[205:595, 10:790]).all()
+    assert (found[260:264, 120:850] == 20).all()
 
 
 def _of_pictures(size: tuple[float, float], placed: Sequence[tuple[Image.Image, float]]) -> bytes:

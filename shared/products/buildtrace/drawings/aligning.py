@@ -380,8 +380,8 @@ def _similarity(old: SheetPage, new: SheetPage, ink_old: Gray, ink_new: Gray) ->
     found, inliers = cv2.estimateAffinePartial2D(
         source, target, method=cv2.RANSAC, ransacReprojThreshold=3, maxIters=5000, confidence=0.9999
     )
-    if found is None or int(inliers.sum()) < 12:
-        raise refused
+    if found is None or int(inliers.sum()) < 12 or math.hypot(*found[:, 0]) < 1e-3:
+        raise refused  # the last: all of one on a point of the other
     back, forth_scale = new.dpi / _COARSE_DPI, old.dpi / _COARSE_DPI
     # Pixel centres: a small pixel's middle is not the large one's corner.
     matrix = numpy.vstack([found, [0, 0, 1]])

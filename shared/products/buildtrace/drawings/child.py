@@ -146,8 +146,11 @@ def _scanned_at(page: Any) -> float:
     return 0.0
 
 
-def _shown(page: Any, dpi: float, matrix: Any, size: Any) -> tuple[int, int, bytes]:
-    """Columns, rows and grey values. `matrix` takes points from the top left corner to pixels."""
+def _shown(page: Any, dpi: float, matrix: Any, size: Any, dark: bool) -> tuple[int, int, bytes]:
+    """Columns, rows and grey values. `matrix` takes points from the top left corner to pixels.
+
+    What lies around a page is white, or black if it is a `dark` one.
+    """
     import ctypes
 
     raw = _raw()
@@ -160,7 +163,8 @@ def _shown(page: Any, dpi: float, matrix: Any, size: Any) -> tuple[int, int, byt
     if columns * rows > MOST_PIXELS:
         raise Unusable("drawing_page_too_large")
     bitmap = raw.FPDFBitmap_CreateEx(columns, rows, raw.FPDFBitmap_Gray, None, 0)
-    raw.FPDFBitmap_FillRect(bitmap, 0, 0, columns, rows, 0xFFFFFFFF)
+    around = 0xFF000000 if dark else 0xFFFFFFFF
+    raw.FPDFBitmap_FillRect(bitmap, 0, 0, columns, rows, around)
     raw.FPDF_RenderPageBitmapWithMatrix(
         bitmap,
         page,
@@ -369,6 +373,29 @@ def _gray(data: bytes, number: int, dpi: float) -> Any:
     return gray
 
 
+# --- light on dark
+
+
+#: Grey values the other way round.
+_NEGATIVE = bytes(range(255, -1, -1))
+
+#: Pixels that are looked at, to know whether a page is dark.
+_SAMPLE = 50_000
+
+#: Up to which grey paper may be dark, how far from it ink is, and the largest part of a page that is ink:
+#: what is more, on the black bed of a scanner, is a sheet.
+_DARKEST_PAPER, _INK_AWAY, _MOST_INK = 140, 40, 0.2
+
+
+def _is_dark(gray: bytes) -> bool:
+    """Whether it is drawn in light on dark: a blueprint, or the background of a CAD program's window."""
+    seen = sorted(gray[:: max(1, len(gray) // _SAMPLE)])
+    paper = seen[len(seen) // 2]
+    lighter = sum(value > paper + _INK_AWAY for value in seen)
+    darker = sum(value < paper - _INK_AWAY for value in seen)
+    return paper < _DARKEST_PAPER and darker < lighter < _MOST_INK * len(seen)
+
+
 # --- the program
 
 
@@ -376,21 +403,27 @@ def _answer(asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     pdf = asked["type"] == PDF
     if asked["do"] == "look":
         return (_look_at_pdf if pdf else _look_at_picture)(data), b""
-    number, dpi = asked["number"], asked.get("dpi", 0)
+    number, dpi, dark = asked["number"], asked.get("dpi", 0), asked.get("dark")
     if asked["do"] == "cut":
         return {}, _cut(data, number)
     if not pdf:
         dpi = dpi or _shown_at(_dpi_of(_picture(data, number)))
         gray = _gray(data, number, dpi)
         said = {"pixels": gray.size, "dpi": dpi, "scan": True, "words": []}
-        return said, gray.tobytes()
+        return _on_white(said, gray.tobytes(), dark)
     page = _page(_open(data), number)
     own = _scanned_at(page)
     dpi = dpi or _shown_at(own)
-    columns, rows, held = _shown(page, dpi, asked["matrix"], asked["size"])
+    columns, rows, held = _shown(page, dpi, asked["matrix"], asked["size"], bool(dark))
     words = [] if asked["matrix"] else _words(page)
     said = {"pixels": (columns, rows), "dpi": dpi, "scan": own > 0, "words": words}
-    return said, held
+    return _on_white(said, held, dark)
+
+
+def _on_white(said: dict[str, Any], gray: bytes, dark: bool | None) -> tuple[dict[str, Any], bytes]:
+    """A page as it would be on white paper. `dark`: whether it is none, as was found before."""
+    dark = _is_dark(gray) if dark is None else dark
+    return {**said, "dark": dark}, gray.translate(_NEGATIVE) if dark else gray
 
 
 def _shown_at(own: float) -> float:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import FileRefused
 from shared.products.buildtrace.drawings import child
+from shared.products.buildtrace.drawings.ink import without_bed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +95,8 @@ class PageInfo:
 class SheetPage:
     """A page as a picture, with the words that the file itself has.
 
-    `gray`: rows × columns at `dpi`. `scan`: nearly all of it is one picture.
+    `gray`: rows × columns at `dpi`, dark on white. `scan`: nearly all of it is a picture. `dark`: its file
+    has it in light on dark.
     """
 
     drawing: Drawing
@@ -105,6 +107,7 @@ class SheetPage:
     scan: bool
     gray: Gray
     words: tuple[SheetWord, ...] = ()
+    dark: bool = False
 
     @property
     def scale(self) -> float:
@@ -120,7 +123,8 @@ class SheetPage:
 
     def rendered(self, matrix: Matrix, width: int, height: int) -> Gray:
         """The page anew: `matrix` takes its points to pixels of a picture of this size."""
-        return self.drawing.picture(self.number, self.dpi, matrix, (width, height)).gray
+        size = (width, height)
+        return self.drawing.picture(self.number, self.dpi, matrix, size, self.dark).gray
 
 
 @dataclass(frozen=True)
@@ -141,22 +145,37 @@ class Drawing:
         return self.picture(number, dpi, None, None)
 
     def picture(
-        self, number: int, dpi: float, matrix: Matrix | None, size: tuple[int, int] | None
+        self,
+        number: int,
+        dpi: float,
+        matrix: Matrix | None,
+        size: tuple[int, int] | None,
+        dark: bool | None = None,
     ) -> SheetPage:
         """See `page` and `SheetPage.rendered`."""
         import numpy
 
         asked = {"do": "page", "number": number, "dpi": dpi, "matrix": matrix, "size": size}
-        said, picture = _ask(self.data, {**asked, "type": self.media_type})
+        said, picture = _ask(self.data, {**asked, "type": self.media_type, "dark": dark})
         columns, rows = said["pixels"]
         gray = numpy.frombuffer(picture, numpy.uint8).reshape(rows, columns)
+        if said["scan"]:
+            gray = without_bed(gray)
         words = tuple(
             SheetWord(text, (left, top, right, bottom), angle, height)
             for text, left, top, right, bottom, angle, height in said["words"]
         )
         info = self.pages[number]
         return SheetPage(
-            self, number, said["dpi"], info.width, info.height, said["scan"], gray, words
+            self,
+            number,
+            said["dpi"],
+            info.width,
+            info.height,
+            said["scan"],
+            gray,
+            words,
+            said["dark"],
         )
 
 

@@ -34,6 +34,36 @@ def ink_of(gray: Gray, scan: bool) -> Gray:
     return cv2.LUT(ink, table.astype(numpy.uint8))
 
 
+#: From which grey down the bed of a scanner is; its least thickness where it does not reach the edge,
+#: pixels of a quarter (an odd number: the middle must be one).
+_BED, _BED_THICK = 100, 9
+
+
+def without_bed(gray: Gray) -> Gray:
+    """A scan without what is black around the sheet: the bed of a scanner, a table.
+
+    It is dark, thick and reaches the edge of the picture; it becomes as bright as paper.
+    """
+    import cv2
+    import numpy
+
+    small = cv2.resize(gray, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    edge = _BED_THICK
+    dark = numpy.pad((small < _BED).astype(numpy.uint8), edge, constant_values=1)
+    thick = cv2.morphologyEx(dark, cv2.MORPH_OPEN, numpy.ones((edge, edge), numpy.uint8))
+    parts = cv2.connectedComponents(thick, connectivity=4)[1]
+    bed = (parts == parts[0, 0])[edge:-edge, edge:-edge].astype(numpy.uint8)
+    if not bed.any():
+        return gray
+    bed = cv2.dilate(bed, numpy.ones((5, 5), numpy.uint8))
+    rows, columns = gray.shape
+    whole = cv2.resize(bed, (columns, rows), interpolation=cv2.INTER_NEAREST).astype(bool)
+    paper = small[bed == 0]
+    found = gray.copy()
+    found[whole] = int(numpy.median(paper)) if paper.size else 255
+    return found
+
+
 def parts_of(mask: Gray) -> tuple[Gray, Gray]:
     """Pixels that touch each other, corners counted: each pixel's part (0: none), and of each part
     left, top, width, height and its number of pixels; the first of these is what is no part.

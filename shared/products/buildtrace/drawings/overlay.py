@@ -226,9 +226,12 @@ def overlay_pdf(comparison: Comparison, old: SheetPage, new: SheetPage) -> bytes
         r, g, b = (f"{part / 255:.4f}" for part in tone)
         whole = f"0 0 {width:.3f} {height:.3f} re f"
         # On white paper: to grey first, then every grey to a tint of the colour.
+        light = "1 g", ""
+        if page.dark and not page.scan:  # a scan's picture is on white already
+            light = "0 g", f"q /Difference gs 1 g {whole} Q "
         book.group(
             name,
-            f"1 g {whole} q /SheetPage Do Q q /Hue gs 0.5 g {whole} Q "
+            f"{light[0]} {whole} q /SheetPage Do Q {light[1]}q /Hue gs 0.5 g {whole} Q "
             f"q /Screen gs {r} {g} {b} rg {whole} Q",
             {"/SheetPage": inner},
         )
@@ -269,11 +272,11 @@ class _Book:
         self._height = height
         self._said: list[str] = []
         self._forms: dict[str, Any] = {}
-        modes = {"Multiply": "Multiply", "Screen": "Screen", "Hue": "Color", "Normal": "Normal"}
+        modes = {each: each for each in ("Multiply", "Screen", "Difference", "Normal")}
         self._states = self._dictionary(
             {
                 f"/{name}": self._dictionary({"/BM": pdf.NameObject(f"/{mode}")})
-                for name, mode in modes.items()
+                for name, mode in {**modes, "Hue": "Color"}.items()
             }
         )
 

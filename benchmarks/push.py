@@ -34,6 +34,8 @@ SIZES, QUICK_SIZES = (1, 10, 100, 500, 2000), (1, 500)
 REPETITIONS, QUICK_REPETITIONS = 5, 2
 #: Of pushes larger than that, which take seconds each.
 _LONG_REPETITIONS = 3
+#: Of one record, which takes milliseconds that vary.
+_SHORT_REPETITIONS = 20
 #: Rounds before the first that counts: the emulator's Java needs some to get fast.
 WARM_UP, QUICK_WARM_UP = 5, 1
 GOAL_SIZE = 500
@@ -94,6 +96,8 @@ def _on_firestore(report: Report, quick: bool) -> None:
 def _times(n: int, quick: bool) -> int:
     if quick:
         return QUICK_REPETITIONS
+    if n == 1:
+        return _SHORT_REPETITIONS
     return REPETITIONS if n <= GOAL_SIZE else _LONG_REPETITIONS
 
 

@@ -425,7 +425,8 @@ def nothing_missed(
         report.faults.append("a new epoch, and a reader was not told")
     documents = sum(len(list(store.query(Query(item.name)))) for item in CATALOG.collections)
     report.pages = readers[1].most_pages
-    if report.pages > (documents + readers[1].most_offers) // PAGE_ROWS + 1:
+    most = (documents + readers[1].most_offers) // PAGE_ROWS + 1
+    if report.pages > (2 * most if new_epoch else most):  # a sync that begins anew counts with it
         report.faults.append(f"{report.pages} pages for {documents} documents")
     report.versions = history.count
     report.seconds = time.monotonic() - began

@@ -151,19 +151,22 @@ def remember(
     except StoreUnavailable as error:
         log.warning("device ledger not written", extra={"code": error.code})
         return
-    attempt.before = documents.get(own)
-    attempt.scopes = membership.known(attempt.caller.user_id, documents.get(member)).scopes
+    _look_back(attempt, documents)
     note(store, attempt)
 
 
 def with_push(store: RecordStore, attempt: Attempt, outcome: Outcome) -> list[Write]:
     """The entry, for the commit of a push that has read it (`Push.also`, `Push.adds`)."""
     attempt.take(outcome)
-    documents = outcome.also or {}
-    member = documents.get(membership.key(attempt.caller.user_id))
-    attempt.before = documents.get(key(attempt.caller))
-    attempt.scopes = membership.known(attempt.caller.user_id, member).scopes
+    _look_back(attempt, outcome.also or {})
     return _news(store, attempt)
+
+
+def _look_back(attempt: Attempt, documents: Mapping[Key, Document]) -> None:
+    """Take over what was read with an attempt: its phone's entry until now, and the memberships."""
+    user = attempt.caller.user_id
+    attempt.before = documents.get(key(attempt.caller))
+    attempt.scopes = membership.known(user, documents.get(membership.key(user))).scopes
 
 
 def watched(

@@ -346,8 +346,10 @@ def _gray(data: bytes, number: int, dpi: float) -> Any:
     from PIL import Image, ImageOps
 
     picture = _picture(data, number)
-    own = _dpi_of(picture)
-    share = dpi / own
+    share = dpi / _dpi_of(picture)
+    wide, high = (
+        picture.size[::-1] if _turned(picture) else picture.size
+    )  # a draft has fewer pixels
     try:
         picture.draft("L", (int(picture.width * share), int(picture.height * share)))
         if picture.mode.startswith("I"):  # 16 bits
@@ -362,9 +364,6 @@ def _gray(data: bytes, number: int, dpi: float) -> Any:
         gray = ImageOps.exif_transpose(gray)
     except (OSError, SyntaxError, ValueError) as error:
         raise Unusable("drawing_broken") from error
-    turned = _turned(_picture(data, number))
-    wide, high = _picture(data, number).size
-    wide, high = (high, wide) if turned else (wide, high)
     size = max(1, round(wide * share)), max(1, round(high * share))
     if size[0] * size[1] > MOST_PIXELS:
         raise Unusable("drawing_page_too_large")

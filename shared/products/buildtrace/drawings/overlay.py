@@ -226,12 +226,12 @@ def overlay_pdf(comparison: Comparison, old: SheetPage, new: SheetPage) -> bytes
         r, g, b = (f"{part / 255:.4f}" for part in tone)
         whole = f"0 0 {width:.3f} {height:.3f} re f"
         # On white paper: to grey first, then every grey to a tint of the colour.
-        light = "1 g", ""
+        paper, turned = "1 g", ""
         if page.dark and not page.scan:  # a scan's picture is on white already
-            light = "0 g", f"q /Difference gs 1 g {whole} Q "
+            paper, turned = "0 g", f"q /Difference gs 1 g {whole} Q "
         book.group(
             name,
-            f"{light[0]} {whole} q /SheetPage Do Q {light[1]}q /Hue gs 0.5 g {whole} Q "
+            f"{paper} {whole} q /SheetPage Do Q {turned}q /Hue gs 0.5 g {whole} Q "
             f"q /Screen gs {r} {g} {b} rg {whole} Q",
             {"/SheetPage": inner},
         )

@@ -81,7 +81,6 @@ class SheetText:
     dimensions: tuple[Line, ...]
     notes: tuple[Line, ...]
     title_block: TitleBlock
-    read_from_picture: bool
 
 
 def read_sheet(page: SheetPage, areas: Sequence[Rect] | None = None) -> SheetText:
@@ -104,7 +103,6 @@ def read_sheet(page: SheetPage, areas: Sequence[Rect] | None = None) -> SheetTex
         tuple(line for line in lines if is_dimension(line.text)),
         tuple(line for line in lines if len(line.words) >= 3),
         title_block(lines, page.width, page.height),
-        page.pictured,
     )
 
 
